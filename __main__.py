@@ -1,0 +1,56 @@
+"""The program: configuration → catalogue → components → outputs."""
+
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.checks import checked
+from catalogue.loading import load
+from catalogue.problems import CatalogueError
+from components import configuration
+from components.dns import PublicName
+from components.host import Host
+from components.network import Network
+from components.permissions import HostPermissions
+from components.registry import Registry
+from components.release import Release, secrets_for
+from rendering.archive import build
+from rendering.host import render
+
+try:
+    stack = configuration.stack()
+    catalogue = checked(load(Path(__file__).parent, stack))
+    configuration.keys_present(stack)
+except CatalogueError as error:
+    raise pulumi.RunError(f"nothing was touched:\n{error}") from None
+
+region = stack.region
+provider = aws.Provider(f"aws-{region}", region=region, allowed_account_ids=[stack.accountId])
+regional = pulumi.ResourceOptions(providers={"aws": provider})
+zone = aws.route53.get_zone_output(name=stack.zone, opts=pulumi.InvokeOutputOptions(provider=provider))
+
+network = Network(f"network-{region}", stack, opts=regional)
+registry = Registry(f"registry-{region}", stack, list(catalogue.running.values()), opts=regional)
+
+addresses, outcomes = {}, {}
+for host in stack.hosts:
+    name = f"{host}-{region}"
+    systems = catalogue.systems_on(host)
+    public_names = [stack.public_name(site.name) for system in systems for site in system.sites]
+    permissions = HostPermissions(f"{name}-permissions", stack, registry.arns, zone.arn, public_names, opts=regional)
+    machine = Host(name, host, stack, network, permissions.profile, opts=regional)
+    services = {service.name for system in systems for service in system.active}
+    release = Release(
+        f"{name}-release", machine, build(render(catalogue, host)), secrets_for(stack, services), opts=regional
+    )
+    for public_name in public_names:
+        gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
+        PublicName(public_name, stack, zone.zone_id, machine.address, opts=gated)
+    addresses[host], outcomes[host] = machine.address, release.outcome
+
+pulumi.export("region", region)
+pulumi.export("addresses", addresses)
+pulumi.export("releases", outcomes)
+pulumi.export("repositories", registry.urls)
+pulumi.export("urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites])

@@ -1,0 +1,46 @@
+"""Certificates by ACME, obtained before the proxy is switched to them."""
+
+from typing import Any
+
+from agent.outcome import Refused
+from agent.world import World
+
+SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+STAGED_BUNDLE = "/run/infra/roots.pem"
+PLUGINS = {"dns-01": ["--dns-route53"]}
+
+
+def obtain(world: World, certificates: list[dict[str, Any]], roots: list[bytes]) -> list[str]:
+    """Names of the certificates that were missing and are here now. `roots` are trusted on top of the system's.
+
+    Raises Refused with what the ACME client said.
+    """
+    missing = [item for item in certificates if world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem") is None]
+    if not missing:
+        return []
+    environment = {}
+    if roots:
+        # The system's own store changes only with the switch
+        bundle = (world.read(SYSTEM_BUNDLE) or b"") + b"".join(roots)
+        world.write(STAGED_BUNDLE, bundle, 0o644, "root", "root")
+        environment = {"REQUESTS_CA_BUNDLE": STAGED_BUNDLE}
+    for item in missing:
+        ran = world.run(*command(item), environment=environment, timeout=180)
+        if ran.code != 0:
+            raise Refused(f"no certificate for {item['name']} from {item['server']}: {_reason(ran.output)}")
+    return [item["name"] for item in missing]
+
+
+def command(item: dict[str, Any]) -> list[str]:
+    """certbot's command line for a certificate; it is kept by certbot for the renewals."""
+    return [
+        "certbot", "certonly", "--non-interactive", "--agree-tos", "--keep-until-expiring",
+        "--email", item["email"], "--server", item["server"], *PLUGINS[item["challenge"]],
+        "--cert-name", item["name"], "-d", item["name"],
+    ]  # fmt: skip
+
+
+def _reason(output: str) -> str:
+    boring = ("Saving debug log", "Ask for help", "See the logfile")
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(boring)]
+    return " | ".join(lines[-3:])

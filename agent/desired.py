@@ -1,0 +1,80 @@
+"""What the files of a host are to be, and how that differs from what they are. Pure but for reading."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from agent.outcome import Refused
+from agent.world import World
+
+PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file as it is to be."""
+
+    path: str
+    content: bytes
+    mode: int
+    owner: str
+    group: str
+
+    def differs(self, world: World) -> bool:
+        if world.read(self.path) != self.content:
+            return True
+        return world.owner_and_mode(self.path) != (self.owner, self.group, self.mode)
+
+
+def wanted_files(manifest: dict[str, Any], contents: dict[str, bytes], secrets: dict[str, Any]) -> list[Wanted]:
+    """Every file of the release. Raises Refused naming each secret that did not come along."""
+    files = [
+        Wanted(file["path"], contents[file["path"]], file["mode"], file["owner"], file["group"])
+        for file in manifest["files"]
+    ]
+    return files + [_environment_file(item, secrets) for item in manifest["environment_files"]]
+
+
+def _environment_file(item: dict[str, Any], secrets: dict[str, Any]) -> Wanted:
+    values = dict(item["values"])
+    for name, place in item["secrets"].items():
+        service, key = place.split("/", 1)
+        if key not in secrets.get(service, {}):
+            raise Refused(f"secret {key} of {service} is missing: set infra:secrets.{service}.{key} and run again")
+        values[name] = secrets[service][key]
+    lines = [f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())]
+    return Wanted(item["path"], "".join(lines).encode(), 0o600, "root", "root")
+
+
+def _quoted(value: str) -> str:
+    return value if PLAIN.fullmatch(value) else f"'{value}'"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an apply has to do to the files: `write`, `remove` and `link`; `paths` names them all."""
+
+    write: list[Wanted]
+    remove: list[str]
+    link: dict[str, str]
+
+    @property
+    def paths(self) -> list[str]:
+        return sorted([*(file.path for file in self.write), *self.remove, *self.link])
+
+
+def difference(
+    world: World, files: list[Wanted], links: list[dict[str, str]], previous: dict[str, Any] | None
+) -> Difference:
+    """The host's files against the wanted ones; what the previous release had and this one has not goes."""
+    kept = {file.path for file in files} | {link["path"] for link in links}
+    before = [item["path"] for key in ("files", "environment_files", "links") for item in (previous or {}).get(key, [])]
+    return Difference(
+        [file for file in files if file.differs(world)],
+        sorted(
+            path
+            for path in set(before) - kept
+            if world.read(path) is not None or world.link_target(path) is not None
+        ),
+        {link["path"]: link["target"] for link in links if world.link_target(link["path"]) != link["target"]},
+    )

@@ -1,0 +1,35 @@
+"""What is wrong with a catalogue, said so that a person can mend it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. `level` "error" stops every command; "warning" is only shown.
+
+    `where` names the file's part (a service, a configuration key), `found` what stands there,
+    `allowed` what may stand there.
+    """
+
+    file: str
+    where: str
+    found: str
+    allowed: str
+    level: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.file}: {self.where}: {self.found}; {self.allowed}"
+
+
+class CatalogueError(Exception):
+    """Raised with every problem found when at least one of them is an error."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def errors(problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.level == "error"]

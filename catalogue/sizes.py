@@ -1,0 +1,51 @@
+"""Sizes as the documents write them, and the machines they have to fit on."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+MiB = 1024**2
+_UNITS = {"k": 1024, "m": MiB, "g": 1024**3}
+
+
+def to_bytes(size: str) -> int:
+    """Bytes of a size such as "200m", "2g" or "10M" (binary units, as Docker and Nginx read them).
+
+    Raises ValueError for anything else.
+    """
+    match = re.fullmatch(r"(\d+)([kmg])", size, re.IGNORECASE)
+    if not match:
+        raise ValueError(f"{size!r} is not a size; write a whole number and k, m or g, such as 512m")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _checked(size: str) -> str:
+    to_bytes(size)
+    return size
+
+
+Size = Annotated[str, AfterValidator(_checked)]
+Architecture = Literal["arm64", "amd64"]
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """Memory in MiB and processor of an EC2 instance type, from AWS's instance tables."""
+
+    memory: int
+    architecture: Architecture
+
+
+INSTANCE_TYPES = {
+    "t4g.micro": InstanceType(1024, "arm64"),
+    "t4g.small": InstanceType(2048, "arm64"),
+    "t4g.medium": InstanceType(4096, "arm64"),
+    "t4g.large": InstanceType(8192, "arm64"),
+    "t4g.xlarge": InstanceType(16384, "arm64"),
+    "t3.small": InstanceType(2048, "amd64"),
+    "t3.medium": InstanceType(4096, "amd64"),
+    "t3.large": InstanceType(8192, "amd64"),
+    "t3.xlarge": InstanceType(16384, "amd64"),
+}

@@ -1,0 +1,110 @@
+"""The stack's configuration: which account, region and hosts, and which system runs where."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from catalogue.models import Model, Name, Network
+from catalogue.problems import CatalogueError, Problem
+from catalogue.sizes import Architecture, Size
+from catalogue.validation import problems_of
+
+PROJECT = "infra"
+ENCRYPTED = "[encrypted]"
+UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
+
+
+class Ec2Host(Model):
+    """A host that the program creates. `volume` is the root disk in GiB, `swap` and `reserve` (memory kept
+    free of services) are sizes."""
+
+    kind: Literal["ec2"] = "ec2"
+    systems: list[Name]
+    instanceType: str = "t4g.large"
+    volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
+    swap: Size = "2g"
+    reserve: Size = "1g"
+
+
+class Stack(Model):
+    """Every key of the `infra:` namespace, named as in `Pulumi.yaml`, and `aws:region` as `region`.
+
+    `names` replaces a site's name in this stack (dev must not own prod's). Keys and secrets are ENCRYPTED
+    where the caller could not decrypt them: `infra check` only sees that they are there.
+    """
+
+    name: str
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
+    zone: str
+    names: dict[str, str] = {}
+    adminCidrs: Annotated[list[Network], Field(min_length=1)]
+    hosts: dict[Name, Ec2Host]
+    sshUser: Name = "ubuntu"
+    amiParameter: str = UBUNTU
+    acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    acmeEmail: str
+    trustedRoots: list[str] = []
+    # Pulumi writes numbers back as text, hence strict=False on them
+    recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
+    readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
+    sshPublicKey: str | None = None
+    sshPrivateKey: str | None = None
+    hostPublicKeys: dict[Name, str] = {}
+    hostPrivateKeys: dict[Name, str] = {}
+    secrets: dict[Name, dict[str, str]] = {}
+
+    @property
+    def registry(self) -> str:
+        """The registry's host name, from which every image of this stack comes."""
+        return f"{self.accountId}.dkr.ecr.{self.region}.amazonaws.com"
+
+    def public_name(self, site: str) -> str:
+        return self.names.get(site, site)
+
+    def ami_parameter(self, architecture: Architecture) -> str:
+        return self.amiParameter.format(architecture=architecture)
+
+
+def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
+    """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`. Raises CatalogueError."""
+    fields: dict[str, Any] = {"name": name}
+    for key, value in values.items():
+        namespace, _, field = key.partition(":")
+        if namespace == PROJECT:
+            fields[field] = value
+    if "aws:region" in values:
+        fields["region"] = values["aws:region"]
+    try:
+        return Stack.model_validate(fields)
+    except ValidationError as error:
+        raise CatalogueError(problems_of(error, file, lambda path: _key(path))) from None
+
+
+def _key(path: tuple[int | str, ...]) -> str:
+    head = "aws:region" if path and path[0] == "region" else f"{PROJECT}:{path[0] if path else ''}"
+    return ".".join([head, *map(str, path[1:])])
+
+
+def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
+    """The stack out of its file and the defaults in `Pulumi.yaml`, without Pulumi; encrypted values become ENCRYPTED.
+
+    Raises CatalogueError.
+    """
+    path = file or project / f"Pulumi.{name}.yaml"
+    if not path.exists():
+        known = sorted(entry.name.split(".")[1] for entry in project.glob("Pulumi.*.yaml"))
+        raise CatalogueError(
+            [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
+        )
+    values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    return stack_from(name, {key: _sealed(value) for key, value in values.items()}, path.name)
+
+
+def _sealed(value: Any) -> Any:
+    """An encrypted value as a mark that it is there."""
+    if isinstance(value, dict):
+        return ENCRYPTED if set(value) == {"secure"} else {key: _sealed(item) for key, item in value.items()}
+    return value

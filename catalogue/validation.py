@@ -1,0 +1,42 @@
+"""Pydantic's findings, said in the catalogue's one-line form."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from catalogue.problems import Problem
+
+Path = tuple[int | str, ...]
+
+
+def problems_of(
+    error: ValidationError, file: str, where: Callable[[Path], str], fields: Callable[[Path], list[str]] = lambda _: []
+) -> list[Problem]:
+    """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part."""
+    return [
+        Problem(file, where(finding["loc"]), *_sentence(finding, fields(finding["loc"])))
+        for finding in error.errors(include_url=False)
+    ]
+
+
+def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
+    value, name = finding["input"], str(finding["loc"][-1]) if finding["loc"] else ""
+    match finding["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(name, fields, 1)
+            return f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else "remove it, or see the docs"
+        case "missing":
+            return f"field {name!r} is missing", "it is required"
+        case "union_tag_invalid" | "union_tag_not_found":
+            return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", "kinds: compose"
+        case "value_error":
+            return f"found {_shown(value)}", str(finding["ctx"]["error"])
+        case _:
+            return f"found {_shown(value)}", finding["msg"][:1].lower() + finding["msg"][1:]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

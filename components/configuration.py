@@ -1,0 +1,60 @@
+"""The stack's configuration as Pulumi hands it over, secrets decrypted."""
+
+import json
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
+
+from catalogue.problems import CatalogueError, Problem
+from catalogue.stack import PROJECT, Stack, stack_from
+
+
+
+
+# `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
+SECRETS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
+
+
+def stack() -> Stack:
+    """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
+    name = pulumi.get_stack()
+    file = f"Pulumi.{name}.yaml"
+    raw = CONFIG.get() or get_config_env()
+    plain = [key for key in SECRETS if raw.get(key, "") not in ("", "{}") and not is_config_secret(key)]
+    if plain:
+        rule = "set it anew with pulumi config set --secret, and take the old value for known"
+        raise CatalogueError([Problem(file, key, "stands in plain text", rule) for key in plain])
+    return stack_from(name, values(raw, schema()), file)
+
+
+def schema() -> dict[str, str]:
+    """Key → type, out of `Pulumi.yaml`."""
+    with open("Pulumi.yaml") as file:
+        return {key: entry["type"] for key, entry in yaml.safe_load(file)["config"].items()}
+
+
+def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
+    """The engine gives every value as text; all but strings are JSON."""
+    decoded: dict[str, Any] = {}
+    for key, text in raw.items():
+        if key.startswith(f"{PROJECT}:") and types.get(key, "string") != "string":
+            try:
+                decoded[key] = json.loads(text)
+            except json.JSONDecodeError:
+                raise CatalogueError(
+                    [Problem("stack configuration", key, "is no JSON value", f"type {types[key]}")]
+                ) from None
+        else:
+            decoded[key] = text
+    return decoded
+
+
+def keys_present(made: Stack) -> None:
+    """Raises CatalogueError when `infra init` has not run for every host."""
+    missing = [host for host in made.hosts if host not in made.hostPrivateKeys or host not in made.hostPublicKeys]
+    if missing or not made.sshPrivateKey or not made.sshPublicKey:
+        found = f"no keys for {', '.join(missing) or 'SSH'}"
+        rule = f"make them: uv run infra init --stack {made.name}"
+        raise CatalogueError([Problem(f"Pulumi.{made.name}.yaml", "infra:hostPrivateKeys", found, rule)])

@@ -1,0 +1,112 @@
+"""One EC2 host: address, machine, and the gate that waits until it can take a release."""
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_command as command
+
+from catalogue.sizes import INSTANCE_TYPES
+from catalogue.stack import Ec2Host, Stack
+from components.naming import inside, tags
+from components.network import Network
+from rendering.user_data import user_data
+
+# cloud-init reports 2 for warnings only; anything else says what went wrong
+READY = "cloud-init status --wait >/dev/null || [ $? = 2 ] || { cloud-init status --long >&2; exit 1; }"
+
+
+class Host(pulumi.ComponentResource):
+    """`address` is the public address, `instance_id` changes with the machine, `ready` depends on it all."""
+
+    address: pulumi.Output[str]
+    instance_id: pulumi.Output[str]
+    connection: command.remote.ConnectionArgs
+    ready: command.remote.Command
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        stack: Stack,
+        network: Network,
+        profile: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("infra:index:Host", name, None, opts)
+        spec = stack.hosts[host]
+        label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
+        instance = self._instance(name, host, spec, stack, network, profile, label)
+        address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
+        association = aws.ec2.EipAssociation(
+            f"{name}-address-use", instance_id=instance.id, allocation_id=address.id, opts=inside(self)
+        )
+        self.instance_id = instance.id
+        self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
+        self.connection = connection(stack, host, self.address)
+        self.ready = command.remote.Command(
+            f"{name}-ready",
+            connection=connection(stack, host, self.address, waits=True),
+            create=READY,
+            triggers=[instance.id],
+            add_previous_output_in_env=False,
+            opts=inside(
+                self, depends_on=[association], custom_timeouts=pulumi.CustomTimeouts(create=f"{stack.readyTimeout}s")
+            ),
+        )
+        self.register_outputs({"address": self.address, "instance_id": self.instance_id})
+
+    def _instance(
+        self,
+        name: str,
+        host: str,
+        spec: Ec2Host,
+        stack: Stack,
+        network: Network,
+        profile: pulumi.Input[str],
+        label: dict[str, str],
+    ) -> aws.ec2.Instance:
+        parameter = stack.ami_parameter(INSTANCE_TYPES[spec.instanceType].architecture)
+        image = aws.ssm.get_parameter_output(name=parameter, opts=pulumi.InvokeOutputOptions(parent=self))
+        text = user_data(
+            f"{stack.name}-{host}",
+            stack.sshUser,
+            stack.sshPublicKey or "",
+            stack.hostPrivateKeys[host],
+            stack.hostPublicKeys[host],
+            spec.swap,
+        )
+        return aws.ec2.Instance(
+            f"{name}-instance",
+            ami=image.value,
+            instance_type=spec.instanceType,
+            subnet_id=network.subnet_id,
+            vpc_security_group_ids=[network.security_group_id],
+            associate_public_ip_address=True,
+            iam_instance_profile=profile,
+            # No container reaches the host's credentials: the answer does not survive a second hop
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                volume_type="gp3", volume_size=spec.volume, encrypted=True, tags=label
+            ),
+            user_data=pulumi.Output.secret(text),
+            tags=label,
+            opts=inside(
+                self,
+                # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
+                ignore_changes=["ami", "userData", "associatePublicIpAddress"],
+            ),
+        )
+
+
+def connection(
+    stack: Stack, host: str, address: pulumi.Input[str], waits: bool = False
+) -> command.remote.ConnectionArgs:
+    """SSH to a host whose key is known beforehand. With `waits` it dials until the resource's own timeout."""
+    return command.remote.ConnectionArgs(
+        host=address,
+        user=stack.sshUser,
+        private_key=pulumi.Output.secret(stack.sshPrivateKey),
+        host_key=stack.hostPublicKeys[host],
+        dial_error_limit=-1 if waits else 10,
+    )

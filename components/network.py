@@ -1,0 +1,82 @@
+"""A region's network: one VPC with one public subnet, and what may come in."""
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.stack import Stack
+from components.naming import inside, tags
+
+CIDR = "10.20.0.0/16"
+SUBNET = "10.20.1.0/24"
+
+
+class Network(pulumi.ComponentResource):
+    """`subnet_id` and `security_group_id` for the hosts of a region. The world reaches 80 and 443,
+    `adminCidrs` reach 22, and nobody reaches anything else."""
+
+    subnet_id: pulumi.Output[str]
+    security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("infra:index:Network", name, None, opts)
+        label = tags(stack, "network", f"{stack.name}-{name}")
+        vpc = aws.ec2.Vpc(
+            f"{name}-vpc", cidr_block=CIDR, enable_dns_support=True, enable_dns_hostnames=True, tags=label, opts=inside(self)
+        )
+        gateway = aws.ec2.InternetGateway(f"{name}-gateway", vpc_id=vpc.id, tags=label, opts=inside(self))
+        subnet = aws.ec2.Subnet(
+            f"{name}-subnet",
+            vpc_id=vpc.id,
+            cidr_block=SUBNET,
+            map_public_ip_on_launch=True,
+            tags=label,
+            opts=inside(self),
+        )
+        routes = aws.ec2.RouteTable(
+            f"{name}-routes",
+            vpc_id=vpc.id,
+            routes=[aws.ec2.RouteTableRouteArgs(cidr_block="0.0.0.0/0", gateway_id=gateway.id)],
+            tags=label,
+            opts=inside(self),
+        )
+        association = aws.ec2.RouteTableAssociation(
+            f"{name}-public", subnet_id=subnet.id, route_table_id=routes.id, opts=inside(self)
+        )
+        group = aws.ec2.SecurityGroup(
+            f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc.id, tags=label,
+            opts=inside(self),
+        )  # fmt: skip
+        rules = [self._ingress(name, group, port, cidr, label) for port, cidr in openings(stack)]
+        rules.append(
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-out",
+                security_group_id=group.id,
+                ip_protocol="-1",
+                cidr_ipv4="0.0.0.0/0",
+                tags=label,
+                opts=inside(self),
+            )
+        )
+        # A host may use the network only once it is whole
+        self.subnet_id = pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
+        self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
+        self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
+
+    def _ingress(
+        self, name: str, group: aws.ec2.SecurityGroup, port: int, cidr: str, label: dict[str, str]
+    ) -> pulumi.CustomResource:
+        return aws.vpc.SecurityGroupIngressRule(
+            f"{name}-in-{port}-{cidr}",
+            security_group_id=group.id,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            cidr_ipv4=cidr,
+            tags=label,
+            opts=inside(self),
+        )
+
+
+def openings(stack: Stack) -> list[tuple[int, str]]:
+    """Port and network of everything that may come in."""
+    return [(80, "0.0.0.0/0"), (443, "0.0.0.0/0"), *((22, str(network)) for network in stack.adminCidrs)]

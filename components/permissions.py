@@ -1,0 +1,71 @@
+"""What a host may do in AWS: pull from these repositories, answer its own names' ACME challenges, nothing else."""
+
+import json
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.stack import Stack
+from components.naming import inside, tags
+
+ASSUME = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+
+
+def policy(repository_arns: list[str], zone_arn: str, names: list[str]) -> dict[str, Any]:
+    """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write."""
+    statements: list[dict[str, Any]] = []
+    if repository_arns:
+        statements += [
+            {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+            {"Effect": "Allow", "Action": PULL, "Resource": repository_arns},
+        ]
+    if names:
+        own = {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames": [f"_acme-challenge.{name}" for name in names],
+            "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
+        }
+        statements += [
+            {"Effect": "Allow", "Action": ["route53:ListHostedZones", "route53:GetChange"], "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": "route53:ChangeResourceRecordSets",
+                "Resource": zone_arn,
+                "Condition": {"ForAllValues:StringEquals": own},
+            },
+        ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+class HostPermissions(pulumi.ComponentResource):
+    """`profile` is the instance profile of one host."""
+
+    profile: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        stack: Stack,
+        repository_arns: pulumi.Input[list[str]],
+        zone_arn: pulumi.Input[str],
+        names: list[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("infra:index:HostPermissions", name, None, opts)
+        label = tags(stack, "host", name)
+        role = aws.iam.Role(f"{name}-role", assume_role_policy=ASSUME, tags=label, opts=inside(self))
+        document = pulumi.Output.all(repository_arns, zone_arn).apply(
+            lambda args: json.dumps(policy(args[0], args[1], names))
+        )
+        rights = aws.iam.RolePolicy(f"{name}-policy", role=role.id, policy=document, opts=inside(self))
+        profile = aws.iam.InstanceProfile(f"{name}-profile", role=role.name, tags=label, opts=inside(self))
+        self.profile = pulumi.Output.all(profile.name, rights.id).apply(lambda args: args[0])
+        self.register_outputs({"profile": self.profile})

@@ -1,0 +1,58 @@
+"""A region's image repositories: one per service, the retired ones' included."""
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.models import System
+from catalogue.stack import Stack
+from components.naming import inside, tags
+
+KEEP_IMAGES = 20
+LIFECYCLE = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"keep the newest {KEEP_IMAGES} images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEEP_IMAGES},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+
+
+class Registry(pulumi.ComponentResource):
+    """The repositories of all systems; `arns` are what a host's role may pull from."""
+
+    arns: pulumi.Output[list[str]]
+    urls: dict[str, pulumi.Output[str]]
+
+    def __init__(
+        self, name: str, stack: Stack, systems: list[System], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("infra:index:Registry", name, None, opts)
+        owners = {repository: system.system for system in systems for repository in system.repositories}
+        repositories = {
+            repository: self._repository(f"{name}-{repository}", repository, tags(stack, system))
+            for repository, system in owners.items()
+        }
+        self.arns = pulumi.Output.all(*(repository.arn for repository in repositories.values()))
+        self.urls = {name: repository.repository_url for name, repository in repositories.items()}
+        self.register_outputs({"urls": self.urls})
+
+    def _repository(self, name: str, repository: str, label: dict[str, str]) -> aws.ecr.Repository:
+        made = aws.ecr.Repository(
+            name,
+            # The name is the catalogue's: images are found by it
+            name=repository,
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            encryption_configurations=[aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="AES256")],
+            image_tag_mutability="MUTABLE",
+            tags=label,
+            opts=inside(self),
+        )
+        aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=made.name, policy=LIFECYCLE, opts=inside(self))
+        return made

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Brings a fresh Debian or Ubuntu host to where a release can be applied: packages, swap. Safe to run again.
+# Usage: prepare-host.sh SWAP_MIB
+set -eu
+swap_mib=$1
+
+has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+install_missing() {
+    missing=''
+    for package in ca-certificates certbot curl docker.io nginx python3 python3-certbot-dns-route53 amazon-ecr-credential-helper; do
+        # nginx-light and the like provide nginx
+        { [ "$package" = nginx ] && command -v nginx >/dev/null; } || has "$package" || missing="$missing $package"
+    done
+    if ! command -v docker-compose >/dev/null; then
+        # Ubuntu has version 2 as a plugin, Debian 12 version 1 as a command
+        if apt-cache show docker-compose-v2 >/dev/null 2>&1; then missing="$missing docker-compose-v2"; else missing="$missing docker-compose"; fi
+    fi
+    [ -n "$missing" ] || return 0
+    export DEBIAN_FRONTEND=noninteractive
+    # The address may change while the host boots: the first attempts can fail
+    for attempt in 1 2 3 4 5 6; do
+        # shellcheck disable=SC2086
+        if apt-get update -q && apt-get install -q -y --no-install-recommends $missing; then break; fi
+        [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$missing" >&2; return 1; }
+        sleep 10
+    done
+    plugin=/usr/libexec/docker/cli-plugins/docker-compose
+    [ -x /usr/bin/docker-compose ] || [ ! -x "$plugin" ] || ln -s "$plugin" /usr/bin/docker-compose
+}
+
+add_swap() {
+    # A container has its machine's swap
+    if systemd-detect-virt --quiet --container || [ "$(swapon --noheadings --show | wc -l)" -gt 0 ]; then return 0; fi
+    fallocate -l "${swap_mib}M" /swapfile
+    chmod 600 /swapfile
+    mkswap /swapfile >/dev/null
+    swapon /swapfile
+    echo '/swapfile none swap sw 0 0' >> /etc/fstab
+}
+
+install_missing
+add_swap

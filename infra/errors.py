@@ -1,0 +1,5 @@
+"""What goes wrong outside the catalogue."""
+
+
+class InfraError(Exception):
+    """One line for a person: what, where, why, what now."""

@@ -1,0 +1,51 @@
+"""Keys of a stack: made here, kept as encrypted configuration, never on a command line."""
+
+import subprocess
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from catalogue.stack import PROJECT, Stack
+from infra.errors import InfraError
+from infra.paths import project_root
+
+
+def key_pair(comment: str) -> tuple[str, str]:
+    """Private key (OpenSSH) and public line of a new Ed25519 key."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    return private, f"{public} {comment}"
+
+
+def initialise(stack: Stack) -> Iterator[str]:
+    """Makes what is missing, and says so line by line. Raises InfraError when Pulumi refuses."""
+    if subprocess.run(["pulumi", "stack", "select", stack.name], capture_output=True, cwd=project_root()).returncode:
+        _pulumi("stack", "init", stack.name, "--no-select")
+        yield f"made the stack {stack.name}"
+    if not (stack.sshPrivateKey and stack.sshPublicKey):
+        _store(stack, "sshPrivateKey", "sshPublicKey", f"{stack.name}-releases")
+        yield "made the key that releases are sent with"
+    for host in stack.hosts:
+        if host not in stack.hostPrivateKeys or host not in stack.hostPublicKeys:
+            _store(stack, f"hostPrivateKeys.{host}", f"hostPublicKeys.{host}", f"{stack.name}-{host}")
+            yield f"made the key that {host} identifies itself with"
+
+
+def _store(stack: Stack, private_path: str, public_path: str, comment: str) -> None:
+    private, public = key_pair(comment)
+    for path, value, kind in ((private_path, private, "--secret"), (public_path, public, "--plaintext")):
+        _pulumi("config", "set", "--stack", stack.name, "--path", kind, f"{PROJECT}:{path}", value=value)
+
+
+def _pulumi(*arguments: str, value: str | None = None) -> None:
+    """Runs pulumi; a value goes over standard input, where no process list shows it."""
+    try:
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"], input=value, text=True, capture_output=True, cwd=project_root(), check=False
+        )
+    except FileNotFoundError:
+        raise InfraError("pulumi is not on PATH: install it, or `. .lab/env` for the lab's") from None
+    if done.returncode:
+        raise InfraError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip().splitlines()[-1]}")

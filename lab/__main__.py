@@ -1,0 +1,34 @@
+"""`python -m lab up|down|status`: the person's lab."""
+
+import sys
+
+from lab import table, up
+from lab.machine import stop_docker
+from lab.say import LabError, step
+from lab.settings import default_lab
+
+
+def main(command: str) -> int:
+    lab = default_lab()
+    if command == "up":
+        up.start(lab)
+        up.prepare(lab)
+        up.pulumi_up(lab)
+    elif command == "down":
+        with step("removing the lab"):
+            up.down(lab)
+        stop_docker()
+        lab.directory.rmdir()
+        return 0
+    elif not up.is_running(lab):
+        raise LabError("no lab is running; start it: make lab")
+    return 0 if table.show(table.statuses(lab)) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "status"))
+    except LabError as error:
+        sys.exit(f"lab: {error}")
+    except KeyboardInterrupt:
+        sys.exit("lab: interrupted; run it again to go on, or `make lab-down` to remove it")

@@ -1,0 +1,107 @@
+"""The machines behind the instances: a container per instance, and its public addresses forwarded to it."""
+
+import base64
+import json
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.cloud.forward import Forwarder
+from lab.settings import ACCOUNT, LABEL, Lab
+
+PORTS = (22, 80, 443)
+RUN = [
+    "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined", "--security-opt",
+    "apparmor=unconfined", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v",
+    "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", "/var/lib/docker", "-e", "container=docker",
+    "--stop-signal", "SIGRTMIN+3",
+]  # fmt: skip
+
+
+@dataclass
+class Machines:
+    """Follows the emulator: a running instance has a running container, a gone one has none."""
+
+    lab: Lab
+    forwarder: Forwarder
+    states: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def container(self, instance: str) -> str:
+        return f"wml-{self.lab.name}-{instance}"
+
+    def follow(self, instances: list[Any]) -> None:
+        """Called after every EC2 request with all instances of all regions."""
+        with self.lock:
+            for instance in instances:
+                state = instance.state
+                if self.states.get(instance.id) != state:
+                    self._change(instance, self.states.get(instance.id), state)
+                    self.states[instance.id] = state
+            self._forward(instances)
+
+    def _change(self, instance: Any, before: str | None, state: str) -> None:
+        name = self.container(instance.id)
+        if before is None and state in ("pending", "running"):
+            self._boot(instance, name)
+        elif state == "running":
+            _docker("start", name)
+        elif state in ("stopping", "stopped"):
+            _docker("stop", "-t", "20", name)
+        elif state in ("shutting-down", "terminated"):
+            _docker("rm", "-f", "-v", name)
+
+    def _boot(self, instance: Any, name: str) -> None:
+        seed = self.lab.path("hosts", instance.id)
+        seed.mkdir(parents=True, exist_ok=True)
+        seed.chmod(0o700)
+        _seed(seed, instance)
+        names = [f"--add-host={host}:{address}" for host, address in self.lab.host_names.items()]
+        self.addresses[instance.id] = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
+        _docker(
+            "run", "-d", "--name", name, "--hostname", instance.id, "--network", self.lab.bridge, "--ip",
+            self.addresses[instance.id], "--label", f"{LABEL}={self.lab.name}", *RUN, "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", *names, self.lab.image,
+            "/sbin/init",
+        )  # fmt: skip
+
+    def _forward(self, instances: list[Any]) -> None:
+        wanted = {}
+        for instance in instances:
+            public = public_address(instance) if self.states.get(instance.id) == "running" else None
+            if public:
+                wanted |= {(public, port): (self.addresses[instance.id], port) for port in PORTS}
+        self.forwarder.set_routes(wanted)
+
+    def instance_at(self, address: str) -> str | None:
+        """Which instance asks from this address."""
+        return next((id for id, inner in self.addresses.items() if inner == address), None)
+
+
+def public_address(instance: Any) -> str | None:
+    """The address that leads to an instance: its Elastic IP, else the automatic one."""
+    # moto reads its environment when it is imported
+    from moto.ec2 import ec2_backends
+
+    backend = ec2_backends[ACCOUNT][instance.region_name]
+    for address in backend.describe_addresses():
+        if address.instance and address.instance.id == instance.id:
+            return address.public_ip
+    return instance.public_ip
+
+
+def _seed(seed: Path, instance: Any) -> None:
+    data = base64.b64decode(instance.user_data.as_bytes()) if instance.user_data else b"#cloud-config\n{}\n"
+    user_data = seed / "user-data"
+    user_data.touch(0o600)
+    user_data.write_bytes(data)
+    (seed / "meta-data").write_text(json.dumps({"instance-id": instance.id, "local-hostname": instance.id}))
+
+
+def _docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"docker {arguments[0]} {arguments[-1]}: {done.stderr.strip()}", flush=True)
+    return done.stdout.strip()

@@ -1,0 +1,84 @@
+"""What moto's IAM leaves out and the program depends on: resources and conditions of a policy.
+
+moto calls every resource "*" and denies any statement with a condition it does not know. Here the resources of ECR and
+Route 53 requests, and Route 53's two condition keys, are evaluated as AWS does; nothing is allowed that AWS would deny.
+Signatures are not judged, since moto computes Route 53's wrongly: who asks is known by the access key alone.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+from xml.etree import ElementTree
+
+from moto.core.responses import BaseResponse
+from moto.iam.access_control import IAMPolicyStatement, IAMRequestBase
+
+from lab.settings import ACCOUNT
+
+NAMES = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
+TYPES = "route53:ChangeResourceRecordSetsRecordTypes"
+_request: ContextVar[tuple[list[str], dict[str, list[str]]]] = ContextVar("request", default=([], {}))
+
+
+def install() -> None:
+    """Teaches moto's evaluator the resource and the condition values of the request at hand."""
+    authorize: Callable[..., None] = BaseResponse._authenticate_and_authorize_normal_action
+    matches = IAMPolicyStatement._check_element_matches
+
+    def with_request(self: Any, resource: str = "*") -> None:
+        token = _request.set((resources(self), conditions(self)))
+        try:
+            authorize(self, resource)
+        finally:
+            _request.reset(token)
+
+    def element_matches(self: Any, element: Any, value: str) -> bool:
+        named, _ = _request.get()
+        if element != "Resource" or not named:
+            return matches(self, element, value)
+        return all(matches(self, element, resource) for resource in named)
+
+    def check_conditions(self: Any, incoming: dict[str, str] | None) -> bool:
+        _, values = _request.get()
+        return holds(self._statement.get("Condition") or {}, values)
+
+    BaseResponse._authenticate_and_authorize_normal_action = with_request  # type: ignore[method-assign]
+    IAMPolicyStatement._check_element_matches = element_matches  # type: ignore[method-assign]
+    IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
+    IAMPolicyStatement._check_conditions = check_conditions  # type: ignore[method-assign]
+
+
+def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) -> bool:
+    """A statement's condition. An operator or key that is not known here does not hold."""
+    for operator, keys in condition.items():
+        if operator not in ("StringEquals", "ForAllValues:StringEquals"):
+            return False
+        for key, expected in keys.items():
+            allowed = {expected} if isinstance(expected, str) else set(expected)
+            given = values.get(key)
+            if given is None and operator == "StringEquals":
+                return False
+            if not set(given or []) <= allowed:
+                return False
+    return True
+
+
+def resources(response: Any) -> list[str]:
+    """ARNs that an ECR or Route 53 request is about; empty where it is about none."""
+    if response.service_name == "ecr":
+        body = json.loads(response.body or "{}")
+        names = [body["repositoryName"]] if "repositoryName" in body else body.get("repositoryNames", [])
+        return [f"arn:aws:ecr:{response.region}:{ACCOUNT}:repository/{name}" for name in names]
+    if response.service_name == "route53" and (found := re.search(r"/hostedzone/([A-Z0-9]+)", response.uri)):
+        return [f"arn:aws:route53:::hostedzone/{found[1]}"]
+    return []
+
+
+def conditions(response: Any) -> dict[str, list[str]]:
+    if response.service_name != "route53" or response.method != "POST" or "/rrset" not in response.uri:
+        return {}
+    root = ElementTree.fromstring(response.body)
+    texts = {tag: [e.text or "" for e in root.iter() if e.tag.rsplit("}", 1)[-1] == tag] for tag in ("Name", "Type")}
+    return {NAMES: [name.rstrip(".").lower() for name in texts["Name"]], TYPES: texts["Type"]}

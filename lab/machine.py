@@ -1,0 +1,125 @@
+"""What the lab sets up on the machine: the Docker engine, the hosts' network, the hosts' image."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from lab.run import Daemon, run, succeeds, wait_until
+from lab.say import LabError, step
+from lab.settings import CACHE, LABEL, REGIONS, ROOT, Lab
+from lab.tools import found, sudo
+
+IMAGE = ROOT / "lab" / "image"
+METADATA = "169.254.169.254"
+
+
+def docker_daemon() -> Daemon:
+    """The Docker engine, where the lab started it; labs share it."""
+    return Daemon("dockerd", CACHE / "run")
+
+
+def ensure_docker() -> None:
+    """Starts dockerd when no socket answers."""
+    if succeeds("docker", "info"):
+        return
+    if sudo():
+        raise LabError("Docker does not answer and only root can start it: start it (sudo systemctl start docker), run again")
+    with step("starting the Docker engine"):
+        daemon = docker_daemon()
+        daemon.stop()
+        daemon.start(found("dockerd") or "dockerd")
+        wait_until("Docker engine", lambda: succeeds("docker", "info"), daemon)
+
+
+def stop_docker() -> None:
+    """Ends the engine when a lab started it and no lab uses it."""
+    daemon = docker_daemon()
+    if daemon.alive and not run("docker", "ps", "-aq", "--filter", f"label={LABEL}") and not _other_networks():
+        with step("stopping the Docker engine"):
+            daemon.stop()
+
+
+def _other_networks() -> str:
+    return run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}")
+
+
+def ensure_network(lab: Lab) -> None:
+    """The hosts' bridge with the registries' addresses on it, and the metadata address led to this lab's service."""
+    if not succeeds("docker", "network", "inspect", lab.bridge):
+        run(
+            "docker", "network", "create", "--driver", "bridge", "--subnet", lab.subnet, "--gateway", lab.gateway, "--label",
+            f"{LABEL}={lab.name}", "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
+        )  # fmt: skip
+    have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
+    for region in REGIONS:
+        if f" {lab.registry_address(region)}/" not in have:
+            run(*sudo(), "ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
+    if not succeeds(*_metadata_rule(lab, "-C")):
+        run(*_metadata_rule(lab, "-I"))
+
+
+def remove_network(lab: Lab) -> None:
+    if found("iptables") and succeeds(*_metadata_rule(lab, "-C")):
+        run(*_metadata_rule(lab, "-D"))
+    if succeeds("docker", "network", "inspect", lab.bridge):
+        run("docker", "network", "rm", lab.bridge)
+
+
+def _metadata_rule(lab: Lab, action: str) -> list[str]:
+    return [
+        *sudo(), found("iptables") or "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
+        f"{METADATA}/32", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", f"{lab.gateway}:8169",
+    ]  # fmt: skip
+
+
+def base_image() -> str:
+    """The machine image's name, by what it is made from."""
+    return f"watchme-lab-host:{hashlib.sha256((IMAGE / 'Dockerfile').read_bytes()).hexdigest()[:12]}"
+
+
+def ensure_base_image() -> None:
+    if succeeds("docker", "image", "inspect", base_image()):
+        return
+    with step("making the machine image (debootstrap)"):
+        tree = CACHE / "rootfs"
+        shutil.rmtree(tree, ignore_errors=True)
+        run(*sudo(), found("debootstrap") or "debootstrap", "--variant=minbase",
+            "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
+        _import(tree, "watchme-lab-base:bookworm")
+        run(*sudo(), "rm", "-rf", str(tree))
+    with step("making the machine image (packages)"):
+        _build(IMAGE, base_image(), {"BASE": "watchme-lab-base:bookworm"})
+
+
+def _import(tree: Path, name: str) -> None:
+    with subprocess.Popen([*sudo(), "tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
+        subprocess.run(["docker", "import", "-", name], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
+
+
+def ensure_image(lab: Lab) -> None:
+    """The machine image with this lab's root in its trust store, as AWS's roots are in a real one's."""
+    context = lab.path("image")
+    context.mkdir(parents=True, exist_ok=True)
+    shutil.copy(lab.path("tls", "root.crt"), context / "lab-root.crt")
+    lines = [
+        f"FROM {base_image()}",
+        "COPY lab-root.crt /usr/local/share/ca-certificates/lab-root.crt",
+        "RUN update-ca-certificates",
+        f"LABEL {LABEL}={lab.name}",
+    ]
+    (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+    _build(context, lab.image, {})
+
+
+def _build(context: Path, name: str, arguments: dict[str, str]) -> None:
+    options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+    run("docker", "build", "-q", "--network", "host", *options, "-t", name, str(context), env={"DOCKER_BUILDKIT": "0"})
+
+
+def remove_hosts(lab: Lab) -> None:
+    """Every container and image of this lab, the ones that a killed run left included."""
+    if containers := run("docker", "ps", "-aq", "--filter", f"label={LABEL}={lab.name}").split():
+        run("docker", "rm", "-f", "-v", *containers)
+    if succeeds("docker", "image", "inspect", lab.image):
+        run("docker", "rmi", "-f", lab.image)

@@ -1,0 +1,67 @@
+"""ECR's data plane: a real registry per region behind its ECR host name, with a token as the login."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import bcrypt
+import yaml
+
+from lab.images import build_programs, stubs, write_layout
+from lab.run import Daemon, run, wait_until
+from lab.settings import ACCOUNT, REGIONS, Lab
+from lab.tools import BIN
+
+USER, TOKEN = "AWS", f"{ACCOUNT}-auth-token"  # as moto's GetAuthorizationToken says
+
+
+def start(lab: Lab) -> None:
+    """A registry for each region, unless it runs."""
+    for region in REGIONS:
+        daemon = Daemon(f"registry-{region}", lab.path("run"))
+        if daemon.alive:
+            continue
+        config = lab.path("registry", f"{region}.yaml")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        passwords = lab.path("registry", "htpasswd")
+        hashed = bcrypt.hashpw(TOKEN.encode(), bcrypt.gensalt(4)).decode()
+        passwords.write_text(f"{USER}:{hashed}\n")
+        config.write_text(yaml.safe_dump(_config(lab, region, passwords)))
+        daemon.start(str(BIN / "docker-registry"), "serve", str(config), env={"OTEL_TRACES_EXPORTER": "none"})
+        wait_until(f"registry of {region}", lambda daemon=daemon: b"listening on" in daemon.log.read_bytes(), daemon)
+
+
+def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
+    return {
+        "version": 0.1,
+        "log": {"level": "info"},
+        "storage": {"filesystem": {"rootdirectory": str(lab.path("registry", region))}, "delete": {"enabled": True}},
+        "auth": {"htpasswd": {"realm": "ecr", "path": str(passwords)}},
+        "http": {
+            "addr": f"{lab.registry_address(region)}:443",
+            "tls": {"certificate": str(lab.path("tls", "registry.crt")), "key": str(lab.path("tls", "registry.key"))},
+        },
+    }
+
+
+def push_stubs(lab: Lab, region: str) -> None:
+    """The 13 stub images into a region's registry, tag latest."""
+    programs = build_programs()
+
+    def push(item: tuple[str, dict[str, object]]) -> None:
+        repository, facts = item
+        push_stub(lab, region, repository, facts, programs)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(push, stubs().items()))
+
+
+def push_stub(
+    lab: Lab, region: str, repository: str, facts: dict[str, object], programs: dict[str, bytes], tag: str = "latest"
+) -> None:
+    layout = lab.path("layouts", region, repository)
+    environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in facts.items()}}
+    write_layout(layout, programs, environment, tag)
+    run(
+        "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")), "--dest-creds", f"{USER}:{TOKEN}",
+        f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Commands and daemons of the lab: run to the end, or started, found again and ended by id."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from lab.say import LabError
+
+
+def run(*argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = True) -> str:
+    """A command's stdout. Raises LabError with the end of what it said when it fails."""
+    done = subprocess.run(
+        argv, cwd=cwd, env={**os.environ, **(env or {})}, text=True, check=False, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
+    )  # fmt: skip
+    if done.returncode:
+        said = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
+        raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {said}")
+    return done.stdout
+
+
+def succeeds(*argv: str) -> bool:
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+class Daemon:
+    """A background process known by its id and start time, so that a reused id is never ended."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.record = directory / f"{name}.pid"
+        self.log = directory / f"{name}.log"
+
+    @property
+    def alive(self) -> bool:
+        return self._recorded() is not None
+
+    def start(self, *argv: str, env: dict[str, str] | None = None) -> None:
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(env or {})}, start_new_session=True
+            )
+        self.record.write_text(f"{process.pid} {_start_time(process.pid)}")
+
+    def stop(self, patience: float = 20) -> None:
+        """SIGTERM, then SIGKILL after `patience` seconds."""
+        pid = self._recorded()
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            end = time.monotonic() + patience
+            while self.alive and time.monotonic() < end:
+                time.sleep(0.05)
+            if self.alive:
+                os.kill(pid, signal.SIGKILL)
+        self.record.unlink(missing_ok=True)
+
+    def last_words(self) -> str:
+        return " | ".join(self.log.read_text(errors="replace").splitlines()[-4:]) if self.log.exists() else ""
+
+    def _recorded(self) -> int | None:
+        try:
+            pid, started = self.record.read_text().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid) if _start_time(int(pid)) == started else None
+
+
+def _start_time(pid: int) -> str | None:
+    """A process's start in clock ticks; None when it is gone (a zombie is gone)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def wait_until(what: str, ready, daemon: Daemon | None = None, seconds: float = 60) -> None:
+    """Raises LabError when `ready()` stays false, at once when the daemon has died."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if daemon is not None and not daemon.alive:
+            raise LabError(f"{what}: the process ended: {daemon.last_words()} (log: {daemon.log})")
+        if time.monotonic() > end:
+            raise LabError(f"{what}: not ready after {seconds:.0f} s (log: {daemon.log if daemon else 'none'})")
+        time.sleep(0.1)

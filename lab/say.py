@@ -1,0 +1,41 @@
+"""Progress for people: what runs now, and how long so far."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+START = time.monotonic()
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Prints the step, a sign of life every 10 seconds, and how long it took."""
+    begun, done = time.monotonic(), threading.Event()
+    _print(f"· {what} …")
+
+    def alive() -> None:
+        while not done.wait(10):
+            _print(f"  {what}: {time.monotonic() - begun:.0f} s so far")
+
+    thread = threading.Thread(target=alive, daemon=True)
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        _print(f"✗ {what}: failed after {time.monotonic() - begun:.1f} s")
+        raise
+    else:
+        _print(f"✓ {what} ({time.monotonic() - begun:.1f} s)")
+    finally:
+        done.set()
+        thread.join()
+
+
+def _print(line: str) -> None:
+    print(f"[{time.monotonic() - START:5.0f} s] {line}", file=sys.stderr, flush=True)
+
+
+class LabError(Exception):
+    """What is wrong with the lab or the machine, in one line, with what to do."""

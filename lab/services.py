@@ -1,0 +1,82 @@
+"""The daemons of a lab: the cloud and Pebble, with their certificates."""
+
+import json
+import ssl
+import sys
+import urllib.request
+from typing import Any
+
+from lab import authority
+from lab.run import Daemon, wait_until
+from lab.settings import REGIONS, ROOT, Lab
+from lab.tools import ensure_pebble
+
+
+def make_certificates(lab: Lab) -> None:
+    """The lab's root, and certificates for AWS's names, the registries and the ACME directory."""
+    root = lab.path("tls", "root")
+    authority.make_root(root)
+    names = list(lab.host_names)
+    authority.issue(root, lab.path("tls", "aws"), [*names, lab.gateway])
+    addresses = [lab.registry_address(region) for region in REGIONS]
+    authority.issue(root, lab.path("tls", "registry"), [*(name for name in names if ".dkr.ecr." in name), *addresses])
+    authority.issue(root, lab.path("tls", "acme"), ["acme.lab.internal", lab.gateway])
+    trust = lab.path("tls", "trust")
+    trust.mkdir(exist_ok=True)
+    (trust / "ca.crt").write_bytes(root.with_suffix(".crt").read_bytes())
+
+
+def cloud_daemon(lab: Lab) -> Daemon:
+    return Daemon("cloud", lab.path("run"))
+
+
+def pebble_daemon(lab: Lab) -> Daemon:
+    return Daemon("pebble", lab.path("run"))
+
+
+def start_cloud(lab: Lab) -> None:
+    """Starts the rehearsal cloud, with a state as empty as a new account's."""
+    daemon, ready = cloud_daemon(lab), lab.path("run", "credentials.json")
+    ready.unlink(missing_ok=True)
+    daemon.start(
+        sys.executable, "-m", "lab.cloud", lab.name, str(lab.number), str(lab.directory), env={"PYTHONPATH": str(ROOT)}
+    )
+    wait_until("rehearsal cloud", ready.exists, daemon)
+
+
+def start_pebble(lab: Lab) -> None:
+    config = {
+        "pebble": {
+            "listenAddress": f"{lab.gateway}:14000",
+            "managementListenAddress": f"{lab.gateway}:15000",
+            "certificate": str(lab.path("tls", "acme.crt")),
+            "privateKey": str(lab.path("tls", "acme.key")),
+            "httpPort": 80,
+            "tlsPort": 443,
+        }
+    }
+    path = lab.path("run", "pebble.json")
+    path.write_text(json.dumps(config))
+    daemon = pebble_daemon(lab)
+    calm = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0"}
+    daemon.start(str(ensure_pebble()), "-config", str(path), "-dnsserver", f"{lab.gateway}:5353", env=calm)
+    wait_until("Pebble", lambda: _acme_root(lab) is not None, daemon)
+
+
+def _acme_root(lab: Lab) -> str | None:
+    context = ssl.create_default_context(cafile=str(lab.path("tls", "root.crt")))
+    try:
+        with urllib.request.urlopen(f"https://{lab.gateway}:15000/roots/0", context=context, timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return None
+
+
+def write_bundle(lab: Lab) -> None:
+    """`LAB_CA`: the lab's root and the root that the sites' certificates come from."""
+    root = lab.path("tls", "root.crt").read_text()
+    lab.path("ca.pem").write_text(root + (_acme_root(lab) or ""))
+
+
+def credentials(lab: Lab) -> dict[str, Any]:
+    return json.loads(lab.path("run", "credentials.json").read_text())

@@ -1,0 +1,76 @@
+"""Where one lab lives: its directory and its addresses. Two labs of different name and number never meet."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ACCOUNT = "754724220380"
+ZONE = "hey-watch.me"
+REGIONS = ("ap-northeast-1", "ap-southeast-2")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
+LABEL = "watchme-infra.lab"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """`number` (2–254) is the third part of nothing but our own: public addresses 127.NUMBER.0.0/16, hosts' network
+    10.213.NUMBER.0/24."""
+
+    name: str
+    number: int
+    directory: Path
+
+    @property
+    def bridge(self) -> str:
+        return f"wml-{self.name}"[:15]
+
+    @property
+    def services(self) -> str:
+        """Address of the lab's services for the machine."""
+        return f"127.{self.number}.255.1"
+
+    @property
+    def gateway(self) -> str:
+        """Address of the lab's services for the hosts."""
+        return f"10.213.{self.number}.1"
+
+    @property
+    def subnet(self) -> str:
+        return f"10.213.{self.number}.0/24"
+
+    def registry_address(self, region: str) -> str:
+        return f"10.213.{self.number}.{250 + REGIONS.index(region)}"
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.services}:5000"
+
+    @property
+    def dns(self) -> str:
+        return f"{self.services}:5353"
+
+    @property
+    def host_names(self) -> dict[str, str]:
+        """What the hosts find under AWS's names, and the ACME directory's."""
+        names = {"route53.amazonaws.com": self.gateway, "acme.lab.internal": self.gateway}
+        for region in REGIONS:
+            names[f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"] = self.registry_address(region)
+            for service in ("api.ecr", "ec2", "ssm", "sts"):
+                names[f"{service}.{region}.amazonaws.com"] = self.gateway
+        return names
+
+    @property
+    def image(self) -> str:
+        return f"watchme-lab-{self.name}"
+
+    @property
+    def config_file(self) -> Path:
+        return self.directory / "Pulumi.lab.yaml"
+
+    def path(self, *parts: str) -> Path:
+        return self.directory.joinpath(*parts)
+
+
+def default_lab() -> Lab:
+    return Lab("lab", 71, ROOT / ".lab")

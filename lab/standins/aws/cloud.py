@@ -1,0 +1,70 @@
+"""boto3 for one provider: its region, its account, and AWS's refusals as the plugin says them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from lab.standins.plugin import PluginError, Values
+
+
+class Cloud:
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._client = cache(self._make)
+
+    def client(self, service: str) -> Any:
+        return self._client(service)
+
+    def _make(self, service: str) -> Any:
+        return boto3.client(service, region_name=self.region, config=Config(retries={"max_attempts": 2}))
+
+    @property
+    def account(self) -> str:
+        return self.client("sts").get_caller_identity()["Account"]
+
+
+def connect(config: Values) -> Cloud:
+    """A provider's configuration. Raises PluginError for another account, or one that does not answer."""
+    unknown = set(config) - {"region", "allowedAccountIds", "version", "skipCredentialsValidation", "skipRegionValidation"}
+    if unknown:
+        raise PluginError(f"the stand-in does not know the provider settings {sorted(unknown)}")
+    cloud = Cloud(config["region"])
+    allowed = config.get("allowedAccountIds") or []
+    if isinstance(allowed, str):
+        allowed = json.loads(allowed)
+    with refusals("STS GetCallerIdentity"):
+        account = cloud.account
+    if allowed and account not in allowed:
+        raise PluginError(f"AWS account ID not allowed: {account}")
+    return cloud
+
+
+@contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """AWS's refusal in one line."""
+    try:
+        yield
+    except ClientError as error:
+        raise PluginError(f"{what}: {error.response['Error']['Code']}: {error.response['Error']['Message']}") from None
+    except (BotoCoreError, ResponseParserError) as error:
+        raise PluginError(f"{what}: {error}") from None
+
+
+def is_gone(error: ClientError) -> bool:
+    code = error.response["Error"]["Code"]
+    return "NotFound" in code or code.startswith(("NoSuch", "InvalidAllocationID", "InvalidAssociationID"))
+
+
+def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]
+
+
+def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags or []}

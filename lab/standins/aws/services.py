@@ -1,0 +1,209 @@
+"""IAM, ECR, Route 53, and the functions that look things up."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lab.standins.aws.cloud import Cloud, is_gone, refusals, tag_list
+from lab.standins.plugin import Call, Kind, PluginError, Values
+
+
+def _gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
+    try:
+        operation(**arguments)
+    except ClientError as error:
+        if not is_gone(error):
+            with refusals(what):
+                raise
+
+
+def _role(call: Call, values: Values) -> tuple[str, Values]:
+    with refusals(f"creating role {values['name']}"):
+        made = call.cloud.client("iam").create_role(
+            RoleName=values["name"], AssumeRolePolicyDocument=values["assumeRolePolicy"], Tags=tag_list(values.get("tags"))
+        )["Role"]
+    return values["name"], {"arn": made["Arn"]}
+
+
+def _put_policy(call: Call, values: Values) -> tuple[str, Values]:
+    json.loads(values["policy"])
+    with refusals(f"writing policy {values['name']}"):
+        call.cloud.client("iam").put_role_policy(
+            RoleName=values["role"], PolicyName=values["name"], PolicyDocument=values["policy"]
+        )
+    return f"{values['role']}:{values['name']}", {}
+
+
+def _delete_policy(call: Call, id: str, state: Values) -> None:
+    role, name = id.split(":")
+    remove = call.cloud.client("iam").delete_role_policy
+    _gone_is_fine(f"deleting policy {name}", remove, RoleName=role, PolicyName=name)
+
+
+def _profile(call: Call, values: Values) -> tuple[str, Values]:
+    iam = call.cloud.client("iam")
+    with refusals(f"creating instance profile {values['name']}"):
+        made = iam.create_instance_profile(InstanceProfileName=values["name"], Tags=tag_list(values.get("tags")))
+        iam.add_role_to_instance_profile(InstanceProfileName=values["name"], RoleName=values["role"])
+    return values["name"], {"arn": made["InstanceProfile"]["Arn"]}
+
+
+def _delete_profile(call: Call, id: str, state: Values) -> None:
+    iam = call.cloud.client("iam")
+    what = f"deleting instance profile {id}"
+    _gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
+    _gone_is_fine(what, iam.delete_instance_profile, InstanceProfileName=id)
+
+
+def _repository(call: Call, values: Values) -> tuple[str, Values]:
+    encryption = values.get("encryptionConfigurations") or [{"encryptionType": "AES256"}]
+    with refusals(f"creating ECR Repository ({values['name']})"):
+        made = call.cloud.client("ecr").create_repository(
+            repositoryName=values["name"],
+            imageTagMutability=values.get("imageTagMutability", "MUTABLE"),
+            imageScanningConfiguration=values.get("imageScanningConfiguration", {"scanOnPush": False}),
+            encryptionConfiguration=encryption[0],
+            tags=tag_list(values.get("tags")),
+        )["repository"]
+    return values["name"], {"arn": made["repositoryArn"], "repositoryUrl": made["repositoryUri"], "registryId": made["registryId"]}
+
+
+def _change_repository(call: Call, id: str, old: Values, new: Values) -> Values:
+    ecr = call.cloud.client("ecr")
+    with refusals(f"changing ECR Repository ({id})"):
+        ecr.put_image_tag_mutability(repositoryName=id, imageTagMutability=new.get("imageTagMutability", "MUTABLE"))
+        ecr.put_image_scanning_configuration(
+            repositoryName=id, imageScanningConfiguration=new.get("imageScanningConfiguration", {"scanOnPush": False})
+        )
+        ecr.tag_resource(resourceArn=old["arn"], tags=tag_list(new.get("tags")))
+    return {}
+
+
+def _delete_repository(call: Call, id: str, state: Values) -> None:
+    remove = call.cloud.client("ecr").delete_repository
+    _gone_is_fine(f"ECR Repository ({id}) delete", remove, repositoryName=id, force=state.get("forceDelete", False))
+
+
+def _read_repository(call: Call, id: str, state: Values) -> Values | None:
+    try:
+        call.cloud.client("ecr").describe_repositories(repositoryNames=[id])
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+    return {}
+
+
+def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
+    with refusals(f"writing lifecycle policy of {values['repository']}"):
+        call.cloud.client("ecr").put_lifecycle_policy(
+            repositoryName=values["repository"], lifecyclePolicyText=values["policy"]
+        )
+    return values["repository"], {}
+
+
+def _delete_lifecycle(call: Call, id: str, state: Values) -> None:
+    _gone_is_fine("deleting lifecycle policy", call.cloud.client("ecr").delete_lifecycle_policy, repositoryName=id)
+
+
+def _record_set(values: Values) -> dict[str, Any]:
+    records = [{"Value": value} for value in values["records"]]
+    return {"Name": values["name"], "Type": values["type"], "TTL": values["ttl"], "ResourceRecords": records}
+
+
+def _existing(call: Call, values: Values) -> dict[str, Any] | None:
+    found = call.cloud.client("route53").list_resource_record_sets(
+        HostedZoneId=values["zoneId"], StartRecordName=values["name"], StartRecordType=values["type"], MaxItems="1"
+    )["ResourceRecordSets"]
+    wanted = (values["name"].rstrip(".") + ".", values["type"])
+    return next((record for record in found if (record["Name"], record["Type"]) == wanted), None)
+
+
+def _change_record(call: Call, action: str, values: Values) -> None:
+    change = {"Action": action, "ResourceRecordSet": _record_set(values)}
+    with refusals(f"{action} of record {values['name']} {values['type']}"):
+        call.cloud.client("route53").change_resource_record_sets(
+            HostedZoneId=values["zoneId"], ChangeBatch={"Changes": [change]}
+        )
+
+
+def _record(call: Call, values: Values) -> tuple[str, Values]:
+    if not values.get("allowOverwrite") and _existing(call, values):
+        # Route 53 says so itself; the emulator would make a second one
+        raise PluginError(
+            f"creating Route53 Record: InvalidChangeBatch: [Tried to create resource record set "
+            f"[name='{values['name']}.', type='{values['type']}'] but it already exists]"
+        )
+    _change_record(call, "UPSERT", values)
+    return f"{values['zoneId']}_{values['name']}_{values['type']}", {"fqdn": values["name"]}
+
+
+def _update_record(call: Call, id: str, old: Values, new: Values) -> Values:
+    _change_record(call, "UPSERT", new)
+    return {}
+
+
+def _delete_record(call: Call, id: str, state: Values) -> None:
+    if _existing(call, state):
+        _change_record(call, "DELETE", state)
+
+
+def _read_record(call: Call, id: str, state: Values) -> Values | None:
+    found = _existing(call, state)
+    if found is None:
+        return None
+    return {"ttl": found["TTL"], "records": [record["Value"] for record in found["ResourceRecords"]]}
+
+
+def parameter(cloud: Cloud, values: Values) -> Values:
+    with refusals(f"reading SSM Parameter ({values['name']})"):
+        found = cloud.client("ssm").get_parameter(Name=values["name"])["Parameter"]
+    return {
+        "id": values["name"], "name": values["name"], "arn": found["ARN"], "type": found["Type"], "value": found["Value"],
+        "insecureValue": found["Value"], "version": found["Version"], "region": cloud.region,
+    }  # fmt: skip
+
+
+def zone(cloud: Cloud, values: Values) -> Values:
+    with refusals(f"reading Route 53 Hosted Zone ({values['name']})"):
+        zones = cloud.client("route53").list_hosted_zones()["HostedZones"]
+    found = [entry for entry in zones if entry["Name"].rstrip(".") == values["name"].rstrip(".")]
+    if not found:
+        raise PluginError(f"no matching Route 53 Hosted Zone found: {values['name']}")
+    id = found[0]["Id"].removeprefix("/hostedzone/")
+    return {"id": id, "zoneId": id, "name": values["name"], "arn": f"arn:aws:route53:::hostedzone/{id}", "privateZone": False}
+
+
+INVOKES = {"aws:ssm/getParameter:getParameter": parameter, "aws:route53/getZone:getZone": zone}
+
+KINDS = {
+    "aws:iam/role:Role": Kind(
+        {"name": "replace", "assumeRolePolicy": "replace", "tags": "replace"}, {"assumeRolePolicy"}, ["arn"], _role,
+        delete=lambda call, id, _: _gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
+        autonamed=True,
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Kind(
+        {"name": "replace", "role": "replace", "policy": "update"}, {"role", "policy"}, [], _put_policy,
+        update=lambda call, id, old, new: _put_policy(call, new)[1], delete=_delete_policy, autonamed=True,
+    ),
+    "aws:iam/instanceProfile:InstanceProfile": Kind(
+        {"name": "replace", "role": "replace", "tags": "replace"}, set(), ["arn"], _profile, delete=_delete_profile,
+        autonamed=True,
+    ),
+    "aws:ecr/repository:Repository": Kind(
+        {"name": "replace", "imageScanningConfiguration": "update", "encryptionConfigurations": "replace",
+         "imageTagMutability": "update", "forceDelete": "update", "tags": "update"},
+        {"name"}, ["arn", "repositoryUrl", "registryId"], _repository, _change_repository, _delete_repository,
+        _read_repository,
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": Kind(
+        {"repository": "replace", "policy": "update"}, {"repository", "policy"}, [], _lifecycle,
+        update=lambda call, id, old, new: _lifecycle(call, new)[1], delete=_delete_lifecycle,
+    ),
+    "aws:route53/record:Record": Kind(
+        {"zoneId": "replace", "name": "replace", "type": "replace", "ttl": "update", "records": "update",
+         "allowOverwrite": "update"},
+        {"zoneId", "name", "type"}, ["fqdn"], _record, _update_record, _delete_record, _read_record,
+    ),
+}  # fmt: skip

@@ -1,0 +1,214 @@
+"""A Pulumi resource plugin out of a table of resource kinds."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+from pulumi.provider.experimental import provider as api
+from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+
+from lab.standins.plain import UNKNOWN, plain_map, property_map
+
+
+class PluginError(Exception):
+    """Refused as the real plugin refuses: its text, without a traceback, is what the user sees."""
+
+
+Values = dict[str, Any]
+Say = Callable[[str, str], None]
+
+
+@dataclass
+class Call:
+    """One resource operation: where it runs (`cloud`), what it is about, and `say(severity, text)`."""
+
+    cloud: Any
+    urn: str
+    timeout: float
+    say: Say
+
+    @property
+    def name(self) -> str:
+        return self.urn.rsplit("::", 1)[1]
+
+
+@dataclass
+class Kind:
+    """A resource type. Inputs are "replace" (a change makes a new one) or "update".
+
+    `create(call, inputs)` returns id and outputs, `update(call, id, old, new)` outputs, `delete(call, id, state)`
+    nothing, `read(call, id, state)` fresh outputs or None when it is gone.
+    """
+
+    inputs: dict[str, str]
+    required: set[str]
+    outputs: list[str]
+    create: Callable[[Call, Values], tuple[str, Values]]
+    update: Callable[[Call, str, Values, Values], Values] | None = None
+    delete: Callable[[Call, str, Values], None] = lambda call, id, state: None
+    read: Callable[[Call, str, Values], Values | None] | None = None
+    autonamed: bool = False
+    checks: list[Callable[[Values], str | None]] = field(default_factory=list)
+
+    def state(self, inputs: Values, outputs: Values) -> Values:
+        unknown = set(outputs) - set(self.outputs)
+        assert not unknown, f"undeclared outputs {unknown}"
+        return {**inputs, **outputs}
+
+
+class Plugin(api.Provider):
+    """`connect(config)` gives the cloud that every call gets; `invokes` are the functions by token."""
+
+    def __init__(
+        self,
+        kinds: dict[str, Kind],
+        connect: Callable[[Values], Any],
+        invokes: dict[str, Callable[[Any, Values], Values]] | None = None,
+    ) -> None:
+        self.kinds, self.connect, self.invokes = kinds, connect, invokes or {}
+        self.cloud: Any = None
+        self.log: Say = lambda severity, text: None
+        self.engine: engine_pb2_grpc.EngineStub | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def check_config(self, request: api.CheckRequest) -> api.CheckResponse:
+        return api.CheckResponse(inputs=request.new_inputs)
+
+    async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
+        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
+        replaces = ["region"] if old.get("region") != new.get("region") else []
+        return api.DiffResponse(changes=old != new, replaces=replaces)
+
+    async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
+        self.cloud = await asyncio.to_thread(self.connect, plain_map(request.args))
+        return api.ConfigureResponse(supports_preview=True)
+
+    async def check(self, request: api.CheckRequest) -> api.CheckResponse:
+        kind, inputs = self._kind(request.type), plain_map(request.new_inputs)
+        failures = [
+            api.CheckFailure(key, f"{request.type} has no input of this name (the stand-in knows: {', '.join(kind.inputs)})")
+            for key in inputs
+            if key not in kind.inputs
+        ]
+        failures += [api.CheckFailure(key, "is required") for key in sorted(kind.required - set(inputs))]
+        failures += [api.CheckFailure("", text) for rule in kind.checks if (text := rule(inputs))]
+        if kind.autonamed and "name" not in inputs:
+            old = plain_map(request.old_inputs)
+            suffix = request.random_seed.hex()[:7] or "0000000"
+            inputs["name"] = old.get("name") or f"{request.name}-{suffix}"
+        return api.CheckResponse(inputs=property_map(inputs), failures=failures)
+
+    async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
+        kind = self._kind(request.type)
+        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
+        changed = [
+            key for key in kind.inputs if key in new and old.get(key) != new[key] or key in old and key not in new
+        ]
+        replaces = [key for key in changed if kind.inputs[key] == "replace"]
+        kinds = api.PropertyDiffKind
+        detailed = {
+            key: api.PropertyDiff(kinds.UPDATE_REPLACE if key in replaces else kinds.UPDATE, True) for key in changed
+        }
+        return api.DiffResponse(
+            changes=bool(changed), replaces=replaces, diffs=changed, detailed_diff=detailed
+        )
+
+    async def create(self, request: api.CreateRequest) -> api.CreateResponse:
+        kind, inputs = self._kind(request.type), plain_map(request.properties)
+        if request.preview:
+            state = {**inputs, **{key: UNKNOWN for key in kind.outputs if key not in inputs}}
+            return api.CreateResponse("", property_map(state))
+        call = self._call(request.urn, request.timeout)
+        id, outputs = await asyncio.to_thread(kind.create, call, inputs)
+        return api.CreateResponse(id, property_map(kind.state(inputs, outputs)))
+
+    async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
+        kind, new = self._kind(request.type), plain_map(request.news)
+        old = plain_map(request.olds)
+        outputs = {key: old[key] for key in kind.outputs if key in old}
+        if request.preview:
+            return api.UpdateResponse(property_map({**new, **outputs}))
+        if kind.update is None:
+            raise PluginError(f"{request.type} cannot be changed in place")
+        call = self._call(request.urn, request.timeout)
+        outputs |= await asyncio.to_thread(kind.update, call, request.resource_id, old, new)
+        return api.UpdateResponse(property_map(kind.state(new, outputs)))
+
+    async def delete(self, request: api.DeleteRequest) -> None:
+        call = self._call(request.urn, request.timeout)
+        kind = self._kind(request.type)
+        await asyncio.to_thread(kind.delete, call, request.resource_id, plain_map(request.properties))
+
+    async def read(self, request: api.ReadRequest) -> api.ReadResponse:
+        kind, state = self._kind(request.type), plain_map(request.properties)
+        inputs = plain_map(request.inputs)
+        if kind.read is not None:
+            found = await asyncio.to_thread(kind.read, self._call(request.urn, 60), request.resource_id, state)
+            if found is None:
+                return api.ReadResponse("", {}, {})
+            state = {**state, **found}
+        return api.ReadResponse(request.resource_id, property_map(state), property_map(inputs))
+
+    async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
+        if request.tok not in self.invokes:
+            raise PluginError(f"the stand-in does not know the function {request.tok}")
+        found = await asyncio.to_thread(self.invokes[request.tok], self.cloud, plain_map(request.args))
+        return api.InvokeResponse(property_map(found))
+
+    def _kind(self, chain: str) -> Kind:
+        """The kind of a URN's type, which holds the parents' types too."""
+        type = chain.rsplit("$", 1)[-1]
+        if type not in self.kinds:
+            raise PluginError(f"the stand-in does not know the resource type {type}; add it under lab/standins")
+        return self.kinds[type]
+
+    def _call(self, urn: str, timeout: float) -> Call:
+        def say(severity: str, text: str) -> None:
+            if self.engine is not None and self.loop is not None:
+                entry = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn)
+                self.loop.call_soon_threadsafe(self.engine.Log, entry)
+
+        return Call(self.cloud, urn, timeout, say)
+
+
+class _Servicer(ProviderServicer):
+    """The SDK's servicer, but a refusal reaches the user without a Python traceback."""
+
+
+def _clean(method: str) -> Callable[..., Awaitable[Any]]:
+    async def call(self: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await getattr(ProviderServicer, method)(self, request, context)
+        except Exception as error:
+            cause = error.__context__ if isinstance(error.__context__, PluginError) else error
+            await context.abort(grpc.StatusCode.UNKNOWN, str(cause))
+
+    return call
+
+
+for _method in ("Configure", "Check", "Diff", "Create", "Update", "Delete", "Read", "Invoke"):
+    setattr(_Servicer, _method, _clean(_method))
+
+
+def serve(plugin: Plugin, version: str) -> None:
+    """Speaks the plugin protocol: the port on stdout, then gRPC until the engine ends us."""
+
+    async def run() -> None:
+        address = next(word for word in sys.argv[1:] if not word.startswith("-"))
+        plugin.loop = asyncio.get_running_loop()
+        plugin.engine = engine_pb2_grpc.EngineStub(grpc.aio.insecure_channel(address, options=_GRPC_CHANNEL_OPTIONS))
+        server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+        servicer = _Servicer([], version, plugin, engine_address=address)
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        print(port, flush=True)
+        await server.wait_for_termination()
+
+    asyncio.run(run())

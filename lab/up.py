@@ -1,0 +1,84 @@
+"""`make lab` from nothing to WatchMe answering, and back."""
+
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab import images, machine, registry, services, tools, workspace
+from lab.run import Daemon
+from lab.say import LabError, step
+from lab.settings import REGIONS, ROOT, Lab
+
+
+def start(lab: Lab) -> None:
+    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay."""
+    lab.directory.mkdir(parents=True, exist_ok=True)
+    if not is_running(lab):
+        # The emulator's state is in memory: what is left of an ended lab belongs to nothing
+        down(lab)
+    tools.ensure_packages()
+    machine.ensure_docker()
+    with ThreadPoolExecutor(2) as pool:
+        for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_image)]:
+            task.result()
+    if is_running(lab):
+        return
+    with step("starting the rehearsal cloud"):
+        services.make_certificates(lab)
+        machine.ensure_network(lab)
+        machine.ensure_image(lab)
+        registry.start(lab)
+        services.start_cloud(lab)
+        services.start_pebble(lab)
+        services.write_bundle(lab)
+    with step("pushing the stub images"):
+        for region in REGIONS:
+            registry.push_stubs(lab, region)
+
+
+def _build_tools() -> None:
+    tools.ensure_pulumi()
+    tools.ensure_pebble()
+    images.build_programs()
+
+
+def prepare(lab: Lab, project: Path = ROOT) -> None:
+    """The Pulumi side, `.lab/env` included."""
+    kinds = workspace.install_plugins(lab)
+    if "stand-in" in kinds.values():
+        print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
+    if not lab.path("env").exists():
+        with step("making the stack and its keys"):
+            workspace.prepare(lab, project)
+            workspace.write_env(lab)
+
+
+def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
+    """The project's own `pulumi up` on stack lab, as a user would run it."""
+    with step("pulumi up on stack lab"):
+        command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
+        done = subprocess.run(command, cwd=project, env={**os.environ, **workspace.process_environment(lab)}, check=False)
+        if done.returncode:
+            raise LabError("pulumi up failed; its last lines say why. Mend it and run `make lab` again")
+
+
+def daemons(lab: Lab) -> list[Daemon]:
+    registries = [Daemon(f"registry-{region}", lab.path("run")) for region in REGIONS]
+    return [services.cloud_daemon(lab), services.pebble_daemon(lab), *registries]
+
+
+def is_running(lab: Lab) -> bool:
+    return all(daemon.alive for daemon in daemons(lab))
+
+
+def down(lab: Lab) -> None:
+    """Removes everything of this lab and nothing else."""
+    for daemon in daemons(lab):
+        daemon.stop()
+    if machine.succeeds("docker", "info"):
+        machine.remove_hosts(lab)
+        machine.remove_network(lab)
+    for entry in lab.directory.iterdir() if lab.directory.exists() else []:
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()

@@ -1,0 +1,114 @@
+"""Pulumi as a user of stack `lab` has it: its home with plugins, its state, its configuration, `.lab/env`."""
+
+import os
+import secrets
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.run import run
+from lab.services import credentials
+from lab.settings import ROOT, Lab
+from lab.tools import ensure_pulumi
+
+PLUGINS = {
+    "aws": ("7.51.1", "lab.standins.aws"),
+    "command": ("1.2.1", "lab.standins.command"),
+}
+
+
+def environment(lab: Lab) -> dict[str, str]:
+    """What `.lab/env` exports."""
+    return {
+        **credentials(lab),
+        "AWS_ENDPOINT_URL": lab.endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PULUMI_HOME": str(lab.path("pulumi")),
+        "PULUMI_BACKEND_URL": f"file://{lab.path('state')}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(lab.path("passphrase")),
+        "PULUMI_OPTION_CONFIG_FILE": str(lab.config_file),
+        "PULUMI_STACK": "lab",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "LAB_CA": str(lab.path("ca.pem")),
+        "LAB_DNS": lab.dns,
+    }
+
+
+def path_entries() -> list[str]:
+    return [str(Path(sys.executable).parent), str(ensure_pulumi())]
+
+
+def process_environment(lab: Lab) -> dict[str, str]:
+    return {**environment(lab), "PATH": ":".join([*path_entries(), os.environ["PATH"]])}
+
+
+def write_env(lab: Lab) -> None:
+    """`. .lab/env` makes a shell a user's of stack lab."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(lab).items()]
+    lines.append(f'export PATH={":".join(path_entries())}:"$PATH"')
+    target = lab.path("env")
+    target.touch(0o600)
+    target.write_text("# Made by `make lab`. Use it: . .lab/env\n" + "\n".join(lines) + "\n")
+
+
+def install_plugins(lab: Lab) -> dict[str, str]:
+    """Plugin → "real" or "stand-in". The real ones where their download answers."""
+    home = lab.path("pulumi")
+    made = {}
+    for name, (version, module) in PLUGINS.items():
+        folder = home / "plugins" / f"resource-{name}-v{version}"
+        program = folder / f"pulumi-resource-{name}"
+        if not program.exists() and not _downloaded(home, name, version):
+            folder.mkdir(parents=True, exist_ok=True)
+            interpreter = shlex.quote(sys.executable)
+            program.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {interpreter} -m {module} "$@"\n')
+            program.chmod(0o755)
+        made[name] = "stand-in" if program.stat().st_size < 4096 else "real"
+    return made
+
+
+def _downloaded(home: Path, name: str, version: str) -> bool:
+    marker = home.parent / "no-plugin-download"
+    if marker.exists():
+        return False
+    command = [str(ensure_pulumi() / "pulumi"), "plugin", "install", "resource", name, version]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, "PULUMI_HOME": str(home)}, capture_output=True, timeout=300, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    return done.returncode == 0
+
+
+def prepare(lab: Lab, project: Path = ROOT) -> None:
+    """State, passphrase, and the stack's configuration with its keys and the ACME directory's root."""
+    lab.path("state").mkdir(parents=True, exist_ok=True)
+    passphrase = lab.path("passphrase")
+    if not passphrase.exists():
+        passphrase.touch(0o600)
+        passphrase.write_text(secrets.token_urlsafe(24))
+    env = process_environment(lab)
+    if not lab.config_file.exists():
+        _make_stack(lab, project, env)
+    run("infra", "init", "--stack", "lab", cwd=project, env=env)
+    root = lab.path("tls", "root.crt").read_text()
+    run("pulumi", "config", "set", "--path", "infra:trustedRoots[0]", "--", root, cwd=project, env=env)
+
+
+def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:
+    """`pulumi stack init` writes beside Pulumi.yaml whatever it is told, so it gets a Pulumi.yaml of its own."""
+    scratch = lab.path("new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for name in ("Pulumi.yaml", "Pulumi.lab.yaml"):
+        shutil.copy(project / name, scratch)
+    run("pulumi", "stack", "init", "lab", "--non-interactive", cwd=scratch, env=env)
+    (scratch / "Pulumi.lab.yaml").rename(lab.config_file)
+    shutil.rmtree(scratch)

@@ -1,0 +1,69 @@
+"""A host's files as a release: a manifest that names every byte, and one deterministic archive."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rendering.files import HostFiles
+
+AGENT = Path(__file__).parent.parent / "agent"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Release:
+    """`id` is the manifest's hash, `archive` a tar.gz with `manifest.json`, `files/` and the agent.
+
+    `hashes` shows path → first 16 hex digits of the content's hash (mode and owner after it where they are
+    not 0644 root), for people to see in a preview which files change.
+    """
+
+    id: str
+    archive: bytes
+    hashes: dict[str, str]
+    manifest: dict[str, Any]
+
+
+def build(host: HostFiles) -> Release:
+    """The release of a host. The same files and agent give the same bytes, on any machine and at any time."""
+    agent = {f"agent/{path.name}": path.read_bytes() for path in sorted(AGENT.glob("*.py"))}
+    manifest = manifest_of(host)
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    contents = {"manifest.json": text, **agent, **{f"files{file.path}": file.content for file in host.files}}
+    return Release(hashlib.sha256(text).hexdigest(), _packed(contents), _hashes(host), manifest)
+
+
+def manifest_of(host: HostFiles) -> dict[str, Any]:
+    """The manifest that the agent works from; its keys are `HostFiles`' fields."""
+    manifest = {name: getattr(host, name) for name in HostFiles.__dataclass_fields__}
+    files = [
+        {"path": f.path, "mode": f.mode, "owner": f.owner, "group": f.group, "sha256": f.sha256} for f in host.files
+    ]
+    rest = {
+        name: [asdict(item) if hasattr(item, "__dataclass_fields__") else item for item in value]
+        for name, value in manifest.items()
+        if isinstance(value, list) and name != "files"
+    }
+    return {"format": FORMAT, "host": host.host, "files": sorted(files, key=lambda file: file["path"]), **rest}
+
+
+def _hashes(host: HostFiles) -> dict[str, str]:
+    def shown(sha256: str, mode: int, owner: str) -> str:
+        return sha256[:16] + ("" if (mode, owner) == (0o644, "root") else f" {mode:04o} {owner}")
+
+    return {file.path: shown(file.sha256, file.mode, file.owner) for file in sorted(host.files, key=lambda f: f.path)}
+
+
+def _packed(contents: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in sorted(contents):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(contents[name]), 0o600
+            tar.addfile(entry, io.BytesIO(contents[name]))
+    return gzip.compress(buffer.getvalue(), mtime=0)

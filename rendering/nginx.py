@@ -1,0 +1,22 @@
+"""The Nginx site of a public name: two layers of paths, one location per route."""
+
+from catalogue.models import ComposeService, Site, System
+from catalogue.stack import Stack
+from rendering.files import File, Link
+from rendering.templates import fill
+
+
+def routed(system: System, site: Site) -> list[ComposeService]:
+    """The services on a site, longest public path last to read like the document; Nginx itself takes the longest."""
+    return [service for service in system.active if service.route and system.site_of(service.route) == site]
+
+
+def site_file(system: System, site: Site, stack: Stack, source: str) -> File:
+    name = stack.public_name(site.name)
+    content = fill("site.conf.j2", source, name=name, services=routed(system, site))
+    return File(f"/etc/nginx/sites-available/{name}", content)
+
+
+def site_link(site: Site, stack: Stack) -> Link:
+    name = stack.public_name(site.name)
+    return Link(f"/etc/nginx/sites-enabled/{name}", f"/etc/nginx/sites-available/{name}")
