@@ -44,6 +44,5 @@ def _say(line: str) -> None:
 
 def _ended(outcome: Outcome) -> int:
     print(outcome.to_json(), flush=True)
-    if outcome.code:
-        print(f"infra: {outcome.line}", file=sys.stderr, flush=True)
+    _say(outcome.line)
     return outcome.code

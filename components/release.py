@@ -38,6 +38,8 @@ class Release(pulumi.ComponentResource):
             # A new machine starts empty: the same release goes to it again
             triggers=[host.instance_id],
             add_previous_output_in_env=False,
+            # stderr is for people; the structured outcome on stdout becomes the output
+            logging=command.remote.Logging.STDERR,
             opts=inside(self, depends_on=[host.ready]),
         )
         self.outcome = applied.stdout

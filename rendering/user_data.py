@@ -14,6 +14,7 @@ def user_data(name: str, user: str, user_key: str, host_key: str, host_public_ke
     """cloud-config text. `user_key` is the public key that may log in, `host_key` the private host key: keep it secret."""
     config = {
         "hostname": name,
+        "manage_etc_hosts": "localhost",
         "users": [
             {
                 "name": user,

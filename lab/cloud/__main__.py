@@ -104,13 +104,13 @@ def records() -> list[dict[str, Any]]:
     return [
         {
             "Name": record.name,
-            "Type": record.type_,
+            "Type": record.type,
             "TTL": int(record.ttl or 0),
-            "ResourceRecords": [{"Value": value} for value in record.records],
+            "ResourceRecords": record.resource_records or [],
         }
         for zone in backend.zones.values()
         for record in list(zone.rrsets)
-        if record.type_ in dns.SERVED
+        if record.type in dns.SERVED
     ]
 
 
@@ -137,12 +137,9 @@ class Application:
 
 
 def role_of(instance: Any) -> str | None:
-    profile = getattr(instance, "iam_instance_profile", None) or {}
-    name = (profile.get("Arn") or profile.get("arn") or "").rsplit("/", 1)[-1] or profile.get("Name")
-    for found in get_backend("iam")[ACCOUNT]["aws"].get_instance_profiles():
-        if found.name == name and found.roles:
-            return found.roles[0].name
-    return None
+    association = ec2(instance.region_name).iam_instance_profile_associations.get(instance.id)
+    roles = association.iam_instance_profile.roles if association else []
+    return roles[0].name if roles else None
 
 
 class Credentials:

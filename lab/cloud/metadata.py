@@ -24,7 +24,10 @@ class Metadata:
             environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN"),
             environ["REMOTE_ADDR"],
         )
-        start(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body.encode())))])
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body.encode())))]
+        # Clients renew their token by the time it says it has left
+        ttl = environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN_TTL_SECONDS", "21600")
+        start(status, [*headers, ("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", ttl)])
         return [body.encode()]
 
     def answer(self, method: str, path: str, token: str | None, address: str) -> tuple[str, str]:
