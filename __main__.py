@@ -53,4 +53,6 @@ pulumi.export("region", region)
 pulumi.export("addresses", addresses)
 pulumi.export("releases", outcomes)
 pulumi.export("repositories", registry.urls)
-pulumi.export("urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites])
+pulumi.export(
+    "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]
+)

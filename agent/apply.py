@@ -104,7 +104,9 @@ def _preflight(world: World, manifest: dict[str, Any]) -> None:
     if "docker" in manifest["commands"]:
         ran = world.run("docker", "info", "--format", "{{.ServerVersion}}", timeout=30)
         if ran.code != 0:
-            raise Refused(f"Docker does not answer: {ran.last_lines(1)}. Start it (systemctl start docker) and run again")
+            raise Refused(
+                f"Docker does not answer: {ran.last_lines(1)}. Start it (systemctl start docker) and run again"
+            )
 
 
 def _registry_login(world: World, change: Difference) -> None:

@@ -15,7 +15,9 @@ def obtain(world: World, certificates: list[dict[str, Any]], roots: list[bytes])
 
     Raises Refused with what the ACME client said.
     """
-    missing = [item for item in certificates if world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem") is None]
+    missing = [
+        item for item in certificates if world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem") is None
+    ]
     if not missing:
         return []
     environment = {}

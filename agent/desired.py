@@ -72,9 +72,7 @@ def difference(
     return Difference(
         [file for file in files if file.differs(world)],
         sorted(
-            path
-            for path in set(before) - kept
-            if world.read(path) is not None or world.link_target(path) is not None
+            path for path in set(before) - kept if world.read(path) is not None or world.link_target(path) is not None
         ),
         {link["path"]: link["target"] for link in links if world.link_target(link["path"]) != link["target"]},
     )

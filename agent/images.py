@@ -12,7 +12,9 @@ def pull(world: World, images: list[str], had: dict[str, str]) -> dict[str, str]
     An image that cannot be pulled is used as it is here when the last release ran it; else Refused, naming all.
     """
     with ThreadPoolExecutor(4) as pool:
-        pulled = dict(zip(images, pool.map(lambda image: world.run("docker", "pull", "-q", image), images), strict=True))
+        pulled = dict(
+            zip(images, pool.map(lambda image: world.run("docker", "pull", "-q", image), images), strict=True)
+        )
     ids = {image: image_id(world, image) for image in images}
     missing = [image for image in images if pulled[image].code != 0 and (ids[image] is None or image not in had)]
     if missing:

@@ -36,7 +36,7 @@ class _Loader:
         exec(compile(self.sources[module.__name__], f"<{module.__name__}>", "exec"), module.__dict__)
 
 
-sys.meta_path.insert(0, _Loader(_agent_modules(base64.b64decode(payload["archive"]))))  # noqa: F821
-from agent.main import main  # noqa: E402
+sys.meta_path.insert(0, _Loader(_agent_modules(base64.b64decode(payload["archive"]))))
+from agent.main import main
 
-sys.exit(main(payload))  # noqa: F821
+sys.exit(main(payload))

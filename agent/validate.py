@@ -62,13 +62,13 @@ def _nginx(world: World, manifest: dict[str, Any], change: Difference) -> list[s
     world.run("cp", "-a", NGINX.rstrip("/"), staged)
     for path in change.remove:
         if path.startswith(NGINX):
-            world.remove(f"{staged}/{path[len(NGINX):]}")
+            world.remove(f"{staged}/{path[len(NGINX) :]}")
     for file in change.write:
         if file.path.startswith(NGINX):
-            world.write(f"{staged}/{file.path[len(NGINX):]}", file.content, file.mode, "root", "root")
+            world.write(f"{staged}/{file.path[len(NGINX) :]}", file.content, file.mode, "root", "root")
     for path, target in change.link.items():
         if path.startswith(NGINX):
-            world.link(f"{staged}/{path[len(NGINX):]}", target)
+            world.link(f"{staged}/{path[len(NGINX) :]}", target)
     # In a mount namespace of its own the staged tree stands where Nginx will look, and nowhere else
     script = f"mount --bind {shlex.quote(staged)} /etc/nginx && exec nginx -t -q"
     ran = world.run("unshare", "--mount", "sh", "-c", script)

@@ -65,7 +65,9 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
         for service in system.active:
             if service.port in kept:
                 found = f"port {service.port} belonged to the retired {kept[service.port]}"
-                yield Problem(catalogue.file_of(system), f"service {service.name}", found, "take a port never used before")
+                yield Problem(
+                    catalogue.file_of(system), f"service {service.name}", found, "take a port never used before"
+                )
 
 
 def unique_containers(catalogue: Catalogue) -> Iterator[Problem]:
@@ -96,7 +98,9 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                 first = projects.setdefault(service.directory, service)
                 where = (catalogue.file_of(system), f"service {service.name}")
                 if (first.compose_file, first.unit) != (service.compose_file, service.unit):
-                    found = f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
+                    found = (
+                        f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
+                    )
                     yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
                 owner = keys.setdefault((service.directory, service.compose_key), service.name)
                 if owner != service.name:
@@ -117,7 +121,9 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in _services(catalogue):
         allowed = PORTS[service.role]
         if service.port not in allowed and not service.port_exception:
-            rule = f"{service.role} ports are {allowed.start}–{allowed.stop - 1}; else name the reason in port_exception"
+            rule = (
+                f"{service.role} ports are {allowed.start}–{allowed.stop - 1}; else name the reason in port_exception"
+            )
             yield Problem(file, f"service {service.name}", f"port {service.port}", rule)
 
 
@@ -147,7 +153,9 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in _services(catalogue):
         inside = service.route.internal if service.route else "/"
         if not service.health.startswith(inside if inside.startswith("/") else "/"):
-            yield Problem(file, f"service {service.name}", f"health path {service.health!r}", f"a path under {inside!r}")
+            yield Problem(
+                file, f"service {service.name}", f"health path {service.health!r}", f"a path under {inside!r}"
+            )
 
 
 def sites(catalogue: Catalogue) -> Iterator[Problem]:
@@ -228,7 +236,9 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in _services(catalogue):
         if service.memory.observed and to_bytes(service.memory.observed) > to_bytes(service.memory.limit):
             found = f"memory limit {service.memory.limit} is below the {service.memory.observed} it was seen to use"
-            yield Problem(file, f"service {service.name}", found, "raise the limit, or the kernel will kill it", "warning")
+            yield Problem(
+                file, f"service {service.name}", found, "raise the limit, or the kernel will kill it", "warning"
+            )
     for name, host in catalogue.stack.hosts.items():
         if host.instanceType not in INSTANCE_TYPES:
             continue
@@ -249,7 +259,9 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, "infra:adminCidrs", f"{network} is the whole world", rule)
         elif any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
             found = f"{network} is an example address of RFC 5737: nobody can connect from there"
-            yield Problem(file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning")
+            yield Problem(
+                file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning"
+            )
 
 
 RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (

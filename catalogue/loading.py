@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from catalogue.models import ComposeService, RetiredService, Route, Site, System
+from catalogue.models import ComposeService, ContainerNetwork, Image, Memory, RetiredService, Route, Site, System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import Ec2Host, Stack
+from catalogue.stack import Stack
 from catalogue.validation import problems_of
 
 SYSTEMS = Path("files/systems")
@@ -42,9 +42,7 @@ class _UniqueKeys(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key.value!r} stands twice", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -92,8 +90,8 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
-    models = {"compose": ComposeService, "retired": RetiredService, "route": Route, "sites": Site}
+    models = {"compose": ComposeService, "retired": RetiredService, "route": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork}
     for part in reversed(path[:-1]):
         if part in models:
             return list(models[str(part)].model_fields)
-    return list(System.model_fields) if len(path) == 1 else list(Ec2Host.model_fields)
+    return list(System.model_fields)

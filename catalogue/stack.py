@@ -80,12 +80,16 @@ def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
     try:
         return Stack.model_validate(fields)
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, lambda path: _key(path))) from None
+        raise CatalogueError(problems_of(error, file, _key, _fields)) from None
 
 
 def _key(path: tuple[int | str, ...]) -> str:
     head = "aws:region" if path and path[0] == "region" else f"{PROJECT}:{path[0] if path else ''}"
     return ".".join([head, *map(str, path[1:])])
+
+
+def _fields(path: tuple[int | str, ...]) -> list[str]:
+    return list((Ec2Host if path[0] == "hosts" else Stack).model_fields)
 
 
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:

@@ -26,7 +26,7 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
     match finding["type"]:
         case "extra_forbidden":
             near = difflib.get_close_matches(name, fields, 1)
-            return f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else "remove it, or see the docs"
+            return f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else f"fields: {', '.join(fields)}"
         case "missing":
             return f"field {name!r} is missing", "it is required"
         case "union_tag_invalid" | "union_tag_not_found":

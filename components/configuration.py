@@ -10,9 +10,6 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import PROJECT, Stack, stack_from
 
-
-
-
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRETS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 

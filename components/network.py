@@ -21,7 +21,12 @@ class Network(pulumi.ComponentResource):
         super().__init__("infra:index:Network", name, None, opts)
         label = tags(stack, "network", f"{stack.name}-{name}")
         vpc = aws.ec2.Vpc(
-            f"{name}-vpc", cidr_block=CIDR, enable_dns_support=True, enable_dns_hostnames=True, tags=label, opts=inside(self)
+            f"{name}-vpc",
+            cidr_block=CIDR,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,
+            tags=label,
+            opts=inside(self),
         )
         gateway = aws.ec2.InternetGateway(f"{name}-gateway", vpc_id=vpc.id, tags=label, opts=inside(self))
         subnet = aws.ec2.Subnet(

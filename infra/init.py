@@ -43,7 +43,12 @@ def _pulumi(*arguments: str, value: str | None = None) -> None:
     """Runs pulumi; a value goes over standard input, where no process list shows it."""
     try:
         done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"], input=value, text=True, capture_output=True, cwd=project_root(), check=False
+            ["pulumi", *arguments, "--non-interactive"],
+            input=value,
+            text=True,
+            capture_output=True,
+            cwd=project_root(),
+            check=False,
         )
     except FileNotFoundError:
         raise InfraError("pulumi is not on PATH: install it, or `. .lab/env` for the lab's") from None

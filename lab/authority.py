@@ -53,7 +53,12 @@ def issue(root: Path, path: Path, names: list[str]) -> None:
     ]
     certificate = (
         x509.CertificateBuilder(
-            issuer.subject, _name("rehearsal"), key.public_key(), x509.random_serial_number(), now - DAY, now + 3650 * DAY
+            issuer.subject,
+            _name("rehearsal"),
+            key.public_key(),
+            x509.random_serial_number(),
+            now - DAY,
+            now + 3650 * DAY,
         )
         .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

@@ -11,7 +11,6 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-
 MACHINES = {"x86_64": "manylinux_2_17_x86_64", "aarch64": "manylinux_2_17_aarch64"}
 
 

@@ -35,7 +35,18 @@ def build_programs() -> dict[str, bytes]:
             with step(f"building the stub for {architecture}"):
                 folder.mkdir(parents=True, exist_ok=True)
                 env = {"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": architecture}
-                run(ensure_go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", f"{program}.part", ".", cwd=STUB, env=env)
+                run(
+                    ensure_go(),
+                    "build",
+                    "-trimpath",
+                    "-ldflags",
+                    "-s -w",
+                    "-o",
+                    f"{program}.part",
+                    ".",
+                    cwd=STUB,
+                    env=env,
+                )
                 Path(f"{program}.part").rename(program)
     return {architecture: (folder / architecture).read_bytes() for architecture in ARCHITECTURES}
 

@@ -24,7 +24,9 @@ def ensure_docker() -> None:
     if succeeds("docker", "info"):
         return
     if sudo():
-        raise LabError("Docker does not answer and only root can start it: start it (sudo systemctl start docker), run again")
+        raise LabError(
+            "Docker does not answer and only root can start it: start it (sudo systemctl start docker), run again"
+        )
     with step("starting the Docker engine"):
         daemon = docker_daemon()
         daemon.stop()

@@ -41,7 +41,7 @@ class PublicClient(http.client.HTTPSConnection):
     ) -> tuple[int, Mapping[str, str], bytes]:
         self.request(method, path, body, dict(headers or {}))
         answer = self.getresponse()
-        return answer.status, answer.headers, answer.read()
+        return answer.status, dict(answer.headers.items()), answer.read()
 
 
 def statuses(lab: Lab, project: Path = ROOT) -> list[tuple[str, str, int]]:

@@ -17,7 +17,13 @@ PULUMI_MINIMUM = (3, 250)
 GO_MINIMUM = (1, 25)
 TOOLS = ROOT / "lab" / "tools"
 BIN = CACHE / "bin"
-PROGRAMS = {"debootstrap": "debootstrap", "dockerd": "docker.io", "iptables": "iptables", "skopeo": "skopeo", "ip": "iproute2"}
+PROGRAMS = {
+    "debootstrap": "debootstrap",
+    "dockerd": "docker.io",
+    "iptables": "iptables",
+    "skopeo": "skopeo",
+    "ip": "iproute2",
+}
 
 
 def sudo() -> list[str]:
@@ -30,13 +36,15 @@ def found(program: str) -> str | None:
 
 
 def ensure_packages() -> None:
-    """The Debian packages of PROGRAMS, and the registry's program (unpacked in the cache: its package starts a service)."""
+    """The Debian packages of PROGRAMS, and the registry's program, unpacked in the cache: its package starts a service."""
     missing = sorted({package for program, package in PROGRAMS.items() if not found(program)})
     registry = BIN / "docker-registry"
     if not missing and registry.exists():
         return
     if not found("apt-get"):
-        raise LabError(f"needs {', '.join(missing) or 'docker-registry'}, and there is no apt-get: the lab runs on Debian 12")
+        raise LabError(
+            f"needs {', '.join(missing) or 'docker-registry'}, and there is no apt-get: the lab runs on Debian 12"
+        )
     with step(f"installing {', '.join(missing) or 'the registry'}"):
         run(*sudo(), "apt-get", "update", "-q")
         if missing:
@@ -86,7 +94,9 @@ def build(module: str, package: str, name: str, flags: list[str] | None = None) 
             go = ensure_go()
             temporary = program.with_suffix(".part")
             program.parent.mkdir(parents=True, exist_ok=True)
-            run(go, "build", *(flags or []), "-o", str(temporary), package, cwd=folder, env={"GOFLAGS": "-mod=readonly"})
+            run(
+                go, "build", *(flags or []), "-o", str(temporary), package, cwd=folder, env={"GOFLAGS": "-mod=readonly"}
+            )
             temporary.rename(program)
     return program
 

@@ -59,7 +59,9 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     """The project's own `pulumi up` on stack lab, as a user would run it."""
     with step("pulumi up on stack lab"):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
-        done = subprocess.run(command, cwd=project, env={**os.environ, **workspace.process_environment(lab)}, check=False)
+        done = subprocess.run(
+            command, cwd=project, env={**os.environ, **workspace.process_environment(lab)}, check=False
+        )
         if done.returncode:
             raise LabError("pulumi up failed; its last lines say why. Mend it and run `make lab` again")
 

@@ -57,7 +57,8 @@ def _host(catalogue: Catalogue, host: str) -> HostFiles:
     has_sites = any(system.sites for system in catalogue.systems_on(host))
     has_images = any(isinstance(s, ComposeService) for system in catalogue.systems_on(host) for s in system.active)
     files = [
-        File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode()) for number, root in enumerate(stack.trustedRoots, 1)
+        File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode())
+        for number, root in enumerate(stack.trustedRoots, 1)
     ]
     if has_sites:
         files.append(File(RELOAD_NGINX, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755))

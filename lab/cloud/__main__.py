@@ -41,18 +41,18 @@ def write_images() -> None:
 
 write_images()
 
-from moto import settings  # noqa: E402
-from moto.backends import get_backend  # noqa: E402
-from moto.core.authorization import ActionAuthenticatorMixin  # noqa: E402
-from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces  # noqa: E402
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
-from moto.ssm.models import Parameter  # noqa: E402
-from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+from moto import settings
+from moto.backends import get_backend
+from moto.core.authorization import ActionAuthenticatorMixin
+from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.ssm.models import Parameter
+from werkzeug.serving import WSGIRequestHandler, make_server
 
-from lab.cloud import dns, permissions  # noqa: E402
-from lab.cloud.forward import Forwarder  # noqa: E402
-from lab.cloud.hosts import Machines  # noqa: E402
-from lab.cloud.metadata import Metadata  # noqa: E402
+from lab.cloud import dns, permissions
+from lab.cloud.forward import Forwarder
+from lab.cloud.hosts import Machines
+from lab.cloud.metadata import Metadata
 
 _counter = iter(range(2, 250 * 250))
 
@@ -82,8 +82,16 @@ def seed() -> dict[str, str]:
             path = PARAMETER.format(name)
             store._parameters[path].append(
                 Parameter(
-                    account_id=ACCOUNT, name=path, value=AMI[architecture], parameter_type="String", description="",
-                    allowed_pattern=None, keyid=None, last_modified_date=0, version=1, data_type="aws:ec2:image",
+                    account_id=ACCOUNT,
+                    name=path,
+                    value=AMI[architecture],
+                    parameter_type="String",
+                    description="",
+                    allowed_pattern=None,
+                    keyid=None,
+                    last_modified_date=0,
+                    version=1,
+                    data_type="aws:ec2:image",
                 )  # fmt: skip
             )
     route53 = get_backend("route53")[ACCOUNT]["aws"]
@@ -166,13 +174,11 @@ class Credentials:
 
 
 class Quiet(WSGIRequestHandler):
-    def log_request(self, *_: Any) -> None:
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
         pass
 
 
 def serve(app: Any, address: str, port: int, context: ssl.SSLContext | None = None) -> None:
-    from moto.server import MotoRequestHandler
-
     handler = type("Handler", (Quiet, MotoRequestHandler), {})
     server = make_server(address, port, app, threaded=True, request_handler=handler, ssl_context=context)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -86,7 +86,9 @@ def _run(call: Call, values: Values, command: str) -> Values:
         logging = values.get("logging", "stdoutAndStderr")
         streams = {"stdout": channel.makefile("r"), "stderr": channel.makefile_stderr("r")}
         readers = [
-            threading.Thread(target=_collect, args=(call, stream, collected[name], logging in (name, "stdoutAndStderr")))
+            threading.Thread(
+                target=_collect, args=(call, stream, collected[name], logging in (name, "stdoutAndStderr"))
+            )
             for name, stream in streams.items()
         ]
         for reader in readers:

@@ -92,7 +92,9 @@ class Plugin(api.Provider):
     async def check(self, request: api.CheckRequest) -> api.CheckResponse:
         kind, inputs = self._kind(request.type), plain_map(request.new_inputs)
         failures = [
-            api.CheckFailure(key, f"{request.type} has no input of this name (the stand-in knows: {', '.join(kind.inputs)})")
+            api.CheckFailure(
+                key, f"{request.type} has no input of this name (the stand-in knows: {', '.join(kind.inputs)})"
+            )
             for key in inputs
             if key not in kind.inputs
         ]
@@ -108,16 +110,14 @@ class Plugin(api.Provider):
         kind = self._kind(request.type)
         old, new = plain_map(request.old_state), plain_map(request.new_inputs)
         changed = [
-            key for key in kind.inputs if key in new and old.get(key) != new[key] or key in old and key not in new
+            key for key in kind.inputs if (key in new and old.get(key) != new[key]) or (key in old and key not in new)
         ]
         replaces = [key for key in changed if kind.inputs[key] == "replace"]
         kinds = api.PropertyDiffKind
         detailed = {
             key: api.PropertyDiff(kinds.UPDATE_REPLACE if key in replaces else kinds.UPDATE, True) for key in changed
         }
-        return api.DiffResponse(
-            changes=bool(changed), replaces=replaces, diffs=changed, detailed_diff=detailed
-        )
+        return api.DiffResponse(changes=bool(changed), replaces=replaces, diffs=changed, detailed_diff=detailed)
 
     async def create(self, request: api.CreateRequest) -> api.CreateResponse:
         kind, inputs = self._kind(request.type), plain_map(request.properties)

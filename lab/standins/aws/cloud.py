@@ -32,7 +32,13 @@ class Cloud:
 
 def connect(config: Values) -> Cloud:
     """A provider's configuration. Raises PluginError for another account, or one that does not answer."""
-    unknown = set(config) - {"region", "allowedAccountIds", "version", "skipCredentialsValidation", "skipRegionValidation"}
+    unknown = set(config) - {
+        "region",
+        "allowedAccountIds",
+        "version",
+        "skipCredentialsValidation",
+        "skipRegionValidation",
+    }
     if unknown:
         raise PluginError(f"the stand-in does not know the provider settings {sorted(unknown)}")
     cloud = Cloud(config["region"])

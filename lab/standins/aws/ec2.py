@@ -113,16 +113,20 @@ def _rule(direction: str) -> Kind:
 
     def create(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
         add = getattr(ec2, f"authorize_security_group_{direction}")
-        made = add(GroupId=values["securityGroupId"], IpPermissions=permission(values), **_tagged("security-group-rule", values))
+        made = add(
+            GroupId=values["securityGroupId"],
+            IpPermissions=permission(values),
+            **_tagged("security-group-rule", values),
+        )
         id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return id, {"securityGroupRuleId": id}
 
     def delete(ec2: Any, id: str, state: Values) -> None:
-        getattr(ec2, f"revoke_security_group_{direction}")(
-            GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id]
-        )
+        getattr(ec2, f"revoke_security_group_{direction}")(GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id])
 
-    inputs = dict.fromkeys(["securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "description"], "replace")
+    inputs = dict.fromkeys(
+        ["securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "description"], "replace"
+    )
     return _simple(
         f"security group {direction} rule", inputs, {"securityGroupId", "ipProtocol"}, ["securityGroupRuleId"], create,
         delete, lambda ec2, id: ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"],

@@ -21,7 +21,9 @@ def _gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
 def _role(call: Call, values: Values) -> tuple[str, Values]:
     with refusals(f"creating role {values['name']}"):
         made = call.cloud.client("iam").create_role(
-            RoleName=values["name"], AssumeRolePolicyDocument=values["assumeRolePolicy"], Tags=tag_list(values.get("tags"))
+            RoleName=values["name"],
+            AssumeRolePolicyDocument=values["assumeRolePolicy"],
+            Tags=tag_list(values.get("tags")),
         )["Role"]
     return values["name"], {"arn": made["Arn"]}
 
@@ -66,7 +68,11 @@ def _repository(call: Call, values: Values) -> tuple[str, Values]:
             encryptionConfiguration=encryption[0],
             tags=tag_list(values.get("tags")),
         )["repository"]
-    return values["name"], {"arn": made["repositoryArn"], "repositoryUrl": made["repositoryUri"], "registryId": made["registryId"]}
+    return values["name"], {
+        "arn": made["repositoryArn"],
+        "repositoryUrl": made["repositoryUri"],
+        "registryId": made["registryId"],
+    }
 
 
 def _change_repository(call: Call, id: str, old: Values, new: Values) -> Values:
@@ -172,7 +178,13 @@ def zone(cloud: Cloud, values: Values) -> Values:
     if not found:
         raise PluginError(f"no matching Route 53 Hosted Zone found: {values['name']}")
     id = found[0]["Id"].removeprefix("/hostedzone/")
-    return {"id": id, "zoneId": id, "name": values["name"], "arn": f"arn:aws:route53:::hostedzone/{id}", "privateZone": False}
+    return {
+        "id": id,
+        "zoneId": id,
+        "name": values["name"],
+        "arn": f"arn:aws:route53:::hostedzone/{id}",
+        "privateZone": False,
+    }
 
 
 INVOKES = {"aws:ssm/getParameter:getParameter": parameter, "aws:route53/getZone:getZone": zone}

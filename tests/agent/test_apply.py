@@ -1,0 +1,205 @@
+"""The agent's apply, on a host in memory."""
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from agent.apply import CURRENT, PENDING, apply
+from agent.world import Ran
+from rendering.archive import Release, build
+from rendering.host import render
+from tests.agent.fake import FakeWorld
+from tests.support import Change, catalogue, service, unchanged
+
+AVATAR = "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"
+SITE = "/etc/nginx/sites-available/api.hey-watch.me"
+
+
+def release(system: Change = unchanged, config: Change = unchanged) -> Release:
+    return build(render(catalogue(system, config), "watchme"))
+
+
+def contents(made: Release) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(made.archive), mode="r:gz") as tar:
+        return {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+
+
+def world_for(made: Release) -> FakeWorld:
+    images = {image for unit in made.manifest["units"] for image in unit["images"]}
+    return FakeWorld(registry={image: f"sha256:{image[-12:]}" for image in images})
+
+
+def applied(world: FakeWorld, made: Release, secrets=None, **replaced: bytes):
+    world.ran.clear()
+    return apply(world, made.id, {**contents(made), **replaced}, secrets or {}, lambda line: None)
+
+
+@pytest.fixture
+def served():
+    """A host that serves the first release."""
+    made = release()
+    world = world_for(made)
+    assert applied(world, made).outcome == "applied"
+    return world
+
+
+def test_first_apply_brings_everything():
+    made = release()
+    world = world_for(made)
+    outcome = applied(world, made)
+    assert (outcome.outcome, outcome.code) == ("applied", 0)
+    assert len(outcome.changed) == len(made.manifest["files"]) + 1
+    assert set(outcome.restarted) == {unit["name"] for unit in made.manifest["units"]} <= world.active
+    assert world.enabled == world.active
+    assert outcome.services["scheduler"] == 200 and len(outcome.services) == 13
+    assert json.loads(world.read(CURRENT) or b"")["release"] == made.id
+    assert PENDING not in world.files
+
+
+def test_the_same_again_is_unchanged(served):
+    outcome = applied(served, release())
+    assert (outcome.outcome, outcome.changed, outcome.restarted) == ("unchanged", [], [])
+    assert not served.commands("systemctl restart") and not served.commands("systemctl reload")
+
+
+def test_only_what_changed_restarts(served):
+    outcome = applied(served, release(lambda data: service(data, "avatar-uploader")["memory"].update(limit="300m")))
+    assert outcome.changed == [AVATAR]
+    assert outcome.restarted == ["watchme-avatar-uploader.service"]
+    assert not served.commands("systemctl reload-or-restart nginx")
+
+
+def test_a_route_only_reloads_nginx(served):
+    outcome = applied(served, release(lambda data: service(data, "avatar-uploader")["route"].update(max_body="20M")))
+    assert (outcome.changed, outcome.restarted) == ([SITE], [])
+    assert served.commands("systemctl reload-or-restart nginx")
+
+
+def test_a_new_image_under_the_same_tag_restarts_its_unit(served):
+    image = next(image for image in served.registry if "watchme-web:" in image)
+    served.registry[image] = "sha256:new"
+    outcome = applied(served, release())
+    assert (outcome.changed, outcome.restarted) == ([], ["watchme-web-app.service"])
+
+
+def test_a_stopped_unit_starts_again(served):
+    served.active.discard("watchme-admin.service")
+    assert applied(served, release()).restarted == ["watchme-admin.service"]
+
+
+def test_what_left_the_release_leaves_the_host(served):
+    def without_admin(data):
+        data["services"] = [entry for entry in data["services"] if entry["name"] != "admin"]
+
+    outcome = applied(served, release(without_admin))
+    assert "/etc/systemd/system/watchme-admin.service" not in served.files
+    assert "/home/ubuntu/watchme-admin/docker-compose.prod.yml" in outcome.changed
+    stop = served.ran.index("systemctl disable --now watchme-admin.service")
+    assert stop < served.ran.index("systemctl daemon-reload")
+
+
+def test_a_hand_edited_file_is_put_right(served):
+    served.files[SITE] = (b"edited by hand", 0o644, "root", "root")
+    assert applied(served, release()).changed == [SITE]
+
+
+def test_a_wrong_mode_is_put_right(served):
+    content, _, owner, group = served.files[SITE]
+    served.files[SITE] = (content, 0o666, owner, group)
+    assert applied(served, release()).changed == [SITE]
+    assert served.files[SITE][1] == 0o644
+
+
+REFUSALS = {
+    "missing image": (lambda w: w.registry.pop(next(i for i in w.registry if "api-ast" in i)), "docker push 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:latest"),
+    "no docker": (lambda w: w.installed.discard("docker"), "not installed: docker. Install them on the host and run again"),
+    "docker down": (lambda w: w.answers.update({"docker info": Ran(1, "Cannot connect")}), "Docker does not answer: Cannot connect"),
+    "no certificate": (lambda w: w.answers.update({"certbot": Ran(1, "no such zone")}), "no certificate for api.hey-watch.me"),
+    "nginx": (lambda w: w.answers.update({"unshare": Ran(1, "unknown directive")}), "nginx -t: unknown directive"),
+    "units": (lambda w: w.answers.update({"systemd-analyze": Ran(1, "bad unit")}), "systemd-analyze verify: bad unit"),
+    "compose": (lambda w: w.answers.update({"docker-compose": Ran(1, "bad file")}), "docker-compose config /home"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("breakage", "line"), REFUSALS.values(), ids=REFUSALS)
+def test_refused_before_anything_is_touched(breakage, line):
+    made = release()
+    world = world_for(made)
+    breakage(world)
+    outcome = applied(world, made)
+    assert (outcome.outcome, outcome.code) == ("refused", 3)
+    assert line in outcome.line and "nothing touched" in outcome.line
+    assert not world.commands("systemctl") and not world.links
+    assert not any(path.startswith(("/etc/nginx", "/etc/systemd", "/home")) for path in world.files)
+
+
+def test_every_missing_image_is_named():
+    made = release()
+    world = world_for(made)
+    world.registry.clear()
+    assert applied(world, made).line.count("docker push") == 13
+
+
+def test_an_image_that_ran_before_serves_on_when_the_registry_is_down(served):
+    served.registry.clear()
+    assert applied(served, release()).outcome == "unchanged"
+
+
+def test_a_missing_secret_is_named():
+    made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
+    outcome = applied(world_for(made), made)
+    assert outcome.outcome == "refused" and "secret TOKEN of web is missing" in outcome.line
+
+
+def test_secrets_are_written_for_root_alone():
+    made = release(lambda data: service(data, "web").update(environment={"A": "1"}, secrets=["TOKEN"]))
+    world = world_for(made)
+    outcome = applied(world, made, {"web": {"TOKEN": "p $x"}})
+    path = "/home/ubuntu/watchme-docker/web.env"
+    assert world.files[path] == (b"A=1\nTOKEN='p $x'\n", 0o600, "root", "root")
+    assert "p $x" not in outcome.to_json() and not any("p $x" in command for command in world.ran)
+    assert applied(world, made, {"web": {"TOKEN": "new"}}).restarted == ["watchme-web-app.service"]
+
+
+def test_a_damaged_archive_is_refused():
+    made = release()
+    outcome = applied(world_for(made), made, **{f"files{SITE}": b"damaged"})
+    assert outcome.outcome == "refused" and f"{SITE} was damaged on the way" in outcome.line
+
+
+def test_another_manifest_is_refused():
+    made = release()
+    assert applied(world_for(made), made, **{"manifest.json": b"{}"}).outcome == "refused"
+
+
+def test_a_service_that_never_gets_well_fails_with_its_log_and_goes_on_next_time():
+    made = release()
+    world = world_for(made)
+    world.web = lambda url: 503 if ":8015" in url else 200
+    world.answers["journalctl -u watchme-api-manager.service"] = Ran(0, "scheduler: no database")
+    outcome = applied(world, made)
+    assert (outcome.outcome, outcome.code) == ("failed", 4)
+    assert "scheduler answered 503" in outcome.line and "no database" in outcome.line
+    assert CURRENT not in world.files
+    world.web = lambda url: 200
+    assert applied(world, made).outcome == "applied"
+
+
+def test_an_apply_that_died_after_the_switch_is_finished_by_the_next(served):
+    changed = release(lambda data: service(data, "avatar-uploader")["memory"].update(limit="300m"))
+    served.answers["systemctl restart"] = Ran(1, "power cut")
+    assert applied(served, changed).outcome == "failed"
+    del served.answers["systemctl restart"]
+    assert applied(served, changed).restarted == ["watchme-avatar-uploader.service"]
+
+
+def test_certificates_are_asked_for_once_and_before_the_switch():
+    made = release()
+    world = world_for(made)
+    applied(world, made)
+    (command,) = world.commands("certbot")
+    assert "--dns-route53" in command and "--server https://acme-v02.api.letsencrypt.org/directory" in command
+    applied(world, made)
+    assert not world.commands("certbot")

@@ -1,0 +1,118 @@
+"""Every rule has an example that fails: what is changed, and what the one line must say."""
+
+from typing import Any
+
+import pytest
+
+from catalogue.checks import RULES, check, checked
+from catalogue.problems import CatalogueError
+from tests.support import catalogue, service, unchanged
+
+SUPERB = "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
+
+
+def setting(which: str, **values: Any):
+    return lambda data: service(data, which).update(values)
+
+
+def routed(which: str, **values: Any):
+    return lambda data: service(data, which)["route"].update(values)
+
+
+def configured(**values: Any):
+    return lambda config: config.update({f"infra:{key}": value for key, value in values.items()})
+
+
+def hosted(**values: Any):
+    return lambda config: config["infra:hosts"]["watchme"].update(values)
+
+
+SYSTEM_EXAMPLES = {
+    "name twice": (setting("admin", name="web"), "service web: stands twice"),
+    "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
+    "retired port": (setting("superb-api", port=8011), "port 8011 belonged to the retired opensmile-api"),
+    "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
+    "address clash": (setting("admin", address="172.27.0.17"), "service admin: address 172.27.0.17 is ast-api's"),
+    "path clash": (routed("admin", public="/vault/"), "public path api.hey-watch.me/vault/ is vault-api's already"),
+    "directory clash": (setting("admin", directory="/home/ubuntu/api_ast"), "directory /home/ubuntu/api_ast is ast-api's"),
+    "shared key": (setting("scheduler", compose_key="api-manager"), "compose_key 'api-manager' is api-manager's"),
+    "unit clash": (setting("web", unit="watchme-admin.service"), "unit watchme-admin.service is admin's"),
+    "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
+    "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),
+    "web without a reason": (setting("web", port_exception=None), "service web: port 3001; api ports are 8000–8099"),
+    "outside the subnet": (setting("admin", address="172.28.0.14"), "address 172.28.0.14; an address inside 172.27.0.0/16"),
+    "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway's"),
+    "no network": (lambda data: data.pop("network"), "service ast-api: has an address but the system has no network"),
+    "scheduler outage": (
+        routed("scheduler", internal="/api/scheduler"),
+        "service scheduler: internal path '/api/scheduler'; a path that begins and ends with /",
+    ),
+    "public path": (routed("scheduler", public="scheduler/"), "public path 'scheduler/'"),
+    "health outside": (setting("scheduler", health="/health"), "health path '/health'; a path under '/api/scheduler/'"),
+    "unknown site": (routed("admin", site="admin.hey-watch.me"), "names the site 'admin.hey-watch.me'; sites: api.hey-w"),
+    "registry in image": (
+        setting("web", image={"repository": "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web"}),
+        "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; the repository's",
+    ),
+    "tag and digest": (
+        setting("web", image={"repository": "watchme-web", "tag": "1", "digest": "sha256:" + "0" * 64}),
+        "service web: image has a tag and a digest; one of the two",
+    ),
+    "retired for nothing": (setting("sed-api", replaced_by="asd-api"), "service sed-api: replaced_by 'asd-api'"),
+    "missing secret": (
+        setting("web", secrets=["TOKEN"]),
+        "Pulumi.prod.yaml: service web: secret TOKEN is missing; set it: pulumi config set --secret --path",
+    ),
+    "unwritable value": (setting("web", environment={"A": "x\ny"}), "service web: the value of A cannot be written"),
+}
+STACK_EXAMPLES = {
+    "outside the zone": (configured(zone="example.com"), "site api.hey-watch.me: its name here is api.hey-watch.me"),
+    "unused secret": (configured(secrets={"web": {"OLD": "x"}}), "warning: Pulumi.prod.yaml: service web: secret OLD"),
+    "secret of nobody": (configured(secrets={"wep": {"A": "x"}}), "infra:secrets.wep: no running service has this name"),
+    "unknown type": (hosted(instanceType="t4g.lage"), "infra:hosts.watchme: instanceType 't4g.lage'; known types: t4g"),
+    "unknown system": (hosted(systems=["watchme", "wotch"]), "infra:hosts.watchme: system 'wotch'; systems: watchme"),
+    "two hosts": (
+        lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
+        "infra:hosts: system watchme is on two hosts",
+    ),
+    "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
+    "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the whole world"),
+    "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
+}
+EXAMPLES = [
+    *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
+    *((name, unchanged, config, line) for name, (config, line) in STACK_EXAMPLES.items()),
+]
+
+
+@pytest.mark.parametrize(("system", "config", "line"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES])
+def test_rule(system, config, line):
+    assert line in "\n".join(str(problem) for problem in check(catalogue(system, config)))
+
+
+def test_every_rule_has_an_example():
+    found = set()
+    for _, system, config, _ in EXAMPLES:
+        made = catalogue(system, config)
+        found |= {rule.__name__ for rule in RULES if any(True for _ in rule(made))}
+    assert found == {rule.__name__ for rule in RULES}
+
+
+def test_the_catalogue_as_it_is_has_only_its_known_warnings():
+    found = [str(problem) for problem in check(catalogue(config=configured(adminCidrs=["198.18.0.1/32"])))]
+    assert len(found) == 1 and found[0].startswith(SUPERB)
+
+
+def test_all_problems_are_told_at_once():
+    def broken(data):
+        setting("superb-api", port=8017)(data)
+        setting("admin", address="172.27.0.1")(data)
+
+    with pytest.raises(CatalogueError) as error:
+        checked(catalogue(broken))
+    assert "port 8017" in str(error.value) and "gateway" in str(error.value)
+
+
+def test_a_given_secret_is_no_problem():
+    made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
+    assert not [problem for problem in check(made) if problem.level == "error"]

@@ -1,0 +1,94 @@
+"""Bad YAML and bad configuration: one line each, naming file, place, what was found and what is allowed."""
+
+import pytest
+import yaml
+
+from catalogue.loading import load, read_system
+from catalogue.problems import CatalogueError
+from catalogue.stack import ENCRYPTED, read_stack
+from tests.support import PROD, ROOT, WATCHME, stack
+
+BAD_YAML = {
+    "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
+    "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "route.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
+    "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
+    "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
+    "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
+    "bad method": ("[GET, POST, DELETE, OPTIONS]", "[GET, PSOT]", "service avatar-uploader: route.methods.1: found 'PSOT'"),
+    "unknown kind": ("kind: compose\n    purpose: Sound", "kind: compos\n    purpose: Sound", "service ast-api: kind 'compos'; kinds: compose"),
+    "retired with a container": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    container: sed-api", "service sed-api: container: unknown field"),
+    "retired with an address": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    address: 172.27.0.12", "service sed-api: address: unknown field"),
+    "key twice": ("    port: 8017", "    port: 8017\n    port: 8018", "key 'port' stands twice"),
+    "other name": ("system: watchme", "system: watchmen", "system: found 'watchmen'; the file's name, 'watchme'"),
+    "no YAML": ("sites:", "sites: [", "write valid YAML"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line"), BAD_YAML.values(), ids=BAD_YAML)
+def test_bad_system(tmp_path, old, new, line):
+    text = (ROOT / "files/systems/watchme.yaml").read_text()
+    assert old in text
+    path = tmp_path / "watchme.yaml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    assert line in str(error.value)
+    assert str(error.value).startswith("error: files/systems/watchme.yaml: ")
+
+
+def test_every_bad_field_is_told_at_once(tmp_path):
+    data = yaml.safe_load(yaml.safe_dump(WATCHME))
+    data["services"][0]["prot"] = 1
+    data["services"][1]["port"] = "x"
+    path = tmp_path / "watchme.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    assert len(error.value.problems) == 2
+
+
+BAD_STACK = {
+    "unknown key": ({"infra:adminCidr": []}, "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'"),
+    "no networks": ({"infra:adminCidrs": []}, "infra:adminCidrs: found []"),
+    "no network": ({"infra:adminCidrs": ["home"]}, "infra:adminCidrs.0: found 'home'"),
+    "bad region": ({"aws:region": "tokyo"}, "aws:region: found 'tokyo'"),
+    "unknown host field": ({"infra:hosts": {"a": {"systems": [], "disk": 3}}}, "infra:hosts.a.disk: unknown field 'disk'"),
+    "bad timeout": ({"infra:readyTimeout": "soon"}, "infra:readyTimeout: found 'soon'"),
+    "bad account": ({"infra:accountId": "12"}, "infra:accountId: found '12'"),
+}
+
+
+@pytest.mark.parametrize(("values", "line"), BAD_STACK.values(), ids=BAD_STACK)
+def test_bad_stack(values, line):
+    with pytest.raises(CatalogueError) as error:
+        stack(lambda config: config.update(values))
+    assert f"Pulumi.prod.yaml: {line}" in str(error.value)
+
+
+def test_missing_key_is_named():
+    with pytest.raises(CatalogueError) as error:
+        stack(lambda config: config.pop("infra:adminCidrs"))
+    assert "infra:adminCidrs: field 'adminCidrs' is missing" in str(error.value)
+
+
+def test_unknown_stack_names_the_known_ones():
+    with pytest.raises(CatalogueError) as error:
+        read_stack(ROOT, "staging")
+    assert "there is no stack 'staging'; stacks: dev, lab, prod" in str(error.value)
+
+
+def test_encrypted_values_are_only_known_to_be_there(tmp_path):
+    values = {**PROD, "infra:secrets": {"web": {"TOKEN": {"secure": "v1:abc"}}}, "infra:sshPrivateKey": {"secure": "x"}}
+    path = tmp_path / "Pulumi.prod.yaml"
+    path.write_text(yaml.safe_dump({"config": values}))
+    made = read_stack(tmp_path, "prod")
+    assert made.secrets == {"web": {"TOKEN": ENCRYPTED}} and made.sshPrivateKey == ENCRYPTED
+
+
+@pytest.mark.parametrize("name", ["dev", "prod", "lab"])
+def test_the_projects_own_stacks_load(name):
+    assert len(load(ROOT, read_stack(ROOT, name)).systems["watchme"].active) == 13
+
+
+def test_dev_does_not_own_prods_name():
+    assert read_stack(ROOT, "dev").public_name("api.hey-watch.me") == "api-dev.hey-watch.me"

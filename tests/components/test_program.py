@@ -1,0 +1,179 @@
+"""The whole program under Pulumi's mocks: what it asks for, and in which order."""
+
+import json
+import runpy
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.network import openings
+from components.permissions import policy
+from components.registry import LIFECYCLE
+from tests.support import PROD, ROOT, stack
+
+KEYS = {
+    "infra:sshPublicKey": "ssh-ed25519 AAAA user",
+    "infra:sshPrivateKey": "PRIVATE-USER-KEY",
+    "infra:hostPublicKeys": {"watchme": "ssh-ed25519 BBBB host"},
+    "infra:hostPrivateKeys": {"watchme": "PRIVATE-HOST-KEY"},
+}
+SECRET = ["infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets"]
+
+
+class Mocks(pulumi.runtime.Mocks):
+    def __init__(self) -> None:
+        self.made: list[pulumi.runtime.MockResourceArgs] = []
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs):
+        self.made.append(args)
+        extra = {"arn": f"arn:{args.name}", "publicIp": "127.71.0.2", "repositoryUrl": f"url/{args.name}", "stdout": "{}"}
+        return f"{args.name}-id", {**args.inputs, **extra}
+
+    def call(self, args: pulumi.runtime.MockCallArgs):
+        return {"zoneId": "Z1", "arn": "arn:zone", "id": "Z1", "value": "ami-1", "name": "n"}, []
+
+    def of(self, type: str) -> list[pulumi.runtime.MockResourceArgs]:
+        return [made for made in self.made if made.typ == type]
+
+
+def run_program(values: dict[str, Any] | None = None) -> Mocks:
+    config = {**PROD, **KEYS, **(values or {})}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    mocks = Mocks()
+    pulumi.runtime.set_mocks(mocks, project="infra", stack="prod", preview=False)
+    pulumi.runtime.set_all_config(texts, SECRET)
+    pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
+    return mocks
+
+
+@pytest.fixture(scope="module")
+def made(request) -> Mocks:
+    import os
+
+    here = os.getcwd()
+    os.chdir(ROOT)
+    request.addfinalizer(lambda: os.chdir(here))
+    return run_program()
+
+
+def opened(value: Any) -> Any:
+    """A secret's value; it must be one."""
+    assert isinstance(value, dict) and set(value) == {pulumi.runtime.rpc._special_sig_key, "value"}
+    return value["value"]
+
+
+def one(made: Mocks, type: str) -> dict[str, Any]:
+    (resource,) = made.of(type)
+    return resource.inputs
+
+
+def test_the_instance_is_as_the_document_says(made):
+    instance = one(made, "aws:ec2/instance:Instance")
+    assert instance["instanceType"] == "t4g.large"
+    root = instance["rootBlockDevice"]
+    assert (root["volumeSize"], root["volumeType"], root["encrypted"]) == (30, "gp3", True)
+    assert "PRIVATE-HOST-KEY" in opened(instance["userData"])
+    metadata = instance["metadataOptions"]
+    assert (metadata["httpTokens"], metadata["httpPutResponseHopLimit"]) == ("required", 1)
+
+
+def test_fifteen_repositories_scanned_encrypted_and_cleaned(made):
+    repositories = made.of("aws:ecr/repository:Repository")
+    assert len(repositories) == len({resource.inputs["name"] for resource in repositories}) == 15
+    for resource in repositories:
+        assert resource.inputs["imageScanningConfiguration"] == {"scanOnPush": True}
+        assert resource.inputs["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
+    assert len(made.of("aws:ecr/lifecyclePolicy:LifecyclePolicy")) == 15
+    assert json.loads(LIFECYCLE)["rules"][0]["action"] == {"type": "expire"}
+
+
+def test_every_regional_name_holds_the_region_and_the_dns_name_does_not(made):
+    for resource in made.made:
+        if resource.typ == "aws:route53/record:Record" or resource.typ == "infra:index:PublicName":
+            assert resource.name == "api.hey-watch.me"
+        elif resource.typ.startswith(("aws:", "infra:", "command:")):
+            assert "ap-northeast-1" in resource.name, resource.name
+
+
+def test_everything_taggable_is_tagged(made):
+    for resource in made.made:
+        if "tags" in resource.inputs:
+            assert {"project", "stack", "system"} <= set(resource.inputs["tags"])
+    tagged = {resource.typ for resource in made.made if "tags" in resource.inputs}
+    assert {"aws:ec2/instance:Instance", "aws:ecr/repository:Repository", "aws:iam/role:Role", "aws:ec2/eip:Eip"} <= tagged
+
+
+def test_the_record_is_the_hosts_address_with_a_short_life(made):
+    record = one(made, "aws:route53/record:Record")
+    assert (record["type"], record["ttl"], record["records"]) == ("A", 60, ["127.71.0.2"])
+
+
+def test_the_host_is_known_before_it_is_talked_to(made):
+    commands = made.of("command:remote:Command")
+    assert len(commands) == 2
+    for command in commands:
+        connection = opened(command.inputs["connection"])
+        assert connection["hostKey"] == "ssh-ed25519 BBBB host" and connection["user"] == "ubuntu"
+
+
+def test_one_archive_and_one_command_per_host(made):
+    (apply,) = [command for command in made.of("command:remote:Command") if command.name.endswith("apply")]
+    payload = json.loads(opened(apply.inputs["stdin"]))
+    assert set(payload) == {"release", "receive", "archive", "secrets"}
+    assert apply.inputs["triggers"] == ["watchme-ap-northeast-1-instance-id"]
+    assert payload["release"][:12] in apply.inputs["create"]
+    assert "addPreviousOutputInEnv" in apply.inputs and apply.inputs["addPreviousOutputInEnv"] is False
+
+
+def test_only_ssh_is_narrow():
+    assert openings(stack()) == [(80, "0.0.0.0/0"), (443, "0.0.0.0/0"), (22, "203.0.113.10/32")]
+
+
+def test_the_role_may_pull_and_answer_its_own_challenge_only():
+    statements = policy(["arn:repo"], "arn:zone", ["api.hey-watch.me"])["Statement"]
+    by_action = {str(statement["Action"]): statement for statement in statements}
+    change = by_action["route53:ChangeResourceRecordSets"]
+    assert change["Resource"] == "arn:zone"
+    assert change["Condition"]["ForAllValues:StringEquals"] == {
+        "route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_acme-challenge.api.hey-watch.me"],
+        "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
+    }
+    anywhere = {action for statement in statements if statement["Resource"] == "*" for action in _actions(statement)}
+    assert anywhere == {"ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange"}
+    assert not any("*" in action for statement in statements for action in _actions(statement))
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+
+
+def test_a_host_without_images_or_sites_has_no_rights():
+    assert policy([], "arn:zone", [])["Statement"] == []
+
+
+REFUSED = {
+    "unknown key": ({"infra:colour": "red"}, "infra:colour: unknown field 'colour'"),
+    "the world": ({"infra:adminCidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is the whole world"),
+    "no keys": ({"infra:sshPrivateKey": ""}, "uv run infra init --stack prod"),
+    "no host key": ({"infra:hostPrivateKeys": {}}, "no keys for watchme"),
+}
+
+
+@pytest.mark.parametrize(("values", "line"), REFUSED.values(), ids=REFUSED)
+def test_refused_before_anything_is_made(values, line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(pulumi.RunError) as error:
+        run_program(values)
+    assert line in str(error.value) and "nothing was touched" in str(error.value)
+
+
+def test_a_secret_in_plain_text_is_refused(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("tests.components.test_program.SECRET", [])
+    with pytest.raises(pulumi.RunError) as error:
+        run_program()
+    assert "infra:sshPrivateKey: stands in plain text" in str(error.value)
+    assert "PRIVATE-USER-KEY" not in str(error.value)
+
+

@@ -1,0 +1,166 @@
+"""The rendered files, held against the document's own examples."""
+
+import re
+
+import pytest
+import yaml
+
+from rendering.host import render
+from tests.support import GOLDEN, catalogue, service, stack
+
+DOCUMENT = GOLDEN / "watchme"
+HOST = render(catalogue(), "watchme")
+FILES = {file.path: file.content.decode() for file in HOST.files}
+SITE = FILES["/etc/nginx/sites-available/api.hey-watch.me"]
+
+
+def directives(text: str) -> list[str]:
+    """A unit's or Nginx block's lines, without comments, blank lines and indentation."""
+    lines = [re.sub(r"\s+#.*", "", line).strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def location(path: str) -> list[str]:
+    start = SITE.index(f"    location {path} {{")
+    return directives(SITE[start : SITE.index("\n    }\n", start) + 6])
+
+
+def on_loopback(lines: list[str]) -> list[str]:
+    """The document writes localhost; ports are published on 127.0.0.1 only, and localhost is ::1 too."""
+    return [line.replace("//localhost:", "//127.0.0.1:") for line in lines]
+
+
+@pytest.mark.parametrize(("name", "path"), [("ast", "api_ast"), ("superb", "api_superb_v1")])
+def test_compose_file_is_the_documents(name, path):
+    expected = yaml.safe_load((DOCUMENT / f"{name}-compose.yml").read_text())["services"]["api"]
+    rendered = yaml.safe_load(FILES[f"/home/ubuntu/{path}/docker-compose.prod.yml"])
+    found = rendered["services"]["api"]
+    assert list(found.pop("networks")) == expected.pop("networks")
+    assert found == expected
+    assert rendered["version"] == "3.8"
+
+
+def test_every_compose_file_follows_the_network_template():
+    template = yaml.safe_load((DOCUMENT / "template-compose.yml").read_text())
+    for path, text in FILES.items():
+        if "docker-compose" in path:
+            document = yaml.safe_load(text)
+            assert document["networks"] == template["networks"]
+            for entry in document["services"].values():
+                assert list(entry["networks"]) == ["watchme-network"]
+                assert all(port.startswith("127.0.0.1:") for port in entry["ports"])
+
+
+def test_every_compose_unit_is_the_documents_template():
+    template = directives((DOCUMENT / "template.service").read_text())
+    units = [unit for unit in HOST.units if unit.images]
+    assert len(units) == 12
+    for unit in units:
+        compose = next(path for path in unit.files if "docker-compose" in path)
+        expected = [line.replace("[docker-compose.prod.ymlへの絶対パス]", compose) for line in template]
+        found = directives(FILES[f"/etc/systemd/system/{unit.name}"])
+        assert [line for line in found if not line.startswith("Description=")] == [
+            line for line in expected if not line.startswith("Description=")
+        ]
+
+
+def test_manager_and_scheduler_share_one_file_and_unit():
+    """The scheduler outage came from a unit that started docker-compose.prod.yml."""
+    text = FILES["/home/ubuntu/watchme-api-manager/docker-compose.all.yml"]
+    names = {entry["container_name"] for entry in yaml.safe_load(text)["services"].values()}
+    assert names == {"watchme-api-manager-prod", "watchme-scheduler-prod"}
+    assert "docker-compose.all.yml up" in FILES["/etc/systemd/system/watchme-api-manager.service"]
+    assert "/home/ubuntu/watchme-api-manager/docker-compose.prod.yml" not in FILES
+
+
+def test_avatar_location_is_the_documents():
+    expected = on_loopback(directives((DOCUMENT / "avatar-location.conf").read_text()))
+    assert set(expected) <= set(location("/avatar/"))
+    extra = set(location("/avatar/")) - set(expected)
+    assert extra == {'add_header Strict-Transport-Security "max-age=63072000" always;'}
+
+
+def test_scheduler_location_follows_the_template_with_its_internal_path():
+    text = (DOCUMENT / "template-location.conf").read_text()
+    for mark, value in (("[公開URLパス]", "scheduler"), ("[ポート番号]", "8015"), ("[内部APIパス]", "api/scheduler")):
+        text = text.replace(mark, value)
+    assert set(on_loopback(directives(text))) <= set(location("/scheduler/"))
+
+
+def rows() -> list[list[str]]:
+    lines = (DOCUMENT / "services.txt").read_text().splitlines()
+    return [[cell.strip(" *~") for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+def test_service_table(row):
+    """Port, public path and container of every service that the document lists; the retired ones get nothing."""
+    _, port, _, path, container, _ = row
+    if container == "-":
+        assert f":{port}" not in SITE and not any(f":{port}:" in text for text in FILES.values())
+    else:
+        assert any(line.startswith(f"proxy_pass http://127.0.0.1:{port}/") for line in location(path))
+        text = next(text for text in FILES.values() if f"container_name: {container}\n" in text)
+        assert f"127.0.0.1:{port}:{port}" in text
+
+
+def test_address_table():
+    lines = (DOCUMENT / "addresses.txt").read_text().split("# 廃止予定")[0].splitlines()
+    expected = {name: address for line in lines for name, address in re.findall(r"^(\S+)\s+\(([\d.]+)\)", line)}
+    found = {
+        entry["container_name"]: entry["networks"]["watchme-network"]["ipv4_address"]
+        for path, text in FILES.items()
+        if "docker-compose" in path
+        for entry in yaml.safe_load(text)["services"].values()
+    }
+    assert found == expected and len(found) == 13
+
+
+def test_units_of_the_document_are_all_there():
+    names = {unit.name for unit in HOST.units}
+    assert names == {
+        "watchme-infrastructure.service", "api-gpt-v1.service", "api-sed-aggregator.service", "mood-chart-api.service",
+        "opensmile-aggregator.service", "vibe-transcriber-v2.service", "watchme-admin.service",
+        "watchme-api-manager.service", "watchme-avatar-uploader.service", "watchme-vault-api.service",
+        "watchme-web-app.service", "watchme-ast-api.service", "watchme-superb-api.service", "nginx.service",
+    }  # fmt: skip
+
+
+def test_the_network_is_the_documents():
+    text = FILES["/etc/systemd/system/watchme-infrastructure.service"]
+    assert "--subnet 172.27.0.0/16 --gateway 172.27.0.1 watchme-network" in text
+
+
+def test_public_health_urls_go_through_the_internal_path():
+    probes = {probe.service: (probe.url, probe.public) for probe in HOST.probes}
+    assert probes["scheduler"] == (
+        "http://127.0.0.1:8015/api/scheduler/health",
+        "https://api.hey-watch.me/scheduler/health",
+    )
+    assert probes["web"] == ("http://127.0.0.1:3001/health", "https://api.hey-watch.me/health")
+
+
+def test_a_move_changes_the_registry_and_nothing_else():
+    moved = catalogue(config=lambda config: config.update({"aws:region": "ap-southeast-2"}))
+    other = {file.path: file.content.decode() for file in render(moved, "watchme").files}
+    assert {path: text.replace("ap-southeast-2", "ap-northeast-1") for path, text in other.items()} == FILES
+
+
+def test_a_name_of_its_own_per_stack():
+    made = catalogue(config=lambda config: config.update({"infra:names": {"api.hey-watch.me": "dev.hey-watch.me"}}))
+    paths = {file.path for file in render(made, "watchme").files}
+    assert "/etc/nginx/sites-available/dev.hey-watch.me" in paths
+    assert stack().public_name("api.hey-watch.me") == "api.hey-watch.me"
+
+
+def test_environment_and_secrets_become_one_private_file():
+    def change(data):
+        service(data, "scheduler").update(environment={"MODE": "prod"}, secrets=["TOKEN"])
+
+    host = render(catalogue(change), "watchme")
+    (made,) = host.environment_files
+    path = "/home/ubuntu/watchme-api-manager/scheduler.env"
+    assert (made.path, made.values, made.secrets) == (path, {"MODE": "prod"}, {"TOKEN": "scheduler/TOKEN"})
+    text = next(f.content.decode() for f in host.files if f.path.endswith("docker-compose.all.yml"))
+    assert yaml.safe_load(text)["services"]["scheduler"]["env_file"] == ["./scheduler.env"]
+    assert path in next(unit for unit in host.units if unit.name == "watchme-api-manager.service").files

@@ -1,0 +1,33 @@
+"""The user data of a new host."""
+
+import subprocess
+
+import yaml
+
+from rendering.user_data import PREPARE, user_data
+
+TEXT = user_data("prod-watchme", "ubuntu", "ssh-ed25519 AAAA user", "PRIVATE", "ssh-ed25519 BBBB host", "2g")
+CONFIG = yaml.safe_load(TEXT)
+
+
+def test_it_is_cloud_config():
+    assert TEXT.startswith("#cloud-config\n")
+
+
+def test_the_host_key_is_given_and_no_other_is_made():
+    assert CONFIG["ssh_keys"] == {"ed25519_private": "PRIVATE\n", "ed25519_public": "ssh-ed25519 BBBB host"}
+    assert CONFIG["ssh_genkeytypes"] == [] and CONFIG["ssh_deletekeys"] is True
+
+
+def test_only_the_key_logs_in():
+    (user,) = CONFIG["users"]
+    assert user["ssh_authorized_keys"] == ["ssh-ed25519 AAAA user"]
+    assert user["lock_passwd"] is True and CONFIG["ssh_pwauth"] is False and CONFIG["disable_root"] is True
+
+
+def test_it_prepares_the_host_with_its_swap():
+    assert CONFIG["runcmd"] == [["/usr/local/sbin/prepare-host", "2048"]]
+
+
+def test_the_script_is_valid_shell():
+    assert subprocess.run(["sh", "-n", str(PREPARE)], capture_output=True).returncode == 0

@@ -1,0 +1,39 @@
+"""Catalogues for tests: the project's own, with what a test changes."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.stack import Stack, stack_from
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+WATCHME: dict[str, Any] = yaml.safe_load((ROOT / "files/systems/watchme.yaml").read_text())
+PROD: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+Change = Callable[[Any], None]
+
+
+def unchanged(_: Any) -> None:
+    pass
+
+
+def stack(change: Change = unchanged, name: str = "prod") -> Stack:
+    values = copy.deepcopy(PROD)
+    change(values)
+    return stack_from(name, values, f"Pulumi.{name}.yaml")
+
+
+def catalogue(system: Change = unchanged, config: Change = unchanged) -> Catalogue:
+    """WatchMe on stack prod; `system` and `config` change the YAML's values before they are read."""
+    data = copy.deepcopy(WATCHME)
+    system(data)
+    return Catalogue(stack(config), {"watchme": System.model_validate(data)})
+
+
+def service(data: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(entry for entry in data["services"] if entry["name"] == name)
