@@ -16,9 +16,8 @@ def main(command: str) -> int:
         up.pulumi_up(lab)
     elif command == "down":
         with step("removing the lab"):
-            up.down(lab)
+            up.clear(lab)
         stop_docker()
-        lab.directory.rmdir()
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")

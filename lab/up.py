@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import images, machine, registry, services, tools, workspace
-from lab.run import Daemon
+from lab.run import Daemon, succeeds
 from lab.say import LabError, step
 from lab.settings import REGIONS, ROOT, Lab
 
 
 def start(lab: Lab) -> None:
     """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay."""
-    lab.directory.mkdir(parents=True, exist_ok=True)
     if not is_running(lab):
         # The emulator's state is in memory: what is left of an ended lab belongs to nothing
-        down(lab)
+        clear(lab)
+    lab.directory.mkdir(parents=True, exist_ok=True)
     tools.ensure_packages()
     machine.ensure_docker()
     with ThreadPoolExecutor(2) as pool:
@@ -75,12 +75,11 @@ def is_running(lab: Lab) -> bool:
     return all(daemon.alive for daemon in daemons(lab))
 
 
-def down(lab: Lab) -> None:
-    """Removes everything of this lab and nothing else."""
+def clear(lab: Lab) -> None:
+    """Removes everything of this lab and nothing else; what a killed run left included."""
     for daemon in daemons(lab):
         daemon.stop()
-    if machine.succeeds("docker", "info"):
+    if succeeds("docker", "info"):
         machine.remove_hosts(lab)
         machine.remove_network(lab)
-    for entry in lab.directory.iterdir() if lab.directory.exists() else []:
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    shutil.rmtree(lab.directory, ignore_errors=True)

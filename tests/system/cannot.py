@@ -1,0 +1,20 @@
+"""Can this machine run the lab?"""
+
+import platform
+import shutil
+
+from lab.run import succeeds
+from lab.tools import sudo
+
+
+def reason_why_not() -> str | None:
+    """None when the lab can run here; else why not, in one line."""
+    if platform.system() != "Linux":
+        return f"the lab's hosts are Linux containers, this is {platform.system()}"
+    if sudo() and not succeeds("sudo", "-n", "true"):
+        return "needs root, or sudo without a password"
+    if not shutil.which("apt-get"):
+        return "needs Debian's packages, and there is no apt-get"
+    if not succeeds("docker", "info") and not succeeds(*sudo(), "unshare", "--mount", "true"):
+        return "Docker does not answer, and mounts are not permitted, so that none can be started here"
+    return None

@@ -1,0 +1,140 @@
+"""The rehearsal lab of the tests: its own name, addresses, state and copy of the project."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import machine, run, tools, up, workspace
+from lab.settings import LABEL, ROOT, Lab
+from lab.table import PublicClient
+from tests.system.cannot import reason_why_not
+
+LAB = Lab("test", 72, ROOT / ".lab-test")
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    output: str
+
+
+@dataclass
+class System:
+    """The lab's WatchMe as its users and its administrators see it."""
+
+    lab: Lab
+    project: Path
+
+    def command(self, *argv: str, stdin: str | None = None) -> Ran:
+        """A command in the copy of the project, in an environment as after `. .lab/env`."""
+        env = {**os.environ, **workspace.process_environment(self.lab)}
+        done = subprocess.run(
+            argv, cwd=self.project, env=env, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            check=False, timeout=600,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout)
+
+    def pulumi(self, *argv: str) -> Ran:
+        return self.command("pulumi", *argv, "--stack", "lab", "--non-interactive")
+
+    def up(self) -> Ran:
+        return self.pulumi("up", "--yes", "--skip-preview")
+
+    def must_up(self) -> str:
+        ran = self.up()
+        assert ran.code == 0, ran.output
+        return ran.output
+
+    def output(self, name: str) -> str:
+        return self.pulumi("stack", "output", name).output.strip()
+
+    @property
+    def container(self) -> str:
+        """The container that stands for the host."""
+        label = f"label={LABEL}={self.lab.name}"
+        return run.run("docker", "ps", "-aq", "--filter", label).split()[0]
+
+    def on_host(self, *argv: str, stdin: str | None = None) -> Ran:
+        flag = ["-i"] if stdin is not None else []
+        done = subprocess.run(
+            ["docker", "exec", *flag, self.container, *argv], input=stdin, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, check=False, timeout=120,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout.strip())
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, name: str = "api.hey-watch.me"
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"))
+        try:
+            return client.ask(method, path, body)
+        finally:
+            client.close()
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.project / path
+        text = file.read_text()
+        assert old in text, f"{old!r} is not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+    def restore(self, path: str) -> None:
+        shutil.copy(ROOT / path, self.project / path)
+
+    def logins(self) -> int:
+        return self.on_host("journalctl", "-u", "ssh", "-o", "cat").output.count("Accepted publickey")
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """A lab with WatchMe on it. What an earlier or killed run left goes first, and everything goes at the end."""
+    if why := reason_why_not():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no lab: {why}")
+    up.clear(LAB)
+    up.start(LAB)
+    project = LAB.path("project")
+    copy_project(project)
+    made = System(LAB, project)
+    up.prepare(LAB, project)
+    try:
+        made.must_up()
+        yield made
+    finally:
+        up.clear(LAB)
+        left = what_is_left(LAB)
+        machine.stop_docker()
+    assert not left, f"`make lab-down` leaves behind: {left}"
+
+
+def copy_project(target: Path) -> None:
+    """What git tracks or would track."""
+    listed = run.run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines()
+    for name in listed:
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+
+
+def what_is_left(lab: Lab) -> list[str]:
+    left = [daemon.name for daemon in up.daemons(lab) if daemon.alive]
+    for kind in ("ps -aq", "network ls -q", "images -q"):
+        left += run.run("docker", *kind.split(), "--filter", f"label={LABEL}={lab.name}").split()
+    rules = run.run(*tools.sudo(), tools.found("iptables") or "iptables", "-t", "nat", "-S")
+    left += [line for line in rules.splitlines() if lab.bridge in line]
+    return left + ([str(lab.directory)] if lab.directory.exists() else [])
+
+
+@pytest.fixture
+def watchme(system: System) -> Iterator[System]:
+    """The system, its catalogue as it is in the repository before and after."""
+    yield system
+    for path in ("files/systems/watchme.yaml",):
+        if (system.project / path).read_text() != (ROOT / path).read_text():
+            system.restore(path)
+            system.must_up()
+
+

@@ -1,0 +1,153 @@
+"""WatchMe on the host that `pulumi up` made, asked from outside as its users ask."""
+
+import json
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from lab.images import stubs
+from lab.run import run
+from lab.table import address_of, statuses
+from tests.support import WATCHME, service
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+ACTIVE = [entry for entry in WATCHME["services"] if not entry.get("retired")]
+NAMES = [entry["name"] for entry in ACTIVE]
+
+
+def all_well(system: System) -> bool:
+    return all(status == 200 for _, _, status in statuses(system.lab, system.project))
+
+
+def wait_until_well(system: System, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not all_well(system):
+        assert time.monotonic() < end, statuses(system.lab, system.project)
+        time.sleep(0.5)
+
+
+def test_thirteen_services_answer_under_their_public_paths(system):
+    rows = statuses(system.lab, system.project)
+    assert [(name, status) for name, _, status in rows] == [(name, 200) for name in NAMES] and len(rows) == 13
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_container_sees_its_internal_path(system, name):
+    route = service(WATCHME, name)["route"]
+    status, _, body = system.ask("GET", f"{route['public']}status/whisper?a=1")
+    seen = json.loads(body)
+    assert status == 200
+    assert seen["path"] == f"{route.get('internal', '/')}status/whisper"
+    assert seen["service"] == service(WATCHME, name)["image"]["repository"]
+    assert seen["host"] == "api.hey-watch.me" and seen["headers"]["X-Forwarded-Proto"] == ["https"]
+
+
+def test_the_scheduler_outage_does_not_come_back(system):
+    """`/scheduler/status/whisper` arrives as `/api/scheduler/status/whisper` (section 1)."""
+    assert json.loads(system.ask("GET", "/scheduler/status/whisper")[2])["path"] == "/api/scheduler/status/whisper"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_is_answered_by_the_proxy_with_cors_headers(system, name):
+    route = service(WATCHME, name)["route"]
+    status, headers, body = system.ask("OPTIONS", f"{route['public']}anything")
+    assert (status, body) == (204, b"")
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Access-Control-Allow-Methods"] == ", ".join(route.get("methods", ["GET", "POST", "OPTIONS"]))
+    assert headers["Access-Control-Allow-Headers"] == "Content-Type, Authorization"
+
+
+def test_an_avatar_of_nine_megabytes_passes_and_one_of_eleven_is_too_large(system):
+    status, _, body = system.ask("POST", "/avatar/upload", b"x" * 9 * 1024**2)
+    assert (status, json.loads(body)["bytes"]) == (200, 9 * 1024**2)
+    assert system.ask("POST", "/avatar/upload", b"x" * 11 * 1024**2)[0] == 413
+
+
+def test_http_is_sent_to_https(system):
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    address = address_of("api.hey-watch.me", system.lab.dns)
+    request = urllib.request.Request(f"http://{address}/vault/x", headers={"Host": "api.hey-watch.me"})
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.build_opener(Stay, urllib.request.ProxyHandler({})).open(request, timeout=5)
+    assert (answer.value.code, answer.value.headers["Location"]) == (301, "https://api.hey-watch.me/vault/x")
+
+
+def test_the_certificate_is_not_accepted_without_the_labs_root(system):
+    address = address_of("api.hey-watch.me", system.lab.dns)
+    with socket.create_connection((address, 443), 5) as plain, pytest.raises(ssl.SSLCertVerificationError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="api.hey-watch.me")
+
+
+def test_strict_transport_security_is_on_every_answer(system):
+    assert system.ask("GET", "/vault/x")[1]["Strict-Transport-Security"] == "max-age=63072000"
+
+
+def test_only_ssh_and_the_web_listen_outside_loopback(system):
+    listening = set()
+    for line in system.on_host("ss", "-Hltun").output.splitlines():
+        address, port = line.split()[4].rsplit(":", 1)
+        if not address.strip("[]").startswith("127.") and address != "[::1]":
+            listening.add(int(port))
+    assert listening == {22, 80, 443}
+
+
+def test_all_units_are_active_and_enabled(system):
+    units = sorted({entry["unit"] for entry in ACTIVE} | {"watchme-infrastructure.service", "nginx.service"})
+    assert len(units) == 14
+    for question, answer in (("is-active", "active"), ("is-enabled", "enabled")):
+        assert system.on_host("systemctl", question, *units).output.split() == [answer] * len(units)
+    assert system.on_host("systemctl", "is-system-running").output == "running"
+
+
+def test_the_hosts_own_programs_accept_what_was_rendered(system):
+    assert system.on_host("nginx", "-t").code == 0
+    units = sorted({f"/etc/systemd/system/{entry['unit']}" for entry in ACTIVE})
+    assert system.on_host("systemd-analyze", "verify", "--man=no", *units).output == ""
+
+
+def test_containers_are_at_their_addresses_and_limits(system):
+    for entry in ACTIVE:
+        form = '{{(index .NetworkSettings.Networks "watchme-network").IPAddress}} {{.HostConfig.Memory}}'
+        found = system.on_host("docker", "inspect", "-f", form, entry["container"]).output.split()
+        assert found[0] == entry["address"]
+        assert int(found[1]) == int(entry["memory"]["limit"][:-1]) * {"m": 1024**2, "g": 1024**3}[entry["memory"]["limit"][-1]]
+
+
+def test_containers_find_each_other_by_name(system):
+    """The stub has no shell, so the question is put to Docker's resolver inside the container's network."""
+    pid = system.on_host("docker", "inspect", "-f", "{{.State.Pid}}", "watchme-scheduler-prod").output
+    code = (
+        "import socket,struct; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(5);"
+        "q=b''.join(bytes([len(p)])+p for p in b'vibe-transcriber-v2'.split(b'.'))+b'\\0';"
+        "s.sendto(b'\\1\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0'+q+b'\\0\\1\\0\\1',('127.0.0.11',53));"
+        "print('.'.join(str(b) for b in s.recv(512)[-4:]))"
+    )
+    assert system.on_host("nsenter", "-t", pid, "-n", "python3", "-c", code).output == "172.27.0.11"
+
+
+def test_a_killed_container_comes_back(system):
+    system.on_host("docker", "kill", "ast-api")
+    wait_until_well(system, 60)
+
+
+def test_the_host_comes_back_by_itself_after_a_restart(system):
+    before = system.on_host("cat", "/proc/1/stat").output.split()[21]
+    run("docker", "restart", "-t", "30", system.container)
+    wait_until_well(system, 120)
+    assert system.on_host("cat", "/proc/1/stat").output.split()[21] != before
+
+
+def test_the_stubs_are_the_documents_and_not_the_catalogues():
+    """The stubs know their ports and paths by themselves: a wrong catalogue cannot make them agree with it."""
+    known = stubs()
+    for entry in ACTIVE:
+        facts = known[entry["image"]["repository"]]
+        assert (facts["port"], facts["health"]) == (entry["port"], entry.get("health", "/health"))
