@@ -37,7 +37,12 @@ class Host(pulumi.ComponentResource):
         instance = self._instance(name, host, spec, stack, network, profile, label)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
-            f"{name}-address-use", instance_id=instance.id, allocation_id=address.id, opts=inside(self)
+            f"{name}-address-use",
+            instance_id=instance.id,
+            allocation_id=address.id,
+            # A new machine takes the address over from the lost one
+            allow_reassociation=True,
+            opts=inside(self),
         )
         self.instance_id = instance.id
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
@@ -48,9 +53,7 @@ class Host(pulumi.ComponentResource):
             create=READY,
             triggers=[instance.id],
             add_previous_output_in_env=False,
-            opts=inside(
-                self, depends_on=[association], custom_timeouts=pulumi.CustomTimeouts(create=f"{stack.readyTimeout}s")
-            ),
+            opts=inside(self, depends_on=[association], custom_timeouts=timeouts(stack)),
         )
         self.register_outputs({"address": self.address, "instance_id": self.instance_id})
 
@@ -97,6 +100,12 @@ class Host(pulumi.ComponentResource):
                 ignore_changes=["ami", "userData", "associatePublicIpAddress"],
             ),
         )
+
+
+def timeouts(stack: Stack) -> pulumi.CustomTimeouts:
+    """Without one for updates too, a gate that dials without a limit would dial for ever."""
+    limit = f"{stack.readyTimeout}s"
+    return pulumi.CustomTimeouts(create=limit, update=limit)
 
 
 def connection(

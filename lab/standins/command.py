@@ -43,7 +43,8 @@ def _dial(call: Call, connection: Values) -> Any:
                 raise PluginError(f"after {attempts} failed attempts: {_reason(error, host, port)}") from None
             if end and time.monotonic() + delay > end:
                 raise PluginError(f"timeout after {call.timeout:.0f}s: {_reason(error, host, port)}") from None
-        time.sleep(delay)
+        if call.stop.wait(delay):
+            raise PluginError(f"cancelled while dialling {host}:{port}")
         delay = min(delay * 1.2, 2)
 
 

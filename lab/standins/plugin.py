@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +27,13 @@ Say = Callable[[str, str], None]
 
 @dataclass
 class Call:
-    """One resource operation: where it runs (`cloud`), what it is about, and `say(severity, text)`."""
+    """One resource operation: where it runs (`cloud`), what it is about, `say(severity, text)`; `stop` is set by Ctrl-C."""
 
     cloud: Any
     urn: str
     timeout: float
     say: Say
+    stop: threading.Event
 
     @property
     def name(self) -> str:
@@ -76,6 +78,10 @@ class Plugin(api.Provider):
         self.log: Say = lambda severity, text: None
         self.engine: engine_pb2_grpc.EngineStub | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.stop = threading.Event()
+
+    async def cancel(self) -> None:
+        self.stop.set()
 
     async def check_config(self, request: api.CheckRequest) -> api.CheckResponse:
         return api.CheckResponse(inputs=request.new_inputs)
@@ -174,7 +180,7 @@ class Plugin(api.Provider):
                 entry = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn)
                 self.loop.call_soon_threadsafe(self.engine.Log, entry)
 
-        return Call(self.cloud, urn, timeout, say)
+        return Call(self.cloud, urn, timeout, say, self.stop)
 
 
 class _Servicer(ProviderServicer):

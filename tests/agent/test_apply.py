@@ -142,6 +142,14 @@ def test_every_missing_image_is_named():
     assert applied(world, made).line.count("docker push") == 13
 
 
+def test_a_registry_that_refuses_is_no_missing_image():
+    made = release()
+    world = world_for(made)
+    world.answers["docker pull"] = Ran(1, "no basic auth credentials")
+    line = applied(world, made).line
+    assert "13 image(s) cannot be pulled" in line and "no basic auth credentials" in line and "docker push" not in line
+
+
 def test_an_image_that_ran_before_serves_on_when_the_registry_is_down(served):
     served.registry.clear()
     assert applied(served, release()).outcome == "unchanged"

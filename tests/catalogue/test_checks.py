@@ -8,7 +8,9 @@ from catalogue.checks import RULES, check, checked
 from catalogue.problems import CatalogueError
 from tests.support import catalogue, service, unchanged
 
-SUPERB = "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
+SUPERB = (
+    "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
+)
 
 
 def setting(which: str, **values: Any):
@@ -34,13 +36,19 @@ SYSTEM_EXAMPLES = {
     "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
     "address clash": (setting("admin", address="172.27.0.17"), "service admin: address 172.27.0.17 is ast-api's"),
     "path clash": (routed("admin", public="/vault/"), "public path api.hey-watch.me/vault/ is vault-api's already"),
-    "directory clash": (setting("admin", directory="/home/ubuntu/api_ast"), "directory /home/ubuntu/api_ast is ast-api's"),
+    "directory clash": (
+        setting("admin", directory="/home/ubuntu/api_ast"),
+        "directory /home/ubuntu/api_ast is ast-api's",
+    ),
     "shared key": (setting("scheduler", compose_key="api-manager"), "compose_key 'api-manager' is api-manager's"),
     "unit clash": (setting("web", unit="watchme-admin.service"), "unit watchme-admin.service is admin's"),
     "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
     "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),
     "web without a reason": (setting("web", port_exception=None), "service web: port 3001; api ports are 8000–8099"),
-    "outside the subnet": (setting("admin", address="172.28.0.14"), "address 172.28.0.14; an address inside 172.27.0.0/16"),
+    "outside the subnet": (
+        setting("admin", address="172.28.0.14"),
+        "address 172.28.0.14; an address inside 172.27.0.0/16",
+    ),
     "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway's"),
     "no network": (lambda data: data.pop("network"), "service ast-api: has an address but the system has no network"),
     "scheduler outage": (
@@ -49,7 +57,10 @@ SYSTEM_EXAMPLES = {
     ),
     "public path": (routed("scheduler", public="scheduler/"), "public path 'scheduler/'"),
     "health outside": (setting("scheduler", health="/health"), "health path '/health'; a path under '/api/scheduler/'"),
-    "unknown site": (routed("admin", site="admin.hey-watch.me"), "names the site 'admin.hey-watch.me'; sites: api.hey-w"),
+    "unknown site": (
+        routed("admin", site="admin.hey-watch.me"),
+        "names the site 'admin.hey-watch.me'; sites: api.hey-w",
+    ),
     "registry in image": (
         setting("web", image={"repository": "754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web"}),
         "service web: image repository '754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web'; the repository's",
@@ -68,7 +79,10 @@ SYSTEM_EXAMPLES = {
 STACK_EXAMPLES = {
     "outside the zone": (configured(zone="example.com"), "site api.hey-watch.me: its name here is api.hey-watch.me"),
     "unused secret": (configured(secrets={"web": {"OLD": "x"}}), "warning: Pulumi.prod.yaml: service web: secret OLD"),
-    "secret of nobody": (configured(secrets={"wep": {"A": "x"}}), "infra:secrets.wep: no running service has this name"),
+    "secret of nobody": (
+        configured(secrets={"wep": {"A": "x"}}),
+        "infra:secrets.wep: no running service has this name",
+    ),
     "unknown type": (hosted(instanceType="t4g.lage"), "infra:hosts.watchme: instanceType 't4g.lage'; known types: t4g"),
     "unknown system": (hosted(systems=["watchme", "wotch"]), "infra:hosts.watchme: system 'wotch'; systems: watchme"),
     "two hosts": (

@@ -52,7 +52,10 @@ BAD_STACK = {
     "no networks": ({"infra:adminCidrs": []}, "infra:adminCidrs: found []"),
     "no network": ({"infra:adminCidrs": ["home"]}, "infra:adminCidrs.0: found 'home'"),
     "bad region": ({"aws:region": "tokyo"}, "aws:region: found 'tokyo'"),
-    "unknown host field": ({"infra:hosts": {"a": {"systems": [], "disk": 3}}}, "infra:hosts.a.disk: unknown field 'disk'"),
+    "unknown host field": (
+        {"infra:hosts": {"a": {"systems": [], "disk": 3}}},
+        "infra:hosts.a.disk: unknown field 'disk'",
+    ),
     "bad timeout": ({"infra:readyTimeout": "soon"}, "infra:readyTimeout: found 'soon'"),
     "bad account": ({"infra:accountId": "12"}, "infra:accountId: found '12'"),
 }

@@ -27,7 +27,12 @@ class Mocks(pulumi.runtime.Mocks):
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs):
         self.made.append(args)
-        extra = {"arn": f"arn:{args.name}", "publicIp": "127.71.0.2", "repositoryUrl": f"url/{args.name}", "stdout": "{}"}
+        extra = {
+            "arn": f"arn:{args.name}",
+            "publicIp": "127.71.0.2",
+            "repositoryUrl": f"url/{args.name}",
+            "stdout": "{}",
+        }
         return f"{args.name}-id", {**args.inputs, **extra}
 
     def call(self, args: pulumi.runtime.MockCallArgs):
@@ -101,7 +106,12 @@ def test_everything_taggable_is_tagged(made):
         if "tags" in resource.inputs:
             assert {"project", "stack", "system"} <= set(resource.inputs["tags"])
     tagged = {resource.typ for resource in made.made if "tags" in resource.inputs}
-    assert {"aws:ec2/instance:Instance", "aws:ecr/repository:Repository", "aws:iam/role:Role", "aws:ec2/eip:Eip"} <= tagged
+    assert {
+        "aws:ec2/instance:Instance",
+        "aws:ecr/repository:Repository",
+        "aws:iam/role:Role",
+        "aws:ec2/eip:Eip",
+    } <= tagged
 
 
 def test_the_record_is_the_hosts_address_with_a_short_life(made):
@@ -175,5 +185,3 @@ def test_a_secret_in_plain_text_is_refused(monkeypatch):
         run_program()
     assert "infra:sshPrivateKey: stands in plain text" in str(error.value)
     assert "PRIVATE-USER-KEY" not in str(error.value)
-
-

@@ -35,7 +35,7 @@ class System:
         env = {**os.environ, **workspace.process_environment(self.lab)}
         done = subprocess.run(
             argv, cwd=self.project, env=env, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False, timeout=600,
+            check=False, timeout=200,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout)
 
@@ -136,5 +136,3 @@ def watchme(system: System) -> Iterator[System]:
         if (system.project / path).read_text() != (ROOT / path).read_text():
             system.restore(path)
             system.must_up()
-
-

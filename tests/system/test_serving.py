@@ -118,7 +118,10 @@ def test_containers_are_at_their_addresses_and_limits(system):
         form = '{{(index .NetworkSettings.Networks "watchme-network").IPAddress}} {{.HostConfig.Memory}}'
         found = system.on_host("docker", "inspect", "-f", form, entry["container"]).output.split()
         assert found[0] == entry["address"]
-        assert int(found[1]) == int(entry["memory"]["limit"][:-1]) * {"m": 1024**2, "g": 1024**3}[entry["memory"]["limit"][-1]]
+        assert (
+            int(found[1])
+            == int(entry["memory"]["limit"][:-1]) * {"m": 1024**2, "g": 1024**3}[entry["memory"]["limit"][-1]]
+        )
 
 
 def test_containers_find_each_other_by_name(system):

@@ -237,7 +237,11 @@ def _address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 
 
 def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.associate_address(InstanceId=values["instanceId"], AllocationId=values["allocationId"])
+    made = ec2.associate_address(
+        InstanceId=values["instanceId"],
+        AllocationId=values["allocationId"],
+        AllowReassociation=bool(values.get("allowReassociation")),
+    )
     return made["AssociationId"], {}
 
 
@@ -290,7 +294,7 @@ KINDS = {
         lambda ec2, id: ec2.describe_addresses(AllocationIds=[id])["Addresses"],
     ),
     "aws:ec2/eipAssociation:EipAssociation": _simple(
-        "Elastic IP association", {"instanceId": "replace", "allocationId": "replace"}, set(), [], _use_address,
+        "Elastic IP association", {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
         lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
         lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
     ),

@@ -1,0 +1,242 @@
+"""Changes, as a user makes them: what a preview names, what restarts, and what bad input leaves behind."""
+
+import json
+import re
+
+import pytest
+
+from lab.images import build_programs, stubs
+from lab.registry import push_stub
+from lab.run import run
+from tests.support import WATCHME
+from tests.system.conftest import System
+from tests.system.test_serving import wait_until_well
+
+pytestmark = pytest.mark.lab
+YAML = "files/systems/watchme.yaml"
+STATE = "state/.pulumi/stacks/infra/lab.json"
+ACTIVE = [entry for entry in WATCHME["services"] if not entry.get("retired")]
+HOST = "watchme-ap-northeast-1"
+
+
+def started(system: System) -> dict[str, str]:
+    """When each container was started."""
+    names = [entry["container"] for entry in ACTIVE]
+    times = system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", *names).output.split()
+    return dict(zip(names, times, strict=True))
+
+
+def outcome(system: System) -> dict:
+    return json.loads(json.loads(system.output("releases"))["watchme"])
+
+
+def test_nothing_to_do_opens_no_connection(system):
+    system.must_up()
+    before = system.logins()
+    assert re.search(r"Resources:\s+\d+ unchanged\s", system.must_up())
+    assert system.logins() == before
+
+
+def test_a_preview_changes_nothing_and_opens_no_connection(watchme):
+    watchme.edit(YAML, "max_body: 10M", "max_body: 12M")
+    before, state = watchme.logins(), watchme.lab.path(STATE).read_text()
+    ran = watchme.pulumi("preview", "--diff")
+    assert ran.code == 0
+    changed = re.findall(r"~ (/\S+?) *:", ran.output)
+    assert changed == ["/etc/nginx/sites-available/api.hey-watch.me"]
+    assert watchme.logins() == before and watchme.lab.path(STATE).read_text() == state
+
+
+def test_one_changed_limit_restarts_one_service(watchme):
+    before = started(watchme)
+    watchme.edit(YAML, "max_body: 10M}\n    memory: {limit: 200m}", "max_body: 10M}\n    memory: {limit: 210m}")
+    logins = watchme.logins()
+    watchme.must_up()
+    assert watchme.logins() == logins + 1
+    after = started(watchme)
+    assert {name for name in after if after[name] != before[name]} == {"watchme-avatar-uploader"}
+    assert outcome(watchme)["changed"] == ["/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"]
+
+
+def test_a_service_that_leaves_the_catalogue_leaves_the_host(watchme):
+    text = (watchme.project / YAML).read_text()
+    start, end = text.index("  - name: admin\n"), text.index("  - name: web\n")
+    (watchme.project / YAML).write_text(text[:start] + text[end:])
+    watchme.must_up()
+    assert watchme.on_host("systemctl", "is-active", "watchme-admin.service").output == "inactive"
+    assert watchme.on_host("test", "-e", "/etc/systemd/system/watchme-admin.service").code == 1
+    assert "watchme-admin" not in watchme.on_host("docker", "ps", "--format", "{{.Names}}").output.split()
+
+
+SECRET = "correct-horse-battery-staple"
+
+
+def planted(system: System) -> list[str]:
+    """Where the secret can be found: Pulumi's state and configuration, the host's files, logs and process list."""
+    found = []
+    for path in system.lab.directory.rglob("*"):
+        ours = path.is_relative_to(system.project)
+        if path.is_file() and not path.is_symlink() and not ours and SECRET.encode() in path.read_bytes():
+            found.append(str(path.relative_to(system.lab.directory)))
+    grep = f"grep -rlsF {SECRET} /etc /home /root /opt /srv /tmp /run /var/lib/infra /var/lib/cloud /var/log"
+    # A container's environment is the runtime's to keep, for root alone
+    found += [
+        path for path in system.on_host("sh", "-c", f"{grep}; true").output.split() if "/run/containerd/" not in path
+    ]
+    logs = system.on_host("journalctl", "--no-pager", "-o", "cat").output + system.on_host("ps", "axww").output
+    # What we run to search is in the list of processes, and in no log
+    found += [line for line in logs.splitlines() if SECRET in line and "grep" not in line]
+    return found
+
+
+def test_a_secret_is_only_in_its_environment_file(watchme):
+    watchme.edit(
+        YAML, "    unit: watchme-vault-api.service", "    unit: watchme-vault-api.service\n    secrets: [STORAGE_KEY]"
+    )
+    refused = watchme.up()
+    assert refused.code != 0
+    assert "service vault-api: secret STORAGE_KEY is missing; set it: pulumi config set --secret" in refused.output
+    key = "infra:secrets.vault-api.STORAGE_KEY"
+    set_secret = watchme.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=SECRET)
+    assert set_secret.code == 0, set_secret.output
+    try:
+        output = watchme.must_up()
+        assert SECRET not in output
+        assert planted(watchme) == ["/home/ubuntu/watchme-vault-api-docker/vault-api.env"]
+        path = "/home/ubuntu/watchme-vault-api-docker/vault-api.env"
+        assert watchme.on_host("stat", "-c", "%a %U", path).output == "600 root"
+        given = watchme.on_host("docker", "inspect", "-f", "{{json .Config.Env}}", "watchme-vault-api").output
+        assert f"STORAGE_KEY={SECRET}" in json.loads(given)
+        assert SECRET not in watchme.pulumi("preview", "--diff").output
+        assert SECRET not in watchme.pulumi("stack", "output", "--json").output
+        # The search would have found it
+        leak = watchme.lab.path("leak")
+        leak.write_text(SECRET)
+        watchme.on_host("sh", "-c", f"echo {SECRET} > /var/log/leak")
+        assert {"leak", "/var/log/leak"} <= set(planted(watchme))
+        leak.unlink()
+        watchme.on_host("rm", "/var/log/leak")
+    finally:
+        watchme.command("pulumi", "config", "rm", "--stack", "lab", "--path", "infra:secrets")
+
+
+def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
+    before = watchme.lab.path(STATE).read_text()
+    watchme.edit(YAML, "    port: 8018", "    port: 8017")
+    watchme.edit(YAML, "    container: superb-api", "    container: superb-api\n    contaner: superb-api")
+    ran = watchme.up()
+    assert ran.code != 0 and "Traceback" not in ran.output
+    assert "service superb-api: contaner: unknown field 'contaner'; did you mean 'container'" in ran.output
+    watchme.edit(YAML, "\n    contaner: superb-api", "")
+    ran = watchme.up()
+    assert "service superb-api: port 8017 is ast-api's already" in ran.output and "Traceback" not in ran.output
+    resources = [
+        json.loads(text)["checkpoint"]["latest"]["resources"] for text in (before, watchme.lab.path(STATE).read_text())
+    ]
+    assert [len(each) for each in resources][0] == len(resources[1])
+    wait_until_well(watchme, 10)
+
+
+def test_unknown_configuration_key(watchme):
+    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:adminCidr", "10.0.0.0/8")
+    try:
+        ran = watchme.up()
+        assert ran.code != 0 and "Traceback" not in ran.output
+        assert "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'?" in ran.output
+    finally:
+        watchme.command("pulumi", "config", "rm", "--stack", "lab", "infra:adminCidr")
+    watchme.must_up()
+
+
+def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(watchme):
+    before = started(watchme)
+    watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
+    ran = watchme.up()
+    image = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:2"
+    assert ran.code != 0 and f"Push and run again: docker push {image}" in ran.output
+    assert "refused on watchme, nothing touched" in ran.output
+    assert started(watchme) == before
+    push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast", stubs()["watchme-api-ast"], build_programs(), tag="2")
+    watchme.must_up()
+    assert watchme.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output == image
+    wait_until_well(watchme, 30)
+
+
+def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
+    template = "files/templates/site.conf.j2"
+    watchme.edit(template, "ssl_protocols", "ssl_protocolz")
+    try:
+        ran = watchme.up()
+        assert ran.code != 0 and "refused on watchme, nothing touched: nginx -t: " in ran.output
+        assert 'unknown directive "ssl_protocolz"' in ran.output
+        assert watchme.on_host("nginx", "-t").code == 0
+        wait_until_well(watchme, 10)
+    finally:
+        watchme.restore(template)
+    watchme.must_up()
+
+
+def test_an_unknown_host_is_never_talked_to(watchme):
+    watchme.edit(YAML, "max_body: 10M", "max_body: 11M")
+    key = "infra:hostPublicKeys.watchme"
+    right = json.loads(watchme.command("pulumi", "config", "get", "--stack", "lab", "infra:hostPublicKeys").output)[
+        "watchme"
+    ]
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0nM2cFv2PY5Q9oJZ2c0m4H0sK9cJj0bT1w2u3v4x5 other"
+    before = watchme.logins()
+    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "10")
+    watchme.command("pulumi", "config", "set", "--stack", "lab", "--path", key, other)
+    try:
+        ran = watchme.up()
+        assert ran.code != 0 and "host key mismatch" in ran.output
+        assert watchme.logins() == before
+    finally:
+        watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "120")
+        watchme.command("pulumi", "config", "set", "--stack", "lab", "--path", key, right)
+    watchme.must_up()
+
+
+def test_docker_missing_is_said_and_the_same_command_completes_after_the_mend(watchme):
+    watchme.edit(YAML, "max_body: 10M", "max_body: 13M")
+    watchme.on_host("mv", "/usr/bin/docker", "/usr/bin/docker.away")
+    try:
+        ran = watchme.up()
+        assert ran.code != 0 and "not installed: docker. Install them on the host and run again" in ran.output
+    finally:
+        watchme.on_host("mv", "/usr/bin/docker.away", "/usr/bin/docker")
+    watchme.must_up()
+    assert "client_max_body_size 13M;" in watchme.on_host("cat", "/etc/nginx/sites-available/api.hey-watch.me").output
+
+
+def test_a_host_that_never_answers(watchme):
+    """The ready gate gives up after `readyTimeout`, and the same command goes on once the host is there."""
+    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "10")
+    ready = f"urn:pulumi:lab::infra::infra:index:Host$command:remote:Command::{HOST}-ready"
+    run("docker", "stop", "-t", "30", watchme.container)
+    try:
+        ran = watchme.pulumi("up", "--yes", "--skip-preview", "--replace", ready)
+        assert ran.code != 0 and re.search(r"timeout after \d+s: ssh 127\.72\.0\.\d+:22: ", ran.output)
+    finally:
+        run("docker", "start", watchme.container)
+        watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "120")
+    wait_until_well(watchme, 120)
+    watchme.must_up()
+
+
+def test_a_new_machine_gets_the_same_release(watchme):
+    """The instance is lost: one `pulumi up` brings another, with the same key, certificate and files."""
+    old = watchme.container
+    instance = f"urn:pulumi:lab::infra::infra:index:Host$aws:ec2/instance:Instance::{HOST}-instance"
+    ran = watchme.pulumi("up", "--yes", "--skip-preview", "--replace", instance)
+    assert ran.code == 0, ran.output
+    assert watchme.container != old
+    wait_until_well(watchme, 60)
+
+
+def test_env_file_makes_a_plain_shell_a_users(system):
+    script = f". {system.lab.path('env')} && pulumi stack output region && pulumi preview --non-interactive && env"
+    env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
+    output = run("env", "-i", *[f"{k}={v}" for k, v in env.items()], "sh", "-c", script, cwd=system.project)
+    assert output.startswith("ap-northeast-1\n") and "unchanged" in output
+    for name in ("LAB_CA=", "LAB_DNS=127.72.255.1:5353", "AWS_ENDPOINT_URL=http://127.72.255.1:5000"):
+        assert name in output
