@@ -1,23 +1,34 @@
 # `make lab` and `make test` are all that a newcomer needs; see README.md.
 SHELL := /bin/sh
 UV_VERSION := 0.13.8
-OWN_UV := .tools/uv/bin/uv
-export UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/$(OWN_UV))
+OWN_UV := $(CURDIR)/.tools/uv/bin/uv
+export UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
+# The machine's own Python, and never one that would have to be downloaded
+export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --quiet --frozen
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: lab lab-down lab-status test check bench
-lab: $(UV)
+lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
-lab-down: $(UV)
+lab-down: $(UV) ## removes all that `make lab` made
 	@$(RUN) python -m lab down
 
 lab-status: $(UV)
 	@$(RUN) python -m lab status
 
-test: $(UV)
+test: $(UV) ## style, types, every test
 	@$(RUN) python -m tests.all
 
-$(CURDIR)/$(OWN_UV):
-	@echo "bringing uv $(UV_VERSION) into .tools/ (nothing else is changed)"
-	@python3 lab/get_uv.py $(UV_VERSION) .tools/uv/bin
+check: $(UV) ## the catalogue's checks on every stack
+	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done
+
+bench: $(UV) ## measures the figures of benchmarks/README.md
+	@$(RUN) python -m benchmarks
+
+$(OWN_UV):
+	@echo "bringing uv $(UV_VERSION) into .tools/ (an environment of this checkout's own)"
+	@python3 -m venv .tools/uv 2>/dev/null || { \
+	  $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y python3-venv && python3 -m venv --clear .tools/uv; }
+	@.tools/uv/bin/pip install --quiet uv==$(UV_VERSION)

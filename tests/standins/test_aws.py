@@ -1,0 +1,156 @@
+"""The stand-in of the `aws` plugin, held against the emulator: replacements, refusals, previews without effects."""
+
+import asyncio
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pulumi.provider.experimental import provider as api
+
+from lab.standins.aws import ec2, services
+from lab.standins.aws.cloud import connect
+from lab.standins.plain import UNKNOWN, plain_map, property_map
+from lab.standins.plugin import Plugin, PluginError
+
+REGION = "ap-northeast-1"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+VPC = "aws:ec2/vpc:Vpc"
+REPOSITORY = "aws:ecr/repository:Repository"
+
+
+def urn(type: str, name: str = "x") -> str:
+    return f"urn:pulumi:s::p::infra:index:Network${type}::{name}"
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with mock_aws():
+        made = Plugin({**ec2.KINDS, **services.KINDS}, connect, services.INVOKES)
+        made.cloud = connect({"region": REGION})
+        yield made
+
+
+def check(plugin: Plugin, type: str, inputs: dict[str, Any], old: dict[str, Any] | None = None) -> api.CheckResponse:
+    request = api.CheckRequest(urn(type), property_map(old or {}), property_map(inputs), b"1234567")
+    return asyncio.run(plugin.check(request))
+
+
+def create(plugin: Plugin, type: str, inputs: dict[str, Any], preview: bool = False) -> tuple[str, dict[str, Any]]:
+    response = asyncio.run(plugin.create(api.CreateRequest(urn(type), property_map(inputs), 60, preview)))
+    return response.resource_id or "", plain_map(response.properties or {})
+
+
+def diff(plugin: Plugin, type: str, state: dict[str, Any], inputs: dict[str, Any]) -> api.DiffResponse:
+    return asyncio.run(plugin.diff(api.DiffRequest(urn(type), "id", property_map(state), property_map(inputs), [])))
+
+
+def delete(plugin: Plugin, type: str, id: str, state: dict[str, Any]) -> None:
+    asyncio.run(plugin.delete(api.DeleteRequest(urn(type), id, property_map(state), 60)))
+
+
+def test_it_refuses_a_type_it_does_not_know(plugin):
+    with pytest.raises(PluginError, match="does not know the resource type aws:s3/bucket:Bucket"):
+        check(plugin, "aws:s3/bucket:Bucket", {})
+
+
+def test_it_refuses_an_input_it_does_not_know_instead_of_ignoring_it(plugin):
+    (failure,) = check(plugin, VPC, {"cidrBlock": "10.0.0.0/16", "cidrBlok": "x"}).failures or []
+    assert failure.property == "cidrBlok" and "no input of this name" in failure.reason
+
+
+def test_it_asks_for_what_is_required(plugin):
+    (failure,) = check(plugin, VPC, {}).failures or []
+    assert (failure.property, failure.reason) == ("cidrBlock", "is required")
+
+
+def test_it_refuses_an_unknown_function(plugin):
+    with pytest.raises(PluginError, match="does not know the function"):
+        asyncio.run(plugin.invoke(api.InvokeRequest("aws:ec2/getAmi:getAmi", {})))
+
+
+def test_an_unnamed_role_gets_a_name_and_keeps_it(plugin):
+    role = "aws:iam/role:Role"
+    first = plain_map(check(plugin, role, {"assumeRolePolicy": "{}"}).inputs or {})
+    assert first["name"].startswith("x-")
+    again = plain_map(check(plugin, role, {"assumeRolePolicy": "{}"}, first).inputs or {})
+    assert again["name"] == first["name"]
+
+
+def test_create_only_inputs_replace_and_others_update(plugin):
+    state = {"name": "a", "tags": {"a": "1"}, "imageTagMutability": "MUTABLE", "arn": "arn"}
+    renamed = diff(plugin, REPOSITORY, state, {"name": "b", "tags": {"a": "1"}, "imageTagMutability": "MUTABLE"})
+    assert renamed.changes and renamed.replaces == ["name"]
+    tagged = diff(plugin, REPOSITORY, state, {"name": "a", "tags": {"a": "2"}, "imageTagMutability": "MUTABLE"})
+    assert tagged.changes and tagged.replaces == [] and tagged.diffs == ["tags"]
+    same = diff(plugin, REPOSITORY, state, {"name": "a", "tags": {"a": "1"}, "imageTagMutability": "MUTABLE"})
+    assert same.changes is False
+
+
+def test_a_preview_makes_nothing_and_knows_no_outputs(plugin):
+    id, state = create(plugin, REPOSITORY, {"name": "previewed"}, preview=True)
+    assert id == "" and state["repositoryUrl"] is UNKNOWN
+    assert boto3.client("ecr", region_name=REGION).describe_repositories()["repositories"] == []
+
+
+def test_a_second_repository_of_one_name_is_refused_as_ecr_refuses_it(plugin):
+    create(plugin, REPOSITORY, {"name": "twice"})
+    with pytest.raises(PluginError, match="RepositoryAlreadyExistsException"):
+        create(plugin, REPOSITORY, {"name": "twice"})
+
+
+def test_a_repository_with_images_is_not_deleted_without_force(plugin):
+    id, state = create(plugin, REPOSITORY, {"name": "full"})
+    client = boto3.client("ecr", region_name=REGION)
+    manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:1", "size": 1, "mediaType": "x"}, "layers": []}'
+    client.put_image(repositoryName="full", imageManifest=manifest, imageTag="1", imageManifestMediaType=MANIFEST)
+    with pytest.raises(PluginError, match="RepositoryNotEmptyException"):
+        delete(plugin, REPOSITORY, id, state)
+    delete(plugin, REPOSITORY, id, {**state, "forceDelete": True})
+
+
+def test_deleting_what_is_gone_is_no_error(plugin):
+    for type, inputs in ((REPOSITORY, {"name": "gone"}), (VPC, {"cidrBlock": "10.0.0.0/16"})):
+        id, state = create(plugin, type, inputs)
+        delete(plugin, type, id, state)
+        delete(plugin, type, id, state)
+
+
+def test_a_lost_repository_is_noticed_by_a_refresh(plugin):
+    id, state = create(plugin, REPOSITORY, {"name": "lost"})
+    request = api.ReadRequest(urn(REPOSITORY), id, property_map(state), property_map({"name": "lost"}))
+    assert asyncio.run(plugin.read(request)).resource_id == id
+    delete(plugin, REPOSITORY, id, state)
+    assert asyncio.run(plugin.read(request)).resource_id == ""
+
+
+def test_a_record_is_not_made_over_another_and_is_updated_in_place(plugin):
+    client = boto3.client("route53", region_name="us-east-1")
+    zone = client.create_hosted_zone(Name="hey-watch.me.", CallerReference="x")["HostedZone"]["Id"].rsplit("/", 1)[1]
+    record = "aws:route53/record:Record"
+    inputs = {"zoneId": zone, "name": "api.hey-watch.me", "type": "A", "ttl": 60, "records": ["127.0.0.1"]}
+    id, state = create(plugin, record, inputs)
+    with pytest.raises(PluginError, match="but it already exists"):
+        create(plugin, record, inputs)
+    news = {**inputs, "records": ["127.0.0.2"]}
+    assert diff(plugin, record, state, news).replaces == []
+    asyncio.run(plugin.update(api.UpdateRequest(urn(record), id, property_map(state), property_map(news), 60, [], False)))
+    sets = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    found = [entry for entry in sets if entry["Type"] == "A"]
+    assert [entry["ResourceRecords"] for entry in found] == [[{"Value": "127.0.0.2"}]]
+
+
+def test_a_provider_for_another_account_is_refused(plugin):
+    with pytest.raises(PluginError, match="AWS account ID not allowed: 123456789012"):
+        connect({"region": REGION, "allowedAccountIds": '["754724220380"]'})
+
+
+def test_a_missing_zone_or_parameter_is_said_in_one_line(plugin):
+    with pytest.raises(PluginError, match=r"no matching Route 53 Hosted Zone found: nowhere\.example"):
+        services.zone(plugin.cloud, {"name": "nowhere.example"})
+    with pytest.raises(PluginError, match="ParameterNotFound"):
+        services.parameter(plugin.cloud, {"name": "/nothing"})
