@@ -35,7 +35,8 @@ def main(payload: dict[str, Any]) -> int:
 def members(archive: bytes) -> dict[str, bytes]:
     """An archive's files by name, in memory: nothing is unpacked where it could be left behind."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        return {entry.name: tar.extractfile(entry).read() for entry in tar if entry.isfile()}
+        files = ((entry.name, tar.extractfile(entry)) for entry in tar if entry.isfile())
+        return {name: file.read() for name, file in files if file}
 
 
 def _say(line: str) -> None:

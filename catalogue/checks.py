@@ -5,7 +5,7 @@ Every rule has an example that fails in `tests/catalogue/test_checks.py`.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 
 from catalogue.loading import Catalogue
 from catalogue.models import ComposeService, RetiredService, System
@@ -13,7 +13,7 @@ from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.sizes import INSTANCE_TYPES, MiB, to_bytes
 
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
-DOCUMENTATION_NETWORKS = [ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
+DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -110,7 +110,7 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
 
 def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in _services(catalogue):
-        for other_file, _, other in _services(catalogue):
+        for _, _, other in _services(catalogue):
             if other.unit == service.unit and other.directory != service.directory and other.name < service.name:
                 found = f"unit {service.unit} is {other.name}'s, which lies in {other.directory}"
                 yield Problem(file, f"service {service.name}", found, "a unit runs one compose project")

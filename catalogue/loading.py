@@ -90,7 +90,15 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
-    models = {"compose": ComposeService, "retired": RetiredService, "route": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork}
+    models = {
+        "compose": ComposeService,
+        "retired": RetiredService,
+        "route": Route,
+        "sites": Site,
+        "image": Image,
+        "memory": Memory,
+        "network": ContainerNetwork,
+    }
     for part in reversed(path[:-1]):
         if part in models:
             return list(models[str(part)].model_fields)

@@ -115,7 +115,7 @@ def connection(
     return command.remote.ConnectionArgs(
         host=address,
         user=stack.sshUser,
-        private_key=pulumi.Output.secret(stack.sshPrivateKey),
+        private_key=pulumi.Output.secret(stack.sshPrivateKey or ""),
         host_key=stack.hostPublicKeys[host],
         dial_error_limit=-1 if waits else 10,
     )

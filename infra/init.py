@@ -21,7 +21,7 @@ def key_pair(comment: str) -> tuple[str, str]:
 
 def initialise(stack: Stack) -> Iterator[str]:
     """Makes what is missing, and says so line by line. Raises InfraError when Pulumi refuses."""
-    if subprocess.run(["pulumi", "stack", "select", stack.name], capture_output=True, cwd=project_root()).returncode:
+    if _run("stack", "select", stack.name).returncode:
         _pulumi("stack", "init", stack.name, "--no-select")
         yield f"made the stack {stack.name}"
     if not (stack.sshPrivateKey and stack.sshPublicKey):
@@ -40,17 +40,15 @@ def _store(stack: Stack, private_path: str, public_path: str, comment: str) -> N
 
 
 def _pulumi(*arguments: str, value: str | None = None) -> None:
-    """Runs pulumi; a value goes over standard input, where no process list shows it."""
-    try:
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            input=value,
-            text=True,
-            capture_output=True,
-            cwd=project_root(),
-            check=False,
-        )
-    except FileNotFoundError:
-        raise InfraError("pulumi is not on PATH: install it, or `. .lab/env` for the lab's") from None
+    """Runs pulumi; a value goes over standard input, where no process list shows it. Raises InfraError."""
+    done = _run(*arguments, value=value)
     if done.returncode:
         raise InfraError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _run(*arguments: str, value: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = ["pulumi", *arguments, "--non-interactive"]
+    try:
+        return subprocess.run(command, input=value, text=True, capture_output=True, cwd=project_root(), check=False)
+    except FileNotFoundError:
+        raise InfraError("pulumi is not on PATH: install it, or `. .lab/env` for the lab's") from None

@@ -24,9 +24,7 @@ def ensure_docker() -> None:
     if succeeds("docker", "info"):
         return
     if sudo():
-        raise LabError(
-            "Docker does not answer and only root can start it: start it (sudo systemctl start docker), run again"
-        )
+        raise LabError("Docker does not answer and only root can start it: sudo systemctl start docker; then run again")
     with step("starting the Docker engine"):
         daemon = docker_daemon()
         daemon.stop()
@@ -50,8 +48,8 @@ def ensure_network(lab: Lab) -> None:
     """The hosts' bridge with the registries' addresses on it, and the metadata address led to this lab's service."""
     if not succeeds("docker", "network", "inspect", lab.bridge):
         run(
-            "docker", "network", "create", "--driver", "bridge", "--subnet", lab.subnet, "--gateway", lab.gateway, "--label",
-            f"{LABEL}={lab.name}", "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
+            "docker", "network", "create", "--driver", "bridge", "--subnet", lab.subnet, "--gateway", lab.gateway,
+            "--label", f"{LABEL}={lab.name}", "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
         )  # fmt: skip
     have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
     for region in REGIONS:

@@ -62,6 +62,6 @@ def push_stub(
     environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in facts.items()}}
     write_layout(layout, programs, environment, tag)
     run(
-        "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")), "--dest-creds", f"{USER}:{TOKEN}",
-        f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
+        "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")),
+        "--dest-creds", f"{USER}:{TOKEN}", f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
     )  # fmt: skip

@@ -36,7 +36,7 @@ def found(program: str) -> str | None:
 
 
 def ensure_packages() -> None:
-    """The Debian packages of PROGRAMS, and the registry's program, unpacked in the cache: its package starts a service."""
+    """The Debian packages of PROGRAMS, and the registry's program by itself: its package would start a service."""
     missing = sorted({package for program, package in PROGRAMS.items() if not found(program)})
     registry = BIN / "docker-registry"
     if not missing and registry.exists():

@@ -11,7 +11,7 @@ PREPARED = "/usr/local/sbin/prepare-host"
 
 
 def user_data(name: str, user: str, user_key: str, host_key: str, host_public_key: str, swap: str) -> str:
-    """cloud-config text. `user_key` is the public key that may log in, `host_key` the host's private one: keep it secret."""
+    """cloud-config text. `user_key` is the public key that may log in; `host_key`, the host's own, is private."""
     config = {
         "hostname": name,
         "manage_etc_hosts": "localhost",

@@ -1,4 +1,4 @@
-"""`make test`: style, types, then every test. Where no lab can run its tests are skipped, with the reason; not in CI."""
+"""`make test`: style, types, every test. Where no lab can run, its tests are skipped with the reason; not in CI."""
 
 import subprocess
 import sys

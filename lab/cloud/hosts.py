@@ -4,12 +4,13 @@ import base64
 import json
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab.cloud.forward import Forwarder
-from lab.settings import ACCOUNT, LABEL, Lab
+from lab.settings import LABEL, Lab
 
 PORTS = (22, 80, 443)
 RUN = [
@@ -26,6 +27,7 @@ class Machines:
 
     lab: Lab
     forwarder: Forwarder
+    public_address: Callable[[Any], str | None]
     states: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,17 +62,18 @@ class Machines:
         seed.chmod(0o700)
         _seed(seed, instance)
         names = [f"--add-host={host}:{address}" for host, address in self.lab.host_names.items()]
-        self.addresses[instance.id] = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
+        address = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
+        self.addresses[instance.id] = address
         _docker(
-            "run", "-d", "--name", name, "--hostname", instance.id, "--network", self.lab.bridge, "--ip",
-            self.addresses[instance.id], "--label", f"{LABEL}={self.lab.name}", *RUN, "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", *names, self.lab.image,
-            "/sbin/init",
+            "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
+            "--network", self.lab.bridge, "--ip", address, *names, *RUN,
+            "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image, "/sbin/init",
         )  # fmt: skip
 
     def _forward(self, instances: list[Any]) -> None:
         wanted = {}
         for instance in instances:
-            public = public_address(instance) if self.states.get(instance.id) == "running" else None
+            public = self.public_address(instance) if self.states.get(instance.id) == "running" else None
             if public:
                 wanted |= {(public, port): (self.addresses[instance.id], port) for port in PORTS}
         self.forwarder.set_routes(wanted)
@@ -78,18 +81,6 @@ class Machines:
     def instance_at(self, address: str) -> str | None:
         """Which instance asks from this address."""
         return next((id for id, inner in self.addresses.items() if inner == address), None)
-
-
-def public_address(instance: Any) -> str | None:
-    """The address that leads to an instance: its Elastic IP, else the automatic one."""
-    # moto reads its environment when it is imported
-    from moto.ec2 import ec2_backends
-
-    backend = ec2_backends[ACCOUNT][instance.region_name]
-    for address in backend.describe_addresses():
-        if address.instance and address.instance.id == instance.id:
-            return address.public_ip
-    return instance.public_ip
 
 
 def _seed(seed: Path, instance: Any) -> None:

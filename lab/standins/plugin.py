@@ -27,7 +27,7 @@ Say = Callable[[str, str], None]
 
 @dataclass
 class Call:
-    """One resource operation: where it runs (`cloud`), what it is about, `say(severity, text)`; `stop` is set by Ctrl-C."""
+    """One resource operation: its `cloud`, its resource, `say(severity, text)` to the user; Ctrl-C sets `stop`."""
 
     cloud: Any
     urn: str

@@ -138,7 +138,9 @@ def test_a_record_is_not_made_over_another_and_is_updated_in_place(plugin):
         create(plugin, record, inputs)
     news = {**inputs, "records": ["127.0.0.2"]}
     assert diff(plugin, record, state, news).replaces == []
-    asyncio.run(plugin.update(api.UpdateRequest(urn(record), id, property_map(state), property_map(news), 60, [], False)))
+    asyncio.run(
+        plugin.update(api.UpdateRequest(urn(record), id, property_map(state), property_map(news), 60, [], False))
+    )
     sets = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     found = [entry for entry in sets if entry["Type"] == "A"]
     assert [entry["ResourceRecords"] for entry in found] == [[{"Value": "127.0.0.2"}]]

@@ -123,7 +123,7 @@ def test_another_host_key_is_refused_before_logging_in(plugin, server):
 
 
 def test_nobody_listening_gives_up_after_the_allowed_attempts(plugin, server):
-    with pytest.raises(PluginError, match="after 2 failed attempts: ssh 127.0.0.1"):
+    with pytest.raises(PluginError, match=r"after 2 failed attempts: ssh 127\.0\.0\.1"):
         create(plugin, inputs(server, "hello", port=nobody(), dialErrorLimit=2))
 
 

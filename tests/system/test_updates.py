@@ -133,7 +133,7 @@ def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
     resources = [
         json.loads(text)["checkpoint"]["latest"]["resources"] for text in (before, watchme.lab.path(STATE).read_text())
     ]
-    assert [len(each) for each in resources][0] == len(resources[1])
+    assert len(resources[0]) == len(resources[1])
     wait_until_well(watchme, 10)
 
 

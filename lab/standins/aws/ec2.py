@@ -260,8 +260,9 @@ INSTANCE_INPUTS = {
 
 KINDS = {
     "aws:ec2/vpc:Vpc": _simple(
-        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "replace", "enableDnsHostnames": "replace"}, {"cidrBlock"}, ["arn"],
-        _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id), lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"],
+        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "replace", "enableDnsHostnames": "replace"}, {"cidrBlock"},
+        ["arn"], _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id),
+        lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"],
     ),
     "aws:ec2/internetGateway:InternetGateway": _simple(
         "internet gateway", {"vpcId": "replace"}, {"vpcId"}, ["arn"], _gateway, _delete_gateway,
@@ -294,7 +295,8 @@ KINDS = {
         lambda ec2, id: ec2.describe_addresses(AllocationIds=[id])["Addresses"],
     ),
     "aws:ec2/eipAssociation:EipAssociation": _simple(
-        "Elastic IP association", {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
+        "Elastic IP association",
+        {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
         lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
         lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
     ),

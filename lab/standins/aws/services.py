@@ -166,8 +166,8 @@ def parameter(cloud: Cloud, values: Values) -> Values:
     with refusals(f"reading SSM Parameter ({values['name']})"):
         found = cloud.client("ssm").get_parameter(Name=values["name"])["Parameter"]
     return {
-        "id": values["name"], "name": values["name"], "arn": found["ARN"], "type": found["Type"], "value": found["Value"],
-        "insecureValue": found["Value"], "version": found["Version"], "region": cloud.region,
+        "id": values["name"], "name": values["name"], "arn": found["ARN"], "type": found["Type"],
+        "value": found["Value"], "insecureValue": found["Value"], "version": found["Version"], "region": cloud.region,
     }  # fmt: skip
 
 

@@ -1,0 +1,81 @@
+"""The `infra` command line, as a user runs it: in a copy of the project, without Pulumi or AWS."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
+
+from infra.init import key_pair
+from rendering.host import render
+from tests.support import ROOT, catalogue
+
+INFRA = str(Path(sys.executable).with_name("infra"))
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml", "Pulumi.lab.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "files", tmp_path / "files")
+    return tmp_path
+
+
+def infra(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(project)}
+    return subprocess.run([INFRA, *argv], cwd=project, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "lab"])
+def test_check_passes_on_every_stack(project, stack):
+    ran = infra(project, "check", "--stack", stack)
+    assert ran.returncode == 0 and f"stack {stack}: 13 services on 1 host(s)" in ran.stdout
+    assert "service superb-api: memory limit 1g is below the 1536m" in ran.stderr
+
+
+def test_check_tells_every_problem_and_fails(project):
+    path = project / "files/systems/watchme.yaml"
+    path.write_text(path.read_text().replace("port: 8018", "port: 8017").replace("172.27.0.14", "172.27.0.1"))
+    ran = infra(project, "check", "--stack", "prod")
+    assert ran.returncode == 1
+    assert "port 8017 is ast-api's already" in ran.stderr and "is the gateway's" in ran.stderr
+
+
+def test_check_works_in_a_folder_below(project):
+    assert infra(project / "files" / "systems", "check", "--stack", "prod").returncode == 0
+
+
+MISTAKES = {
+    "unknown stack": (["check", "--stack", "staging"], "there is no stack 'staging'; stacks: dev, lab, prod"),
+    "no stack": (["check"], "Missing option '--stack'"),
+    "no pulumi": (["init", "--stack", "prod"], "pulumi is not on PATH"),
+}
+
+
+@pytest.mark.parametrize(("argv", "line"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_a_line_and_no_traceback(project, argv, line):
+    ran = infra(project, *argv)
+    assert ran.returncode != 0 and line in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_outside_a_project(tmp_path):
+    ran = infra(tmp_path, "check", "--stack", "prod")
+    assert ran.returncode == 1 and "no Pulumi.yaml in" in ran.stderr
+
+
+def test_render_writes_what_a_release_carries(project):
+    ran = infra(project, "render", "--stack", "prod", "--out", "out")
+    assert ran.returncode == 0
+    for file in render(catalogue(), "watchme").files:
+        written = project / "out" / "watchme" / file.path.lstrip("/")
+        assert written.read_bytes() == file.content and written.stat().st_mode & 0o777 == file.mode
+
+
+def test_keys_are_openssh_ed25519_pairs():
+    private, public = key_pair("prod-watchme")
+    key = load_ssh_private_key(private.encode(), None)
+    assert public.endswith(" prod-watchme")
+    assert load_ssh_public_key(public.encode()).public_bytes_raw() == key.public_key().public_bytes_raw()  # type: ignore[union-attr]
+    assert key_pair("x")[0] != private

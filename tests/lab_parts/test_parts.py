@@ -1,0 +1,125 @@
+"""The lab's own parts that need no container: a stand-in that lies would make every other test worthless."""
+
+import hashlib
+import json
+import os
+import signal
+import time
+
+import pytest
+from dnslib import DNSRecord
+
+from lab.cloud.dns import Zone
+from lab.cloud.metadata import Metadata
+from lab.cloud.permissions import NAMES, TYPES, holds
+from lab.images import stubs, write_layout
+from lab.run import Daemon, run, wait_until
+from lab.say import LabError
+from lab.settings import Lab
+
+CONDITION = {"ForAllValues:StringEquals": {NAMES: ["_acme-challenge.a"], TYPES: ["TXT"]}}
+CASES = {
+    "as allowed": ({NAMES: ["_acme-challenge.a"], TYPES: ["TXT"]}, True),
+    "another name": ({NAMES: ["_acme-challenge.b"], TYPES: ["TXT"]}, False),
+    "one of two names": ({NAMES: ["_acme-challenge.a", "b"], TYPES: ["TXT"]}, False),
+    "another type": ({NAMES: ["_acme-challenge.a"], TYPES: ["A"]}, False),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), CASES.values(), ids=CASES)
+def test_condition(values, expected):
+    assert holds(CONDITION, values) is expected
+
+
+def test_an_unknown_condition_does_not_hold():
+    assert not holds({"StringLike": {NAMES: ["*"]}}, {NAMES: ["a"]})
+    assert not holds({"StringEquals": {"aws:PrincipalOrgID": "o"}}, {})
+    assert holds({}, {})
+
+
+class Instance:
+    id, region_name, placement = "i-1", "ap-northeast-1", "ap-northeast-1a"
+
+
+@pytest.fixture
+def metadata():
+    known = {"10.0.0.2": Instance}
+    return Metadata(known.get, lambda _: {"AccessKeyId": "k"}, lambda _: "role")
+
+
+def test_metadata_knows_who_asks(metadata):
+    _, token = metadata.answer("PUT", "/latest/api/token", None, "10.0.0.2")
+    assert metadata.answer("GET", "/latest/meta-data/instance-id", token, "10.0.0.2") == ("200 OK", "i-1")
+    path = "/latest/meta-data/iam/security-credentials"
+    assert metadata.answer("GET", f"{path}/", token, "10.0.0.2") == ("200 OK", "role")
+    assert json.loads(metadata.answer("GET", f"{path}/role", token, "10.0.0.2")[1])["AccessKeyId"] == "k"
+    assert metadata.answer("GET", f"{path}/other", token, "10.0.0.2")[0] == "404 Not Found"
+
+
+def test_metadata_answers_nobody_without_a_token_and_no_stranger(metadata):
+    assert metadata.answer("GET", "/latest/meta-data/instance-id", None, "10.0.0.2")[0] == "401 Unauthorized"
+    assert metadata.answer("PUT", "/latest/api/token", None, "10.0.0.9")[0] == "404 Not Found"
+
+
+RECORDS = [
+    {"Name": "api.hey-watch.me.", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "127.71.0.2"}]},
+    {"Name": "_acme-challenge.api.hey-watch.me.", "Type": "TXT", "TTL": 10, "ResourceRecords": [{"Value": '"token"'}]},
+]
+
+
+def asked(name: str, kind: str) -> list[str]:
+    reply = Zone(lambda: RECORDS).resolve(DNSRecord.question(name, kind), None)
+    return [str(answer.rdata) for answer in reply.rr]
+
+
+def test_dns_answers_from_the_records():
+    assert asked("API.hey-watch.me", "A") == ["127.71.0.2"]
+    assert asked("_acme-challenge.api.hey-watch.me", "TXT") == ['"token"']
+    assert asked("api.hey-watch.me", "TXT") == [] and asked("www.hey-watch.me", "A") == []
+
+
+def test_dns_says_so_when_the_cloud_is_broken():
+    def broken():
+        raise RuntimeError("no cloud")
+
+    assert Zone(broken).resolve(DNSRecord.question("a.b"), None).header.rcode == 2
+
+
+def test_stub_images_are_what_their_digests_say(tmp_path):
+    write_layout(tmp_path / "layout", {"amd64": b"program", "arm64": b"other"}, {"STUB_PORT": "1"})
+    for blob in (tmp_path / "layout/blobs/sha256").iterdir():
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    (named,) = json.loads((tmp_path / "layout/index.json").read_text())["manifests"]
+    index = json.loads((tmp_path / "layout/blobs/sha256" / named["digest"].removeprefix("sha256:")).read_text())
+    assert [entry["platform"]["architecture"] for entry in index["manifests"]] == ["amd64", "arm64"]
+
+
+def test_there_is_a_stub_for_each_running_service():
+    assert len(stubs()) == 13
+
+
+def test_two_labs_share_no_address(tmp_path):
+    one, two = Lab("lab", 71, tmp_path), Lab("test", 72, tmp_path)
+    for name in ("bridge", "services", "gateway", "subnet", "endpoint", "dns", "image"):
+        assert getattr(one, name) != getattr(two, name)
+    assert not set(one.host_names.values()) & set(two.host_names.values())
+
+
+def test_a_daemon_is_known_by_id_and_start_and_only_it_is_ended(tmp_path):
+    daemon = Daemon("sleeper", tmp_path)
+    daemon.start("sleep", "30")
+    assert daemon.alive
+    pid, _ = daemon.record.read_text().split()
+    daemon.record.write_text(f"{pid} 1")
+    assert not daemon.alive, "another process with the same id is not ours"
+    daemon.stop()
+    assert run("ps", "-o", "comm=", "-p", pid).strip() == "sleep"
+    os.kill(int(pid), signal.SIGTERM)
+
+
+def test_a_dead_daemon_is_told_with_its_last_words(tmp_path):
+    daemon = Daemon("dying", tmp_path)
+    daemon.start("sh", "-c", "echo no such file; exit 1")
+    time.sleep(0.2)
+    with pytest.raises(LabError, match="no such file"):
+        wait_until("thing", lambda: False, daemon)
