@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from components import configuration
+from components import configuration, lookup
 from components.dns import PublicName
 from components.host import Host
 from components.network import Network
@@ -28,7 +28,9 @@ except CatalogueError as error:
 region = stack.region
 provider = aws.Provider(f"aws-{region}", region=region, allowed_account_ids=[stack.accountId])
 regional = pulumi.ResourceOptions(providers={"aws": provider})
-zone = aws.route53.get_zone_output(name=stack.zone, opts=pulumi.InvokeOutputOptions(provider=provider))
+asking = pulumi.InvokeOptions(provider=provider)
+zone = lookup.zone(stack, asking)
+images = {host: lookup.machine_image(stack, host, asking) for host in stack.hosts}
 
 network = Network(f"network-{region}", stack, opts=regional)
 registry = Registry(f"registry-{region}", stack, list(catalogue.running.values()), opts=regional)
@@ -39,14 +41,14 @@ for host in stack.hosts:
     systems = catalogue.systems_on(host)
     public_names = [stack.public_name(site.name) for system in systems for site in system.sites]
     permissions = HostPermissions(f"{name}-permissions", stack, registry.arns, zone.arn, public_names, opts=regional)
-    machine = Host(name, host, stack, network, permissions.profile, opts=regional)
+    machine = Host(name, host, stack, images[host], network, permissions.profile, opts=regional)
     services = {service.name for system in systems for service in system.active}
     release = Release(
         f"{name}-release", machine, build(render(catalogue, host)), secrets_for(stack, services), opts=regional
     )
     for public_name in public_names:
         gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
-        PublicName(public_name, stack, zone.zone_id, machine.address, opts=gated)
+        PublicName(public_name, stack, zone.id, machine.address, opts=gated)
     addresses[host], outcomes[host] = machine.address, release.outcome
 
 pulumi.export("region", region)

@@ -4,7 +4,6 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_command as command
 
-from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Ec2Host, Stack
 from components.naming import inside, tags
 from components.network import Network
@@ -27,6 +26,7 @@ class Host(pulumi.ComponentResource):
         name: str,
         host: str,
         stack: Stack,
+        image: str,
         network: Network,
         profile: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -34,7 +34,7 @@ class Host(pulumi.ComponentResource):
         super().__init__("infra:index:Host", name, None, opts)
         spec = stack.hosts[host]
         label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
-        instance = self._instance(name, host, spec, stack, network, profile, label)
+        instance = self._instance(name, host, spec, stack, image, network, profile, label)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -63,12 +63,11 @@ class Host(pulumi.ComponentResource):
         host: str,
         spec: Ec2Host,
         stack: Stack,
+        image: str,
         network: Network,
         profile: pulumi.Input[str],
         label: dict[str, str],
     ) -> aws.ec2.Instance:
-        parameter = stack.ami_parameter(INSTANCE_TYPES[spec.instanceType].architecture)
-        image = aws.ssm.get_parameter_output(name=parameter, opts=pulumi.InvokeOutputOptions(parent=self))
         text = user_data(
             f"{stack.name}-{host}",
             stack.sshUser,
@@ -79,7 +78,7 @@ class Host(pulumi.ComponentResource):
         )
         return aws.ec2.Instance(
             f"{name}-instance",
-            ami=image.value,
+            ami=image,
             instance_type=spec.instanceType,
             subnet_id=network.subnet_id,
             vpc_security_group_ids=[network.security_group_id],

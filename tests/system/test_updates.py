@@ -148,6 +148,26 @@ def test_unknown_configuration_key(watchme):
     watchme.must_up()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("infra:amiParameter", "/nope", "infra:amiParameter /nope: reading SSM Parameter (/nope): ParameterNotFound"),
+        ("infra:accountId", "111111111111", "AWS account ID not allowed: 754724220380"),
+    ],
+)
+def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, key, value, said):
+    before = watchme.logins()
+    right = watchme.command("pulumi", "config", "get", "--stack", "lab", key).output.strip()
+    watchme.command("pulumi", "config", "set", "--stack", "lab", key, "--", value)
+    try:
+        ran = watchme.up()
+        assert ran.code != 0 and said in ran.output and "Traceback" not in ran.output
+        assert watchme.logins() == before
+    finally:
+        watchme.command("pulumi", "config", "set", "--stack", "lab", key, "--", right)
+    watchme.must_up()
+
+
 def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(watchme):
     before = started(watchme)
     watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
