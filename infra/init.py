@@ -51,4 +51,6 @@ def _run(*arguments: str, value: str | None = None) -> subprocess.CompletedProce
     try:
         return subprocess.run(command, input=value, text=True, capture_output=True, cwd=project_root(), check=False)
     except FileNotFoundError:
-        raise InfraError("pulumi is not on PATH: install it, or `. .lab/env` for the lab's") from None
+        raise InfraError(
+            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/) and run again"
+        ) from None

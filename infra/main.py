@@ -55,6 +55,15 @@ def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory t
 
 
 @app.command()
+def docs() -> None:
+    """Make the tables of the system pages (docs/systems/) anew from the catalogue."""
+    from infra.docs import write_pages
+
+    for path in write_pages(project_root()):
+        typer.echo(f"written: {path}")
+
+
+@app.command()
 def init(stack: StackName) -> None:
     """Make a stack's SSH and host keys and keep them as encrypted configuration. Keys that are there stay."""
     from infra.init import initialise

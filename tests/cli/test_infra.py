@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
+from infra.docs import pages
 from infra.init import key_pair
 from rendering.host import render
 from tests.support import ROOT, catalogue
@@ -79,3 +80,8 @@ def test_keys_are_openssh_ed25519_pairs():
     assert public.endswith(" prod-watchme")
     assert load_ssh_public_key(public.encode()).public_bytes_raw() == key.public_key().public_bytes_raw()  # type: ignore[union-attr]
     assert key_pair("x")[0] != private
+
+
+def test_the_system_pages_are_the_catalogues():
+    behind = [str(path) for path, text in pages(ROOT) if path.read_text() != text]
+    assert not behind, f"{behind} are behind the catalogue: uv run infra docs"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,18 @@ class System:
 
     def restore(self, path: str) -> None:
         shutil.copy(ROOT / path, self.project / path)
+
+    @contextmanager
+    def configured(self, **values: str) -> Iterator[None]:
+        """The stack with other configuration, and its file as it was afterwards."""
+        before = self.lab.config_file.read_text()
+        for key, value in values.items():
+            ran = self.command("pulumi", "config", "set", "--stack", "lab", "--path", f"infra:{key}", "--", value)
+            assert ran.code == 0, ran.output
+        try:
+            yield
+        finally:
+            self.lab.config_file.write_text(before)
 
     def logins(self) -> int:
         return self.on_host("journalctl", "-u", "ssh", "-o", "cat").output.count("Accepted publickey")

@@ -96,14 +96,14 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
     refused = watchme.up()
     assert refused.code != 0
     assert "service vault-api: secret STORAGE_KEY is missing; set it: pulumi config set --secret" in refused.output
-    key = "infra:secrets.vault-api.STORAGE_KEY"
-    set_secret = watchme.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=SECRET)
-    assert set_secret.code == 0, set_secret.output
-    try:
+    with watchme.configured():
+        key = "infra:secrets.vault-api.STORAGE_KEY"
+        ran = watchme.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=SECRET)
+        assert ran.code == 0, ran.output
         output = watchme.must_up()
         assert SECRET not in output
-        assert planted(watchme) == ["/home/ubuntu/watchme-vault-api-docker/vault-api.env"]
         path = "/home/ubuntu/watchme-vault-api-docker/vault-api.env"
+        assert planted(watchme) == [path]
         assert watchme.on_host("stat", "-c", "%a %U", path).output == "600 root"
         given = watchme.on_host("docker", "inspect", "-f", "{{json .Config.Env}}", "watchme-vault-api").output
         assert f"STORAGE_KEY={SECRET}" in json.loads(given)
@@ -116,8 +116,6 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
         assert {"leak", "/var/log/leak"} <= set(planted(watchme))
         leak.unlink()
         watchme.on_host("rm", "/var/log/leak")
-    finally:
-        watchme.command("pulumi", "config", "rm", "--stack", "lab", "--path", "infra:secrets")
 
 
 def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
@@ -138,33 +136,30 @@ def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
 
 
 def test_unknown_configuration_key(watchme):
-    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:adminCidr", "10.0.0.0/8")
-    try:
+    with watchme.configured(adminCidr="10.0.0.0/8"):
         ran = watchme.up()
         assert ran.code != 0 and "Traceback" not in ran.output
         assert "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'?" in ran.output
-    finally:
-        watchme.command("pulumi", "config", "rm", "--stack", "lab", "infra:adminCidr")
     watchme.must_up()
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("infra:amiParameter", "/nope", "infra:amiParameter /nope: reading SSM Parameter (/nope): ParameterNotFound"),
-        ("infra:accountId", "111111111111", "AWS account ID not allowed: 754724220380"),
-    ],
-)
-def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, key, value, said):
+NOT_THERE = {
+    "image parameter": (
+        {"amiParameter": "/nope"},
+        "infra:amiParameter /nope: reading SSM Parameter (/nope): Parameter",
+    ),
+    "account": ({"accountId": "111111111111"}, "AWS account ID not allowed: 754724220380"),
+    "zone": ({"zone": "me"}, "infra:zone me: no matching Route 53 Hosted Zone found: me"),
+}
+
+
+@pytest.mark.parametrize(("values", "said"), NOT_THERE.values(), ids=NOT_THERE)
+def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, values, said):
     before = watchme.logins()
-    right = watchme.command("pulumi", "config", "get", "--stack", "lab", key).output.strip()
-    watchme.command("pulumi", "config", "set", "--stack", "lab", key, "--", value)
-    try:
+    with watchme.configured(**values):
         ran = watchme.up()
         assert ran.code != 0 and said in ran.output and "Traceback" not in ran.output
-        assert watchme.logins() == before
-    finally:
-        watchme.command("pulumi", "config", "set", "--stack", "lab", key, "--", right)
+    assert watchme.logins() == before
     watchme.must_up()
 
 
@@ -198,21 +193,12 @@ def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
 
 def test_an_unknown_host_is_never_talked_to(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 11M")
-    key = "infra:hostPublicKeys.watchme"
-    right = json.loads(watchme.command("pulumi", "config", "get", "--stack", "lab", "infra:hostPublicKeys").output)[
-        "watchme"
-    ]
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0nM2cFv2PY5Q9oJZ2c0m4H0sK9cJj0bT1w2u3v4x5 other"
     before = watchme.logins()
-    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "10")
-    watchme.command("pulumi", "config", "set", "--stack", "lab", "--path", key, other)
-    try:
+    with watchme.configured(readyTimeout="10", **{"hostPublicKeys.watchme": other}):
         ran = watchme.up()
         assert ran.code != 0 and "host key mismatch" in ran.output
-        assert watchme.logins() == before
-    finally:
-        watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "120")
-        watchme.command("pulumi", "config", "set", "--stack", "lab", "--path", key, right)
+    assert watchme.logins() == before
     watchme.must_up()
 
 
@@ -230,15 +216,14 @@ def test_docker_missing_is_said_and_the_same_command_completes_after_the_mend(wa
 
 def test_a_host_that_never_answers(watchme):
     """The ready gate gives up after `readyTimeout`, and the same command goes on once the host is there."""
-    watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "10")
     ready = f"urn:pulumi:lab::infra::infra:index:Host$command:remote:Command::{HOST}-ready"
     run("docker", "stop", "-t", "30", watchme.container)
     try:
-        ran = watchme.pulumi("up", "--yes", "--skip-preview", "--replace", ready)
+        with watchme.configured(readyTimeout="10"):
+            ran = watchme.pulumi("up", "--yes", "--skip-preview", "--replace", ready)
         assert ran.code != 0 and re.search(r"timeout after \d+s: ssh 127\.72\.0\.\d+:22: ", ran.output)
     finally:
         run("docker", "start", watchme.container)
-        watchme.command("pulumi", "config", "set", "--stack", "lab", "infra:readyTimeout", "120")
     wait_until_well(watchme, 120)
     watchme.must_up()
 

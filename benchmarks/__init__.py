@@ -1,0 +1,1 @@
+"""Figures of the project; `make bench` measures them on a running lab."""

@@ -1,0 +1,66 @@
+"""Measures on the running lab, each next to a baseline, interleaved: `make lab && make bench`."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab import up, workspace
+from lab.say import LabError
+from lab.settings import ROOT, default_lab
+
+ROUNDS = 5
+TEMPLATE = ROOT / "files" / "templates" / "site.conf.j2"
+
+
+def timed(env: dict[str, str], *argv: str) -> float:
+    begun = time.perf_counter()
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{' '.join(argv)}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+    return time.perf_counter() - begun
+
+
+def one_changed_file(env: dict[str, str], number: int) -> float:
+    """Seconds of a `pulumi up` that changes the Nginx site alone."""
+    text = TEMPLATE.read_text()
+    TEMPLATE.write_text(re.sub(r"max-age=\d+", f"max-age={63072000 + number}", text))
+    try:
+        return timed(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
+    finally:
+        TEMPLATE.write_text(text)
+
+
+def main() -> int:
+    lab = default_lab()
+    if not up.is_running(lab):
+        raise LabError("no lab is running; start it: make lab")
+    env = {**os.environ, **workspace.process_environment(lab)}
+    measures = {
+        "python that does nothing (baseline)": lambda n: timed(env, sys.executable, "-c", "pass"),
+        "infra check": lambda n: timed(env, str(Path(sys.executable).with_name("infra")), "check", "--stack", "prod"),
+        "pulumi stack output (baseline: the CLI alone)": lambda n: timed(env, "pulumi", "stack", "output", "region"),
+        "pulumi preview, no changes": lambda n: timed(env, "pulumi", "preview", "--stack", "lab"),
+        "pulumi up, one changed file": lambda n: one_changed_file(env, n + 1),
+    }
+    figures: dict[str, list[float]] = {name: [] for name in measures}
+    try:
+        for number in range(ROUNDS):
+            for name, measure in measures.items():
+                figures[name].append(measure(number))
+    finally:
+        timed(env, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab")
+    print(f"| {ROUNDS} interleaved rounds | median | least | most |\n|---|---|---|---|")
+    for name, seconds in figures.items():
+        print(f"| {name} | {statistics.median(seconds):.2f} s | {min(seconds):.2f} s | {max(seconds):.2f} s |")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        sys.exit(f"bench: {error}")

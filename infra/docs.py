@@ -1,0 +1,32 @@
+"""The system pages: text by hand, tables from the catalogue."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from catalogue.loading import SYSTEMS, read_system
+from infra.errors import InfraError
+from rendering.tables import ENGLISH, JAPANESE, with_tables
+
+PAGES = Path("docs/systems")
+LANGUAGES = {".md": ENGLISH, ".ja.md": JAPANESE}
+
+
+def pages(root: Path) -> Iterator[tuple[Path, str]]:
+    """Every page with the text that it should have. Raises InfraError for a page without its marks."""
+    for source in sorted((root / SYSTEMS).glob("*.yaml")):
+        for suffix, language in LANGUAGES.items():
+            path = root / PAGES / f"{source.stem}{suffix}"
+            if not path.exists():
+                raise InfraError(f"{path.relative_to(root)} is missing: each system has a page in English and Japanese")
+            try:
+                yield path, with_tables(path.read_text(), read_system(source), language)
+            except ValueError as error:
+                raise InfraError(f"{path.relative_to(root)}: {error}") from None
+
+
+def write_pages(root: Path) -> Iterator[Path]:
+    """Writes the pages that are behind, and names them."""
+    for path, text in pages(root):
+        if path.read_text() != text:
+            path.write_text(text)
+            yield path.relative_to(root)

@@ -1,0 +1,71 @@
+"""The picture in ARCHITECTURE.md, held true."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PURE = {"catalogue": set(), "rendering": {"catalogue"}, "agent": set()}
+MAY = {
+    **PURE,
+    "components": {"catalogue", "rendering", "agent"},
+    "infra": {"catalogue", "rendering"},
+}
+FOREIGN = {"catalogue": {"pydantic", "yaml"}, "rendering": {"yaml", "jinja2"}, "agent": set()}
+OURS = {"agent", "benchmarks", "catalogue", "components", "infra", "lab", "policy", "rendering", "tests"}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", MAY)
+def test_a_package_imports_only_what_flows_to_it(package):
+    for path in (ROOT / package).rglob("*.py"):
+        assert imported(path) & OURS <= MAY[package] | {package}, path
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_pure_packages_import_no_pulumi_and_no_network(package):
+    for path in (ROOT / package).rglob("*.py"):
+        foreign = imported(path) - OURS - set(sys.stdlib_module_names)
+        assert foreign <= FOREIGN[package], path
+
+
+def test_only_the_lab_knows_that_a_lab_exists():
+    folders = ["agent", "catalogue", "components", "files", "infra", "rendering"]
+    paths = [
+        ROOT / "__main__.py",
+        *(path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()),
+    ]
+    knowing = [
+        str(p) for p in paths if p.suffix != ".pyc" and re.search(r"\blab\b|rehears", p.read_text(), re.IGNORECASE)
+    ]
+    assert not knowing
+
+
+def test_no_file_has_grown_past_a_few_hundred_lines():
+    for folder in [*MAY, "lab", "tests"]:
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 350, path
+
+
+def test_every_room_of_the_picture_is_there():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    picture = text[text.index("    __main__.py") : text.index("## Who may")]
+    for line in picture.splitlines():
+        for name in re.findall(r"^ {4}((?:\S+/ +)+|\S+)", line):
+            for room in name.split():
+                assert (ROOT / room).exists(), room
+    for path in re.findall(r"`((?:lab|agent|catalogue|components|rendering|files|tests)/[\w/.-]+)`", text):
+        assert (ROOT / path).exists(), path
