@@ -11,6 +11,8 @@ from lab.settings import CACHE, LABEL, REGIONS, ROOT, Lab
 from lab.tools import found, sudo
 
 IMAGE = ROOT / "lab" / "image"
+BARE_IMAGE = "watchme-lab-base:bookworm"
+DIRECTORY = "watchme-infra.directory"
 METADATA = "169.254.169.254"
 
 
@@ -44,12 +46,21 @@ def _other_networks() -> str:
     return run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}")
 
 
+def owner(lab: Lab) -> str | None:
+    """The directory of the lab that has this lab's name and addresses on this machine, or None."""
+    if not succeeds("docker", "network", "inspect", lab.bridge):
+        return None
+    form = f'{{{{index .Labels "{DIRECTORY}"}}}}'
+    return run("docker", "network", "inspect", "-f", form, lab.bridge).strip() or None
+
+
 def ensure_network(lab: Lab) -> None:
     """The hosts' bridge with the registries' addresses on it, and the metadata address led to this lab's service."""
     if not succeeds("docker", "network", "inspect", lab.bridge):
         run(
             "docker", "network", "create", "--driver", "bridge", "--subnet", lab.subnet, "--gateway", lab.gateway,
-            "--label", f"{LABEL}={lab.name}", "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
+            "--label", f"{LABEL}={lab.name}", "--label", f"{DIRECTORY}={lab.directory}",
+            "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
         )  # fmt: skip
     have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
     for region in REGIONS:
@@ -86,10 +97,10 @@ def ensure_base_image() -> None:
         shutil.rmtree(tree, ignore_errors=True)
         run(*sudo(), found("debootstrap") or "debootstrap", "--variant=minbase",
             "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
-        _import(tree, "watchme-lab-base:bookworm")
+        _import(tree, BARE_IMAGE)
         run(*sudo(), "rm", "-rf", str(tree))
     with step("making the machine image (packages)"):
-        _build(IMAGE, base_image(), {"BASE": "watchme-lab-base:bookworm"})
+        _build(IMAGE, base_image(), {"BASE": BARE_IMAGE})
 
 
 def _import(tree: Path, name: str) -> None:

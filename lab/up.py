@@ -76,7 +76,9 @@ def is_running(lab: Lab) -> bool:
 
 
 def clear(lab: Lab) -> None:
-    """Removes everything of this lab and nothing else; what a killed run left included."""
+    """Removes everything of this lab and nothing else; what a killed run left included. Raises LabError."""
+    if succeeds("docker", "info") and (other := machine.owner(lab)) and other != str(lab.directory):
+        raise LabError(f"the lab in {other} has this name and these addresses: run `make lab-down` there first")
     for daemon in daemons(lab):
         daemon.stop()
     if succeeds("docker", "info"):

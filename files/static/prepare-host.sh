@@ -6,23 +6,27 @@ swap_mib=$1
 
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
-install_missing() {
-    missing=''
+missing_packages() {
     for package in ca-certificates certbot curl docker.io nginx python3 python3-certbot-dns-route53 amazon-ecr-credential-helper; do
         # nginx-light and the like provide nginx
-        { [ "$package" = nginx ] && command -v nginx >/dev/null; } || has "$package" || missing="$missing $package"
+        { [ "$package" = nginx ] && command -v nginx >/dev/null; } || has "$package" || printf ' %s' "$package"
     done
-    if ! command -v docker-compose >/dev/null; then
-        # Ubuntu has version 2 as a plugin, Debian 12 version 1 as a command
-        if apt-cache show docker-compose-v2 >/dev/null 2>&1; then missing="$missing docker-compose-v2"; else missing="$missing docker-compose"; fi
-    fi
-    [ -n "$missing" ] || return 0
+    command -v docker-compose >/dev/null || printf ' %s' "$(compose_package)"
+}
+
+compose_package() {
+    # Ubuntu has version 2 as a plugin, Debian 12 version 1 as a command
+    if apt-cache show docker-compose-v2 >/dev/null 2>&1; then echo docker-compose-v2; else echo docker-compose; fi
+}
+
+install_missing() {
+    [ -n "$(missing_packages)" ] || return 0
     export DEBIAN_FRONTEND=noninteractive
     # The address may change while the host boots: the first attempts can fail
     for attempt in 1 2 3 4 5 6; do
-        # shellcheck disable=SC2086
-        if apt-get update -q && apt-get install -q -y --no-install-recommends $missing; then break; fi
-        [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$missing" >&2; return 1; }
+        # shellcheck disable=SC2046
+        if apt-get update -q && apt-get install -q -y --no-install-recommends $(missing_packages); then break; fi
+        [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$(missing_packages)" >&2; return 1; }
         sleep 10
     done
     plugin=/usr/libexec/docker/cli-plugins/docker-compose

@@ -2,13 +2,17 @@
 
 import json
 import re
+import socket
+import ssl
 
 import pytest
 
 from lab.images import build_programs, stubs
+from lab.machine import BARE_IMAGE
 from lab.registry import push_stub
 from lab.run import run
-from tests.support import WATCHME
+from lab.table import address_of
+from tests.support import ROOT, WATCHME
 from tests.system.conftest import System
 from tests.system.test_serving import wait_until_well
 
@@ -245,3 +249,79 @@ def test_env_file_makes_a_plain_shell_a_users(system):
     assert output.startswith("ap-northeast-1\n") and "unchanged" in output
     for name in ("LAB_CA=", "LAB_DNS=127.72.255.1:5353", "AWS_ENDPOINT_URL=http://127.72.255.1:5000"):
         assert name in output
+
+
+def test_adding_a_service_is_one_block(watchme):
+    facts = {"port": 8020, "health": "/health", "prefix": "/"}
+    push_stub(watchme.lab, "ap-northeast-1", "watchme-api-echo", facts, build_programs())
+    block = """services:
+  - name: echo
+    kind: compose
+    purpose: A fourteenth service
+    role: api
+    image: {repository: watchme-api-echo}
+    container: echo
+    port: 8020
+    address: 172.27.0.20
+    route: {public: /echo/}
+    memory: {limit: 100m}
+    directory: /home/ubuntu/echo
+    unit: watchme-echo.service
+"""
+    watchme.edit(YAML, "services:\n", block)
+    before = started(watchme)
+    watchme.must_up()
+    status, _, body = watchme.ask("GET", "/echo/a")
+    assert (status, json.loads(body)["service"]) == (200, "watchme-api-echo")
+    assert started(watchme) == before
+    assert "watchme-api-echo" in json.loads(watchme.pulumi("stack", "output", "--json").output)["repositories"]
+
+
+def serial(system: System) -> str:
+    script = "openssl x509 -noout -serial -in /etc/letsencrypt/live/api.hey-watch.me/fullchain.pem"
+    return system.on_host("sh", "-c", script).output
+
+
+def test_a_renewed_certificate_is_served(watchme):
+    before = serial(watchme)
+    ran = watchme.on_host("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")
+    assert ran.code == 0, ran.output
+    assert serial(watchme) != before
+    address = watchme.output("addresses")
+    with socket.create_connection((json.loads(address)["watchme"], 443), 5) as plain:
+        context = ssl.create_default_context(cafile=str(watchme.lab.path("ca.pem")))
+        with context.wrap_socket(plain, server_hostname="api.hey-watch.me") as secure:
+            served = secure.getpeercert()["serialNumber"]
+    assert int(served, 16) == int(serial(watchme).removeprefix("serial="), 16)
+    assert watchme.on_host("systemctl", "is-enabled", "certbot.timer").output == "enabled"
+
+
+def test_a_bare_debian_is_prepared_by_the_script_alone(system):
+    """What user data does on a machine image that has nothing; Ubuntu's packages cannot be had here."""
+    script = (ROOT / "files/static/prepare-host.sh").read_text()
+    check = "\nfor c in docker docker-compose nginx certbot python3 docker-credential-ecr-login; do command -v $c || exit 9; done"
+    again = "\ninstall_missing && echo second run installed nothing"
+    output = run(
+        "docker",
+        "run",
+        "--rm",
+        "--network",
+        "host",
+        BARE_IMAGE,
+        "sh",
+        "-c",
+        script + check + again,
+        "prepare-host",
+        "2048",
+    )
+    assert output.endswith("second run installed nothing\n")
+
+
+def test_destroy_leaves_nothing(system):
+    """The last test of the session: nothing is there to be asked afterwards."""
+    ran = system.pulumi("destroy", "--yes", "--skip-preview")
+    assert ran.code == 0, ran.output
+    assert json.loads(system.lab.path(STATE).read_text())["checkpoint"]["latest"].get("resources", []) == []
+    assert run("docker", "ps", "-aq", "--filter", f"label=watchme-infra.lab={system.lab.name}") == ""
+    with pytest.raises(LookupError):
+        address_of("api.hey-watch.me", system.lab.dns)
