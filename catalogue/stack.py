@@ -13,6 +13,8 @@ from catalogue.validation import problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
+# `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
+SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 
@@ -104,7 +106,22 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
         )
     values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
-    return stack_from(name, {key: _sealed(value) for key, value in values.items()}, path.name)
+    sealed = {key: _sealed(value) for key, value in values.items()}
+    exposed = [key for key in SECRET_KEYS if not _all_encrypted(sealed.get(key))]
+    if exposed:
+        raise CatalogueError(in_plain_text(path.name, exposed))
+    return stack_from(name, sealed, path.name)
+
+
+def in_plain_text(file: str, keys: list[str]) -> list[Problem]:
+    rule = "set it anew with pulumi config set --secret, and take the old value for known"
+    return [Problem(file, key, "stands in plain text", rule) for key in keys]
+
+
+def _all_encrypted(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_all_encrypted(item) for item in value.values())
+    return value in (None, "", ENCRYPTED)
 
 
 def _sealed(value: Any) -> Any:

@@ -8,10 +8,7 @@ import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import PROJECT, Stack, stack_from
-
-# `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
-SECRETS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
+from catalogue.stack import PROJECT, SECRET_KEYS, Stack, in_plain_text, stack_from
 
 
 def stack() -> Stack:
@@ -19,10 +16,9 @@ def stack() -> Stack:
     name = pulumi.get_stack()
     file = f"Pulumi.{name}.yaml"
     raw = CONFIG.get() or get_config_env()
-    plain = [key for key in SECRETS if raw.get(key, "") not in ("", "{}") and not is_config_secret(key)]
+    plain = [key for key in SECRET_KEYS if raw.get(key, "") not in ("", "{}") and not is_config_secret(key)]
     if plain:
-        rule = "set it anew with pulumi config set --secret, and take the old value for known"
-        raise CatalogueError([Problem(file, key, "stands in plain text", rule) for key in plain])
+        raise CatalogueError(in_plain_text(file, plain))
     return stack_from(name, values(raw, schema()), file)
 
 

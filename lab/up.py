@@ -57,6 +57,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
 
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     """The project's own `pulumi up` on stack lab, as a user would run it."""
+    workspace.clear_dead_locks(lab)
     with step("pulumi up on stack lab"):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
         done = subprocess.run(

@@ -1,5 +1,6 @@
 """Pulumi as a user of stack `lab` has it: its home with plugins, its state, its configuration, `.lab/env`."""
 
+import json
 import os
 import secrets
 import shlex
@@ -100,6 +101,13 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     run("infra", "init", "--stack", "lab", cwd=project, env=env)
     root = lab.path("tls", "root.crt").read_text()
     run("pulumi", "config", "set", "--path", "infra:trustedRoots[0]", "--", root, cwd=project, env=env)
+
+
+def clear_dead_locks(lab: Lab) -> None:
+    """A killed `pulumi up` leaves its lock on the stack; one whose process is gone holds nobody back."""
+    for lock in lab.path("state", ".pulumi", "locks").rglob("*.json"):
+        if not Path(f"/proc/{json.loads(lock.read_text())['pid']}").exists():
+            lock.unlink()
 
 
 def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:

@@ -89,7 +89,9 @@ class Plugin(api.Provider):
     async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
         old, new = plain_map(request.old_state), plain_map(request.new_inputs)
         replaces = ["region"] if old.get("region") != new.get("region") else []
-        return api.DiffResponse(changes=old != new, replaces=replaces)
+        # The SDK hands this on as the protocol's number, not as a boolean: 1 is none, 2 is some
+        changes: Any = 2 if old != new else 1
+        return api.DiffResponse(changes=changes, replaces=replaces)
 
     async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
         self.cloud = await asyncio.to_thread(self.connect, plain_map(request.args))

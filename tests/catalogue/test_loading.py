@@ -88,6 +88,14 @@ def test_encrypted_values_are_only_known_to_be_there(tmp_path):
     assert made.secrets == {"web": {"TOKEN": ENCRYPTED}} and made.sshPrivateKey == ENCRYPTED
 
 
+def test_a_secret_in_plain_text_is_found_without_pulumi(tmp_path):
+    values = {**PROD, "infra:secrets": {"web": {"TOKEN": "open-sesame"}}}
+    (tmp_path / "Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": values}))
+    with pytest.raises(CatalogueError) as error:
+        read_stack(tmp_path, "prod")
+    assert "infra:secrets: stands in plain text" in str(error.value) and "open-sesame" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["dev", "prod", "lab"])
 def test_the_projects_own_stacks_load(name):
     assert len(load(ROOT, read_stack(ROOT, name)).systems["watchme"].active) == 13

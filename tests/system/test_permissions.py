@@ -55,7 +55,8 @@ def change(zone: str, name: str, kind: str, value: str) -> tuple[str, str, dict]
 
 def test_it_may_pull_from_the_fifteen_repositories(ask):
     assert len(REPOSITORIES) == 15
-    images = [("ecr", "describe_images", {"repositoryName": name}) for name in REPOSITORIES]
+    ids = [{"imageTag": "latest"}]
+    images = [("ecr", "batch_get_image", {"repositoryName": name, "imageIds": ids}) for name in REPOSITORIES]
     assert ask(("ecr", "get_authorization_token", {}), *images) == ["allowed"] * 16
 
 
@@ -84,7 +85,8 @@ def test_it_may_answer_its_own_challenge_and_no_other(ask, zone):
 def test_it_may_do_nothing_else(ask):
     other = {"repositoryName": "somebody-elses"}
     answers = ask(
-        ("ecr", "describe_images", other),
+        ("ecr", "batch_get_image", {**other, "imageIds": [{"imageTag": "latest"}]}),
+        ("ecr", "describe_repositories", {}),
         ("ecr", "delete_repository", {"repositoryName": REPOSITORIES[0], "force": True}),
         ("ecr", "create_repository", other),
         ("ecr", "put_image", {"repositoryName": REPOSITORIES[0], "imageManifest": "{}"}),
@@ -93,7 +95,7 @@ def test_it_may_do_nothing_else(ask):
         ("ssm", "get_parameter", {"Name": "/aws/service/x"}),
         ("route53", "delete_hosted_zone", {"Id": "Z1"}),
     )
-    assert answers == [403] * 8
+    assert answers == [403] * 9
 
 
 def test_no_key_lies_on_its_disk(system):

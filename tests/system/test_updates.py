@@ -153,7 +153,7 @@ NOT_THERE = {
         "infra:amiParameter /nope: reading SSM Parameter (/nope): Parameter",
     ),
     "account": ({"accountId": "111111111111"}, "AWS account ID not allowed: 754724220380"),
-    "zone": ({"zone": "me"}, "infra:zone me: no matching Route 53 Hosted Zone found: me"),
+    "zone": ({"zone": "me"}, "infra:zone me: no matching Route 53 Hosted Zone found: me; make the zone in Route 53"),
 }
 
 
