@@ -19,16 +19,36 @@ Say = Callable[[str], None]
 
 
 def apply(world: World, release: str, contents: dict[str, bytes], secrets: dict[str, Any], say: Say) -> Outcome:
-    """Brings the host to the release. `contents` are the archive's members by name. Never raises for a bad release."""
+    """Brings the host to the release. `contents` are the archive's members by name. Every end is an Outcome."""
     manifest: dict[str, Any] = {}
     try:
         manifest = verified(release, contents)
         return _apply(world, release, manifest, contents, secrets, say)
     except Refused as refusal:
-        return Outcome("refused", release, f"refused on {manifest.get('host', '?')}, nothing touched: {refusal}")
+        return _refused(release, manifest, str(refusal), secrets)
     except Failed as failure:
-        line = f"failed on {manifest['host']} after the switch: {failure}. Mend it and run again; it goes on from here"
-        return Outcome("failed", release, line)
+        return _failed(release, manifest, str(failure), secrets)
+    except Exception as error:
+        # A full disk, an account that does not exist: the result says so, whatever it was
+        reason = f"{type(error).__name__}: {error}"
+        return (_failed if _stored(world, PENDING) else _refused)(release, manifest, reason, secrets)
+
+
+def _refused(release: str, manifest: dict[str, Any], reason: str, secrets: dict[str, Any]) -> Outcome:
+    line = f"refused on {manifest.get('host', '?')}, nothing touched: {reason}"
+    return Outcome("refused", release, masked(line, secrets))
+
+
+def _failed(release: str, manifest: dict[str, Any], reason: str, secrets: dict[str, Any]) -> Outcome:
+    line = f"failed on {manifest['host']} after the switch: {reason}. Mend it and run again; it goes on from here"
+    return Outcome("failed", release, masked(line, secrets))
+
+
+def masked(text: str, secrets: dict[str, dict[str, str]]) -> str:
+    """The text without any secret's value: what a program complains about may quote it."""
+    for value in (value for values in secrets.values() for value in values.values() if value):
+        text = text.replace(value, "[secret]")
+    return text
 
 
 def verified(release: str, contents: dict[str, bytes]) -> dict[str, Any]:
@@ -55,7 +75,10 @@ def _apply(
     current = _stored(world, CURRENT)
     _preflight(world, manifest)
     files = wanted_files(manifest, {name[5:]: data for name, data in contents.items()}, secrets)
-    change = difference(world, files, manifest["links"], current.get("manifest"))
+    # What an unfinished apply brought is the previous release's too
+    unfinished = _stored(world, PENDING)
+    previous = [stored["manifest"] for stored in (current, unfinished) if "manifest" in stored]
+    change = difference(world, files, manifest["links"], previous)
     had: dict[str, str] = current.get("images", {})
 
     wanted_images = sorted({image for unit in manifest["units"] for image in unit["images"]})
@@ -71,11 +94,11 @@ def _apply(
         say(f"validating {len(change.paths)} changed files")
         validate(world, manifest, files, change)
 
-    pending = set(_stored(world, PENDING).get("paths", []))
-    touched = pending | set(change.paths) | {image for image, id in ids.items() if had.get(image) != id}
+    touched = {*unfinished.get("paths", []), *change.paths, *(i for i, id in ids.items() if had.get(i) != id)}
+    if touched:
+        _store(world, PENDING, {"paths": sorted(touched), "manifest": manifest})
     if change.paths:
-        _store(world, PENDING, {"paths": sorted(touched)})
-        _leave(world, manifest, current.get("manifest"))
+        _stop(world, manifest, previous, change)
         _switch(world, manifest, change, say)
     _react(world, manifest, touched)
     restarted = _restart(world, manifest, touched, say)
@@ -115,12 +138,16 @@ def _registry_login(world: World, change: Difference) -> None:
             world.write(file.path, file.content, file.mode, file.owner, file.group)
 
 
-def _leave(world: World, manifest: dict[str, Any], previous: dict[str, Any] | None) -> None:
-    """Stops the units that this release no longer has, while their files are still there."""
+def _stop(world: World, manifest: dict[str, Any], previous: list[dict[str, Any]], change: Difference) -> None:
+    """Stops what changes or goes while the files that it was started from are still there to stop it by."""
     names = {unit["name"] for unit in manifest["units"]}
-    for unit in (previous or {}).get("units", []):
-        if unit["name"] not in names:
-            world.run("systemctl", "disable", "--now", unit["name"])
+    before = {unit["name"]: unit for stored in previous for unit in stored["units"]}
+    changing = [name for name, unit in before.items() if name in names and {*unit["files"]} & {*change.paths}]
+    if changing:
+        world.run("systemctl", "stop", *changing)
+    for name in before:
+        if name not in names:
+            world.run("systemctl", "disable", "--now", name)
 
 
 def _switch(world: World, manifest: dict[str, Any], change: Difference, say: Say) -> None:

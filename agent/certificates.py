@@ -15,9 +15,7 @@ def obtain(world: World, certificates: list[dict[str, Any]], roots: list[bytes])
 
     Raises Refused with what the ACME client said.
     """
-    missing = [
-        item for item in certificates if world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem") is None
-    ]
+    missing = [item for item in certificates if not _is_here(world, item)]
     if not missing:
         return []
     environment = {}
@@ -33,10 +31,17 @@ def obtain(world: World, certificates: list[dict[str, Any]], roots: list[bytes])
     return [item["name"] for item in missing]
 
 
+def _is_here(world: World, item: dict[str, Any]) -> bool:
+    """A certificate of that name from that directory: one from another directory (a staging one) does not count."""
+    chain = world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem")
+    renewal = world.read(f"/etc/letsencrypt/renewal/{item['name']}.conf") or b""
+    return chain is not None and f"server = {item['server']}\n".encode() in renewal
+
+
 def command(item: dict[str, Any]) -> list[str]:
     """certbot's command line for a certificate; it is kept by certbot for the renewals."""
     return [
-        "certbot", "certonly", "--non-interactive", "--agree-tos", "--keep-until-expiring",
+        "certbot", "certonly", "--non-interactive", "--agree-tos", "--force-renewal",
         "--email", item["email"], "--server", item["server"], *PLUGINS[item["challenge"]],
         "--cert-name", item["name"], "-d", item["name"],
     ]  # fmt: skip

@@ -64,11 +64,12 @@ class Difference:
 
 
 def difference(
-    world: World, files: list[Wanted], links: list[dict[str, str]], previous: dict[str, Any] | None
+    world: World, files: list[Wanted], links: list[dict[str, str]], previous: list[dict[str, Any]]
 ) -> Difference:
-    """The host's files against the wanted ones; what the previous release had and this one has not goes."""
+    """The host's files against the wanted ones; what a previous manifest had and this one has not goes."""
     kept = {file.path for file in files} | {link["path"] for link in links}
-    before = [item["path"] for key in ("files", "environment_files", "links") for item in (previous or {}).get(key, [])]
+    kinds = ("files", "environment_files", "links")
+    before = [item["path"] for manifest in previous for kind in kinds for item in manifest[kind]]
     return Difference(
         [file for file in files if file.differs(world)],
         sorted(

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from agent.outcome import Failed
 from agent.world import World
 
-DEADLINE = 90.0
+DEADLINE = 180.0
 INTERVAL = 0.5
 
 

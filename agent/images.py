@@ -23,7 +23,7 @@ def pull(world: World, images: list[str], had: dict[str, str]) -> dict[str, str]
 
 def _pull_all(world: World, images: list[str]) -> dict[str, Ran]:
     def pull_one(image: str) -> Ran:
-        return world.run("docker", "pull", "-q", image)
+        return world.run("docker", "pull", "-q", image, timeout=1800)
 
     # The first fetches the registry's token for the others; asked for by all at once, some get none
     first = {image: pull_one(image) for image in images[:1]}

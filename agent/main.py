@@ -1,6 +1,7 @@
 """The agent's way in: an archive and its secrets from standard input, progress on stderr, the outcome on stdout."""
 
 import base64
+import contextlib
 import fcntl
 import io
 import os
@@ -40,7 +41,9 @@ def members(archive: bytes) -> dict[str, bytes]:
 
 
 def _say(line: str) -> None:
-    print(f"infra: {line}", file=sys.stderr, flush=True)
+    # Whoever listened may have gone; the apply does not end for that
+    with contextlib.suppress(BrokenPipeError):
+        print(f"infra: {line}", file=sys.stderr, flush=True)
 
 
 def _ended(outcome: Outcome) -> int:

@@ -1,6 +1,7 @@
 """All that the agent can do to a host, as one small interface; tests put a world in memory in its place."""
 
 import grp
+import http.client
 import os
 import pwd
 import shutil
@@ -105,7 +106,7 @@ class World:
                 return response.status
         except urllib.error.HTTPError as error:
             return error.code
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0
 
     def now(self) -> float:

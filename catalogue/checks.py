@@ -3,16 +3,20 @@
 Every rule has an example that fails in `tests/catalogue/test_checks.py`.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Network
+from typing import Any
 
 from catalogue.loading import Catalogue
-from catalogue.models import ComposeService, RetiredService, System
+from catalogue.models import ComposeService, RetiredService, Service, System
 from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.sizes import INSTANCE_TYPES, MiB, to_bytes
 
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
+REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
+UNWRITABLE = ("\n", "'", "\\", "${")
 DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 
@@ -30,15 +34,19 @@ def checked(catalogue: Catalogue) -> Catalogue:
     return catalogue
 
 
-def _services(catalogue: Catalogue) -> Iterator[tuple[str, System, ComposeService]]:
+def _services(catalogue: Catalogue) -> Iterator[tuple[str, System, Service]]:
     for system in catalogue.running.values():
         for service in system.active:
             yield catalogue.file_of(system), system, service
 
 
-def _twice(
-    catalogue: Catalogue, what: str, value: Callable[[System, ComposeService], object], allowed: str
-) -> Iterator[Problem]:
+def _compose_services(catalogue: Catalogue) -> Iterator[tuple[str, System, ComposeService]]:
+    for file, system, service in _services(catalogue):
+        if isinstance(service, ComposeService):
+            yield file, system, service
+
+
+def _twice(catalogue: Catalogue, what: str, value: Callable[[System, Any], object], allowed: str) -> Iterator[Problem]:
     """A problem for each value that two services of one host share. None values do not count."""
     for host in catalogue.stack.hosts:
         owners: dict[object, list[tuple[str, str]]] = defaultdict(list)
@@ -71,15 +79,19 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def unique_containers(catalogue: Catalogue) -> Iterator[Problem]:
-    yield from _twice(catalogue, "container", lambda _, service: service.container, "each has a name of its own")
+    yield from _twice(
+        catalogue, "container", lambda _, service: getattr(service, "container", None), "each has a name of its own"
+    )
 
 
 def unique_addresses(catalogue: Catalogue) -> Iterator[Problem]:
-    yield from _twice(catalogue, "address", lambda _, service: service.address, "each has an address of its own")
+    yield from _twice(
+        catalogue, "address", lambda _, service: getattr(service, "address", None), "each has an address of its own"
+    )
 
 
 def unique_paths(catalogue: Catalogue) -> Iterator[Problem]:
-    def public(system: System, service: ComposeService) -> object:
+    def public(system: System, service: Service) -> object:
         if service.route is None:
             return None
         site = system.site_of(service.route)
@@ -93,8 +105,9 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
     for host in catalogue.stack.hosts:
         projects: dict[str, ComposeService] = {}
         keys: dict[tuple[str, str], str] = {}
+        names: dict[str, str] = {}
         for system in catalogue.systems_on(host):
-            for service in system.active:
+            for service in system.compose_services:
                 first = projects.setdefault(service.directory, service)
                 where = (catalogue.file_of(system), f"service {service.name}")
                 if (first.compose_file, first.unit) != (service.compose_file, service.unit):
@@ -102,6 +115,12 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                         f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
                     )
                     yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
+                same_name = names.setdefault(service.directory.rsplit("/", 1)[1], service.directory)
+                if same_name != service.directory:
+                    found = f"directory {service.directory} ends as {same_name} does"
+                    yield Problem(
+                        *where, found, "compose names a project after its directory: let each end differently"
+                    )
                 owner = keys.setdefault((service.directory, service.compose_key), service.name)
                 if owner != service.name:
                     found = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
@@ -109,11 +128,17 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
-    for file, _, service in _services(catalogue):
-        for _, _, other in _services(catalogue):
+    for file, system, service in _compose_services(catalogue):
+        where = f"service {service.name}"
+        for _, _, other in _compose_services(catalogue):
             if other.unit == service.unit and other.directory != service.directory and other.name < service.name:
                 found = f"unit {service.unit} is {other.name}'s, which lies in {other.directory}"
-                yield Problem(file, f"service {service.name}", found, "a unit runs one compose project")
+                yield Problem(file, where, found, "a unit runs one compose project")
+        taken = {"nginx.service", "docker.service", *([system.network.unit] if system.network else [])}
+        if service.unit in taken:
+            yield Problem(
+                file, where, f"unit {service.unit} is another program's", f"not one of {', '.join(sorted(taken))}"
+            )
 
 
 def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
@@ -128,12 +153,14 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:
-    for file, system, service in _services(catalogue):
+    for file, system, service in _compose_services(catalogue):
         where = f"service {service.name}"
         if system.network is None:
             yield Problem(file, where, "has an address but the system has no network", "describe it under network:")
         elif service.address not in system.network.subnet:
             yield Problem(file, where, f"address {service.address}", f"an address inside {system.network.subnet}")
+        elif service.address in (system.network.subnet.network_address, system.network.subnet.broadcast_address):
+            yield Problem(file, where, f"address {service.address} is the network's own", "any other of the subnet")
         elif service.address == system.network.gateway:
             yield Problem(file, where, f"address {service.address} is the gateway's", "any other of the subnet")
 
@@ -175,13 +202,23 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
 
 def images(catalogue: Catalogue) -> Iterator[Problem]:
     """An image's account and region are the stack's; a registry here would survive a region move."""
-    for file, _, service in _services(catalogue):
-        repository = service.image.repository
-        if ".amazonaws.com" in repository or ":" in repository or "." in repository.split("/")[0]:
-            rule = "the repository's name alone, such as watchme-api-ast"
-            yield Problem(file, f"service {service.name}", f"image repository {repository!r}", rule)
+    rule = "the repository's name alone, such as watchme-api-ast"
+    for system in catalogue.running.values():
+        for repository in system.repositories:
+            if not REPOSITORY.fullmatch(repository):
+                owners = [service.name for service in system.services if _repository(service) == repository]
+                yield Problem(
+                    catalogue.file_of(system), f"service {owners[0]}", f"image repository {repository!r}", rule
+                )
+    for file, _, service in _compose_services(catalogue):
         if service.image.tag and service.image.digest:
             yield Problem(file, f"service {service.name}", "image has a tag and a digest", "one of the two")
+
+
+def _repository(service: Service | RetiredService) -> str | None:
+    if isinstance(service, RetiredService):
+        return service.repository
+    return service.image.repository if isinstance(service, ComposeService) else None
 
 
 def retired(catalogue: Catalogue) -> Iterator[Problem]:
@@ -204,8 +241,8 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
                 rule = f"set it: pulumi config set --secret --path infra:secrets.{service.name}.{secret}"
                 yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is missing", rule)
         for name, value in {**service.environment, **given}.items():
-            if "\n" in value or "'" in value:
-                rule = "an environment file holds no line break and no single quote; encode it, for example as base64"
+            if any(sign in value for sign in UNWRITABLE):
+                rule = "an environment file cannot hold line breaks, ', \\ or ${; encode it, for example as base64"
                 yield Problem(file, where, f"the value of {name} cannot be written", rule)
         for secret in sorted(set(given) - set(service.secrets)):
             rule = f"name it under secrets: in {file}, or remove it"
@@ -254,9 +291,9 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
     """SSH is never open to the world."""
     file = f"Pulumi.{catalogue.stack.name}.yaml"
     for network in catalogue.stack.adminCidrs:
-        if network.prefixlen == 0:
+        if network.prefixlen < 8:
             rule = "the networks that administrators come from, such as 203.0.113.10/32"
-            yield Problem(file, "infra:adminCidrs", f"{network} is the whole world", rule)
+            yield Problem(file, "infra:adminCidrs", f"{network} is the whole world, or near it", rule)
         elif any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
             found = f"{network} is an example address of RFC 5737: nobody can connect from there"
             yield Problem(

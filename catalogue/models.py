@@ -44,7 +44,7 @@ class Image(Model):
     """An image by repository and tag or digest; account and region come from the stack, never from here."""
 
     repository: str
-    tag: str | None = None
+    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
     @property
@@ -108,7 +108,7 @@ class ComposeService(Service):
     image: Image
     container: Name
     address: Address
-    compose_file: str = "docker-compose.prod.yml"
+    compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
     compose_key: Name = "api"
 
 
@@ -153,17 +153,22 @@ class System(Model):
     services: list[AnyService]
 
     @property
-    def active(self) -> list[ComposeService]:
-        return [service for service in self.services if not isinstance(service, RetiredService)]
+    def active(self) -> list[Service]:
+        """The services that run, of every kind."""
+        return [service for service in self.services if isinstance(service, Service)]
+
+    @property
+    def compose_services(self) -> list[ComposeService]:
+        return [service for service in self.services if isinstance(service, ComposeService)]
 
     @property
     def repositories(self) -> list[str]:
         """Image repositories in catalogue order, the retired services' included."""
-        names = [
-            service.repository if isinstance(service, RetiredService) else service.image.repository
-            for service in self.services
-        ]
-        return list(dict.fromkeys(names))
+        names = {
+            **{service.name: service.image.repository for service in self.compose_services},
+            **{service.name: service.repository for service in self.services if isinstance(service, RetiredService)},
+        }
+        return list(dict.fromkeys(names[service.name] for service in self.services if service.name in names))
 
     def site_of(self, route: Route) -> Site | None:
         """The site a route is on, or None when it names none that exists."""

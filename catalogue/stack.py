@@ -43,7 +43,8 @@ class Stack(Model):
     zone: str
     names: dict[str, str] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
-    hosts: dict[Name, Ec2Host]
+    hosts: Annotated[dict[Name, Ec2Host], Field(min_length=1)]
+    sharedRepositories: bool = False
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
@@ -75,6 +76,8 @@ def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
     fields: dict[str, Any] = {"name": name}
     for key, value in values.items():
         namespace, _, field = key.partition(":")
+        if namespace == PROJECT and field in ("name", "region"):
+            raise CatalogueError([Problem(file, key, "is no key", f"set aws:region instead of {PROJECT}:region")])
         if namespace == PROJECT:
             fields[field] = value
     if "aws:region" in values:

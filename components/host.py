@@ -4,13 +4,14 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_command as command
 
+from catalogue.sizes import MiB, to_bytes
 from catalogue.stack import Ec2Host, Stack
 from components.naming import inside, tags
 from components.network import Network
-from rendering.user_data import user_data
+from rendering.user_data import PREPARED, user_data
 
-# cloud-init reports 2 for warnings only; anything else says what went wrong
-READY = "cloud-init status --wait >/dev/null || [ $? = 2 ] || { cloud-init status --long >&2; exit 1; }"
+# Once cloud-init has ended the script that it ran is asked again: what failed then is said now, and can be mended
+READY = "cloud-init status --wait >/dev/null; sudo -n {script} {swap}"
 
 
 class Host(pulumi.ComponentResource):
@@ -50,7 +51,7 @@ class Host(pulumi.ComponentResource):
         self.ready = command.remote.Command(
             f"{name}-ready",
             connection=connection(stack, host, self.address, waits=True),
-            create=READY,
+            create=READY.format(script=PREPARED, swap=to_bytes(spec.swap) // MiB),
             triggers=[instance.id],
             add_previous_output_in_env=False,
             opts=inside(self, depends_on=[association], custom_timeouts=timeouts(stack)),

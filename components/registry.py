@@ -34,6 +34,14 @@ class Registry(pulumi.ComponentResource):
         self, name: str, stack: Stack, systems: list[System], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("infra:index:Registry", name, None, opts)
+        names = [repository for system in systems for repository in system.repositories]
+        if stack.sharedRepositories:
+            # Another stack of this account and region owns them
+            base = f"arn:aws:ecr:{stack.region}:{stack.accountId}:repository"
+            self.arns = pulumi.Output.from_input([f"{base}/{repository}" for repository in names])
+            self.urls = {repository: pulumi.Output.from_input(f"{stack.registry}/{repository}") for repository in names}
+            self.register_outputs({"urls": self.urls})
+            return
         owners = {repository: system.system for system in systems for repository in system.repositories}
         repositories = {
             repository: self._repository(f"{name}-{repository}", repository, tags(stack, system))
@@ -51,6 +59,8 @@ class Registry(pulumi.ComponentResource):
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="AES256")],
             image_tag_mutability="MUTABLE",
+            # A retired region's repositories go with their images; only what was applied before a delete counts
+            force_delete=True,
             tags=label,
             opts=inside(self),
         )

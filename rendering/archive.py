@@ -53,10 +53,18 @@ def manifest_of(host: HostFiles) -> dict[str, Any]:
 
 
 def _hashes(host: HostFiles) -> dict[str, str]:
+    """What a preview shows. Of an environment file its plain values and its secrets' names count, never a secret."""
+
     def shown(sha256: str, mode: int, owner: str) -> str:
         return sha256[:16] + ("" if (mode, owner) == (0o644, "root") else f" {mode:04o} {owner}")
 
-    return {file.path: shown(file.sha256, file.mode, file.owner) for file in sorted(host.files, key=lambda f: f.path)}
+    def of(value: Any) -> str:
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+    hashes = {file.path: shown(file.sha256, file.mode, file.owner) for file in host.files}
+    hashes |= {file.path: shown(of([file.values, file.secrets]), 0o600, "root") for file in host.environment_files}
+    hashes |= {link.path: f"-> {link.target}" for link in host.links}
+    return dict(sorted(hashes.items()))
 
 
 def _packed(contents: dict[str, bytes]) -> bytes:

@@ -16,7 +16,7 @@ UNITS = "/etc/systemd/system"
 
 def projects(system: System) -> list[list[ComposeService]]:
     """The compose services grouped by the project they share, in catalogue order of the first."""
-    services = [service for service in system.active if isinstance(service, ComposeService)]
+    services = system.compose_services
     order = {service.directory: index for index, service in reversed(list(enumerate(services)))}
     ordered = sorted(services, key=lambda service: order[service.directory])
     return [list(group) for _, group in groupby(ordered, key=lambda service: service.directory)]
@@ -67,7 +67,12 @@ def compose_file(project: list[ComposeService], network: ContainerNetwork, stack
 def unit_file(project: list[ComposeService], network: ContainerNetwork, source: str) -> File:
     description = "; ".join(service.purpose for service in project)
     content = fill(
-        "compose.service.j2", source, description=description, network=network, compose_file=compose_path(project[0])
+        "compose.service.j2",
+        source,
+        description=description,
+        network=network,
+        compose_file=compose_path(project[0]),
+        shared=len(project) > 1,
     )
     return File(f"{UNITS}/{project[0].unit}", content)
 

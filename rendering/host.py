@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from catalogue.loading import Catalogue
-from catalogue.models import ComposeService, System
+from catalogue.models import Service, System
 from rendering import compose, nginx
 from rendering.files import Certificate, File, HostFiles, Probe, Reaction, Unit
 
@@ -22,7 +22,7 @@ def render(catalogue: Catalogue, host: str) -> HostFiles:
 
 def _system(catalogue: Catalogue, system: System) -> HostFiles:
     stack, source = catalogue.stack, catalogue.file_of(system)
-    services = [service for service in system.active if isinstance(service, ComposeService)]
+    services = system.compose_services
     result = HostFiles(
         host="",
         files=[nginx.site_file(system, site, stack, source) for site in system.sites],
@@ -55,7 +55,7 @@ def _host(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever runs on it."""
     stack = catalogue.stack
     has_sites = any(system.sites for system in catalogue.systems_on(host))
-    has_images = any(isinstance(s, ComposeService) for system in catalogue.systems_on(host) for s in system.active)
+    has_images = any(system.compose_services for system in catalogue.systems_on(host))
     files = [
         File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode())
         for number, root in enumerate(stack.trustedRoots, 1)
@@ -78,7 +78,7 @@ def _host(catalogue: Catalogue, host: str) -> HostFiles:
     )
 
 
-def _probe(catalogue: Catalogue, system: System, service: ComposeService) -> Probe:
+def _probe(catalogue: Catalogue, system: System, service: Service) -> Probe:
     public = None
     if service.route and (site := system.site_of(service.route)):
         rest = service.health.removeprefix(service.route.internal)

@@ -1,12 +1,12 @@
 """The Nginx site of a public name: two layers of paths, one location per route."""
 
-from catalogue.models import ComposeService, Site, System
+from catalogue.models import Service, Site, System
 from catalogue.stack import Stack
 from rendering.files import File, Link
 from rendering.templates import fill
 
 
-def routed(system: System, site: Site) -> list[ComposeService]:
+def routed(system: System, site: Site) -> list[Service]:
     """The services on a site, longest public path last to read like the document; Nginx itself takes the longest."""
     return [service for service in system.active if service.route and system.site_of(service.route) == site]
 

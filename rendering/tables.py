@@ -45,7 +45,7 @@ def running(system: System, language: Language) -> str:
                 service.memory.limit + (f" ({service.memory.observed})" if service.memory.observed else ""),
                 f"`{service.image.repository}{service.image.suffix}`",
             )
-            for service in system.active
+            for service in system.compose_services
         ],
     )
 

@@ -27,7 +27,6 @@ def user_data(name: str, user: str, user_key: str, host_key: str, host_public_ke
         "ssh_pwauth": False,
         "disable_root": True,
         "ssh_deletekeys": True,
-        "ssh_genkeytypes": [],
         # OpenSSH takes no key without its last line break, and configuration loses it
         "ssh_keys": {"ed25519_private": host_key.strip() + "\n", "ed25519_public": host_public_key},
         "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text()}],

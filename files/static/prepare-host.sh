@@ -25,7 +25,7 @@ install_missing() {
     # The address may change while the host boots: the first attempts can fail
     for attempt in 1 2 3 4 5 6; do
         # shellcheck disable=SC2046
-        if apt-get update -q && apt-get install -q -y --no-install-recommends $(missing_packages); then break; fi
+        if apt-get update -q && apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends $(missing_packages); then break; fi
         [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$(missing_packages)" >&2; return 1; }
         sleep 10
     done

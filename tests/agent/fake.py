@@ -48,9 +48,14 @@ class FakeWorld(World):
                 self.active |= set(names)
             case ("systemctl", "disable", "--now", name):
                 self.active.discard(name)
+                self.enabled.discard(name)
+            case ("systemctl", "stop", *names):
+                self.active -= set(names)
             case ("certbot", *rest):
                 name = rest[rest.index("--cert-name") + 1]
+                server = f"server = {rest[rest.index('--server') + 1]}\n".encode()
                 self.files[f"/etc/letsencrypt/live/{name}/fullchain.pem"] = (b"chain", 0o644, "root", "root")
+                self.files[f"/etc/letsencrypt/renewal/{name}.conf"] = (server, 0o644, "root", "root")
             case ("rm", "-rf", path):
                 self.files = {name: file for name, file in self.files.items() if not name.startswith(path + "/")}
                 self.links = {name: link for name, link in self.links.items() if not name.startswith(path + "/")}

