@@ -1,23 +1,28 @@
 """`python -m lab up|down|status`: the person's lab."""
 
+import os
 import sys
 
-from lab import table, up
-from lab.machine import stop_docker
+from lab import machine, root, table, up
 from lab.say import LabError, step
 from lab.settings import default_lab
 
 
 def main(command: str) -> int:
+    if os.geteuid() != 0:
+        if not root.is_possible():
+            raise LabError("needs root, or sudo without a password, for containers and addresses")
+        return root.run_as_root("lab", command)
     lab = default_lab()
     if command == "up":
         up.start(lab)
         up.prepare(lab)
         up.pulumi_up(lab)
     elif command == "down":
+        machine.ensure_docker()
         with step("removing the lab"):
             up.clear(lab)
-        stop_docker()
+        machine.stop_docker()
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")

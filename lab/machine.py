@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 from lab.run import Daemon, run, succeeds, wait_until
-from lab.say import LabError, step
+from lab.say import step
 from lab.settings import CACHE, LABEL, REGIONS, ROOT, Lab
-from lab.tools import found, sudo
+from lab.tools import found
 
 IMAGE = ROOT / "lab" / "image"
 BARE_IMAGE = "watchme-lab-base:bookworm"
@@ -25,8 +25,6 @@ def ensure_docker() -> None:
     """Starts dockerd when no socket answers."""
     if succeeds("docker", "info"):
         return
-    if sudo():
-        raise LabError("Docker does not answer and only root can start it: sudo systemctl start docker; then run again")
     with step("starting the Docker engine"):
         daemon = docker_daemon()
         daemon.stop()
@@ -65,7 +63,7 @@ def ensure_network(lab: Lab) -> None:
     have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
     for region in REGIONS:
         if f" {lab.registry_address(region)}/" not in have:
-            run(*sudo(), "ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
+            run("ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
     if not succeeds(*_metadata_rule(lab, "-C")):
         run(*_metadata_rule(lab, "-I"))
 
@@ -79,7 +77,7 @@ def remove_network(lab: Lab) -> None:
 
 def _metadata_rule(lab: Lab, action: str) -> list[str]:
     return [
-        *sudo(), found("iptables") or "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
+        found("iptables") or "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
         f"{METADATA}/32", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", f"{lab.gateway}:8169",
     ]  # fmt: skip
 
@@ -95,16 +93,16 @@ def ensure_base_image() -> None:
     with step("making the machine image (debootstrap)"):
         tree = CACHE / "rootfs"
         shutil.rmtree(tree, ignore_errors=True)
-        run(*sudo(), found("debootstrap") or "debootstrap", "--variant=minbase",
+        run(found("debootstrap") or "debootstrap", "--variant=minbase",
             "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
         _import(tree, BARE_IMAGE)
-        run(*sudo(), "rm", "-rf", str(tree))
+        run("rm", "-rf", str(tree))
     with step("making the machine image (packages)"):
         _build(IMAGE, base_image(), {"BASE": BARE_IMAGE})
 
 
 def _import(tree: Path, name: str) -> None:
-    with subprocess.Popen([*sudo(), "tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
+    with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
         subprocess.run(["docker", "import", "-", name], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
 
 

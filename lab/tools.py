@@ -26,10 +26,6 @@ PROGRAMS = {
 }
 
 
-def sudo() -> list[str]:
-    return [] if os.geteuid() == 0 else ["sudo", "-n"]
-
-
 def found(program: str) -> str | None:
     """Where a program is, the administrator's directories included."""
     return shutil.which(program, path=os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin")
@@ -46,10 +42,10 @@ def ensure_packages() -> None:
             f"needs {', '.join(missing) or 'docker-registry'}, and there is no apt-get: the lab runs on Debian 12"
         )
     with step(f"installing {', '.join(missing) or 'the registry'}"):
-        run(*sudo(), "apt-get", "update", "-q")
+        run("apt-get", "update", "-q")
         if missing:
             quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
-            run(*sudo(), *quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
+            run(*quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
         if not registry.exists():
             _unpack_registry(registry)
 

@@ -14,12 +14,12 @@ from lab.settings import REGIONS, ROOT, Lab
 
 def start(lab: Lab) -> None:
     """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay."""
-    if not is_running(lab):
-        # The emulator's state is in memory: what is left of an ended lab belongs to nothing
-        clear(lab)
-    lab.directory.mkdir(parents=True, exist_ok=True)
     tools.ensure_packages()
     machine.ensure_docker()
+    if not is_running(lab):
+        # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
+        clear(lab)
+    lab.directory.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
         for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_image)]:
             task.result()
@@ -36,6 +36,12 @@ def start(lab: Lab) -> None:
     with step("pushing the stub images"):
         for region in REGIONS:
             registry.push_stubs(lab, region)
+    _whole(lab).touch()
+
+
+def _whole(lab: Lab) -> Path:
+    """Is there once a start has come to its end."""
+    return lab.path("run", "whole")
 
 
 def _build_tools() -> None:
@@ -73,7 +79,7 @@ def daemons(lab: Lab) -> list[Daemon]:
 
 
 def is_running(lab: Lab) -> bool:
-    return all(daemon.alive for daemon in daemons(lab))
+    return _whole(lab).exists() and all(daemon.alive for daemon in daemons(lab))
 
 
 def clear(lab: Lab) -> None:

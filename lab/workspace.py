@@ -112,6 +112,9 @@ def clear_dead_locks(lab: Lab) -> None:
 
 def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:
     """`pulumi stack init` writes beside Pulumi.yaml whatever it is told, so it gets a Pulumi.yaml of its own."""
+    # Without a configuration nothing was ever put on the stack that a killed run may have left
+    shutil.rmtree(lab.path("state"), ignore_errors=True)
+    lab.path("state").mkdir()
     scratch = lab.path("new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()

@@ -42,7 +42,8 @@ class Call:
 
 @dataclass
 class Kind:
-    """A resource type. Inputs are "replace" (a change makes a new one) or "update".
+    """A resource type. Inputs are "replace" (a change makes a new one), "update", or "refuse": the real plugin changes
+    them in place, and this one says that it cannot.
 
     `create(call, inputs)` returns id and outputs, `update(call, id, old, new)` outputs, `delete(call, id, state)`
     nothing, `read(call, id, state)` fresh outputs or None when it is gone.
@@ -142,8 +143,9 @@ class Plugin(api.Provider):
         outputs = {key: old[key] for key in kind.outputs if key in old}
         if request.preview:
             return api.UpdateResponse(property_map({**new, **outputs}))
-        if kind.update is None:
-            raise PluginError(f"{request.type} cannot be changed in place")
+        unable = [key for key, how in kind.inputs.items() if how == "refuse" and old.get(key) != new.get(key)]
+        if kind.update is None or unable:
+            raise PluginError(f"the stand-in cannot change {', '.join(unable) or request.type} in place")
         call = self._call(request.urn, request.timeout)
         outputs |= await asyncio.to_thread(kind.update, call, request.resource_id, old, new)
         return api.UpdateResponse(property_map(kind.state(new, outputs)))

@@ -88,6 +88,7 @@ def test_fifteen_repositories_scanned_encrypted_and_cleaned(made):
     assert len(repositories) == len({resource.inputs["name"] for resource in repositories}) == 15
     for resource in repositories:
         assert resource.inputs["imageScanningConfiguration"] == {"scanOnPush": True}
+        assert resource.inputs["forceDelete"] is True
         assert resource.inputs["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
     assert len(made.of("aws:ecr/lifecyclePolicy:LifecyclePolicy")) == 15
     assert json.loads(LIFECYCLE)["rules"][0]["action"] == {"type": "expire"}
@@ -101,17 +102,19 @@ def test_every_regional_name_holds_the_region_and_the_dns_name_does_not(made):
             assert "ap-northeast-1" in resource.name, resource.name
 
 
+UNTAGGABLE = {
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:ec2/eipAssociation:EipAssociation",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:route53/record:Record",
+}
+
+
 def test_everything_taggable_is_tagged(made):
     for resource in made.made:
-        if "tags" in resource.inputs:
-            assert {"project", "stack", "system"} <= set(resource.inputs["tags"])
-    tagged = {resource.typ for resource in made.made if "tags" in resource.inputs}
-    assert {
-        "aws:ec2/instance:Instance",
-        "aws:ecr/repository:Repository",
-        "aws:iam/role:Role",
-        "aws:ec2/eip:Eip",
-    } <= tagged
+        if resource.typ.startswith("aws:") and resource.typ not in UNTAGGABLE:
+            assert {"project", "stack", "system"} <= set(resource.inputs["tags"]), resource.name
 
 
 def test_the_record_is_the_hosts_address_with_a_short_life(made):
@@ -149,6 +152,8 @@ def test_the_role_may_pull_and_answer_its_own_challenge_only():
         "route53:ChangeResourceRecordSetsNormalizedRecordNames": ["_acme-challenge.api.hey-watch.me"],
         "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
     }
+    pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    assert by_action[str(pull)]["Resource"] == ["arn:repo"]
     anywhere = {action for statement in statements if statement["Resource"] == "*" for action in _actions(statement)}
     assert anywhere == {"ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange"}
     assert not any("*" in action for statement in statements for action in _actions(statement))
@@ -160,6 +165,16 @@ def _actions(statement: dict[str, Any]) -> list[str]:
 
 def test_a_host_without_images_or_sites_has_no_rights():
     assert policy([], "arn:zone", [])["Statement"] == []
+
+
+def test_a_stack_that_shares_repositories_makes_none_and_may_pull_from_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shared = run_program({"infra:sharedRepositories": True})
+    assert not shared.of("aws:ecr/repository:Repository")
+    document = json.loads(one(shared, "aws:iam/rolePolicy:RolePolicy")["policy"])
+    pull = next(statement for statement in document["Statement"] if "ecr:BatchGetImage" in statement["Action"])
+    assert len(pull["Resource"]) == 15
+    assert "arn:aws:ecr:ap-northeast-1:754724220380:repository/watchme-web" in pull["Resource"]
 
 
 REFUSED = {

@@ -156,3 +156,20 @@ def test_a_missing_zone_or_parameter_is_said_in_one_line(plugin):
         services.zone(plugin.cloud, {"name": "nowhere.example"})
     with pytest.raises(PluginError, match="ParameterNotFound"):
         services.parameter(plugin.cloud, {"name": "/nothing"})
+
+
+def test_what_the_real_plugin_changes_in_place_and_this_one_cannot_is_refused(plugin):
+    id, state = create(plugin, VPC, {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": True})
+    news = {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": False}
+    assert diff(plugin, VPC, state, news).replaces == []
+    request = api.UpdateRequest(urn(VPC), id, property_map(state), property_map(news), 60, [], False)
+    with pytest.raises(PluginError, match="the stand-in cannot change enableDnsSupport in place"):
+        asyncio.run(plugin.update(request))
+
+
+def test_a_changed_provider_setting_is_a_change(plugin):
+    old, new = {"region": REGION, "allowedAccountIds": "a"}, {"region": REGION, "allowedAccountIds": "b"}
+    request = api.DiffRequest(
+        "urn:pulumi:s::p::pulumi:providers:aws::x", "id", property_map(old), property_map(new), []
+    )
+    assert asyncio.run(plugin.diff_config(request)).changes == 2

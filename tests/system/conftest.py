@@ -136,7 +136,7 @@ def what_is_left(lab: Lab) -> list[str]:
     left = [daemon.name for daemon in up.daemons(lab) if daemon.alive]
     for kind in ("ps -aq", "network ls -q", "images -q"):
         left += run.run("docker", *kind.split(), "--filter", f"label={LABEL}={lab.name}").split()
-    rules = run.run(*tools.sudo(), tools.found("iptables") or "iptables", "-t", "nat", "-S")
+    rules = run.run(tools.found("iptables") or "iptables", "-t", "nat", "-S")
     left += [line for line in rules.splitlines() if lab.bridge in line]
     return left + ([str(lab.directory)] if lab.directory.exists() else [])
 

@@ -124,9 +124,7 @@ def _rule(direction: str) -> Kind:
     def delete(ec2: Any, id: str, state: Values) -> None:
         getattr(ec2, f"revoke_security_group_{direction}")(GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id])
 
-    inputs = dict.fromkeys(
-        ["securityGroupId", "ipProtocol", "fromPort", "toPort", "cidrIpv4", "description"], "replace"
-    )
+    inputs = {"securityGroupId": "replace", **dict.fromkeys(["ipProtocol", "fromPort", "toPort", "cidrIpv4"], "refuse")}
     return _simple(
         f"security group {direction} rule", inputs, {"securityGroupId", "ipProtocol"}, ["securityGroupRuleId"], create,
         delete, lambda ec2, id: ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"],
@@ -251,16 +249,16 @@ INSTANCE_INPUTS = {
     "subnetId": "replace",
     "vpcSecurityGroupIds": "update",
     "associatePublicIpAddress": "replace",
-    "iamInstanceProfile": "update",
-    "metadataOptions": "update",
-    "rootBlockDevice": "update",
-    "userData": "update",
+    "iamInstanceProfile": "refuse",
+    "metadataOptions": "refuse",
+    "rootBlockDevice": "refuse",
+    "userData": "refuse",
     "tags": "update",
 }
 
 KINDS = {
     "aws:ec2/vpc:Vpc": _simple(
-        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "replace", "enableDnsHostnames": "replace"}, {"cidrBlock"},
+        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "refuse", "enableDnsHostnames": "refuse"}, {"cidrBlock"},
         ["arn"], _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id),
         lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"],
     ),
@@ -269,12 +267,12 @@ KINDS = {
         lambda ec2, id: ec2.describe_internet_gateways(InternetGatewayIds=[id])["InternetGateways"],
     ),
     "aws:ec2/subnet:Subnet": _simple(
-        "subnet", {"vpcId": "replace", "cidrBlock": "replace", "mapPublicIpOnLaunch": "replace"}, {"vpcId"}, ["arn"],
+        "subnet", {"vpcId": "replace", "cidrBlock": "replace", "mapPublicIpOnLaunch": "refuse"}, {"vpcId"}, ["arn"],
         _subnet, lambda ec2, id, _: ec2.delete_subnet(SubnetId=id),
         lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"],
     ),
     "aws:ec2/routeTable:RouteTable": _simple(
-        "route table", {"vpcId": "replace", "routes": "replace"}, {"vpcId"}, ["arn"], _routes,
+        "route table", {"vpcId": "replace", "routes": "refuse"}, {"vpcId"}, ["arn"], _routes,
         lambda ec2, id, _: ec2.delete_route_table(RouteTableId=id),
         lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"],
     ),

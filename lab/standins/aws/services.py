@@ -191,7 +191,7 @@ INVOKES = {"aws:ssm/getParameter:getParameter": parameter, "aws:route53/getZone:
 
 KINDS = {
     "aws:iam/role:Role": Kind(
-        {"name": "replace", "assumeRolePolicy": "replace", "tags": "replace"}, {"assumeRolePolicy"}, ["arn"], _role,
+        {"name": "replace", "assumeRolePolicy": "refuse", "tags": "refuse"}, {"assumeRolePolicy"}, ["arn"], _role,
         delete=lambda call, id, _: _gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
         autonamed=True,
     ),
@@ -200,7 +200,7 @@ KINDS = {
         update=lambda call, id, old, new: _put_policy(call, new)[1], delete=_delete_policy, autonamed=True,
     ),
     "aws:iam/instanceProfile:InstanceProfile": Kind(
-        {"name": "replace", "role": "replace", "tags": "replace"}, set(), ["arn"], _profile, delete=_delete_profile,
+        {"name": "replace", "role": "refuse", "tags": "refuse"}, set(), ["arn"], _profile, delete=_delete_profile,
         autonamed=True,
     ),
     "aws:ecr/repository:Repository": Kind(

@@ -1,0 +1,25 @@
+"""The lab needs root: containers, addresses, low ports. A user with sudo gets it for the lab alone."""
+
+import os
+import subprocess
+import sys
+
+from lab.run import succeeds
+from lab.settings import CACHE, ROOT
+
+KEPT = ("CI", "HOME", "PATH", "PIP_INDEX_URL", "TERM", "UV", "UV_INDEX_URL", "XDG_CACHE_HOME")
+MADE = (ROOT / ".lab", CACHE)
+
+
+def is_possible() -> bool:
+    return os.geteuid() == 0 or succeeds("sudo", "-n", "true")
+
+
+def run_as_root(*module: str) -> int:
+    """`python -m MODULE …` by root, with this user's directories; what it made in them is the user's afterwards."""
+    kept = [f"{name}={os.environ[name]}" for name in KEPT if name in os.environ]
+    code = subprocess.run(["sudo", "-n", "env", *kept, sys.executable, "-m", *module], cwd=ROOT, check=False).returncode
+    made = [str(path) for path in MADE if path.exists()]
+    if made:
+        subprocess.run(["sudo", "-n", "chown", "-R", f"{os.getuid()}:{os.getgid()}", *made], check=False)
+    return code
