@@ -7,7 +7,9 @@ import sys
 from lab.run import succeeds
 from lab.settings import CACHE, ROOT
 
-KEPT = ("CI", "HOME", "PATH", "PIP_INDEX_URL", "TERM", "UV", "UV_INDEX_URL", "XDG_CACHE_HOME")
+KEPT = ("CI", "HOME", "PATH", "REQUESTS_CA_BUNDLE", "TERM", "XDG_CACHE_HOME")
+# How this user reaches the package registries
+KEPT_PREFIXES = ("GO", "PIP_", "SSL_", "UV", "HTTP", "http", "NO_PROXY", "no_proxy")
 MADE = (ROOT / ".lab", CACHE)
 
 
@@ -17,7 +19,7 @@ def is_possible() -> bool:
 
 def run_as_root(*module: str) -> int:
     """`python -m MODULE …` by root, with this user's directories; what it made in them is the user's afterwards."""
-    kept = [f"{name}={os.environ[name]}" for name in KEPT if name in os.environ]
+    kept = [f"{name}={value}" for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)]
     code = subprocess.run(["sudo", "-n", "env", *kept, sys.executable, "-m", *module], cwd=ROOT, check=False).returncode
     made = [str(path) for path in MADE if path.exists()]
     if made:

@@ -9,10 +9,16 @@ from pathlib import Path
 from lab.say import LabError
 
 
+def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of a command: ours, with the administrator's directories that a user's PATH lacks on Debian."""
+    given = {**os.environ, **(env or {})}
+    return {**given, "PATH": f"{given['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
+
+
 def run(*argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = True) -> str:
     """A command's stdout. Raises LabError with the end of what it said when it fails."""
     done = subprocess.run(
-        argv, cwd=cwd, env={**os.environ, **(env or {})}, text=True, check=False, stdin=subprocess.DEVNULL,
+        argv, cwd=cwd, env=surroundings(env), text=True, check=False, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
     )  # fmt: skip
     if done.returncode:
@@ -22,7 +28,12 @@ def run(*argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, 
 
 
 def succeeds(*argv: str) -> bool:
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    """Does a command end well; False too where there is no such program."""
+    try:
+        done = subprocess.run(argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
 
 
 class Daemon:
@@ -45,7 +56,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(env or {})},
+                env=surroundings(env),
                 start_new_session=True,
             )
         self.record.write_text(f"{process.pid} {_start_time(process.pid)}")

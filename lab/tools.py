@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.run import run, succeeds
+from lab.run import run, succeeds, surroundings
 from lab.say import LabError, step
 from lab.settings import CACHE, ROOT
 
@@ -28,7 +28,7 @@ PROGRAMS = {
 
 def found(program: str) -> str | None:
     """Where a program is, the administrator's directories included."""
-    return shutil.which(program, path=os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin")
+    return shutil.which(program, path=surroundings()["PATH"])
 
 
 def ensure_packages() -> None:
