@@ -75,9 +75,10 @@ def _apply(
     current = _stored(world, CURRENT)
     _preflight(world, manifest)
     files = wanted_files(manifest, {name[5:]: data for name, data in contents.items()}, secrets)
-    # What an unfinished apply brought is the previous release's too
+    # What unfinished applies brought is the previous release's too
     unfinished = _stored(world, PENDING)
-    previous = [stored["manifest"] for stored in (current, unfinished) if "manifest" in stored]
+    begun: list[dict[str, Any]] = unfinished.get("manifests", [])
+    previous = [*([current["manifest"]] if current else []), *begun]
     change = difference(world, files, manifest["links"], previous)
     had: dict[str, str] = current.get("images", {})
 
@@ -96,7 +97,8 @@ def _apply(
 
     touched = {*unfinished.get("paths", []), *change.paths, *(i for i, id in ids.items() if had.get(i) != id)}
     if touched:
-        _store(world, PENDING, {"paths": sorted(touched), "manifest": manifest})
+        manifests = begun if manifest in begun else [*begun, manifest]
+        _store(world, PENDING, {"paths": sorted(touched), "manifests": manifests})
     if change.paths:
         _stop(world, manifest, previous, change)
         _switch(world, manifest, change, say)

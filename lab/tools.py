@@ -18,6 +18,7 @@ GO_MINIMUM = (1, 25)
 TOOLS = ROOT / "lab" / "tools"
 BIN = CACHE / "bin"
 PROGRAMS = {
+    "curl": "curl",
     "debootstrap": "debootstrap",
     "dockerd": "docker.io",
     "iptables": "iptables",

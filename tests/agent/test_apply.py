@@ -239,6 +239,20 @@ def test_what_a_failed_release_brought_goes_with_the_next(served):
     assert PENDING not in served.files
 
 
+def test_two_failed_releases_leave_nothing_behind(served):
+    def with_other(data):
+        with_echo(data)
+        service(data, "echo").update(name="other", unit="other.service", directory="/srv/other", container="other")
+
+    served.web = lambda url: 0 if ":8020" in url else 200
+    served.answers["systemctl restart"] = Ran(1, "power cut")
+    assert applied(served, release(with_echo)).outcome == "failed"
+    assert applied(served, release(with_other)).outcome == "failed"
+    del served.answers["systemctl restart"]
+    assert applied(served, release()).outcome == "applied"
+    assert not any("/srv/" in path or "echo" in path or "other" in path for path in served.files)
+
+
 def test_a_unit_is_stopped_by_the_files_that_started_it(served):
     def moved(data):
         service(data, "ast-api")["directory"] = "/srv/ast"

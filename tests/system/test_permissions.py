@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 region = "ap-northeast-1"
 answers = []
 for service, operation, arguments in json.load(sys.stdin):
-    endpoint = {"endpoint_url": "https://ec2.ap-northeast-1.amazonaws.com"} if service == "iam" else {}
+    endpoint = {"endpoint_url": "https://ec2.ap-northeast-1.amazonaws.com"} if service in ("iam", "sts") else {}
     client = boto3.client(service, region_name=region, config=Config(retries={"max_attempts": 0}), **endpoint)
     try:
         getattr(client, operation)(**arguments)
