@@ -92,7 +92,7 @@ def test_it_may_do_nothing_else(ask):
         ("ecr", "put_image", {"repositoryName": REPOSITORIES[0], "imageManifest": "{}"}),
         ("ec2", "describe_instances", {}),
         ("iam", "list_users", {}),
-        ("sts", "assume_role", {"RoleArn": "arn:aws:iam::754724220380:role/other", "RoleSessionName": "x"}),
+        ("sts", "assume_role", {"RoleArn": "arn:aws:iam::754724220380:role/other", "RoleSessionName": "host"}),
         ("ec2", "terminate_instances", {"InstanceIds": ["i-1"]}),
         ("ssm", "get_parameter", {"Name": "/aws/service/x"}),
         ("route53", "delete_hosted_zone", {"Id": "Z1"}),
