@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from lab import images, machine, registry, services, tools, workspace
@@ -82,13 +83,19 @@ def is_running(lab: Lab) -> bool:
     return _whole(lab).exists() and all(daemon.alive for daemon in daemons(lab))
 
 
-def clear(lab: Lab) -> None:
-    """Removes everything of this lab and nothing else; what a killed run left included. Raises LabError."""
-    if succeeds("docker", "info") and (other := machine.owner(lab)) and other != str(lab.directory):
-        raise LabError(f"the lab in {other} has this name and these addresses: run `make lab-down` there first")
-    for daemon in daemons(lab):
+def clear(lab: Lab, take_over: bool = False) -> None:
+    """Removes everything of this lab and nothing else; what a killed run left included.
+
+    Raises LabError when another checkout's lab of this name is running, unless `take_over` ends that one too.
+    """
+    engine = succeeds("docker", "info")
+    owner = machine.owner(lab) if engine else None
+    other = replace(lab, directory=Path(owner or lab.directory))
+    if other != lab and is_running(other) and not take_over:
+        raise LabError(f"the lab in {owner} has this name and these addresses: run `make lab-down` there first")
+    for daemon in daemons(other) + daemons(lab):
         daemon.stop()
-    if succeeds("docker", "info"):
+    if engine:
         machine.remove_hosts(lab)
         machine.remove_network(lab)
     shutil.rmtree(lab.directory, ignore_errors=True)

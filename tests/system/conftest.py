@@ -107,7 +107,7 @@ def system() -> Iterator[System]:
     """A lab with WatchMe on it. What an earlier or killed run left goes first, and everything goes at the end."""
     if why := reason_why_not():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no lab: {why}")
-    up.clear(LAB)
+    up.clear(LAB, take_over=True)
     up.start(LAB)
     project = LAB.path("project")
     copy_project(project)
