@@ -37,7 +37,7 @@ images = {host: lookup.machine_image(stack, host, asking) for host in stack.host
 network = Network(f"network-{region}", stack, opts=regional)
 registry = Registry(f"registry-{region}", stack, list(catalogue.running.values()), opts=regional)
 
-addresses, outcomes = {}, {}
+addresses, releases = {}, {}
 for host in stack.hosts:
     name = f"{host}-{region}"
     systems = catalogue.systems_on(host)
@@ -51,11 +51,11 @@ for host in stack.hosts:
     for public_name in public_names:
         gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
         PublicName(public_name, stack, zone.id, machine.address, opts=gated)
-    addresses[host], outcomes[host] = machine.address, release.outcome
+    addresses[host], releases[host] = machine.address, release.line
 
 pulumi.export("region", region)
 pulumi.export("addresses", addresses)
-pulumi.export("releases", outcomes)
+pulumi.export("releases", releases)
 pulumi.export("repositories", registry.urls)
 pulumi.export(
     "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]

@@ -43,7 +43,7 @@ def _missing(images: list[str], pulled: dict[str, Ran]) -> str:
     lines = []
     if absent:
         push = "; ".join(f"docker push {image}" for image in absent)
-        lines.append(f"{len(absent)} image(s) are not in the registry. Push and run again: {push}")
+        lines.append(f"{len(absent)} image(s) are not in the registry. Push, or correct the tag, and run again: {push}")
     if failed:
         reason = pulled[failed[0]].last_lines(1)
         lines.append(f"{len(failed)} image(s) cannot be pulled, {failed[0]} first: {reason}. Mend that and run again")

@@ -110,7 +110,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         )
     values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
     sealed = {key: _sealed(value) for key, value in values.items()}
-    exposed = [key for key in SECRET_KEYS if not _all_encrypted(sealed.get(key))]
+    exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
         raise CatalogueError(in_plain_text(path.name, exposed))
     return stack_from(name, sealed, path.name)
@@ -121,10 +121,11 @@ def in_plain_text(file: str, keys: list[str]) -> list[Problem]:
     return [Problem(file, key, "stands in plain text", rule) for key in keys]
 
 
-def _all_encrypted(value: Any) -> bool:
+def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:
+    """Does a value hold nothing but `nothing`; Pulumi leaves `{service: {}}` where the last secret was removed."""
     if isinstance(value, dict):
-        return all(_all_encrypted(item) for item in value.values())
-    return value in (None, "", ENCRYPTED)
+        return all(is_empty(item, nothing) for item in value.values())
+    return value in nothing
 
 
 def _sealed(value: Any) -> Any:

@@ -15,10 +15,19 @@ def problems_of(
     error: ValidationError, file: str, where: Callable[[Path], str], fields: Callable[[Path], list[str]] = lambda _: []
 ) -> list[Problem]:
     """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part."""
+    findings = error.errors(include_url=False)
+    misspelt = {_nearest(finding, fields) for finding in findings if finding["type"] == "extra_forbidden"}
     return [
         Problem(file, where(finding["loc"]), *_sentence(finding, fields(finding["loc"])))
-        for finding in error.errors(include_url=False)
+        for finding in findings
+        # The one that was meant is not missing, it is misspelt
+        if finding["type"] != "missing" or finding["loc"] not in misspelt
     ]
+
+
+def _nearest(finding: Any, fields: Callable[[Path], list[str]]) -> Path | None:
+    near = difflib.get_close_matches(str(finding["loc"][-1]), fields(finding["loc"]), 1)
+    return (*finding["loc"][:-1], near[0]) if near else None
 
 
 def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
@@ -31,6 +40,8 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
             return f"field {name!r} is missing", "it is required"
         case "union_tag_invalid" | "union_tag_not_found":
             return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", "kinds: compose"
+        case "string_type" if isinstance(value, (int, float)):
+            return f"found {_shown(value)}", f'write it in quotes: "{value}"'
         case "value_error":
             return f"found {_shown(value)}", str(finding["ctx"]["error"])
         case _:

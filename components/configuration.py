@@ -8,18 +8,18 @@ import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import PROJECT, SECRET_KEYS, Stack, in_plain_text, stack_from
+from catalogue.stack import PROJECT, SECRET_KEYS, Stack, in_plain_text, is_empty, stack_from
 
 
 def stack() -> Stack:
     """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
     name = pulumi.get_stack()
     file = f"Pulumi.{name}.yaml"
-    raw = CONFIG.get() or get_config_env()
-    plain = [key for key in SECRET_KEYS if raw.get(key, "") not in ("", "{}") and not is_config_secret(key)]
+    given = values(CONFIG.get() or get_config_env(), schema())
+    plain = [key for key in SECRET_KEYS if not is_empty(given.get(key)) and not is_config_secret(key)]
     if plain:
         raise CatalogueError(in_plain_text(file, plain))
-    return stack_from(name, values(raw, schema()), file)
+    return stack_from(name, given, file)
 
 
 def schema() -> dict[str, str]:

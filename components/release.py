@@ -16,10 +16,10 @@ RUN = "sudo -n python3 -I -c 'import json, sys; payload = json.load(sys.stdin); 
 
 
 class Release(pulumi.ComponentResource):
-    """`outcome` is what the agent said. The files' hashes are inputs of this component, so that a preview names
-    the files that will change; the archive and the secrets travel over standard input."""
+    """`line` is what the agent said. The files' hashes are inputs of this component, so that a preview names the files
+    that will change; the archive and the secrets travel over standard input."""
 
-    outcome: pulumi.Output[str]
+    line: pulumi.Output[str]
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class Release(pulumi.ComponentResource):
             logging=command.remote.Logging.STDERR,
             opts=inside(self, depends_on=[host.ready]),
         )
-        self.outcome = applied.stdout
-        self.register_outputs({"outcome": self.outcome})
+        self.line = applied.stdout.apply(lambda outcome: json.loads(outcome)["line"])
+        self.register_outputs({"line": self.line})
 
 
 def payload(release: Built, secrets: dict[str, dict[str, str]]) -> str:

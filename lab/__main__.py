@@ -26,7 +26,9 @@ def main(command: str) -> int:
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
-    return 0 if table.show(table.statuses(lab)) else 1
+    well = table.show(table.statuses(lab))
+    print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -68,9 +68,9 @@ def show(rows: list[tuple[str, str, int]]) -> bool:
     """Prints the table; True when all answer 200."""
     table = Table(title="WatchMe on stack lab")
     table.add_column("service")
-    table.add_column("asked at", overflow="fold")
+    table.add_column("asked at", no_wrap=True)
     table.add_column("answer", justify="right")
     for service, url, status in rows:
         table.add_row(service, url, f"[green]{status}[/]" if status == 200 else f"[red]{status or 'none'}[/]")
-    Console().print(table)
+    Console(width=100).print(table)
     return all(status == 200 for _, _, status in rows)

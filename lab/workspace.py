@@ -39,7 +39,8 @@ def environment(lab: Lab) -> dict[str, str]:
 
 
 def path_entries() -> list[str]:
-    return [str(Path(sys.executable).parent), str(ensure_pulumi())]
+    own_uv = [str(Path(os.environ["UV"]).parent)] if "UV" in os.environ else []
+    return [str(Path(sys.executable).parent), str(ensure_pulumi()), *own_uv]
 
 
 def process_environment(lab: Lab) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// The stub that stands for a service's image: it answers 200 on its health path, 404 on any other and outside its prefix,
+// The stub that stands for a service's image: it answers 200 on its health path, 404 on whatever else could be taken for one and outside its prefix,
 // and echoes every other request as JSON. Port, health path and prefix are baked into each image.
 package main
 
@@ -18,8 +18,9 @@ func main() {
 	name, port, health, prefix := os.Getenv("STUB_NAME"), os.Getenv("STUB_PORT"), os.Getenv("STUB_HEALTH"), os.Getenv("STUB_PREFIX")
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		size, _ := io.Copy(io.Discard, r.Body)
-		elsewhere := strings.HasSuffix(r.URL.Path, "/health") && r.URL.Path != health
-		if !strings.HasPrefix(r.URL.Path, prefix) || elsewhere {
+		rest := strings.TrimPrefix(r.URL.Path, prefix)
+		guessed := r.Method == http.MethodGet && rest != "" && !strings.Contains(rest, "/") && r.URL.Path != health
+		if !strings.HasPrefix(r.URL.Path, prefix) || guessed {
 			http.Error(w, name+" knows nothing under "+r.URL.Path, http.StatusNotFound)
 			return
 		}

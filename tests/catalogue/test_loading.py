@@ -14,6 +14,7 @@ BAD_YAML = {
     "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
     "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
+    "unquoted tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: 9", 'image.tag: found 9; write it in quotes: "9"'),
     "bad tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: a b", "image.tag: found 'a b'"),
     "bad compose file": ("compose_file: docker-compose.all.yml", "compose_file: ../all.yml", "compose_file: found '../all.yml'"),
     "bad method": ("[GET, POST, DELETE, OPTIONS]", "[GET, PSOT]", "service avatar-uploader: route.methods.1: found 'PSOT'"),
@@ -36,6 +37,14 @@ def test_bad_system(tmp_path, old, new, line):
         read_system(path)
     assert line in str(error.value)
     assert str(error.value).startswith("error: files/systems/watchme.yaml: ")
+
+
+def test_a_misspelt_field_is_not_missing_too(tmp_path):
+    path = tmp_path / "watchme.yaml"
+    path.write_text((ROOT / "files/systems/watchme.yaml").read_text().replace("limit: 2g", "limmit: 2g"))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    assert "did you mean 'limit'" in str(error.value) and len(error.value.problems) == 1
 
 
 def test_every_bad_field_is_told_at_once(tmp_path):

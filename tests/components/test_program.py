@@ -31,7 +31,7 @@ class Mocks(pulumi.runtime.Mocks):
             "arn": f"arn:{args.name}",
             "publicIp": "127.71.0.2",
             "repositoryUrl": f"url/{args.name}",
-            "stdout": "{}",
+            "stdout": '{"line": "applied"}',
         }
         return f"{args.name}-id", {**args.inputs, **extra}
 
@@ -191,6 +191,12 @@ def test_refused_before_anything_is_made(values, line, monkeypatch):
     with pytest.raises(pulumi.RunError) as error:
         run_program(values)
     assert line in str(error.value) and "nothing was touched" in str(error.value)
+
+
+def test_an_object_that_lost_its_last_secret_is_no_secret(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("tests.components.test_program.SECRET", ["infra:sshPrivateKey", "infra:hostPrivateKeys"])
+    assert run_program({"infra:secrets": {"web": {}}}).made
 
 
 def test_a_secret_in_plain_text_is_refused(monkeypatch):

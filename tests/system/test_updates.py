@@ -31,7 +31,10 @@ def started(system: System) -> dict[str, str]:
 
 
 def outcome(system: System) -> dict:
-    return json.loads(json.loads(system.output("releases"))["watchme"])
+    """The structured result of the last apply, as Pulumi keeps it."""
+    resources = json.loads(system.lab.path(STATE).read_text())["checkpoint"]["latest"]["resources"]
+    (apply,) = [resource for resource in resources if resource["urn"].endswith("-release-apply")]
+    return json.loads(apply["outputs"]["stdout"])
 
 
 def test_nothing_to_do_opens_no_connection(system):
@@ -59,6 +62,7 @@ def test_one_changed_limit_restarts_one_service(watchme):
     assert watchme.logins() == logins + 1
     after = started(watchme)
     assert {name for name in after if after[name] != before[name]} == {"watchme-avatar-uploader"}
+    assert json.loads(watchme.output("releases"))["watchme"].startswith("applied on watchme: release ")
     assert outcome(watchme)["changed"] == ["/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"]
 
 
@@ -172,7 +176,7 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(w
     watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
     ran = watchme.up()
     image = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:2"
-    assert ran.code != 0 and f"Push and run again: docker push {image}" in ran.output
+    assert ran.code != 0 and f"Push, or correct the tag, and run again: docker push {image}" in ran.output
     assert "refused on watchme, nothing touched" in ran.output
     assert started(watchme) == before
     push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast", stubs()["watchme-api-ast"], build_programs(), tag="2")
@@ -271,7 +275,7 @@ def test_adding_a_service_is_one_block(watchme):
     watchme.edit(YAML, "services:\n", block)
     before = started(watchme)
     watchme.must_up()
-    status, _, body = watchme.ask("GET", "/echo/a")
+    status, _, body = watchme.ask("GET", "/echo/a/b")
     assert (status, json.loads(body)["service"]) == (200, "watchme-api-echo")
     assert started(watchme) == before
     assert "watchme-api-echo" in json.loads(watchme.pulumi("stack", "output", "--json").output)["repositories"]
