@@ -5,7 +5,7 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from catalogue.checks import check, checked
+from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from components import configuration, lookup
@@ -20,9 +20,9 @@ from rendering.host import render
 
 try:
     stack = configuration.stack()
-    catalogue = checked(load(Path(__file__).parent, stack))
-    for warning in check(catalogue):
-        pulumi.log.warn(str(warning).removeprefix("warning: "))
+    catalogue = checked(
+        load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(str(found).removeprefix("warning: "))
+    )
     configuration.keys_present(stack)
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None

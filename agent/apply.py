@@ -93,7 +93,7 @@ def _apply(
         say(f"obtained the certificate of {name}")
     if change.paths:
         say(f"validating {len(change.paths)} changed files")
-        validate(world, manifest, files, change)
+        validate(world, files, change)
 
     touched = {*unfinished.get("paths", []), *change.paths, *(i for i, id in ids.items() if had.get(i) != id)}
     if touched:

@@ -2,7 +2,6 @@
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from agent.desired import Difference, Wanted
 from agent.outcome import Refused
@@ -13,7 +12,7 @@ UNITS = "/etc/systemd/system/"
 NGINX = "/etc/nginx/"
 
 
-def validate(world: World, manifest: dict[str, Any], files: list[Wanted], change: Difference) -> None:
+def validate(world: World, files: list[Wanted], change: Difference) -> None:
     """Raises Refused with the first complaint of each program. Only what changes is judged."""
     world.run("rm", "-rf", STAGE)
     world.directory(STAGE, 0o700, "root", "root")
@@ -21,9 +20,9 @@ def validate(world: World, manifest: dict[str, Any], files: list[Wanted], change
         for file in files:
             world.write(STAGE + file.path, file.content, file.mode, "root", "root")
         complaints = [
-            *_units(world, manifest, change),
-            *_compose(world, files, change),
-            *_nginx(world, manifest, change),
+            *_units(world, change),
+            *_compose(world, change),
+            *_nginx(world, change),
         ]
     finally:
         world.run("rm", "-rf", STAGE)
@@ -31,7 +30,7 @@ def validate(world: World, manifest: dict[str, Any], files: list[Wanted], change
         raise Refused("; ".join(complaints))
 
 
-def _units(world: World, manifest: dict[str, Any], change: Difference) -> list[str]:
+def _units(world: World, change: Difference) -> list[str]:
     changed = [file.path for file in change.write if file.path.startswith(UNITS)]
     if not changed:
         return []
@@ -42,7 +41,7 @@ def _units(world: World, manifest: dict[str, Any], change: Difference) -> list[s
     return [f"systemd-analyze verify: {ran.last_lines().replace(STAGE, '')}"] if ran.code else []
 
 
-def _compose(world: World, files: list[Wanted], change: Difference) -> list[str]:
+def _compose(world: World, change: Difference) -> list[str]:
     changed = [file.path for file in change.write if is_compose(file.path)]
     with ThreadPoolExecutor(2) as pool:
         runs = pool.map(lambda path: world.run("docker-compose", "-f", STAGE + path, "config", "-q"), changed)
@@ -55,7 +54,7 @@ def is_compose(path: str) -> bool:
     return name.startswith("docker-compose") and name.endswith((".yml", ".yaml"))
 
 
-def _nginx(world: World, manifest: dict[str, Any], change: Difference) -> list[str]:
+def _nginx(world: World, change: Difference) -> list[str]:
     if not any(path.startswith(NGINX) for path in change.paths):
         return []
     staged = f"{STAGE}/nginx"

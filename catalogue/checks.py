@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from catalogue.loading import Catalogue
-from catalogue.models import ComposeService, RetiredService, Service, System
+from catalogue.models import ComposeService, RetiredService, Service, System, repository_of
 from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.sizes import INSTANCE_TYPES, MiB, to_bytes
 
@@ -26,11 +26,13 @@ def check(catalogue: Catalogue) -> list[Problem]:
     return sorted(found, key=lambda problem: problem.level)
 
 
-def checked(catalogue: Catalogue) -> Catalogue:
-    """The catalogue itself. Raises CatalogueError with every problem when one is an error."""
+def checked(catalogue: Catalogue, warn: Callable[[Problem], None] = lambda _: None) -> Catalogue:
+    """The catalogue, its warnings told to `warn`. Raises CatalogueError with every problem when one is an error."""
     found = check(catalogue)
     if errors(found):
         raise CatalogueError(found)
+    for problem in found:
+        warn(problem)
     return catalogue
 
 
@@ -204,21 +206,14 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     """An image's account and region are the stack's; a registry here would survive a region move."""
     rule = "the repository's name alone, such as watchme-api-ast"
     for system in catalogue.running.values():
-        for repository in system.repositories:
-            if not REPOSITORY.fullmatch(repository):
-                owners = [service.name for service in system.services if _repository(service) == repository]
-                yield Problem(
-                    catalogue.file_of(system), f"service {owners[0]}", f"image repository {repository!r}", rule
-                )
+        for service in system.services:
+            repository = repository_of(service)
+            if repository is not None and not REPOSITORY.fullmatch(repository):
+                where = f"service {service.name}"
+                yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
     for file, _, service in _compose_services(catalogue):
         if service.image.tag and service.image.digest:
             yield Problem(file, f"service {service.name}", "image has a tag and a digest", "one of the two")
-
-
-def _repository(service: Service | RetiredService) -> str | None:
-    if isinstance(service, RetiredService):
-        return service.repository
-    return service.image.repository if isinstance(service, ComposeService) else None
 
 
 def retired(catalogue: Catalogue) -> Iterator[Problem]:

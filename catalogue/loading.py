@@ -58,9 +58,7 @@ def read_system(path: Path) -> System:
     try:
         system = System.model_validate(data)
     except ValidationError as error:
-        raise CatalogueError(
-            problems_of(error, file, lambda path: _where(data, path), lambda path: _fields(path))
-        ) from None
+        raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields)) from None
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return system

@@ -136,6 +136,13 @@ AnyService = Annotated[
 ]
 
 
+def repository_of(service: Service | RetiredService) -> str | None:
+    """The image repository that a service keeps, running or retired; None when it is no container."""
+    if isinstance(service, RetiredService):
+        return service.repository
+    return service.image.repository if isinstance(service, ComposeService) else None
+
+
 class Site(Model):
     """A public name with its own certificate. `challenge` is how ACME proves the name is ours."""
 
@@ -164,11 +171,7 @@ class System(Model):
     @property
     def repositories(self) -> list[str]:
         """Image repositories in catalogue order, the retired services' included."""
-        names = {
-            **{service.name: service.image.repository for service in self.compose_services},
-            **{service.name: service.repository for service in self.services if isinstance(service, RetiredService)},
-        }
-        return list(dict.fromkeys(names[service.name] for service in self.services if service.name in names))
+        return list(dict.fromkeys(name for service in self.services if (name := repository_of(service))))
 
     def site_of(self, route: Route) -> Site | None:
         """The site a route is on, or None when it names none that exists."""

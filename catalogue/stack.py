@@ -98,7 +98,7 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
 
 
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
-    """The stack out of its file and the defaults in `Pulumi.yaml`, without Pulumi; encrypted values become ENCRYPTED.
+    """The stack out of its file, without Pulumi; encrypted values become ENCRYPTED.
 
     Raises CatalogueError.
     """

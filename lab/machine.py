@@ -8,7 +8,6 @@ from pathlib import Path
 from lab.run import Daemon, run, succeeds, wait_until
 from lab.say import step
 from lab.settings import CACHE, LABEL, REGIONS, ROOT, Lab
-from lab.tools import found
 
 IMAGE = ROOT / "lab" / "image"
 BARE_IMAGE = "watchme-lab-base:bookworm"
@@ -28,20 +27,17 @@ def ensure_docker() -> None:
     with step("starting the Docker engine"):
         daemon = docker_daemon()
         daemon.stop()
-        daemon.start(found("dockerd") or "dockerd")
+        daemon.start("dockerd")
         wait_until("Docker engine", lambda: succeeds("docker", "info"), daemon)
 
 
 def stop_docker() -> None:
     """Ends the engine when a lab started it and no lab uses it."""
     daemon = docker_daemon()
-    if daemon.alive and not run("docker", "ps", "-aq", "--filter", f"label={LABEL}") and not _other_networks():
+    # Every lab, running or left behind, has its network
+    if daemon.alive and not run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}"):
         with step("stopping the Docker engine"):
             daemon.stop()
-
-
-def _other_networks() -> str:
-    return run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}")
 
 
 def owner(lab: Lab) -> str | None:
@@ -69,7 +65,7 @@ def ensure_network(lab: Lab) -> None:
 
 
 def remove_network(lab: Lab) -> None:
-    if found("iptables") and succeeds(*_metadata_rule(lab, "-C")):
+    if succeeds(*_metadata_rule(lab, "-C")):
         run(*_metadata_rule(lab, "-D"))
     if succeeds("docker", "network", "inspect", lab.bridge):
         run("docker", "network", "rm", lab.bridge)
@@ -77,7 +73,7 @@ def remove_network(lab: Lab) -> None:
 
 def _metadata_rule(lab: Lab, action: str) -> list[str]:
     return [
-        found("iptables") or "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
+        "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
         f"{METADATA}/32", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", f"{lab.gateway}:8169",
     ]  # fmt: skip
 
@@ -93,7 +89,7 @@ def ensure_base_image() -> None:
     with step("making the machine image (debootstrap)"):
         tree = CACHE / "rootfs"
         shutil.rmtree(tree, ignore_errors=True)
-        run(found("debootstrap") or "debootstrap", "--variant=minbase",
+        run("debootstrap", "--variant=minbase",
             "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
         _import(tree, BARE_IMAGE)
         run("rm", "-rf", str(tree))

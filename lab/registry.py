@@ -15,11 +15,9 @@ USER, TOKEN = "AWS", f"{ACCOUNT}-auth-token"  # as moto's GetAuthorizationToken 
 
 
 def start(lab: Lab) -> None:
-    """A registry for each region, unless it runs."""
+    """A registry for each region."""
     for region in REGIONS:
         daemon = Daemon(f"registry-{region}", lab.path("run"))
-        if daemon.alive:
-            continue
         config = lab.path("registry", f"{region}.yaml")
         config.parent.mkdir(parents=True, exist_ok=True)
         passwords = lab.path("registry", "htpasswd")

@@ -7,7 +7,7 @@ from rendering.templates import fill
 
 
 def routed(system: System, site: Site) -> list[Service]:
-    """The services on a site, longest public path last to read like the document; Nginx itself takes the longest."""
+    """The services on a site, in catalogue order: Nginx takes the longest path whatever the order."""
     return [service for service in system.active if service.route and system.site_of(service.route) == site]
 
 

@@ -76,7 +76,6 @@ class Plugin(api.Provider):
     ) -> None:
         self.kinds, self.connect, self.invokes = kinds, connect, invokes or {}
         self.cloud: Any = None
-        self.log: Say = lambda severity, text: None
         self.engine: engine_pb2_grpc.EngineStub | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stop = threading.Event()

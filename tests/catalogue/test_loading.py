@@ -5,7 +5,7 @@ import yaml
 
 from catalogue.loading import load, read_system
 from catalogue.problems import CatalogueError
-from catalogue.stack import ENCRYPTED, read_stack
+from catalogue.stack import ENCRYPTED, Stack, read_stack
 from tests.support import PROD, ROOT, WATCHME, stack
 
 BAD_YAML = {
@@ -116,3 +116,14 @@ def test_the_projects_own_stacks_load(name):
 
 def test_dev_does_not_own_prods_name():
     assert read_stack(ROOT, "dev").public_name("api.hey-watch.me") == "api-dev.hey-watch.me"
+
+
+def test_the_schemas_defaults_are_the_models():
+    schema = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    fields = {key.removeprefix("infra:"): entry for key, entry in schema.items()}
+    assert set(fields) == set(Stack.model_fields) - {"name", "region"}
+    for name, entry in fields.items():
+        field = Stack.model_fields[name]
+        assert ("default" in entry) is not field.is_required(), name
+        # Pulumi has no default of nothing: an empty text stands for it
+        assert field.is_required() or (entry["default"] or None) == (field.default or None), name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import machine, run, tools, up, workspace
+from lab import machine, run, up, workspace
 from lab.settings import LABEL, ROOT, Lab
 from lab.table import PublicClient
 from tests.system.cannot import reason_why_not
@@ -136,7 +136,7 @@ def what_is_left(lab: Lab) -> list[str]:
     left = [daemon.name for daemon in up.daemons(lab) if daemon.alive]
     for kind in ("ps -aq", "network ls -q", "images -q"):
         left += run.run("docker", *kind.split(), "--filter", f"label={LABEL}={lab.name}").split()
-    rules = run.run(tools.found("iptables") or "iptables", "-t", "nat", "-S")
+    rules = run.run("iptables", "-t", "nat", "-S")
     left += [line for line in rules.splitlines() if lab.bridge in line]
     return left + ([str(lab.directory)] if lab.directory.exists() else [])
 

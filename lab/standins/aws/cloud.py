@@ -70,7 +70,3 @@ def is_gone(error: ClientError) -> bool:
 
 def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]
-
-
-def tag_map(tags: list[dict[str, str]] | None) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in tags or []}
