@@ -38,7 +38,7 @@ def _dial(call: Call, connection: Values) -> Any:
         attempts += 1
         try:
             return _connect(paramiko, connection, host, port, per_dial)
-        except (OSError, paramiko.SSHException) as error:
+        except (OSError, EOFError, paramiko.SSHException) as error:
             if limit >= 0 and attempts >= limit:
                 raise PluginError(f"after {attempts} failed attempts: {_reason(error, host, port)}") from None
             if end and time.monotonic() + delay > end:
