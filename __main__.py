@@ -45,13 +45,13 @@ for host in stack.hosts:
     permissions = HostPermissions(f"{name}-permissions", stack, registry.arns, zone.arn, public_names, opts=regional)
     machine = Host(name, host, stack, images[host], network, permissions.profile, opts=regional)
     services = {service.name for system in systems for service in system.active}
-    release = Release(
-        f"{name}-release", machine, build(render(catalogue, host)), secrets_for(stack, services), opts=regional
-    )
+    built = registry.digests.apply(lambda digests, host=host: build(render(catalogue, host, digests)))
+    release = Release(f"{name}-release", stack, machine, built, secrets_for(stack, services), opts=regional)
     for public_name in public_names:
         gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
         PublicName(public_name, stack, zone.id, machine.address, opts=gated)
-    addresses[host], releases[host] = machine.address, release.line
+    addresses[host] = machine.address
+    releases[host] = {"id": release.id, "line": release.line}
 
 pulumi.export("region", region)
 pulumi.export("addresses", addresses)

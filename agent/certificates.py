@@ -3,6 +3,7 @@
 from typing import Any
 
 from agent.outcome import Refused
+from agent.store import Release
 from agent.world import World
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -10,14 +11,14 @@ STAGED_BUNDLE = "/run/infra/roots.pem"
 PLUGINS = {"dns-01": ["--dns-route53"]}
 
 
-def obtain(world: World, certificates: list[dict[str, Any]], roots: list[bytes]) -> list[str]:
-    """Names of the certificates that were missing and are here now. `roots` are trusted on top of the system's.
-
-    Raises Refused with what the ACME client said.
+def obtain(world: World, target: Release) -> list[str]:
+    """Names of the certificates that were missing and are here now. The release's own roots are trusted on top of the
+    system's. Raises Refused with what the ACME client said.
     """
-    missing = [item for item in certificates if not _is_here(world, item)]
+    missing = [item for item in target.manifest["certificates"] if not _is_here(world, item)]
     if not missing:
         return []
+    roots = [file.content for file in target.files if file.path in target.manifest["trusted_roots"]]
     environment = {}
     if roots:
         # The system's own store changes only with the switch

@@ -1,5 +1,6 @@
 """What the files of a host are to be, and how that differs from what they are. Pure but for reading."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,10 @@ from agent.outcome import Refused
 from agent.world import World
 
 PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -20,30 +25,31 @@ class Wanted:
     owner: str
     group: str
 
+    @classmethod
+    def of(cls, entry: dict[str, Any], content: bytes) -> "Wanted":
+        """The file of a manifest's entry."""
+        return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
+
     def differs(self, world: World) -> bool:
-        if world.read(self.path) != self.content:
+        if world.link_target(self.path) is not None or world.read(self.path) != self.content:
             return True
         return world.owner_and_mode(self.path) != (self.owner, self.group, self.mode)
 
 
 def wanted_files(manifest: dict[str, Any], contents: dict[str, bytes], secrets: dict[str, Any]) -> list[Wanted]:
     """Every file of the release. Raises Refused naming each secret that did not come along."""
-    files = [
-        Wanted(file["path"], contents[file["path"]], file["mode"], file["owner"], file["group"])
-        for file in manifest["files"]
-    ]
-    return files + [_environment_file(item, secrets) for item in manifest["environment_files"]]
+    files = [Wanted.of(file, contents[f"files{file['path']}"]) for file in manifest["files"]]
+    return files + [Wanted.of(item, _environment(item, secrets)) for item in manifest["environment_files"]]
 
 
-def _environment_file(item: dict[str, Any], secrets: dict[str, Any]) -> Wanted:
+def _environment(item: dict[str, Any], secrets: dict[str, Any]) -> bytes:
     values = dict(item["values"])
     for name, place in item["secrets"].items():
         service, key = place.split("/", 1)
         if key not in secrets.get(service, {}):
             raise Refused(f"secret {key} of {service} is missing: set infra:secrets.{service}.{key} and run again")
         values[name] = secrets[service][key]
-    lines = [f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())]
-    return Wanted(item["path"], "".join(lines).encode(), 0o600, "root", "root")
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())).encode()
 
 
 def _quoted(value: str) -> str:
@@ -64,16 +70,19 @@ class Difference:
 
 
 def difference(
-    world: World, files: list[Wanted], links: list[dict[str, str]], previous: list[dict[str, Any]]
+    world: World, files: list[Wanted], links: list[dict[str, str]], previous: dict[str, Any] | None
 ) -> Difference:
-    """The host's files against the wanted ones; what a previous manifest had and this one has not goes."""
+    """The host's files against the wanted ones; what the previous manifest had and this one has not goes."""
     kept = {file.path for file in files} | {link["path"] for link in links}
-    kinds = ("files", "environment_files", "links")
-    before = [item["path"] for manifest in previous for kind in kinds for item in manifest[kind]]
+    before = {
+        item["path"] for kind in ("files", "environment_files", "links") for item in (previous or {}).get(kind, [])
+    }
     return Difference(
         [file for file in files if file.differs(world)],
-        sorted(
-            path for path in set(before) - kept if world.read(path) is not None or world.link_target(path) is not None
-        ),
+        sorted(path for path in before - kept if exists(world, path)),
         {link["path"]: link["target"] for link in links if world.link_target(link["path"]) != link["target"]},
     )
+
+
+def exists(world: World, path: str) -> bool:
+    return world.link_target(path) is not None or world.read(path) is not None

@@ -1,30 +1,50 @@
 """Are the services well: each on its own port, and through the proxy under its public name."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 from agent.outcome import Failed
 from agent.world import World
 
-DEADLINE = 180.0
-INTERVAL = 0.5
+INTERVAL = 1.0
+AT_ONCE = 8
 
 
-def wait(world: World, probes: list[dict[str, Any]], deadline: float = DEADLINE) -> dict[str, int]:
-    """Service → status, once all answer 200. Raises Failed naming every service that does not within the deadline."""
+def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
+    """Service → status, each asked one time."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes), strict=True))
+
+
+def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], deadline: float) -> dict[str, int]:
+    """Service → 200, once each has answered 200 as many times in a row as `needed` says (1 where it says nothing).
+
+    Raises Failed naming every service that does not get there within `deadline` seconds.
+    """
     end = world.now() + deadline
     waiting = {probe["service"]: probe for probe in probes}
+    rows = dict.fromkeys(waiting, 0)
     seen: dict[str, int] = {}
     while True:
-        for name, probe in list(waiting.items()):
-            seen[name] = status(world, probe)
-            if seen[name] == 200:
+        seen |= once(world, list(waiting.values()))
+        for name in list(waiting):
+            rows[name] = rows[name] + 1 if seen[name] == 200 else 0
+            if rows[name] >= needed.get(name, 1):
                 del waiting[name]
         if not waiting:
             return seen
         if world.now() >= end:
-            raise Failed("; ".join(_complaint(world, probe, seen[name], deadline) for name, probe in waiting.items()))
+            raise Failed("; ".join(_complaint(world, p, seen[name], deadline) for name, p in waiting.items()))
         world.sleep(INTERVAL)
+
+
+def still(world: World, probes: list[dict[str, Any]]) -> None:
+    """The last look before a release is final. Raises Failed naming who was well and is not any more."""
+    seen = once(world, probes)
+    sick = [probe for probe in probes if seen[probe["service"]] != 200]
+    if sick:
+        raise Failed("; ".join(f"{_complaint(world, p, seen[p['service']])}, after it had been well" for p in sick))
 
 
 def status(world: World, probe: dict[str, Any]) -> int:
@@ -36,7 +56,8 @@ def status(world: World, probe: dict[str, Any]) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}", name=public.hostname)
 
 
-def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float) -> str:
+def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float | None = None) -> str:
     log = world.run("journalctl", "-u", probe["unit"], "-n", "5", "-o", "cat", "--no-pager").last_lines(5)
-    said = f"answered {code}" if code else "did not answer"
-    return f"{probe['service']} {said} at {probe['url']} within {deadline:.0f} s; its log ends: {log}"
+    said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
+    within = f" within {deadline:.0f} s" if deadline else ""
+    return f"{probe['service']} {said} at {probe['url']}{within}; its log ends: {log or 'with nothing'}"

@@ -1,29 +1,61 @@
-"""The images of a release: pulled while the old release serves, and what pulling changed."""
+"""The images of a release, each named by its digest: pulled while the present release serves."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from agent import registry
 from agent.outcome import Refused
+from agent.store import Release
 from agent.world import Ran, World
 
 ABSENT = ("manifest unknown", "not found", "does not exist")
+LOGIN = "/run/infra/docker"
+UNPACKED = 3  # times the compressed size: the download itself, and the files that come out of it
+SPARE = 256 * 1024**2
 
 
-def pull(world: World, images: list[str], had: dict[str, str]) -> dict[str, str]:
-    """Image → id, after pulling all of them. `had` is what the last release ran.
+def missing(world: World, images: list[str]) -> list[str]:
+    """The images that are not on this host."""
+    with ThreadPoolExecutor(4) as pool:
+        here = pool.map(lambda image: world.run("docker", "image", "inspect", "-f", "{{.Id}}", image).code, images)
+        return [image for image, code in zip(images, here, strict=True) if code != 0]
 
-    An image that cannot be pulled is used as it is here when the last release ran it; else Refused, naming all.
-    """
-    pulled = _pull_all(world, images)
-    ids = {image: image_id(world, image) for image in images}
-    missing = [image for image in images if pulled[image].code != 0 and (ids[image] is None or image not in had)]
-    if missing:
-        raise Refused(_missing(missing, pulled))
-    return {image: id for image, id in ids.items() if id}
+
+def needed(world: World, target: Release, absent: list[str]) -> int:
+    """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
+    config = login(target)
+    with ThreadPoolExecutor(4) as pool:
+        sizes = list(pool.map(lambda image: registry.size(world, image, config), absent))
+    return SPARE + UNPACKED * sum(size or 0 for size in sizes)
+
+
+def login(target: Release) -> dict[str, Any]:
+    """Docker's configuration as the release has it: pulling needs it before it is in place."""
+    content = next((file.content for file in target.files if file.path == "/root/.docker/config.json"), b"{}")
+    return json.loads(content)
+
+
+def pull(world: World, target: Release, say: Callable[[str], None]) -> None:
+    """Brings what is not here. Raises Refused naming every image that cannot be had."""
+    absent = missing(world, target.images)
+    unknown = [image for image in absent if "@" not in image]
+    if unknown:
+        raise Refused(_told(unknown, {}))
+    if not absent:
+        return
+    say(f"pulling {len(absent)} images")
+    world.write(f"{LOGIN}/config.json", json.dumps(login(target)).encode(), 0o600, "root", "root")
+    failed = {image: ran for image, ran in _pull_all(world, absent).items() if ran.code != 0}
+    world.remove_tree(LOGIN)
+    if failed:
+        raise Refused(_told(list(failed), failed))
 
 
 def _pull_all(world: World, images: list[str]) -> dict[str, Ran]:
     def pull_one(image: str) -> Ran:
-        return world.run("docker", "pull", "-q", image, timeout=1800)
+        return world.run("docker", "--config", LOGIN, "pull", "-q", image, timeout=1800)
 
     # The first fetches the registry's token for the others; asked for by all at once, some get none
     first = {image: pull_one(image) for image in images[:1]}
@@ -32,17 +64,12 @@ def _pull_all(world: World, images: list[str]) -> dict[str, Ran]:
     return {image: ran if ran.code == 0 else pull_one(image) for image, ran in pulled.items()}
 
 
-def image_id(world: World, image: str) -> str | None:
-    ran = world.run("docker", "image", "inspect", "--format", "{{.Id}}", image)
-    return ran.output.strip() if ran.code == 0 else None
-
-
-def _missing(images: list[str], pulled: dict[str, Ran]) -> str:
-    absent = [image for image in images if any(sign in pulled[image].output for sign in ABSENT)]
+def _told(images: list[str], pulled: dict[str, Ran]) -> str:
+    absent = [image for image in images if image not in pulled or any(sign in pulled[image].output for sign in ABSENT)]
     failed = [image for image in images if image not in absent]
     lines = []
     if absent:
-        push = "; ".join(f"docker push {image}" for image in absent)
+        push = "; ".join(f"docker push {image.split('@')[0]}" for image in absent)
         lines.append(f"{len(absent)} image(s) are not in the registry. Push, or correct the tag, and run again: {push}")
     if failed:
         reason = pulled[failed[0]].last_lines(1)

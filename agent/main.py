@@ -1,52 +1,158 @@
-"""The agent's way in: an archive and its secrets from standard input, progress on stderr, the outcome on stdout."""
+"""The agent's way in. Every verb answers in JSON lines on standard output."""
 
-import base64
 import contextlib
-import fcntl
-import io
-import os
+import json
 import sys
-import tarfile
+import time
+from base64 import b64decode
 from typing import Any
 
-from agent.apply import apply
-from agent.outcome import Outcome
+from agent import archive, drift, health, install, jobs, lock, prune, slots, store, transaction, units
+from agent.job import Job
+from agent.outcome import Refused
 from agent.world import World
 
-LOCK = "/run/infra/lock"
+
+def receive(payload: dict[str, Any]) -> int:
+    """What comes over the connection: the agent installs itself, starts the job, and tells how it goes."""
+    world = World()
+    contents = archive.members(b64decode(payload["archive"]))
+    place = install.install(world, {name: text for name, text in contents.items() if name.startswith("agent/")})
+    return _start(world, payload["spec"], {key: payload[key] for key in ("archive", "secrets")}, place)
 
 
-def main(payload: dict[str, Any]) -> int:
-    """Applies `payload` (`release`, `archive` in base64, `secrets`) and returns the exit code."""
-    os.makedirs(os.path.dirname(LOCK), mode=0o755, exist_ok=True)
-    with open(LOCK, "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            line = f"refused: another apply is at work on this host ({lock.read().strip()}). Wait for it and run again"
-            return _ended(Outcome("refused", payload["release"], line))
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()}, release {payload['release'][:12]}")
-        lock.flush()
-        contents = members(base64.b64decode(payload["archive"]))
-        return _ended(apply(World(), payload["release"], contents, payload["secrets"], _say))
+def rollback(payload: dict[str, Any]) -> int:
+    """Goes back to a kept release: the one before the current when none is named."""
+    world = World()
+    try:
+        id = _chosen(world, payload["release"])
+        host = store.load(world, id).manifest["host"]
+    except Refused as refusal:
+        return _refused(payload["release"] or "", str(refusal))
+    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, install.BIN)
 
 
-def members(archive: bytes) -> dict[str, bytes]:
-    """An archive's files by name, in memory: nothing is unpacked where it could be left behind."""
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        files = ((entry.name, tar.extractfile(entry)) for entry in tar if entry.isfile())
-        return {name: file.read() for name, file in files if file}
+def _chosen(world: World, wanted: str | None) -> str:
+    """A kept release by the beginning of its id. Raises Refused."""
+    served = [id for id in store.kept(world) if not store.never_served(world, id)]
+    if not wanted:
+        earlier = [id for id in served if id != store.current_id(world)]
+        if not earlier:
+            raise Refused("no earlier release is kept on this host")
+        return earlier[0]
+    found = [id for id in served if id.startswith(wanted)]
+    if len(found) != 1:
+        kept = ", ".join(id[:12] for id in served) or "none"
+        raise Refused(f"{len(found)} kept releases begin with {wanted!r}; kept: {kept}")
+    return found[0]
 
 
-def _say(line: str) -> None:
-    # Whoever listened may have gone; the apply does not end for that
-    with contextlib.suppress(BrokenPipeError):
-        print(f"infra: {line}", file=sys.stderr, flush=True)
+def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: str) -> int:
+    try:
+        jobs.start(world, spec, payload, agent)
+    except Refused as refusal:
+        return _refused(spec["release"], str(refusal))
+    return follow({"id": spec["id"], "seen": 0})
 
 
-def _ended(outcome: Outcome) -> int:
-    print(outcome.to_json(), flush=True)
-    _say(outcome.line)
-    return outcome.code
+def _refused(release: str, reason: str) -> int:
+    _print(
+        {"result": {"outcome": "refused", "code": 3, "release": release, "line": f"refused, nothing touched: {reason}"}}
+    )
+    return 0
+
+
+def follow(payload: dict[str, Any]) -> int:
+    for event in jobs.follow(World(), payload["id"], payload["seen"]):
+        _print(event)
+    return 0
+
+
+def answer(payload: dict[str, Any]) -> int:
+    """Confirms or rejects a job, and follows it to its end."""
+    # How a job ended that is gone is told by what follows
+    with contextlib.suppress(Refused):
+        jobs.answer(World(), payload["id"], payload["said"])
+    return follow(payload)
+
+
+def status(_: dict[str, Any]) -> int:
+    world = World()
+    id = store.current_id(world)
+    release = store.load(world, id) if id else None
+    begun = transaction.unfinished(world)
+    ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
+    names = [name for name in release.unit_names if name not in slots.units_of(release.manifest)] if release else []
+    names += slots.serving(world, release.manifest, []) if release else []
+    _print(
+        {
+            "release": id,
+            "kept": store.kept(world),
+            "last_job": (store.history(world) or [None])[-1],
+            "brought": ended[-1] if ended else None,
+            "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
+            "holder": lock.holder(),
+            "units": {name: state["active"] for name, state in units.states(world, names).items()},
+            "services": health.once(world, slots.probes(world, release.manifest)) if release else {},
+        }
+    )
+    return 0
+
+
+def show_drift(_: dict[str, Any]) -> int:
+    world = World()
+    _print({"release": store.current_id(world), "drift": drift.drift(world)})
+    return 0
+
+
+def releases(_: dict[str, Any]) -> int:
+    world = World()
+    _print({"current": store.current_id(world), "kept": store.kept(world), "history": store.history(world)})
+    return 0
+
+
+def free(_: dict[str, Any]) -> int:
+    world = World()
+    with lock.lock("pruning", lambda line: _print({"say": line})):
+        _print({"freed": prune.images(world)})
+    return 0
+
+
+def recover(_: dict[str, Any]) -> int:
+    """At boot: what the host was in the middle of is finished or undone. A failure is tried again by the next job."""
+    world = World()
+
+    def say(line: str) -> None:
+        _print({"say": line})
+
+    job = Job(
+        f"boot-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}", "recover", "the host itself", "this host", say=say
+    )
+    with lock.lock("recovery after a restart", say, patience=600):
+        jobs.recover_and_record(world, job, "the host restarted in the middle")
+    return 1 if transaction.unfinished(world) else 0
+
+
+VERBS = {
+    "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
+    "releases": releases, "prune": free, "recover": recover,
+}  # fmt: skip
+
+
+def command() -> None:
+    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID` is for systemd."""
+    verb = sys.argv[1]
+    if verb == "job":
+        sys.exit(jobs.run(World(), sys.argv[2]))
+    try:
+        sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
+    except Refused as refusal:
+        sys.exit(_refused("", str(refusal)))
+
+
+def _print(event: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(event), flush=True)
+    except BrokenPipeError:
+        # Whoever listened has gone; the job does not end for that
+        sys.exit(0)

@@ -9,6 +9,9 @@ import sys
 import tarfile
 import types
 
+if sys.version_info < (3, 10):
+    sys.exit("the host's Python is older than 3.10: Debian 12 or Ubuntu 22.04 and later have one")
+
 
 def _agent_modules(archive):
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
@@ -37,6 +40,6 @@ class _Loader:
 
 
 sys.meta_path.insert(0, _Loader(_agent_modules(base64.b64decode(payload["archive"]))))
-from agent.main import main
+from agent.main import receive
 
-sys.exit(main(payload))
+sys.exit(receive(payload))

@@ -3,6 +3,7 @@
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
+from agent import journald
 from agent.desired import Difference, Wanted
 from agent.outcome import Refused
 from agent.world import World
@@ -10,6 +11,7 @@ from agent.world import World
 STAGE = "/run/infra/stage"
 UNITS = "/etc/systemd/system/"
 NGINX = "/etc/nginx/"
+JOURNALD = "/etc/systemd/journald.conf.d/"
 
 
 def validate(world: World, files: list[Wanted], change: Difference) -> None:
@@ -23,6 +25,7 @@ def validate(world: World, files: list[Wanted], change: Difference) -> None:
             *_units(world, change),
             *_compose(world, change),
             *_nginx(world, change),
+            *_journald(change),
         ]
     finally:
         world.run("rm", "-rf", STAGE)
@@ -47,6 +50,11 @@ def _compose(world: World, change: Difference) -> list[str]:
         runs = pool.map(lambda path: world.run("docker-compose", "-f", STAGE + path, "config", "-q"), changed)
     pairs = zip(changed, runs, strict=True)
     return [f"docker-compose config {path}: {ran.last_lines().replace(STAGE, '')}" for path, ran in pairs if ran.code]
+
+
+def _journald(change: Difference) -> list[str]:
+    changed = [file for file in change.write if file.path.startswith(JOURNALD)]
+    return [text for file in changed for text in journald.complaints(file.path, file.content.decode())]
 
 
 def is_compose(path: str) -> bool:

@@ -1,5 +1,6 @@
 """All that the agent can do to a host, as one small interface; tests put a world in memory in its place."""
 
+import errno
 import grp
 import http.client
 import os
@@ -28,12 +29,12 @@ class Ran:
 class World:
     """The real host."""
 
-    def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None) -> Ran:
+    def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
         """Runs a command to its end; a missing program is code 127, a timeout 124."""
         try:
             done = subprocess.run(
                 argv,
-                stdin=subprocess.DEVNULL,
+                input=stdin.encode(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=timeout,
@@ -75,6 +76,20 @@ class World:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+        _sync(target.parent)
+
+    def move(self, source: str, path: str) -> None:
+        """Puts a file in another's place, owner and mode kept; needs no space on one file system."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(source, path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            owner, group, mode = self.owner_and_mode(source)
+            self.write(path, Path(source).read_bytes(), mode, owner, group)
+            self.remove(source)
+        _sync(Path(path).parent)
 
     def directory(self, path: str, mode: int, owner: str, group: str) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -85,13 +100,47 @@ class World:
         return os.readlink(path) if os.path.islink(path) else None
 
     def link(self, path: str, target: str) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(f"{path}.infra")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)
         os.replace(temporary, path)
+        _sync(Path(path).parent)
 
     def remove(self, path: str) -> None:
         Path(path).unlink(missing_ok=True)
+
+    def remove_tree(self, path: str) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+
+    def listing(self, path: str) -> list[str]:
+        """Names in a directory, sorted; none where there is no directory."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def free(self, path: str) -> int:
+        """Bytes that can still be written below a path; of its nearest parent where it does not exist."""
+        place = Path(path)
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def memory(self) -> int:
+        """The machine's memory in bytes."""
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def fetch(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body of a GET over verified TLS; status 0 where nothing answers."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(urllib.request.Request(url, headers=headers), timeout=20) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, b""
+        except (OSError, http.client.HTTPException):
+            return 0, b""
 
     def status_of(self, url: str, name: str | None = None) -> int:
         """HTTP status of a GET, 0 where nothing answers. With `name` the request goes to this host's own proxy."""
@@ -110,7 +159,12 @@ class World:
             return 0
 
     def now(self) -> float:
+        """Seconds of a clock that nobody can set: for deadlines."""
         return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970, as the host's clock says: for records only."""
+        return time.time()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -121,3 +175,12 @@ def _name(lookup, number: int) -> str:
         return lookup(number)[0]
     except KeyError:
         return str(number)
+
+
+def _sync(directory: Path) -> None:
+    """A rename is on the disk only once its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -53,6 +53,9 @@ class Stack(Model):
     # Pulumi writes numbers back as text, hence strict=False on them
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
+    healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180
+    confirmDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 60
+    keepReleases: Annotated[int, Field(ge=2, le=50, strict=False)] = 5
     sshPublicKey: str | None = None
     sshPrivateKey: str | None = None
     hostPublicKeys: dict[Name, str] = {}

@@ -1,5 +1,7 @@
 """One EC2 host: address, machine, and the gate that waits until it can take a release."""
 
+from typing import Any
+
 import pulumi
 import pulumi_aws as aws
 import pulumi_command as command
@@ -15,11 +17,12 @@ READY = "cloud-init status --wait >/dev/null; sudo -n {script} {swap}"
 
 
 class Host(pulumi.ComponentResource):
-    """`address` is the public address, `instance_id` changes with the machine, `ready` depends on it all."""
+    """`address` is the public address, `machine` changes with the machine, `target` is how releases reach it,
+    `ready` depends on it all."""
 
     address: pulumi.Output[str]
-    instance_id: pulumi.Output[str]
-    connection: command.remote.ConnectionArgs
+    machine: pulumi.Output[str]
+    target: pulumi.Output[dict[str, Any]]
     ready: command.remote.Command
 
     def __init__(
@@ -45,18 +48,18 @@ class Host(pulumi.ComponentResource):
             allow_reassociation=True,
             opts=inside(self),
         )
-        self.instance_id = instance.id
+        self.machine = instance.id
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
-        self.connection = connection(stack, host, self.address)
+        self.target = target(stack, host, self.address)
         self.ready = command.remote.Command(
             f"{name}-ready",
-            connection=connection(stack, host, self.address, waits=True),
+            connection=connection(stack, host, self.address),
             create=READY.format(script=PREPARED, swap=to_bytes(spec.swap) // MiB),
             triggers=[instance.id],
             add_previous_output_in_env=False,
             opts=inside(self, depends_on=[association], custom_timeouts=timeouts(stack)),
         )
-        self.register_outputs({"address": self.address, "instance_id": self.instance_id})
+        self.register_outputs({"address": self.address, "machine": self.machine})
 
     def _instance(
         self,
@@ -108,14 +111,22 @@ def timeouts(stack: Stack) -> pulumi.CustomTimeouts:
     return pulumi.CustomTimeouts(create=limit, update=limit)
 
 
-def connection(
-    stack: Stack, host: str, address: pulumi.Input[str], waits: bool = False
-) -> command.remote.ConnectionArgs:
-    """SSH to a host whose key is known beforehand. With `waits` it dials until the resource's own timeout."""
+def connection(stack: Stack, host: str, address: pulumi.Input[str]) -> command.remote.ConnectionArgs:
+    """SSH to a host whose key is known beforehand; it dials until the resource's own timeout."""
     return command.remote.ConnectionArgs(
         host=address,
         user=stack.sshUser,
         private_key=pulumi.Output.secret(stack.sshPrivateKey or ""),
         host_key=stack.hostPublicKeys[host],
-        dial_error_limit=-1 if waits else 10,
+        dial_error_limit=-1,
     )
+
+
+def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Output[dict[str, Any]]:
+    """The fields of `infra.ssh.Target`."""
+    return address.apply(
+        lambda known: {
+            "host": host, "address": known, "port": 22, "user": stack.sshUser,
+            "host_key": stack.hostPublicKeys[host], "private_key": stack.sshPrivateKey,
+        }
+    )  # fmt: skip

@@ -25,10 +25,12 @@ LIFECYCLE = json.dumps(
 
 
 class Registry(pulumi.ComponentResource):
-    """The repositories of all systems; `arns` are what a host's role may pull from."""
+    """The repositories of all systems; `arns` are what a host's role may pull from, `digests` maps `repository:tag` to
+    what is there now: an image that was pushed anew is a change that a preview shows."""
 
     arns: pulumi.Output[list[str]]
     urls: dict[str, pulumi.Output[str]]
+    digests: pulumi.Output[dict[str, str]]
 
     def __init__(
         self, name: str, stack: Stack, systems: list[System], opts: pulumi.ResourceOptions | None = None
@@ -40,6 +42,7 @@ class Registry(pulumi.ComponentResource):
             base = f"arn:aws:ecr:{stack.region}:{stack.accountId}:repository"
             self.arns = pulumi.Output.from_input([f"{base}/{repository}" for repository in names])
             self.urls = {repository: pulumi.Output.from_input(f"{stack.registry}/{repository}") for repository in names}
+            self.digests = self._digests({name: pulumi.Output.from_input(name) for name in names})
             self.register_outputs({"urls": self.urls})
             return
         owners = {repository: system.system for system in systems for repository in system.repositories}
@@ -49,7 +52,20 @@ class Registry(pulumi.ComponentResource):
         }
         self.arns = pulumi.Output.all(*(repository.arn for repository in repositories.values()))
         self.urls = {name: repository.repository_url for name, repository in repositories.items()}
+        self.digests = self._digests({name: repository.name for name, repository in repositories.items()})
         self.register_outputs({"urls": self.urls})
+
+    def _digests(self, names: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, str]]:
+        """Asked once each repository is there; an empty one has no images, and that is no error."""
+        options = pulumi.InvokeOutputOptions(parent=self)
+
+        def of(name: str, known: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
+            found = aws.ecr.get_images_output(repository_name=known, opts=options)
+            return found.apply(lambda images: {f"{name}:{i.image_tag}": i.image_digest for i in images.image_ids})
+
+        return pulumi.Output.all(*(of(name, known) for name, known in names.items())).apply(
+            lambda parts: {name: digest for part in parts for name, digest in part.items()}
+        )
 
     def _repository(self, name: str, repository: str, label: dict[str, str]) -> aws.ecr.Repository:
         made = aws.ecr.Repository(

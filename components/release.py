@@ -1,7 +1,8 @@
-"""A release onto a host: one archive, one remote command, one connection."""
+"""A release onto a host: one command on this machine, which sends one archive over one connection."""
 
 import base64
 import json
+from typing import Any
 
 import pulumi
 import pulumi_command as command
@@ -12,48 +13,56 @@ from components.host import Host
 from components.naming import inside
 from rendering.archive import Release as Built
 
-RUN = "sudo -n python3 -I -c 'import json, sys; payload = json.load(sys.stdin); exec(payload[\"receive\"])'"
+# The environment that the program itself runs in, on every machine at the same place
+RUN = ".venv/bin/python -m infra.deliver"
 
 
 class Release(pulumi.ComponentResource):
-    """`line` is what the agent said. The files' hashes are inputs of this component, so that a preview names the files
-    that will change; the archive and the secrets travel over standard input."""
+    """`line` is what the agent said, `id` the release that serves. The files' hashes are inputs of this component, so
+    that a preview names the files that will change; the archive and the secrets travel over standard input."""
 
     line: pulumi.Output[str]
+    id: pulumi.Output[str]
 
     def __init__(
         self,
         name: str,
+        stack: Stack,
         host: Host,
-        release: Built,
+        release: pulumi.Output[Built],
         secrets: dict[str, dict[str, str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("infra:index:Release", name, {"release": release.id, "files": release.hashes}, opts)
-        applied = command.remote.Command(
+        shown = {"release": release.apply(lambda made: made.id), "files": release.apply(lambda made: made.hashes)}
+        super().__init__("infra:index:Release", name, shown, opts)
+        asked = pulumi.Output.all(release, host.target).apply(lambda args: request(stack, args[0], args[1], secrets))
+        applied = command.local.Command(
             f"{name}-apply",
-            connection=host.connection,
-            create=f"INFRA_RELEASE={release.id[:12]} {RUN}",
-            stdin=pulumi.Output.secret(payload(release, secrets)),
+            create=RUN,
+            stdin=pulumi.Output.secret(asked),
             # A new machine starts empty: the same release goes to it again
-            triggers=[host.instance_id],
-            add_previous_output_in_env=False,
+            triggers=[host.machine],
             # stderr is for people; the structured outcome on stdout becomes the output
-            logging=command.remote.Logging.STDERR,
+            logging=command.local.Logging.STDERR,
             opts=inside(self, depends_on=[host.ready]),
         )
-        self.line = applied.stdout.apply(lambda outcome: json.loads(outcome)["line"])
-        self.register_outputs({"line": self.line})
+        outcome = applied.stdout.apply(json.loads)
+        self.line = outcome.apply(lambda ended: ended["line"])
+        self.id = outcome.apply(lambda ended: ended["release"])
+        self.register_outputs({"line": self.line, "id": self.id})
 
 
-def payload(release: Built, secrets: dict[str, dict[str, str]]) -> str:
-    """What the agent reads. Deterministic: the same release and secrets are no change for Pulumi."""
+def request(stack: Stack, release: Built, target: dict[str, Any], secrets: dict[str, dict[str, str]]) -> str:
+    """What `infra.deliver` reads. Deterministic: the same release and secrets are no change for Pulumi."""
     return json.dumps(
         {
+            "target": target,
             "release": release.id,
             "receive": receive_source(),
             "archive": base64.b64encode(release.archive).decode(),
             "secrets": secrets,
+            "confirm": stack.confirmDeadline,
+            "roots": stack.trustedRoots,
         },
         sort_keys=True,
     )

@@ -1,14 +1,12 @@
 """Keys of a stack: made here, kept as encrypted configuration, never on a command line."""
 
-import subprocess
 from collections.abc import Iterator
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from catalogue.stack import PROJECT, Stack
-from infra.errors import InfraError
-from infra.paths import project_root
+from infra.pulumi import attempt, pulumi
 
 
 def key_pair(comment: str) -> tuple[str, str]:
@@ -21,8 +19,8 @@ def key_pair(comment: str) -> tuple[str, str]:
 
 def initialise(stack: Stack) -> Iterator[str]:
     """Makes what is missing, and says so line by line. Raises InfraError when Pulumi refuses."""
-    if _run("stack", "select", stack.name).returncode:
-        _pulumi("stack", "init", stack.name, "--no-select")
+    if attempt("stack", "select", stack.name).returncode:
+        pulumi("stack", "init", stack.name, "--no-select")
         yield f"made the stack {stack.name}"
     if not (stack.sshPrivateKey and stack.sshPublicKey):
         _store(stack, "sshPrivateKey", "sshPublicKey", f"{stack.name}-releases")
@@ -36,21 +34,4 @@ def initialise(stack: Stack) -> Iterator[str]:
 def _store(stack: Stack, private_path: str, public_path: str, comment: str) -> None:
     private, public = key_pair(comment)
     for path, value, kind in ((private_path, private, "--secret"), (public_path, public, "--plaintext")):
-        _pulumi("config", "set", "--stack", stack.name, "--path", kind, f"{PROJECT}:{path}", value=value)
-
-
-def _pulumi(*arguments: str, value: str | None = None) -> None:
-    """Runs pulumi; a value goes over standard input, where no process list shows it. Raises InfraError."""
-    done = _run(*arguments, value=value)
-    if done.returncode:
-        raise InfraError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip().splitlines()[-1]}")
-
-
-def _run(*arguments: str, value: str | None = None) -> subprocess.CompletedProcess[str]:
-    command = ["pulumi", *arguments, "--non-interactive"]
-    try:
-        return subprocess.run(command, input=value, text=True, capture_output=True, cwd=project_root(), check=False)
-    except FileNotFoundError:
-        raise InfraError(
-            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/) and run again"
-        ) from None
+        pulumi("config", "set", "--stack", stack.name, "--path", kind, f"{PROJECT}:{path}", value=value)

@@ -10,6 +10,7 @@ from catalogue.checks import checked
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, errors
 from catalogue.stack import read_stack
+from infra.errors import InfraError
 from infra.paths import config_file, project_root
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -73,10 +74,86 @@ def init(stack: StackName) -> None:
         typer.echo(line)
 
 
+HostName = Annotated[str | None, typer.Option("--host", help="Host, where the stack has several.")]
+
+
+@app.command()
+def status(stack: StackName, host: HostName = None) -> None:
+    """Show which release serves on each host, whether it is the stack's, and how its services are; 2 when not all is
+    in order."""
+    from infra import hosts, releases, ssh
+
+    made = catalogue_of(stack).stack
+    wanted = hosts.outputs(made).get("releases", {})
+    orderly = True
+    for name, target in hosts.targets(made, host).items():
+        lines, fine = releases.state(name, ssh.ask(target, "status"), wanted.get(name, {}).get("id"))
+        orderly = orderly and fine
+        typer.echo("\n".join(lines))
+    if not orderly:
+        raise typer.Exit(2)
+
+
+@app.command()
+def drift(stack: StackName, host: HostName = None) -> None:
+    """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something."""
+    from infra import hosts, releases, ssh
+
+    found = False
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        answer = ssh.ask(target, "drift")
+        found = found or bool(answer["drift"])
+        typer.echo(releases.drift(name, answer))
+    if found:
+        raise typer.Exit(2)
+
+
+@app.command(name="releases")
+def list_releases(stack: StackName, host: HostName = None) -> None:
+    """List what was done on each host: when, by whom, what changed and how it ended."""
+    from rich.console import Console
+
+    from infra import hosts, releases, ssh
+
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        Console().print(releases.history(name, ssh.ask(target, "releases")))
+
+
+@app.command()
+def rollback(
+    stack: StackName,
+    release: Annotated[
+        str | None, typer.Argument(help="Beginning of a kept release's id; else the one before.")
+    ] = None,
+    host: HostName = None,
+) -> None:
+    """Go back on a host to a release that it keeps: files, images and environment, without the network."""
+    from functools import partial
+
+    from infra import delivery, hosts, outside
+
+    made = catalogue_of(stack).stack
+    found = hosts.targets(made, host)
+    if len(found) > 1:
+        raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
+    (target,) = found.values()
+    look = partial(outside.complaint, target.address, made.trustedRoots)
+    ended = delivery.go_back(target, release, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
+    typer.echo(ended["line"])
+    raise typer.Exit(ended["code"])
+
+
+@app.command()
+def prune(stack: StackName, host: HostName = None) -> None:
+    """Remove the images on each host that no kept release needs and no container uses."""
+    from infra import hosts, ssh
+
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        typer.echo(f"{name}: freed up to {ssh.ask(target, 'prune')['freed'] // 1024**2} MiB")
+
+
 def run() -> None:
     """The console script: a user's mistake is a line on stderr and exit code 1, never a traceback."""
-    from infra.errors import InfraError
-
     try:
         app()
     except CatalogueError as error:

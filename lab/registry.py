@@ -1,7 +1,13 @@
 """ECR's data plane: a real registry per region behind its ECR host name, with a token as the login."""
 
+import base64
+import json
+import ssl
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import yaml
@@ -39,6 +45,25 @@ def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
             "tls": {"certificate": str(lab.path("tls", "registry.crt")), "key": str(lab.path("tls", "registry.key"))},
         },
     }
+
+
+def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
+    """Tag → digest of what was pushed to a repository."""
+    base = f"https://{lab.registry_address(region)}/v2/{repository}"
+    context = ssl.create_default_context(cafile=str(lab.path("tls", "trust", "ca.crt")))
+    login = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
+
+    def ask(path: str, method: str = "GET") -> Any:
+        headers = {"Authorization": f"Basic {login}", "Accept": "application/vnd.oci.image.index.v1+json"}
+        request = urllib.request.Request(f"{base}/{path}", headers=headers, method=method)
+        return urllib.request.urlopen(request, context=context, timeout=10)
+
+    try:
+        with ask("tags/list") as answer:
+            names = json.load(answer)["tags"] or []
+    except urllib.error.HTTPError:
+        return {}
+    return {name: ask(f"manifests/{name}", "HEAD").headers["Docker-Content-Digest"] for name in names}
 
 
 def push_stubs(lab: Lab, region: str) -> None:

@@ -90,7 +90,7 @@ def _downloaded(home: Path, name: str, version: str) -> bool:
 
 
 def prepare(lab: Lab, project: Path = ROOT) -> None:
-    """State, passphrase, and the stack's configuration with its keys and the ACME directory's root."""
+    """State, passphrase, and the stack's configuration with its keys and the roots of the ACME directory."""
     lab.path("state").mkdir(parents=True, exist_ok=True)
     passphrase = lab.path("passphrase")
     if not passphrase.exists():
@@ -100,8 +100,10 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     if not lab.config_file.exists():
         _make_stack(lab, project, env)
     run("infra", "init", "--stack", "lab", cwd=project, env=env)
-    root = lab.path("tls", "root.crt").read_text()
-    run("pulumi", "config", "set", "--path", "infra:trustedRoots[0]", "--", root, cwd=project, env=env)
+    end = "-----END CERTIFICATE-----\n"
+    roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
+    for number, root in enumerate(roots):
+        run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
 
 
 def clear_dead_locks(lab: Lab) -> None:

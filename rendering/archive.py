@@ -5,14 +5,14 @@ import hashlib
 import io
 import json
 import tarfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rendering.files import HostFiles
 
 AGENT = Path(__file__).parent.parent / "agent"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,15 @@ def build(host: HostFiles) -> Release:
 
 def manifest_of(host: HostFiles) -> dict[str, Any]:
     """The manifest that the agent works from; its keys are `HostFiles`' fields."""
-    manifest = {name: getattr(host, name) for name in HostFiles.__dataclass_fields__}
     files = [
         {"path": f.path, "mode": f.mode, "owner": f.owner, "group": f.group, "sha256": f.sha256} for f in host.files
     ]
-    rest = {
-        name: [asdict(item) if hasattr(item, "__dataclass_fields__") else item for item in value]
-        for name, value in manifest.items()
-        if isinstance(value, list) and name != "files"
-    }
-    return {"format": FORMAT, "host": host.host, "files": sorted(files, key=lambda file: file["path"]), **rest}
+    rest = asdict(replace(host, files=[]))
+    return {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
 
 
 def _hashes(host: HostFiles) -> dict[str, str]:
-    """What a preview shows. Of an environment file its plain values and its secrets' names count, never a secret."""
+    """What a preview shows. Of an environment file its plain values, its secrets' names and their versions count."""
 
     def shown(sha256: str, mode: int, owner: str) -> str:
         return sha256[:16] + ("" if (mode, owner) == (0o644, "root") else f" {mode:04o} {owner}")
@@ -62,7 +57,10 @@ def _hashes(host: HostFiles) -> dict[str, str]:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
     hashes = {file.path: shown(file.sha256, file.mode, file.owner) for file in host.files}
-    hashes |= {file.path: shown(of([file.values, file.secrets]), 0o600, "root") for file in host.environment_files}
+    hashes |= {
+        file.path: shown(of([file.values, file.secrets, file.versions]), file.mode, file.owner)
+        for file in host.environment_files
+    }
     hashes |= {link.path: f"-> {link.target}" for link in host.links}
     return dict(sorted(hashes.items()))
 

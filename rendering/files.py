@@ -22,11 +22,16 @@ class File:
 
 @dataclass(frozen=True)
 class EnvironmentFile:
-    """An environment file, 0600. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable."""
+    """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
+    `versions` tells a secret's value from its other ones without telling what it is."""
 
     path: str
     values: dict[str, str]
     secrets: dict[str, str]
+    versions: dict[str, str] = field(default_factory=dict)
+    mode: int = 0o600
+    owner: str = "root"
+    group: str = "root"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,44 @@ class Unit:
     name: str
     files: list[str]
     images: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a service's two slots: its unit and port, where it is asked whether it is well, and what the slot's link
+    points to while the proxy uses it."""
+
+    unit: str
+    port: int
+    url: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Slots:
+    """A service that is rolled out without a gap: `link` names the slot that the proxy uses."""
+
+    service: str
+    link: str
+    choices: list[Choice]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of the host that a service's unit listens on."""
+
+    port: int
+    service: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a release shows that it is well: each service that it (re)starts answers `successes` times in a row within
+    `deadline` seconds."""
+
+    successes: int = 3
+    deadline: int = 180
 
 
 @dataclass(frozen=True)
@@ -76,7 +119,8 @@ class Link:
 
 @dataclass(frozen=True)
 class HostFiles:
-    """Everything that one host is to be: the input of the archive."""
+    """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
+    bytes, `keep` how many releases the host keeps to go back to."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -89,3 +133,8 @@ class HostFiles:
     trusted_roots: list[str] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    slots: list[Slots] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=list)
+    memory: int = 0
+    health: Health = Health()
+    keep: int = 5

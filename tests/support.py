@@ -1,6 +1,7 @@
 """Catalogues for tests: the project's own, with what a test changes."""
 
 import copy
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ def catalogue(system: Change = unchanged, config: Change = unchanged) -> Catalog
     data = copy.deepcopy(WATCHME)
     system(data)
     return Catalogue(stack(config), {"watchme": System.model_validate(data)})
+
+
+def digests(system: Change = unchanged, version: int = 1) -> dict[str, str]:
+    """What a registry with every image of the catalogue would say."""
+    images = [entry.image for entry in catalogue(system).systems["watchme"].compose_services]
+    names = [f"{image.repository}{image.suffix}" for image in images]
+    return {name: f"sha256:{hashlib.sha256(f'{name} {version}'.encode()).hexdigest()}" for name in names}
 
 
 def service(data: dict[str, Any], name: str) -> dict[str, Any]:

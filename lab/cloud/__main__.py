@@ -34,6 +34,7 @@ def main(lab: Lab) -> None:
     machines = Machines(lab, Forwarder(), emulator.public_address)
     emulator.give_loopback_addresses(lab)
     keys = emulator.seed()
+    emulator.show_images_of(lab)
     emulator.enforce_permissions()
 
     def identify(address: str) -> Any:

@@ -6,6 +6,7 @@ moto reads its environment when it is imported: `__main__` sets it first.
 import datetime
 import json
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -13,9 +14,11 @@ from moto import settings
 from moto.backends import get_backend
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
+from moto.ecr.models import ECRBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import Parameter
 
+from lab import registry
 from lab.cloud import dns, permissions
 from lab.cloud.machine_images import PARAMETERS
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
@@ -65,6 +68,18 @@ def enforce_permissions() -> None:
     permissions.install()
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     ActionAuthenticatorMixin.request_count = 0
+
+
+def show_images_of(lab: Lab) -> None:
+    """ECR lists what is in the lab's registries: images are pushed there, and not to moto."""
+
+    def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
+        listed(self, repository_name, *arguments, **named)
+        found = registry.tags(lab, self.region_name, repository_name)
+        return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
+
+    listed = ECRBackend.list_images
+    ECRBackend.list_images = list_images  # type: ignore[method-assign]
 
 
 def records() -> list[dict[str, Any]]:

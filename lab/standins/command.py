@@ -1,8 +1,12 @@
-"""`pulumi-resource-command`: `remote.Command` over paramiko, the host key pinned as the real plugin pins it."""
+"""`pulumi-resource-command`: `remote.Command` over paramiko, the host key pinned as the real plugin pins it, and
+`local.Command`."""
 
 import base64
+import contextlib
 import io
+import os
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -129,6 +133,52 @@ def _delete(call: Call, id: str, state: Values) -> None:
         _run(call, state, state["delete"])
 
 
+def _run_here(call: Call, values: Values, command: str, previous: Values | None = None) -> Values:
+    """stdout and stderr of a command on this machine. Raises PluginError with its text, as the real plugin does."""
+    # The stand-in's own path is none of the command's business
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | values.get("environment", {})
+    if previous and values.get("addPreviousOutputInEnv", True):
+        env |= {f"PULUMI_COMMAND_{name.upper()}": previous[name] for name in ("stdout", "stderr") if previous.get(name)}
+    process = subprocess.Popen(
+        [*values.get("interpreter", ["/bin/sh", "-c"]), command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=env, cwd=values.get("dir"),
+    )  # fmt: skip
+    collected: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    logging = values.get("logging", "stdoutAndStderr")
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    readers = [
+        threading.Thread(target=_collect, args=(call, stream, collected[name], logging in (name, "stdoutAndStderr")))
+        for name, stream in streams.items()
+    ]
+    for reader in readers:
+        reader.start()
+    assert process.stdin
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(values.get("stdin", ""))
+    for reader in readers:
+        reader.join()
+    code = process.wait()
+    output = {name: "".join(lines).rstrip("\n") for name, lines in collected.items()}
+    if code != 0:
+        said = "\n".join(text for text in output.values() if text)
+        raise PluginError(f"exit status {code}: running {command!r}:\n{said}")
+    return output
+
+
+def _create_here(call: Call, values: Values) -> tuple[str, Values]:
+    return f"local{uuid.uuid4().hex[:12]}", _run_here(call, values, values["create"]) if values.get("create") else {}
+
+
+def _update_here(call: Call, id: str, old: Values, new: Values) -> Values:
+    command = new.get("update") or new.get("create")
+    return _run_here(call, new, command, old) if command else {}
+
+
+def _delete_here(call: Call, id: str, state: Values) -> None:
+    if state.get("delete"):
+        _run_here(call, state, state["delete"], state)
+
+
 KINDS = {
     "command:remote:Command": Kind(
         {
@@ -147,7 +197,26 @@ KINDS = {
         _update,
         _delete,
         checks=[_checked],
-    )
+    ),
+    "command:local:Command": Kind(
+        {
+            "create": "update",
+            "update": "update",
+            "delete": "update",
+            "stdin": "update",
+            "environment": "update",
+            "interpreter": "update",
+            "dir": "update",
+            "logging": "update",
+            "addPreviousOutputInEnv": "update",
+            "triggers": "replace",
+        },
+        set(),
+        ["stdout", "stderr"],
+        _create_here,
+        _update_here,
+        _delete_here,
+    ),
 }
 
 if __name__ == "__main__":

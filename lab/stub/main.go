@@ -1,5 +1,6 @@
 // The stub that stands for a service's image: it answers 200 on its health path, 404 on whatever else could be taken for one and outside its prefix,
 // and echoes every other request as JSON. Port, health path and prefix are baked into each image.
+// STUB_FAULT makes it ill, for the tests that need an ill one.
 package main
 
 import (
@@ -13,6 +14,27 @@ import (
 	"syscall"
 	"time"
 )
+
+// faulty makes a service of a handler that is ill on purpose: "never" well, "flaps" every second, "dies" after six
+// seconds, "slow" takes three seconds for everything but its health.
+func faulty(fault, health string, handler http.HandlerFunc) http.HandlerFunc {
+	started := time.Now()
+	if fault == "dies" {
+		time.AfterFunc(6*time.Second, func() { println("out of memory"); os.Exit(137) })
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		ill := fault == "never" || fault == "flaps" && int(time.Since(started).Seconds())%2 == 1
+		if ill && r.URL.Path == health {
+			println("no database at db.internal:5432")
+			http.Error(w, "ill", http.StatusServiceUnavailable)
+			return
+		}
+		if fault == "slow" && r.URL.Path != health {
+			time.Sleep(3 * time.Second)
+		}
+		handler(w, r)
+	}
+}
 
 func main() {
 	name, port, health, prefix := os.Getenv("STUB_NAME"), os.Getenv("STUB_PORT"), os.Getenv("STUB_HEALTH"), os.Getenv("STUB_PREFIX")
@@ -30,7 +52,8 @@ func main() {
 			"headers": r.Header, "host": r.Host, "bytes": size,
 		})
 	}
-	server := &http.Server{Addr: ":" + port, Handler: http.HandlerFunc(handler)}
+	println(name + " listens on " + port)
+	server := &http.Server{Addr: ":" + port, Handler: http.HandlerFunc(faulty(os.Getenv("STUB_FAULT"), health, handler))}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() {

@@ -5,25 +5,50 @@ from dataclasses import dataclass, field
 
 from agent.world import Ran, World
 
+LOOKS = ("docker image inspect", "docker info", "systemctl is-", "journalctl", "ss ", "systemctl show")
+
+
+class Killed(BaseException):
+    """The agent's end by SIGKILL, or the host's by a loss of power: nothing in the agent can catch it."""
+
 
 @dataclass
 class FakeWorld(World):
-    """`answers` maps a command's beginning to its result; statuses are asked of `web`."""
+    """`answers` maps a command's beginning to its result; statuses are asked of `web`.
+
+    Everything that changes the host counts; `kill_at` ends the agent right before that change, `break_at` makes it
+    fail as a full disk does.
+    """
 
     files: dict[str, tuple[bytes, int, str, str]] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
-    images: dict[str, str] = field(default_factory=dict)
-    registry: dict[str, str] = field(default_factory=dict)
-    active: set[str] = field(default_factory=set)
-    enabled: set[str] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    registry: set[str] = field(default_factory=set)
+    active: set[str] = field(default_factory=lambda: {"nginx.service"})
+    enabled: set[str] = field(default_factory=lambda: {"nginx.service"})
     installed: set[str] = field(default_factory=lambda: {"docker", "docker-compose", "nginx", "certbot", "systemctl"})
+    listening: dict[int, str] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
+    space: int = 10 * 1024**3
     ran: list[str] = field(default_factory=list)
     clock: float = 0.0
+    time: float = 1.8e9
+    changes: int = 0
+    kill_at: int | None = None
+    break_at: int | None = None
 
-    def run(self, *argv, timeout=300, environment=None):
+    def _change(self):
+        self.changes += 1
+        if self.changes == self.kill_at:
+            raise Killed
+        if self.changes == self.break_at:
+            raise OSError(28, "No space left on device")
+
+    def run(self, *argv, timeout=300, environment=None, stdin=""):
         command = " ".join(argv)
+        if not command.startswith(LOOKS):
+            self._change()
         self.ran.append(command)
         for beginning, answer in self.answers.items():
             if command.startswith(beginning):
@@ -32,22 +57,28 @@ class FakeWorld(World):
 
     def _pretend(self, argv):
         match argv:
-            case ("docker", "pull", _, image):
+            case ("docker", "--config", _, "pull", _, image):
                 if image not in self.registry:
                     return Ran(1, "manifest unknown")
-                self.images[image] = self.registry[image]
+                self.images.add(image)
             case ("docker", "image", "inspect", *_, image):
-                return Ran(0, self.images[image]) if image in self.images else Ran(1, "No such image")
+                return Ran(0, image) if image in self.images else Ran(1, "No such image")
+            case ("docker", "image", "rm", *_, image):
+                self.images.discard(image)
+            case ("docker", "info", *_):
+                return Ran(0, "/var/lib/docker")
+            case ("ss", "-Hltnp", port):
+                taken = self.listening.get(int(port.rsplit(":", 1)[1]))
+                return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
             case ("systemctl", "is-active", *names):
                 return Ran(0, "\n".join("active" if name in self.active else "inactive" for name in names))
             case ("systemctl", "is-enabled", *names):
                 return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
             case ("systemctl", "enable", *names):
                 self.enabled |= set(names)
-            case ("systemctl", "restart", *names):
-                self.active |= set(names)
-            case ("systemctl", "disable", "--now", name):
-                self.active.discard(name)
+            case ("systemctl", "restart" | "reload-or-restart", *names):
+                self.active |= {name if "." in name else f"{name}.service" for name in names}
+            case ("systemctl", "disable", name):
                 self.enabled.discard(name)
             case ("systemctl", "stop", *names):
                 self.active -= set(names)
@@ -57,9 +88,12 @@ class FakeWorld(World):
                 self.files[f"/etc/letsencrypt/live/{name}/fullchain.pem"] = (b"chain", 0o644, "root", "root")
                 self.files[f"/etc/letsencrypt/renewal/{name}.conf"] = (server, 0o644, "root", "root")
             case ("rm", "-rf", path):
-                self.files = {name: file for name, file in self.files.items() if not name.startswith(path + "/")}
-                self.links = {name: link for name, link in self.links.items() if not name.startswith(path + "/")}
+                self._drop(path)
         return Ran(0, "")
+
+    def _drop(self, path):
+        self.files = {name: file for name, file in self.files.items() if not name.startswith(path + "/")}
+        self.links = {name: link for name, link in self.links.items() if not name.startswith(path + "/")}
 
     def has_command(self, name):
         return name in self.installed
@@ -72,20 +106,47 @@ class FakeWorld(World):
         return owner, group, mode
 
     def write(self, path, content, mode, owner, group):
+        self._change()
+        self.links.pop(path, None)
         self.files[path] = (content, mode, owner, group)
 
+    def move(self, source, path):
+        self._change()
+        self.links.pop(path, None)
+        self.files[path] = self.files.pop(source)
+
     def directory(self, path, mode, owner, group):
-        pass
+        self._change()
 
     def link_target(self, path):
         return self.links.get(path)
 
     def link(self, path, target):
+        self._change()
+        self.files.pop(path, None)
         self.links[path] = target
 
     def remove(self, path):
+        self._change()
         self.files.pop(path, None)
         self.links.pop(path, None)
+
+    def remove_tree(self, path):
+        self._change()
+        self._drop(path)
+
+    def listing(self, path):
+        names = [name for name in [*self.files, *self.links] if name.startswith(path + "/")]
+        return sorted({name[len(path) + 1 :].split("/")[0] for name in names})
+
+    def free(self, path):
+        return self.space
+
+    def memory(self):
+        return 8 * 1024**3
+
+    def fetch(self, url, headers):
+        return 0, b""
 
     def status_of(self, url, name=None):
         return self.web(url)
@@ -93,8 +154,22 @@ class FakeWorld(World):
     def now(self):
         return self.clock
 
+    def wall(self):
+        return self.time
+
     def sleep(self, seconds):
         self.clock += seconds
 
     def commands(self, beginning: str) -> list[str]:
         return [command for command in self.ran if command.startswith(beginning)]
+
+    def seen_by_programs(self) -> tuple[dict, dict, set, set]:
+        """What programs on the host see: not what the agent keeps for itself, nor what is only prepared."""
+        own = ("/var/lib/infra/", "/run/infra/", "/etc/letsencrypt/")
+        files = {path: file for path, file in self.files.items() if not path.startswith(own)}
+        return (
+            files,
+            {p: t for p, t in self.links.items() if not p.startswith(own)},
+            set(self.active),
+            set(self.enabled),
+        )

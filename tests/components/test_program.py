@@ -1,5 +1,7 @@
 """The whole program under Pulumi's mocks: what it asks for, and in which order."""
 
+import base64
+import hashlib
 import json
 import runpy
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from agent.archive import members
 from components.network import openings
 from components.permissions import policy
 from components.registry import LIFECYCLE
@@ -31,11 +34,14 @@ class Mocks(pulumi.runtime.Mocks):
             "arn": f"arn:{args.name}",
             "publicIp": "127.71.0.2",
             "repositoryUrl": f"url/{args.name}",
-            "stdout": '{"line": "applied"}',
+            "stdout": '{"line": "applied", "release": "r1"}',
         }
         return f"{args.name}-id", {**args.inputs, **extra}
 
     def call(self, args: pulumi.runtime.MockCallArgs):
+        if args.token == "aws:ecr/getImages:getImages":
+            digest = f"sha256:{hashlib.sha256(args.args['repositoryName'].encode()).hexdigest()}"
+            return {"imageIds": [{"imageTag": "latest", "imageDigest": digest}], "id": "i", "repositoryName": "n"}, []
         return {"zoneId": "Z1", "arn": "arn:zone", "id": "Z1", "value": "ami-1", "name": "n"}, []
 
     def of(self, type: str) -> list[pulumi.runtime.MockResourceArgs]:
@@ -123,20 +129,32 @@ def test_the_record_is_the_hosts_address_with_a_short_life(made):
 
 
 def test_the_host_is_known_before_it_is_talked_to(made):
-    commands = made.of("command:remote:Command")
-    assert len(commands) == 2
-    for command in commands:
-        connection = opened(command.inputs["connection"])
-        assert connection["hostKey"] == "ssh-ed25519 BBBB host" and connection["user"] == "ubuntu"
+    connection = opened(one(made, "command:remote:Command")["connection"])
+    assert connection["hostKey"] == "ssh-ed25519 BBBB host" and connection["user"] == "ubuntu"
+    assert sent(made)["target"] == {
+        "host": "watchme", "address": "127.71.0.2", "port": 22, "user": "ubuntu",
+        "host_key": "ssh-ed25519 BBBB host", "private_key": "PRIVATE-USER-KEY",
+    }  # fmt: skip
+
+
+def sent(made: Mocks) -> dict[str, Any]:
+    """What the release's command reads."""
+    return json.loads(opened(one(made, "command:local:Command")["stdin"]))
 
 
 def test_one_archive_and_one_command_per_host(made):
-    (apply,) = [command for command in made.of("command:remote:Command") if command.name.endswith("apply")]
-    payload = json.loads(opened(apply.inputs["stdin"]))
-    assert set(payload) == {"release", "receive", "archive", "secrets"}
-    assert apply.inputs["triggers"] == ["watchme-ap-northeast-1-instance-id"]
-    assert payload["release"][:12] in apply.inputs["create"]
-    assert "addPreviousOutputInEnv" in apply.inputs and apply.inputs["addPreviousOutputInEnv"] is False
+    apply, payload = one(made, "command:local:Command"), sent(made)
+    assert apply["triggers"] == ["watchme-ap-northeast-1-instance-id"]
+    assert apply["create"] == ".venv/bin/python -m infra.deliver"
+    assert payload["confirm"] == 60
+    # The command on the next machine is the same: nothing of this one is in it
+    assert set(payload) == {"target", "release", "receive", "archive", "secrets", "confirm", "roots"}
+
+
+def test_every_image_is_pinned_to_what_the_registry_has(made):
+    manifest = json.loads(members(base64.b64decode(sent(made)["archive"]))["manifest.json"])
+    images = [image for unit in manifest["units"] for image in unit["images"]]
+    assert len(images) == 13 and all("@sha256:" in image for image in images)
 
 
 def test_only_ssh_is_narrow():

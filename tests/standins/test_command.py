@@ -16,6 +16,7 @@ from lab.standins.plain import plain_map, property_map
 from lab.standins.plugin import Plugin, PluginError
 
 URN = "urn:pulumi:s::p::command:remote:Command::x"
+HERE = "urn:pulumi:s::p::command:local:Command::x"
 
 
 class Server(paramiko.ServerInterface):

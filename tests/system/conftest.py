@@ -130,6 +130,7 @@ def copy_project(target: Path) -> None:
         if (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    (target / ".venv").symlink_to(ROOT / ".venv")
 
 
 def what_is_left(lab: Lab) -> list[str]:

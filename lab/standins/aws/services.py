@@ -187,7 +187,20 @@ def zone(cloud: Cloud, values: Values) -> Values:
     }
 
 
-INVOKES = {"aws:ssm/getParameter:getParameter": parameter, "aws:route53/getZone:getZone": zone}
+def images(cloud: Cloud, values: Values) -> Values:
+    name = values["repositoryName"]
+    with refusals(f"reading ECR Images ({name})"):
+        pages = cloud.client("ecr").get_paginator("list_images").paginate(repositoryName=name)
+        found = [entry for page in pages for entry in page["imageIds"]]
+    ids = [{"imageDigest": entry["imageDigest"], "imageTag": entry.get("imageTag", "")} for entry in found]
+    return {"id": name, "repositoryName": name, "imageIds": ids, "region": cloud.region}
+
+
+INVOKES = {
+    "aws:ssm/getParameter:getParameter": parameter,
+    "aws:route53/getZone:getZone": zone,
+    "aws:ecr/getImages:getImages": images,
+}
 
 KINDS = {
     "aws:iam/role:Role": Kind(

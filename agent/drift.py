@@ -1,0 +1,70 @@
+"""What on the host is not as the current release left it. Reads only; no secret is shown."""
+
+import difflib
+from typing import Any
+
+from agent import slots, store, units
+from agent.desired import Wanted
+from agent.world import World
+
+
+def drift(world: World) -> list[dict[str, str]]:
+    """An entry a finding: `path` (or unit), `found`, and for a file's content `diff`, unified: from the release to the
+    host."""
+    release = store.current(world)
+    if release is None:
+        return []
+    plain = {item["path"]: item["values"] for item in release.manifest["environment_files"]}
+    found = [finding for file in release.files for finding in _file(world, file, plain.get(file.path))]
+    for link in release.manifest["links"]:
+        target = world.link_target(link["path"])
+        if target != link["target"]:
+            found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
+    return found + _units(world, release)
+
+
+def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict[str, str]]:
+    content = world.read(file.path)
+    if content is None:
+        return [{"path": file.path, "found": "is missing"}]
+    found = []
+    if content != file.content:
+        found.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
+    owner, group, mode = world.owner_and_mode(file.path)
+    if (owner, group, mode) != (file.owner, file.group, file.mode):
+        is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group}"
+        found.append({"path": file.path, "found": f"is {is_}, not {should}"})
+    return found
+
+
+def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
+    before, after = _lines(file.content), _lines(content)
+    if plain is not None:
+        ours = dict(line.split("=", 1) for line in before)
+        before, after = [[_shown(line, plain, ours) for line in lines] for lines in (before, after)]
+    return "\n".join(difflib.unified_diff(before, after, f"release{file.path}", f"host{file.path}", lineterm=""))
+
+
+def _lines(content: bytes) -> list[str]:
+    return content.decode(errors="replace").splitlines()
+
+
+def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
+    """A line of an environment file. Only what the catalogue itself shows is shown: anything else may be a secret."""
+    name, sign, value = line.partition("=")
+    if not sign:
+        return "[a line without a value, not shown]"
+    if name in plain:
+        return line
+    return f"{name}=[not shown]" if ours.get(name) == value else f"{name}=[another value, not shown]"
+
+
+def _units(world: World, release: store.Release) -> list[dict[str, str]]:
+    planned = slots.serving(world, release.manifest, [])
+    names = [name for name in release.unit_names if name not in slots.units_of(release.manifest)] + planned
+    found: list[dict[str, Any]] = []
+    for name, state in units.states(world, names).items():
+        for kind in ("active", "enabled"):
+            if not state[kind]:
+                found.append({"path": name, "found": f"is not {kind}"})
+    return found

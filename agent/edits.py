@@ -1,0 +1,42 @@
+"""What somebody changed by hand: found before it is overwritten, and kept."""
+
+from agent.desired import Difference, exists
+from agent.store import STATE, Release
+from agent.world import World
+
+EDITED = f"{STATE}/edited"
+
+
+def edited(world: World, base: Release | None, change: Difference) -> list[str]:
+    """The files that the switch would overwrite or remove and that are not as the current release left them. A file
+    that was there before the program's first release counts too."""
+    known = {file.path: file for file in base.files} if base else {}
+    links = {link["path"]: link["target"] for link in base.manifest["links"]} if base else {}
+
+    def by_hand(path: str) -> bool:
+        if not exists(world, path):
+            return False
+        target = world.link_target(path)
+        if target is not None:
+            return target != links.get(path)
+        return path not in known or world.read(path) != known[path].content
+
+    return [path for path in change.paths if by_hand(path)]
+
+
+def keep_aside(world: World, paths: list[str], job: str) -> dict[str, str]:
+    """Path → where its content is kept, for root alone."""
+    kept = {}
+    for path in paths:
+        content = world.read(path)
+        if content is not None:
+            kept[path] = f"{EDITED}/{job}{path}"
+            world.write(kept[path], content, 0o600, "root", "root")
+    if kept:
+        world.directory(EDITED, 0o700, "root", "root")
+    return kept
+
+
+def drop(world: World, job: str) -> None:
+    """After a rollback: the edited files are in their places again."""
+    world.remove_tree(f"{EDITED}/{job}")

@@ -1,0 +1,52 @@
+"""journald has no checker of its own and passes over what it does not know: its drop-ins are judged here."""
+
+KEYS = {
+    "Storage",
+    "Compress",
+    "Seal",
+    "SplitMode",
+    "SyncIntervalSec",
+    "RateLimitIntervalSec",
+    "RateLimitBurst",
+    "SystemMaxUse",
+    "SystemKeepFree",
+    "SystemMaxFileSize",
+    "SystemMaxFiles",
+    "RuntimeMaxUse",
+    "RuntimeKeepFree",
+    "RuntimeMaxFileSize",
+    "RuntimeMaxFiles",
+    "MaxRetentionSec",
+    "MaxFileSec",
+    "ForwardToSyslog",
+    "ForwardToKMsg",
+    "ForwardToConsole",
+    "ForwardToWall",
+    "TTYPath",
+    "MaxLevelStore",
+    "MaxLevelSyslog",
+    "MaxLevelKMsg",
+    "MaxLevelConsole",
+    "MaxLevelWall",
+    "LineMax",
+    "ReadKMsg",
+    "Audit",
+}
+
+
+def complaints(path: str, text: str) -> list[str]:
+    """What journald would pass over in a drop-in (journald.conf(5), systemd 252)."""
+    found, section = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line[0] in "#;":
+            continue
+        if line.startswith("["):
+            section = line
+            if section != "[Journal]":
+                found.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
+        elif section is None:
+            found.append(f"{path}:{number}: {line!r} stands before any section")
+        elif section == "[Journal]" and line.partition("=")[0].strip() not in KEYS:
+            found.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")
+    return found

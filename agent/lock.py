@@ -1,0 +1,54 @@
+"""One job at a time on a host. The kernel lets go of the lock when its holder ends, however it ends."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from agent.outcome import Refused
+
+LOCK = "/run/infra/lock"
+PATIENCE = 30.0
+
+
+@contextmanager
+def lock(purpose: str, say: Callable[[str], None], path: str = LOCK, patience: float = PATIENCE) -> Iterator[None]:
+    """Waits `patience` seconds, saying for whom. Raises Refused naming the holder, what for and since when."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    with open(path, "a+") as file:
+        end, told = time.monotonic() + patience, False
+        while not _taken(file):
+            file.seek(0)
+            holder = file.read().strip()
+            if time.monotonic() > end:
+                raise Refused(f"another job is at work on this host: {holder}. Wait for its end and run again")
+            if not told:
+                say(f"waiting for another job: {holder}")
+            told = True
+            time.sleep(0.2)
+        file.truncate(0)
+        file.write(f"{purpose}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def holder(path: str = LOCK) -> str | None:
+    """Who holds the lock now, or None."""
+    try:
+        with open(path, "a+") as file:
+            if _taken(file):
+                return None
+            file.seek(0)
+            return file.read().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _taken(file) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""What a switch is going to do to a host: worked out as a value before anything is touched."""
+
+from dataclasses import dataclass, replace
+
+from agent import slots, units
+from agent.desired import Difference, difference
+from agent.slots import Rollout
+from agent.store import Release
+from agent.world import World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`stops` are stopped by the files that they were started from, `leaves` go for good, `starts` are (re)started in
+    the release's order, `states` are what the units were before."""
+
+    base: Release | None
+    target: Release
+    change: Difference
+    states: dict[str, dict[str, bool]]
+    stops: list[str]
+    leaves: list[str]
+    starts: list[str]
+    enables: list[str]
+    rollouts: list[Rollout]
+
+    @property
+    def is_empty(self) -> bool:
+        work = self.change.paths or self.leaves or self.starts or self.enables or self.rollouts
+        return not work and self.base is not None and self.base.id == self.target.id
+
+    @property
+    def touched(self) -> list[str]:
+        """The units that this switch (re)starts."""
+        return [*self.starts, *(rollout.next["unit"] for rollout in self.rollouts)]
+
+
+def plan(world: World, base: Release | None, target: Release) -> Plan:
+    """Reads the host and changes nothing."""
+    old = base.unit_names if base else []
+    states = units.states(world, list(dict.fromkeys([*target.unit_names, *old])))
+    change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
+    changed = set(units.changed(target.manifest, set(change.paths)))
+    rollouts = slots.rollouts(world, target.manifest, changed, states)
+    ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
+    serving = [*ordinary, *slots.serving(world, target.manifest, rollouts)]
+    return Plan(
+        base,
+        target,
+        replace(
+            change,
+            link=change.link | {rollout.link: rollout.next["target"] for rollout in rollouts},
+            remove=change.remove + slots.left(world, base.manifest if base else None, target.manifest),
+        ),
+        states,
+        stops=[name for name in ordinary if name in old and name in changed and states[name]["active"]],
+        leaves=[name for name in old if name not in target.unit_names],
+        starts=[name for name in ordinary if name in changed or not states[name]["active"]],
+        enables=[name for name in serving if not states[name]["enabled"]],
+        rollouts=rollouts,
+    )

@@ -1,0 +1,84 @@
+"""Can this release be brought to this host at all: asked before anything is fetched or touched."""
+
+from agent import images, prune, store
+from agent.job import Job
+from agent.outcome import Refused
+from agent.store import Release
+from agent.world import World
+
+MiB = 1024**2
+
+
+def check(world: World, job: Job, base: Release | None, target: Release) -> None:
+    """Raises Refused with the first reason why not, and what to do about it."""
+    _planned_from(world, job, base, target)
+    _commands(world, target)
+    _memory(world, target)
+    _ports(world, base, target)
+    _disk(world, target)
+
+
+def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:
+    """An update that was planned from another release than the one here would undo what somebody else did."""
+    if job.kind != "apply" or job.base is None or base is None or target.id == base.id:
+        return
+    if job.base not in (base.id, store.last_update(world)):
+        by = next((entry["who"] for entry in reversed(store.history(world)) if entry["release"] == base.id), "somebody")
+        raise Refused(
+            f"this update was planned from release {job.base[:12]}, and release {base.id[:12]} by {by} serves here. "
+            "Take in what they changed, and preview again; to send this one all the same: "
+            "pulumi up --replace <URN of this command>"
+        )
+
+
+def _commands(world: World, target: Release) -> None:
+    absent = [name for name in target.manifest["commands"] if not world.has_command(name)]
+    if absent:
+        raise Refused(f"not installed: {', '.join(absent)}. Install them on the host and run again")
+    if "docker" in target.manifest["commands"]:
+        ran = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30)
+        if ran.code != 0:
+            reason = f"Docker does not answer: {ran.last_lines(1)}"
+            raise Refused(f"{reason}. Start it (systemctl start docker) and run again")
+
+
+def _memory(world: World, target: Release) -> None:
+    limits, has = target.manifest["memory"], world.memory()
+    if limits > has:
+        raise Refused(
+            f"the services' memory limits add up to {limits // MiB} MiB, and this machine has {has // MiB} MiB: "
+            "lower them, or move a service"
+        )
+
+
+def _ports(world: World, base: Release | None, target: Release) -> None:
+    """A port that the present release does not have must be free, or be the service's own already."""
+    had = {entry["port"] for entry in base.manifest["ports"]} if base else set()
+    for entry in target.manifest["ports"]:
+        if entry["port"] in had:
+            continue
+        listening = world.run("ss", "-Hltnp", f"sport = :{entry['port']}").output.strip()
+        if listening and world.run("systemctl", "is-active", entry["unit"]).output.strip() != "active":
+            raise Refused(
+                f"port {entry['port']} of {entry['service']} is taken on the host ({listening.split()[-1]}): "
+                "stop that program, or give the service another port"
+            )
+
+
+def _disk(world: World, target: Release) -> None:
+    own = sum(len(file.content) for file in target.files) * 4 + 16 * MiB
+    wanted = {store.STATE: own}
+    if "docker" in target.manifest["commands"]:
+        absent = [image for image in images.missing(world, target.images) if "@" in image]
+        if absent:
+            root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
+            wanted[root] = images.needed(world, target, absent) + own
+    for path, need in wanted.items():
+        free = world.free(path)
+        if free < need:
+            gain = prune.reclaimable(world) if "docker" in target.manifest["commands"] else 0
+            raise Refused(
+                f"no space left on device: {free // MiB} MiB are free under {path}, this release needs about "
+                f"{need // MiB} MiB. `infra prune` would free up to {gain // MiB} MiB of images that no kept release "
+                "needs; or enlarge the volume"
+            )

@@ -1,0 +1,87 @@
+"""Back to what was there before a switch: files, links, units and what they run, then a look whether it serves."""
+
+from typing import Any
+
+from agent import health, slots, store, transaction, units
+from agent.job import Job
+from agent.outcome import Failed, Outcome
+from agent.transaction import Transaction
+from agent.world import World
+
+
+def roll_back(world: World, job: Job, begun: Transaction, reason: str) -> Outcome:
+    """Undoes a switch, however far it got. Safe to repeat; what cannot be undone now is tried again by the next job,
+    and when the host boots."""
+    job.say(f"rolling back: {reason}")
+    begun.reason = begun.reason or reason
+    try:
+        begun.store(world)
+    except OSError as error:
+        # A full disk keeps nothing from being undone
+        job.say(f"cannot note down that it goes back: {error}")
+    try:
+        return _outcome(begun, _undone(world, begun))
+    except Exception as error:
+        line = (
+            f"rollback failed on {begun.host}: {begun.reason}; going back stopped at {type(error).__name__}: {error}. "
+            "Mend that on the host; the next pulumi up, or a reboot, goes on with it"
+        )
+        return Outcome("rollback failed", begun.release, line)
+
+
+def _undone(world: World, begun: Transaction) -> list[str]:
+    """Everything back; what was not well about it."""
+    base = store.load(world, begun.base) if begun.base else None
+    manifests = [store.load(world, begun.release).manifest, *([base.manifest] if base else [])]
+    complaints: list[str] = []
+
+    def attempt(step, *arguments: Any) -> None:
+        try:
+            step(world, *arguments)
+        except Failed as failure:
+            complaints.append(str(failure))
+
+    slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
+    if slot_links:
+        transaction.put_back(world, slot_links)
+        attempt(units.react, manifests, {entry["path"] for entry in slot_links})
+    # By the files that they were started from
+    units.stop(world, begun.starts)
+    transaction.put_back(world, begun.before)
+    attempt(units.react, manifests, begun.paths)
+    _restore_units(world, begun, base.manifest if base else None, attempt)
+    if base:
+        probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] in begun.well]
+        needed = dict.fromkeys(begun.well, base.manifest["health"]["successes"])
+        attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
+    transaction.end(world)
+    return complaints
+
+
+def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None, attempt) -> None:
+    states = begun.states
+    now = units.states(world, list(states))
+    new = [name for name in states if not states[name]["active"] and now[name]["active"]]
+    units.stop(world, new)
+    units.disable(world, [name for name in states if not states[name]["enabled"] and now[name]["enabled"]])
+    attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
+    order = [unit["name"] for unit in base["units"]] if base else list(states)
+    touched = {*begun.starts, *begun.stops}
+    again = [
+        name
+        for name in order
+        if name in states and states[name]["active"] and (name in touched or not now[name]["active"])
+    ]
+    attempt(units.start, again)
+
+
+def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
+    serves = f"release {begun.base[:12]} serves again" if begun.base else "everything is as it was before"
+    if complaints:
+        line = (
+            f"rollback failed on {begun.host}: {begun.reason}; the files are back as they were, but: "
+            f"{'; '.join(complaints)}. Look at that unit on the host, mend it, and run pulumi up again"
+        )
+        return Outcome("rollback failed", begun.release, line)
+    line = f"rolled back on {begun.host}: {begun.reason}. {serves[0].upper()}{serves[1:]}; mend it and run again"
+    return Outcome("rolled back", begun.release, line)

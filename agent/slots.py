@@ -1,0 +1,93 @@
+"""Rollouts without a gap: a service with two slots, of which the proxy uses the one that a symbolic link names.
+
+The link is the whole state: whichever slot it names serves, the other one is free.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from agent.world import World
+
+DRAIN = 30.0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A service that moves from the slot that serves to the free one (`next`)."""
+
+    service: str
+    link: str
+    next: dict[str, Any]
+
+
+def units_of(manifest: dict[str, Any]) -> set[str]:
+    return {choice["unit"] for slot in manifest["slots"] for choice in slot["choices"]}
+
+
+def live(world: World, slot: dict[str, Any]) -> dict[str, Any] | None:
+    """The slot that the proxy uses, or None before the first release."""
+    target = world.link_target(slot["link"])
+    return next((choice for choice in slot["choices"] if choice["target"] == target), None)
+
+
+def rollouts(
+    world: World, manifest: dict[str, Any], changed: set[str], states: dict[str, dict[str, bool]]
+) -> list[Rollout]:
+    """The services whose serving slot changed, or does not run."""
+    found = []
+    for slot in manifest["slots"]:
+        serving = live(world, slot)
+        if serving is None:
+            found.append(Rollout(slot["service"], slot["link"], slot["choices"][0]))
+        elif serving["unit"] in changed or not states[serving["unit"]]["active"]:
+            found.append(Rollout(slot["service"], slot["link"], _other(slot, serving)))
+    return found
+
+
+def _other(slot: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    return next(other for other in slot["choices"] if other != choice)
+
+
+def serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
+    """The units that serve and do not move: a new one is enabled only once it serves."""
+    moving = {rollout.service for rollout in planned}
+    found = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)
+    return [choice["unit"] for choice in found if choice]
+
+
+def left(world: World, before: dict[str, Any] | None, manifest: dict[str, Any]) -> list[str]:
+    """Links of services that have no slots any more."""
+    kept = {slot["link"] for slot in manifest["slots"]}
+    links = [slot["link"] for slot in (before or {}).get("slots", [])]
+    return [link for link in links if link not in kept and world.link_target(link) is not None]
+
+
+def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[dict[str, Any]]:
+    """The manifest's probes, each of a service with slots aimed at the slot that serves, or is going to."""
+    chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
+    chosen |= {rollout.service: rollout.next for rollout in planned or []}
+    return [
+        {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
+        for probe in manifest["probes"]
+    ]
+
+
+def settle(world: World, manifest: dict[str, Any]) -> None:
+    """After the commit: what serves is enabled, the other slot drains and stops. Safe to repeat."""
+    for slot in manifest["slots"]:
+        serving = live(world, slot)
+        if serving is None:
+            continue
+        free = _other(slot, serving)
+        world.run("systemctl", "enable", serving["unit"])
+        world.run("systemctl", "disable", free["unit"])
+        if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
+            _drain(world, free["port"])
+            world.run("systemctl", "stop", free["unit"])
+
+
+def _drain(world: World, port: int) -> None:
+    """Waits until the proxy's last request to the port has ended, DRAIN seconds at most."""
+    end = world.now() + DRAIN
+    while world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip() and world.now() < end:
+        world.sleep(0.5)

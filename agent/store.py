@@ -1,0 +1,126 @@
+"""What a host remembers: its releases, which one is current, and the history of its jobs."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from agent.desired import Wanted, digest
+from agent.outcome import Refused
+from agent.world import World
+
+STATE = "/var/lib/infra"
+RELEASES = f"{STATE}/releases"
+CURRENT = f"{STATE}/current"
+HISTORY = f"{STATE}/history"
+REMEMBERED = 200
+OLDEST_FORMAT, FORMAT = 2, 2
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as a host keeps it: everything that is needed to go back to it, secrets included."""
+
+    id: str
+    manifest: dict[str, Any]
+    files: list[Wanted]
+
+    @property
+    def images(self) -> list[str]:
+        return sorted({image for unit in self.manifest["units"] for image in unit["images"]})
+
+    @property
+    def unit_names(self) -> list[str]:
+        return [unit["name"] for unit in self.manifest["units"]]
+
+
+def keep(world: World, release: Release) -> None:
+    """Stores a release; the manifest comes last, so that half a release is none."""
+    if world.read(f"{RELEASES}/{release.id}/manifest.json") is not None:
+        return
+    world.directory(STATE, 0o700, "root", "root")
+    for file in release.files:
+        _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
+    _write(world, f"{RELEASES}/{release.id}/manifest.json", _packed(release.manifest))
+
+
+def load(world: World, id: str) -> Release:
+    """A stored release. Raises Refused when it is not here, or not whole."""
+    text = world.read(f"{RELEASES}/{id}/manifest.json")
+    if text is None:
+        raise Refused(f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept(world)) or 'none'}")
+    manifest = json.loads(text)
+    if not OLDEST_FORMAT <= manifest["format"] <= FORMAT:
+        raise Refused(f"release {id[:12]} was made for another agent (format {manifest['format']})")
+    files = []
+    for file in [*manifest["files"], *manifest["environment_files"]]:
+        content = world.read(f"{RELEASES}/{id}/files{file['path']}")
+        if content is None or file.get("sha256", digest(content)) != digest(content):
+            raise Refused(f"release {id[:12]} is damaged: {file['path']} of it is not what it was")
+        files.append(Wanted.of(file, content))
+    return Release(id, manifest, files)
+
+
+def current_id(world: World) -> str | None:
+    target = world.link_target(CURRENT)
+    return target.rsplit("/", 1)[1] if target else None
+
+
+def current(world: World) -> Release | None:
+    """The release that serves. Raises Refused when it is damaged."""
+    id = current_id(world)
+    return load(world, id) if id else None
+
+
+def commit(world: World, id: str) -> None:
+    """From here on the release is the current one, whatever happens."""
+    number = max([_served(world, other) for other in kept(world)], default=0) + 1
+    _write(world, f"{RELEASES}/{id}/served", str(number).encode())
+    world.link(CURRENT, f"releases/{id}")
+
+
+def kept(world: World) -> list[str]:
+    """Ids of the releases that can be gone back to, the latest to serve first. Ordered by a counter: clocks jump."""
+    ids = [id for id in world.listing(RELEASES) if world.read(f"{RELEASES}/{id}/manifest.json") is not None]
+    return sorted(ids, key=lambda id: -_served(world, id))
+
+
+def never_served(world: World, id: str) -> bool:
+    return _served(world, id) == 0
+
+
+def forget(world: World, id: str) -> None:
+    world.remove(f"{RELEASES}/{id}/manifest.json")
+    world.remove_tree(f"{RELEASES}/{id}")
+
+
+def record(world: World, entry: dict[str, Any]) -> None:
+    """Adds a job to the history."""
+    names = world.listing(HISTORY)
+    number = int(names[-1].split("-")[0]) + 1 if names else 1
+    _write(world, f"{HISTORY}/{number:08d}-{entry['job']}.json", _packed(entry))
+    for name in names[: max(0, len(names) + 1 - REMEMBERED)]:
+        world.remove(f"{HISTORY}/{name}")
+
+
+def history(world: World) -> list[dict[str, Any]]:
+    """The jobs, oldest first."""
+    texts = (world.read(f"{HISTORY}/{name}") for name in world.listing(HISTORY))
+    return [json.loads(text) for text in texts if text]
+
+
+def last_update(world: World) -> str | None:
+    """The release that the last successful update brought, whether or not somebody went back from it since."""
+    brought = [job["release"] for job in history(world) if job["kind"] == "apply" and job["code"] == 0]
+    return brought[-1] if brought else None
+
+
+def _served(world: World, id: str) -> int:
+    return int(world.read(f"{RELEASES}/{id}/served") or 0)
+
+
+def _packed(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _write(world: World, path: str, content: bytes) -> None:
+    world.write(path, content, 0o600, "root", "root")

@@ -1,0 +1,91 @@
+"""A switch under way: what was there before it, on disk before anything is touched, so that it can always be undone."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.job import Job
+from agent.plan import Plan
+from agent.store import STATE
+from agent.world import World
+
+TRANSACTION = f"{STATE}/transaction.json"
+BEFORE = f"{STATE}/before"
+
+
+@dataclass
+class Transaction:
+    """`before` has an entry a path: what was there. `states` are what the units were, `well` the services that
+    answered. `reason` says why it goes back, once it does."""
+
+    job: str
+    kind: str
+    who: str
+    host: str
+    release: str
+    base: str | None
+    began: float
+    before: list[dict[str, Any]]
+    states: dict[str, dict[str, bool]]
+    stops: list[str]
+    starts: list[str]
+    well: list[str]
+    reason: str = ""
+
+    @property
+    def paths(self) -> set[str]:
+        return {entry["path"] for entry in self.before}
+
+    def store(self, world: World) -> None:
+        world.write(TRANSACTION, json.dumps(asdict(self), sort_keys=True).encode(), 0o600, "root", "root")
+
+
+def begin(world: World, job: Job, plan: Plan, well: list[str]) -> Transaction:
+    """From here on a switch may be half done, and is undone by whoever finds it."""
+    slot_links = {rollout.link for rollout in plan.rollouts}
+    begun = Transaction(
+        job.id, job.kind, job.who, job.host, plan.target.id, plan.base.id if plan.base else None, world.wall(),
+        _remembered(world, plan.change.paths, slot_links), plan.states, plan.stops, plan.touched, well,
+    )  # fmt: skip
+    begun.store(world)
+    return begun
+
+
+def unfinished(world: World) -> Transaction | None:
+    text = world.read(TRANSACTION)
+    return Transaction(**json.loads(text)) if text else None
+
+
+def end(world: World) -> None:
+    world.remove(TRANSACTION)
+    world.remove_tree(BEFORE)
+
+
+def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
+    """What is at each path now. Contents are copied aside with owner and mode, so that putting them back takes no
+    space."""
+    world.remove_tree(BEFORE)
+    world.directory(BEFORE, 0o700, "root", "root")
+    entries: list[dict[str, Any]] = []
+    for number, path in enumerate(paths):
+        target, content = world.link_target(path), world.read(path)
+        entry: dict[str, Any] = {"path": path, "kind": "absent", "slot": path in slot_links}
+        if target is not None:
+            entry |= {"kind": "link", "target": target}
+        elif content is not None:
+            owner, group, mode = world.owner_and_mode(path)
+            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}"}
+            world.write(entry["copy"], content, mode, owner, group)
+        entries.append(entry)
+    return entries
+
+
+def put_back(world: World, entries: list[dict[str, Any]]) -> None:
+    """Everything as it was. Safe to repeat: a copy that is gone was put back already."""
+    for entry in entries:
+        if entry["kind"] == "absent":
+            world.remove(entry["path"])
+        elif entry["kind"] == "link":
+            world.link(entry["path"], entry["target"])
+        elif world.read(entry["copy"]) is not None:
+            world.move(entry["copy"], entry["path"])

@@ -1,0 +1,31 @@
+"""The hosts of a stack as its administrator reaches them: addresses and releases from Pulumi, the key from the
+stack's configuration."""
+
+import json
+from typing import Any
+
+from catalogue.stack import PROJECT, Stack
+from infra.errors import InfraError
+from infra.pulumi import pulumi
+from infra.ssh import Target
+
+
+def outputs(stack: Stack) -> dict[str, Any]:
+    """The outputs of the stack's last update. Raises InfraError."""
+    found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    if "addresses" not in found:
+        raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
+    return found
+
+
+def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
+    """Host → how to reach it; only `host` when one is named. Raises InfraError."""
+    addresses = outputs(stack)["addresses"]
+    if host is not None and host not in addresses:
+        raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
+    key = pulumi("config", "get", f"{PROJECT}:sshPrivateKey", "--stack", stack.name)
+    return {
+        name: Target(name, address, 22, stack.sshUser, stack.hostPublicKeys[name], key)
+        for name, address in addresses.items()
+        if host in (None, name)
+    }

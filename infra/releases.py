@@ -1,0 +1,69 @@
+"""What hosts tell of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+SHORT = 12
+
+
+def history(host: str, answer: dict[str, Any]) -> Table:
+    """The jobs of a host, the latest last, and which of their releases can be gone back to."""
+    table = Table("release", "when (UTC)", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
+    for job in answer["history"]:
+        marks = [
+            "serves" if job["release"] == answer["current"] else "",
+            "kept" if job["release"] in answer["kept"] and job["release"] != answer["current"] else "",
+        ]
+        table.add_row(
+            f"{job['release'][:SHORT]} {''.join(marks)}".strip(),
+            job["began"].replace("T", " ").rstrip("Z"),
+            job["who"],
+            job["kind"],
+            changed(job["changed"]),
+            job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
+        )
+    return table
+
+
+def changed(paths: Sequence[str]) -> str:
+    if not paths:
+        return "-"
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+
+
+def state(host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[str], bool]:
+    """Lines about a host, and whether all is in order. `wanted` is the release that the stack brought last."""
+    serving, brought = answer["release"], answer["brought"] or {}
+    if serving is None:
+        return [f"{host}: no release yet"], False
+    lines = [f"{host}: serves {serving[:SHORT]}, brought {brought.get('began', '?')} by {brought.get('who', '?')}"]
+    orderly = True
+    if wanted and wanted != serving:
+        lines.append(f"  behind the stack, which has {wanted[:SHORT]}: change what was wrong with it and run pulumi up")
+        orderly = False
+    if answer["unfinished"]:
+        lines.append(f"  in between: release {answer['unfinished']['release'][:SHORT]} is not finished")
+        orderly = False
+    if answer["holder"]:
+        lines.append(f"  at work now: {answer['holder']}")
+    sick = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
+    stopped = [name for name, active in answer["units"].items() if not active]
+    lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} well")
+    if sick:
+        lines.append(f"  not well: {', '.join(sick)}")
+    if stopped:
+        lines.append(f"  not running: {', '.join(stopped)}")
+    last = answer["last_job"]
+    if last and last["code"]:
+        lines.append(f"  last job: {last['line']}")
+    return lines, orderly and not sick and not stopped
+
+
+def drift(host: str, answer: dict[str, Any]) -> str:
+    """What differs, each with its unified diff where it is a file's content."""
+    if not answer["drift"]:
+        return f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it"
+    parts = [f"{host}: {item['path']} {item['found']}\n{item.get('diff', '')}".rstrip() for item in answer["drift"]]
+    return "\n".join(parts)

@@ -1,0 +1,69 @@
+"""Releases of WatchMe, and hosts in memory that serve them."""
+
+from dataclasses import replace
+from typing import Any
+
+from agent.apply import apply, go_back
+from agent.archive import members
+from agent.job import Job
+from agent.outcome import Outcome
+from rendering.archive import Release, build
+from rendering.host import render
+from tests.agent.fake import FakeWorld
+from tests.support import Change, catalogue, digests, service, unchanged
+
+AVATAR = "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"
+AVATAR_UNIT = "watchme-avatar-uploader.service"
+SITE = "/etc/nginx/sites-available/api.hey-watch.me"
+JOB = Job("j1", "apply", "alice@laptop", "watchme")
+
+
+def release(system: Change = unchanged, config: Change = unchanged, version: int = 1) -> Release:
+    return build(render(catalogue(system, config), "watchme", digests(system, version)))
+
+
+def bigger(data: Any) -> None:
+    """One service with another memory limit: one compose file changes."""
+    service(data, "avatar-uploader")["memory"].update(limit="300m")
+
+
+def longer(data: Any) -> None:
+    """One route with a larger body: the Nginx site changes."""
+    service(data, "avatar-uploader")["route"].update(max_body="20M")
+
+
+def with_echo(data: Any) -> None:
+    entry = dict(service(data, "web"))
+    entry.update(
+        name="echo", port=8020, port_exception=None, container="echo", address="172.27.0.20", unit="echo.service",
+        directory="/srv/echo", route={"public": "/echo/"},
+    )  # fmt: skip
+    data["services"].append(entry)
+
+
+def images(made: Release) -> set[str]:
+    return {image for unit in made.manifest["units"] for image in unit["images"]}
+
+
+def world_for(*made: Release) -> FakeWorld:
+    return FakeWorld(registry=set().union(*(images(one) for one in made)))
+
+
+def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB, **replaced: bytes) -> Outcome:
+    world.ran.clear()
+    world.registry |= images(made)
+    return apply(world, job, made.id, {**members(made.archive), **replaced}, secrets or {})
+
+
+def gone_back(world: FakeWorld, id: str) -> Outcome:
+    world.ran.clear()
+    return go_back(world, replace(JOB, kind="rollback"), id)
+
+
+def serving(*made: Release) -> FakeWorld:
+    """A host that these releases were brought to, one after the other."""
+    world = world_for(*made)
+    for one in made:
+        outcome = applied(world, one)
+        assert outcome.outcome == "applied", outcome.line
+    return world

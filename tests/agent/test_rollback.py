@@ -1,0 +1,298 @@
+"""The way back, on a host in memory: from every failure, and from a death at every single change."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from agent import edits, store, transaction
+from agent.recover import recover
+from agent.world import Ran
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import (
+    AVATAR,
+    AVATAR_UNIT,
+    JOB,
+    SITE,
+    applied,
+    bigger,
+    gone_back,
+    images,
+    release,
+    serving,
+    with_echo,
+    world_for,
+)
+
+
+def much(data):
+    """A release that writes, removes, links, stops, starts and reloads."""
+    bigger(data)
+    with_echo(data)
+    data["services"] = [entry for entry in data["services"] if entry["name"] != "admin"]
+
+
+def sick(port: int):
+    return lambda url: 503 if f":{port}" in url else 200
+
+
+def test_a_service_that_never_gets_well_brings_the_old_release_back_and_says_why():
+    world = serving(release())
+    before = world.seen_by_programs()
+    world.web = sick(8020)
+    world.answers["journalctl -u echo.service"] = Ran(0, "echo: no database")
+    outcome = applied(world, release(much))
+    assert (outcome.outcome, outcome.code) == ("rolled back", 4)
+    assert (
+        "echo answered 503 at http://127.0.0.1:8020/health within 180 s; its log ends: echo: no database"
+        in outcome.line
+    )
+    assert f"Release {release().id[:12]} serves again" in outcome.line
+    assert world.seen_by_programs() == before and store.current_id(world) == release().id
+
+
+def test_a_first_release_that_fails_leaves_the_host_as_it_was():
+    made = release()
+    world = world_for(made)
+    before = world.seen_by_programs()
+    world.web = sick(8015)
+    outcome = applied(world, made)
+    assert outcome.outcome == "rolled back" and "Everything is as it was before" in outcome.line
+    assert world.seen_by_programs() == before and store.current_id(world) is None
+    world.web = lambda url: 200
+    assert applied(world, made).outcome == "applied"
+
+
+def test_only_what_was_touched_restarts_on_the_way_back():
+    world = serving(release())
+    world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "rolled back"
+    assert world.commands("systemctl restart") == [f"systemctl restart {AVATAR_UNIT}"] * 2
+
+
+def test_one_that_gets_well_and_then_dies_is_not_committed():
+    world = serving(release())
+
+    def confirm(urls):
+        world.web = lambda url: 0 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
+
+    outcome = applied(world, release(bigger), job=replace(JOB, confirm=confirm))
+    assert outcome.outcome == "rolled back" and "avatar-uploader did not answer" in outcome.line
+    assert "after it had been well" in outcome.line
+
+
+def test_one_that_flaps_is_not_well():
+    world = serving(release())
+    asked = []
+
+    def web(url):
+        if ":8014" not in url or b"300m" not in world.files[AVATAR][0]:
+            return 200
+        asked.append(url)
+        return 200 if len(asked) % 3 else 500
+
+    world.web = web
+    assert applied(world, release(bigger)).outcome == "rolled back"
+
+
+def test_a_rollback_whose_target_is_broken_too_says_so():
+    world = serving(release())
+    changed = release(bigger)
+
+    def confirm(urls):
+        world.web = sick(8014)
+
+    outcome = applied(world, changed, job=replace(JOB, confirm=confirm))
+    assert (outcome.outcome, outcome.code) == ("rollback failed", 5)
+    assert "the files are back as they were, but: avatar-uploader answered 503" in outcome.line
+    assert b"300m" not in world.files[AVATAR][0]
+    world.web = lambda url: 200
+    assert applied(world, changed).outcome == "applied"
+
+
+def test_a_hand_edit_is_kept_named_and_overwritten():
+    world = serving(release())
+    world.files[SITE] = (b"edited by hand", 0o644, "root", "root")
+    outcome = applied(world, release())
+    assert outcome.changed == [SITE] and outcome.edited == {SITE: f"/var/lib/infra/edited/j1{SITE}"}
+    assert world.files[outcome.edited[SITE]] == (b"edited by hand", 0o600, "root", "root")
+    assert f"edited by hand and overwritten: {SITE} is kept at" in outcome.line
+
+
+def test_a_rollback_brings_a_hand_edit_back_too():
+    """What served before the release was the edited file."""
+    world = serving(release())
+    world.files[AVATAR] = (b"edited by hand", 0o644, "root", "root")
+    before = world.seen_by_programs()
+    world.answers["systemctl restart"] = Ran(1, "no")
+    del world.answers["systemctl restart"]
+    world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
+    assert not world.listing(f"{edits.EDITED}/j1")
+
+
+def test_what_was_there_before_the_first_release_is_kept_too():
+    made = release()
+    world = world_for(made)
+    world.files[SITE] = (b"the owner's own", 0o644, "root", "root")
+    assert list(applied(world, made).edited) == [SITE]
+
+
+SCENES = {
+    "first release": (lambda: world_for(release()), release),
+    "another release": (lambda: serving(release()), lambda: release(much)),
+    "another release that is sick": (lambda: serving(release()), lambda: release(much)),
+}
+
+
+def count_of_changes(scene: str) -> int:
+    make, target = SCENES[scene]
+    world = make()
+    start = world.changes
+    world.web = web_of(scene)
+    applied(world, target())
+    return world.changes - start
+
+
+def web_of(scene: str):
+    return sick(8020) if "sick" in scene else lambda url: 200
+
+
+def all_of(world: FakeWorld, before: tuple, after: tuple, base: str | None, target: str) -> None:
+    """The host is wholly at one of the two releases, and knows which."""
+    assert transaction.unfinished(world) is None
+    expected = {base: before, target: after}
+    assert world.seen_by_programs() == expected[store.current_id(world)]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
+    make, target = SCENES[scene]
+    made = target()
+    start = make()
+    before, base = start.seen_by_programs(), store.current_id(start)
+    finished = copy.deepcopy(start)
+    applied(finished, made)
+    after = finished.seen_by_programs()
+    total = count_of_changes(scene)
+    assert total > 30
+    for number in range(1, total + 1):
+        world = copy.deepcopy(start)
+        world.web = web_of(scene)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied(world, made)
+        recover(world, JOB, "the agent was ended in the middle")
+        all_of(world, before, after, base, made.id)
+        world.web = lambda url: 200
+        assert applied(world, made).outcome in ("applied", "unchanged")
+        assert world.seen_by_programs() == after
+
+
+def test_killed_at_any_change_of_the_recovery_itself():
+    start, made = serving(release()), release(much)
+    before = start.seen_by_programs()
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        applied(start, made, job=replace(JOB, confirm=power_cut))
+    number = 0
+    while True:
+        number += 1
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        try:
+            recover(world, JOB, "power cut")
+        except Killed:
+            recover(world, JOB, "power cut")
+            assert world.seen_by_programs() == before and transaction.unfinished(world) is None
+        else:
+            break
+    assert number > 12
+
+
+def test_a_disk_that_fills_up_at_any_change_is_an_outcome():
+    start, made = serving(release()), release(much)
+    before = start.seen_by_programs()
+    finished = copy.deepcopy(start)
+    applied(finished, made)
+    after = finished.seen_by_programs()
+    outcomes = set()
+    for number in range(1, count_of_changes("another release") + 1):
+        world = copy.deepcopy(start)
+        world.break_at = world.changes + number
+        outcome = applied(world, made)
+        outcomes.add(outcome.outcome)
+        recover(world, JOB, "the next job")
+        expected = after if store.current_id(world) == made.id else before
+        assert world.seen_by_programs() == expected, (number, outcome.line)
+        assert (outcome.code == 0) == (store.current_id(world) == made.id), outcome.line
+    assert {"applied", "refused", "rolled back"} <= outcomes
+
+
+def test_going_back_needs_no_network_and_brings_files_and_images():
+    first, second = release(), release(bigger, version=2)
+    world = serving(first, second)
+    world.registry.clear()
+    outcome = gone_back(world, first.id)
+    assert outcome.outcome == "applied" and store.current_id(world) == first.id
+    assert b"300m" not in world.files[AVATAR][0] and not world.commands("docker --config")
+    assert not world.commands("certbot")
+
+
+def test_going_back_restores_the_secrets_of_that_release():
+    def of(value):
+        def web(data):
+            next(entry for entry in data["services"] if entry["name"] == "web")["secrets"] = ["TOKEN"]
+
+        return release(web, lambda config: config.update({"infra:secrets": {"web": {"TOKEN": value}}}))
+
+    world = world_for(of("old"))
+    for value in ("old", "new"):
+        assert applied(world, of(value), {"web": {"TOKEN": value}}).outcome == "applied"
+    assert gone_back(world, of("old").id).restarted == ["watchme-web-app.service"]
+    assert world.read("/home/ubuntu/watchme-docker/web.env") == b"TOKEN=old\n"
+
+
+def test_a_release_that_is_not_kept_cannot_be_gone_back_to():
+    world = serving(release())
+    outcome = gone_back(world, "f" * 64)
+    assert outcome.outcome == "refused" and f"is not kept here; kept: {release().id[:12]}" in outcome.line
+
+
+def test_a_damaged_copy_is_not_gone_back_to():
+    first = release()
+    world = serving(first, release(bigger))
+    world.files[f"/var/lib/infra/releases/{first.id}/files{SITE}"] = (b"rotten", 0o600, "root", "root")
+    assert "is damaged: /etc/nginx" in gone_back(world, first.id).line
+
+
+def test_releases_beyond_the_kept_ones_go_with_their_images_and_no_others():
+    def numbered(number):
+        return release(version=number, config=lambda config: config.update({"infra:keepReleases": 2}))
+
+    made = [numbered(number) for number in range(1, 5)]
+    world = serving(*made)
+    assert set(store.kept(world)) == {made[2].id, made[3].id}
+    assert world.images == images(made[2]) | images(made[3])
+
+
+def test_what_cannot_be_pruned_fails_no_healthy_release():
+    made = [release(version=n, config=lambda config: config.update({"infra:keepReleases": 2})) for n in range(1, 4)]
+    world = serving(*made[:2])
+    world.answers["docker image rm"] = Ran(1, "image is being used")
+    outcome = applied(world, made[2])
+    assert outcome.outcome == "applied" and "could not remove the image" in outcome.line
+
+
+def test_a_clock_that_jumps_changes_no_order():
+    first, second, third = release(), release(bigger), release(version=2)
+    world = world_for(first)
+    for made, time in ((first, 2e9), (second, 1e9), (third, 3e9)):
+        world.time = time
+        assert applied(world, made).outcome == "applied"
+    assert store.kept(world) == [third.id, second.id, first.id]
