@@ -8,8 +8,10 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
+from catalogue.stack import Ec2Host
 from components import configuration, lookup
 from components.dns import PublicName
+from components.existing_host import ExistingHost
 from components.host import Host
 from components.network import Network
 from components.permissions import HostPermissions
@@ -32,22 +34,26 @@ provider = aws.Provider(f"aws-{region}", region=region, allowed_account_ids=[sta
 regional = pulumi.ResourceOptions(providers={"aws": provider})
 asking = pulumi.InvokeOptions(provider=provider)
 zone = lookup.zone(stack, asking)
-images = {host: lookup.machine_image(stack, host, asking) for host in stack.hosts}
+images = {host: lookup.machine_image(stack, host, asking) for host in stack.ec2_hosts}
 
-network = Network(f"network-{region}", stack, opts=regional)
+network = Network(f"network-{region}", stack, opts=regional) if stack.ec2_hosts else None
 registry = Registry(f"registry-{region}", stack, list(catalogue.running.values()), opts=regional)
 
 addresses, releases = {}, {}
-for host in stack.hosts:
-    name = f"{host}-{region}"
-    systems = catalogue.systems_on(host)
-    public_names = [stack.public_name(site.name) for system in systems for site in system.sites]
-    permissions = HostPermissions(f"{name}-permissions", stack, registry.arns, zone.arn, public_names, opts=regional)
-    machine = Host(name, host, stack, images[host], network, permissions.profile, opts=regional)
-    services = {service.name for system in systems for service in system.active}
-    built = registry.digests.apply(lambda digests, host=host: build(render(catalogue, host, digests)))
-    release = Release(f"{name}-release", stack, machine, built, secrets_for(stack, services), opts=regional)
-    for public_name in public_names:
+for host, spec in stack.hosts.items():
+    # A machine elsewhere stays where it is when the region changes
+    name = f"{host}-{region}" if host in stack.ec2_hosts else host
+    names = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
+    rights = HostPermissions(f"{name}-permissions", stack, host, registry.arns, zone.arn, names, opts=regional)
+    if isinstance(spec, Ec2Host):
+        machine = Host(name, host, spec, stack, images[host], network, rights.profile, opts=regional)
+    else:
+        machine = ExistingHost(name, host, spec, stack, opts=regional)
+    secrets = rights.credentials.apply(lambda keys, host=host: secrets_for(catalogue, host, keys))
+    known = pulumi.Output.all(registry.digests, secrets)
+    built = known.apply(lambda known, host=host: build(render(catalogue, host, *known)))
+    release = Release(f"{name}-release", stack, machine, built, secrets, opts=regional)
+    for public_name in names:
         gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
         PublicName(public_name, stack, zone.id, machine.address, opts=gated)
     addresses[host] = machine.address

@@ -49,7 +49,8 @@ def _environment(item: dict[str, Any], secrets: dict[str, Any]) -> bytes:
         if key not in secrets.get(service, {}):
             raise Refused(f"secret {key} of {service} is missing: set infra:secrets.{service}.{key} and run again")
         values[name] = secrets[service][key]
-    return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items())).encode()
+    head = f"{item['head']}\n" if item["head"] else ""
+    return (head + "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))).encode()
 
 
 def _quoted(value: str) -> str:

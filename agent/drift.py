@@ -40,7 +40,7 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict
 def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
     before, after = _lines(file.content), _lines(content)
     if plain is not None:
-        ours = dict(line.split("=", 1) for line in before)
+        ours = dict(line.split("=", 1) for line in before if "=" in line)
         before, after = [[_shown(line, plain, ours) for line in lines] for lines in (before, after)]
     return "\n".join(difflib.unified_diff(before, after, f"release{file.path}", f"host{file.path}", lineterm=""))
 
@@ -52,6 +52,8 @@ def _lines(content: bytes) -> list[str]:
 def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
     """A line of an environment file. Only what the catalogue itself shows is shown: anything else may be a secret."""
     name, sign, value = line.partition("=")
+    if line == "[default]":
+        return line
     if not sign:
         return "[a line without a value, not shown]"
     if name in plain:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from agent import registry
+from agent import ecr, registry
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import Ran, World
@@ -25,16 +25,19 @@ def missing(world: World, images: list[str]) -> list[str]:
 
 def needed(world: World, target: Release, absent: list[str]) -> int:
     """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
-    config = login(target)
+    config = login(world, target)
     with ThreadPoolExecutor(4) as pool:
         sizes = list(pool.map(lambda image: registry.size(world, image, config), absent))
     return SPARE + UNPACKED * sum(size or 0 for size in sizes)
 
 
-def login(target: Release) -> dict[str, Any]:
-    """Docker's configuration as the release has it: pulling needs it before it is in place."""
-    content = next((file.content for file in target.files if file.path == "/root/.docker/config.json"), b"{}")
-    return json.loads(content)
+def login(world: World, target: Release) -> dict[str, Any]:
+    """Docker's configuration as the release is going to have it: pulling needs it before it is in place.
+
+    Raises Refused when AWS gives no login.
+    """
+    content = next((file.content for file in target.files if file.path == ecr.CONFIG), b"{}")
+    return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 
 
 def pull(world: World, target: Release, say: Callable[[str], None]) -> None:
@@ -46,7 +49,7 @@ def pull(world: World, target: Release, say: Callable[[str], None]) -> None:
     if not absent:
         return
     say(f"pulling {len(absent)} images")
-    world.write(f"{LOGIN}/config.json", json.dumps(login(target)).encode(), 0o600, "root", "root")
+    world.write(f"{LOGIN}/config.json", json.dumps(login(world, target)).encode(), 0o600, "root", "root")
     failed = {image: ran for image, ran in _pull_all(world, absent).items() if ran.code != 0}
     world.remove_tree(LOGIN)
     if failed:

@@ -7,7 +7,7 @@ import time
 from base64 import b64decode
 from typing import Any
 
-from agent import archive, drift, health, install, jobs, lock, prune, slots, store, transaction, units
+from agent import archive, drift, ecr, health, install, jobs, lock, prune, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Refused
 from agent.world import World
@@ -140,11 +140,14 @@ VERBS = {
 
 
 def command() -> None:
-    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID` is for systemd."""
+    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID` and `registry-login HOST…`
+    are for systemd."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
     try:
+        if verb == "registry-login":
+            sys.exit(ecr.log_in(World(), sys.argv[2:]))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
     except Refused as refusal:
         sys.exit(_refused("", str(refusal)))

@@ -131,11 +131,14 @@ class World:
         """The machine's memory in bytes."""
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
-    def fetch(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        """Status and body of a GET over verified TLS; status 0 where nothing answers."""
+    def fetch(
+        self, url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of a request, over verified TLS where it is one; status 0 where nothing answers."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(urllib.request.Request(url, headers=headers), timeout=20) as response:
+            request = urllib.request.Request(url, body, headers, method=method)
+            with opener.open(request, timeout=20) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""

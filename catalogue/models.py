@@ -97,11 +97,23 @@ class Service(Model):
     single: bool = False
     stop_priority: int | None = None
 
+    @property
+    def at_once(self) -> int:
+        """How many of it run at the same time during a release, each with its memory."""
+        return 1
+
+    @property
+    def ports(self) -> list[int]:
+        """Every port of the host that it ever listens on."""
+        return [self.port]
+
 
 class ComposeService(Service):
     """A container of a compose project. Services with the same unit share one project and one file.
 
-    `compose_key` is the service's key in that file; the documents use `api`.
+    `compose_key` is the service's key in that file; the documents use `api`. With `rollout: blue-green` a new
+    container comes up beside the old one on `spare_port` and `spare_address` before the proxy is switched to it;
+    the default replaces the container, and answers 503 meanwhile.
     """
 
     kind: Literal["compose"]
@@ -110,6 +122,26 @@ class ComposeService(Service):
     address: Address
     compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
     compose_key: Name = "api"
+    rollout: Literal["recreate", "blue-green"] = "recreate"
+    spare_port: Port | None = None
+    spare_address: Address | None = None
+
+    @property
+    def is_blue_green(self) -> bool:
+        return self.rollout == "blue-green"
+
+    @property
+    def at_once(self) -> int:
+        return 2 if self.is_blue_green else 1
+
+    @property
+    def ports(self) -> list[int]:
+        return [port for port in (self.port, self.spare_port) if port is not None]
+
+    @property
+    def addresses(self) -> list[IPv4Address]:
+        """Every address that a container of it ever has."""
+        return [address for address in (self.address, self.spare_address) if address is not None]
 
 
 class RetiredService(Model):

@@ -1,14 +1,15 @@
 """The stack's configuration: which account, region and hosts, and which system runs where."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from catalogue.models import Model, Name, Network
 from catalogue.problems import CatalogueError, Problem
-from catalogue.sizes import Architecture, Size
+from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
 from catalogue.validation import problems_of
 
 PROJECT = "infra"
@@ -18,16 +19,78 @@ SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys"
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 
-class Ec2Host(Model):
-    """A host that the program creates. `volume` is the root disk in GiB, `swap` and `reserve` (memory kept
-    free of services) are sizes."""
+PUBLIC_KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( .*)?$"
+
+
+class Host(Model):
+    """What a host of every kind has. `reserve` is the memory kept free of services: for the system itself, Docker,
+    Nginx and the services' units."""
+
+    systems: list[Name]
+    reserve: Size = "1g"
+
+
+class Ec2Host(Host):
+    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size."""
 
     kind: Literal["ec2"] = "ec2"
-    systems: list[Name]
     instanceType: str = "t4g.large"
     volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
     swap: Size = "2g"
-    reserve: Size = "1g"
+
+    @property
+    def memory_mib(self) -> int | None:
+        """The machine's memory; None for an instance type that is not known."""
+        known = INSTANCE_TYPES.get(self.instanceType)
+        return known.memory if known else None
+
+    @property
+    def machine(self) -> str:
+        return self.instanceType
+
+
+class SshHost(Host):
+    """A machine that is there already. `address` is where SSH and the world reach it, `hostKey` the public key that it
+    must identify itself with, `memory` what it has. `user` may use sudo without a password, and takes
+    infra:sshPublicKey."""
+
+    kind: Literal["ssh"]
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+    port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
+    user: Name = "root"
+    hostKey: Annotated[
+        str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( .*)?$")
+    ]
+    memory: Size
+    registryLogin: Literal["helper", "timer"] = "helper"
+
+    @property
+    def memory_mib(self) -> int | None:
+        return to_bytes(self.memory) // MiB
+
+    @property
+    def machine(self) -> str:
+        return "this machine"
+
+
+def _host_kind(value: Any) -> str:
+    return value.get("kind", "ec2") if isinstance(value, dict) else getattr(value, "kind", "ec2")
+
+
+AnyHost = Annotated[
+    Annotated[Ec2Host, Tag("ec2")] | Annotated[SshHost, Tag("ssh")],
+    Discriminator(_host_kind),
+]
+HOST_KINDS: dict[str, type[Host]] = {"ec2": Ec2Host, "ssh": SshHost}
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a host is reached over SSH, but for its address."""
+
+    user: str
+    port: int
+    host_key: str
 
 
 class Stack(Model):
@@ -43,7 +106,7 @@ class Stack(Model):
     zone: str
     names: dict[str, str] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
-    hosts: Annotated[dict[Name, Ec2Host], Field(min_length=1)]
+    hosts: Annotated[dict[Name, AnyHost], Field(min_length=1)]
     sharedRepositories: bool = False
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
@@ -66,6 +129,17 @@ class Stack(Model):
     def registry(self) -> str:
         """The registry's host name, from which every image of this stack comes."""
         return f"{self.accountId}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def ec2_hosts(self) -> dict[str, Ec2Host]:
+        return {name: host for name, host in self.hosts.items() if isinstance(host, Ec2Host)}
+
+    def login(self, host: str) -> Login:
+        """An EC2 host's key is empty until `infra init` has made it."""
+        spec = self.hosts[host]
+        if isinstance(spec, SshHost):
+            return Login(spec.user, spec.port, " ".join(spec.hostKey.split()[:2]))
+        return Login(self.sshUser, 22, self.hostPublicKeys.get(host, ""))
 
     def public_name(self, site: str) -> str:
         return self.names.get(site, site)
@@ -93,11 +167,14 @@ def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
 
 def _key(path: tuple[int | str, ...]) -> str:
     head = "aws:region" if path and path[0] == "region" else f"{PROJECT}:{path[0] if path else ''}"
-    return ".".join([head, *map(str, path[1:])])
+    # The third part of a host's path is its kind, which its file does not have there
+    rest = (path[1], *path[3:]) if path and path[0] == "hosts" and len(path) > 2 else path[1:]
+    return ".".join([head, *map(str, rest)])
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
-    return list((Ec2Host if path[0] == "hosts" else Stack).model_fields)
+    model = HOST_KINDS.get(str(path[2]), Host) if path[:1] == ("hosts",) and len(path) > 2 else Stack
+    return list(model.model_fields)
 
 
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:

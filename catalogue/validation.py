@@ -39,7 +39,8 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
         case "missing":
             return f"field {name!r} is missing", "it is required"
         case "union_tag_invalid" | "union_tag_not_found":
-            return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", "kinds: compose"
+            kinds = finding["ctx"].get("expected_tags", "compose").replace("'", "")
+            return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
         case "string_type" if isinstance(value, (int, float)):
             return f"found {_shown(value)}", f'write it in quotes: "{value}"'
         case "value_error":

@@ -46,7 +46,7 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
 
 def keys_present(made: Stack) -> None:
     """Raises CatalogueError when `infra init` has not run for every host."""
-    missing = [host for host in made.hosts if host not in made.hostPrivateKeys or host not in made.hostPublicKeys]
+    missing = [host for host in made.ec2_hosts if host not in made.hostPrivateKeys or host not in made.hostPublicKeys]
     if missing or not made.sshPrivateKey or not made.sshPublicKey:
         found = f"no keys for {', '.join(missing) or 'SSH'}"
         rule = f"make them: uv run infra init --stack {made.name}"

@@ -8,17 +8,16 @@ import pulumi_command as command
 
 from catalogue.sizes import MiB, to_bytes
 from catalogue.stack import Ec2Host, Stack
+from components import access
 from components.naming import inside, tags
 from components.network import Network
-from rendering.user_data import PREPARED, user_data
+from rendering.user_data import user_data
 
-# Once cloud-init has ended the script that it ran is asked again: what failed then is said now, and can be mended
-READY = "cloud-init status --wait >/dev/null; sudo -n {script} {swap}"
+CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 
 class Host(pulumi.ComponentResource):
-    """`address` is the public address, `machine` changes with the machine, `target` is how releases reach it,
-    `ready` depends on it all."""
+    """`address` is the public address; the rest is `components.access.Reachable`."""
 
     address: pulumi.Output[str]
     machine: pulumi.Output[str]
@@ -29,14 +28,15 @@ class Host(pulumi.ComponentResource):
         self,
         name: str,
         host: str,
+        spec: Ec2Host,
         stack: Stack,
         image: str,
-        network: Network,
+        network: Network | None,
         profile: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
-        spec = stack.hosts[host]
+        assert network, "there is one wherever there is an instance"
         label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
         instance = self._instance(name, host, spec, stack, image, network, profile, label)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
@@ -50,15 +50,9 @@ class Host(pulumi.ComponentResource):
         )
         self.machine = instance.id
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
-        self.target = target(stack, host, self.address)
-        self.ready = command.remote.Command(
-            f"{name}-ready",
-            connection=connection(stack, host, self.address),
-            create=READY.format(script=PREPARED, swap=to_bytes(spec.swap) // MiB),
-            triggers=[instance.id],
-            add_previous_output_in_env=False,
-            opts=inside(self, depends_on=[association], custom_timeouts=timeouts(stack)),
-        )
+        self.target = access.target(stack, host, self.address)
+        swap = to_bytes(spec.swap) // MiB
+        self.ready = access.ready(self, name, stack, host, self.address, instance.id, CLOUD_INIT, swap, [association])
         self.register_outputs({"address": self.address, "machine": self.machine})
 
     def _instance(
@@ -103,30 +97,3 @@ class Host(pulumi.ComponentResource):
                 ignore_changes=["ami", "userData", "associatePublicIpAddress"],
             ),
         )
-
-
-def timeouts(stack: Stack) -> pulumi.CustomTimeouts:
-    """Without one for updates too, a gate that dials without a limit would dial for ever."""
-    limit = f"{stack.readyTimeout}s"
-    return pulumi.CustomTimeouts(create=limit, update=limit)
-
-
-def connection(stack: Stack, host: str, address: pulumi.Input[str]) -> command.remote.ConnectionArgs:
-    """SSH to a host whose key is known beforehand; it dials until the resource's own timeout."""
-    return command.remote.ConnectionArgs(
-        host=address,
-        user=stack.sshUser,
-        private_key=pulumi.Output.secret(stack.sshPrivateKey or ""),
-        host_key=stack.hostPublicKeys[host],
-        dial_error_limit=-1,
-    )
-
-
-def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Output[dict[str, Any]]:
-    """The fields of `infra.ssh.Target`."""
-    return address.apply(
-        lambda known: {
-            "host": host, "address": known, "port": 22, "user": stack.sshUser,
-            "host_key": stack.hostPublicKeys[host], "private_key": stack.sshPrivateKey,
-        }
-    )  # fmt: skip

@@ -28,7 +28,7 @@ def zone(stack: Stack, options: pulumi.InvokeOptions) -> Zone:
 
 def machine_image(stack: Stack, host: str, options: pulumi.InvokeOptions) -> str:
     """The image that a new machine of this host would get. Raises pulumi.RunError."""
-    parameter = stack.ami_parameter(INSTANCE_TYPES[stack.hosts[host].instanceType].architecture)
+    parameter = stack.ami_parameter(INSTANCE_TYPES[stack.ec2_hosts[host].instanceType].architecture)
     with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
         return aws.ssm.get_parameter(name=parameter, opts=options).value
 

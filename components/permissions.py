@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from catalogue.stack import Stack
 from components.naming import inside, tags
+from rendering.host import CREDENTIALS
 
 ASSUME = json.dumps(
     {
@@ -44,14 +45,17 @@ def policy(repository_arns: list[str], zone_arn: str, names: list[str]) -> dict[
 
 
 class HostPermissions(pulumi.ComponentResource):
-    """`profile` is the instance profile of one host."""
+    """What one host is in AWS. An instance has a role, by its `profile`; a machine elsewhere has a user, whose key
+    comes to it with each release as `credentials` (empty for an instance)."""
 
     profile: pulumi.Output[str]
+    credentials: pulumi.Output[dict[str, str]]
 
     def __init__(
         self,
         name: str,
         stack: Stack,
+        host: str,
         repository_arns: pulumi.Input[list[str]],
         zone_arn: pulumi.Input[str],
         names: list[str],
@@ -59,11 +63,26 @@ class HostPermissions(pulumi.ComponentResource):
     ) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
-        role = aws.iam.Role(f"{name}-role", assume_role_policy=ASSUME, tags=label, opts=inside(self))
         document = pulumi.Output.all(repository_arns, zone_arn).apply(
             lambda args: json.dumps(policy(args[0], args[1], names))
         )
+        self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
+        if host in stack.ec2_hosts:
+            self._role(name, document, label)
+        else:
+            self._user(name, document, label)
+        self.register_outputs({"profile": self.profile})
+
+    def _role(self, name: str, document: pulumi.Output[str], label: dict[str, str]) -> None:
+        role = aws.iam.Role(f"{name}-role", assume_role_policy=ASSUME, tags=label, opts=inside(self))
         rights = aws.iam.RolePolicy(f"{name}-policy", role=role.id, policy=document, opts=inside(self))
         profile = aws.iam.InstanceProfile(f"{name}-profile", role=role.name, tags=label, opts=inside(self))
         self.profile = pulumi.Output.all(profile.name, rights.id).apply(lambda args: args[0])
-        self.register_outputs({"profile": self.profile})
+
+    def _user(self, name: str, document: pulumi.Output[str], label: dict[str, str]) -> None:
+        user = aws.iam.User(f"{name}-user", tags=label, opts=inside(self))
+        rights = aws.iam.UserPolicy(f"{name}-policy", user=user.name, policy=document, opts=inside(self))
+        key = aws.iam.AccessKey(f"{name}-key", user=user.name, opts=inside(self, depends_on=[rights]))
+        self.credentials = pulumi.Output.secret(
+            pulumi.Output.all(key.id, key.secret).apply(lambda made: dict(zip(CREDENTIALS, made, strict=True)))
+        )

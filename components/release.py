@@ -8,12 +8,15 @@ import pulumi
 import pulumi_command as command
 
 from agent import receive_source
+from catalogue.loading import Catalogue
 from catalogue.stack import Stack
-from components.host import Host
+from components.access import Reachable
 from components.naming import inside
 from rendering.archive import Release as Built
+from rendering.host import AWS
 
 # The environment that the program itself runs in, on every machine at the same place
+Secrets = dict[str, dict[str, str]]
 RUN = ".venv/bin/python -m infra.deliver"
 
 
@@ -28,14 +31,14 @@ class Release(pulumi.ComponentResource):
         self,
         name: str,
         stack: Stack,
-        host: Host,
+        host: Reachable,
         release: pulumi.Output[Built],
-        secrets: dict[str, dict[str, str]],
+        secrets: pulumi.Input[Secrets],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         shown = {"release": release.apply(lambda made: made.id), "files": release.apply(lambda made: made.hashes)}
         super().__init__("infra:index:Release", name, shown, opts)
-        asked = pulumi.Output.all(release, host.target).apply(lambda args: request(stack, args[0], args[1], secrets))
+        asked = pulumi.Output.all(release, host.target, secrets).apply(lambda args: request(stack, *args))
         applied = command.local.Command(
             f"{name}-apply",
             create=RUN,
@@ -52,7 +55,7 @@ class Release(pulumi.ComponentResource):
         self.register_outputs({"line": self.line, "id": self.id})
 
 
-def request(stack: Stack, release: Built, target: dict[str, Any], secrets: dict[str, dict[str, str]]) -> str:
+def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secrets) -> str:
     """What `infra.deliver` reads. Deterministic: the same release and secrets are no change for Pulumi."""
     return json.dumps(
         {
@@ -68,6 +71,8 @@ def request(stack: Stack, release: Built, target: dict[str, Any], secrets: dict[
     )
 
 
-def secrets_for(stack: Stack, services: set[str]) -> dict[str, dict[str, str]]:
-    """The secrets of the host's own services, and no others'."""
-    return {service: values for service, values in stack.secrets.items() if service in services}
+def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) -> Secrets:
+    """The secrets of the host's own services, and no others'; and its own in AWS, where it has no role."""
+    services = {service.name for system in catalogue.systems_on(host) for service in system.active}
+    own = {service: values for service, values in catalogue.stack.secrets.items() if service in services}
+    return own | ({AWS: credentials} if credentials else {})

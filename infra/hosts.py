@@ -24,8 +24,9 @@ def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
     if host is not None and host not in addresses:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
     key = pulumi("config", "get", f"{PROJECT}:sshPrivateKey", "--stack", stack.name)
-    return {
-        name: Target(name, address, 22, stack.sshUser, stack.hostPublicKeys[name], key)
-        for name, address in addresses.items()
-        if host in (None, name)
-    }
+    return {name: _target(stack, name, address, key) for name, address in addresses.items() if host in (None, name)}
+
+
+def _target(stack: Stack, host: str, address: str, key: str) -> Target:
+    login = stack.login(host)
+    return Target(host, address, login.port, login.user, login.host_key, key)

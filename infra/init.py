@@ -25,7 +25,7 @@ def initialise(stack: Stack) -> Iterator[str]:
     if not (stack.sshPrivateKey and stack.sshPublicKey):
         _store(stack, "sshPrivateKey", "sshPublicKey", f"{stack.name}-releases")
         yield "made the key that releases are sent with"
-    for host in stack.hosts:
+    for host in stack.ec2_hosts:
         if host not in stack.hostPrivateKeys or host not in stack.hostPublicKeys:
             _store(stack, f"hostPrivateKeys.{host}", f"hostPublicKeys.{host}", f"{stack.name}-{host}")
             yield f"made the key that {host} identifies itself with"

@@ -2,6 +2,8 @@
 
 import hmac
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 from itertools import groupby
 from typing import Any
 
@@ -16,18 +18,68 @@ UNITS = "/etc/systemd/system"
 WAIT = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost/containers"
 # `repository:tag` → the digest that the registry has under it
 Digests = Mapping[str, str]
+# Service → name → value
+Secrets = Mapping[str, Mapping[str, str]]
 
 
-def projects(system: System) -> list[list[ComposeService]]:
+@dataclass(frozen=True)
+class Place:
+    """Where one container of a service lives: its compose file's directory, its unit, and what must not be shared."""
+
+    directory: str
+    unit: str
+    container: str
+    port: int
+    address: IPv4Address
+    slot: str | None = None
+
+
+def places(service: ComposeService) -> list[Place]:
+    """One place, or with `rollout: blue-green` two that take turns. A slot's directory has a name of its own, since
+    compose names a project after it."""
+    if not service.is_blue_green:
+        return [Place(service.directory, service.unit, service.container, service.port, service.address)]
+    assert service.spare_port and service.spare_address, "the checks have seen to it"
+    ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
+    stem, kind = service.unit.rsplit(".", 1)
+    last = service.directory.rsplit("/", 1)[1]
+    return [
+        Place(
+            f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", *where, slot
+        )
+        for slot, where in ways.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose file and the unit that runs it: the services that share it, each in its place."""
+
+    members: list[tuple[ComposeService, Place]]
+
+    @property
+    def services(self) -> list[ComposeService]:
+        return [service for service, _ in self.members]
+
+    @property
+    def directory(self) -> str:
+        return self.members[0][1].directory
+
+    @property
+    def unit(self) -> str:
+        return self.members[0][1].unit
+
+    @property
+    def path(self) -> str:
+        return f"{self.directory}/{self.members[0][0].compose_file}"
+
+
+def projects(system: System) -> list[Project]:
     """The compose services grouped by the project they share, in catalogue order of the first."""
-    services = system.compose_services
-    order = {service.directory: index for index, service in reversed(list(enumerate(services)))}
-    ordered = sorted(services, key=lambda service: order[service.directory])
-    return [list(group) for _, group in groupby(ordered, key=lambda service: service.directory)]
-
-
-def compose_path(service: ComposeService) -> str:
-    return f"{service.directory}/{service.compose_file}"
+    members = [(service, place) for service in system.compose_services for place in places(service)]
+    order = {place.directory: index for index, (_, place) in reversed(list(enumerate(members)))}
+    ordered = sorted(members, key=lambda member: order[member[1].directory])
+    return [Project(list(group)) for _, group in groupby(ordered, key=lambda member: member[1].directory)]
 
 
 def environment_path(service: ComposeService) -> str | None:
@@ -43,76 +95,85 @@ def image(service: ComposeService, stack: Stack, digests: Digests) -> str:
     return f"{stack.registry}/{service.image.repository}{f'@{digest}' if digest else service.image.suffix}"
 
 
-def document(
-    project: list[ComposeService], network: ContainerNetwork, stack: Stack, digests: Digests
-) -> dict[str, Any]:
+def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> dict[str, Any]:
     """The compose file's content: ports on loopback only, the network external, as the document demands."""
 
-    def entry(service: ComposeService) -> dict[str, Any]:
+    def entry(service: ComposeService, place: Place) -> dict[str, Any]:
+        # Other containers know a service by its container's name, whichever slot it is in
+        aliases = {"aliases": [service.container]} if place.slot else {}
         body: dict[str, Any] = {
             "image": image(service, stack, digests),
-            "container_name": service.container,
-            "ports": [f"127.0.0.1:{service.port}:{service.port}"],
-            "networks": {network.name: {"ipv4_address": str(service.address)}},
+            "container_name": place.container,
+            "ports": [f"127.0.0.1:{place.port}:{service.port}"],
+            "networks": {network.name: {"ipv4_address": str(place.address), **aliases}},
             "mem_limit": service.memory.limit,
             # Docker writes to the journal under the unit's name: `journalctl -u` shows it
-            "labels": {"object_systemd_unit": service.unit},
+            "labels": {"object_systemd_unit": place.unit},
             "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
         }
         if path := environment_path(service):
-            body["env_file"] = [f"./{path.rsplit('/', 1)[1]}"]
+            body["env_file"] = [f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}"]
         return body
 
     return {
         "version": "3.8",
-        "services": {service.compose_key: entry(service) for service in project},
+        "services": {service.compose_key: entry(service, place) for service, place in project.members},
         "networks": {network.name: {"external": True}},
     }
 
 
-def compose_file(
-    project: list[ComposeService], network: ContainerNetwork, stack: Stack, digests: Digests, source: str
-) -> File:
+def compose_file(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests, source: str) -> File:
     text = yaml.safe_dump(document(project, network, stack, digests), sort_keys=False, allow_unicode=True)
-    return File(compose_path(project[0]), f"{BANNER.format(source=source)}\n{text}".encode())
+    return File(project.path, f"{BANNER.format(source=source)}\n{text}".encode())
 
 
-def unit_file(project: list[ComposeService], network: ContainerNetwork, source: str) -> File:
-    description = "; ".join(service.purpose for service in project)
+def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
     content = fill(
         "compose.service.j2",
         source,
-        description=description,
+        description="; ".join(service.purpose for service in project.services),
         network=network,
-        compose_file=compose_path(project[0]),
-        containers=[service.container for service in project],
+        compose_file=project.path,
+        containers=[place.container for _, place in project.members],
         wait=WAIT,
     )
-    return File(f"{UNITS}/{project[0].unit}", content)
+    return File(f"{UNITS}/{project.unit}", content)
 
 
 def network_unit_file(network: ContainerNetwork, source: str) -> File:
     return File(f"{UNITS}/{network.unit}", fill("network.service.j2", source, network=network))
 
 
-def environment_files(services: Iterable[ComposeService], stack: Stack) -> list[EnvironmentFile]:
+def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
     def of(service: ComposeService, path: str) -> EnvironmentFile:
-        names = {name: f"{service.name}/{name}" for name in service.secrets}
-        given = stack.secrets.get(service.name, {})
-        versions = {place: secret_version(stack, place, given[name]) for name, place in names.items() if name in given}
-        return EnvironmentFile(path, service.environment, names, versions)
+        return secret_file(path, service.name, service.secrets, secrets, stack, service.environment)
 
     return [of(service, path) for service in services if (path := environment_path(service))]
 
 
-def secret_version(stack: Stack, place: str, value: str) -> str:
+def secret_file(
+    path: str,
+    group: str,
+    names: list[str],
+    secrets: Secrets,
+    stack: Stack,
+    values: dict[str, str] | None = None,
+    head: str = "",
+) -> EnvironmentFile:
+    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release."""
+    given = secrets.get(group, {})
+    places = {name: f"{group}/{name}" for name in names}
+    versions = {place: _version(stack, place, given[name]) for name, place in places.items() if name in given}
+    return EnvironmentFile(path, values or {}, places, versions, head)
+
+
+def _version(stack: Stack, place: str, value: str) -> str:
     """Tells one value of a secret from another; without the stack's own key nobody can try values against it."""
     return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]
 
 
-def unit(project: list[ComposeService], stack: Stack, digests: Digests) -> Unit:
+def unit(project: Project, stack: Stack, digests: Digests) -> Unit:
     """The project's unit, with all that a change of must restart it."""
-    environment = [path for service in project if (path := environment_path(service))]
-    name = project[0].unit
-    files = [f"{UNITS}/{name}", compose_path(project[0]), *environment]
-    return Unit(name, files, [image(service, stack, digests) for service in project])
+    environment = [path for service in project.services if (path := environment_path(service))]
+    files = [f"{UNITS}/{project.unit}", project.path, *environment]
+    return Unit(project.unit, files, [image(service, stack, digests) for service in project.services])

@@ -23,12 +23,13 @@ class File:
 @dataclass(frozen=True)
 class EnvironmentFile:
     """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
-    `versions` tells a secret's value from its other ones without telling what it is."""
+    `versions` tells a secret's value from its other ones without telling what it is; `head` is the first line."""
 
     path: str
     values: dict[str, str]
     secrets: dict[str, str]
     versions: dict[str, str] = field(default_factory=dict)
+    head: str = ""
     mode: int = 0o600
     owner: str = "root"
     group: str = "root"
@@ -120,7 +121,7 @@ class Link:
 @dataclass(frozen=True)
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
-    bytes, `keep` how many releases the host keeps to go back to."""
+    bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -133,6 +134,7 @@ class HostFiles:
     trusted_roots: list[str] = field(default_factory=list)
     reactions: list[Reaction] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
     slots: list[Slots] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     memory: int = 0

@@ -6,62 +6,78 @@ from dataclasses import replace
 from catalogue.loading import Catalogue
 from catalogue.models import Service, System
 from catalogue.sizes import to_bytes
+from catalogue.stack import SshHost, Stack
 from rendering import compose, nginx
 from rendering.files import Certificate, File, Health, HostFiles, Port, Probe, Reaction, Unit
+from rendering.templates import fill
 
 RELOAD_NGINX = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
+AWS = "@aws"  # no service has such a name
+CREDENTIALS = ["aws_access_key_id", "aws_secret_access_key"]
 ROOTS = "/usr/local/share/ca-certificates"
 
 
-def render(catalogue: Catalogue, host: str, digests: compose.Digests | None = None) -> HostFiles:
-    """All files, units, certificates and probes of a host. Pure: the same catalogue and digests give the same value.
-    An image whose digest is not known is named by its tag; no host takes such a release."""
+def render(
+    catalogue: Catalogue,
+    host: str,
+    digests: compose.Digests | None = None,
+    secrets: compose.Secrets | None = None,
+) -> HostFiles:
+    """All files, units, certificates and probes of a host. Pure: the same arguments give the same value.
+
+    An image whose digest is not known is named by its tag; no host takes such a release. Of `secrets` (the stack's,
+    where none are given) only versions come into it.
+    """
     files = HostFiles(host)
+    known = catalogue.stack.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
-        files = _joined(files, _system(catalogue, system, digests or {}))
+        files = _joined(files, _system(catalogue, host, system, digests or {}, known))
     stack = catalogue.stack
-    limits = sum(to_bytes(s.memory.limit) for system in catalogue.systems_on(host) for s in system.active)
+    limits = sum(s.at_once * to_bytes(s.memory.limit) for system in catalogue.systems_on(host) for s in system.active)
     return replace(
-        _joined(files, _host(catalogue, host)),
+        _joined(files, _host(catalogue, host, known)),
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,
     )
 
 
-def _system(catalogue: Catalogue, system: System, digests: compose.Digests) -> HostFiles:
+def _system(
+    catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: compose.Secrets
+) -> HostFiles:
     stack, source = catalogue.stack, catalogue.file_of(system)
     services = system.compose_services
     result = HostFiles(
         host="",
         files=[nginx.site_file(system, site, stack, source) for site in system.sites],
         links=[nginx.site_link(site, stack) for site in system.sites],
-        environment_files=compose.environment_files(services, stack),
+        environment_files=compose.environment_files(services, secrets, stack),
         certificates=[
             Certificate(stack.public_name(site.name), site.challenge, stack.acmeDirectory, stack.acmeEmail)
             for site in system.sites
         ],
         probes=[_probe(catalogue, system, service) for service in system.active],
-        ports=[Port(service.port, service.name, service.unit) for service in system.active],
+        ports=_ports(system),
+        slots=[nginx.slots(service) for service in services if service.is_blue_green],
         commands=["docker", "docker-compose"] if services else [],
     )
     if system.network is None:
         return result
     network_unit = compose.network_unit_file(system.network, source)
     units = [Unit(system.network.unit, [network_unit.path])]
-    files, directories = [network_unit], []
+    files = [network_unit, *(file for s in services if s.is_blue_green for file in nginx.slot_files(s))]
+    directories, owner = [], stack.login(host).user
     for project in compose.projects(system):
         files += [
             compose.compose_file(project, system.network, stack, digests, source),
             compose.unit_file(project, system.network, source),
         ]
         units.append(compose.unit(project, stack, digests))
-        owner = stack.sshUser
-        directories.append({"path": project[0].directory, "mode": 0o755, "owner": owner, "group": owner})
+        directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
     return replace(result, files=result.files + files, units=units, directories=directories)
 
 
-def _host(catalogue: Catalogue, host: str) -> HostFiles:
+def _host(catalogue: Catalogue, host: str, secrets: compose.Secrets) -> HostFiles:
     """What a host has once, whatever runs on it."""
     stack = catalogue.stack
     has_sites = any(system.sites for system in catalogue.systems_on(host))
@@ -72,12 +88,15 @@ def _host(catalogue: Catalogue, host: str) -> HostFiles:
     ]
     if has_sites:
         files.append(File(RELOAD_NGINX, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755))
-    if has_images:
-        helpers = json.dumps({"credHelpers": {stack.registry: "ecr-login"}}, indent=2) + "\n"
-        files.append(File("/root/.docker/config.json", helpers.encode(), mode=0o600))
-    return HostFiles(
+    login = _registry_login(stack, host) if has_images else HostFiles("")
+    # A machine that AWS gives no role identifies itself with a user's key
+    credentials = ["/root/.aws/credentials"] if host not in stack.ec2_hosts and (has_images or has_sites) else []
+    files_of_host = HostFiles(
         host=host,
         files=files,
+        environment_files=[
+            compose.secret_file(path, AWS, CREDENTIALS, secrets, stack, head="[default]") for path in credentials
+        ],
         trusted_roots=[file.path for file in files if file.path.startswith(ROOTS)],
         units=[Unit("nginx.service", [])] if has_sites else [],
         reactions=[
@@ -86,6 +105,37 @@ def _host(catalogue: Catalogue, host: str) -> HostFiles:
         ],
         commands=[*(["nginx", "certbot"] if has_sites else []), "systemctl"],
     )
+    return _joined(files_of_host, login)
+
+
+def _registry_login(stack: Stack, host: str) -> HostFiles:
+    """A login for the registry that never expires: ECR's helper asks for a new one at each pull; where there is none, a
+    timer does twice in the life of a token."""
+    spec = stack.hosts[host]
+    if not isinstance(spec, SshHost) or spec.registryLogin == "helper":
+        helpers = json.dumps({"credHelpers": {stack.registry: "ecr-login"}}, indent=2) + "\n"
+        config = File("/root/.docker/config.json", helpers.encode(), mode=0o600)
+        return HostFiles("", files=[config], commands=["docker-credential-ecr-login"])
+    source = f"Pulumi.{stack.name}.yaml"
+    files = [
+        File(
+            f"{compose.UNITS}/infra-registry-login.{kind}",
+            fill(f"registry-login.{kind}.j2", source, registry=stack.registry),
+        )
+        for kind in ("service", "timer")
+    ]
+    timer = Unit("infra-registry-login.timer", [file.path for file in files])
+    return HostFiles("", files=files, units=[timer], logins=[stack.registry])
+
+
+def _ports(system: System) -> list[Port]:
+    of_compose = [
+        Port(place.port, service.name, place.unit)
+        for service in system.compose_services
+        for place in compose.places(service)
+    ]
+    named = {port.service for port in of_compose}
+    return of_compose + [Port(s.port, s.name, s.unit) for s in system.active if s.name not in named]
 
 
 def _probe(catalogue: Catalogue, system: System, service: Service) -> Probe:

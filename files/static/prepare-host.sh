@@ -7,10 +7,13 @@ swap_mib=$1
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
 missing_packages() {
-    for package in ca-certificates certbot curl docker.io nginx python3 python3-certbot-dns-route53 amazon-ecr-credential-helper; do
+    for package in ca-certificates certbot curl docker.io iproute2 nginx python3 python3-certbot-dns-route53; do
         # nginx-light and the like provide nginx
         { [ "$package" = nginx ] && command -v nginx >/dev/null; } || has "$package" || printf ' %s' "$package"
     done
+    # Not in every distribution: a host without it has registryLogin: timer
+    helper=amazon-ecr-credential-helper
+    has $helper || ! apt-cache show $helper >/dev/null 2>&1 || printf ' %s' $helper
     command -v docker-compose >/dev/null || printf ' %s' "$(compose_package)"
 }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.world import Ran, World
 
+INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "certbot", "systemctl")
 LOOKS = ("docker image inspect", "docker info", "systemctl is-", "journalctl", "ss ", "systemctl show")
 
 
@@ -26,7 +27,7 @@ class FakeWorld(World):
     registry: set[str] = field(default_factory=set)
     active: set[str] = field(default_factory=lambda: {"nginx.service"})
     enabled: set[str] = field(default_factory=lambda: {"nginx.service"})
-    installed: set[str] = field(default_factory=lambda: {"docker", "docker-compose", "nginx", "certbot", "systemctl"})
+    installed: set[str] = field(default_factory=lambda: set(INSTALLED))
     listening: dict[int, str] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
@@ -145,7 +146,7 @@ class FakeWorld(World):
     def memory(self):
         return 8 * 1024**3
 
-    def fetch(self, url, headers):
+    def fetch(self, url, headers, method="GET", body=None):
         return 0, b""
 
     def status_of(self, url, name=None):

@@ -83,6 +83,35 @@ SYSTEM_EXAMPLES = {
         setting("web", secrets=["TOKEN"]),
         "Pulumi.prod.yaml: service web: secret TOKEN is missing; set it: pulumi config set --secret --path",
     ),
+    "blue-green without a place": (
+        setting("web", rollout="blue-green"),
+        "service web: rollout: blue-green without spare_port and spare_address; give both, such as spare_port: 8",
+    ),
+    "a place without blue-green": (setting("web", spare_port=8001), "both, or neither"),
+    "blue-green of a single service": (
+        setting("scheduler", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", single=True),
+        "service scheduler: rollout: blue-green of a single service",
+    ),
+    "blue-green in a shared project": (
+        setting("api-manager", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
+        "in a compose project that it shares",
+    ),
+    "blue-green off the proxy": (
+        setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", route=None),
+        "rollout: blue-green without a route",
+    ),
+    "spare port clash": (
+        setting("vault-api", rollout="blue-green", spare_port=8017, spare_address="172.27.0.99"),
+        "port 8017 is ast-api's already",
+    ),
+    "spare address outside": (
+        setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="10.0.0.1"),
+        "address 10.0.0.1; an address inside",
+    ),
+    "blue-green beyond the memory": (
+        setting("ast-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
+        "memory limits add up to 9080 MiB (ast-api twice, for rollout: blue-green)",
+    ),
     "unwritable value": (setting("web", environment={"A": "x\ny"}), "service web: the value of A cannot be written"),
 }
 STACK_EXAMPLES = {
@@ -97,6 +126,10 @@ STACK_EXAMPLES = {
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
         "infra:hosts: system watchme is on two hosts",
+    ),
+    "small reserve": (
+        hosted(reserve="512m"),
+        "infra:hosts.watchme: reserve of 512m; at least 725 MiB: 400 for the system, Docker and Nginx, and 25",
     ),
     "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
     "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the whole world"),

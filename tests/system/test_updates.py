@@ -62,7 +62,7 @@ def test_one_changed_limit_restarts_one_service(watchme):
     assert watchme.logins() == logins + 1
     after = started(watchme)
     assert {name for name in after if after[name] != before[name]} == {"watchme-avatar-uploader"}
-    assert json.loads(watchme.output("releases"))["watchme"].startswith("applied on watchme: release ")
+    assert json.loads(watchme.output("releases"))["watchme"]["line"].startswith("applied on watchme: release ")
     assert outcome(watchme)["changed"] == ["/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"]
 
 

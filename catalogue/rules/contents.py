@@ -1,0 +1,58 @@
+"""What a service is made of: images and environment, and what takes a retired one's place."""
+
+import re
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.models import RetiredService, repository_of
+from catalogue.problems import Problem
+from catalogue.rules.each import compose_services, services
+
+REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
+UNWRITABLE = ("\n", "'", "\\", "${")
+
+
+def images(catalogue: Catalogue) -> Iterator[Problem]:
+    """An image's account and region are the stack's; a registry here would survive a region move."""
+    rule = "the repository's name alone, such as watchme-api-ast"
+    for system in catalogue.running.values():
+        for service in system.services:
+            repository = repository_of(service)
+            if repository is not None and not REPOSITORY.fullmatch(repository):
+                where = f"service {service.name}"
+                yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
+    for file, _, service in compose_services(catalogue):
+        if service.image.tag and service.image.digest:
+            yield Problem(file, f"service {service.name}", "image has a tag and a digest", "one of the two")
+
+
+def retired(catalogue: Catalogue) -> Iterator[Problem]:
+    for system in catalogue.running.values():
+        names = {service.name for service in system.active}
+        for service in system.services:
+            if isinstance(service, RetiredService) and service.replaced_by not in names:
+                found = f"replaced_by {service.replaced_by!r}"
+                yield Problem(catalogue.file_of(system), f"service {service.name}", found, "a running service's name")
+
+
+def environment(catalogue: Catalogue) -> Iterator[Problem]:
+    """Every secret that a service names is set, and every value can stand in an environment file."""
+    stack = catalogue.stack
+    for file, _, service in services(catalogue):
+        where = f"service {service.name}"
+        given = stack.secrets.get(service.name, {})
+        for secret in service.secrets:
+            if secret not in given:
+                rule = f"set it: pulumi config set --secret --path infra:secrets.{service.name}.{secret}"
+                yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is missing", rule)
+        for name, value in {**service.environment, **given}.items():
+            if any(sign in value for sign in UNWRITABLE):
+                rule = "an environment file cannot hold line breaks, ', \\ or ${; encode it, for example as base64"
+                yield Problem(file, where, f"the value of {name} cannot be written", rule)
+        for secret in sorted(set(given) - set(service.secrets)):
+            rule = f"name it under secrets: in {file}, or remove it"
+            yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is used by nothing", rule, "warning")
+    names = {service.name for _, _, service in services(catalogue)}
+    for name in sorted(set(stack.secrets) - names):
+        rule = f"services: {', '.join(sorted(names))}"
+        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{name}", "no running service has this name", rule)

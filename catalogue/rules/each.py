@@ -1,0 +1,36 @@
+"""What rules walk over."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from catalogue.loading import Catalogue
+from catalogue.models import ComposeService, Service, System
+from catalogue.problems import Problem
+
+
+def services(catalogue: Catalogue) -> Iterator[tuple[str, System, Service]]:
+    for system in catalogue.running.values():
+        for service in system.active:
+            yield catalogue.file_of(system), system, service
+
+
+def compose_services(catalogue: Catalogue) -> Iterator[tuple[str, System, ComposeService]]:
+    for file, system, service in services(catalogue):
+        if isinstance(service, ComposeService):
+            yield file, system, service
+
+
+def twice(
+    catalogue: Catalogue, what: str, values: Callable[[System, Any], Iterable[object]], allowed: str
+) -> Iterator[Problem]:
+    """A problem for each value that two services of one host share."""
+    for host in catalogue.stack.hosts:
+        owners: dict[object, list[tuple[str, str]]] = defaultdict(list)
+        for system in catalogue.systems_on(host):
+            for service in system.active:
+                for key in values(system, service):
+                    owners[key].append((catalogue.file_of(system), service.name))
+        for key, services in owners.items():
+            for file, name in services[1:]:
+                yield Problem(file, f"service {name}", f"{what} {key} is {services[0][1]}'s already", allowed)

@@ -1,0 +1,72 @@
+"""The stack's hosts: what runs where, whether it fits, and who may come in."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from catalogue.rules.each import services
+from catalogue.sizes import INSTANCE_TYPES, MiB, to_bytes
+
+# Measured on a host of 13 services, and rounded up: benchmarks/README.md
+OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
+DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
+
+
+def hosts(catalogue: Catalogue) -> Iterator[Problem]:
+    file = f"Pulumi.{catalogue.stack.name}.yaml"
+    for name, host in catalogue.stack.hosts.items():
+        where = f"infra:hosts.{name}"
+        if host.memory_mib is None:
+            known = ", ".join(INSTANCE_TYPES)
+            yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
+        for system in host.systems:
+            if system not in catalogue.systems:
+                yield Problem(file, where, f"system {system!r}", f"systems: {', '.join(sorted(catalogue.systems))}")
+    placed = [system for host in catalogue.stack.hosts.values() for system in host.systems]
+    for system in sorted({system for system in placed if placed.count(system) > 1}):
+        yield Problem(file, "infra:hosts", f"system {system} is on two hosts", "each system runs on one host")
+
+
+def memory(catalogue: Catalogue) -> Iterator[Problem]:
+    """The limits fit on the machine, and no limit is below what the service was seen to use."""
+    for file, _, service in services(catalogue):
+        if service.memory.observed and to_bytes(service.memory.observed) > to_bytes(service.memory.limit):
+            found = f"memory limit {service.memory.limit} is below the {service.memory.observed} it was seen to use"
+            yield Problem(
+                file, f"service {service.name}", found, "raise the limit, or the kernel will kill it", "warning"
+            )
+    for name, host in catalogue.stack.hosts.items():
+        if host.memory_mib is None:
+            continue
+        services_on = [service for system in catalogue.systems_on(name) for service in system.active]
+        limits = sum(service.at_once * to_bytes(service.memory.limit) for service in services_on) // MiB
+        room = host.memory_mib - to_bytes(host.reserve) // MiB
+        if limits > room:
+            doubled = [service.name for service in services_on if service.at_once > 1]
+            twice = f" ({', '.join(doubled)} twice, for rollout: blue-green)" if doubled else ""
+            found = f"the services' memory limits add up to {limits} MiB{twice}"
+            rule = f"at most {room} MiB on {host.machine} less the reserve of {host.reserve}"
+            yield Problem(f"Pulumi.{catalogue.stack.name}.yaml", f"infra:hosts.{name}", found, rule)
+        overhead = OVERHEAD_MIB + UNIT_OVERHEAD_MIB * len(services_on)
+        if overhead > to_bytes(host.reserve) // MiB:
+            found = f"reserve of {host.reserve}"
+            rule = (
+                f"at least {overhead} MiB: {OVERHEAD_MIB} for the system, Docker and Nginx, and {UNIT_OVERHEAD_MIB} "
+                f"for each of {len(services_on)} services (benchmarks/README.md)"
+            )
+            yield Problem(f"Pulumi.{catalogue.stack.name}.yaml", f"infra:hosts.{name}", found, rule)
+
+
+def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
+    """SSH is never open to the world."""
+    file = f"Pulumi.{catalogue.stack.name}.yaml"
+    for network in catalogue.stack.adminCidrs:
+        if network.prefixlen < 8:
+            rule = "the networks that administrators come from, such as 203.0.113.10/32"
+            yield Problem(file, "infra:adminCidrs", f"{network} is the whole world, or near it", rule)
+        elif any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
+            found = f"{network} is an example address of RFC 5737: nobody can connect from there"
+            yield Problem(
+                file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning"
+            )

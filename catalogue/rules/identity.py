@@ -1,0 +1,99 @@
+"""What two services must not share."""
+
+from collections.abc import Callable, Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.models import ComposeService, RetiredService, Service, System
+from catalogue.problems import Problem
+from catalogue.rules.each import compose_services, twice
+
+
+def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
+    for system in catalogue.running.values():
+        names = [service.name for service in system.services]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield Problem(catalogue.file_of(system), f"service {name}", "stands twice", "each service has its own name")
+
+
+def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
+    yield from twice(
+        catalogue,
+        "port",
+        lambda _, service: service.ports,
+        "each service has a port of its own",
+    )
+    for system in catalogue.running.values():
+        kept = {service.port: service.name for service in system.services if isinstance(service, RetiredService)}
+        for service in system.active:
+            if service.port in kept:
+                found = f"port {service.port} belonged to the retired {kept[service.port]}"
+                yield Problem(
+                    catalogue.file_of(system), f"service {service.name}", found, "take a port never used before"
+                )
+
+
+def unique_containers(catalogue: Catalogue) -> Iterator[Problem]:
+    yield from twice(catalogue, "container", _of_compose("container"), "each has a name of its own")
+
+
+def unique_addresses(catalogue: Catalogue) -> Iterator[Problem]:
+    yield from twice(catalogue, "address", _of_compose("addresses"), "each has an address of its own")
+
+
+def _of_compose(field: str) -> Callable[[System, Service], list[object]]:
+    def values(_: System, service: Service) -> list[object]:
+        value = getattr(service, field) if isinstance(service, ComposeService) else []
+        return value if isinstance(value, list) else [value]
+
+    return values
+
+
+def unique_paths(catalogue: Catalogue) -> Iterator[Problem]:
+    def public(system: System, service: Service) -> list[object]:
+        if service.route is None:
+            return []
+        site = system.site_of(service.route)
+        return [f"{site.name if site else ''}{service.route.public}"]
+
+    yield from twice(catalogue, "public path", public, "each route has a path of its own")
+
+
+def directories(catalogue: Catalogue) -> Iterator[Problem]:
+    """A directory is one compose project's; services that share it must share its file and unit too."""
+    for host in catalogue.stack.hosts:
+        projects: dict[str, ComposeService] = {}
+        keys: dict[tuple[str, str], str] = {}
+        names: dict[str, str] = {}
+        for system in catalogue.systems_on(host):
+            for service in system.compose_services:
+                first = projects.setdefault(service.directory, service)
+                where = (catalogue.file_of(system), f"service {service.name}")
+                if (first.compose_file, first.unit) != (service.compose_file, service.unit):
+                    found = (
+                        f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
+                    )
+                    yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
+                same_name = names.setdefault(service.directory.rsplit("/", 1)[1], service.directory)
+                if same_name != service.directory:
+                    found = f"directory {service.directory} ends as {same_name} does"
+                    yield Problem(
+                        *where, found, "compose names a project after its directory: let each end differently"
+                    )
+                owner = keys.setdefault((service.directory, service.compose_key), service.name)
+                if owner != service.name:
+                    found = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
+                    yield Problem(*where, found, "each service of a compose file has a key of its own")
+
+
+def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, system, service in compose_services(catalogue):
+        where = f"service {service.name}"
+        for _, _, other in compose_services(catalogue):
+            if other.unit == service.unit and other.directory != service.directory and other.name < service.name:
+                found = f"unit {service.unit} is {other.name}'s, which lies in {other.directory}"
+                yield Problem(file, where, found, "a unit runs one compose project")
+        taken = {"nginx.service", "docker.service", *([system.network.unit] if system.network else [])}
+        if service.unit in taken:
+            yield Problem(
+                file, where, f"unit {service.unit} is another program's", f"not one of {', '.join(sorted(taken))}"
+            )

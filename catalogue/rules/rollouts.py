@@ -1,0 +1,36 @@
+"""What a rollout without a gap needs."""
+
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from catalogue.rules.each import compose_services
+from catalogue.rules.places import PORTS
+
+
+def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
+    """A second container needs a place of its own, a proxy that is switched, and a service that may run twice."""
+    taken = {port for _, _, service in compose_services(catalogue) for port in service.ports}
+    for file, system, service in compose_services(catalogue):
+        where = f"service {service.name}"
+        spare = [service.spare_port, service.spare_address]
+        if not service.is_blue_green:
+            if any(spare):
+                yield Problem(
+                    file, where, "spare_port or spare_address, but no rollout: blue-green", "both, or neither"
+                )
+            continue
+        if not all(spare):
+            free = next(port for port in PORTS[service.role] if port not in taken)
+            rule = f"give both, such as spare_port: {free}, and a free spare_address of the subnet"
+            yield Problem(file, where, "rollout: blue-green without spare_port and spare_address", rule)
+        if service.route is None:
+            yield Problem(
+                file, where, "rollout: blue-green without a route", "only what the proxy serves can be switched"
+            )
+        if service.single:
+            rule = "only one of it may run in the world: keep the default rollout"
+            yield Problem(file, where, "rollout: blue-green of a single service", rule)
+        if sum(other.directory == service.directory for other in system.compose_services) > 1:
+            rule = "give it a directory and unit of its own"
+            yield Problem(file, where, "rollout: blue-green in a compose project that it shares", rule)

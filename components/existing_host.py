@@ -1,0 +1,29 @@
+"""A machine that was there before: nothing of it is made, it is only waited for, prepared and released to."""
+
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+
+from catalogue.stack import SshHost, Stack
+from components import access
+
+
+class ExistingHost(pulumi.ComponentResource):
+    """The same outputs as an EC2 host's: see `components.access.Reachable`."""
+
+    address: pulumi.Output[str]
+    machine: pulumi.Output[str]
+    target: pulumi.Output[dict[str, Any]]
+    ready: command.remote.Command
+
+    def __init__(
+        self, name: str, host: str, spec: SshHost, stack: Stack, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("infra:index:ExistingHost", name, None, opts)
+        self.address = pulumi.Output.from_input(spec.address)
+        # Another machine at the same address has another key
+        self.machine = pulumi.Output.from_input(stack.login(host).host_key)
+        self.target = access.target(stack, host, self.address)
+        self.ready = access.ready(self, name, stack, host, self.address, self.machine)
+        self.register_outputs({"address": self.address})
