@@ -56,14 +56,13 @@ def _followed(
     while True:
         try:
             for event in _conversation(target, id, command, payload, seen, outside, say):
-                seen += 1 if event else 0
-                lost_at = 0.0
+                if event.get("gone"):
+                    break
+                seen, lost_at = seen + (1 if event else 0), 0.0
                 if "say" in event:
                     say(event["say"])
                 if "result" in event:
                     return event["result"]
-                if event.get("gone"):
-                    break
         except ConnectionLost as error:
             if not lost_at:
                 say(f"{error}; the job goes on there, connecting again")

@@ -1,12 +1,9 @@
 """The stand-in of the `command` plugin, against a real SSH server of the test's own on loopback."""
 
 import asyncio
-import io
 import socket
-import threading
 from typing import Any
 
-import paramiko
 import pytest
 from pulumi.provider.experimental import provider as api
 
@@ -14,68 +11,21 @@ from infra.init import key_pair
 from lab.standins.command import KINDS
 from lab.standins.plain import plain_map, property_map
 from lab.standins.plugin import Plugin, PluginError
+from tests.ssh_server import Server
 
 URN = "urn:pulumi:s::p::command:remote:Command::x"
 HERE = "urn:pulumi:s::p::command:local:Command::x"
 
 
-class Server(paramiko.ServerInterface):
-    """Runs nothing: it answers a command by its own text and what came on standard input."""
-
-    def __init__(self) -> None:
-        self.logins = 0
-        self.host_private, self.host_public = key_pair("host")
-        self.user_private, _ = key_pair("user")
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._session, args=(client,), daemon=True).start()
-
-    def _session(self, client: socket.socket) -> None:
-        transport = paramiko.Transport(client)
-        transport.add_server_key(paramiko.Ed25519Key.from_private_key(io.StringIO(self.host_private)))
-        try:
-            transport.start_server(server=self)
-        except (paramiko.SSHException, EOFError):
-            return
-        transport.join(30)
-
-    def check_auth_publickey(self, username, key):
-        self.logins += 1
-        return paramiko.AUTH_SUCCESSFUL
-
-    def get_allowed_auths(self, username):
-        return "publickey"
-
-    def check_channel_request(self, kind, chanid):
-        return paramiko.OPEN_SUCCEEDED
-
-    def check_channel_exec_request(self, channel, command):
-        threading.Thread(target=self._answer, args=(channel, command.decode()), daemon=True).start()
-        return True
-
-    def _answer(self, channel, command):
-        given = b""
-        while data := channel.recv(1024):
-            given += data
-        channel.sendall(f"{command}|{given.decode()}\n".encode())
-        channel.sendall_stderr(b"progress\n")
-        channel.send_exit_status(3 if "fail" in command else 0)
-        channel.close()
-
-
 @pytest.fixture
 def server():
-    made = Server()
+    def answer(command, given, say):
+        say(f"{command}|{given}")
+        return 3 if "fail" in command else 0
+
+    made = Server(answer)
     yield made
-    made.listener.close()
+    made.close()
 
 
 @pytest.fixture
@@ -152,3 +102,31 @@ def test_an_unknown_connection_setting_is_refused(plugin, server):
     values = inputs(server, "hello", proxy={"host": "x"})
     response = asyncio.run(plugin.check(api.CheckRequest(URN, {}, property_map(values), b"")))
     assert "does not know connection ['proxy']" in (response.failures or [])[0].reason
+
+
+def local(plugin: Plugin, command: str, **values: Any) -> dict[str, Any]:
+    inputs = property_map({"create": command, **values})
+    return plain_map(asyncio.run(plugin.create(api.CreateRequest(HERE, inputs, 30, False))).properties or {})
+
+
+def test_a_local_command_reads_its_input_and_environment(plugin):
+    state = local(plugin, "cat; echo $A; echo progress >&2", stdin="secret ", environment={"A": "b"})
+    assert (state["stdout"], state["stderr"]) == ("secret b", "progress")
+
+
+def test_a_local_update_knows_what_the_last_run_said(plugin):
+    state = local(plugin, "echo one")
+    new = {"create": "echo was $PULUMI_COMMAND_STDOUT"}
+    request = api.UpdateRequest(HERE, "id", property_map(state), property_map(new), 30, [], False)
+    assert plain_map(asyncio.run(plugin.update(request)).properties)["stdout"] == "was one"
+    assert local(plugin, "echo was $PULUMI_COMMAND_STDOUT")["stdout"] == "was"
+
+
+def test_a_failing_local_command_says_its_text_and_output(plugin):
+    with pytest.raises(PluginError, match=r"exit status 4: running 'echo why; exit 4':\nwhy"):
+        local(plugin, "echo why; exit 4")
+
+
+def test_the_stand_ins_own_path_is_not_the_commands(plugin, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    assert local(plugin, "echo -$PYTHONPATH-")["stdout"] == "--"

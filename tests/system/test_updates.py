@@ -9,7 +9,7 @@ import pytest
 
 from lab.images import build_programs, stubs
 from lab.machine import BARE_IMAGE
-from lab.registry import push_stub
+from lab.registry import push_stub, tags
 from lab.run import run
 from lab.table import address_of
 from tests.support import ROOT, WATCHME
@@ -111,8 +111,12 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
         output = watchme.must_up()
         assert SECRET not in output
         path = "/home/ubuntu/watchme-vault-api-docker/vault-api.env"
-        assert planted(watchme) == [path]
-        assert watchme.on_host("stat", "-c", "%a %U", path).output == "600 root"
+        release = json.loads(watchme.output("releases"))["watchme"]["id"]
+        # Where it is read, and where a rollback would take it from
+        assert planted(watchme) == [path, f"/var/lib/infra/releases/{release}/files{path}"]
+        for place in planted(watchme):
+            assert watchme.on_host("stat", "-c", "%a %U", place).output == "600 root"
+        assert watchme.on_host("stat", "-c", "%a %U", "/var/lib/infra").output == "700 root"
         given = watchme.on_host("docker", "inspect", "-f", "{{json .Config.Env}}", "watchme-vault-api").output
         assert f"STORAGE_KEY={SECRET}" in json.loads(given)
         assert SECRET not in watchme.pulumi("preview", "--diff").output
@@ -181,7 +185,9 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(w
     assert started(watchme) == before
     push_stub(watchme.lab, "ap-northeast-1", "watchme-api-ast", stubs()["watchme-api-ast"], build_programs(), tag="2")
     watchme.must_up()
-    assert watchme.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output == image
+    digest = tags(watchme.lab, "ap-northeast-1", "watchme-api-ast")["2"]
+    running = watchme.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output
+    assert running == f"{image.removesuffix(':2')}@{digest}"
     wait_until_well(watchme, 30)
 
 

@@ -37,6 +37,38 @@ def _put_policy(call: Call, values: Values) -> tuple[str, Values]:
     return f"{values['role']}:{values['name']}", {}
 
 
+def _put_user_policy(call: Call, values: Values) -> tuple[str, Values]:
+    json.loads(values["policy"])
+    with refusals(f"writing policy {values['name']}"):
+        call.cloud.client("iam").put_user_policy(
+            UserName=values["user"], PolicyName=values["name"], PolicyDocument=values["policy"]
+        )
+    return f"{values['user']}:{values['name']}", {}
+
+
+def _delete_user_policy(call: Call, id: str, state: Values) -> None:
+    user, name = id.split(":")
+    remove = call.cloud.client("iam").delete_user_policy
+    _gone_is_fine(f"deleting policy {name}", remove, UserName=user, PolicyName=name)
+
+
+def _user(call: Call, values: Values) -> tuple[str, Values]:
+    with refusals(f"creating user {values['name']}"):
+        made = call.cloud.client("iam").create_user(UserName=values["name"], Tags=tag_list(values.get("tags")))
+    return values["name"], {"arn": made["User"]["Arn"]}
+
+
+def _access_key(call: Call, values: Values) -> tuple[str, Values]:
+    with refusals(f"creating an access key of {values['user']}"):
+        made = call.cloud.client("iam").create_access_key(UserName=values["user"])["AccessKey"]
+    return made["AccessKeyId"], {"secret": made["SecretAccessKey"]}
+
+
+def _delete_access_key(call: Call, id: str, state: Values) -> None:
+    remove = call.cloud.client("iam").delete_access_key
+    _gone_is_fine("deleting an access key", remove, UserName=state["user"], AccessKeyId=id)
+
+
 def _delete_policy(call: Call, id: str, state: Values) -> None:
     role, name = id.split(":")
     remove = call.cloud.client("iam").delete_role_policy
@@ -211,6 +243,18 @@ KINDS = {
     "aws:iam/rolePolicy:RolePolicy": Kind(
         {"name": "replace", "role": "replace", "policy": "update"}, {"role", "policy"}, [], _put_policy,
         update=lambda call, id, old, new: _put_policy(call, new)[1], delete=_delete_policy, autonamed=True,
+    ),
+    "aws:iam/user:User": Kind(
+        {"name": "replace", "tags": "refuse"}, set(), ["arn"], _user,
+        delete=lambda call, id, _: _gone_is_fine("deleting user", call.cloud.client("iam").delete_user, UserName=id),
+        autonamed=True,
+    ),
+    "aws:iam/userPolicy:UserPolicy": Kind(
+        {"name": "replace", "user": "replace", "policy": "update"}, {"user", "policy"}, [], _put_user_policy,
+        update=lambda call, id, old, new: _put_user_policy(call, new)[1], delete=_delete_user_policy, autonamed=True,
+    ),
+    "aws:iam/accessKey:AccessKey": Kind(
+        {"user": "replace"}, {"user"}, ["secret"], _access_key, delete=_delete_access_key,
     ),
     "aws:iam/instanceProfile:InstanceProfile": Kind(
         {"name": "replace", "role": "refuse", "tags": "refuse"}, set(), ["arn"], _profile, delete=_delete_profile,

@@ -1,0 +1,42 @@
+"""A machine that no program made: it has a user of its own and made its own host key, like a desktop or a Jetson."""
+
+from dataclasses import dataclass
+
+import yaml
+
+from lab.cloud.hosts import RUN
+from lab.run import run, succeeds, wait_until
+from lab.settings import LABEL, Lab
+
+USER = "admin"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`host_key` is the public key that its owner would read off its console."""
+
+    container: str
+    address: str
+    host_key: str
+
+
+def start(lab: Lab, name: str, number: int, public_key: str) -> Machine:
+    """Boots it; `public_key` may log in. `number` (1–40) gives its address, 127.x.254.NUMBER."""
+    container, address = f"wml-{lab.name}-{name}", f"127.{lab.number}.254.{number}"
+    seed = lab.path("hosts", name)
+    seed.mkdir(parents=True, exist_ok=True)
+    user = {"name": USER, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "ssh_authorized_keys": [public_key]}
+    (seed / "user-data").write_text("#cloud-config\n" + yaml.safe_dump({"hostname": name, "users": [user]}))
+    (seed / "meta-data").write_text(yaml.safe_dump({"instance-id": name, "local-hostname": name}))
+    names = [f"--add-host={host}:{place}" for host, place in lab.host_names.items()]
+    ports = [option for port in (22, 80, 443) for option in ("-p", f"{address}:{port}:{port}")]
+    run(
+        "docker", "run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={lab.name}",
+        "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *ports, *RUN,
+        "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image, "/sbin/init",
+    )  # fmt: skip
+    key = "/etc/ssh/ssh_host_ed25519_key.pub"
+    wait_until(f"{name}'s key", lambda: succeeds("docker", "exec", container, "test", "-s", key))
+    wait_until(f"{name}'s user", lambda: succeeds("docker", "exec", container, "test", "-e", f"/home/{USER}/.ssh"))
+    wait_until(f"{name}'s SSH", lambda: succeeds("docker", "exec", container, "systemctl", "is-active", "ssh"))
+    return Machine(container, address, run("docker", "exec", container, "cat", key).strip())

@@ -1,0 +1,54 @@
+"""ECR's login without its helper."""
+
+import base64
+import json
+import time
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from agent import ecr
+from agent.ecr import Identity
+from agent.outcome import Refused
+from tests.agent.fake import FakeWorld
+
+REGISTRY = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
+HOST = "api.ecr.ap-northeast-1.amazonaws.com"
+KEY_FILE = b"[default]\naws_access_key_id=AKIA1\naws_secret_access_key=s/e+c%ret\n"
+
+
+@pytest.mark.parametrize("token", ["", "session"])
+def test_the_signature_is_the_one_that_botocore_makes(token, monkeypatch):
+    import datetime
+
+    now = time.gmtime(1.8e9)
+    headers = ecr.signed(Identity("AKIA1", "secret", token), HOST, "ap-northeast-1", "ecr", "{}", ecr.TARGET, now)
+    plain = {"content-type": "application/x-amz-json-1.1", "x-amz-target": ecr.TARGET}
+    request = AWSRequest("POST", f"https://{HOST}/", headers=plain, data="{}")
+    moment = datetime.datetime(*now[:6], tzinfo=datetime.UTC)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
+    SigV4Auth(Credentials("AKIA1", "secret", token or None), "ecr", "ap-northeast-1").add_auth(request)
+    assert headers["Authorization"] == request.headers["Authorization"]
+
+
+def test_a_users_key_gets_a_login_for_docker(monkeypatch):
+    world = FakeWorld(files={ecr.CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
+    asked = []
+
+    def fetch(url, headers, method="GET", body=None):
+        asked.append((url, method, headers))
+        return 200, json.dumps({"authorizationData": [{"authorizationToken": "QVdTOnRva2Vu"}]}).encode()
+
+    world.fetch = fetch
+    ecr.log_in(world, [REGISTRY])
+    content, mode, *_ = world.files[ecr.CONFIG]
+    assert json.loads(content) == {"auths": {REGISTRY: {"auth": base64.b64encode(b"AWS:token").decode()}}}
+    assert mode == 0o600 and asked[0][:2] == (f"https://{HOST}/", "POST")
+    assert "Credential=AKIA1/" in asked[0][2]["Authorization"]
+
+
+def test_without_an_identity_it_says_so():
+    with pytest.raises(Refused, match=r"no identity in AWS: neither /root/\.aws/credentials nor an instance role"):
+        ecr.log_in(FakeWorld(), [REGISTRY])

@@ -1,0 +1,147 @@
+"""What a job does around an apply: the crash it comes back from, the history it writes, what it never says."""
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from agent import jobs, store
+from agent.outcome import Failed, Refused
+from agent.world import Ran
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import JOB, bigger, images, release, serving, with_echo, world_for
+from tests.support import service
+
+
+def spec(made):
+    return {"release": made.id, "kind": "apply"}
+
+
+def payload(made, secrets=None):
+    return {"archive": base64.b64encode(made.archive).decode(), "secrets": secrets or {}}
+
+
+def done(world: FakeWorld, made, job=JOB, secrets=None):
+    world.registry |= images(made)
+    return jobs._done(world, job, spec(made), payload(made, secrets))
+
+
+def test_every_job_is_in_the_history():
+    first, second = release(), release(bigger)
+    world = world_for(first)
+    done(world, first)
+    world.time += 60
+    done(world, second, replace(JOB, id="j2", who="bob@desk", base=first.id))
+    before, last = store.history(world)
+    assert (before["outcome"], before["who"], before["job"]) == ("applied", "alice@laptop", "j1")
+    assert (last["who"], last["base"], last["release"], last["began"]) == (
+        "bob@desk", first.id, second.id, "2027-01-15T08:01:00Z",
+    )  # fmt: skip
+    assert store.last_update(world) == second.id
+
+
+def test_a_killed_job_that_is_started_again_tells_how_it_ended():
+    world, made = serving(release()), release(with_echo)
+    world.registry |= images(made)
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        done(world, made, replace(JOB, confirm=power_cut))
+    outcome = jobs._done(world, JOB, spec(made), None)
+    assert outcome.outcome == "rolled back" and "the agent was ended in the middle" in outcome.line
+    assert store.history(world)[-1]["outcome"] == "rolled back"
+
+
+def test_one_that_was_killed_before_the_switch_has_touched_nothing():
+    world, made = serving(release()), release(bigger)
+    outcome = jobs._done(world, JOB, spec(made), None)
+    assert outcome.outcome == "refused" and "ended before the switch; run again" in outcome.line
+
+
+def test_one_that_was_killed_after_the_commit_is_applied():
+    made = release()
+    outcome = jobs._done(serving(made), JOB, spec(made), None)
+    assert outcome.outcome == "applied" and "was committed before the agent was ended" in outcome.line
+
+
+def test_the_next_job_first_ends_what_an_earlier_one_left():
+    world, made = serving(release()), release(with_echo)
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        done(world, made, replace(JOB, confirm=power_cut))
+    said = []
+    outcome = done(world, release(bigger), replace(JOB, id="j2", say=said.append))
+    assert outcome.outcome == "applied" and any("before anything else: rolled back on watchme" in line for line in said)
+    assert [entry["outcome"] for entry in store.history(world)] == ["rolled back", "applied"]
+
+
+def test_an_unfinished_rollback_lets_nothing_else_begin(monkeypatch):
+    world, made = serving(release()), release(with_echo)
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        done(world, made, replace(JOB, confirm=power_cut))
+
+    def read_only(path):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(world, "remove", read_only)
+    with pytest.raises(Refused, match="an earlier rollback is not finished"):
+        done(world, release(bigger), replace(JOB, id="j2"))
+    assert store.history(world)[-1]["outcome"] == "rollback failed"
+    assert "Read-only file system" in store.history(world)[-1]["line"]
+
+
+def test_a_history_that_cannot_be_written_changes_no_outcome(monkeypatch):
+    made = release()
+    world = world_for(made)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "record", full)
+    said = []
+    assert done(world, made, replace(JOB, say=said.append)).outcome == "applied"
+    assert "cannot write the history" in said[-1]
+
+
+def test_a_secret_in_a_programs_complaint_is_masked():
+    made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
+    world = world_for(made)
+    world.answers["docker-compose"] = Ran(1, "unterminated quoted value hunter2")
+    line = done(world, made, secrets={"web": {"TOKEN": "hunter2"}}).line
+    assert "hunter2" not in line and "unterminated quoted value [secret]" in line
+    assert "hunter2" not in json.dumps(store.history(world))
+
+
+def confirm(world, **answer):
+    if answer:
+        world.files["/run/infra/jobs/j1/answer"] = (json.dumps(answer).encode(), 0o600, "root", "root")
+    told = []
+    jobs._confirmed(world, "/run/infra/jobs/j1", 60, ["https://x/health"], told.append)
+    return told
+
+
+def test_confirmation_tells_what_to_look_at_and_takes_a_yes():
+    assert confirm(FakeWorld(), well=True) == [{"awaiting": 60, "look_at": ["https://x/health"]}]
+
+
+def test_a_no_from_outside_says_why():
+    with pytest.raises(Failed, match="from outside: https://x answered 502"):
+        confirm(FakeWorld(), well=False, reason="https://x answered 502")
+
+
+def test_nobody_answers_and_the_clock_on_the_wall_does_not_matter():
+    world = FakeWorld()
+    world.time = 0.0
+    with pytest.raises(Failed, match="nobody confirmed from outside within 60 s"):
+        confirm(world)
+    assert 60 <= world.clock < 61

@@ -1,0 +1,135 @@
+"""A job followed from here, against a real SSH server whose agent is the test's."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infra import deliver, delivery
+from infra.errors import InfraError
+from infra.init import key_pair
+from infra.ssh import Target, ask
+from tests.ssh_server import Server
+
+REQUEST = {"release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60}
+APPLIED = {"result": {"outcome": "applied", "code": 0, "line": "applied on web1", "release": "r1"}}
+AWAITING = {"awaiting": 60, "look_at": ["https://x/health"]}
+
+
+class Agent:
+    """Answers by a script: for each connection in turn what its commands say, an Exception's place for a cut."""
+
+    def __init__(self, *scripts: list[Any]) -> None:
+        self.scripts = list(scripts)
+        self.asked: list[tuple[str, Any]] = []
+        self.server = Server(self.answer)
+
+    def answer(self, command, given, say):
+        self.asked.append((command, json.loads(given)))
+        for event in self.scripts.pop(0) if self.scripts else [{"gone": True}]:
+            if event == "cut":
+                return None
+            say(json.dumps(event))
+        return 0
+
+    @property
+    def target(self) -> Target:
+        return Target("web1", "127.0.0.1", self.server.port, "root", self.server.host_public, self.server.user_private)
+
+    def verbs(self) -> list[str]:
+        return ["receive" if "receive" in command else command.split()[-1] for command, _ in self.asked]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(delivery, "RETURN", 3.0)
+    monkeypatch.setattr(delivery.time, "sleep", lambda seconds: None)
+
+
+def sent(agent: Agent, outside=lambda urls: None, base=None) -> tuple[dict[str, Any], list[str]]:
+    said: list[str] = []
+    return delivery.send(agent.target, REQUEST, base, outside, said.append), said
+
+
+def test_one_connection_upload_to_confirmation():
+    agent = Agent([{"say": "pulling 2 images"}, {}, AWAITING], [{"say": "done"}, APPLIED])
+    looked = []
+    ended, said = sent(agent, lambda urls: looked.append(urls), base="r0")
+    assert ended == APPLIED["result"] and agent.verbs() == ["receive", "answer"] and agent.server.logins == 1
+    assert looked == [["https://x/health"]] and said == ["pulling 2 images", "looking from outside", "done"]
+    spec = agent.asked[0][1]["spec"]
+    assert (spec["kind"], spec["release"], spec["base"], spec["confirm"]) == ("apply", "r1", "r0", 60)
+    assert agent.asked[1][1] == {"id": spec["id"], "seen": 2, "said": {"well": True, "reason": None}}
+
+
+def test_the_payload_is_on_no_command_line():
+    agent = Agent([APPLIED])
+    sent(agent)
+    assert "hunter2" not in agent.asked[0][0] and agent.asked[0][1]["secrets"] == REQUEST["secrets"]
+
+
+def test_what_is_wrong_outside_is_told_to_the_host():
+    agent = Agent([AWAITING], [{"result": {"outcome": "rolled back", "code": 4, "line": "…"}}])
+    ended, _ = sent(agent, lambda urls: "https://x/health answered 502")
+    assert ended["code"] == 4
+    assert agent.asked[1][1]["said"] == {"well": False, "reason": "https://x/health answered 502"}
+
+
+def test_a_cut_connection_is_made_again_and_nothing_is_told_twice():
+    agent = Agent([{"say": "one"}, "cut"], [{"say": "two"}, AWAITING], [APPLIED])
+    ended, said = sent(agent)
+    assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "follow", "answer"]
+    assert agent.asked[1][1]["seen"] == 1 and agent.asked[2][1]["seen"] == 3
+    assert said[0] == "one" and "the job goes on there, connecting again" in said[1] and said[2] == "two"
+
+
+def test_cut_while_answering():
+    agent = Agent([AWAITING], ["cut"], [APPLIED])
+    ended, _ = sent(agent)
+    assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "answer", "follow"]
+
+
+def test_cut_during_the_upload_touched_nothing():
+    ended, _ = sent(Agent(["cut"], [{"gone": True}]))
+    assert (ended["outcome"], ended["code"]) == ("refused", 3)
+    assert "nothing touched: the connection was lost before the job began; run again" in ended["line"]
+
+
+def test_a_host_that_does_not_come_back_is_unknown_and_no_success():
+    ended, _ = sent(Agent([{"say": "switching"}, "cut"]))
+    assert (ended["outcome"], ended["code"]) == ("unknown", 6)
+    assert "goes back to the release before; infra status" in ended["line"]
+
+
+def test_another_host_key_is_never_talked_to():
+    agent = Agent([APPLIED])
+    wrong = Target(**{**vars(agent.target), "host_key": key_pair("other")[1]})
+    with pytest.raises(InfraError, match=r"has the host key SHA256:\S+, and SHA256:\S+ is pinned"):
+        delivery.send(wrong, REQUEST, None, lambda urls: None, print)
+    assert agent.server.logins == 0 and not agent.asked
+
+
+def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
+    target = {**vars(Agent().target), "port": 9}
+    ended = deliver.deliver({**REQUEST, "target": target, "roots": []})
+    assert ended["code"] == 3 and ended["line"].startswith("refused on web1, nothing touched: web1 (root@127.0.0.1:9)")
+    assert "does not answer" in ended["line"]
+
+
+@pytest.mark.parametrize(("text", "base"), [('{"release": "r0"}', "r0"), ("", None), ("no JSON", None), ("{}", None)])
+def test_the_base_is_what_pulumi_remembers(text, base, monkeypatch):
+    monkeypatch.setenv("PULUMI_COMMAND_STDOUT", text)
+    assert deliver.planned_from() == base
+
+
+def test_going_back_names_the_release_and_takes_nothing_along():
+    agent = Agent([AWAITING], [APPLIED])
+    ended = delivery.go_back(agent.target, "abc", 60, lambda urls: None, lambda line: None)
+    assert ended["outcome"] == "applied" and agent.verbs() == ["rollback", "answer"]
+    assert set(agent.asked[0][1]) == {"release", "spec"} and agent.asked[0][1]["release"] == "abc"
+
+
+def test_one_answer():
+    assert ask(Agent([{"drift": []}]).target, "drift") == {"drift": []}
+    with pytest.raises(InfraError, match="web1: refused, nothing touched: no"):
+        ask(Agent([{"result": {"line": "refused, nothing touched: no"}}]).target, "rollback")

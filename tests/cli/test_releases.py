@@ -1,0 +1,67 @@
+"""What hosts tell, made readable."""
+
+from rich.console import Console
+
+from infra import releases
+
+JOB = {
+    "release": "a" * 64, "began": "2026-11-21T10:00:00Z", "who": "alice@laptop", "kind": "apply", "changed": ["/etc/x"],
+    "outcome": "applied", "code": 0, "line": "applied on web1: all",
+}  # fmt: skip
+BAD = {**JOB, "release": "b" * 64, "code": 4, "outcome": "rolled back", "line": "rolled back on web1: web answered 500"}
+STATUS = {
+    "release": "a" * 64, "brought": JOB, "unfinished": None, "holder": None, "units": {"web.service": True},
+    "services": {"web": 200}, "last_job": JOB,
+}  # fmt: skip
+
+
+def shown(table) -> str:
+    console = Console(width=200, record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def test_history_says_who_when_what_and_how_it_ended():
+    answer = {"current": "a" * 64, "kept": ["a" * 64, "c" * 64], "history": [{**JOB, "release": "c" * 64}, JOB, BAD]}
+    text = shown(releases.history("web1", answer))
+    assert "aaaaaaaaaaaa serves" in text and "cccccccccccc kept" in text and "2026-11-21 10:00:00" in text
+    assert "alice@laptop" in text and "rolled back: web answered 500" in text
+
+
+def test_in_order():
+    lines, orderly = releases.state("web1", STATUS, "a" * 64)
+    assert orderly and lines == [
+        "web1: serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+        "  services: 1 of 1 well",
+    ]
+
+
+OUT_OF_ORDER = {
+    "behind": ({}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
+    "sick": ({"services": {"web": 0}}, "a" * 64, "not well: web (no answer)"),
+    "stopped": ({"units": {"web.service": False}}, "a" * 64, "not running: web.service"),
+    "in between": ({"unfinished": {"release": "b" * 64}}, "a" * 64, "in between: release bbbbbbbbbbbb is not finished"),
+    "nothing": ({"release": None}, None, "web1: no release yet"),
+}
+
+
+def test_what_is_not_in_order_is_said():
+    for change, wanted, line in OUT_OF_ORDER.values():
+        lines, orderly = releases.state("web1", {**STATUS, **change}, wanted)
+        assert not orderly and line in "\n".join(lines)
+
+
+def test_a_failed_last_job_and_the_holder_are_shown():
+    lines, _ = releases.state("web1", {**STATUS, "last_job": BAD, "holder": "apply by bob"}, "a" * 64)
+    assert "  last job: rolled back on web1: web answered 500" in lines and "  at work now: apply by bob" in lines
+
+
+def test_drift():
+    found = [
+        {"path": "/etc/x", "found": "was edited", "diff": "-a\n+b"},
+        {"path": "y.service", "found": "is not active"},
+    ]
+    assert releases.drift("web1", {"release": "a", "drift": found}) == (
+        "web1: /etc/x was edited\n-a\n+b\nweb1: y.service is not active"
+    )
+    assert releases.drift("web1", {"release": "a" * 64, "drift": []}) == "web1: as release aaaaaaaaaaaa left it"
