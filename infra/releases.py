@@ -41,7 +41,10 @@ def state(host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[s
     lines = [f"{host}: serves {serving[:SHORT]}, brought {brought.get('began', '?')} by {brought.get('who', '?')}"]
     orderly = True
     if wanted and wanted != serving:
-        lines.append(f"  behind the stack, which has {wanted[:SHORT]}: change what was wrong with it and run pulumi up")
+        lines.append(
+            f"  behind the stack, which has {wanted[:SHORT]}: mend what was wrong with it and run pulumi up, or return "
+            f"to it with infra rollback {wanted[:SHORT]}"
+        )
         orderly = False
     if answer["unfinished"]:
         lines.append(f"  in between: release {answer['unfinished']['release'][:SHORT]} is not finished")

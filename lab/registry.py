@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import ssl
 import urllib.error
 import urllib.request
@@ -14,24 +15,40 @@ import yaml
 
 from lab.images import build_programs, stubs, write_layout
 from lab.run import Daemon, run, wait_until
-from lab.settings import ACCOUNT, REGIONS, Lab
+from lab.settings import REGIONS, Lab
 from lab.tools import BIN
 
-USER, TOKEN = "AWS", f"{ACCOUNT}-auth-token"  # as moto's GetAuthorizationToken says
+USER = "AWS"
 
 
 def start(lab: Lab) -> None:
     """A registry for each region."""
+    rotate_token(lab)
     for region in REGIONS:
         daemon = Daemon(f"registry-{region}", lab.path("run"))
         config = lab.path("registry", f"{region}.yaml")
         config.parent.mkdir(parents=True, exist_ok=True)
-        passwords = lab.path("registry", "htpasswd")
-        hashed = bcrypt.hashpw(TOKEN.encode(), bcrypt.gensalt(4)).decode()
-        passwords.write_text(f"{USER}:{hashed}\n")
-        config.write_text(yaml.safe_dump(_config(lab, region, passwords)))
+        config.write_text(yaml.safe_dump(_config(lab, region, lab.path("registry", "htpasswd"))))
         daemon.start(str(BIN / "docker-registry"), "serve", str(config), env={"OTEL_TRACES_EXPORTER": "none"})
         wait_until(f"registry of {region}", lambda daemon=daemon: b"listening on" in daemon.log.read_bytes(), daemon)
+
+
+def rotate_token(lab: Lab) -> None:
+    """Ends the life of the token that was handed out so far; the emulated ECR hands out the new one from now on."""
+    made = secrets.token_urlsafe(24)
+    hashed = bcrypt.hashpw(made.encode(), bcrypt.gensalt(4)).decode()
+    folder = lab.path("registry")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("token", made), ("htpasswd", f"{USER}:{hashed}\n")):
+        part = folder / f"{name}.part"
+        part.touch(0o600)
+        part.write_text(text)
+        part.rename(folder / name)
+
+
+def token(lab: Lab) -> str:
+    """The password that the registries take now."""
+    return lab.path("registry", "token").read_text()
 
 
 def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
@@ -51,7 +68,7 @@ def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
     """Tag → digest of what was pushed to a repository."""
     base = f"https://{lab.registry_address(region)}/v2/{repository}"
     context = ssl.create_default_context(cafile=str(lab.path("tls", "trust", "ca.crt")))
-    login = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
+    login = base64.b64encode(f"{USER}:{token(lab)}".encode()).decode()
 
     def ask(path: str, method: str = "GET") -> Any:
         headers = {"Authorization": f"Basic {login}", "Accept": "application/vnd.oci.image.index.v1+json"}
@@ -86,5 +103,5 @@ def push_stub(
     write_layout(layout, programs, environment, tag)
     run(
         "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")),
-        "--dest-creds", f"{USER}:{TOKEN}", f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
+        "--dest-creds", f"{USER}:{token(lab)}", f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
     )  # fmt: skip

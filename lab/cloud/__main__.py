@@ -35,6 +35,7 @@ def main(lab: Lab) -> None:
     emulator.give_loopback_addresses(lab)
     keys = emulator.seed()
     emulator.show_images_of(lab)
+    emulator.hand_out_tokens_of(lab)
     emulator.enforce_permissions()
 
     def identify(address: str) -> Any:

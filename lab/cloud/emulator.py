@@ -3,6 +3,7 @@
 moto reads its environment when it is imported: `__main__` sets it first.
 """
 
+import base64
 import datetime
 import json
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from moto.backends import get_backend
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 from moto.ecr.models import ECRBackend
+from moto.ecr.responses import ECRResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import Parameter
 
@@ -80,6 +82,21 @@ def show_images_of(lab: Lab) -> None:
 
     listed = ECRBackend.list_images
     ECRBackend.list_images = list_images  # type: ignore[method-assign]
+
+
+def hand_out_tokens_of(lab: Lab) -> None:
+    """ECR's logins are those that the lab's registries take."""
+
+    def get_authorization_token(self: Any) -> Any:
+        answer = asked(self)
+        login = base64.b64encode(f"{registry.USER}:{registry.token(lab)}".encode()).decode()
+        result: Any = answer.result
+        for entry in result["authorizationData"]:
+            entry["authorizationToken"] = login
+        return answer
+
+    asked = ECRResponse.get_authorization_token
+    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
 
 
 def records() -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ class Mocks(pulumi.runtime.Mocks):
             "arn": f"arn:{args.name}",
             "publicIp": "127.71.0.2",
             "repositoryUrl": f"url/{args.name}",
+            "secret": "SECRET-ACCESS-KEY",
             "stdout": '{"line": "applied", "release": "r1"}',
         }
         return f"{args.name}-id", {**args.inputs, **extra}
@@ -195,11 +196,60 @@ def test_a_stack_that_shares_repositories_makes_none_and_may_pull_from_them(monk
     assert "arn:aws:ecr:ap-northeast-1:754724220380:repository/watchme-web" in pull["Resource"]
 
 
+DESKTOP = {
+    "kind": "ssh", "address": "192.168.1.20", "port": 2222, "user": "owner", "hostKey": "ssh-ed25519 CCCC desktop",
+    "memory": "16g", "systems": ["watchme"],
+}  # fmt: skip
+
+
+def test_a_machine_that_is_there_gets_a_release_and_nothing_is_made_of_it(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program({"infra:hosts": {"desktop": DESKTOP}})
+    assert not any(resource.typ.startswith("aws:ec2") for resource in made.made)
+    target = sent(made)["target"]
+    assert (target["address"], target["port"], target["user"]) == ("192.168.1.20", 2222, "owner")
+    assert target["host_key"] == "ssh-ed25519 CCCC"
+    ready = one(made, "command:remote:Command")
+    assert ready["create"] == "sudo -n sh -s 0" and "prepare-host" in ready["stdin"]
+    # It stays where it is when the region changes, so no name of it holds one
+    assert {command.name for command in made.of("command:local:Command")} == {"desktop-release-apply"}
+    record = one(made, "aws:route53/record:Record")
+    assert record["records"] == ["192.168.1.20"]
+
+
+def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program({"infra:hosts": {"desktop": DESKTOP}})
+    assert sent(made)["secrets"]["@aws"] == {
+        "aws_access_key_id": "desktop-permissions-key-id",
+        "aws_secret_access_key": "SECRET-ACCESS-KEY",
+    }
+    manifest = json.loads(members(base64.b64decode(sent(made)["archive"]))["manifest.json"])
+    (credentials,) = manifest["environment_files"]
+    assert (credentials["path"], credentials["mode"], credentials["head"]) == (
+        "/root/.aws/credentials",
+        0o600,
+        "[default]",
+    )
+    assert "SECRET-ACCESS-KEY" not in json.dumps(manifest)
+    statements = json.loads(one(made, "aws:iam/userPolicy:UserPolicy")["policy"])["Statement"]
+    assert not any("*" in action for statement in statements for action in _actions(statement))
+
+
 REFUSED = {
     "unknown key": ({"infra:colour": "red"}, "infra:colour: unknown field 'colour'"),
     "the world": ({"infra:adminCidrs": ["0.0.0.0/0"]}, "0.0.0.0/0 is the whole world"),
     "no keys": ({"infra:sshPrivateKey": ""}, "uv run infra init --stack prod"),
     "no host key": ({"infra:hostPrivateKeys": {}}, "no keys for watchme"),
+    "misspelt in an SSH host": (
+        {"infra:hosts": {"desktop": {**DESKTOP, "hostkey": "x"}}},
+        "infra:hosts.desktop.hostkey: unknown field 'hostkey'; did you mean 'hostKey'?",
+    ),
+    "no pinned key": (
+        {"infra:hosts": {"desktop": {**DESKTOP, "hostKey": "trust me"}}},
+        "infra:hosts.desktop.hostKey: found 'trust me'",
+    ),
+    "no such kind": ({"infra:hosts": {"desktop": {**DESKTOP, "kind": "vm"}}}, "kind 'vm'; kinds: ec2, ssh"),
 }
 
 

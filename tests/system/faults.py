@@ -1,0 +1,105 @@
+"""Tools to break things on a lab host at a chosen moment, and to look at what is left."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+
+from lab.images import build_programs, stubs
+from lab.registry import push_stub
+from lab.table import statuses
+from tests.system.conftest import System
+
+REPOSITORY, SERVICE, PATH = "watchme-api-avatar-uploader", "avatar-uploader", "/avatar/"
+UNIT = "watchme-avatar-uploader.service"
+REGION = "ap-northeast-1"
+_version = iter(range(2, 10000))
+
+
+def push(system: System, fault: str = "") -> None:
+    """A new image of one service under its tag: the next `pulumi up` is a release that restarts one unit."""
+    facts = {**stubs()[REPOSITORY], "version": next(_version), **({"fault": fault} if fault else {})}
+    push_stub(system.lab, REGION, REPOSITORY, facts, build_programs())
+
+
+def serving(system: System) -> str:
+    """The release that the host calls current."""
+    return system.on_host("readlink", "/var/lib/infra/current").output.rsplit("/", 1)[-1]
+
+
+def image_of(system: System, container: str = "watchme-avatar-uploader") -> str:
+    return system.on_host("docker", "inspect", "-f", "{{.Config.Image}}", container).output
+
+
+def last_job(system: System) -> dict:
+    """The host's own word on the last job."""
+    return json.loads(system.on_host("sh", "-c", "cat $(ls /var/lib/infra/history/* | tail -1)").output)
+
+
+def wait_until_well(system: System, seconds: float = 60) -> None:
+    end = monotonic() + seconds
+    while any(status != 200 for _, _, status in statuses(system.lab, system.project)):
+        assert monotonic() < end, statuses(system.lab, system.project)
+        sleep(0.5)
+
+
+@contextmanager
+def at(system: System, said: str, script: str, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Runs a script on the host at the moment when the job of the block says this, and then `then` here."""
+    system.on_host("rm", "-rf", "/run/infra/jobs")
+    happened = threading.Event()
+
+    def watch() -> None:
+        wait = f"until grep -qsF '{said}' /run/infra/jobs/*/events; do sleep 0.02; done"
+        if system.on_host("sh", "-c", f"{wait}; {script}").code in (0, 137):
+            then()
+            happened.set()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    yield
+    watcher.join(60)
+    assert happened.is_set(), f"nobody said {said!r}"
+
+
+@dataclass
+class Load:
+    """Requests to public paths, one after the other for each, until it is stopped; `answers` are their statuses."""
+
+    system: System
+    paths: list[str]
+    answers: dict[str, list[int]] = field(default_factory=dict)
+    headers: dict[int, dict[str, str]] = field(default_factory=dict)
+    slowest: float = 0.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, path: str) -> None:
+        counted = self.answers.setdefault(path, [])
+        while not self.stopped.is_set():
+            began = monotonic()
+            try:
+                status, headers, _ = self.system.ask("GET", path)
+                self.headers[status] = dict(headers)
+            except OSError as error:
+                print(f"{path}: {error!r}")
+                status = 0
+            self.slowest = max(self.slowest, monotonic() - began)
+            counted.append(status)
+            sleep(0.05)
+
+    @contextmanager
+    def going(self) -> Iterator["Load"]:
+        threads = [threading.Thread(target=self.run, args=(path,), daemon=True) for path in self.paths]
+        for thread in threads:
+            thread.start()
+        yield self
+        self.stopped.set()
+        for thread in threads:
+            thread.join(15)
+
+    def lost(self, but: str = "") -> dict[str, int]:
+        """Path → requests that were not answered 200."""
+        wrong = {path: sum(status != 200 for status in seen) for path, seen in self.answers.items() if path != but}
+        return {path: count for path, count in wrong.items() if count}

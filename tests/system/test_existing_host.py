@@ -1,0 +1,97 @@
+"""A machine that this program did not make takes the same release: packages, login to the registry, certificate, proxy."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from lab import existing, registry
+from lab.images import build_programs
+from lab.registry import push_stub
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+SYSTEM = "files/systems/workshop.yaml"
+BODY = """system: workshop
+document: a test's own
+network: {name: workshop, subnet: 172.28.0.0/16, gateway: 172.28.0.1, unit: workshop-network.service}
+sites:
+  - {name: workshop.hey-watch.me, challenge: dns-01}
+services:
+  - name: bench
+    kind: compose
+    purpose: A service on the owner's own machine
+    role: api
+    image: {repository: workshop-bench}
+    container: bench
+    port: 8030
+    address: 172.28.0.30
+    route: {public: /bench/}
+    memory: {limit: 100m}
+    directory: /srv/bench
+    unit: workshop-bench.service
+"""
+
+
+@pytest.fixture
+def workshop(system: System) -> Iterator[tuple[System, existing.Machine]]:
+    """The stack with a second host, and as it was afterwards."""
+    key = yaml.safe_load(system.lab.config_file.read_text())["config"]["infra:sshPublicKey"]
+    machine = existing.start(system.lab, "workshop", 1, key)
+    facts = {"port": 8030, "health": "/health", "prefix": "/"}
+    push_stub(system.lab, "ap-northeast-1", "workshop-bench", facts, build_programs())
+    (system.project / SYSTEM).write_text(BODY)
+    values = {
+        "kind": "ssh", "address": machine.address, "user": existing.USER, "hostKey": machine.host_key, "memory": "4g",
+        "systems[0]": "workshop",
+    }  # fmt: skip
+    with system.configured(**{f"hosts.workshop.{name}": value for name, value in values.items()}):
+        yield system, machine
+    (system.project / SYSTEM).unlink()
+    system.must_up()
+
+
+def on(machine: existing.Machine, *argv: str) -> str:
+    from lab.run import run
+
+    return run("docker", "exec", machine.container, *argv).strip()
+
+
+def test_the_same_release_goes_to_an_existing_machine(workshop):
+    system, machine = workshop
+    output = system.must_up()
+    assert "applied on workshop: release " in output
+    status, _, body = system.ask("GET", "/bench/a", name="workshop.hey-watch.me")
+    assert (status, json.loads(body)["service"]) == (200, "workshop-bench")
+    assert json.loads(system.output("addresses"))["workshop"] == machine.address
+    shown = system.command("infra", "status", "--stack", "lab", "--host", "workshop")
+    assert shown.code == 0 and "services: 1 of 1 well" in shown.output
+
+    # Its identity in AWS is a user's, whose key only root reads, and which may no more than a role may
+    assert on(machine, "stat", "-c", "%a %U", "/root/.aws/credentials") == "600 root"
+    secret = on(machine, "sed", "-n", "s/^aws_secret_access_key=//p", "/root/.aws/credentials")
+    assert len(secret) > 20 and secret not in output
+    assert secret not in system.lab.path("state/.pulumi/stacks/infra/lab.json").read_text()
+
+    # A login that expires is renewed: by the helper, and by the timer where there is none
+    registry.rotate_token(system.lab)
+    assert _pulls(machine)
+    on(machine, "mv", "/usr/bin/docker-credential-ecr-login", "/root/kept")
+    refused = system.command("pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive")
+    assert refused.code == 0
+    with system.configured(**{"hosts.workshop.registryLogin": "timer"}):
+        system.must_up()
+        assert on(machine, "systemctl", "is-active", "infra-registry-login.timer") == "active"
+        assert "credHelpers" not in on(machine, "cat", "/root/.docker/config.json")
+        registry.rotate_token(system.lab)
+        assert not _pulls(machine)
+        on(machine, "systemctl", "start", "infra-registry-login.service")
+        assert _pulls(machine)
+
+
+def _pulls(machine: existing.Machine) -> bool:
+    from lab.run import succeeds
+
+    image = on(machine, "docker", "inspect", "-f", "{{.Config.Image}}", "bench")
+    return succeeds("docker", "exec", machine.container, "docker", "pull", "-q", image)

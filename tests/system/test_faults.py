@@ -1,0 +1,310 @@
+"""The fault table: what breaks, what the user sees, which release serves, and that the next `pulumi up` completes."""
+
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import sleep
+
+import pytest
+
+from lab.run import run
+from tests.system import faults
+from tests.system.conftest import Ran, System
+from tests.system.faults import at, image_of, last_job, push, serving, wait_until_well
+
+pytestmark = pytest.mark.lab
+KILL = "systemctl kill --signal=KILL 'infra-job-*.service'"
+COMPOSE = "/home/ubuntu/watchme-avatar-uploader"
+
+
+def killed_at(said: str):
+    @contextmanager
+    def fault(system: System) -> Iterator[None]:
+        with at(system, said, KILL):
+            yield
+
+    return fault
+
+
+@contextmanager
+def rebooted(system: System) -> Iterator[None]:
+    """The host loses its power in the middle of the switch."""
+
+    def power() -> None:
+        run("docker", "kill", system.container)
+        run("docker", "start", system.container)
+
+    with at(system, "(re)starting", "true", power):
+        yield
+
+
+@contextmanager
+def ill(system: System, kind: str) -> Iterator[None]:
+    push(system, kind)
+    with system.configured(healthDeadline="12"):
+        yield
+    push(system)
+
+
+def image_that(kind: str):
+    return lambda system: ill(system, kind)
+
+
+@contextmanager
+def directory_full(system: System) -> Iterator[None]:
+    """The disk that a changed file lies on is full: found out in the middle of the switch."""
+    mount = f"mount -t tmpfs -o size=4k,nr_inodes=3 tmpfs {COMPOSE}"
+    keep = (
+        f"cp {COMPOSE}/docker-compose.prod.yml /run/kept && {mount} && cp /run/kept {COMPOSE}/docker-compose.prod.yml"
+    )
+    assert system.on_host("sh", "-c", keep).code == 0
+    assert system.on_host("touch", f"{COMPOSE}/more").code == 0
+    try:
+        yield
+    finally:
+        assert system.on_host("umount", COMPOSE).code == 0
+
+
+@contextmanager
+def state_full(system: System) -> Iterator[None]:
+    """The disk that releases are kept on has a few kilobytes left."""
+    move = "cp -a /var/lib/infra /run/kept-infra && mount -t tmpfs -o size=4m tmpfs /var/lib/infra && chmod 700 /var/lib/infra"
+    assert system.on_host("sh", "-c", f"{move} && cp -a /run/kept-infra/. /var/lib/infra/").code == 0
+    try:
+        yield
+    finally:
+        assert system.on_host("sh", "-c", "umount /var/lib/infra && rm -rf /run/kept-infra").code == 0
+
+
+def edited(path: str, old: str, new: str):
+    @contextmanager
+    def fault(system: System) -> Iterator[None]:
+        system.edit(path, old, new)
+        try:
+            yield
+        finally:
+            system.restore(path)
+
+    return fault
+
+
+def _registry(system: System, action: str) -> None:
+    address = system.lab.registry_address(faults.REGION)
+    assert system.on_host("iptables", action, "OUTPUT", "-d", address, "-j", "REJECT").code == 0
+
+
+@contextmanager
+def registry_down(system: System) -> Iterator[None]:
+    _registry(system, "-I")
+    try:
+        yield
+    finally:
+        _registry(system, "-D")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`fault` surrounds the `pulumi up`; `outcome` is the host's word, `said` what the user reads."""
+
+    fault: Callable
+    outcome: str
+    said: str
+
+
+ROWS = {
+    "killed while pulling": Row(killed_at("pulling"), "refused", "the agent was ended before the switch; run again"),
+    "killed while validating": Row(killed_at("validating"), "refused", "the agent was ended before the switch"),
+    "killed while switching": Row(killed_at("switching"), "rolled back", "the agent was ended in the middle"),
+    "killed while restarting": Row(killed_at("(re)starting"), "rolled back", "the agent was ended in the middle"),
+    "killed while probing": Row(killed_at("waiting for"), "rolled back", "the agent was ended in the middle"),
+    "killed while waiting for our word": Row(killed_at("awaiting"), "rolled back", "the agent was ended in the middle"),
+    "power lost in the switch": Row(rebooted, "rolled back", "the host restarted in the middle"),
+    "never well": Row(image_that("never"), "rolled back", f"{faults.SERVICE} answered 503 at http://127.0.0.1:8014/health within 12 s; its log ends: no database at db.internal:5432"),
+    "flaps": Row(image_that("flaps"), "rolled back", "did not answer 200 often enough in a row"),
+    "disk full at the switch": Row(directory_full, "rolled back", "No space left on device"),
+    "disk full": Row(state_full, "refused", "no space left on device: "),
+    "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
+    "invalid compose file": Row(edited("rendering/compose.py", '"mem_limit":', '"mem_limitz":'), "refused", "docker-compose config"),
+    "registry down": Row(registry_down, "refused", "1 image(s) cannot be pulled"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_fault(watchme, name):
+    row = ROWS[name]
+    before, image = serving(watchme), image_of(watchme)
+    push(watchme)
+    with row.fault(watchme):
+        ran = watchme.up()
+        assert ran.code != 0 and row.said in ran.output, ran.output
+        assert f"{row.outcome} on watchme" in ran.output
+    assert "Traceback" not in ran.output
+    assert serving(watchme) == before and image_of(watchme) == image
+    assert last_job(watchme)["outcome"] == row.outcome
+    wait_until_well(watchme)
+    assert watchme.on_host("test", "-e", "/var/lib/infra/transaction.json").code == 1
+    watchme.must_up()
+    assert serving(watchme) != before and image_of(watchme) != image
+
+
+def test_well_and_then_dead(watchme):
+    """It dies while the machine that runs Pulumi looks from outside: the last look finds it."""
+    before = serving(watchme)
+    push(watchme, "dies")
+    with at(watchme, "awaiting", "docker stop -t 0 watchme-avatar-uploader"):
+        ran = watchme.up()
+    assert ran.code != 0 and "rolled back on watchme" in ran.output
+    assert serving(watchme) == before
+    wait_until_well(watchme)
+    push(watchme)
+    watchme.must_up()
+
+
+def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(watchme):
+    before, old = serving(watchme), image_of(watchme)
+    push(watchme, "never")
+    block = f"iptables -I OUTPUT -d {watchme.lab.registry_address(faults.REGION)} -j REJECT"
+    try:
+        with (
+            watchme.configured(healthDeadline="12"),
+            at(watchme, "waiting for", f"{block}; docker image rm --force {old}"),
+        ):
+            ran = watchme.up()
+    finally:
+        _registry(watchme, "-D")
+    assert ran.code != 0 and "rollback failed on watchme" in ran.output
+    assert "the files are back as they were, but: avatar-uploader did not answer" in ran.output
+    assert serving(watchme) == before
+    push(watchme)
+    watchme.must_up()
+    wait_until_well(watchme)
+
+
+def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
+    push(watchme)
+    with at(watchme, "(re)starting", "pkill -KILL -f 'sshd: ubuntu@'"):
+        output = watchme.must_up()
+    assert "the job goes on there, connecting again" in output and "applied on watchme" in output
+
+
+def test_a_connection_that_is_cut_at_its_beginning(watchme):
+    """During the upload or right after it: either nothing was touched, or it goes on."""
+    push(watchme)
+    before = serving(watchme)
+    cut = "until pkill -KILL -f 'sshd: ubuntu@'; do sleep 0.01; done"
+    cutter = threading.Thread(target=watchme.on_host, args=("sh", "-c", cut), daemon=True)
+    cutter.start()
+    ran = watchme.up()
+    cutter.join(60)
+    assert (ran.code == 0) == (serving(watchme) != before)
+    assert ran.code == 0 or "nothing touched: the connection was lost before the job began" in ran.output
+    watchme.must_up()
+    assert serving(watchme) != before
+
+
+def test_whoever_deploys_is_killed_and_the_host_goes_back(watchme):
+    push(watchme)
+    before = serving(watchme)
+
+    def kill() -> None:
+        own = run("pgrep", "-f", "infra.deliver").split()
+        mine = [pid for pid in own if str(watchme.project) in run("readlink", f"/proc/{pid}/cwd")]
+        run("kill", f"-{signal.SIGKILL.value}", *mine)
+
+    with watchme.configured(confirmDeadline="6"), at(watchme, "(re)starting", "true", kill):
+        assert watchme.up().code != 0
+        for _ in range(60):
+            if last_job(watchme)["outcome"] == "rolled back":
+                break
+            sleep(1)
+    assert "nobody confirmed from outside within 6 s" in last_job(watchme)["line"]
+    assert serving(watchme) == before
+    watchme.must_up()
+    assert serving(watchme) != before
+
+
+def test_what_is_not_well_from_outside_goes_back(watchme):
+    """Inside all is well; from outside nothing comes through, as after a wrong change of a firewall."""
+    push(watchme)
+    before = serving(watchme)
+    with at(watchme, "waiting for", "iptables -I INPUT -p tcp --dport 443 ! -i lo -j REJECT"):
+        ran = watchme.up()
+    watchme.on_host("iptables", "-D", "INPUT", "-p", "tcp", "--dport", "443", "!", "-i", "lo", "-j", "REJECT")
+    assert ran.code != 0 and re.search(
+        r"rolled back on watchme: from outside: https://api\.hey-watch\.me/\S+ did not", ran.output
+    )
+    assert serving(watchme) == before
+    watchme.must_up()
+
+
+def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
+    push(watchme)
+    said: list[Ran] = []
+    again = threading.Thread(target=lambda: said.append(watchme.command("infra", "rollback", "--stack", "lab")))
+    with at(watchme, "(re)starting", "true", again.start):
+        watchme.must_up()
+    again.join(90)
+    assert re.search(r"waiting for another job: apply of release \w{12} by \S+, since \S+ \S+ UTC", said[0].output)
+    assert said[0].code == 0 and "applied on watchme" in said[0].output
+    status = watchme.command("infra", "status", "--stack", "lab")
+    assert status.code == 2 and "behind the stack" in status.output
+    push(watchme)
+    watchme.must_up()
+    assert watchme.command("infra", "status", "--stack", "lab").code == 0
+
+
+def test_two_updates_of_one_stack_at_once(watchme):
+    push(watchme)
+    second: list[Ran] = []
+    again = threading.Thread(target=lambda: second.append(watchme.up()))
+    with at(watchme, "(re)starting", "true", again.start):
+        watchme.must_up()
+    again.join(90)
+    assert second[0].code != 0 and "the stack is currently locked by 1 lock(s)" in second[0].output
+    watchme.must_up()
+
+
+def test_a_hand_edit_is_shown_kept_and_overwritten(watchme):
+    path = f"{COMPOSE}/docker-compose.prod.yml"
+    watchme.on_host("sed", "-i", "s/mem_limit: 200m/mem_limit: 444m/", path)
+    shown = watchme.command("infra", "drift", "--stack", "lab")
+    assert shown.code == 2 and "-    mem_limit: 200m\n+    mem_limit: 444m" in shown.output
+    assert "444m" in watchme.on_host("cat", path).output
+    push(watchme)
+    output = watchme.must_up()
+    kept = re.search(rf"edited by hand and overwritten: {path} is kept at (\S+)", output)
+    assert kept and "444m" in watchme.on_host("cat", kept[1]).output
+    assert "444m" not in watchme.on_host("cat", path).output
+    assert watchme.command("infra", "drift", "--stack", "lab").code == 0
+
+
+def test_a_clock_that_jumps_ten_years(watchme):
+    library = watchme.on_host("sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1").output
+    names = {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": "/run/faketime",
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    watchme.on_host("sh", "-c", "echo +0 > /run/faketime")
+    watchme.on_host("systemctl", "set-environment", *(f"{name}={value}" for name, value in names.items()))
+    push(watchme)
+    try:
+        with at(watchme, "waiting for", "echo +3650d > /run/faketime"):
+            watchme.must_up()
+    finally:
+        watchme.on_host("systemctl", "unset-environment", *names)
+    assert last_job(watchme)["outcome"] == "applied" and last_job(watchme)["seconds"] > 3e8
+    push(watchme)
+    watchme.must_up()
+    assert watchme.on_host("systemctl", "restart", faults.UNIT).code == 0
+    wait_until_well(watchme)
+
+
+def test_no_job_leaves_its_unit_behind(watchme):
+    """Every job's unit is gone once it has ended."""
+    units = watchme.on_host("systemctl", "list-units", "--all", "--plain", "--no-legend", "infra-job-*").output
+    assert units == ""

@@ -1,0 +1,107 @@
+"""What users notice of a release, under continuous requests."""
+
+import json
+
+import pytest
+
+from tests.support import WATCHME
+from tests.system import faults
+from tests.system.conftest import System
+from tests.system.faults import Load, push, serving, wait_until_well
+
+pytestmark = pytest.mark.lab
+YAML = "files/systems/watchme.yaml"
+PATHS = [entry["route"]["public"] for entry in WATCHME["services"] if not entry.get("retired")]
+MARK = "    unit: watchme-avatar-uploader.service"
+BLUE_GREEN = f"{MARK}\n    rollout: blue-green\n    spare_port: 8094\n    spare_address: 172.27.0.94"
+
+
+def instances(system: System) -> list[str]:
+    names = system.on_host("docker", "ps", "--format", "{{.Names}}").output.split()
+    return sorted(name for name in names if name.startswith("watchme-avatar-uploader"))
+
+
+def test_a_release_of_one_service_loses_no_request_to_the_other_twelve(watchme, record_property):
+    push(watchme)
+    with Load(watchme, PATHS).going() as load:
+        watchme.must_up()
+    counts = {path: len(seen) for path, seen in load.answers.items()}
+    record_property("requests", counts)
+    print(f"requests: {sum(counts.values())}, of them to the restarted one: {counts[faults.PATH]}")
+    assert len(counts) == 13 and min(counts.values()) > 10
+    assert load.lost(but=faults.PATH) == {}
+    # The one that restarts answers 503 at once, and says when to come back
+    away = [status for status in load.answers[faults.PATH] if status != 200]
+    assert away and set(away) == {503} and load.headers[503]["Retry-After"] == "10"
+    assert load.headers[503]["Access-Control-Allow-Origin"] == "*" and load.slowest < 6
+
+
+def test_a_blue_green_release_loses_none_at_all(watchme):
+    watchme.edit(YAML, MARK, BLUE_GREEN)
+    watchme.must_up()
+    wait_until_well(watchme)
+    assert instances(watchme) == ["watchme-avatar-uploader-blue"]
+    for slot in ("green", "blue"):
+        push(watchme)
+        with Load(watchme, PATHS).going() as load:
+            output = watchme.must_up()
+        assert "handing avatar-uploader over to the new slot" in output
+        count = sum(len(seen) for seen in load.answers.values())
+        print(f"requests: {count}, lost: {load.lost()}")
+        assert load.lost() == {} and len(load.answers[faults.PATH]) > 10
+        assert instances(watchme) == [f"watchme-avatar-uploader-{slot}"]
+    served = json.loads(watchme.ask("GET", "/avatar/a/b")[2])
+    assert served["service"] == faults.REPOSITORY
+
+
+def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(watchme):
+    watchme.edit(YAML, MARK, BLUE_GREEN)
+    watchme.must_up()
+    before = serving(watchme)
+    push(watchme, "never")
+    with watchme.configured(healthDeadline="8"), Load(watchme, PATHS).going() as load:
+        ran = watchme.up()
+    assert ran.code != 0 and "rolled back on watchme" in ran.output
+    assert load.lost() == {} and serving(watchme) == before
+    assert len(instances(watchme)) == 1
+    push(watchme)
+    watchme.must_up()
+
+
+def test_a_request_that_takes_long_is_finished_by_the_old_container(watchme):
+    """Draining: what began before the hand-over ends as it began."""
+    watchme.edit(YAML, MARK, BLUE_GREEN)
+    push(watchme, "slow")
+    watchme.must_up()
+    push(watchme)
+    with Load(watchme, [f"{faults.PATH}a/b"] * 1).going() as load:
+        watchme.must_up()
+    assert load.lost() == {} and 2 < load.slowest < 10
+
+
+def memory_of_waiting(system: System) -> float:
+    """Proportional memory, in MiB, of all that the services' units keep running besides their containers."""
+    script = "for p in $(pgrep -f 'docker-compose|unix-socket /run/docker.sock'); do grep -h ^Pss: /proc/$p/smaps_rollup; done"
+    return sum(int(line.split()[1]) for line in system.on_host("sh", "-c", script).output.splitlines()) / 1024
+
+
+def test_what_the_units_cost(system):
+    wait_until_well(system)
+    cost = memory_of_waiting(system)
+    print(f"the services' units: {cost:.0f} MiB")
+    assert 1 < cost <= 100
+
+
+def test_a_units_pattern_is_kept(system):
+    """After the infrastructure unit; restart within 10 s; stop stops the container; logs in the journal."""
+    unit = faults.UNIT
+    show = system.on_host("systemctl", "show", "-p", "After,Requires,Restart,RestartUSec", unit).output
+    assert "watchme-infrastructure.service" in show and "Restart=always" in show and "RestartUSec=10s" in show
+    said = system.on_host("journalctl", "-u", unit, "-o", "cat", "--no-pager").output
+    assert f"{faults.REPOSITORY} listens on 8014" in said
+    system.on_host("systemctl", "stop", unit)
+    assert "watchme-avatar-uploader" not in instances(system)
+    system.on_host("systemctl", "start", unit)
+    wait_until_well(system, 30)
+    system.on_host("docker", "kill", "watchme-avatar-uploader")
+    wait_until_well(system, 40)
