@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agent import certificates, edits, health, images, preflight, prune, slots, store, transaction, units
+from agent import certificates, credentials, edits, health, images, preflight, prune, slots, store, transaction, units
 from agent.desired import digest, wanted_files
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused
 from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
-from agent.validate import validate
+from agent.validate import NGINX, validate
 from agent.world import World
 
 
@@ -34,6 +34,9 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
     except Refused as refusal:
         return refused(world, job, id, str(refusal))
     except Exception as error:
+        if transaction.unfinished(world):
+            # Too much has gone wrong to say anything: systemd starts the job again, which then recovers
+            raise
         # A full disk, an account that does not exist: the result says so, whatever it was
         return refused(world, job, id, f"{type(error).__name__}: {error}")
 
@@ -63,10 +66,10 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         return _unchanged(world, job, target)
     store.keep(world, target)
     edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
-    well = _well(world, ready.base)
-    begun = transaction.begin(world, job, ready, well)
+    sick = _sick(world, ready)
+    begun = transaction.begin(world, job, ready, sick)
     try:
-        services, sick = _switched(world, job, ready, well)
+        services, sick = _switched(world, job, ready, sick)
         probes = ready.target.manifest["probes"]
         job.confirm([probe["public"] for probe in probes if probe["public"] and probe["service"] in services])
         _still_well(world, ready)
@@ -81,10 +84,11 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
 def _prepared(world: World, job: Job, target: Release) -> Plan:
     """All that can be known and fetched while the present release serves. Raises Refused."""
     base = store.current(world)
-    preflight.check(world, job, base, target)
-    images.pull(world, target, job.say)
-    for name in certificates.obtain(world, target):
-        job.say(f"obtained the certificate of {name}")
+    with credentials.of_release(world, target) as identity:
+        preflight.check(world, job, base, target, identity)
+        images.pull(world, target, identity, job.say)
+        for name in certificates.obtain(world, target, identity):
+            job.say(f"obtained the certificate of {name}")
     ready = plan(world, base, target)
     if ready.change.paths:
         job.say(f"validating {len(ready.change.paths)} changed files")
@@ -102,23 +106,30 @@ def _unchanged(world: World, job: Job, target: Release) -> Outcome:
     return Outcome("unchanged", target.id, line, services=services)
 
 
-def _well(world: World, base: Release | None) -> list[str]:
-    seen = health.once(world, slots.probes(world, base.manifest)) if base else {}
-    return [name for name, status in seen.items() if status == 200]
+def _sick(world: World, ready: Plan) -> list[str]:
+    """The services that are not well before the switch. Where the proxy changes it may be what was wrong: then only
+    what a service itself answers counts."""
+    if ready.base is None:
+        return []
+    probes = slots.probes(world, ready.base.manifest)
+    if any(path.startswith(NGINX) for path in ready.change.paths):
+        probes = [{**probe, "public": None} for probe in probes]
+    return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
-def _switched(world: World, job: Job, ready: Plan, well: list[str]) -> tuple[dict[str, int], list[str]]:
+def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dict[str, int], list[str]]:
     """The services' statuses once all that is needed is well, and who was not well before and still is not.
 
     Raises Failed, and whatever else a host can do to us.
     """
     manifest, paths = ready.target.manifest, set(ready.change.paths)
-    links = {rollout.link for rollout in ready.rollouts}
+    # A service's first slot serves from the beginning; later ones once they are well
+    later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     job.say(f"switching {len(paths)} files")
     units.stop(world, [*ready.stops, *ready.leaves])
     units.disable(world, ready.leaves)
-    _write(world, ready, links)
-    units.react(world, [manifest], paths - links)
+    _write(world, ready, later)
+    units.react(world, [manifest], paths - later)
     units.enable(world, ready.enables)
     if ready.touched:
         job.say(f"(re)starting {len(ready.touched)} units")
@@ -126,21 +137,22 @@ def _switched(world: World, job: Job, ready: Plan, well: list[str]) -> tuple[dic
 
     probes = slots.probes(world, manifest, ready.rollouts)
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
-    known = {probe["service"] for probe in ready.base.manifest["probes"]} if ready.base else set()
-    sick = [p["service"] for p in probes if p["service"] in known and p["service"] not in {*well, *touched}]
-    moving = {rollout.service for rollout in ready.rollouts}
-    first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p["service"] not in sick]
+    exempt = [probe for probe in probes if probe["service"] in sick and probe["service"] not in touched]
+    moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
+    first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be well")
     services = health.wait(world, first, needed, manifest["health"]["deadline"])
-    for rollout in ready.rollouts:
-        world.link(rollout.link, rollout.next["target"])
-    if links:
+    if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
-        units.react(world, [manifest], links)
+        for rollout in ready.rollouts:
+            world.link(rollout.link, rollout.next["target"])
+        units.react(world, [manifest], later)
         through_proxy = [probe for probe in probes if probe["service"] in moving]
         services |= health.wait(world, through_proxy, needed, manifest["health"]["deadline"])
-    return services, sick
+    seen = health.once(world, exempt)
+    services |= {name: status for name, status in seen.items() if status == 200}
+    return services, [name for name, status in seen.items() if status != 200]
 
 
 def _write(world: World, ready: Plan, later: set[str]) -> None:
@@ -164,28 +176,23 @@ def _finished(
     world: World, job: Job, ready: Plan, services: dict[str, int], sick: list[str], edited: dict[str, str]
 ) -> Outcome:
     """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
-    target = ready.target
     warnings = [f"{name} was not well before and is not well now" for name in sick]
-    try:
-        slots.settle(world, target.manifest)
-        transaction.end(world)
-        prune.prune(world, target.manifest["keep"], warnings.append)
-    except Exception as error:
-        warnings.append(f"clearing up stopped, and goes on with the next job: {type(error).__name__}: {error}")
     if edited:
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items())
         warnings.append(f"edited by hand and overwritten: {kept}")
     line = (
-        f"applied on {job.host}: release {target.id[:12]}, {len(ready.change.paths)} files changed, "
+        f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
         f"{len(ready.touched)} units (re)started, {len(services)} services well"
     )
-    return Outcome(
-        "applied",
-        target.id,
-        "; ".join([line, *warnings]),
-        ready.change.paths,
-        ready.touched,
-        services,
-        edited,
-        warnings,
-    )
+    outcome = Outcome(
+        "applied", ready.target.id, line, ready.change.paths, ready.touched, services, edited, warnings
+    )  # fmt: skip
+    try:
+        slots.settle(world, ready.target.manifest)
+        job.record(outcome)
+        transaction.end(world)
+        prune.prune(world, ready.target.manifest["keep"], warnings.append)
+    except Exception as error:
+        warnings.append(f"clearing up stopped, and goes on with the next job: {type(error).__name__}: {error}")
+    outcome.line = "; ".join([line, *warnings])
+    return outcome

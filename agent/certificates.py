@@ -11,7 +11,7 @@ STAGED_BUNDLE = "/run/infra/roots.pem"
 PLUGINS = {"dns-01": ["--dns-route53"]}
 
 
-def obtain(world: World, target: Release) -> list[str]:
+def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]:
     """Names of the certificates that were missing and are here now. The release's own roots are trusted on top of the
     system's. Raises Refused with what the ACME client said.
     """
@@ -19,12 +19,12 @@ def obtain(world: World, target: Release) -> list[str]:
     if not missing:
         return []
     roots = [file.content for file in target.files if file.path in target.manifest["trusted_roots"]]
-    environment = {}
+    environment = dict(identity)
     if roots:
         # The system's own store changes only with the switch
         bundle = (world.read(SYSTEM_BUNDLE) or b"") + b"".join(roots)
         world.write(STAGED_BUNDLE, bundle, 0o644, "root", "root")
-        environment = {"REQUESTS_CA_BUNDLE": STAGED_BUNDLE}
+        environment["REQUESTS_CA_BUNDLE"] = STAGED_BUNDLE
     for item in missing:
         ran = world.run(*command(item), environment=environment, timeout=180)
         if ran.code != 0:

@@ -7,11 +7,11 @@ import json
 import time
 from dataclasses import dataclass
 
+from agent.credentials import CREDENTIALS, STAGED
 from agent.outcome import Refused
 from agent.world import World
 
 METADATA = "http://169.254.169.254/latest"
-CREDENTIALS = "/root/.aws/credentials"
 CONFIG = "/root/.docker/config.json"
 TARGET = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
 
@@ -48,8 +48,8 @@ def _token(world: World, registry: str) -> str:
 
 
 def _identity(world: World) -> Identity:
-    """The user whose key a release brought, else the instance's role."""
-    if (text := world.read(CREDENTIALS)) is not None:
+    """The user whose key a release brings or brought, else the instance's role."""
+    if (text := world.read(STAGED) or world.read(CREDENTIALS)) is not None:
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text.decode())
         return Identity(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])

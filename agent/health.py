@@ -57,7 +57,7 @@ def status(world: World, probe: dict[str, Any]) -> int:
 
 
 def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float | None = None) -> str:
-    log = world.run("journalctl", "-u", probe["unit"], "-n", "5", "-o", "cat", "--no-pager").last_lines(5)
+    log = world.run("journalctl", "-u", probe["unit"], "-n", "20", "-o", "cat", "--no-pager").last_lines(5)
     said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
     within = f" within {deadline:.0f} s" if deadline else ""
     return f"{probe['service']} {said} at {probe['url']}{within}; its log ends: {log or 'with nothing'}"

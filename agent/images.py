@@ -23,11 +23,11 @@ def missing(world: World, images: list[str]) -> list[str]:
         return [image for image, code in zip(images, here, strict=True) if code != 0]
 
 
-def needed(world: World, target: Release, absent: list[str]) -> int:
+def needed(world: World, target: Release, absent: list[str], environment: dict[str, str]) -> int:
     """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
     config = login(world, target)
     with ThreadPoolExecutor(4) as pool:
-        sizes = list(pool.map(lambda image: registry.size(world, image, config), absent))
+        sizes = list(pool.map(lambda image: registry.size(world, image, config, environment), absent))
     return SPARE + UNPACKED * sum(size or 0 for size in sizes)
 
 
@@ -40,7 +40,7 @@ def login(world: World, target: Release) -> dict[str, Any]:
     return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 
 
-def pull(world: World, target: Release, say: Callable[[str], None]) -> None:
+def pull(world: World, target: Release, environment: dict[str, str], say: Callable[[str], None]) -> None:
     """Brings what is not here. Raises Refused naming every image that cannot be had."""
     absent = missing(world, target.images)
     unknown = [image for image in absent if "@" not in image]
@@ -50,15 +50,15 @@ def pull(world: World, target: Release, say: Callable[[str], None]) -> None:
         return
     say(f"pulling {len(absent)} images")
     world.write(f"{LOGIN}/config.json", json.dumps(login(world, target)).encode(), 0o600, "root", "root")
-    failed = {image: ran for image, ran in _pull_all(world, absent).items() if ran.code != 0}
+    failed = {image: ran for image, ran in _pull_all(world, absent, environment).items() if ran.code != 0}
     world.remove_tree(LOGIN)
     if failed:
         raise Refused(_told(list(failed), failed))
 
 
-def _pull_all(world: World, images: list[str]) -> dict[str, Ran]:
+def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> dict[str, Ran]:
     def pull_one(image: str) -> Ran:
-        return world.run("docker", "--config", LOGIN, "pull", "-q", image, timeout=1800)
+        return world.run("docker", "--config", LOGIN, "pull", "-q", image, timeout=1800, environment=environment)
 
     # The first fetches the registry's token for the others; asked for by all at once, some get none
     first = {image: pull_one(image) for image in images[:1]}

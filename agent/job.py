@@ -1,8 +1,10 @@
 """What one job on a host is to do, and who hears of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from agent.outcome import Outcome
 
 
 def nothing(*_: Any) -> None:
@@ -13,7 +15,7 @@ def nothing(*_: Any) -> None:
 class Job:
     """`kind` is apply, rollback or recover. `base` is the release that an update was planned from, None when it does
     not know. `confirm` returns once somebody outside has found these public URLs well, and raises Failed when nobody
-    does."""
+    does. `history` takes a note of how it ended, once that is certain and before it is forgotten that it began."""
 
     id: str
     kind: str
@@ -22,3 +24,11 @@ class Job:
     base: str | None = None
     say: Callable[[str], None] = nothing
     confirm: Callable[[list[str]], None] = nothing
+    history: Callable[["Job", Outcome], None] = nothing
+
+    def record(self, outcome: Outcome) -> None:
+        self.history(self, outcome)
+
+    def instead_of(self, id: str, kind: str, who: str, host: str) -> "Job":
+        """This job, finishing what another one began."""
+        return replace(self, id=id, kind=kind, who=who, host=host)

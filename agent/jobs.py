@@ -4,16 +4,18 @@ A job has a directory in memory (`/run`): what to do, what is said about it line
 """
 
 import base64
+import contextlib
 import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from agent import apply, archive, install, prune, store, transaction
+from agent import apply, archive, install, store, transaction, units
 from agent.job import Job
 from agent.lock import lock
-from agent.outcome import Failed, Outcome, Refused, masked
+from agent.outcome import Failed, Mask, Outcome, Refused
 from agent.recover import recover
 from agent.world import World
 
@@ -33,7 +35,8 @@ def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: st
     _write(world, f"{place}/spec.json", spec)
     ran = world.run(
         "systemd-run", "--quiet", "--collect", f"--unit={unit(spec['id'])}", "--property=Type=exec",
-        "--property=Restart=on-failure", "--property=RestartSec=1", "--property=StartLimitIntervalSec=600",
+        "--property=Restart=on-failure", "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",
+        "--property=RestartSec=1", "--property=StartLimitIntervalSec=600",
         "--property=StartLimitBurst=5", "--property=OOMScoreAdjust=-500", "--property=SyslogIdentifier=infra",
         f"--description=infra: {spec['kind']} of release {spec['release'][:12]}",
         "/usr/bin/python3", "-I", "-B", agent, "job", spec["id"],
@@ -49,14 +52,17 @@ def run(world: World, id: str) -> int:
     spec = json.loads(world.read(f"{place}/spec.json") or b"{}")
     payload = json.loads(world.read(f"{place}/payload.json") or b"null")
     world.remove(f"{place}/payload.json")
-    secrets = (payload or {}).get("secrets", {})
+    mask = Mask(secret_values(world, payload))
 
     def tell(event: dict[str, Any]) -> None:
-        line = masked(json.dumps(event), secrets)
-        print(line, flush=True)
-        with open(f"{place}/events", "a") as file:
+        line = json.dumps(mask.all_of(event))
+        # What happens happens, whether or not somebody can be told
+        with contextlib.suppress(OSError):
+            print(line, flush=True)
+        with contextlib.suppress(OSError), open(f"{place}/events", "a") as file:
             file.write(line + "\n")
 
+    began = world.wall()
     job = Job(
         id, spec["kind"], spec["who"], spec["host"], spec["base"],
         say=lambda line: tell({"say": line}),
@@ -64,28 +70,50 @@ def run(world: World, id: str) -> int:
     )  # fmt: skip
     try:
         with lock(f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}", job.say):
-            outcome = _done(world, job, spec, payload)
+            outcome = done(world, recorded(world, job, began, mask), spec, payload)
     except Refused as refusal:
         outcome = apply.refused(world, job, spec["release"], str(refusal))
     tell({"result": json.loads(outcome.to_json()) | {"code": outcome.code}})
     return 0
 
 
-def _done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
-    began = world.wall()
+def secret_values(world: World, payload: dict[str, Any] | None) -> set[str]:
+    """Every secret that comes with a job or is kept on the host: a service may say its own in its log."""
+    given = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
+    return given.union(*(store.secrets_of(world, id) for id in store.kept(world)))
+
+
+def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
+    """The job with its way into the history, which is written once for each job."""
+
+    def record(job: Job, outcome: Outcome) -> None:
+        entry = mask.all_of(json.loads(outcome.to_json())) | {
+            "job": job.id, "kind": job.kind, "who": job.who, "base": job.base, "code": outcome.code,
+            "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+            "seconds": round(world.wall() - began, 1),
+        }  # fmt: skip
+        try:
+            if not any(other["job"] == job.id for other in store.history(world)):
+                store.record(world, entry)
+        except OSError as error:
+            # What happened has happened, whether or not the disk takes a note of it
+            job.say(f"cannot write the history: {error}")
+
+    return replace(job, history=record)
+
+
+def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
+    """Does the job, or what its crash left to do, under the lock."""
     if payload is None:
         outcome = _after_a_crash(world, job, spec)
     else:
-        recover_and_record(world, job, "an earlier job was ended in the middle")
-        if transaction.unfinished(world):
-            raise Refused("an earlier rollback is not finished; see infra status")
+        recover_first(world, job)
         if spec["kind"] == "apply":
             contents = archive.members(base64.b64decode(payload["archive"]))
             outcome = apply.apply(world, job, spec["release"], contents, payload["secrets"])
         else:
             outcome = apply.go_back(world, job, spec["release"])
-        outcome.line = masked(outcome.line, payload.get("secrets", {}))
-    _record(world, job, began, outcome)
+    job.record(outcome)
     install.forget_others(world)
     return outcome
 
@@ -94,32 +122,19 @@ def _after_a_crash(world: World, job: Job, spec: dict[str, Any]) -> Outcome:
     found = recover(world, job, "the agent was ended in the middle")
     if found:
         return found[1]
-    if store.current_id(world) == spec["release"]:
-        prune.prune(world, store.load(world, spec["release"]).manifest["keep"], job.say)
-        line = f"applied on {job.host}: release {spec['release'][:12]} was committed before the agent was ended"
-        return Outcome("applied", spec["release"], line)
+    ended = [entry for entry in store.history(world) if entry["job"] == job.id]
+    if ended:
+        return Outcome(**{name: ended[-1][name] for name in Outcome.__dataclass_fields__})
     return apply.refused(world, job, spec["release"], "the agent was ended before the switch; run again")
 
 
-def recover_and_record(world: World, job: Job, why: str) -> None:
-    """Finishes or undoes what an earlier job left, and puts how that ended into the history as that job's end."""
-    found = recover(world, job, why)
+def recover_first(world: World, job: Job) -> None:
+    """Finishes or undoes what an earlier job left. Raises Refused when that cannot be done."""
+    found = recover(world, job, "an earlier job was ended in the middle")
     if found:
-        begun, outcome = found
-        job.say(f"before anything else: {outcome.line}")
-        _record(world, Job(begun.job, begun.kind, begun.who, begun.host), begun.began, outcome, begun.base)
-
-
-def _record(world: World, job: Job, began: float, outcome: Outcome, base: str | None = None) -> None:
-    entry = json.loads(outcome.to_json()) | {
-        "job": job.id, "kind": job.kind, "who": job.who, "base": base or job.base, "code": outcome.code,
-        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)), "seconds": round(world.wall() - began, 1),
-    }  # fmt: skip
-    try:
-        store.record(world, entry)
-    except OSError as error:
-        # What happened has happened, whether or not the disk takes a note of it
-        job.say(f"cannot write the history: {error}")
+        job.say(f"before anything else: {found[1].line}")
+    if transaction.unfinished(world):
+        raise Refused("an earlier rollback is not finished; see infra status")
 
 
 def _confirmed(world: World, place: str, seconds: float, urls: list[str], tell) -> None:
@@ -145,13 +160,16 @@ def answer(world: World, id: str, said: dict[str, Any]) -> None:
 
 def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
     """The job's events after the first `seen`, up to its result, or to where it waits for an answer; now and then an
-    empty one as a sign of life. A job that nobody knows ends with `{"gone": true}`."""
+    empty one as a sign of life. One that still waits for an answer says so again (`again`) to whoever comes back. A job
+    that nobody knows ends with `{"gone": true}`."""
     beat, idle = world.now(), 0
+    waiting = _unanswered(world, id, seen)
+    if waiting:
+        yield {**waiting, "again": True}
+        return
     while True:
-        lines = (world.read(f"{JOBS}/{id}/events") or b"").decode().splitlines()
-        for line in lines[seen:]:
+        for event in _events(world, id)[seen:]:
             seen += 1
-            event = json.loads(line)
             yield event
             if "result" in event or "awaiting" in event:
                 return
@@ -166,18 +184,34 @@ def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
         world.sleep(0.1)
 
 
+def _events(world: World, id: str) -> list[dict[str, Any]]:
+    lines = (world.read(f"{JOBS}/{id}/events") or b"").decode().split("\n")
+    # The last one is being written, or empty
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def _unanswered(world: World, id: str, seen: int) -> dict[str, Any] | None:
+    told = _events(world, id)
+    answered = world.read(f"{JOBS}/{id}/answer") is not None
+    return told[-1] if told and len(told) <= seen and "awaiting" in told[-1] and not answered else None
+
+
 def _last_word(world: World, id: str) -> dict[str, Any] | None:
     """How a job ended that says nothing any more: None while it may still speak."""
-    if world.run("systemctl", "is-active", unit(id)).output.strip() in ("active", "activating"):
+    if world.run("systemctl", "is-active", unit(id)).output.strip() in units.RUNNING:
         return None
-    events = (world.read(f"{JOBS}/{id}/events") or b"").decode().splitlines()
-    if events and "result" in json.loads(events[-1]):
+    told = _events(world, id)
+    if told and "result" in told[-1]:
         return None
     ended = [entry for entry in store.history(world) if entry["job"] == id]
     if ended:
         return {"result": ended[-1]}
     begun = transaction.unfinished(world)
-    return None if begun and begun.job == id else {"gone": True}
+    if begun is None or begun.job != id:
+        return {"gone": True}
+    # Somebody ended the agent for good: what it left is undone as after a reboot
+    world.run("systemctl", "start", "--no-block", install.UNIT)
+    return None
 
 
 def _write(world: World, path: str, value: Any) -> None:

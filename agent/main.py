@@ -8,8 +8,9 @@ from base64 import b64decode
 from typing import Any
 
 from agent import archive, drift, ecr, health, install, jobs, lock, prune, slots, store, transaction, units
+from agent import recover as recovery
 from agent.job import Job
-from agent.outcome import Refused
+from agent.outcome import Mask, Refused
 from agent.world import World
 
 
@@ -52,6 +53,7 @@ def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: s
         jobs.start(world, spec, payload, agent)
     except Refused as refusal:
         return _refused(spec["release"], str(refusal))
+    _print({"started": spec["id"]})
     return follow({"id": spec["id"], "seen": 0})
 
 
@@ -125,11 +127,11 @@ def recover(_: dict[str, Any]) -> int:
     def say(line: str) -> None:
         _print({"say": line})
 
-    job = Job(
-        f"boot-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}", "recover", "the host itself", "this host", say=say
-    )
+    id = time.strftime("boot-%Y%m%d%H%M%S", time.gmtime())
+    job = Job(id, "recover", "the host itself", "this host", say=say)
+    mask = Mask(jobs.secret_values(world, None))
     with lock.lock("recovery after a restart", say, patience=600):
-        jobs.recover_and_record(world, job, "the host restarted in the middle")
+        recovery.recover(world, jobs.recorded(world, job, world.wall(), mask), "the host restarted in the middle")
     return 1 if transaction.unfinished(world) else 0
 
 

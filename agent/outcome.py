@@ -1,7 +1,9 @@
 """How a job on a host ends, in words that a person and a program can read."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5}
 
@@ -36,8 +38,19 @@ class Outcome:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def masked(text: str, secrets: dict[str, dict[str, str]]) -> str:
-    """The text without any secret's value: what a program complains about may quote it."""
-    for value in (value for values in secrets.values() for value in values.values() if value):
-        text = text.replace(value, "[secret]")
-    return text
+class Mask:
+    """Takes secrets out of what is said: a program's complaint or log may quote one. Values of fewer than four
+    characters are no secrets, and stay."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.values = sorted((value for value in values if len(value) >= 4), key=len, reverse=True)
+
+    def all_of(self, value: Any) -> Any:
+        """A JSON value with every text in it masked."""
+        if isinstance(value, str):
+            for secret in self.values:
+                value = value.replace(secret, "[secret]")
+            return value
+        if isinstance(value, list):
+            return [self.all_of(item) for item in value]
+        return {key: self.all_of(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -9,13 +9,13 @@ from agent.world import World
 MiB = 1024**2
 
 
-def check(world: World, job: Job, base: Release | None, target: Release) -> None:
+def check(world: World, job: Job, base: Release | None, target: Release, identity: dict[str, str]) -> None:
     """Raises Refused with the first reason why not, and what to do about it."""
     _planned_from(world, job, base, target)
     _commands(world, target)
     _memory(world, target)
     _ports(world, base, target)
-    _disk(world, target)
+    _disk(world, target, identity)
 
 
 def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:
@@ -65,14 +65,14 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
             )
 
 
-def _disk(world: World, target: Release) -> None:
+def _disk(world: World, target: Release, identity: dict[str, str]) -> None:
     own = sum(len(file.content) for file in target.files) * 4 + 16 * MiB
     wanted = {store.STATE: own}
     if "docker" in target.manifest["commands"]:
         absent = [image for image in images.missing(world, target.images) if "@" in image]
         if absent:
             root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
-            wanted[root] = images.needed(world, target, absent) + own
+            wanted[root] = images.needed(world, target, absent, identity) + own
     for path, need in wanted.items():
         free = world.free(path)
         if free < need:

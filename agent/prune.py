@@ -14,7 +14,7 @@ def surplus(world: World, keep: int) -> list[str]:
 
 
 def images_of(world: World, ids: list[str]) -> set[str]:
-    return {image for id in ids for image in store.load(world, id).images}
+    return {image for id in ids for image in store.images_of(store.manifest(world, id))}
 
 
 def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
@@ -31,21 +31,27 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
 
 
 def reclaimable(world: World) -> int:
-    """Bytes of the images on this host that no kept release needs; layers that two images share count twice."""
+    """Bytes of the images that no kept release needs; layers that two images share count twice."""
     return sum(size for size, _ in _unneeded(world))
 
 
 def images(world: World) -> int:
     """Removes the images that no kept release needs and no container uses; the bytes that they had."""
-    return sum(size for size, id in _unneeded(world) if world.run("docker", "image", "rm", "--force", id).code == 0)
+    return sum(size for size, names in _unneeded(world) if world.run("docker", "image", "rm", *names).code == 0)
 
 
-def _unneeded(world: World) -> list[tuple[int, str]]:
-    """Size and id of each."""
+def _unneeded(world: World) -> list[tuple[int, list[str]]]:
+    """Size and names of each image out of the releases' own registries: what else is on a machine is its owner's."""
     ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc").output.split()))
-    if not ids:
+    releases = store.kept(world)
+    needed = images_of(world, [id for id in releases if not store.never_served(world, id)])
+    ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
+    if not ids or not ours:
         return []
-    needed = images_of(world, store.kept(world))
-    shown = world.run("docker", "image", "inspect", "-f", '{{.Size}} {{.Id}} {{join .RepoDigests " "}}', *ids).output
-    lines = [line.split() for line in shown.splitlines() if line.strip()]
-    return [(int(size), id) for size, id, *names in lines if not needed & {*names}]
+    shown = world.run("docker", "image", "inspect", "-f", '{{.Size}} {{join .RepoDigests " "}}', *ids).output
+    found = [(int(size), names) for size, *names in (line.split() for line in shown.splitlines() if line.strip())]
+    return [
+        (size, names)
+        for size, names in found
+        if names and not needed & {*names} and all(n.startswith(ours) for n in names)
+    ]

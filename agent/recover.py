@@ -1,7 +1,5 @@
 """What a killed agent or a host that lost its power left: finished when it was committed, undone when it was not."""
 
-from dataclasses import replace
-
 from agent import slots, store, transaction
 from agent.job import Job
 from agent.outcome import Outcome
@@ -15,9 +13,14 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     begun = transaction.unfinished(world)
     if begun is None:
         return None
+    job = job.instead_of(begun.job, begun.kind, begun.who, begun.host)
     if store.current_id(world) != begun.release:
-        return begun, roll_back(world, replace(job, host=begun.host), begun, begun.reason or why)
-    slots.settle(world, store.load(world, begun.release).manifest)
-    transaction.end(world)
+        if begun.reason and why not in begun.reason:
+            begun.reason = f"{begun.reason}; and then {why}"
+        return begun, roll_back(world, job, begun, why, interrupted=True)
+    slots.settle(world, store.manifest(world, begun.release))
     line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; finished now"
-    return begun, Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts)
+    outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts)
+    job.record(outcome)
+    transaction.end(world)
+    return begun, outcome

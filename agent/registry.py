@@ -5,7 +5,7 @@ import json
 import platform
 from typing import Any
 
-from agent.world import World
+from agent.world import Ran, World
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 MANIFESTS = ", ".join(
@@ -17,12 +17,12 @@ MANIFESTS = ", ".join(
 )  # fmt: skip
 
 
-def size(world: World, image: str, config: dict[str, Any]) -> int | None:
+def size(world: World, image: str, config: dict[str, Any], environment: dict[str, str]) -> int | None:
     """Compressed bytes of an image `host/name@digest` on this machine's architecture; None when the registry does not
     say."""
     host, _, rest = image.partition("/")
     name, _, reference = rest.partition("@")
-    login = _login(world, host, config)
+    login = _login(world, host, config, environment)
     if login is None:
         return None
     headers = {"Accept": MANIFESTS, "Authorization": f"Basic {login}"}
@@ -41,12 +41,12 @@ def size(world: World, image: str, config: dict[str, Any]) -> int | None:
     return None
 
 
-def _login(world: World, host: str, config: dict[str, Any]) -> str | None:
+def _login(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
     """The registry's login as HTTP wants it, by Docker's own configuration."""
     if known := config.get("auths", {}).get(host, {}).get("auth"):
         return known
     helper = config.get("credHelpers", {}).get(host)
-    ran = world.run(f"docker-credential-{helper}", "get", stdin=host, timeout=30) if helper else None
+    ran = _helped(world, helper, host, environment) if helper else None
     if ran is None or ran.code != 0:
         return None
     try:
@@ -54,3 +54,7 @@ def _login(world: World, host: str, config: dict[str, Any]) -> str | None:
     except ValueError:
         return None
     return base64.b64encode(f"{said['Username']}:{said['Secret']}".encode()).decode()
+
+
+def _helped(world: World, helper: str, host: str, environment: dict[str, str]) -> Ran:
+    return world.run(f"docker-credential-{helper}", "get", stdin=host, timeout=30, environment=environment)

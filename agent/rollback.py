@@ -9,9 +9,9 @@ from agent.transaction import Transaction
 from agent.world import World
 
 
-def roll_back(world: World, job: Job, begun: Transaction, reason: str) -> Outcome:
+def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupted: bool = False) -> Outcome:
     """Undoes a switch, however far it got. Safe to repeat; what cannot be undone now is tried again by the next job,
-    and when the host boots."""
+    and when the host boots. When it was `interrupted` a unit may have been started from the new files meanwhile."""
     job.say(f"rolling back: {reason}")
     begun.reason = begun.reason or reason
     try:
@@ -20,7 +20,10 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str) -> Outcom
         # A full disk keeps nothing from being undone
         job.say(f"cannot note down that it goes back: {error}")
     try:
-        return _outcome(begun, _undone(world, begun))
+        outcome = _outcome(begun, _undone(world, begun, interrupted))
+        job.record(outcome)
+        transaction.end(world)
+        return outcome
     except Exception as error:
         line = (
             f"rollback failed on {begun.host}: {begun.reason}; going back stopped at {type(error).__name__}: {error}. "
@@ -29,7 +32,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str) -> Outcom
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undone(world: World, begun: Transaction) -> list[str]:
+def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
     """Everything back; what was not well about it."""
     base = store.load(world, begun.base) if begun.base else None
     manifests = [store.load(world, begun.release).manifest, *([base.manifest] if base else [])]
@@ -49,16 +52,15 @@ def _undone(world: World, begun: Transaction) -> list[str]:
     units.stop(world, begun.starts)
     transaction.put_back(world, begun.before)
     attempt(units.react, manifests, begun.paths)
-    _restore_units(world, begun, base.manifest if base else None, attempt)
+    _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
     if base:
-        probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] in begun.well]
-        needed = dict.fromkeys(begun.well, base.manifest["health"]["successes"])
+        probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
+        needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
-    transaction.end(world)
     return complaints
 
 
-def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None, attempt) -> None:
+def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt) -> None:
     states = begun.states
     now = units.states(world, list(states))
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]
@@ -66,7 +68,8 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     units.disable(world, [name for name in states if not states[name]["enabled"] and now[name]["enabled"]])
     attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
     order = [unit["name"] for unit in base["units"]] if base else list(states)
-    touched = {*begun.starts, *begun.stops}
+    changed = units.changed(base, begun.paths) if base and interrupted else []
+    touched = {*begun.starts, *begun.stops, *changed}
     again = [
         name
         for name in order

@@ -26,38 +26,75 @@ class Release:
 
     @property
     def images(self) -> list[str]:
-        return sorted({image for unit in self.manifest["units"] for image in unit["images"]})
+        return images_of(self.manifest)
 
     @property
     def unit_names(self) -> list[str]:
         return [unit["name"] for unit in self.manifest["units"]]
 
 
+def images_of(manifest: dict[str, Any]) -> list[str]:
+    return sorted({image for unit in manifest["units"] for image in unit["images"]})
+
+
 def keep(world: World, release: Release) -> None:
-    """Stores a release; the manifest comes last, so that half a release is none."""
-    if world.read(f"{RELEASES}/{release.id}/manifest.json") is not None:
+    """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written anew."""
+    if _is_whole(world, release.id):
         return
     world.directory(STATE, 0o700, "root", "root")
+    world.remove(f"{RELEASES}/{release.id}/manifest.json")
     for file in release.files:
         _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
     _write(world, f"{RELEASES}/{release.id}/manifest.json", _packed(release.manifest))
 
 
-def load(world: World, id: str) -> Release:
-    """A stored release. Raises Refused when it is not here, or not whole."""
+def _is_whole(world: World, id: str) -> bool:
+    try:
+        load(world, id)
+    except Refused:
+        return False
+    return True
+
+
+def manifest(world: World, id: str) -> dict[str, Any]:
+    """What a stored release is made of. Raises Refused when it is not here, or another agent's."""
     text = world.read(f"{RELEASES}/{id}/manifest.json")
     if text is None:
         raise Refused(f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept(world)) or 'none'}")
-    manifest = json.loads(text)
-    if not OLDEST_FORMAT <= manifest["format"] <= FORMAT:
-        raise Refused(f"release {id[:12]} was made for another agent (format {manifest['format']})")
-    files = []
-    for file in [*manifest["files"], *manifest["environment_files"]]:
-        content = world.read(f"{RELEASES}/{id}/files{file['path']}")
-        if content is None or file.get("sha256", digest(content)) != digest(content):
-            raise Refused(f"release {id[:12]} is damaged: {file['path']} of it is not what it was")
-        files.append(Wanted.of(file, content))
-    return Release(id, manifest, files)
+    found = json.loads(text)
+    if not OLDEST_FORMAT <= found["format"] <= FORMAT:
+        raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
+    return found
+
+
+def load(world: World, id: str) -> Release:
+    """A stored release. Raises Refused when it is not here, or not whole."""
+    release = _read(world, id)
+    entries = [*release.manifest["files"], *release.manifest["environment_files"]]
+    damaged = {entry["path"] for entry in entries} - {file.path for file in release.files}
+    if damaged:
+        raise Refused(f"release {id[:12]} is damaged: {min(damaged)} of it is not what it was")
+    return release
+
+
+def _read(world: World, id: str) -> Release:
+    """A stored release with those of its files that are what they were."""
+    found, files = manifest(world, id), []
+    for entry in [*found["files"], *found["environment_files"]]:
+        content = world.read(f"{RELEASES}/{id}/files{entry['path']}")
+        if content is not None and entry.get("sha256", digest(content)) == digest(content):
+            files.append(Wanted.of(entry, content))
+    return Release(id, found, files)
+
+
+def secrets_of(world: World, id: str) -> set[str]:
+    """The values of a kept release's secrets."""
+    found: set[str] = set()
+    for item in manifest(world, id)["environment_files"]:
+        lines = (world.read(f"{RELEASES}/{id}/files{item['path']}") or b"").decode().splitlines()
+        values = dict(line.split("=", 1) for line in lines if "=" in line)
+        found |= {values[name].strip("'") for name in item["secrets"] if name in values}
+    return found
 
 
 def current_id(world: World) -> str | None:
@@ -66,9 +103,9 @@ def current_id(world: World) -> str | None:
 
 
 def current(world: World) -> Release | None:
-    """The release that serves. Raises Refused when it is damaged."""
+    """The release that serves; a damaged copy of it holds no other release back. Raises Refused for another agent's."""
     id = current_id(world)
-    return load(world, id) if id else None
+    return _read(world, id) if id else None
 
 
 def commit(world: World, id: str) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.desired import Wanted
 from agent.job import Job
 from agent.plan import Plan
 from agent.store import STATE
@@ -15,8 +16,8 @@ BEFORE = f"{STATE}/before"
 
 @dataclass
 class Transaction:
-    """`before` has an entry a path: what was there. `states` are what the units were, `well` the services that
-    answered. `reason` says why it goes back, once it does."""
+    """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that
+    were not well. `reason` says why it goes back, once it does."""
 
     job: str
     kind: str
@@ -29,7 +30,7 @@ class Transaction:
     states: dict[str, dict[str, bool]]
     stops: list[str]
     starts: list[str]
-    well: list[str]
+    sick: list[str]
     reason: str = ""
 
     @property
@@ -40,12 +41,12 @@ class Transaction:
         world.write(TRANSACTION, json.dumps(asdict(self), sort_keys=True).encode(), 0o600, "root", "root")
 
 
-def begin(world: World, job: Job, plan: Plan, well: list[str]) -> Transaction:
+def begin(world: World, job: Job, plan: Plan, sick: list[str]) -> Transaction:
     """From here on a switch may be half done, and is undone by whoever finds it."""
     slot_links = {rollout.link for rollout in plan.rollouts}
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, plan.base.id if plan.base else None, world.wall(),
-        _remembered(world, plan.change.paths, slot_links), plan.states, plan.stops, plan.touched, well,
+        _remembered(world, plan.change.paths, slot_links), plan.states, plan.stops, plan.touched, sick,
     )  # fmt: skip
     begun.store(world)
     return begun
@@ -87,5 +88,8 @@ def put_back(world: World, entries: list[dict[str, Any]]) -> None:
             world.remove(entry["path"])
         elif entry["kind"] == "link":
             world.link(entry["path"], entry["target"])
-        elif world.read(entry["copy"]) is not None:
-            world.move(entry["copy"], entry["path"])
+        elif (content := world.read(entry["copy"])) is not None:
+            owner, group, mode = world.owner_and_mode(entry["copy"])
+            # What the switch had not come to needs no space to be as it was
+            if Wanted(entry["path"], content, mode, owner, group).differs(world):
+                world.move(entry["copy"], entry["path"])

@@ -5,11 +5,16 @@ from typing import Any
 from agent.outcome import Failed
 from agent.world import World
 
+# A unit that waits for its next attempt is on: systemd starts it by itself
+RUNNING = {"active", "activating", "reloading"}
+# A unit without [Install] cannot be enabled, and need not be
+ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
+
 
 def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
     """Unit → whether it is active, and enabled."""
     active, enabled = _asked(world, "is-active", names), _asked(world, "is-enabled", names)
-    return {name: {"active": active[name] == "active", "enabled": enabled[name] == "enabled"} for name in names}
+    return {name: {"active": active[name] in RUNNING, "enabled": enabled[name] in ENABLED} for name in names}
 
 
 def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:

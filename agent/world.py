@@ -6,6 +6,7 @@ import http.client
 import os
 import pwd
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Ran:
     output: str
 
     def last_lines(self, count: int = 3) -> str:
-        return " | ".join(line.strip() for line in self.output.strip().splitlines()[-count:] if line.strip())
+        """The end of the output in one line; what is said again and again is said once."""
+        lines = [line.strip() for line in self.output.strip().splitlines() if line.strip()]
+        return " | ".join([line for n, line in enumerate(lines) if line not in lines[n + 1 :]][-count:])
 
 
 class World:
@@ -71,7 +75,7 @@ class World:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            os.fchown(file.fileno(), pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+            os.fchown(file.fileno(), *_ids(owner, group))
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
@@ -93,7 +97,7 @@ class World:
 
     def directory(self, path: str, mode: int, owner: str, group: str) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
-        os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)
+        os.chown(path, *_ids(owner, group))
         os.chmod(path, mode)
 
     def link_target(self, path: str) -> str | None:
@@ -147,17 +151,15 @@ class World:
 
     def status_of(self, url: str, name: str | None = None) -> int:
         """HTTP status of a GET, 0 where nothing answers. With `name` the request goes to this host's own proxy."""
-        headers = {"Host": name} if name else {}
-        context = ssl.create_default_context()
-        # The certificate is judged from outside; here only the way through the proxy is
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        handlers = [urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({})]
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            request = urllib.request.Request(url, headers=headers)
-            with urllib.request.build_opener(*handlers).open(request, timeout=5) as response:
-                return response.status
-        except urllib.error.HTTPError as error:
-            return error.code
+            with socket.create_connection((parts.hostname or "", port), 5) as plain:
+                connection = http.client.HTTPConnection(name or parts.netloc)
+                connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
+                with connection.sock:
+                    connection.request("GET", parts.path or "/")
+                    return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return 0
 
@@ -178,6 +180,21 @@ def _name(lookup, number: int) -> str:
         return lookup(number)[0]
     except KeyError:
         return str(number)
+
+
+def _encrypted(plain: socket.socket, name: str | None) -> socket.socket:
+    context = ssl.create_default_context()
+    # The certificate is judged from outside; here only the way through the proxy is
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(plain, server_hostname=name)
+
+
+def _ids(owner: str, group: str) -> tuple[int, int]:
+    """Numbers of an account and a group; a number stands for one that has no name here."""
+    return (
+        int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid,
+        int(group) if group.isdigit() else grp.getgrnam(group).gr_gid,
+    )
 
 
 def _sync(directory: Path) -> None:

@@ -15,6 +15,7 @@ from infra.errors import InfraError
 from infra.ssh import AGENT, ConnectionLost, Target, connected, events
 
 RETURN = 120.0  # seconds that a lost host has to come back
+SURE = 3  # times that a host must say that it knows nothing of a job: it may be about to begin
 BOOT = "python3 -I -c 'import json, sys; payload = json.load(sys.stdin); exec(payload[\"receive\"])'"
 
 Say = Callable[[str], None]
@@ -52,13 +53,14 @@ def go_back(target: Target, release: str | None, confirm: float, outside: Look, 
 def _followed(
     target: Target, id: str, command: str, payload: dict[str, Any], outside: Look, say: Say
 ) -> dict[str, Any]:
-    seen, lost_at = 0, 0.0
+    seen, lost_at, gone = 0, 0.0, 0
     while True:
         try:
             for event in _conversation(target, id, command, payload, seen, outside, say):
-                if event.get("gone"):
+                gone = gone + 1 if event.get("gone") else 0
+                if gone:
                     break
-                seen, lost_at = seen + (1 if event else 0), 0.0
+                seen, lost_at = seen + is_told(event), 0.0
                 if "say" in event:
                     say(event["say"])
                 if "result" in event:
@@ -70,11 +72,18 @@ def _followed(
             # Before the first connection that is the end; after it the host may be on its way back
             if not seen and not lost_at:
                 raise
+        if gone >= SURE and not seen:
+            return _never_began(target)
         lost_at = lost_at or time.monotonic()
-        if time.monotonic() - lost_at > (RETURN if seen else 0):
-            return _unknown(target, id, seen)
+        if time.monotonic() - lost_at > RETURN:
+            return _unknown(target, id)
         command, payload = f"{AGENT} follow", {"id": id, "seen": seen}
         time.sleep(1)
+
+
+def is_told(event: dict[str, Any]) -> bool:
+    """Is it one of the job's own events, which are counted; not a sign of life, nor one that is told again."""
+    return bool(event) and not {"started", "again"} & set(event)
 
 
 def _conversation(
@@ -84,7 +93,7 @@ def _conversation(
     with connected(target) as transport:
         look_at = None
         for event in events(transport, target, command, payload):
-            seen += 1 if event else 0
+            seen += is_told(event)
             look_at = event.get("look_at", look_at)
             yield event
         if look_at is not None:
@@ -94,10 +103,12 @@ def _conversation(
             yield from events(transport, target, f"{AGENT} answer", {"id": id, "seen": seen, "said": said})
 
 
-def _unknown(target: Target, id: str, seen: int) -> dict[str, Any]:
-    if not seen:
-        line = f"refused on {target.host}, nothing touched: the connection was lost before the job began; run again"
-        return {"outcome": "refused", "code": 3, "line": line}
+def _never_began(target: Target) -> dict[str, Any]:
+    line = f"refused on {target.host}, nothing touched: the connection was lost before the job began; run again"
+    return {"outcome": "refused", "code": 3, "line": line}
+
+
+def _unknown(target: Target, id: str) -> dict[str, Any]:
     line = (
         f"unknown on {target.host}: the host did not come back within {RETURN:.0f} s to say how job {id} ended. "
         "Without our word it goes back to the release before; infra status and infra releases tell"

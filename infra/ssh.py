@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import logging
 import shlex
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ import paramiko
 
 from infra.errors import InfraError
 
+# What it would log is raised too, and said in a line
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 AGENT = "python3 -I -B /var/lib/infra/bin"
+RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 
 
@@ -48,7 +52,7 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
     transport = paramiko.Transport(plain)
     kind, data = target.host_key.split()[:2]
     try:
-        transport.get_security_options().key_types = (kind,)
+        transport.get_security_options().key_types = RSA if kind == "ssh-rsa" else (kind,)
         transport.banner_timeout = transport.auth_timeout = timeout
         transport.start_client(timeout=timeout)
         found = transport.get_remote_server_key()

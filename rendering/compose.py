@@ -172,8 +172,8 @@ def _version(stack: Stack, place: str, value: str) -> str:
     return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]
 
 
-def unit(project: Project, stack: Stack, digests: Digests) -> Unit:
-    """The project's unit, with all that a change of must restart it."""
+def unit(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> Unit:
+    """The project's unit, with all that a change of must restart it: the network's unit takes it down with it."""
     environment = [path for service in project.services if (path := environment_path(service))]
-    files = [f"{UNITS}/{project.unit}", project.path, *environment]
+    files = [f"{UNITS}/{project.unit}", project.path, *environment, f"{UNITS}/{network.unit}"]
     return Unit(project.unit, files, [image(service, stack, digests) for service in project.services])

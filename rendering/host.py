@@ -72,7 +72,7 @@ def _system(
             compose.compose_file(project, system.network, stack, digests, source),
             compose.unit_file(project, system.network, source),
         ]
-        units.append(compose.unit(project, stack, digests))
+        units.append(compose.unit(project, system.network, stack, digests))
         directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
     return replace(result, files=result.files + files, units=units, directories=directories)
 

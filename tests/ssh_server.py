@@ -41,7 +41,7 @@ class Server(paramiko.ServerInterface):
         transport.add_server_key(paramiko.Ed25519Key.from_private_key(io.StringIO(self.host_private)))
         try:
             transport.start_server(server=self)
-        except (paramiko.SSHException, EOFError):
+        except (paramiko.SSHException, EOFError, OSError):
             return
         transport.join(30)
 

@@ -7,19 +7,29 @@ swap_mib=$1
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
 missing_packages() {
-    for package in ca-certificates certbot curl docker.io iproute2 nginx python3 python3-certbot-dns-route53; do
-        # nginx-light and the like provide nginx
-        { [ "$package" = nginx ] && command -v nginx >/dev/null; } || has "$package" || printf ' %s' "$package"
+    for package in ca-certificates certbot curl iproute2 python3 python3-certbot-dns-route53; do
+        has "$package" || printf ' %s' "$package"
     done
+    # Whoever provides these (nginx-light, Docker's own packages): they are not replaced
+    command -v nginx >/dev/null || printf ' nginx'
+    command -v dockerd >/dev/null || printf ' docker.io'
     # Not in every distribution: a host without it has registryLogin: timer
     helper=amazon-ecr-credential-helper
     has $helper || ! apt-cache show $helper >/dev/null 2>&1 || printf ' %s' $helper
-    command -v docker-compose >/dev/null || printf ' %s' "$(compose_package)"
+    [ -x "$compose" ] || printf ' %s' "$(compose_package)"
 }
 
 compose_package() {
     # Ubuntu has version 2 as a plugin, Debian 12 version 1 as a command
     if apt-cache show docker-compose-v2 >/dev/null 2>&1; then echo docker-compose-v2; else echo docker-compose; fi
+}
+
+# The units run /usr/bin/docker-compose, wherever it comes from
+compose=/usr/bin/docker-compose
+link_compose() {
+    for found in /usr/libexec/docker/cli-plugins/docker-compose /usr/lib/docker/cli-plugins/docker-compose /usr/local/bin/docker-compose; do
+        [ -x "$compose" ] || [ ! -x "$found" ] || ln -s "$found" "$compose"
+    done
 }
 
 install_missing() {
@@ -32,11 +42,11 @@ install_missing() {
         [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$(missing_packages)" >&2; return 1; }
         sleep 10
     done
-    plugin=/usr/libexec/docker/cli-plugins/docker-compose
-    [ -x /usr/bin/docker-compose ] || [ ! -x "$plugin" ] || ln -s "$plugin" /usr/bin/docker-compose
+    link_compose
 }
 
 add_swap() {
+    [ "$swap_mib" -gt 0 ] || return 0
     # A container has its machine's swap
     if systemd-detect-virt --quiet --container || [ "$(swapon --noheadings --show | wc -l)" -gt 0 ]; then return 0; fi
     fallocate -l "${swap_mib}M" /swapfile
@@ -46,5 +56,6 @@ add_swap() {
     echo '/swapfile none swap sw 0 0' >> /etc/fstab
 }
 
+link_compose
 install_missing
 add_swap

@@ -1,5 +1,6 @@
 """A host in memory: files, units, images, and commands that only remember that they ran."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -77,6 +78,8 @@ class FakeWorld(World):
                 return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
             case ("systemctl", "enable", *names):
                 self.enabled |= set(names)
+            case ("systemctl", "reload-or-restart", "nginx") if missing := self._missing_upstreams():
+                return Ran(1, f"host not found in upstream {missing}")
             case ("systemctl", "restart" | "reload-or-restart", *names):
                 self.active |= {name if "." in name else f"{name}.service" for name in names}
             case ("systemctl", "disable", name):
@@ -91,6 +94,14 @@ class FakeWorld(World):
             case ("rm", "-rf", path):
                 self._drop(path)
         return Ran(0, "")
+
+    def _missing_upstreams(self):
+        """Upstreams that a site names and no file of conf.d defines: Nginx does not start without them."""
+        text = b"".join(file[0] for path, file in self.files.items() if path.startswith("/etc/nginx/sites-available/"))
+        links = [target for path, target in self.links.items() if path.startswith("/etc/nginx/conf.d/")]
+        defined = b"".join(self.files[target][0] for target in links if target in self.files)
+        names = set(re.findall(rb"proxy_pass http://(slot_[\w-]+)", text))
+        return [name for name in names if b"upstream " + name not in defined]
 
     def _drop(self, path):
         self.files = {name: file for name, file in self.files.items() if not name.startswith(path + "/")}

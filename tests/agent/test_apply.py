@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from agent import store
-from agent.outcome import Failed
+from agent import jobs, store
+from agent.outcome import Failed, Mask
 from agent.world import Ran
 from tests.agent.releases import (
     AVATAR,
@@ -181,10 +181,8 @@ def test_a_registry_that_refuses_is_no_missing_image():
 
 def test_an_update_planned_from_another_release_is_refused(served):
     first, second, third = release(), release(bigger), release(longer)
-    assert applied(served, second, job=replace(JOB, base=first.id)).outcome == "applied"
-    from agent.jobs import _record
-
-    _record(served, replace(JOB, who="bob@desk"), 0.0, applied(served, second))
+    bob = jobs.recorded(served, replace(JOB, who="bob@desk"), 0.0, Mask([]))
+    assert applied(served, second, job=replace(bob, base=first.id)).outcome == "applied"
     outcome = applied(served, third, job=replace(JOB, base=first.id))
     said = f"planned from release {first.id[:12]}, and release {second.id[:12]} by bob@desk serves here"
     assert outcome.outcome == "refused" and said in outcome.line

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent import jobs, store
-from agent.outcome import Failed, Refused
+from agent.outcome import Failed, Mask, Refused
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, bigger, images, release, serving, with_echo, world_for
@@ -24,7 +24,17 @@ def payload(made, secrets=None):
 
 def done(world: FakeWorld, made, job=JOB, secrets=None):
     world.registry |= images(made)
-    return jobs._done(world, job, spec(made), payload(made, secrets))
+    return jobs.done(world, recorded(world, job, secrets), spec(made), payload(made, secrets))
+
+
+def recorded(world, job=JOB, secrets=None):
+    mask = Mask(jobs.secret_values(world, {"secrets": secrets or {}}))
+    return jobs.recorded(world, job, world.wall(), mask)
+
+
+def again(world, made, job=JOB):
+    """The job's unit, started again by systemd after a crash."""
+    return jobs.done(world, recorded(world, job), spec(made), None)
 
 
 def test_every_job_is_in_the_history():
@@ -50,21 +60,52 @@ def test_a_killed_job_that_is_started_again_tells_how_it_ended():
 
     with pytest.raises(Killed):
         done(world, made, replace(JOB, confirm=power_cut))
-    outcome = jobs._done(world, JOB, spec(made), None)
+    outcome = again(world, made)
     assert outcome.outcome == "rolled back" and "the agent was ended in the middle" in outcome.line
     assert store.history(world)[-1]["outcome"] == "rolled back"
 
 
 def test_one_that_was_killed_before_the_switch_has_touched_nothing():
     world, made = serving(release()), release(bigger)
-    outcome = jobs._done(world, JOB, spec(made), None)
+    outcome = again(world, made)
     assert outcome.outcome == "refused" and "ended before the switch; run again" in outcome.line
 
 
 def test_one_that_was_killed_after_the_commit_is_applied():
     made = release()
-    outcome = jobs._done(serving(made), JOB, spec(made), None)
-    assert outcome.outcome == "applied" and "was committed before the agent was ended" in outcome.line
+    world = world_for(made)
+    done(world, made)
+    outcome = again(world, made)
+    assert outcome.outcome == "applied" and len(store.history(world)) == 1
+
+
+def test_one_that_was_to_repair_the_release_that_serves_and_was_killed_before_has_repaired_nothing():
+    made = release()
+    world = world_for(made)
+    done(world, made)
+    outcome = again(world, made, replace(JOB, id="j2"))
+    assert outcome.outcome == "refused" and "ended before the switch" in outcome.line
+
+
+def test_one_that_was_killed_between_the_commit_and_the_history_is_applied(monkeypatch):
+    made = release()
+    world = world_for(made)
+
+    def power_cut(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "record", power_cut)
+        with pytest.raises(Killed):
+            done(world, made)
+    assert again(world, made).outcome == "applied" and store.history(world)[-1]["outcome"] == "applied"
+
+
+def test_one_that_was_killed_right_after_its_rollback_does_not_say_that_nothing_was_touched(monkeypatch):
+    world, made = serving(release()), release(with_echo)
+    world.web = lambda url: 503 if ":8020" in url else 200
+    assert done(world, made).outcome == "rolled back"
+    assert again(world, made).outcome == "rolled back" and len(store.history(world)) == 1
 
 
 def test_the_next_job_first_ends_what_an_earlier_one_left():
@@ -94,10 +135,10 @@ def test_an_unfinished_rollback_lets_nothing_else_begin(monkeypatch):
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(world, "remove", read_only)
+    said = []
     with pytest.raises(Refused, match="an earlier rollback is not finished"):
-        done(world, release(bigger), replace(JOB, id="j2"))
-    assert store.history(world)[-1]["outcome"] == "rollback failed"
-    assert "Read-only file system" in store.history(world)[-1]["line"]
+        done(world, release(bigger), replace(JOB, id="j2", say=said.append))
+    assert "rollback failed on watchme" in said[-1] and "Read-only file system" in said[-1]
 
 
 def test_a_history_that_cannot_be_written_changes_no_outcome(monkeypatch):
@@ -113,13 +154,58 @@ def test_a_history_that_cannot_be_written_changes_no_outcome(monkeypatch):
     assert "cannot write the history" in said[-1]
 
 
+def test_a_secret_that_a_service_logs_is_masked_also_by_a_job_that_brings_none():
+    made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
+    world = world_for(made)
+    done(world, made, secrets={"web": {"TOKEN": 'hun"ter2'}})
+    mask = Mask(jobs.secret_values(world, None))
+    said = mask.all_of({"say": 'its log ends: token hun"ter2 is wrong', "code": 4, "list": ['hun"ter2']})
+    assert said == {"say": "its log ends: token [secret] is wrong", "code": 4, "list": ["[secret]"]}
+
+
+def test_what_is_too_short_for_a_secret_spoils_no_message():
+    assert Mask(["60", ""]).all_of({"say": "within 60 s"}) == {"say": "within 60 s"}
+
+
 def test_a_secret_in_a_programs_complaint_is_masked():
     made = release(lambda data: service(data, "web").update(secrets=["TOKEN"]))
     world = world_for(made)
     world.answers["docker-compose"] = Ran(1, "unterminated quoted value hunter2")
-    line = done(world, made, secrets={"web": {"TOKEN": "hunter2"}}).line
-    assert "hunter2" not in line and "unterminated quoted value [secret]" in line
-    assert "hunter2" not in json.dumps(store.history(world))
+    done(world, made, secrets={"web": {"TOKEN": "hunter2"}})
+    (entry,) = store.history(world)
+    assert "hunter2" not in json.dumps(entry) and "unterminated quoted value [secret]" in entry["line"]
+
+
+def events(*told):
+    text = "".join(json.dumps(event) + "\n" for event in told)
+    return {f"{jobs.JOBS}/j1/events": (text.encode(), 0o600, "root", "root")}
+
+
+def test_whoever_comes_back_is_asked_again_until_it_has_answered():
+    awaiting = {"awaiting": 60, "look_at": []}
+    world = FakeWorld(files=events({"say": "one"}, awaiting), active={jobs.unit("j1")})
+    assert list(jobs.follow(world, "j1", 0)) == [{"say": "one"}, awaiting]
+    assert list(jobs.follow(world, "j1", 2)) == [{**awaiting, "again": True}]
+    world.files |= events({"say": "one"}, awaiting, {"result": {"code": 0}})
+    assert list(jobs.follow(world, "j1", 2)) == [{"result": {"code": 0}}]
+
+
+def test_a_job_that_nobody_knows_is_gone():
+    assert list(jobs.follow(FakeWorld(), "j1", 0))[-1] == {"gone": True}
+
+
+def test_an_agent_that_was_ended_for_good_is_recovered_from():
+    world, made = serving(release()), release(with_echo)
+    world.registry |= images(made)
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        done(world, made, replace(JOB, confirm=power_cut))
+    followed = jobs.follow(world, "j1", 0)
+    assert next(followed) == {}
+    assert "systemctl start --no-block infra-recover.service" in world.ran
 
 
 def confirm(world, **answer):

@@ -18,6 +18,7 @@ from tests.agent.releases import (
     bigger,
     gone_back,
     images,
+    longer,
     release,
     serving,
     with_echo,
@@ -49,6 +50,49 @@ def test_a_service_that_never_gets_well_brings_the_old_release_back_and_says_why
     )
     assert f"Release {release().id[:12]} serves again" in outcome.line
     assert world.seen_by_programs() == before and store.current_id(world) == release().id
+
+
+def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alone():
+    """It crashes by itself, as before: a release of something else is no business of its, nor the way back."""
+    world = serving(release())
+    world.answers["systemctl is-active"] = Ran(3, "active")
+    asked = world.run
+
+    def run(*argv, **options):
+        ran = asked(*argv, **options)
+        if argv[:2] == ("systemctl", "is-active"):
+            names = argv[2:]
+            lines = ["activating" if name == "watchme-admin.service" else "active" for name in names]
+            return Ran(3, "\n".join(lines))
+        return ran
+
+    world.run = run
+    world.web = lambda url: 0 if ":9000" in url or "/admin/" in url else 200
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "applied" and outcome.restarted == [AVATAR_UNIT]
+    assert "admin was not well before and is not well now" in outcome.line
+    assert not world.commands("systemctl stop watchme-admin")
+
+
+def test_a_change_of_the_network_restarts_all_that_hangs_on_it():
+    world = serving(release())
+    outcome = applied(world, release(lambda data: data["network"].update(gateway="172.27.255.254")))
+    assert outcome.outcome == "applied" and len(outcome.restarted) == 13
+
+
+def test_a_proxy_that_was_down_exempts_no_service_from_its_mend():
+    world = serving(release())
+    world.web = lambda url: 0 if url.startswith("https") and b"max_body_size 20M" not in world.files[SITE][0] else 200
+    outcome = applied(world, release(longer))
+    assert outcome.outcome == "applied" and len(outcome.services) == 13 and not outcome.warnings
+
+
+def test_a_damaged_copy_of_what_serves_holds_nothing_back():
+    made = release()
+    world = serving(made)
+    del world.files[f"/var/lib/infra/releases/{made.id}/files{SITE}"]
+    assert applied(world, made).outcome == "unchanged"
+    assert applied(world, release(bigger)).outcome == "applied"
 
 
 def test_a_first_release_that_fails_leaves_the_host_as_it_was():

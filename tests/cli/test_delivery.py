@@ -83,10 +83,24 @@ def test_a_cut_connection_is_made_again_and_nothing_is_told_twice():
     assert said[0] == "one" and "the job goes on there, connecting again" in said[1] and said[2] == "two"
 
 
-def test_cut_while_answering():
+def test_cut_after_the_answer_has_arrived():
     agent = Agent([AWAITING], ["cut"], [APPLIED])
     ended, _ = sent(agent)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "answer", "follow"]
+
+
+def test_cut_before_the_answer_has_arrived_gives_it_again():
+    agent = Agent([AWAITING], ["cut"], [{**AWAITING, "again": True}], [APPLIED])
+    looked = []
+    ended, _ = sent(agent, lambda urls: looked.append(urls))
+    assert ended["outcome"] == "applied" and agent.verbs() == ["receive", "answer", "follow", "answer"]
+    assert len(looked) == 2 and agent.asked[3][1]["seen"] == 1
+
+
+def test_cut_while_the_job_says_nothing_yet_is_no_refusal():
+    agent = Agent([{"started": "j"}, {}, "cut"], ["cut"], [{"say": "validating"}, APPLIED])
+    ended, said = sent(agent)
+    assert ended["outcome"] == "applied" and "validating" in said
 
 
 def test_cut_during_the_upload_touched_nothing():

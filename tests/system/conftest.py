@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,11 +35,19 @@ class System:
     def command(self, *argv: str, stdin: str | None = None) -> Ran:
         """A command in the copy of the project, in an environment as after `. .lab/env`."""
         env = {**os.environ, **workspace.process_environment(self.lab)}
-        done = subprocess.run(
-            argv, cwd=self.project, env=env, input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False, timeout=200,
+        process = subprocess.Popen(
+            argv, cwd=self.project, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout)
+        try:
+            output, _ = process.communicate(stdin, timeout=200)
+        except subprocess.TimeoutExpired:
+            # With all that it started, or its lock on the stack would fail every test to come
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            workspace.clear_dead_locks(self.lab)
+            raise
+        return Ran(process.returncode, output)
 
     def pulumi(self, *argv: str) -> Ran:
         return self.command("pulumi", *argv, "--stack", "lab", "--non-interactive")

@@ -141,9 +141,9 @@ def test_fault(watchme, name):
         ran = watchme.up()
         assert ran.code != 0 and row.said in ran.output, ran.output
         assert f"{row.outcome} on watchme" in ran.output
+        assert last_job(watchme)["outcome"] == row.outcome
     assert "Traceback" not in ran.output
     assert serving(watchme) == before and image_of(watchme) == image
-    assert last_job(watchme)["outcome"] == row.outcome
     wait_until_well(watchme)
     assert watchme.on_host("test", "-e", "/var/lib/infra/transaction.json").code == 1
     watchme.must_up()
@@ -164,6 +164,9 @@ def test_well_and_then_dead(watchme):
 
 
 def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(watchme):
+    push(watchme)
+    with watchme.configured(healthDeadline="12"):
+        watchme.must_up()
     before, old = serving(watchme), image_of(watchme)
     push(watchme, "never")
     block = f"iptables -I OUTPUT -d {watchme.lab.registry_address(faults.REGION)} -j REJECT"
