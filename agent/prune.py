@@ -1,5 +1,7 @@
 """What no kept release needs goes, after a release is committed; never anything that one of them needs."""
 
+import json
+import re
 from collections.abc import Callable
 
 from agent import store
@@ -48,8 +50,9 @@ def _unneeded(world: World) -> list[tuple[int, list[str]]]:
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []
-    shown = world.run("docker", "image", "inspect", "-f", '{{.Size}} {{join .RepoDigests " "}}', *ids).output
-    found = [(int(size), names) for size, *names in (line.split() for line in shown.splitlines() if line.strip())]
+    shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids).output
+    lines = [line.split(" ", 1) for line in shown.splitlines() if re.match(r"\d+ (\[|null)", line)]
+    found = [(int(size), json.loads(names) or []) for size, names in lines]
     return [
         (size, names)
         for size, names in found

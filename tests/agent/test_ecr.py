@@ -10,9 +10,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from agent import ecr
+from agent.credentials import STAGED
 from agent.ecr import Identity
 from agent.outcome import Refused
+from rendering.archive import build
+from rendering.host import render
 from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied, world_for
+from tests.support import catalogue, digests
 
 REGISTRY = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
 HOST = "api.ecr.ap-northeast-1.amazonaws.com"
@@ -52,3 +57,33 @@ def test_a_users_key_gets_a_login_for_docker(monkeypatch):
 def test_without_an_identity_it_says_so():
     with pytest.raises(Refused, match=r"no identity in AWS: neither /root/\.aws/credentials nor an instance role"):
         ecr.log_in(FakeWorld(), [REGISTRY])
+
+
+def test_a_machine_without_a_role_fetches_with_the_key_that_the_release_brings():
+    """Also the first time, when nothing of it is in place yet; and a revoked key is replaced the same way."""
+
+    def desktop(config):
+        config["infra:hosts"] = {
+            "watchme": {
+                "kind": "ssh", "address": "192.168.1.20", "hostKey": "ssh-ed25519 AAAA", "memory": "16g",
+                "systems": ["watchme"],
+            }
+        }  # fmt: skip
+
+    keys = {"@aws": {"aws_access_key_id": "AKIA1", "aws_secret_access_key": "s/e+cret"}}
+    made = build(render(catalogue(config=desktop), "watchme", digests(), keys))
+    world = world_for(made)
+    seen, run = {}, world.run
+
+    def watched(*argv, **options):
+        path = (options.get("environment") or {}).get("AWS_SHARED_CREDENTIALS_FILE")
+        if path:
+            seen[argv[0]] = world.files[path]
+        return run(*argv, **options)
+
+    world.run = watched
+    assert applied(world, made, keys).outcome == "applied"
+    text = b"[default]\naws_access_key_id=AKIA1\naws_secret_access_key=s/e+cret\n"
+    assert set(seen) == {"docker", "docker-credential-ecr-login", "certbot"}
+    assert set(seen.values()) == {(text, 0o600, "root", "root")} == {world.files[ecr.CREDENTIALS]}
+    assert STAGED not in world.files

@@ -62,7 +62,7 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
     system, machine = workshop
     output = system.must_up()
     assert "applied on workshop: release " in output
-    status, _, body = system.ask("GET", "/bench/a", name="workshop.hey-watch.me")
+    status, _, body = system.ask("GET", "/bench/a/b", name="workshop.hey-watch.me")
     assert (status, json.loads(body)["service"]) == (200, "workshop-bench")
     assert json.loads(system.output("addresses"))["workshop"] == machine.address
     shown = system.command("infra", "status", "--stack", "lab", "--host", "workshop")

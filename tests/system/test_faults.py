@@ -179,7 +179,7 @@ def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(w
     finally:
         _registry(watchme, "-D")
     assert ran.code != 0 and "rollback failed on watchme" in ran.output
-    assert "the files are back as they were, but: avatar-uploader did not answer" in ran.output
+    assert "the files are back as they were, but: " in ran.output and "avatar-uploader" in ran.output
     assert serving(watchme) == before
     push(watchme)
     watchme.must_up()
@@ -284,27 +284,23 @@ def test_a_hand_edit_is_shown_kept_and_overwritten(watchme):
     assert watchme.command("infra", "drift", "--stack", "lab").code == 0
 
 
-def test_a_clock_that_jumps_ten_years(watchme):
-    library = watchme.on_host("sh", "-c", "ls /usr/lib/*/faketime/libfaketime.so.1").output
-    names = {
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": "/run/faketime",
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    watchme.on_host("sh", "-c", "echo +0 > /run/faketime")
-    watchme.on_host("systemctl", "set-environment", *(f"{name}={value}" for name, value in names.items()))
-    push(watchme)
-    try:
-        with at(watchme, "waiting for", "echo +3650d > /run/faketime"):
-            watchme.must_up()
-    finally:
-        watchme.on_host("systemctl", "unset-environment", *names)
-    assert last_job(watchme)["outcome"] == "applied" and last_job(watchme)["seconds"] > 3e8
+def test_a_clock_that_has_jumped_back_ten_years(watchme):
+    """A lab host has the machine's own clock, which is not the test's to set: what is on the disk is from the future
+    instead, as after such a jump. That the jump itself moves no deadline is shown in tests/agent."""
     push(watchme)
     watchme.must_up()
-    assert watchme.on_host("systemctl", "restart", faults.UNIT).code == 0
-    wait_until_well(watchme)
+    before = serving(watchme)
+    ahead = "find /var/lib/infra /home/ubuntu /etc/systemd/system /etc/nginx -exec touch -h -d '+10 years' {} +"
+    assert watchme.on_host("sh", "-c", ahead).code == 0
+    watchme.on_host("sh", "-c", 'sed -i \'s/"began": "2/"began": "3/\' /var/lib/infra/history/*')
+    push(watchme)
+    watchme.must_up()
+    after = serving(watchme)
+    assert after != before and last_job(watchme)["began"].startswith("2")
+    ran = watchme.command("infra", "rollback", "--stack", "lab")
+    assert ran.code == 0 and serving(watchme) == before
+    assert watchme.command("infra", "rollback", "--stack", "lab", after[:12]).code == 0
+    assert watchme.command("infra", "status", "--stack", "lab").code == 0
 
 
 def test_no_job_leaves_its_unit_behind(watchme):

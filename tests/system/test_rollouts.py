@@ -1,6 +1,7 @@
 """What users notice of a release, under continuous requests."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,18 @@ YAML = "files/systems/watchme.yaml"
 PATHS = [entry["route"]["public"] for entry in WATCHME["services"] if not entry.get("retired")]
 MARK = "    unit: watchme-avatar-uploader.service"
 BLUE_GREEN = f"{MARK}\n    rollout: blue-green\n    spare_port: 8094\n    spare_address: 172.27.0.94"
+
+
+@pytest.fixture
+def blue_green(watchme: System) -> Iterator[System]:
+    """One service has two places. The owner's budget has no room for it beside a reserve of 1g."""
+    with watchme.configured(**{"hosts.watchme.reserve": "800m"}):
+        watchme.edit(YAML, MARK, BLUE_GREEN)
+        watchme.must_up()
+        wait_until_well(watchme)
+        yield watchme
+        watchme.restore(YAML)
+        watchme.must_up()
 
 
 def instances(system: System) -> list[str]:
@@ -36,10 +49,15 @@ def test_a_release_of_one_service_loses_no_request_to_the_other_twelve(watchme, 
     assert load.headers[503]["Access-Control-Allow-Origin"] == "*" and load.slowest < 6
 
 
-def test_a_blue_green_release_loses_none_at_all(watchme):
+def test_a_budget_that_does_not_hold_both_is_refused(watchme):
     watchme.edit(YAML, MARK, BLUE_GREEN)
-    watchme.must_up()
-    wait_until_well(watchme)
+    ran = watchme.up()
+    assert ran.code != 0 and "(avatar-uploader twice, for rollout: blue-green)" in ran.output
+    watchme.restore(YAML)
+
+
+def test_a_blue_green_release_loses_none_at_all(blue_green):
+    watchme = blue_green
     assert instances(watchme) == ["watchme-avatar-uploader-blue"]
     for slot in ("green", "blue"):
         push(watchme)
@@ -54,9 +72,8 @@ def test_a_blue_green_release_loses_none_at_all(watchme):
     assert served["service"] == faults.REPOSITORY
 
 
-def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(watchme):
-    watchme.edit(YAML, MARK, BLUE_GREEN)
-    watchme.must_up()
+def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(blue_green):
+    watchme = blue_green
     before = serving(watchme)
     push(watchme, "never")
     with watchme.configured(healthDeadline="8"), Load(watchme, PATHS).going() as load:
@@ -68,9 +85,9 @@ def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(watchme):
     watchme.must_up()
 
 
-def test_a_request_that_takes_long_is_finished_by_the_old_container(watchme):
+def test_a_request_that_takes_long_is_finished_by_the_old_container(blue_green):
     """Draining: what began before the hand-over ends as it began."""
-    watchme.edit(YAML, MARK, BLUE_GREEN)
+    watchme = blue_green
     push(watchme, "slow")
     watchme.must_up()
     push(watchme)
