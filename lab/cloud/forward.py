@@ -33,7 +33,12 @@ class Forwarder:
             except (OSError, TimeoutError, KeyError):
                 writer.transport.abort()
                 return
-            await asyncio.gather(_pump(reader, inner[1]), _pump(inner[0], writer))
+            try:
+                await asyncio.gather(_pump(reader, inner[1]), _pump(inner[0], writer))
+            finally:
+                # A socket that only the garbage collector closes stays known to the loop under a number of the next one
+                for side in (writer, inner[1]):
+                    side.close()
 
         return handle
 

@@ -77,10 +77,21 @@ class System:
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.strip())
 
+    @property
+    def inner_address(self) -> str:
+        """The host's own address on the lab's network, without the lab's forwarder before it."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return run.run("docker", "inspect", "-f", form, self.container).strip()
+
     def ask(
-        self, method: str, path: str, body: bytes | None = None, name: str = "api.hey-watch.me"
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        name: str = "api.hey-watch.me",
+        address: str | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"))
+        client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"), address)
         try:
             return client.ask(method, path, body)
         finally:
