@@ -40,3 +40,7 @@ def start(lab: Lab, name: str, number: int, public_key: str) -> Machine:
     wait_until(f"{name}'s user", lambda: succeeds("docker", "exec", container, "test", "-e", f"/home/{USER}/.ssh"))
     wait_until(f"{name}'s SSH", lambda: succeeds("docker", "exec", container, "systemctl", "is-active", "ssh"))
     return Machine(container, address, run("docker", "exec", container, "cat", key).strip())
+
+
+def remove(machine: Machine) -> None:
+    run("docker", "rm", "-f", "-v", machine.container)

@@ -65,9 +65,9 @@ class System:
 
     @property
     def container(self) -> str:
-        """The container that stands for the host."""
-        label = f"label={LABEL}={self.lab.name}"
-        return run.run("docker", "ps", "-aq", "--filter", label).split()[0]
+        """The container that stands for the instance."""
+        label, name = f"label={LABEL}={self.lab.name}", f"name=wml-{self.lab.name}-i-"
+        return run.run("docker", "ps", "-aq", "--filter", label, "--filter", name).split()[0]
 
     def on_host(self, *argv: str, stdin: str | None = None) -> Ran:
         flag = ["-i"] if stdin is not None else []
