@@ -9,9 +9,11 @@ import yaml
 from lab import existing, registry
 from lab.images import build_programs
 from lab.registry import push_stub
+from lab.run import run, succeeds
 from tests.system.conftest import System
 
 pytestmark = pytest.mark.lab
+_number = iter(range(1, 100))
 SYSTEM = "files/systems/workshop.yaml"
 BODY = """system: workshop
 document: a test's own
@@ -54,8 +56,6 @@ def workshop(system: System) -> Iterator[tuple[System, existing.Machine]]:
 
 
 def on(machine: existing.Machine, *argv: str) -> str:
-    from lab.run import run
-
     return run("docker", "exec", machine.container, *argv).strip()
 
 
@@ -77,7 +77,7 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
 
     # A login that expires is renewed: by the helper, and by the timer where there is none
     registry.rotate_token(system.lab)
-    assert _pulls(machine)
+    assert _pulls(system, machine)
     on(machine, "mv", "/usr/bin/docker-credential-ecr-login", "/root/kept")
     refused = system.command("pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive")
     assert refused.code == 0
@@ -89,13 +89,15 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
         on(machine, "systemctl", "start", "infra-registry-login.service")
         assert "credHelpers" not in on(machine, "cat", "/root/.docker/config.json")
         registry.rotate_token(system.lab)
-        assert not _pulls(machine)
+        assert not _pulls(system, machine)
         on(machine, "systemctl", "start", "infra-registry-login.service")
-        assert _pulls(machine)
+        assert _pulls(system, machine)
 
 
-def _pulls(machine: existing.Machine) -> bool:
-    from lab.run import succeeds
-
-    image = on(machine, "docker", "inspect", "-f", "{{.Config.Image}}", "bench")
-    return succeeds("docker", "exec", machine.container, "docker", "pull", "-q", image)
+def _pulls(system: System, machine: existing.Machine) -> bool:
+    """Can the machine pull what it never had: what it has is taken for pulled without a login."""
+    tag = f"probe{next(_number)}"
+    facts = {"port": 8030, "health": "/health", "prefix": "/", "version": tag}
+    push_stub(system.lab, "ap-northeast-1", "workshop-bench", facts, build_programs(), tag=tag)
+    name = on(machine, "docker", "inspect", "-f", "{{.Config.Image}}", "bench").split("@")[0]
+    return succeeds("docker", "exec", machine.container, "docker", "pull", "-q", f"{name}:{tag}")
