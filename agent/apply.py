@@ -85,8 +85,10 @@ def _prepared(world: World, job: Job, target: Release) -> Plan:
     """All that can be known and fetched while the present release serves. Raises Refused."""
     base = store.current(world)
     with credentials.of_release(world, target) as identity:
-        preflight.check(world, job, base, target, identity)
-        images.pull(world, target, identity, job.say)
+        preflight.check(world, job, base, target)
+        absent = images.absent(world, target, identity)
+        preflight.disk(world, target, absent)
+        images.pull(world, absent, job.say)
         for name in certificates.obtain(world, target, identity):
             job.say(f"obtained the certificate of {name}")
     ready = plan(world, base, target)

@@ -62,10 +62,8 @@ def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
 
 
 def _units(world: World, release: store.Release) -> list[dict[str, str]]:
-    planned = slots.serving(world, release.manifest, [])
-    names = [name for name in release.unit_names if name not in slots.units_of(release.manifest)] + planned
     found: list[dict[str, Any]] = []
-    for name, state in units.states(world, names).items():
+    for name, state in units.states(world, slots.running(world, release.manifest)).items():
         for kind in ("active", "enabled"):
             if not state[kind]:
                 found.append({"path": name, "found": f"is not {kind}"})

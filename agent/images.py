@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from agent import ecr, registry
@@ -16,41 +17,51 @@ UNPACKED = 3  # times the compressed size: the download itself, and the files th
 SPARE = 256 * 1024**2
 
 
-def missing(world: World, images: list[str]) -> list[str]:
-    """The images that are not on this host."""
+@dataclass(frozen=True)
+class Absent:
+    """The images of a release that are not on its host, and what fetching them takes: Docker's configuration as the
+    release is going to have it, and the environment for programs that talk to AWS."""
+
+    images: list[str]
+    config: dict[str, Any]
+    environment: dict[str, str]
+
+
+def absent(world: World, target: Release, environment: dict[str, str]) -> Absent:
+    """Asks this host. Raises Refused when AWS gives no login."""
     with ThreadPoolExecutor(4) as pool:
-        here = pool.map(lambda image: world.run("docker", "image", "inspect", "-f", "{{.Id}}", image).code, images)
-        return [image for image, code in zip(images, here, strict=True) if code != 0]
+        here = pool.map(
+            lambda image: world.run("docker", "image", "inspect", "-f", "{{.Id}}", image).code, target.images
+        )
+        images = [image for image, code in zip(target.images, here, strict=True) if code != 0]
+    return Absent(images, _config(world, target) if images else {}, environment)
 
 
-def needed(world: World, target: Release, absent: list[str], environment: dict[str, str]) -> int:
-    """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
-    config = login(world, target)
-    with ThreadPoolExecutor(4) as pool:
-        sizes = list(pool.map(lambda image: registry.size(world, image, config, environment), absent))
-    return SPARE + UNPACKED * sum(size or 0 for size in sizes)
-
-
-def login(world: World, target: Release) -> dict[str, Any]:
-    """Docker's configuration as the release is going to have it: pulling needs it before it is in place.
-
-    Raises Refused when AWS gives no login.
-    """
+def _config(world: World, target: Release) -> dict[str, Any]:
     content = next((file.content for file in target.files if file.path == ecr.CONFIG), b"{}")
     return json.loads(content) | {"auths": ecr.auths(world, target.manifest["logins"])}
 
 
-def pull(world: World, target: Release, environment: dict[str, str], say: Callable[[str], None]) -> None:
+def needed(world: World, absent: Absent) -> int:
+    """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
+
+    def size(image: str) -> int:
+        return registry.size(world, image, absent.config, absent.environment) or 0
+
+    with ThreadPoolExecutor(4) as pool:
+        return SPARE + UNPACKED * sum(pool.map(size, (image for image in absent.images if "@" in image)))
+
+
+def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
     """Brings what is not here. Raises Refused naming every image that cannot be had."""
-    absent = missing(world, target.images)
-    unknown = [image for image in absent if "@" not in image]
+    unknown = [image for image in absent.images if "@" not in image]
     if unknown:
         raise Refused(_told(unknown, {}))
-    if not absent:
+    if not absent.images:
         return
-    say(f"pulling {len(absent)} images")
-    world.write(f"{LOGIN}/config.json", json.dumps(login(world, target)).encode(), 0o600, "root", "root")
-    failed = {image: ran for image, ran in _pull_all(world, absent, environment).items() if ran.code != 0}
+    say(f"pulling {len(absent.images)} images")
+    world.write(f"{LOGIN}/config.json", json.dumps(absent.config).encode(), 0o600, "root", "root")
+    failed = {image: ran for image, ran in _pull_all(world, absent.images, absent.environment).items() if ran.code != 0}
     world.remove_tree(LOGIN)
     if failed:
         raise Refused(_told(list(failed), failed))

@@ -84,8 +84,7 @@ def status(_: dict[str, Any]) -> int:
     release = store.load(world, id) if id else None
     begun = transaction.unfinished(world)
     ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
-    names = [name for name in release.unit_names if name not in slots.units_of(release.manifest)] if release else []
-    names += slots.serving(world, release.manifest, []) if release else []
+    names = slots.running(world, release.manifest) if release else []
     _print(
         {
             "release": id,

@@ -43,7 +43,6 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
     changed = set(units.changed(target.manifest, set(change.paths)))
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
-    serving = [*ordinary, *slots.serving(world, target.manifest, rollouts)]
     return Plan(
         base,
         target,
@@ -56,6 +55,6 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
         stops=[name for name in ordinary if name in old and name in changed and states[name]["active"]],
         leaves=[name for name in old if name not in target.unit_names],
         starts=[name for name in ordinary if name in changed or not states[name]["active"]],
-        enables=[name for name in serving if not states[name]["enabled"]],
+        enables=[name for name in slots.running(world, target.manifest, rollouts) if not states[name]["enabled"]],
         rollouts=rollouts,
     )

@@ -1,6 +1,7 @@
 """Can this release be brought to this host at all: asked before anything is fetched or touched."""
 
 from agent import images, prune, store
+from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
@@ -9,13 +10,12 @@ from agent.world import World
 MiB = 1024**2
 
 
-def check(world: World, job: Job, base: Release | None, target: Release, identity: dict[str, str]) -> None:
+def check(world: World, job: Job, base: Release | None, target: Release) -> None:
     """Raises Refused with the first reason why not, and what to do about it."""
     _planned_from(world, job, base, target)
     _commands(world, target)
     _memory(world, target)
     _ports(world, base, target)
-    _disk(world, target, identity)
 
 
 def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:
@@ -65,14 +65,13 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
             )
 
 
-def _disk(world: World, target: Release, identity: dict[str, str]) -> None:
+def disk(world: World, target: Release, absent: Absent) -> None:
+    """Is there room for the release and the images that it brings. Raises Refused, saying how much could be freed."""
     own = sum(len(file.content) for file in target.files) * 4 + 16 * MiB
     wanted = {store.STATE: own}
-    if "docker" in target.manifest["commands"]:
-        absent = [image for image in images.missing(world, target.images) if "@" in image]
-        if absent:
-            root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
-            wanted[root] = images.needed(world, target, absent, identity) + own
+    if any("@" in image for image in absent.images):
+        root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
+        wanted[root] = images.needed(world, absent) + own
     for path, need in wanted.items():
         free = world.free(path)
         if free < need:

@@ -48,7 +48,14 @@ def _other(slot: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
     return next(other for other in slot["choices"] if other != choice)
 
 
-def serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
+def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[str]:
+    """The units of a release that are to run now: all without slots, and of the others the ones that serve."""
+    slotted = units_of(manifest)
+    ordinary = [unit["name"] for unit in manifest["units"] if unit["name"] not in slotted]
+    return ordinary + _serving(world, manifest, planned or [])
+
+
+def _serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
     """The units that serve and do not move: a new one is enabled only once it serves."""
     moving = {rollout.service for rollout in planned}
     found = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)

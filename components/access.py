@@ -1,6 +1,6 @@
 """How a host of any kind is reached, and the gate that waits until it can take a release."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import pulumi
 import pulumi_command as command
@@ -10,7 +10,7 @@ from components.naming import inside
 from rendering.user_data import PREPARE
 
 
-class Reachable(Protocol):
+class Reachable(pulumi.ComponentResource):
     """What a release needs of a host. `machine` changes with the machine: a new one starts empty."""
 
     address: pulumi.Output[str]

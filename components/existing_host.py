@@ -1,21 +1,13 @@
 """A machine that was there before: nothing of it is made, it is only waited for, prepared and released to."""
 
-from typing import Any
-
 import pulumi
-import pulumi_command as command
 
 from catalogue.stack import SshHost, Stack
 from components import access
 
 
-class ExistingHost(pulumi.ComponentResource):
+class ExistingHost(access.Reachable):
     """The same outputs as an EC2 host's: see `components.access.Reachable`."""
-
-    address: pulumi.Output[str]
-    machine: pulumi.Output[str]
-    target: pulumi.Output[dict[str, Any]]
-    ready: command.remote.Command
 
     def __init__(
         self, name: str, host: str, spec: SshHost, stack: Stack, opts: pulumi.ResourceOptions | None = None

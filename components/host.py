@@ -1,10 +1,7 @@
 """One EC2 host: address, machine, and the gate that waits until it can take a release."""
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
-import pulumi_command as command
 
 from catalogue.sizes import MiB, to_bytes
 from catalogue.stack import Ec2Host, Stack
@@ -16,13 +13,8 @@ from rendering.user_data import user_data
 CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 
-class Host(pulumi.ComponentResource):
+class Host(access.Reachable):
     """`address` is the public address; the rest is `components.access.Reachable`."""
-
-    address: pulumi.Output[str]
-    machine: pulumi.Output[str]
-    target: pulumi.Output[dict[str, Any]]
-    ready: command.remote.Command
 
     def __init__(
         self,

@@ -37,12 +37,13 @@ class Registry(pulumi.ComponentResource):
     ) -> None:
         super().__init__("infra:index:Registry", name, None, opts)
         names = [repository for system in systems for repository in system.repositories]
+        running = {service.image.repository for system in systems for service in system.compose_services}
         if stack.sharedRepositories:
             # Another stack of this account and region owns them
             base = f"arn:aws:ecr:{stack.region}:{stack.accountId}:repository"
             self.arns = pulumi.Output.from_input([f"{base}/{repository}" for repository in names])
             self.urls = {repository: pulumi.Output.from_input(f"{stack.registry}/{repository}") for repository in names}
-            self.digests = self._digests({name: pulumi.Output.from_input(name) for name in names})
+            self.digests = self._digests({name: pulumi.Output.from_input(name) for name in running})
             self.register_outputs({"urls": self.urls})
             return
         owners = {repository: system.system for system in systems for repository in system.repositories}
@@ -52,7 +53,7 @@ class Registry(pulumi.ComponentResource):
         }
         self.arns = pulumi.Output.all(*(repository.arn for repository in repositories.values()))
         self.urls = {name: repository.repository_url for name, repository in repositories.items()}
-        self.digests = self._digests({name: repository.name for name, repository in repositories.items()})
+        self.digests = self._digests({name: repositories[name].name for name in running})
         self.register_outputs({"urls": self.urls})
 
     def _digests(self, names: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, str]]:

@@ -32,6 +32,16 @@ def recorded(world, job=JOB, secrets=None):
     return jobs.recorded(world, job, world.wall(), mask)
 
 
+def interrupted(world, made):
+    """The job dies while it waits for a word from outside: everything is switched, nothing committed."""
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        done(world, made, replace(JOB, confirm=power_cut))
+
+
 def again(world, made, job=JOB):
     """The job's unit, started again by systemd after a crash."""
     return jobs.done(world, recorded(world, job), spec(made), None)
@@ -54,12 +64,7 @@ def test_every_job_is_in_the_history():
 def test_a_killed_job_that_is_started_again_tells_how_it_ended():
     world, made = serving(release()), release(with_echo)
     world.registry |= images(made)
-
-    def power_cut(urls):
-        raise Killed
-
-    with pytest.raises(Killed):
-        done(world, made, replace(JOB, confirm=power_cut))
+    interrupted(world, made)
     outcome = again(world, made)
     assert outcome.outcome == "rolled back" and "the agent was ended in the middle" in outcome.line
     assert store.history(world)[-1]["outcome"] == "rolled back"
@@ -110,12 +115,7 @@ def test_one_that_was_killed_right_after_its_rollback_does_not_say_that_nothing_
 
 def test_the_next_job_first_ends_what_an_earlier_one_left():
     world, made = serving(release()), release(with_echo)
-
-    def power_cut(urls):
-        raise Killed
-
-    with pytest.raises(Killed):
-        done(world, made, replace(JOB, confirm=power_cut))
+    interrupted(world, made)
     said = []
     outcome = done(world, release(bigger), replace(JOB, id="j2", say=said.append))
     assert outcome.outcome == "applied" and any("before anything else: rolled back on watchme" in line for line in said)
@@ -124,12 +124,7 @@ def test_the_next_job_first_ends_what_an_earlier_one_left():
 
 def test_an_unfinished_rollback_lets_nothing_else_begin(monkeypatch):
     world, made = serving(release()), release(with_echo)
-
-    def power_cut(urls):
-        raise Killed
-
-    with pytest.raises(Killed):
-        done(world, made, replace(JOB, confirm=power_cut))
+    interrupted(world, made)
 
     def read_only(path):
         raise OSError(30, "Read-only file system")
@@ -197,12 +192,7 @@ def test_a_job_that_nobody_knows_is_gone():
 def test_an_agent_that_was_ended_for_good_is_recovered_from():
     world, made = serving(release()), release(with_echo)
     world.registry |= images(made)
-
-    def power_cut(urls):
-        raise Killed
-
-    with pytest.raises(Killed):
-        done(world, made, replace(JOB, confirm=power_cut))
+    interrupted(world, made)
     followed = jobs.follow(world, "j1", 0)
     assert next(followed) == {}
     assert "systemctl start --no-block infra-recover.service" in world.ran

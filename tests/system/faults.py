@@ -9,7 +9,6 @@ from time import monotonic, sleep
 
 from lab.images import build_programs, stubs
 from lab.registry import push_stub
-from lab.table import statuses
 from tests.system.conftest import System
 
 REPOSITORY, SERVICE, PATH = "watchme-api-avatar-uploader", "avatar-uploader", "/avatar/"
@@ -36,13 +35,6 @@ def image_of(system: System, container: str = "watchme-avatar-uploader") -> str:
 def last_job(system: System) -> dict:
     """The host's own word on the last job."""
     return json.loads(system.on_host("sh", "-c", "cat $(ls /var/lib/infra/history/* | tail -1)").output)
-
-
-def wait_until_well(system: System, seconds: float = 60) -> None:
-    end = monotonic() + seconds
-    while any(status != 200 for _, _, status in statuses(system.lab, system.project)):
-        assert monotonic() < end, statuses(system.lab, system.project)
-        sleep(0.5)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def all_well(system: System) -> bool:
     return all(status == 200 for _, _, status in statuses(system.lab, system.project))
 
 
-def wait_until_well(system: System, seconds: float) -> None:
+def wait_until_well(system: System, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not all_well(system):
         assert time.monotonic() < end, statuses(system.lab, system.project)
