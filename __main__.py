@@ -18,7 +18,7 @@ from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for
 from rendering.archive import build
-from rendering.host import render
+from rendering.host import dns_names, needs, render
 
 try:
     stack = configuration.stack()
@@ -43,12 +43,13 @@ addresses, releases = {}, {}
 for host, spec in stack.hosts.items():
     # A machine elsewhere stays where it is when the region changes
     name = f"{host}-{region}" if host in stack.ec2_hosts else host
-    names = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
-    rights = HostPermissions(f"{name}-permissions", stack, host, registry.arns, zone.arn, names, opts=regional)
+    names, wanted = dns_names(catalogue, host), needs(catalogue, host)
+    pulls = registry.arns if "docker" in wanted else []
+    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, zone.arn, names, opts=regional)
     if isinstance(spec, Ec2Host):
-        machine = Host(name, host, spec, stack, images[host], network, rights.profile, opts=regional)
+        machine = Host(name, host, spec, stack, images[host], network, rights.profile, wanted, opts=regional)
     else:
-        machine = ExistingHost(name, host, spec, stack, opts=regional)
+        machine = ExistingHost(name, host, spec, stack, wanted, opts=regional)
     secrets = rights.credentials.apply(lambda keys, host=host: secrets_for(catalogue, host, keys))
     known = pulumi.Output.all(registry.digests, secrets)
     built = known.apply(lambda known, host=host: build(render(catalogue, host, *known)))

@@ -7,14 +7,27 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agent import certificates, credentials, edits, health, images, preflight, prune, slots, store, transaction, units
+from agent import (
+    accounts,
+    certificates,
+    credentials,
+    edits,
+    health,
+    images,
+    preflight,
+    prune,
+    slots,
+    store,
+    transaction,
+    units,
+)
 from agent.desired import digest, wanted_files
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused
 from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
-from agent.validate import NGINX, validate
+from agent.validate import PROXIES, validate
 from agent.world import World
 
 
@@ -94,7 +107,7 @@ def _prepared(world: World, job: Job, target: Release) -> Plan:
     ready = plan(world, base, target)
     if ready.change.paths:
         job.say(f"validating {len(ready.change.paths)} changed files")
-        validate(world, target.files, ready.change)
+        validate(world, target, ready.change)
     return ready
 
 
@@ -114,7 +127,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
     if ready.base is None:
         return []
     probes = slots.probes(world, ready.base.manifest)
-    if any(path.startswith(NGINX) for path in ready.change.paths):
+    if any(path.startswith(tuple(PROXIES)) for path in ready.change.paths):
         probes = [{**probe, "public": None} for probe in probes]
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
@@ -128,6 +141,7 @@ def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dic
     # A service's first slot serves from the beginning; later ones once they are well
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     job.say(f"switching {len(paths)} files")
+    accounts.ensure(world, manifest["accounts"])
     units.stop(world, [*ready.stops, *ready.leaves])
     units.disable(world, ready.leaves)
     _write(world, ready, later)

@@ -8,7 +8,9 @@ from agent.world import World
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 STAGED_BUNDLE = "/run/infra/roots.pem"
-PLUGINS = {"dns-01": ["--dns-route53"]}
+# Where every proxy serves challenges from, the one that a fresh package brings included
+WEBROOT = "/var/www/html"
+PLUGINS = {"dns-01": ["--dns-route53"], "http-01": ["--webroot", "--webroot-path", WEBROOT]}
 
 
 def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]:
@@ -16,8 +18,15 @@ def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]
     system's. Raises Refused with what the ACME client said.
     """
     missing = [item for item in target.manifest["certificates"] if not _is_here(world, item)]
-    if not missing:
-        return []
+    if missing:
+        _issue(world, target, missing, identity)
+    for item in target.manifest["certificates"]:
+        if item.get("group", "root") != "root":
+            _share(world, item["name"], item["group"])
+    return [item["name"] for item in missing]
+
+
+def _issue(world: World, target: Release, missing: list[dict[str, Any]], identity: dict[str, str]) -> None:
     roots = [file.content for file in target.files if file.path in target.manifest["trusted_roots"]]
     environment = dict(identity)
     if roots:
@@ -29,7 +38,17 @@ def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]
         ran = world.run(*command(item), environment=environment, timeout=180)
         if ran.code != 0:
             raise Refused(f"no certificate for {item['name']} from {item['server']}: {_reason(ran.output)}")
-    return [item["name"] for item in missing]
+
+
+def _share(world: World, name: str, group: str) -> None:
+    """Lets a proxy that is not root read one certificate's key; certbot keeps that at renewals."""
+    for directory in ("live", "archive"):
+        world.directory(f"/etc/letsencrypt/{directory}", 0o750, "root", group)
+    for file in world.listing(f"/etc/letsencrypt/archive/{name}"):
+        if file.startswith("privkey"):
+            path = f"/etc/letsencrypt/archive/{name}/{file}"
+            world.run("chgrp", group, path)
+            world.run("chmod", "0640", path)
 
 
 def _is_here(world: World, item: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+from agent import managers, units
 from agent.outcome import Failed
 from agent.world import World
 
@@ -48,7 +49,10 @@ def still(world: World, probes: list[dict[str, Any]]) -> None:
 
 
 def status(world: World, probe: dict[str, Any]) -> int:
-    """200 when both ways answer 200, else the first other status (0: no answer)."""
+    """200 when both ways answer 200, else the first other status (0: no answer). A unit without a port is asked for
+    by its state."""
+    if probe["url"] is None:
+        return 200 if units.is_well(world, probe["unit"]) else 0
     own = world.status_of(probe["url"])
     if own != 200 or not probe["public"]:
         return own
@@ -57,7 +61,13 @@ def status(world: World, probe: dict[str, Any]) -> int:
 
 
 def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float | None = None) -> str:
-    log = world.run("journalctl", "-u", probe["unit"], "-n", "20", "-o", "cat", "--no-pager").last_lines(5)
-    said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
+    log = managers.journal(world, probe["unit"], 20).last_lines(5)
     within = f" within {deadline:.0f} s" if deadline else ""
-    return f"{probe['service']} {said} at {probe['url']}{within}; its log ends: {log or 'with nothing'}"
+    return f"{probe['service']} {_said(world, probe, code)}{within}; its log ends: {log or 'with nothing'}"
+
+
+def _said(world: World, probe: dict[str, Any], code: int) -> str:
+    if probe["url"] is None:
+        return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
+    said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
+    return f"{said} at {probe['url']}"

@@ -7,7 +7,22 @@ import time
 from base64 import b64decode
 from typing import Any
 
-from agent import archive, drift, ecr, health, install, jobs, lock, prune, slots, store, transaction, units
+from agent import (
+    alerts,
+    archive,
+    boot_times,
+    drift,
+    ecr,
+    health,
+    install,
+    jobs,
+    lock,
+    prune,
+    slots,
+    store,
+    transaction,
+    units,
+)
 from agent import recover as recovery
 from agent.job import Job
 from agent.outcome import Mask, Refused
@@ -94,9 +109,18 @@ def status(_: dict[str, Any]) -> int:
             "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
             "holder": lock.holder(),
             "units": {name: state["active"] for name, state in units.states(world, names).items()},
+            "certificates": [list(entry) for entry in alerts.certificates(world, release)] if release else [],
+            "alerts": alerts.firing(world, release) if release else [],
             "services": health.once(world, slots.probes(world, release.manifest)) if release else {},
         }
     )
+    return 0
+
+
+def show_boot_times(_: dict[str, Any]) -> int:
+    world = World()
+    release = store.current(world)
+    _print({"milestones": boot_times.boot_times(world, release) if release else []})
     return 0
 
 
@@ -136,7 +160,7 @@ def recover(_: dict[str, Any]) -> int:
 
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
-    "releases": releases, "prune": free, "recover": recover,
+    "releases": releases, "prune": free, "boot-times": show_boot_times, "recover": recover,
 }  # fmt: skip
 
 

@@ -35,6 +35,11 @@ class Plan:
         return [*self.starts, *(rollout.next["unit"] for rollout in self.rollouts)]
 
 
+def _has_socket(target: Release, name: str) -> bool:
+    """A unit whose port systemd holds is restarted and never only stopped: the next request would start it again."""
+    return f"{name.rsplit('.', 1)[0]}.socket" in target.unit_names and not name.endswith(".socket")
+
+
 def plan(world: World, base: Release | None, target: Release) -> Plan:
     """Reads the host and changes nothing."""
     old = base.unit_names if base else []
@@ -52,7 +57,11 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
             remove=change.remove + slots.left(world, base.manifest if base else None, target.manifest),
         ),
         states,
-        stops=[name for name in ordinary if name in old and name in changed and states[name]["active"]],
+        stops=[
+            name
+            for name in ordinary
+            if name in old and name in changed and states[name]["active"] and not _has_socket(target, name)
+        ],
         leaves=[name for name in old if name not in target.unit_names],
         starts=[name for name in ordinary if name in changed or not states[name]["active"]],
         enables=[name for name in slots.running(world, target.manifest, rollouts) if not states[name]["enabled"]],

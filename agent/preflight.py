@@ -1,6 +1,6 @@
 """Can this release be brought to this host at all: asked before anything is fetched or touched."""
 
-from agent import images, prune, store
+from agent import accounts, images, prune, store, units
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -14,6 +14,8 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     """Raises Refused with the first reason why not, and what to do about it."""
     _planned_from(world, job, base, target)
     _commands(world, target)
+    accounts.agree(world, target.manifest["accounts"])
+    _requirements(world, target)
     _memory(world, target)
     _ports(world, base, target)
 
@@ -42,6 +44,16 @@ def _commands(world: World, target: Release) -> None:
             raise Refused(f"{reason}. Start it (systemctl start docker) and run again")
 
 
+def _requirements(world: World, target: Release) -> None:
+    """Everything that the release does not bring and cannot do without is named at once."""
+    brought = {file.path for file in target.files}
+    missing = [item for item in target.manifest["requirements"] if item["path"] not in brought]
+    missing = [item for item in missing if not world.exists(item["path"])]
+    if missing:
+        named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
+        raise Refused(f"missing on this host: {named}. Put it there, or mend the path, and run again")
+
+
 def _memory(world: World, target: Release) -> None:
     limits, has = target.manifest["memory"], world.memory()
     if limits > has:
@@ -58,7 +70,7 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
         if entry["port"] in had:
             continue
         listening = world.run("ss", "-Hltnp", f"sport = :{entry['port']}").output.strip()
-        if listening and world.run("systemctl", "is-active", entry["unit"]).output.strip() != "active":
+        if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"]:
             raise Refused(
                 f"port {entry['port']} of {entry['service']} is taken on the host ({listening.split()[-1]}): "
                 "stop that program, or give the service another port"

@@ -13,7 +13,9 @@ RELEASES = f"{STATE}/releases"
 CURRENT = f"{STATE}/current"
 HISTORY = f"{STATE}/history"
 REMEMBERED = 200
-OLDEST_FORMAT, FORMAT = 2, 2
+OLDEST_FORMAT, FORMAT = 2, 3
+# What earlier formats did not have
+LATER: dict[str, Any] = {"accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": []}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def manifest(world: World, id: str) -> dict[str, Any]:
     found = json.loads(text)
     if not OLDEST_FORMAT <= found["format"] <= FORMAT:
         raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
-    return found
+    return LATER | found
 
 
 def load(world: World, id: str) -> Release:

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from agent.managers import grouped, journal, split, systemctl
 from agent.outcome import Failed
-from agent.world import World
+from agent.world import Ran, World
+
+# Below an account's home; as in rendering/units.py
+OF_ACCOUNT = ".config/systemd/user"
 
 # A unit that waits for its next attempt is on: systemd starts it by itself
 RUNNING = {"active", "activating", "reloading"}
@@ -18,15 +22,40 @@ def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
 
 
 def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:
-    lines = world.run("systemctl", question, *names).output.split("\n") if names else []
-    lines = [line.strip() for line in lines if line.strip()]
+    found: dict[str, str] = {}
+    for account, own in grouped(names).items():
+        prefix = f"{account}/" if account else ""
+        found |= {f"{prefix}{name}": answer for name, answer in _answers(world, account, question, own).items()}
+    return found
+
+
+def _answers(world: World, account: str | None, question: str, names: list[str]) -> dict[str, str]:
+    lines = [line.strip() for line in systemctl(world, account, question, *names).output.split("\n") if line.strip()]
     # `is-enabled` complains in a line more for a unit that is not there
     known = [line for line in lines if " " not in line]
-    return dict(zip(names, known, strict=True)) if len(known) == len(names) else _one_by_one(world, question, names)
+    if len(known) == len(names):
+        return dict(zip(names, known, strict=True))
+    return {name: (systemctl(world, account, question, name).output.split() or ["unknown"])[-1] for name in names}
 
 
-def _one_by_one(world: World, question: str, names: list[str]) -> dict[str, str]:
-    return {name: (world.run("systemctl", question, name).output.split() or ["unknown"])[-1] for name in names}
+def is_well(world: World, unit: str) -> bool:
+    """Does a unit that nobody can ask over the network do what it is for: it runs, waits for its time, or has done its
+    work. One that systemd skipped for a condition, or is about to start once more, does not."""
+    account, name = split(unit)
+    shown = systemctl(world, account, "show", "-p", "ActiveState", "--value", name)
+    return shown.code == 0 and shown.output.strip() == "active"
+
+
+def why_not(world: World, unit: str) -> str:
+    """What systemd says about a unit that is not well."""
+    account, name = split(unit)
+    shown = systemctl(
+        world, account, "show", "-p", "ActiveState", "-p", "SubState", "-p", "Result", "-p", "ConditionResult", name
+    )
+    state = dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+    if state.get("ConditionResult") == "no" and state.get("ActiveState") != "active":
+        return "was skipped, since a condition of its unit is not met"
+    return f"is {state.get('ActiveState', 'unknown')} ({state.get('SubState', '?')}, {state.get('Result', '?')})"
 
 
 def changed(manifest: dict[str, Any], paths: set[str]) -> list[str]:
@@ -35,31 +64,48 @@ def changed(manifest: dict[str, Any], paths: set[str]) -> list[str]:
 
 
 def stop(world: World, names: list[str]) -> None:
-    if names:
-        world.run("systemctl", "stop", *names)
+    for account, own in grouped(names).items():
+        systemctl(world, account, "stop", *own)
 
 
 def start(world: World, names: list[str]) -> None:
     """(Re)starts units; systemd orders them by their dependencies. Raises Failed."""
-    if names:
-        must(world, "systemctl", "restart", *names)
+    for account, own in grouped(names).items():
+        ran = systemctl(world, account, "restart", *own)
+        if ran.code != 0:
+            prefix = f"{account}/" if account else ""
+            raise Failed(_complaint(world, [f"{prefix}{name}" for name in own]) or _said(account, "restart", own, ran))
+
+
+def _complaint(world: World, names: list[str]) -> str:
+    """What systemd and their own logs say of the units that did not start; systemctl itself says only where to look."""
+    sick = [name for name, state in states(world, names).items() if not state["active"]]
+    told = [
+        f"{name} {why_not(world, name)}; its log ends: {journal(world, name, 10).last_lines()}" for name in sick[:2]
+    ]
+    return "; ".join([*told, *([f"and {len(sick) - 2} more"] if len(sick) > 2 else [])])
 
 
 def enable(world: World, names: list[str]) -> None:
-    if names:
-        must(world, "systemctl", "enable", *names)
+    for account, own in grouped(names).items():
+        _must(world, account, "enable", *own)
 
 
 def disable(world: World, names: list[str]) -> None:
     """Out of the next boot's way; a unit whose file is gone already has only its link left."""
-    for name in names:
-        world.run("systemctl", "disable", name)
+    for account, own in grouped(names).items():
+        for name in own:
+            systemctl(world, account, "disable", name)
 
 
 def react(world: World, manifests: list[dict[str, Any]], paths: set[str]) -> None:
     """Tells the programs whose files changed. Raises Failed."""
     if any(path.startswith("/etc/systemd/") for path in paths):
         must(world, "systemctl", "daemon-reload")
+    for account in {item["name"]: item for manifest in manifests for item in manifest["accounts"]}.values():
+        own = f"{account['home']}/{OF_ACCOUNT}/"
+        if account["lingering"] and any(path.startswith(own) for path in paths):
+            _must(world, account["name"], "daemon-reload")
     commands: list[list[str]] = []
     for reaction in (reaction for manifest in manifests for reaction in manifest["reactions"]):
         concerned = any(path.startswith(tuple(reaction["paths"])) for path in paths)
@@ -74,3 +120,14 @@ def must(world: World, *argv: str) -> None:
     ran = world.run(*argv)
     if ran.code != 0:
         raise Failed(f"{' '.join(argv)}: {ran.last_lines()}")
+
+
+def _must(world: World, account: str | None, *words: str) -> None:
+    ran = systemctl(world, account, *words)
+    if ran.code != 0:
+        raise Failed(_said(account, words[0], list(words[1:]), ran))
+
+
+def _said(account: str | None, verb: str, names: list[str], ran: Ran) -> str:
+    who = f"systemctl --user of {account}" if account else "systemctl"
+    return f"{who} {' '.join([verb, *names])}: {ran.last_lines()}"

@@ -1,30 +1,40 @@
 """The release is judged by the programs that will read it, on staged copies, before anything is touched."""
 
+import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import journald
-from agent.desired import Difference, Wanted
+from agent.desired import Difference
 from agent.outcome import Refused
+from agent.store import Release
+from agent.units import OF_ACCOUNT
 from agent.world import World
 
 STAGE = "/run/infra/stage"
 UNITS = "/etc/systemd/system/"
-NGINX = "/etc/nginx/"
+# Where a proxy's configuration lies, and how it judges it
+PROXIES = {
+    "/etc/nginx/": "nginx -t -q",
+    "/etc/caddy/": "caddy validate --adapter caddyfile --config /etc/caddy/Caddyfile",
+}
 JOURNALD = "/etc/systemd/journald.conf.d/"
 
 
-def validate(world: World, files: list[Wanted], change: Difference) -> None:
+def validate(world: World, target: Release, change: Difference) -> None:
     """Raises Refused with the first complaint of each program. Only what changes is judged."""
     world.run("rm", "-rf", STAGE)
     world.directory(STAGE, 0o700, "root", "root")
+    brought = {file.path for file in target.files if file.mode & 0o111}
     try:
-        for file in files:
-            world.write(STAGE + file.path, file.content, file.mode, "root", "root")
+        for file in target.files:
+            content = _runnable(file.content, brought) if _is_unit(file.path) else file.content
+            world.write(STAGE + file.path, content, file.mode, "root", "root")
         complaints = [
-            *_units(world, change),
+            *_units(world, change, UNITS),
+            *(text for home in _homes(target) for text in _units(world, change, f"{home}/{OF_ACCOUNT}/", "--user")),
             *_compose(world, change),
-            *_nginx(world, change),
+            *(text for place, test in PROXIES.items() for text in _proxy(world, change, place, test)),
             *_journald(change),
         ]
     finally:
@@ -33,13 +43,33 @@ def validate(world: World, files: list[Wanted], change: Difference) -> None:
         raise Refused("; ".join(complaints))
 
 
-def _units(world: World, change: Difference) -> list[str]:
-    changed = [file.path for file in change.write if file.path.startswith(UNITS)]
-    if not changed:
+def _homes(target: Release) -> list[str]:
+    return [account["home"] for account in target.manifest["accounts"] if account["lingering"]]
+
+
+def _is_unit(path: str) -> bool:
+    return path.startswith(UNITS) or f"/{OF_ACCOUNT}/" in path
+
+
+def _runnable(unit: bytes, brought: set[str]) -> bytes:
+    """A unit whose programs come with the release, as it would be with them in place."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return f"{match[1]}/bin/true" if match[2] in brought else match[0]
+
+    return re.sub(r"^(Exec\w+=[-@:+!|]*)(\S+)", replaced, unit.decode(), flags=re.MULTILINE).encode()
+
+
+def _units(world: World, change: Difference, place: str, *options: str) -> list[str]:
+    changed = [file.path for file in change.write if file.path.startswith(place)]
+    # A drop-in is judged with its unit
+    paths = dict.fromkeys(path.rsplit(".d/", 1)[0] if path.endswith(".conf") else path for path in changed)
+    if not paths:
         return []
     ran = world.run(
-        "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *(STAGE + path for path in changed),
-        environment={"SYSTEMD_UNIT_PATH": f"{STAGE}{UNITS.rstrip('/')}:"},
+        "systemd-analyze", *options, "verify", "--man=no", "--recursive-errors=no", *(STAGE + path for path in paths),
+        # A user's manager would have a runtime directory
+        environment={"SYSTEMD_UNIT_PATH": f"{STAGE}{place.rstrip('/')}:", "XDG_RUNTIME_DIR": STAGE},
     )  # fmt: skip
     return [f"systemd-analyze verify: {ran.last_lines().replace(STAGE, '')}"] if ran.code else []
 
@@ -62,21 +92,22 @@ def is_compose(path: str) -> bool:
     return name.startswith("docker-compose") and name.endswith((".yml", ".yaml"))
 
 
-def _nginx(world: World, change: Difference) -> list[str]:
-    if not any(path.startswith(NGINX) for path in change.paths):
+def _proxy(world: World, change: Difference, place: str, test: str) -> list[str]:
+    """What the proxy says of its whole directory as it is going to be."""
+    if not any(path.startswith(place) for path in [*(file.path for file in change.write), *change.link]):
         return []
-    staged = f"{STAGE}/nginx"
-    world.run("cp", "-a", NGINX.rstrip("/"), staged)
+    staged = f"{STAGE}/proxy"
+    world.run("cp", "-a", place.rstrip("/"), staged)
     for path in change.remove:
-        if path.startswith(NGINX):
-            world.remove(f"{staged}/{path[len(NGINX) :]}")
+        if path.startswith(place):
+            world.remove(f"{staged}/{path[len(place) :]}")
     for file in change.write:
-        if file.path.startswith(NGINX):
-            world.write(f"{staged}/{file.path[len(NGINX) :]}", file.content, file.mode, "root", "root")
+        if file.path.startswith(place):
+            world.write(f"{staged}/{file.path[len(place) :]}", file.content, file.mode, "root", "root")
     for path, target in change.link.items():
-        if path.startswith(NGINX):
-            world.link(f"{staged}/{path[len(NGINX) :]}", target)
-    # In a mount namespace of its own the staged tree stands where Nginx will look, and nowhere else
-    script = f"mount --bind {shlex.quote(staged)} /etc/nginx && exec nginx -t -q"
-    ran = world.run("unshare", "--mount", "sh", "-c", script)
-    return [f"nginx -t: {ran.last_lines(2)}"] if ran.code else []
+        if path.startswith(place):
+            world.link(f"{staged}/{path[len(place) :]}", target)
+    # In a mount namespace of its own the staged tree stands where the proxy will look, and nowhere else
+    script = f"mount --bind {shlex.quote(staged)} {place.rstrip('/')} && exec {test}"
+    ran = world.run("unshare", "--mount", "sh", "-c", script, environment={"XDG_DATA_HOME": f"{STAGE}/data"})
+    return [f"{test.split(' -')[0]}: {ran.last_lines(2)}"] if ran.code else []

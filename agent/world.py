@@ -30,8 +30,26 @@ class Ran:
         return " | ".join([line for n, line in enumerate(lines) if line not in lines[n + 1 :]][-count:])
 
 
+@dataclass(frozen=True)
+class Account:
+    uid: int
+    home: str
+
+
 class World:
     """The real host."""
+
+    def account(self, name: str) -> "Account | None":
+        """An account of this host."""
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return Account(entry.pw_uid, entry.pw_dir)
+
+    def exists(self, path: str) -> bool:
+        """Is there anything at a path, a directory included."""
+        return os.path.lexists(path)
 
     def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
         """Runs a command to its end; a missing program is code 127, a timeout 124."""
@@ -162,6 +180,20 @@ class World:
                     return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return 0
+
+    def certificate_ends(self, name: str) -> tuple[float, str]:
+        """When the certificate ends (seconds since 1970) that this host's proxy shows for a name; 0 and why, where it
+        shows none that its clients would trust."""
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", 443), 5) as plain,
+                ssl.create_default_context().wrap_socket(plain, server_hostname=name) as secure,
+            ):
+                return float(ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"]))), ""
+        except ssl.SSLCertVerificationError as error:
+            return 0.0, error.verify_message
+        except OSError as error:
+            return 0.0, str(error)
 
     def now(self) -> float:
         """Seconds of a clock that nobody can set: for deadlines."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import contents, hosts, identity, places, rollouts
+from catalogue.rules import contents, hosts, identity, places, rollouts, units
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -29,13 +29,19 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     identity.unique_containers,
     identity.unique_addresses,
     identity.unique_paths,
-    identity.unique_units,
     identity.directories,
     places.port_policy,
     places.addresses,
     places.paths,
     places.health_paths,
     places.sites,
+    units.unique_units,
+    units.directives,
+    units.shapes,
+    units.user_units,
+    units.accounts,
+    units.files,
+    units.milestones,
     rollouts.blue_green,
     contents.images,
     contents.retired,

@@ -1,26 +1,36 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from catalogue.models import ComposeService, ContainerNetwork, Image, Memory, RetiredService, Route, Site, System
+from catalogue.fields import Model
+from catalogue.models import Account, Alert, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
+from catalogue.services import KINDS, ConfigFile, FileKey, Image, Memory, Route
 from catalogue.stack import Stack
 from catalogue.validation import problems_of
+from catalogue.variants import chosen
 
 SYSTEMS = Path("files/systems")
+STATIC = Path("files/static")
+ALERTS = Path("files/alerts.yaml")
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that a stack runs: the systems by name, and the stack that says which host runs which."""
+    """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
+    the static files that the systems' services name, by their path below `files/static/`, `alerts` what should wake
+    somebody up on any host."""
 
     stack: Stack
     systems: dict[str, System]
+    sources: dict[str, bytes] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in self.stack.hosts[host].systems if name in self.systems]
@@ -28,11 +38,31 @@ class Catalogue:
     def file_of(self, system: System) -> str:
         return f"{SYSTEMS}/{system.system}.yaml"
 
+    def settings(self, file: ConfigFile) -> dict[str, Any]:
+        """What stands in a TOML file of a service; nothing where it is none, or not there."""
+        try:
+            return tomllib.loads(self.sources.get(file.source, b"").decode()) if file.source.endswith(".toml") else {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            return {}
+
+    def value_of(self, system: System, place: FileKey) -> Any:
+        """The value of a key of one of the system's files, or None."""
+        files = [file for service in system.native_services for file in service.files if file.path == place.file]
+        return look_up(self.settings(files[0]), place.key) if files else None
+
     @property
     def running(self) -> dict[str, System]:
         """The systems that some host of this stack runs."""
         wanted = {name for host in self.stack.hosts.values() for name in host.systems}
         return {name: system for name, system in self.systems.items() if name in wanted}
+
+
+def look_up(settings: dict[str, Any], key: str) -> Any:
+    """`look_up({"server": {"port": 80}}, "server.port")` is 80; None for what is not there."""
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -47,14 +77,19 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_system(path: Path) -> System:
-    """One system's file. Raises CatalogueError naming every field that is wrong."""
+def read_system(path: Path, variant: str | None = None) -> System:
+    """One system's file, in one of its variants. Raises CatalogueError naming every field that is wrong."""
     file = f"{SYSTEMS}/{path.name}"
     try:
         data = yaml.load(path.read_text(), _UniqueKeys)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise CatalogueError([Problem(file, f"line {line}", str(error.problem), "write valid YAML")]) from None
+    try:
+        data = chosen(data, variant)
+    except ValueError as error:
+        found = f"variant {variant!r}" if variant else "its variants"
+        raise CatalogueError([Problem(file, "variants", found, str(error))]) from None
     try:
         system = System.model_validate(data)
     except ValidationError as error:
@@ -70,12 +105,27 @@ def load(root: Path, stack: Stack) -> Catalogue:
     problems: list[Problem] = []
     for path in sorted((root / SYSTEMS).glob("*.yaml")):
         try:
-            systems[path.stem] = read_system(path)
+            systems[path.stem] = read_system(path, stack.variants.get(path.stem))
         except CatalogueError as error:
             problems += error.problems
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(stack, systems)
+    return Catalogue(stack, systems, _sources(root, systems), read_alerts(root / ALERTS))
+
+
+def read_alerts(path: Path) -> list[Alert]:
+    """Raises CatalogueError naming every field that is wrong."""
+    try:
+        return TypeAdapter(list[Alert]).validate_python(yaml.load(path.read_text(), _UniqueKeys))
+    except ValidationError as error:
+        where = lambda found: f"alert number {int(found[0]) + 1}: {found[-1]}" if found else "file"  # noqa: E731
+        raise CatalogueError(problems_of(error, str(ALERTS), where, lambda _: list(Alert.model_fields))) from None
+
+
+def _sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
+    names = {file.source for system in systems.values() for service in system.native_services for file in service.files}
+    paths = {name: root / STATIC / name for name in sorted(names)}
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
 def _where(data: Any, path: tuple[int | str, ...]) -> str:
@@ -88,16 +138,14 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
-    models = {
-        "compose": ComposeService,
-        "retired": RetiredService,
-        "route": Route,
-        "sites": Site,
-        "image": Image,
-        "memory": Memory,
-        "network": ContainerNetwork,
-    }
     for part in reversed(path[:-1]):
-        if part in models:
-            return list(models[str(part)].model_fields)
+        if part in MODELS:
+            return list(MODELS[str(part)].model_fields)
     return list(System.model_fields)
+
+
+# What stands at a part of a finding's path
+MODELS: dict[str, type[Model]] = {
+    **KINDS, "routes": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork,
+    "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
+}  # fmt: skip

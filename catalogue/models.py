@@ -1,34 +1,28 @@
 """A system as its owner describes it: the shape of `files/systems/*.yaml`.
 
-A service has a `kind`. Everything a service of any kind has stands in `Service`; what only one kind
-has stands in that kind's model. Cross-service rules are in `checks.py`.
+The kinds of its services are in `services.py`. Rules that span services are in `rules/`.
 """
 
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, PlainSerializer, Tag
+from pydantic import Field
 
-from catalogue.sizes import Size
+from catalogue.fields import (
+    AbsolutePath,
+    AccountName,
+    Address,
+    Method,
+    Model,
+    Name,
+    Network,
+    PackageName,
+    Permissions,
+    UnitName,
+)
+from catalogue.services import AnyService, ComposeService, NativeService, Route, Service, repository_of
+from catalogue.systemd.directives import Sections
 
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _text_as(cls: type) -> Any:
-    """A type written as text in YAML; strict mode alone would want the Python object."""
-    return BeforeValidator(lambda value: cls(value) if isinstance(value, str) else value)
-
-
-Address = Annotated[IPv4Address, _text_as(IPv4Address), PlainSerializer(str)]
-Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]+\.(service|timer)$")]
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s]*[^\s/]$")]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+HSTS = "max-age=63072000"
 
 
 class ContainerNetwork(Model):
@@ -40,153 +34,89 @@ class ContainerNetwork(Model):
     unit: UnitName
 
 
-class Image(Model):
-    """An image by repository and tag or digest; account and region come from the stack, never from here."""
-
-    repository: str
-    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-
-    @property
-    def suffix(self) -> str:
-        return f"@{self.digest}" if self.digest else f":{self.tag or 'latest'}"
-
-
-class Memory(Model):
-    """`limit` is enforced; `observed` is what the service was seen to use."""
-
-    limit: Size
-    observed: Size | None = None
-
-
-class Route(Model):
-    """A public path of a site and the path that the service itself serves it under.
-
-    The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1).
-    `site` may be left out where the system has one site. `methods` are those CORS allows.
-    """
-
-    public: str
-    internal: str = "/"
-    site: str | None = None
-    methods: list[Method] = ["GET", "POST", "OPTIONS"]
-    max_body: Size | None = None
-
-
-class Service(Model):
-    """What a service of every kind has.
-
-    `health` is the path, on the service's own port, that answers 200 when it is well. `single` marks a
-    service of which only one may run in the world. `stop_priority` orders what is stopped first under
-    memory pressure (1 first; None never).
-    """
-
-    name: Name
-    purpose: str
-    purpose_ja: str | None = None
-    role: Literal["api", "admin"]
-    port: Port
-    port_exception: str | None = None
-    health: str = "/health"
-    route: Route | None = None
-    memory: Memory
-    directory: AbsolutePath
-    unit: UnitName
-    environment: dict[EnvironmentName, str] = {}
-    secrets: list[EnvironmentName] = []
-    single: bool = False
-    stop_priority: int | None = None
-
-    @property
-    def at_once(self) -> int:
-        """How many of it run at the same time during a release, each with its memory."""
-        return 1
-
-    @property
-    def ports(self) -> list[int]:
-        """Every port of the host that it ever listens on."""
-        return [self.port]
-
-
-class ComposeService(Service):
-    """A container of a compose project. Services with the same unit share one project and one file.
-
-    `compose_key` is the service's key in that file; the documents use `api`. With `rollout: blue-green` a new
-    container comes up beside the old one on `spare_port` and `spare_address` before the proxy is switched to it;
-    the default replaces the container, and answers 503 meanwhile.
-    """
-
-    kind: Literal["compose"]
-    image: Image
-    container: Name
-    address: Address
-    compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
-    compose_key: Name = "api"
-    rollout: Literal["recreate", "blue-green"] = "recreate"
-    spare_port: Port | None = None
-    spare_address: Address | None = None
-
-    @property
-    def is_blue_green(self) -> bool:
-        return self.rollout == "blue-green"
-
-    @property
-    def at_once(self) -> int:
-        return 2 if self.is_blue_green else 1
-
-    @property
-    def ports(self) -> list[int]:
-        return [port for port in (self.port, self.spare_port) if port is not None]
-
-    @property
-    def addresses(self) -> list[IPv4Address]:
-        """Every address that a container of it ever has."""
-        return [address for address in (self.address, self.spare_address) if address is not None]
-
-
-class RetiredService(Model):
-    """A service that no longer runs: it keeps its repository, and gets no container, unit, route or address."""
-
-    name: Name
-    purpose: str
-    purpose_ja: str | None = None
-    retired: Literal[True]
-    repository: str
-    port: Port
-    replaced_by: Name
-
-
-def _service_kind(value: Any) -> str | None:
-    if isinstance(value, dict):
-        return "retired" if value.get("retired") else value.get("kind")
-    return "retired" if isinstance(value, RetiredService) else value.kind
-
-
-AnyService = Annotated[
-    Annotated[ComposeService, Tag("compose")] | Annotated[RetiredService, Tag("retired")],
-    Discriminator(_service_kind),
-]
-
-
-def repository_of(service: Service | RetiredService) -> str | None:
-    """The image repository that a service keeps, running or retired; None when it is no container."""
-    if isinstance(service, RetiredService):
-        return service.repository
-    return service.image.repository if isinstance(service, ComposeService) else None
-
-
 class Site(Model):
-    """A public name with its own certificate. `challenge` is how ACME proves the name is ours."""
+    """A public name with its own certificate. `challenge` is how ACME proves the name is ours: dns-01 where its zone
+    is ours (the certificate is there before the host serves), http-01 where it is not. `cors` are the methods that
+    CORS allows, where a route says nothing else; without any there is no CORS. `headers` go with every answer.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-    challenge: Literal["dns-01"] = "dns-01"
+    challenge: Literal["dns-01", "http-01"] = "dns-01"
+    cors: list[Method] = []
+    headers: dict[str, str] = {}
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        return {"Strict-Transport-Security": HSTS, **self.headers}
+
+    def methods(self, route: Route) -> list[Method]:
+        """The methods that CORS allows on a route of this site."""
+        return (route.methods or self.cors) if self.cors else []
+
+
+class Account(Model):
+    """An account that services run as. One that is there already is used as it is. Without `login` nobody logs in as
+    it; `lingering` keeps its own units running without anybody logging in."""
+
+    name: AccountName
+    home: AbsolutePath
+    login: bool = False
+    lingering: bool = False
+    groups: list[AccountName] = []
+
+
+class Directory(Model):
+    """A directory that must be there; without `group` it is the owner's own."""
+
+    path: AbsolutePath
+    owner: AccountName = "root"
+    group: AccountName | None = None
+    mode: Permissions = "0755"
+
+
+class DropIn(Model):
+    """A file of directives for something that is not a service of ours, such as journald."""
+
+    path: Annotated[str, Field(pattern=r"^/etc/systemd/[a-z]+\.conf\.d/[^/]+\.conf$")]
+    sections: Sections
+
+
+class Milestone(Model):
+    """By when, in seconds since the host was switched on, a unit is to be up."""
+
+    name: str
+    unit: UnitName
+    within: Annotated[int, Field(ge=1)]
+
+
+class Alert(Model):
+    """A condition that should wake somebody up: what is measured on a host is above `above`. `within` are seconds,
+    `least` how many must have been seen for it to count; `text` may name subject, value and these fields."""
+
+    alert: Name
+    measure: Literal["unit down", "unit restarts", "proxy down", "proxy server errors", "certificate"]
+    above: float | int
+    within: int = 0
+    least: int = 0
+    text: str
 
 
 class System(Model):
-    """One product: its sites, its services and the network they share. `document` is where the facts come from."""
+    """One product: what it needs of a host, its sites and its services. `document` is where the facts come from.
+
+    `packages` are Debian packages, `enables` units that packages bring and that are to run. `variant` is the one of
+    its variants that the stack chose (infra:variants).
+    """
 
     system: Name
     document: str
+    variant: str | None = None
+    accounts: list[Account] = []
+    directories: list[Directory] = []
+    packages: list[PackageName] = []
+    enables: list[UnitName] = []
+    drop_ins: list[DropIn] = []
+    milestones: list[Milestone] = []
     network: ContainerNetwork | None = None
     sites: list[Site] = []
     services: list[AnyService]
@@ -201,6 +131,10 @@ class System(Model):
         return [service for service in self.services if isinstance(service, ComposeService)]
 
     @property
+    def native_services(self) -> list[NativeService]:
+        return [service for service in self.services if isinstance(service, NativeService)]
+
+    @property
     def repositories(self) -> list[str]:
         """Image repositories in catalogue order, the retired services' included."""
         return list(dict.fromkeys(name for service in self.services if (name := repository_of(service))))
@@ -210,3 +144,6 @@ class System(Model):
         if route.site is None:
             return self.sites[0] if len(self.sites) == 1 else None
         return next((site for site in self.sites if site.name == route.site), None)
+
+    def account(self, name: str) -> Account | None:
+        return next((account for account in self.accounts if account.name == name), None)

@@ -21,6 +21,17 @@ def to_bytes(size: str) -> int:
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
+def systemd_bytes(size: str) -> int | None:
+    """Bytes of a size as systemd reads it, such as "1.5G"; None for what is no number of bytes (infinity, 20%)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTB]?)", size)
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].strip("B") or " ")) if match else None
+
+
+def shown(size: int) -> str:
+    """Bytes as the documents write them: 1536m, 2g."""
+    return f"{size // 1024**3}g" if size % 1024**3 == 0 else f"{size // MiB}m"
+
+
 def _checked(size: str) -> str:
     to_bytes(size)
     return size

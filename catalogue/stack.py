@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError
 
-from catalogue.models import Model, Name, Network
+from catalogue.fields import Model, Name, Network
 from catalogue.problems import CatalogueError, Problem
 from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
 from catalogue.validation import problems_of
@@ -24,10 +24,11 @@ PUBLIC_KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/
 
 class Host(Model):
     """What a host of every kind has. `reserve` is the memory kept free of services: for the system itself, Docker,
-    Nginx and the services' units."""
+    the proxy and the services' units. `proxy` serves the sites of all its systems."""
 
     systems: list[Name]
     reserve: Size = "1g"
+    proxy: Literal["nginx", "caddy"] = "nginx"
 
 
 class Ec2Host(Host):
@@ -96,8 +97,8 @@ class Login:
 class Stack(Model):
     """Every key of the `infra:` namespace, named as in `Pulumi.yaml`, and `aws:region` as `region`.
 
-    `names` replaces a site's name in this stack (dev must not own prod's). Keys and secrets are ENCRYPTED
-    where the caller could not decrypt them: `infra check` only sees that they are there.
+    `names` replaces a site's name in this stack (dev must not own prod's), `variants` chooses one of a system's. Keys
+    and secrets are ENCRYPTED where the caller could not decrypt them: `infra check` only sees that they are there.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Stack(Model):
     accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
     zone: str
     names: dict[str, str] = {}
+    variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
     hosts: Annotated[dict[Name, AnyHost], Field(min_length=1)]
     sharedRepositories: bool = False
@@ -140,6 +142,10 @@ class Stack(Model):
         if isinstance(spec, SshHost):
             return Login(spec.user, spec.port, " ".join(spec.hostKey.split()[:2]))
         return Login(self.sshUser, 22, self.hostPublicKeys.get(host, ""))
+
+    def in_zone(self, name: str) -> bool:
+        """Is a public name ours to point somewhere."""
+        return name == self.zone or name.endswith(f".{self.zone}")
 
     def public_name(self, site: str) -> str:
         return self.names.get(site, site)

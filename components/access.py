@@ -37,8 +37,9 @@ def ready(
     host: str,
     address: pulumi.Output[str],
     machine: pulumi.Input[str],
-    first: str = "",
+    needs: list[str],
     swap_mib: int = 0,
+    first: str = "",
     after: list[pulumi.Resource] | None = None,
 ) -> command.remote.Command:
     """Waits until the host answers SSH with its own key, runs `first`, and prepares it. The script comes along and is
@@ -56,7 +57,7 @@ def ready(
             host_key=login.host_key,
             dial_error_limit=-1,
         ),
-        create=f"{first}{shell} {swap_mib}",
+        create=" ".join([f"{first}{shell}", str(swap_mib), *needs]),
         stdin=PREPARE.read_text(),
         triggers=[machine],
         add_previous_output_in_env=False,

@@ -25,12 +25,13 @@ class Host(access.Reachable):
         image: str,
         network: Network | None,
         profile: pulumi.Input[str],
+        needs: list[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
         assert network, "there is one wherever there is an instance"
         label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
-        instance = self._instance(name, host, spec, stack, image, network, profile, label)
+        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -44,7 +45,9 @@ class Host(access.Reachable):
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])
         self.target = access.target(stack, host, self.address)
         swap = to_bytes(spec.swap) // MiB
-        self.ready = access.ready(self, name, stack, host, self.address, instance.id, CLOUD_INIT, swap, [association])
+        self.ready = access.ready(
+            self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
+        )
         self.register_outputs({"address": self.address, "machine": self.machine})
 
     def _instance(
@@ -56,6 +59,7 @@ class Host(access.Reachable):
         image: str,
         network: Network,
         profile: pulumi.Input[str],
+        needs: list[str],
         label: dict[str, str],
     ) -> aws.ec2.Instance:
         text = user_data(
@@ -65,6 +69,7 @@ class Host(access.Reachable):
             stack.hostPrivateKeys[host],
             stack.hostPublicKeys[host],
             spec.swap,
+            needs,
         )
         return aws.ec2.Instance(
             f"{name}-instance",

@@ -69,7 +69,7 @@ class HostPermissions(pulumi.ComponentResource):
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:
             self._role(name, document, label)
-        else:
+        elif names or isinstance(repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

@@ -94,6 +94,20 @@ def status(stack: StackName, host: HostName = None) -> None:
         raise typer.Exit(2)
 
 
+@app.command(name="boot-times")
+def boot_times(stack: StackName, host: HostName = None) -> None:
+    """Show how long after being switched on each host reached its milestones; 2 when one was late or is not reached."""
+    from infra import hosts, releases, ssh
+
+    fine = True
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        lines, in_time = releases.boot_times(name, ssh.ask(target, "boot-times"))
+        fine = fine and in_time
+        typer.echo("\n".join(lines))
+    if not fine:
+        raise typer.Exit(2)
+
+
 @app.command()
 def drift(stack: StackName, host: HostName = None) -> None:
     """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something."""

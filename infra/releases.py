@@ -58,10 +58,28 @@ def state(host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[s
         lines.append(f"  not well: {', '.join(sick)}")
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
+    lines += [
+        f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
+    ]
+    lines += [f"  alert {alert['alert']}: {alert['text']}" for alert in answer["alerts"]]
     last = answer["last_job"]
     if last and last["code"]:
         lines.append(f"  last job: {last['line']}")
-    return lines, orderly and not sick and not stopped
+    return lines, orderly and not sick and not stopped and not answer["alerts"]
+
+
+def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
+    """Lines about a host's milestones, and whether all were reached in time."""
+    lines, fine = [], True
+    for entry in answer["milestones"]:
+        reached, limit = entry["seconds"], entry["within"]
+        late = reached is None or reached >= limit
+        said = "not reached yet" if reached is None else f"{reached} s"
+        lines.append(
+            f"{host}: {entry['name']}: {said} ({'too late, ' if late else ''}target < {limit} s, {entry['unit']})"
+        )
+        fine = fine and not late
+    return lines or [f"{host}: no milestones"], fine
 
 
 def drift(host: str, answer: dict[str, Any]) -> str:

@@ -20,10 +20,13 @@ class Machine:
     host_key: str
 
 
-def start(lab: Lab, name: str, number: int, public_key: str) -> Machine:
-    """Boots it; `public_key` may log in. `number` (1–40) gives its address, 127.x.254.NUMBER."""
+def start(lab: Lab, name: str, number: int, public_key: str, kind: str = "host") -> Machine:
+    """Boots it from an image of a kind; `public_key` may log in. Its address is 127.x.254.NUMBER (1–40)."""
     container, address = f"wml-{lab.name}-{name}", f"127.{lab.number}.254.{number}"
     seed = lab.path("hosts", name)
+    if succeeds("docker", "inspect", container):
+        # Of a start that was interrupted
+        run("docker", "rm", "-f", "-v", container)
     seed.mkdir(parents=True, exist_ok=True)
     user = {"name": USER, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "ssh_authorized_keys": [public_key]}
     (seed / "user-data").write_text("#cloud-config\n" + yaml.safe_dump({"hostname": name, "users": [user]}))
@@ -33,13 +36,21 @@ def start(lab: Lab, name: str, number: int, public_key: str) -> Machine:
     run(
         "docker", "run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={lab.name}",
         "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *ports, *RUN,
-        "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image, "/sbin/init",
+        "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind), "/sbin/init",
     )  # fmt: skip
     key = "/etc/ssh/ssh_host_ed25519_key.pub"
     wait_until(f"{name}'s key", lambda: succeeds("docker", "exec", container, "test", "-s", key))
     wait_until(f"{name}'s user", lambda: succeeds("docker", "exec", container, "test", "-e", f"/home/{USER}/.ssh"))
     wait_until(f"{name}'s SSH", lambda: succeeds("docker", "exec", container, "systemctl", "is-active", "ssh"))
     return Machine(container, address, run("docker", "exec", container, "cat", key).strip())
+
+
+def configuration(machine: Machine, memory: str, *systems: str) -> dict[str, str]:
+    """What its owner would write under `infra:hosts.NAME`."""
+    return {
+        "kind": "ssh", "address": machine.address, "user": USER, "hostKey": machine.host_key, "memory": memory,
+        **{f"systems[{number}]": system for number, system in enumerate(systems)},
+    }  # fmt: skip
 
 
 def remove(machine: Machine) -> None:

@@ -25,30 +25,23 @@ def stubs() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((ROOT / "lab" / "stubs.yaml").read_text())
 
 
+def build_go(folder: Path, architecture: str) -> Path:
+    """A static program out of a folder with a main.go, built once per source."""
+    pin = hashlib.sha256((folder / "main.go").read_bytes()).hexdigest()[:12]
+    program = CACHE / f"{folder.name}-{pin}" / architecture
+    if not program.exists():
+        with step(f"building {folder.name} for {architecture}"):
+            program.parent.mkdir(parents=True, exist_ok=True)
+            env = {"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": architecture}
+            part = f"{program}.part"
+            run(ensure_go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", part, ".", cwd=folder, env=env)
+            Path(part).rename(program)
+    return program
+
+
 def build_programs() -> dict[str, bytes]:
-    """Architecture → the stub's program, built once per source."""
-    pin = hashlib.sha256((STUB / "main.go").read_bytes()).hexdigest()[:12]
-    folder = CACHE / f"stub-{pin}"
-    for architecture in ARCHITECTURES:
-        program = folder / architecture
-        if not program.exists():
-            with step(f"building the stub for {architecture}"):
-                folder.mkdir(parents=True, exist_ok=True)
-                env = {"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": architecture}
-                run(
-                    ensure_go(),
-                    "build",
-                    "-trimpath",
-                    "-ldflags",
-                    "-s -w",
-                    "-o",
-                    f"{program}.part",
-                    ".",
-                    cwd=STUB,
-                    env=env,
-                )
-                Path(f"{program}.part").rename(program)
-    return {architecture: (folder / architecture).read_bytes() for architecture in ARCHITECTURES}
+    """Architecture → the stub's program."""
+    return {architecture: build_go(STUB, architecture).read_bytes() for architecture in ARCHITECTURES}
 
 
 def write_layout(target: Path, programs: dict[str, bytes], environment: dict[str, str], tag: str = "latest") -> None:

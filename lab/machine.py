@@ -5,9 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from lab import products
 from lab.run import Daemon, run, succeeds, wait_until
 from lab.say import step
-from lab.settings import CACHE, LABEL, REGIONS, ROOT, Lab
+from lab.settings import CACHE, KINDS, LABEL, REGIONS, ROOT, Lab
 
 IMAGE = ROOT / "lab" / "image"
 BARE_IMAGE = "watchme-lab-base:bookworm"
@@ -78,23 +79,24 @@ def _metadata_rule(lab: Lab, action: str) -> list[str]:
     ]  # fmt: skip
 
 
-def base_image() -> str:
-    """The machine image's name, by what it is made from."""
-    return f"watchme-lab-host:{hashlib.sha256((IMAGE / 'Dockerfile').read_bytes()).hexdigest()[:12]}"
+def base_image(kind: str) -> str:
+    """A machine image's name, by what it is made from."""
+    return f"watchme-lab-{kind}:{hashlib.sha256((IMAGE / 'Dockerfile').read_bytes()).hexdigest()[:12]}"
 
 
-def ensure_base_image() -> None:
-    if succeeds("docker", "image", "inspect", base_image()):
+def ensure_base_images() -> None:
+    if all(succeeds("docker", "image", "inspect", base_image(kind)) for kind in KINDS):
         return
-    with step("making the machine image (debootstrap)"):
+    with step("making the machine images (debootstrap)"):
         tree = CACHE / "rootfs"
         shutil.rmtree(tree, ignore_errors=True)
         run("debootstrap", "--variant=minbase",
             "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
         _import(tree, BARE_IMAGE)
         run("rm", "-rf", str(tree))
-    with step("making the machine image (packages)"):
-        _build(IMAGE, base_image(), {"BASE": BARE_IMAGE})
+    with step("making the machine images (packages)"):
+        for kind in KINDS:
+            _build(IMAGE, base_image(kind), {"BASE": BARE_IMAGE}, kind)
 
 
 def _import(tree: Path, name: str) -> None:
@@ -102,23 +104,37 @@ def _import(tree: Path, name: str) -> None:
         subprocess.run(["docker", "import", "-", name], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
 
 
-def ensure_image(lab: Lab) -> None:
-    """The machine image with this lab's root in its trust store, as AWS's roots are in a real one's."""
-    context = lab.path("image")
-    context.mkdir(parents=True, exist_ok=True)
-    shutil.copy(lab.path("tls", "root.crt"), context / "lab-root.crt")
-    lines = [
-        f"FROM {base_image()}",
-        "COPY lab-root.crt /usr/local/share/ca-certificates/lab-root.crt",
-        "RUN update-ca-certificates",
-        f"LABEL {LABEL}={lab.name}",
-    ]
-    (context / "Dockerfile").write_text("\n".join(lines) + "\n")
-    _build(context, lab.image, {})
+def ensure_images(lab: Lab) -> None:
+    """The machine images with this lab's root in their trust store, as AWS's roots are in a real one's, and with what
+    the products' owners would have built on them."""
+    for kind in KINDS:
+        context = lab.path("image", kind)
+        context.mkdir(parents=True, exist_ok=True)
+        products.lay_out(context / "tree", kind)
+        root = context / "tree/usr/local/share/ca-certificates/lab-root.crt"
+        root.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(lab.path("tls", "root.crt"), root)
+        lines = [
+            f"FROM {base_image(kind)}",
+            "COPY tree/ /",
+            f"RUN update-ca-certificates{OWNERS[kind]}",
+            f"LABEL {LABEL}={lab.name}",
+        ]
+        (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+        _build(context, lab.image(kind), {})
 
 
-def _build(context: Path, name: str, arguments: dict[str, str]) -> None:
+# The owners' own machine has its owner's account, and the devices that its units ask for
+OWNERS = {
+    "host": "",
+    "plain": " && useradd --create-home --shell /bin/bash ice && chown -R ice:ice /home/ice"
+    " && systemctl enable lab-devices.service",
+}
+
+
+def _build(context: Path, name: str, arguments: dict[str, str], target: str | None = None) -> None:
     options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+    options += ["--target", target] if target else []
     run("docker", "build", "-q", "--network", "host", *options, "-t", name, str(context), env={"DOCKER_BUILDKIT": "0"})
 
 
@@ -126,5 +142,6 @@ def remove_hosts(lab: Lab) -> None:
     """Every container and image of this lab, the ones that a killed run left included."""
     if containers := run("docker", "ps", "-aq", "--filter", f"label={LABEL}={lab.name}").split():
         run("docker", "rm", "-f", "-v", *containers)
-    if succeeds("docker", "image", "inspect", lab.image):
-        run("docker", "rmi", "-f", lab.image)
+    for image in map(lab.image, KINDS):
+        if succeeds("docker", "image", "inspect", image):
+            run("docker", "rmi", "-f", image)

@@ -10,6 +10,7 @@ ZONE = "hey-watch.me"
 REGIONS = ("ap-northeast-1", "ap-southeast-2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
+KINDS = ("host", "plain")
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,14 @@ class Lab:
                 names[f"{service}.{region}.amazonaws.com"] = self.gateway
         return names
 
+    def image(self, kind: str = "host") -> str:
+        """A machine image of this lab: see lab/image/Dockerfile for the kinds."""
+        return f"watchme-lab-{self.name}-{kind}"
+
     @property
-    def image(self) -> str:
-        return f"watchme-lab-{self.name}"
+    def foreign_names(self) -> dict[str, str]:
+        """Public names whose zones are not ours, and the system whose host their owners would point them at."""
+        return {"example.com": "recall"}
 
     @property
     def config_file(self) -> Path:

@@ -67,7 +67,7 @@ def _status(lab: Lab, url: str) -> int:
 
 def show(rows: list[tuple[str, str, int]]) -> bool:
     """Prints the table; True when all answer 200."""
-    table = Table(title="WatchMe on stack lab")
+    table = Table(title="Stack lab")
     table.add_column("service")
     table.add_column("asked at", no_wrap=True)
     table.add_column("answer", justify="right")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lab import images, machine, registry, services, tools, workspace
+from lab import existing, images, machine, registry, services, tools, workspace
 from lab.run import Daemon, succeeds
 from lab.say import LabError, step
 from lab.settings import REGIONS, ROOT, Lab
@@ -22,14 +22,14 @@ def start(lab: Lab) -> None:
         clear(lab)
     lab.directory.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_image)]:
+        for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_images)]:
             task.result()
     if is_running(lab):
         return
     with step("starting the rehearsal cloud"):
         services.make_certificates(lab)
         machine.ensure_network(lab)
-        machine.ensure_image(lab)
+        machine.ensure_images(lab)
         registry.start(lab)
         services.start_cloud(lab)
         services.start_pebble(lab)
@@ -57,8 +57,10 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     if "stand-in" in kinds.values():
         print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
     if not lab.path("env").exists():
-        with step("making the stack and its keys"):
+        with step("making the stack, its keys and the owners' own machine"):
             workspace.prepare(lab, project)
+            home = existing.start(lab, "home", 1, workspace.public_key(lab), kind="plain")
+            workspace.describe_host(lab, project, "home", existing.configuration(home, "16g", "totton", "vocoder"))
             workspace.write_env(lab)
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from lab.run import run
 from lab.services import credentials
 from lab.settings import ROOT, Lab
@@ -104,6 +106,19 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
     for number, root in enumerate(roots):
         run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
+
+
+def public_key(lab: Lab) -> str:
+    """The key that releases are sent with."""
+    return yaml.safe_load(lab.config_file.read_text())["config"]["infra:sshPublicKey"]
+
+
+def describe_host(lab: Lab, project: Path, name: str, values: dict[str, str]) -> None:
+    """A machine that is there already, written into the stack's configuration."""
+    env = process_environment(lab)
+    for key, value in values.items():
+        path = f"infra:hosts.{name}.{key}"
+        run("pulumi", "config", "set", "--path", path, "--", value, cwd=project, env=env)
 
 
 def clear_dead_locks(lab: Lab) -> None:

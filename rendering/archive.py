@@ -12,7 +12,7 @@ from typing import Any
 from rendering.files import HostFiles
 
 AGENT = Path(__file__).parent.parent / "agent"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Compose projects and the units that run them."""
 
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -9,17 +8,18 @@ from typing import Any
 
 import yaml
 
-from catalogue.models import ComposeService, ContainerNetwork, System
+from catalogue.loading import Catalogue
+from catalogue.models import ContainerNetwork, System
+from catalogue.services import ComposeService
 from catalogue.stack import Stack
-from rendering.files import EnvironmentFile, File, Unit
+from rendering.environment import Secrets, secret_file
+from rendering.files import EnvironmentFile, File, HostFiles, Unit
 from rendering.templates import BANNER, fill
 
 UNITS = "/etc/systemd/system"
 WAIT = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost/containers"
 # `repository:tag` → the digest that the registry has under it
 Digests = Mapping[str, str]
-# Service → name → value
-Secrets = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -151,29 +151,30 @@ def environment_files(services: Iterable[ComposeService], secrets: Secrets, stac
     return [of(service, path) for service in services if (path := environment_path(service))]
 
 
-def secret_file(
-    path: str,
-    group: str,
-    names: list[str],
-    secrets: Secrets,
-    stack: Stack,
-    values: dict[str, str] | None = None,
-    head: str = "",
-) -> EnvironmentFile:
-    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release."""
-    given = secrets.get(group, {})
-    places = {name: f"{group}/{name}" for name in names}
-    versions = {place: _version(stack, place, given[name]) for name, place in places.items() if name in given}
-    return EnvironmentFile(path, values or {}, places, versions, head)
-
-
-def _version(stack: Stack, place: str, value: str) -> str:
-    """Tells one value of a secret from another; without the stack's own key nobody can try values against it."""
-    return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]
-
-
 def unit(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> Unit:
     """The project's unit, with all that a change of must restart it: the network's unit takes it down with it."""
     environment = [path for service in project.services if (path := environment_path(service))]
     files = [f"{UNITS}/{project.unit}", project.path, *environment, f"{UNITS}/{network.unit}"]
     return Unit(project.unit, files, [image(service, stack, digests) for service in project.services])
+
+
+def containers(catalogue: Catalogue, system: System, owner: str, digests: Digests, secrets: Secrets) -> HostFiles:
+    """All that a system's containers put on a host. `owner` has their directories."""
+    services, network = system.compose_services, system.network
+    if network is None:
+        return HostFiles("")
+    stack, source = catalogue.stack, catalogue.file_of(system)
+    files, units, directories = [network_unit_file(network, source)], [], []
+    units.append(Unit(network.unit, [files[0].path]))
+    for project in projects(system):
+        files += [compose_file(project, network, stack, digests, source), unit_file(project, network, source)]
+        units.append(unit(project, network, stack, digests))
+        directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
+    return HostFiles(
+        host="",
+        files=files,
+        units=units,
+        directories=directories,
+        environment_files=environment_files(services, secrets, stack),
+        commands=["docker", "docker-compose"],
+    )

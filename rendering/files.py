@@ -37,7 +37,8 @@ class EnvironmentFile:
 
 @dataclass(frozen=True)
 class Unit:
-    """A systemd unit to enable and keep running. A change of one of `files` or `images` restarts it."""
+    """A systemd unit to enable and keep running. A change of one of `files` or `images` restarts it. A unit of an
+    account's own manager is named ACCOUNT/UNIT."""
 
     name: str
     files: list[str]
@@ -84,22 +85,53 @@ class Health:
 
 @dataclass(frozen=True)
 class Probe:
-    """How a service shows that it is well: `url` on its own port, `public` through the proxy, both answering 200."""
+    """How a service shows that it is well: `url` on its own port, `public` through the proxy, both answering 200; one
+    without a port by its unit's state."""
 
     service: str
     unit: str
-    url: str
+    url: str | None
     public: str | None
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that must be there before the proxy is switched; `server` is the ACME directory."""
+    """A certificate that must be there before the proxy is switched; `server` is the ACME directory. `group` may read
+    the key, where the proxy is not root."""
 
     name: str
     challenge: str
     server: str
     email: str
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account that must be there. One that is there already stays as it is, but for its lingering."""
+
+    name: str
+    home: str
+    login: bool
+    lingering: bool
+    groups: list[str]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A path without which the release is refused; `reason` says who needs it."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """By when, in seconds since the host was switched on, a unit is to be up."""
+
+    name: str
+    unit: str
+    within: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +153,8 @@ class Link:
 @dataclass(frozen=True)
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
-    bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews."""
+    bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
+    `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -137,6 +170,11 @@ class HostFiles:
     logins: list[str] = field(default_factory=list)
     slots: list[Slots] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    requirements: list[Requirement] = field(default_factory=list)
+    milestones: list[Milestone] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
     memory: int = 0
     health: Health = Health()
     keep: int = 5

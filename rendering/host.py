@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from functools import reduce
 
+from catalogue import models as catalogue_models
 from catalogue.loading import Catalogue
-from catalogue.models import Service, System
-from catalogue.sizes import to_bytes
+from catalogue.models import System
+from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import compose, nginx
-from rendering.files import Certificate, File, Health, HostFiles, Port, Probe, Reaction, Unit
+from rendering import caddy, compose, nginx, sites, units
+from rendering.environment import Secrets, secret_file
+from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit
 from rendering.templates import fill
 
-RELOAD_NGINX = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
+PROXIES = {"nginx": nginx, "caddy": caddy}
 AWS = "@aws"  # no service has such a name
 CREDENTIALS = ["aws_access_key_id", "aws_secret_access_key"]
 ROOTS = "/usr/local/share/ca-certificates"
@@ -21,7 +24,7 @@ def render(
     catalogue: Catalogue,
     host: str,
     digests: compose.Digests | None = None,
-    secrets: compose.Secrets | None = None,
+    secrets: Secrets | None = None,
 ) -> HostFiles:
     """All files, units, certificates and probes of a host. Pure: the same arguments give the same value.
 
@@ -33,51 +36,55 @@ def render(
     for system in catalogue.systems_on(host):
         files = _joined(files, _system(catalogue, host, system, digests or {}, known))
     stack = catalogue.stack
-    limits = sum(s.at_once * to_bytes(s.memory.limit) for system in catalogue.systems_on(host) for s in system.active)
+    limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
     return replace(
         _joined(files, _host(catalogue, host, known)),
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,
+        alerts=[alert.model_dump() for alert in catalogue.alerts],
     )
 
 
-def _system(
-    catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: compose.Secrets
-) -> HostFiles:
-    stack, source = catalogue.stack, catalogue.file_of(system)
-    services = system.compose_services
-    result = HostFiles(
+def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Digests, secrets: Secrets) -> HostFiles:
+    """Each part of a system makes its own files; none knows another."""
+    proxy = PROXIES[catalogue.stack.hosts[host].proxy]
+    parts = [
+        _ground(system),
+        *(proxy.of_site(catalogue, system, site) for site in system.sites),
+        units.native(catalogue, system, secrets),
+        compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
+        *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
+        HostFiles(
+            host="",
+            probes=[probe for service in system.active for probe in _probes(catalogue, system, service)],
+            ports=_ports(system),
+            milestones=[_milestone(system, milestone) for milestone in system.milestones],
+        ),
+    ]
+    return reduce(_joined, parts)
+
+
+def _ground(system: System) -> HostFiles:
+    """What services stand on: accounts, directories, and what other programs are told."""
+    return HostFiles(
         host="",
-        files=[nginx.site_file(system, site, stack, source) for site in system.sites],
-        links=[nginx.site_link(site, stack) for site in system.sites],
-        environment_files=compose.environment_files(services, secrets, stack),
-        certificates=[
-            Certificate(stack.public_name(site.name), site.challenge, stack.acmeDirectory, stack.acmeEmail)
-            for site in system.sites
+        accounts=[Account(a.name, a.home, a.login, a.lingering, a.groups) for a in system.accounts],
+        directories=[
+            {"path": d.path, "mode": int(d.mode, 8), "owner": d.owner, "group": d.group or d.owner}
+            for d in system.directories
         ],
-        probes=[_probe(catalogue, system, service) for service in system.active],
-        ports=_ports(system),
-        slots=[nginx.slots(service) for service in services if service.is_blue_green],
-        commands=["docker", "docker-compose"] if services else [],
+        files=[File(d.path, units.text(d.sections, f"files/systems/{system.system}.yaml")) for d in system.drop_ins],
+        units=[Unit(name, []) for name in system.enables],
     )
-    if system.network is None:
-        return result
-    network_unit = compose.network_unit_file(system.network, source)
-    units = [Unit(system.network.unit, [network_unit.path])]
-    files = [network_unit, *(file for s in services if s.is_blue_green for file in nginx.slot_files(s))]
-    directories, owner = [], stack.login(host).user
-    for project in compose.projects(system):
-        files += [
-            compose.compose_file(project, system.network, stack, digests, source),
-            compose.unit_file(project, system.network, source),
-        ]
-        units.append(compose.unit(project, system.network, stack, digests))
-        directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
-    return replace(result, files=result.files + files, units=units, directories=directories)
 
 
-def _host(catalogue: Catalogue, host: str, secrets: compose.Secrets) -> HostFiles:
+def _milestone(system: System, milestone: catalogue_models.Milestone) -> Milestone:
+    owner = next(service for service in system.native_services if milestone.unit in service.units)
+    return Milestone(milestone.name, units.named(owner, milestone.unit), milestone.within)
+
+
+def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     """What a host has once, whatever runs on it."""
     stack = catalogue.stack
     has_sites = any(system.sites for system in catalogue.systems_on(host))
@@ -86,26 +93,44 @@ def _host(catalogue: Catalogue, host: str, secrets: compose.Secrets) -> HostFile
         File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode())
         for number, root in enumerate(stack.trustedRoots, 1)
     ]
-    if has_sites:
-        files.append(File(RELOAD_NGINX, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755))
     login = _registry_login(stack, host) if has_images else HostFiles("")
     # A machine that AWS gives no role identifies itself with a user's key
-    credentials = ["/root/.aws/credentials"] if host not in stack.ec2_hosts and (has_images or has_sites) else []
+    asks_aws = has_images or bool(dns_names(catalogue, host))
+    credentials = ["/root/.aws/credentials"] if host not in stack.ec2_hosts and asks_aws else []
     files_of_host = HostFiles(
         host=host,
         files=files,
         environment_files=[
-            compose.secret_file(path, AWS, CREDENTIALS, secrets, stack, head="[default]") for path in credentials
+            secret_file(path, AWS, CREDENTIALS, secrets, stack, head="[default]") for path in credentials
         ],
         trusted_roots=[file.path for file in files if file.path.startswith(ROOTS)],
-        units=[Unit("nginx.service", [])] if has_sites else [],
         reactions=[
             Reaction([f"{ROOTS}/"], ["update-ca-certificates", "--fresh"]),
-            Reaction(["/etc/nginx/"], ["systemctl", "reload-or-restart", "nginx"]),
+            Reaction(["/etc/systemd/journald.conf.d/"], ["systemctl", "try-restart", "systemd-journald"]),
         ],
-        commands=[*(["nginx", "certbot"] if has_sites else []), "systemctl"],
+        commands=["systemctl"],
     )
-    return _joined(files_of_host, login)
+    proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
+    return _joined(_joined(files_of_host, proxy), login)
+
+
+def dns_names(catalogue: Catalogue, host: str) -> list[str]:
+    """The public names of a host that it proves by DNS."""
+    sites_on = [site for system in catalogue.systems_on(host) for site in system.sites]
+    return [catalogue.stack.public_name(site.name) for site in sites_on if site.challenge == "dns-01"]
+
+
+def needs(catalogue: Catalogue, host: str) -> list[str]:
+    """What `prepare-host.sh` is to bring: the Debian packages of the host's systems, and `docker` and the proxy by
+    those words, since several packages provide them."""
+    systems = catalogue.systems_on(host)
+    found = ["docker"] if any(system.compose_services for system in systems) else []
+    if any(system.sites for system in systems):
+        found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
+    if any(service.account for system in systems for service in system.native_services):
+        # A user's own manager is started through PAM
+        found += ["libpam-systemd"]
+    return list(dict.fromkeys([*found, *(name for system in systems for name in system.packages)]))
 
 
 def _registry_login(stack: Stack, host: str) -> HostFiles:
@@ -135,15 +160,22 @@ def _ports(system: System) -> list[Port]:
         for place in compose.places(service)
     ]
     named = {port.service for port in of_compose}
-    return of_compose + [Port(s.port, s.name, s.unit) for s in system.active if s.name not in named]
+    native = [s for s in system.native_services if s.listens and s.name not in named]
+    return of_compose + [
+        Port(s.listens or 0, s.name, units.socket(s) if s.socket else units.named(s, s.units[0])) for s in native
+    ]
 
 
-def _probe(catalogue: Catalogue, system: System, service: Service) -> Probe:
-    public = None
-    if service.route and (site := system.site_of(service.route)):
-        rest = service.health.removeprefix(service.route.internal)
-        public = f"https://{catalogue.stack.public_name(site.name)}{service.route.public}{rest}"
-    return Probe(service.name, service.unit, f"http://127.0.0.1:{service.port}{service.health}", public)
+def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Probe]:
+    """One, or one for each instance of a template."""
+    url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
+    public = sites.public_url(catalogue, system, service)
+    if not isinstance(service, NativeService):
+        return [Probe(service.name, service.unit, url, public)]
+    names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]
+    return [
+        Probe(name, units.named(service, unit), url, public) for name, unit in zip(names, service.units, strict=True)
+    ]
 
 
 def _joined(first: HostFiles, second: HostFiles) -> HostFiles:

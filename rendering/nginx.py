@@ -1,33 +1,43 @@
-"""The Nginx site of a public name: two layers of paths, one location per route."""
+"""Nginx as a host's proxy: a site file for each public name, and the upstreams of services with two slots."""
 
-from catalogue.models import ComposeService, Service, Site, System
-from catalogue.stack import Stack
+from catalogue.loading import Catalogue
+from catalogue.models import Site, System
+from catalogue.services import ComposeService
 from rendering.compose import Place, places
-from rendering.files import Choice, File, Link, Slots
+from rendering.files import Choice, File, HostFiles, Link, Reaction, Slots, Unit
+from rendering.sites import WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
-
-def routed(system: System, site: Site) -> list[Service]:
-    """The services on a site, in catalogue order: Nginx takes the longest path whatever the order."""
-    return [service for service in system.active if service.route and system.site_of(service.route) == site]
+RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
-def site_file(system: System, site: Site, stack: Stack, source: str) -> File:
-    name = stack.public_name(site.name)
-    content = fill("site.conf.j2", source, name=name, services=routed(system, site), upstream=upstream)
-    return File(f"/etc/nginx/sites-available/{name}", content)
+def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
+    """A site's file, its link and its certificate."""
+    seen = view(catalogue, system, site)
+    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT)
+    available = f"/etc/nginx/sites-available/{seen.name}"
+    return HostFiles(
+        host="",
+        files=[File(available, content)],
+        links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
+        certificates=[certificate(catalogue, site)],
+        names=[seen.name],
+    )
 
 
-def site_link(site: Site, stack: Stack) -> Link:
-    name = stack.public_name(site.name)
-    return Link(f"/etc/nginx/sites-enabled/{name}", f"/etc/nginx/sites-available/{name}")
+def once(catalogue: Catalogue) -> HostFiles:
+    """What a host has once, whatever its sites are."""
+    return HostFiles(
+        host="",
+        files=[File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755)],
+        units=[Unit("nginx.service", [])],
+        reactions=[Reaction(["/etc/nginx/"], ["systemctl", "try-reload-or-restart", "nginx"])],
+        commands=["nginx", "certbot"],
+    )
 
 
-def upstream(service: Service) -> str:
-    """What the site passes a service's requests to: its port, or the upstream that its slots take turns in."""
-    if isinstance(service, ComposeService) and service.is_blue_green:
-        return f"slot_{service.name}"
-    return f"127.0.0.1:{service.port}"
+def blue_green(service: ComposeService) -> HostFiles:
+    return HostFiles("", files=slot_files(service), slots=[slots(service)])
 
 
 def slot_path(service: ComposeService, place: Place) -> str:

@@ -3,57 +3,86 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from catalogue.models import ComposeService, RetiredService, System
+from catalogue.models import System
+from catalogue.services import ComposeService, NativeService, RetiredService, Service
+from catalogue.sizes import shown
+from rendering.units import runs_as
 
 BEGIN, END = "<!-- made by `infra docs`: {name} -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
 class Language:
-    """Headings of both tables, and which text of a service says what it is for."""
+    """Headings of the tables, and which text of a service says what it is for."""
 
     running: tuple[str, ...]
+    units: tuple[str, ...]
     retired: tuple[str, ...]
-    purpose: Callable[[ComposeService | RetiredService], str]
+    purpose: Callable[[Service | RetiredService], str]
 
 
 ENGLISH = Language(
     ("service", "what it does", "public path", "port", "container", "address", "unit", "memory", "image"),
+    ("service", "what it does", "public path", "port", "unit", "runs as", "memory", "its log"),
     ("service", "what it did", "port (kept free)", "replaced by", "repository"),
     lambda service: service.purpose,
 )
 JAPANESE = Language(
     ("サービス", "用途", "公開パス", "ポート", "コンテナ", "アドレス", "ユニット", "メモリ", "イメージ"),
+    ("サービス", "用途", "公開パス", "ポート", "ユニット", "実行ユーザー", "メモリ", "ログ"),
     ("サービス", "用途", "ポート（欠番）", "移行先", "リポジトリ"),
     lambda service: service.purpose_ja or service.purpose,
 )
 
 
 def running(system: System, language: Language) -> str:
-    """The services that run, in catalogue order."""
+    """The containers that run, in catalogue order."""
     return _table(
         language.running,
         [
             (
-                service.name,
-                language.purpose(service),
-                f"`{service.route.public}`" if service.route else "-",
-                str(service.port),
-                f"`{service.container}`",
-                str(service.address),
-                f"`{service.unit}`",
-                service.memory.limit + (f" ({service.memory.observed})" if service.memory.observed else ""),
+                service.name, language.purpose(service), _paths(service), str(service.port), f"`{service.container}`",
+                str(service.address), f"`{service.unit}`", _memory(service),
                 f"`{service.image.repository}{service.image.suffix}`",
             )
             for service in system.compose_services
         ],
-    )
+    )  # fmt: skip
+
+
+def units(system: System, language: Language) -> str:
+    """The native units that run, in catalogue order; each instance of a template is one."""
+    return _table(
+        language.units,
+        [
+            (
+                service.name, language.purpose(service), _paths(service), str(service.port or "-"), f"`{unit}`",
+                runs_as(service), _memory(service), f"`{_log(service, unit)}`",
+            )
+            for service in system.native_services
+            for unit in service.units
+        ],
+    )  # fmt: skip
 
 
 def retired(system: System, language: Language) -> str:
     services = [service for service in system.services if isinstance(service, RetiredService)]
     rows = [(s.name, language.purpose(s), str(s.port), s.replaced_by, f"`{s.repository}`") for s in services]
     return _table(language.retired, rows)
+
+
+def _paths(service: Service) -> str:
+    return " ".join(f"`{route.public}{'*' if route.is_prefix else ''}`" for route in service.routes) or "-"
+
+
+def _memory(service: Service) -> str:
+    seen = f" ({shown(service.observed)})" if service.observed else ""
+    return f"{shown(service.limit)}{seen}" if service.limit else "-"
+
+
+def _log(service: NativeService, unit: str) -> str:
+    name = unit.removesuffix(".service")
+    return f"journalctl --user -u {name}" if service.account else f"journalctl -u {name}"
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -63,11 +92,17 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def with_tables(page: str, system: System, language: Language) -> str:
     """A page with its marked tables made anew. Raises ValueError when a mark is missing."""
-    for name, table in (("running", running(system, language)), ("retired", retired(system, language))):
+    kinds = {service.__class__ for service in system.services}
+    tables = [
+        ("running", running, ComposeService in kinds),
+        ("units", units, bool(system.native_services)),
+        ("retired", retired, RetiredService in kinds),
+    ]
+    for name, table in [(name, table) for name, table, is_wanted in tables if is_wanted]:
         begin = BEGIN.format(name=name)
         head, mark, rest = page.partition(begin)
         _, end, tail = rest.partition(END)
         if not mark or not end:
             raise ValueError(f"no {begin} … {END}")
-        page = f"{head}{mark}\n{table}{end}{tail}"
+        page = f"{head}{mark}\n{table(system, language)}{end}{tail}"
     return page

@@ -10,8 +10,11 @@ PREPARE = Path(__file__).parent.parent / "files" / "static" / "prepare-host.sh"
 PREPARED = "/usr/local/sbin/prepare-host"
 
 
-def user_data(name: str, user: str, user_key: str, host_key: str, host_public_key: str, swap: str) -> str:
-    """cloud-config text. `user_key` is the public key that may log in; `host_key`, the host's own, is private."""
+def user_data(
+    name: str, user: str, user_key: str, host_key: str, host_public_key: str, swap: str, needs: list[str]
+) -> str:
+    """cloud-config text. `user_key` is the public key that may log in; `host_key`, the host's own, is private; `needs`
+    are what the script brings."""
     config = {
         "hostname": name,
         "manage_etc_hosts": "localhost",
@@ -30,6 +33,6 @@ def user_data(name: str, user: str, user_key: str, host_key: str, host_public_ke
         # OpenSSH takes no key without its last line break, and configuration loses it
         "ssh_keys": {"ed25519_private": host_key.strip() + "\n", "ed25519_public": host_public_key},
         "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text()}],
-        "runcmd": [[PREPARED, str(to_bytes(swap) // MiB)]],
+        "runcmd": [[PREPARED, str(to_bytes(swap) // MiB), *needs]],
     }
     return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)

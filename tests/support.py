@@ -3,14 +3,16 @@
 import copy
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from catalogue.loading import Catalogue
+from catalogue.loading import Catalogue, load
 from catalogue.models import System
 from catalogue.stack import Stack, stack_from
+from catalogue.variants import chosen
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,6 +36,29 @@ def catalogue(system: Change = unchanged, config: Change = unchanged) -> Catalog
     data = copy.deepcopy(WATCHME)
     system(data)
     return Catalogue(stack(config), {"watchme": System.model_validate(data)})
+
+
+LAB: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]
+# The machine that stands for the owners' own, as an administrator would write it down
+HOME = {
+    "kind": "ssh", "address": "192.0.2.7", "user": "admin", "hostKey": "ssh-ed25519 AAAA", "memory": "16g",
+    "systems": ["totton", "vocoder"],
+}  # fmt: skip
+
+
+def whole(config: Change = unchanged) -> Catalogue:
+    """All five systems on their three kinds of hosts: stack lab with a machine of the owners' own."""
+    values = copy.deepcopy(LAB)
+    values["infra:hosts"]["home"] = copy.deepcopy(HOME)
+    config(values)
+    return load(ROOT, stack_from("lab", values, "Pulumi.lab.yaml"))
+
+
+def changed(made: Catalogue, name: str, change: Change) -> Catalogue:
+    """The same with one system's YAML changed; of a system with variants its first."""
+    data = chosen(yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), made.stack.variants.get(name))
+    change(data)
+    return replace(made, systems=made.systems | {name: System.model_validate(data)})
 
 
 def digests(system: Change = unchanged, version: int = 1) -> dict[str, str]:

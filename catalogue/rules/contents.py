@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
-from catalogue.models import RetiredService, repository_of
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
+from catalogue.services import RetiredService, repository_of
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 UNWRITABLE = ("\n", "'", "\\", "${")

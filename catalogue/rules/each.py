@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from catalogue.loading import Catalogue
-from catalogue.models import ComposeService, Service, System
+from catalogue.models import System
 from catalogue.problems import Problem
+from catalogue.services import ComposeService, NativeService, Service
 
 
 def services(catalogue: Catalogue) -> Iterator[tuple[str, System, Service]]:
@@ -18,6 +19,12 @@ def services(catalogue: Catalogue) -> Iterator[tuple[str, System, Service]]:
 def compose_services(catalogue: Catalogue) -> Iterator[tuple[str, System, ComposeService]]:
     for file, system, service in services(catalogue):
         if isinstance(service, ComposeService):
+            yield file, system, service
+
+
+def native_services(catalogue: Catalogue) -> Iterator[tuple[str, System, NativeService]]:
+    for file, system, service in services(catalogue):
+        if isinstance(service, NativeService):
             yield file, system, service
 
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import services
-from catalogue.sizes import INSTANCE_TYPES, MiB, to_bytes
+from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
@@ -31,8 +31,8 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
 def memory(catalogue: Catalogue) -> Iterator[Problem]:
     """The limits fit on the machine, and no limit is below what the service was seen to use."""
     for file, _, service in services(catalogue):
-        if service.memory.observed and to_bytes(service.memory.observed) > to_bytes(service.memory.limit):
-            found = f"memory limit {service.memory.limit} is below the {service.memory.observed} it was seen to use"
+        if service.observed > service.limit:
+            found = f"memory limit {shown(service.limit)} is below the {shown(service.observed)} it was seen to use"
             yield Problem(
                 file, f"service {service.name}", found, "raise the limit, or the kernel will kill it", "warning"
             )
@@ -40,7 +40,7 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
         if host.memory_mib is None:
             continue
         services_on = [service for system in catalogue.systems_on(name) for service in system.active]
-        limits = sum(service.at_once * to_bytes(service.memory.limit) for service in services_on) // MiB
+        limits = sum(service.at_once * service.limit for service in services_on) // MiB
         room = host.memory_mib - to_bytes(host.reserve) // MiB
         if limits > room:
             doubled = [service.name for service in services_on if service.at_once > 1]

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from catalogue.loading import Catalogue
-from catalogue.models import ComposeService, RetiredService, Service, System
+from catalogue.models import System
 from catalogue.problems import Problem
-from catalogue.rules.each import compose_services, twice
+from catalogue.rules.each import twice
+from catalogue.services import ComposeService, RetiredService, Service
 
 
 def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
@@ -25,8 +26,8 @@ def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         kept = {service.port: service.name for service in system.services if isinstance(service, RetiredService)}
         for service in system.active:
-            if service.port in kept:
-                found = f"port {service.port} belonged to the retired {kept[service.port]}"
+            for port in [port for port in service.ports if port in kept]:
+                found = f"port {port} belonged to the retired {kept[port]}"
                 yield Problem(
                     catalogue.file_of(system), f"service {service.name}", found, "take a port never used before"
                 )
@@ -50,10 +51,8 @@ def _of_compose(field: str) -> Callable[[System, Service], list[object]]:
 
 def unique_paths(catalogue: Catalogue) -> Iterator[Problem]:
     def public(system: System, service: Service) -> list[object]:
-        if service.route is None:
-            return []
-        site = system.site_of(service.route)
-        return [f"{site.name if site else ''}{service.route.public}"]
+        sites = [(system.site_of(route), route) for route in service.routes]
+        return [f"{site.name if site else ''}{route.public}" for site, route in sites]
 
     yield from twice(catalogue, "public path", public, "each route has a path of its own")
 
@@ -83,17 +82,3 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                 if owner != service.name:
                     found = f"compose_key {service.compose_key!r} is {owner}'s in the same compose file"
                     yield Problem(*where, found, "each service of a compose file has a key of its own")
-
-
-def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
-    for file, system, service in compose_services(catalogue):
-        where = f"service {service.name}"
-        for _, _, other in compose_services(catalogue):
-            if other.unit == service.unit and other.directory != service.directory and other.name < service.name:
-                found = f"unit {service.unit} is {other.name}'s, which lies in {other.directory}"
-                yield Problem(file, where, found, "a unit runs one compose project")
-        taken = {"nginx.service", "docker.service", *([system.network.unit] if system.network else [])}
-        if service.unit in taken:
-            yield Problem(
-                file, where, f"unit {service.unit} is another program's", f"not one of {', '.join(sorted(taken))}"
-            )

@@ -1,11 +1,13 @@
 """Where a service can be reached: ports, addresses, paths, sites."""
 
+import re
 from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 
+PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
@@ -36,35 +38,45 @@ def addresses(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def paths(catalogue: Catalogue) -> Iterator[Problem]:
-    """Both paths of a route begin and end with `/`: without that, Nginx joins them wrongly (section 1)."""
+    """Both paths of a route begin with `/`, and both or neither end with it: else Nginx joins them wrongly
+    (004_b5add429c3fef2cf.txt, section 1)."""
     for file, _, service in services(catalogue):
-        for kind in ("public", "internal") if service.route else ():
-            path = getattr(service.route, kind)
-            if not (path.startswith("/") and path.endswith("/")):
-                rule = "a path that begins and ends with /, such as /api/scheduler/"
-                yield Problem(file, f"service {service.name}", f"{kind} path {path!r}", rule)
+        where = f"service {service.name}"
+        for route in service.routes:
+            for kind, path in (("public", route.public), ("internal", route.inside)):
+                if not PATH.fullmatch(path):
+                    yield Problem(
+                        file, where, f"{kind} path {path!r}", "a path that begins with /, such as /api/scheduler/"
+                    )
+            if route.is_prefix != route.inside.endswith("/"):
+                found = f"public path {route.public!r} with internal path {route.inside!r}"
+                yield Problem(file, where, found, "both end with / (all below it), or neither does (that page alone)")
+        if service.routes and service.listens is None:
+            yield Problem(file, where, "has routes but no port", "give it the port that the proxy passes requests to")
 
 
 def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
-    """A health path lies under the route's internal path, or the public name could not ask for it."""
+    """A health path lies behind one of the routes, or the public name could not ask for it."""
     for file, _, service in services(catalogue):
-        inside = service.route.internal if service.route else "/"
-        if not service.health.startswith(inside if inside.startswith("/") else "/"):
-            yield Problem(
-                file, f"service {service.name}", f"health path {service.health!r}", f"a path under {inside!r}"
-            )
+        behind = " or ".join(repr(route.inside) for route in service.routes) or "'/'"
+        if not service.health.startswith("/") or (service.routes and service.health_route is None):
+            yield Problem(file, f"service {service.name}", f"health path {service.health!r}", f"a path under {behind}")
 
 
 def sites(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
-        if service.route and system.site_of(service.route) is None:
+        for route in [route for route in service.routes if system.site_of(route) is None]:
             names = ", ".join(site.name for site in system.sites) or "none is described under sites:"
-            found = f"route {service.route.public!r} names the site {service.route.site!r}"
+            found = f"route {route.public!r} names the site {route.site!r}"
             yield Problem(file, f"service {service.name}", found, f"sites: {names}")
     stack = catalogue.stack
     for system in catalogue.running.values():
         for site in system.sites:
             name = stack.public_name(site.name)
-            if name != stack.zone and not name.endswith(f".{stack.zone}"):
-                rule = f"a name in infra:zone, {stack.zone}; map it with infra:names"
+            if site.challenge == "dns-01" and not stack.in_zone(name):
+                rule = f"a name in infra:zone, {stack.zone}; map it with infra:names, or take challenge: http-01"
                 yield Problem(catalogue.file_of(system), f"site {site.name}", f"its name here is {name}", rule)
+            if site.challenge == "http-01" and stack.in_zone(name):
+                # Its record is written once the release is applied, and by HTTP there is no certificate before that
+                found = f"{name} is in infra:zone, and yet proved by HTTP"
+                yield Problem(catalogue.file_of(system), f"site {site.name}", found, "challenge: dns-01")

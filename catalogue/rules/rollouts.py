@@ -24,7 +24,11 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
             free = next(port for port in PORTS[service.role] if port not in taken)
             rule = f"give both, such as spare_port: {free}, and a free spare_address of the subnet"
             yield Problem(file, where, "rollout: blue-green without spare_port and spare_address", rule)
-        if service.route is None:
+        for name, host in catalogue.stack.hosts.items():
+            if system in catalogue.systems_on(name) and host.proxy != "nginx":
+                found = f"rollout: blue-green on {name}, whose proxy is {host.proxy}"
+                yield Problem(file, where, found, "proxy: nginx, which is what takes turns between two slots")
+        if not service.routes:
             yield Problem(
                 file, where, "rollout: blue-green without a route", "only what the proxy serves can be switched"
             )

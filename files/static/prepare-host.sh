@@ -1,17 +1,26 @@
 #!/bin/sh
 # Brings a fresh Debian or Ubuntu host to where a release can be applied: packages, swap. Safe to run again.
-# Usage: prepare-host.sh SWAP_MIB
+# Usage: prepare-host.sh SWAP_MIB [NEED...]; a need is `docker`, `nginx`, `caddy` or a package
 set -eu
 swap_mib=$1
+shift
+needs=$*
 
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
 missing_packages() {
-    for package in ca-certificates certbot curl iproute2 python3 python3-certbot-dns-route53; do
-        has "$package" || printf ' %s' "$package"
+    for need in ca-certificates curl iproute2 python3 $needs; do
+        case $need in
+            docker) missing_docker ;;
+            # Whoever provides it (nginx-light): it is not replaced
+            nginx | caddy) command -v "$need" >/dev/null || printf ' %s' "$need" ;;
+            *) has "$need" || printf ' %s' "$need" ;;
+        esac
     done
-    # Whoever provides these (nginx-light, Docker's own packages): they are not replaced
-    command -v nginx >/dev/null || printf ' nginx'
+}
+
+missing_docker() {
+    # Whoever provides it (Docker's own packages): it is not replaced
     command -v dockerd >/dev/null || printf ' docker.io'
     # Not in every distribution: a host without it has registryLogin: timer
     helper=amazon-ecr-credential-helper
@@ -35,6 +44,7 @@ link_compose() {
 install_missing() {
     [ -n "$(missing_packages)" ] || return 0
     export DEBIAN_FRONTEND=noninteractive
+    quiet_installation
     # The address may change while the host boots: the first attempts can fail
     for attempt in 1 2 3 4 5 6; do
         # shellcheck disable=SC2046
@@ -43,6 +53,27 @@ install_missing() {
         sleep 10
     done
     link_compose
+    start_what_releases_need
+}
+
+# A package must not start what takes another's port: a release starts what it contains
+quiet_installation() {
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+}
+
+start_what_releases_need() {
+    rm -f /usr/sbin/policy-rc.d
+    for need in $needs; do
+        case $need in
+            docker) systemctl enable --now docker ;;
+            # The proxy of before serves until the release: it alone may have the ports
+            nginx) systemctl is-active --quiet caddy || systemctl start nginx ;;
+            caddy) ;;
+        esac
+    done
 }
 
 add_swap() {

@@ -47,7 +47,7 @@ def main(lab: Lab) -> None:
     serve(api, lab.gateway, 443, lab.path("tls", "aws"))
     serve(Metadata(identify, emulator.Credentials(), emulator.role_of), lab.gateway, METADATA_PORT)
     for address in (lab.services, lab.gateway):
-        dns.serve(emulator.records, address, DNS_PORT)
+        dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, DNS_PORT)
     tell_ready(lab, keys)
     threading.Event().wait()
 

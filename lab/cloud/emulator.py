@@ -115,6 +115,18 @@ def records() -> list[dict[str, Any]]:
     ]
 
 
+def foreign_records(lab: Lab) -> list[dict[str, Any]]:
+    """What the owners of other zones would write: their names point at the host of their system, once it has one."""
+    found = []
+    for instance in instances():
+        systems = {tag["key"]: tag["value"] for tag in instance.get_tags()}.get("system", "").split("+")
+        address = public_address(instance) if instance.state == "running" else None
+        for name, system in lab.foreign_names.items():
+            if address and system in systems:
+                found.append({"Name": name, "Type": "A", "TTL": 1, "ResourceRecords": [{"Value": address}]})
+    return found
+
+
 def public_address(instance: Any) -> str | None:
     """The address that leads to an instance: its Elastic IP, else the automatic one."""
     for address in ec2(instance.region_name).describe_addresses():

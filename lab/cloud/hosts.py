@@ -67,7 +67,7 @@ class Machines:
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--network", self.lab.bridge, "--ip", address, *names, *RUN,
-            "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image, "/sbin/init",
+            "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
         )  # fmt: skip
 
     def _forward(self, instances: list[Any]) -> None:

@@ -78,9 +78,9 @@ class FakeWorld(World):
                 return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
             case ("systemctl", "enable", *names):
                 self.enabled |= set(names)
-            case ("systemctl", "reload-or-restart", "nginx") if missing := self._missing_upstreams():
+            case ("systemctl", "try-reload-or-restart", "nginx") if missing := self._missing_upstreams():
                 return Ran(1, f"host not found in upstream {missing}")
-            case ("systemctl", "restart" | "reload-or-restart", *names):
+            case ("systemctl", "restart", *names):
                 self.active |= {name if "." in name else f"{name}.service" for name in names}
             case ("systemctl", "disable", name):
                 self.enabled.discard(name)

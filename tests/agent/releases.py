@@ -29,14 +29,14 @@ def bigger(data: Any) -> None:
 
 def longer(data: Any) -> None:
     """One route with a larger body: the Nginx site changes."""
-    service(data, "avatar-uploader")["route"].update(max_body="20M")
+    service(data, "avatar-uploader")["routes"][0].update(max_body="20M")
 
 
 def with_echo(data: Any) -> None:
     entry = dict(service(data, "web"))
     entry.update(
         name="echo", port=8020, port_exception=None, container="echo", address="172.27.0.20", unit="echo.service",
-        directory="/srv/echo", route={"public": "/echo/"},
+        directory="/srv/echo", routes=[{"public": "/echo/"}],
     )  # fmt: skip
     data["services"].append(entry)
 

@@ -81,8 +81,8 @@ def test_one_that_fails_behind_the_proxy_is_handed_back_before_it_stops():
     world.web = lambda url: 502 if url.startswith("https") and "/vault/" in url and slot(world) == "green" else 200
     outcome = applied(world, release(changed))
     assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
-    back = max(i for i, c in enumerate(world.ran) if c == "systemctl reload-or-restart nginx")
-    first_back = [i for i, c in enumerate(world.ran) if c == "systemctl reload-or-restart nginx"][-2]
+    back = max(i for i, c in enumerate(world.ran) if c == "systemctl try-reload-or-restart nginx")
+    first_back = [i for i, c in enumerate(world.ran) if c == "systemctl try-reload-or-restart nginx"][-2]
     assert first_back < world.ran.index(f"systemctl stop {GREEN}") < back
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from catalogue.checks import RULES, check, checked
 from catalogue.problems import CatalogueError
-from tests.support import catalogue, service, unchanged
+from tests.catalogue import test_units as units
+from tests.support import catalogue, changed, service, unchanged, whole
 
 SUPERB = (
     "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
@@ -18,7 +19,7 @@ def setting(which: str, **values: Any):
 
 
 def routed(which: str, **values: Any):
-    return lambda data: service(data, which)["route"].update(values)
+    return lambda data: service(data, which)["routes"][0].update(values)
 
 
 def configured(**values: Any):
@@ -50,7 +51,7 @@ SYSTEM_EXAMPLES = {
         "service sed-api: image repository 'a.amaz",
     ),
     "backslash": (setting("web", environment={"A": "a\\b"}), "the value of A cannot be written"),
-    "unit clash": (setting("web", unit="watchme-admin.service"), "unit watchme-admin.service is admin's"),
+    "unit clash": (setting("web", unit="watchme-admin.service"), "unit system's watchme-admin.service is admin's"),
     "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
     "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),
     "web without a reason": (setting("web", port_exception=None), "service web: port 3001; api ports are 8000–8099"),
@@ -62,7 +63,7 @@ SYSTEM_EXAMPLES = {
     "no network": (lambda data: data.pop("network"), "service ast-api: has an address but the system has no network"),
     "scheduler outage": (
         routed("scheduler", internal="/api/scheduler"),
-        "service scheduler: internal path '/api/scheduler'; a path that begins and ends with /",
+        "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
     ),
     "public path": (routed("scheduler", public="scheduler/"), "public path 'scheduler/'"),
     "health outside": (setting("scheduler", health="/health"), "health path '/health'; a path under '/api/scheduler/'"),
@@ -97,7 +98,7 @@ SYSTEM_EXAMPLES = {
         "in a compose project that it shares",
     ),
     "blue-green off the proxy": (
-        setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", route=None),
+        setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", routes=[]),
         "rollout: blue-green without a route",
     ),
     "spare port clash": (
@@ -149,9 +150,10 @@ def test_rule(system, config, line):
 
 def test_every_rule_has_an_example():
     found = set()
-    for _, system, config, _ in EXAMPLES:
-        made = catalogue(system, config)
-        found |= {rule.__name__ for rule in RULES if any(True for _ in rule(made))}
+    made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
+    made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
+    for each in made:
+        found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}
 
 

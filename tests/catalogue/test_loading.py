@@ -10,14 +10,14 @@ from tests.support import PROD, ROOT, WATCHME, stack
 
 BAD_YAML = {
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
-    "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "route.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
+    "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "routes.0.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
     "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
     "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
     "unquoted tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: 9", 'image.tag: found 9; write it in quotes: "9"'),
     "bad tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: a b", "image.tag: found 'a b'"),
     "bad compose file": ("compose_file: docker-compose.all.yml", "compose_file: ../all.yml", "compose_file: found '../all.yml'"),
-    "bad method": ("[GET, POST, DELETE, OPTIONS]", "[GET, PSOT]", "service avatar-uploader: route.methods.1: found 'PSOT'"),
+    "bad method": ("[GET, POST, DELETE, OPTIONS]", "[GET, PSOT]", "service avatar-uploader: routes.0.methods.1: found 'PSOT'"),
     "unknown kind": ("kind: compose\n    purpose: Sound", "kind: compos\n    purpose: Sound", "service ast-api: kind 'compos'; kinds: compose"),
     "retired with a container": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    container: sed-api", "service sed-api: container: unknown field"),
     "retired with an address": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    address: 172.27.0.12", "service sed-api: address: unknown field"),

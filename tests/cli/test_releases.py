@@ -11,7 +11,7 @@ JOB = {
 BAD = {**JOB, "release": "b" * 64, "code": 4, "outcome": "rolled back", "line": "rolled back on web1: web answered 500"}
 STATUS = {
     "release": "a" * 64, "brought": JOB, "unfinished": None, "holder": None, "units": {"web.service": True},
-    "services": {"web": 200}, "last_job": JOB,
+    "services": {"web": 200}, "last_job": JOB, "certificates": [], "alerts": [],
 }  # fmt: skip
 
 

@@ -210,7 +210,7 @@ def test_a_machine_that_is_there_gets_a_release_and_nothing_is_made_of_it(monkey
     assert (target["address"], target["port"], target["user"]) == ("192.168.1.20", 2222, "owner")
     assert target["host_key"] == "ssh-ed25519 CCCC"
     ready = one(made, "command:remote:Command")
-    assert ready["create"] == "sudo -n sh -s 0" and "prepare-host" in ready["stdin"]
+    assert ready["create"].startswith("sudo -n sh -s 0 docker nginx certbot") and "prepare-host" in ready["stdin"]
     # It stays where it is when the region changes, so no name of it holds one
     assert {command.name for command in made.of("command:local:Command")} == {"desktop-release-apply"}
     record = one(made, "aws:route53/record:Record")

@@ -6,7 +6,9 @@ import yaml
 
 from rendering.user_data import PREPARE, user_data
 
-TEXT = user_data("prod-watchme", "ubuntu", "ssh-ed25519 AAAA user", "PRIVATE", "ssh-ed25519 BBBB host", "2g")
+TEXT = user_data(
+    "prod-watchme", "ubuntu", "ssh-ed25519 AAAA user", "PRIVATE", "ssh-ed25519 BBBB host", "2g", ["docker", "nginx"]
+)
 CONFIG = yaml.safe_load(TEXT)
 
 
@@ -26,7 +28,7 @@ def test_only_the_key_logs_in():
 
 
 def test_it_prepares_the_host_with_its_swap():
-    assert CONFIG["runcmd"] == [["/usr/local/sbin/prepare-host", "2048"]]
+    assert CONFIG["runcmd"] == [["/usr/local/sbin/prepare-host", "2048", "docker", "nginx"]]
 
 
 def test_the_script_is_valid_shell():

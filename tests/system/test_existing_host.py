@@ -29,7 +29,7 @@ services:
     container: bench
     port: 8030
     address: 172.28.0.30
-    route: {public: /bench/}
+    routes: [{public: /bench/}]
     memory: {limit: 100m}
     directory: /srv/bench
     unit: workshop-bench.service
@@ -40,14 +40,11 @@ services:
 def workshop(system: System) -> Iterator[tuple[System, existing.Machine]]:
     """The stack with a second host, and as it was afterwards."""
     key = yaml.safe_load(system.lab.config_file.read_text())["config"]["infra:sshPublicKey"]
-    machine = existing.start(system.lab, "workshop", 1, key)
+    machine = existing.start(system.lab, "workshop", 2, key)
     facts = {"port": 8030, "health": "/health", "prefix": "/"}
     push_stub(system.lab, "ap-northeast-1", "workshop-bench", facts, build_programs())
     (system.project / SYSTEM).write_text(BODY)
-    values = {
-        "kind": "ssh", "address": machine.address, "user": existing.USER, "hostKey": machine.host_key, "memory": "4g",
-        "systems[0]": "workshop",
-    }  # fmt: skip
+    values = existing.configuration(machine, "4g", "workshop")
     with system.configured(**{f"hosts.workshop.{name}": value for name, value in values.items()}):
         yield system, machine
     (system.project / SYSTEM).unlink()

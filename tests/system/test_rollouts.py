@@ -13,7 +13,7 @@ from tests.system.test_serving import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
-PATHS = [entry["route"]["public"] for entry in WATCHME["services"] if not entry.get("retired")]
+PATHS = [entry["routes"][0]["public"] for entry in WATCHME["services"] if not entry.get("retired")]
 MARK = "    unit: watchme-avatar-uploader.service"
 BLUE_GREEN = f"{MARK}\n    rollout: blue-green\n    spare_port: 8094\n    spare_address: 172.27.0.94"
 

@@ -38,7 +38,7 @@ def test_thirteen_services_answer_under_their_public_paths(system):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_container_sees_its_internal_path(system, name):
-    route = service(WATCHME, name)["route"]
+    route = service(WATCHME, name)["routes"][0]
     status, _, body = system.ask("GET", f"{route['public']}status/whisper?a=1")
     seen = json.loads(body)
     assert status == 200
@@ -56,7 +56,7 @@ def test_the_scheduler_outage_does_not_come_back(system):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_options_is_answered_by_the_proxy_with_cors_headers(system, name):
-    route = service(WATCHME, name)["route"]
+    route = service(WATCHME, name)["routes"][0]
     status, headers, body = system.ask("OPTIONS", f"{route['public']}anything")
     assert (status, body) == (204, b"")
     assert headers["Access-Control-Allow-Origin"] == "*"

@@ -273,7 +273,7 @@ def test_adding_a_service_is_one_block(watchme):
     container: echo
     port: 8020
     address: 172.27.0.20
-    route: {public: /echo/}
+    routes: [{public: /echo/}]
     memory: {limit: 100m}
     directory: /home/ubuntu/echo
     unit: watchme-echo.service

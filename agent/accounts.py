@@ -1,0 +1,58 @@
+"""Accounts that services run as: made where they are missing, and never changed or removed."""
+
+from typing import Any
+
+from agent.outcome import Failed, Refused
+from agent.world import World
+
+LINGER = "/var/lib/systemd/linger"
+PATIENCE = 30.0
+
+
+def agree(world: World, accounts: list[dict[str, Any]]) -> None:
+    """Raises Refused for an account that is there with another home: the release's paths would be elsewhere."""
+    for account in accounts:
+        found = world.account(account["name"])
+        if found and found.home != account["home"]:
+            raise Refused(
+                f"account {account['name']} has the home {found.home} on this host, not {account['home']}: "
+                "write that into the catalogue's accounts"
+            )
+
+
+def ensure(world: World, accounts: list[dict[str, Any]]) -> None:
+    """Makes what is missing; a lingering account's own manager runs after this. Raises Failed."""
+    for account in accounts:
+        if world.account(account["name"]) is None:
+            _must(world, *_making(account))
+        if account["groups"]:
+            _must(world, "usermod", "--append", "--groups", ",".join(account["groups"]), account["name"])
+        if account["lingering"]:
+            _linger(world, account["name"])
+
+
+def _making(account: dict[str, Any]) -> list[str]:
+    if account["login"]:
+        kind = ["--create-home", "--shell", "/bin/bash"]
+    else:
+        kind = ["--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    return ["useradd", "--user-group", "--home-dir", account["home"], *kind, account["name"]]
+
+
+def _linger(world: World, name: str) -> None:
+    if not world.exists(f"{LINGER}/{name}"):
+        _must(world, "loginctl", "enable-linger", name)
+    found = world.account(name)
+    end = world.now() + PATIENCE
+    while not world.exists(f"/run/user/{found.uid if found else 0}/systemd/private"):
+        if world.now() > end:
+            raise Failed(
+                f"the own manager of account {name} did not start within {PATIENCE:.0f} s (systemctl status user@)"
+            )
+        world.sleep(0.2)
+
+
+def _must(world: World, *argv: str) -> None:
+    ran = world.run(*argv)
+    if ran.code:
+        raise Failed(f"{' '.join(argv)}: {ran.last_lines()}")

@@ -1,0 +1,44 @@
+"""How long after it was switched on a host's milestones were reached, in this boot. Reads only."""
+
+import json
+from typing import Any
+
+from agent import managers
+from agent.store import Release
+from agent.world import World
+
+STARTED = "39f53479d3a045ac8e11786248231fbf"
+
+
+def boot_times(world: World, release: Release) -> list[dict[str, Any]]:
+    """An entry a milestone: `name`, `unit`, `within`, and `seconds` (None when it was not reached yet)."""
+    begun, offset = _begin(world)
+    return [
+        {**milestone, "seconds": _reached(world, milestone["unit"], begun, offset)}
+        for milestone in release.manifest["milestones"]
+    ]
+
+
+def _begin(world: World) -> tuple[int, int]:
+    """Microseconds of the kernel's clock at which this boot of the host began, and what went before that clock.
+
+    In a container the kernel is another machine's and has run for long: there the boot begins with systemd.
+    """
+    shown = world.run(
+        "systemctl", "show", "-p", "UserspaceTimestampMonotonic", "-p", "FirmwareTimestampMonotonic"
+    ).output
+    times = {name: int(value) for name, value in (line.split("=", 1) for line in shown.splitlines() if "=" in line)}
+    if world.run("systemd-detect-virt", "--quiet", "--container").code == 0:
+        return times["UserspaceTimestampMonotonic"], 0
+    return 0, times.get("FirmwareTimestampMonotonic", 0)
+
+
+def _reached(world: World, unit: str, begun: int, offset: int) -> float | None:
+    """When the unit was first up; it may have been restarted since."""
+    account, name = managers.split(unit)
+    found = world.account(account) if account else None
+    own = [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}"]
+    ran = world.run("journalctl", "-b", *own, f"MESSAGE_ID={STARTED}", "-o", "json", "--no-pager", "-q")
+    times = [int(json.loads(line)["__MONOTONIC_TIMESTAMP"]) for line in ran.output.splitlines() if line.startswith("{")]
+    since = [time for time in times if time >= begun]
+    return round((min(since) - begun + offset) / 1e6, 1) if since else None

@@ -1,0 +1,39 @@
+"""Who runs a unit: the host's systemd, or an account's own. A unit of an account is named ACCOUNT/UNIT everywhere."""
+
+from agent.world import Ran, World
+
+
+def split(unit: str) -> tuple[str | None, str]:
+    """Account (None: the host) and the unit's own name."""
+    account, _, name = unit.rpartition("/")
+    return account or None, name
+
+
+def grouped(names: list[str]) -> dict[str | None, list[str]]:
+    """Account → its units under their own names, the host's first, each in the order given."""
+    groups: dict[str | None, list[str]] = {}
+    for account, name in sorted(map(split, names), key=lambda pair: pair[0] or ""):
+        groups.setdefault(account, []).append(name)
+    return groups
+
+
+def systemctl(world: World, account: str | None, *words: str) -> Ran:
+    """Asks a manager. That of an account that is not there, or does not linger, has no units."""
+    if account is None:
+        return world.run("systemctl", *words)
+    found = world.account(account)
+    if found is None:
+        return Ran(1, "")
+    place = f"/run/user/{found.uid}"
+    return world.run(
+        "runuser", "-u", account, "--", "env", f"XDG_RUNTIME_DIR={place}",
+        f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus", "systemctl", "--user", *words,
+    )  # fmt: skip
+
+
+def journal(world: World, unit: str, lines: int) -> Ran:
+    """The end of a unit's log."""
+    account, name = split(unit)
+    found = world.account(account) if account else None
+    own = [f"_SYSTEMD_USER_UNIT={name}", f"_UID={found.uid}"] if found else ["-u", name]
+    return world.run("journalctl", *own, "-n", str(lines), "-o", "cat", "--no-pager")

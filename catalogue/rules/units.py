@@ -1,0 +1,168 @@
+"""Native units: are their directives ones that systemd knows, and does what they name exist."""
+
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue, look_up
+from catalogue.problems import Problem
+from catalogue.rules.each import native_services, services, twice
+from catalogue.services import ComposeService, NativeService, OneshotService, TimerService
+from catalogue.systemd.directives import Sections, canonical, judge, texts
+
+SANDBOX = {
+    "PrivateTmp", "PrivateDevices", "PrivateNetwork", "PrivateIPC", "ProtectSystem", "ProtectHome", "ProtectHostname",
+    "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectClock",
+    "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths", "CapabilityBoundingSet",
+}  # fmt: skip
+OTHERS = {"nginx.service", "caddy.service", "docker.service"}
+
+
+def directives(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, _, service in native_services(catalogue):
+        for part, sections, known in _parts(service):
+            for finding in judge(sections, known):
+                where = f"service {service.name}: {part}"
+                yield Problem(file, where, finding.found, finding.rule, finding.level)
+    for system in catalogue.running.values():
+        for drop_in in system.drop_ins:
+            for finding in judge(drop_in.sections, ["Journal"]):
+                yield Problem(catalogue.file_of(system), drop_in.path, finding.found, finding.rule, finding.level)
+
+
+def _parts(service: NativeService) -> Iterator[tuple[str, Sections, list[str]]]:
+    own = "Timer" if isinstance(service, TimerService) else "Service"
+    yield "directives", service.directives, ["Unit", own, "Install"]
+    if isinstance(service, TimerService):
+        yield "job", service.job, ["Unit", "Service"]
+    for name, sections in service.drop_ins.items():
+        yield f"drop_ins.{name}", sections, ["Unit", own]
+
+
+def user_units(catalogue: Catalogue) -> Iterator[Problem]:
+    """An account's manager may take rights from its units only in a user namespace: seen with systemd 252, which else
+    fails at the first ones ("Failed to drop capabilities") and passes over the others."""
+    for file, _, service in native_services(catalogue):
+        for sections in service.all_sections if service.account else []:
+            own = canonical(sections).get("Service", {})
+            wanted = [name for name in own if name in SANDBOX and texts(own[name]) != ["no"]]
+            if wanted and texts(own.get("PrivateUsers", "no")) not in (["yes"], ["true"]):
+                found = f"{', '.join(wanted)} in a user unit"
+                yield Problem(file, f"service {service.name}", found, "they need PrivateUsers: yes beside them")
+
+
+def shapes(catalogue: Catalogue) -> Iterator[Problem]:
+    """A unit is what its kind says it is."""
+    for file, _, service in native_services(catalogue):
+        where = f"service {service.name}"
+        for found, rule in _misshapen(service):
+            yield Problem(file, where, found, rule)
+
+
+def _misshapen(service: NativeService) -> Iterator[tuple[str, str]]:
+    is_timer, is_oneshot = isinstance(service, TimerService), isinstance(service, OneshotService)
+    main = canonical(service.job if isinstance(service, TimerService) else service.directives).get("Service", {})
+    if service.unit.endswith(".timer") != is_timer:
+        yield f"unit {service.unit}", "NAME.timer for kind: timer, and NAME.service for any other kind"
+    if "ExecStart" not in main:
+        yield "no ExecStart", "the command that it runs, in [Service] (of a timer: in its job)"
+    if not is_timer and (main.get("Type", "oneshot" if is_oneshot else "simple") == "oneshot") != is_oneshot:
+        yield f"Type={main.get('Type')}", "kind: oneshot has Type=oneshot, and kind: unit any other"
+    if is_oneshot and texts(main.get("RemainAfterExit", "no"))[0] not in ("yes", "true", "on", "1"):
+        yield "no RemainAfterExit", "RemainAfterExit: yes, or nobody can tell a oneshot that has done its work"
+    if is_timer and not canonical(service.directives).get("Timer"):
+        yield "no [Timer]", "say when it runs, such as OnCalendar: '*:0/5'"
+    if ("@." in service.unit) != bool(service.instances):
+        yield (
+            f"unit {service.unit} with instances {service.instances}",
+            "NAME@.service and the instances of it that run",
+        )
+    if service.socket and (service.port is None or service.account or service.instances):
+        yield "socket: true", "for one system unit with a port"
+    if service.secrets and not service.environment_file:
+        yield "secrets, but no environment_file", "the file that they go into, such as /srv/NAME/.env"
+    if service.memory and any("MemoryMax" in canonical(part).get("Service", {}) for part in service.all_sections):
+        yield "memory and MemoryMax", "one of the two: memory.limit is rendered as MemoryMax"
+
+
+def accounts(catalogue: Catalogue) -> Iterator[Problem]:
+    """Who a unit runs as and whom a file belongs to is described, and a user's units run without a login."""
+    for file, system, service in native_services(catalogue):
+        where, known = f"service {service.name}", {"root", *(account.name for account in system.accounts)}
+        rule = f"accounts of the system: {', '.join(sorted(known))}"
+        main = canonical(service.job if isinstance(service, TimerService) else service.directives).get("Service", {})
+        named = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
+        for name in sorted(named - known):
+            yield Problem(file, where, f"account {name!r}", rule)
+        owner = system.account(service.account) if service.account else None
+        if service.account and owner is None:
+            yield Problem(file, where, f"account {service.account!r}", rule)
+        if owner and not owner.lingering:
+            yield Problem(
+                file, where, f"account {owner.name} does not linger", "lingering: true, or its units end with its login"
+            )
+    for system in catalogue.running.values():
+        known = {"root", *(account.name for account in system.accounts)}
+        for directory in system.directories:
+            if directory.owner not in known:
+                found = f"owner {directory.owner!r}"
+                yield Problem(catalogue.file_of(system), directory.path, found, f"accounts: {', '.join(sorted(known))}")
+
+
+def files(catalogue: Catalogue) -> Iterator[Problem]:
+    """Every file that a service names is here, and so is every key that is asked of it."""
+    for file, system, service in native_services(catalogue):
+        where = f"service {service.name}"
+        for config in service.files:
+            if config.source not in catalogue.sources:
+                yield Problem(file, where, f"source {config.source!r}", "a file below files/static/")
+                continue
+            for key in config.must_exist:
+                if not isinstance(look_up(catalogue.settings(config), key), str):
+                    yield Problem(
+                        file,
+                        where,
+                        f"must_exist {key!r}",
+                        f"a key of files/static/{config.source} (TOML) that names a path",
+                    )
+        for route in service.routes:
+            if route.max_body is not None and not isinstance(route.max_body, str):
+                place, value = route.max_body, catalogue.value_of(system, route.max_body)
+                if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+                    rule = f"a key of {place.file} that is a number of bytes; it is {value!r}"
+                    yield Problem(file, where, f"max_body of {place.key!r}", rule)
+
+
+def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
+    def own(_: object, service: object) -> list[object]:
+        if isinstance(service, NativeService):
+            names = [*service.units, *([service.job_unit] if isinstance(service, TimerService) else [])]
+            return [f"{service.account or 'system'}'s {name}" for name in names]
+        return (
+            [f"system's {service.unit}"] if isinstance(service, ComposeService) and _alone(catalogue, service) else []
+        )
+
+    yield from twice(catalogue, "unit", own, "each service has a unit of its own")
+    for file, system, service in services(catalogue):
+        taken = OTHERS | ({system.network.unit} if system.network else set())
+        if service.unit in taken:
+            rule = f"not one of {', '.join(sorted(taken))}"
+            yield Problem(file, f"service {service.name}", f"unit {service.unit} is another program's", rule)
+
+
+def _alone(catalogue: Catalogue, service: ComposeService) -> bool:
+    """Services of one compose project share a unit: the first of them stands for all."""
+    for system in catalogue.running.values():
+        sharing = [other for other in system.compose_services if other.directory == service.directory]
+        if service in sharing:
+            return sharing[0] == service
+    return True
+
+
+def milestones(catalogue: Catalogue) -> Iterator[Problem]:
+    for system in catalogue.running.values():
+        known = {unit for service in system.native_services for unit in service.units}
+        for milestone in system.milestones:
+            if milestone.unit not in known:
+                where = f"milestone {milestone.name}"
+                yield Problem(
+                    catalogue.file_of(system), where, f"unit {milestone.unit}", f"units: {', '.join(sorted(known))}"
+                )

@@ -1,0 +1,45 @@
+"""Variants of a system, such as one for machines with a GPU: what differs, laid over what all have in common.
+
+    variants:
+      gpu: {services: {whisper-backend: {environment: {WHISPER_CUBLAS: "1"}}}, enables: [nvidia-persistenced.service]}
+      cpu: {}
+
+The first one is the default; the stack's configuration chooses another (`infra:variants: {whisper: cpu}`).
+"""
+
+from typing import Any
+
+
+def chosen(data: Any, wanted: str | None) -> Any:
+    """The system's data with one variant laid over it. Raises ValueError, saying what is allowed."""
+    if not isinstance(data, dict) or "variants" not in data:
+        if wanted:
+            raise ValueError("it has no variants")
+        return data
+    variants = data["variants"]
+    if not isinstance(variants, dict) or not variants:
+        raise ValueError("variants: a mapping with one entry for each")
+    name = wanted or next(iter(variants))
+    if name not in variants:
+        raise ValueError(f"variants: {', '.join(variants)}")
+    patch = dict(variants[name] or {})
+    services = patch.pop("services", {})
+    rest = {key: value for key, value in data.items() if key != "variants"}
+    common = rest.get("services", [])
+    unknown = set(services) - {service.get("name") for service in common if isinstance(service, dict)}
+    if unknown:
+        raise ValueError(f"variant {name} changes the service {min(unknown)!r}, which the system does not have")
+    merged = [
+        _over(service, services.get(service.get("name"))) if isinstance(service, dict) else service
+        for service in common
+    ]
+    return {**_over(rest, patch), "services": merged, "variant": name}
+
+
+def _over(base: Any, patch: Any) -> Any:
+    """Mappings are laid over each other key by key; anything else is replaced."""
+    if patch is None:
+        return base
+    if isinstance(base, dict) and isinstance(patch, dict):
+        return {**base, **{key: _over(base[key], value) if key in base else value for key, value in patch.items()}}
+    return patch

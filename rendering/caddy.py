@@ -1,0 +1,38 @@
+"""Caddy as a host's proxy: one file for each public name. For names that HTTP proves it gets certificates itself."""
+
+from catalogue.loading import Catalogue
+from catalogue.models import Site, System
+from rendering.files import File, HostFiles, Reaction, Unit
+from rendering.sites import certificate, view
+from rendering.templates import fill
+
+GROUP = "caddy"
+RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-caddy"
+MAIN = "/etc/caddy/Caddyfile"
+
+
+def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
+    """A site's file; its certificate where the name is proved by DNS, which Caddy cannot do."""
+    seen = view(catalogue, system, site)
+    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen)
+    by_dns = site.challenge == "dns-01"
+    return HostFiles(
+        host="",
+        files=[File(f"/etc/caddy/sites/{seen.name}.caddy", content)],
+        certificates=[certificate(catalogue, site, GROUP)] if by_dns else [],
+        commands=["certbot"] if by_dns else [],
+        names=[seen.name],
+    )
+
+
+def once(catalogue: Catalogue) -> HostFiles:
+    """What a host has once, whatever its sites are."""
+    stack = catalogue.stack
+    main = fill("Caddyfile.j2", f"Pulumi.{stack.name}.yaml", email=stack.acmeEmail, directory=stack.acmeDirectory)
+    return HostFiles(
+        host="",
+        files=[File(MAIN, main), File(RELOAD, b"#!/bin/sh\nexec systemctl reload caddy\n", mode=0o755)],
+        units=[Unit("caddy.service", [])],
+        reactions=[Reaction(["/etc/caddy/"], ["systemctl", "try-reload-or-restart", "caddy"])],
+        commands=["caddy"],
+    )

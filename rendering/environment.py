@@ -1,0 +1,31 @@
+"""Environment files: plain values, and secrets that are only named and told apart by their version."""
+
+import hmac
+from collections.abc import Mapping
+
+from catalogue.stack import Stack
+from rendering.files import EnvironmentFile
+
+# Service → name → value
+Secrets = Mapping[str, Mapping[str, str]]
+
+
+def secret_file(
+    path: str,
+    group: str,
+    names: list[str],
+    secrets: Secrets,
+    stack: Stack,
+    values: dict[str, str] | None = None,
+    head: str = "",
+) -> EnvironmentFile:
+    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release."""
+    given = secrets.get(group, {})
+    places = {name: f"{group}/{name}" for name in names}
+    versions = {place: _version(stack, place, given[name]) for name, place in places.items() if name in given}
+    return EnvironmentFile(path, values or {}, places, versions, head)
+
+
+def _version(stack: Stack, place: str, value: str) -> str:
+    """Tells one value of a secret from another; without the stack's own key nobody can try values against it."""
+    return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]

@@ -1,0 +1,159 @@
+"""Native services: their units, drop-ins, files and environment, by what the catalogue says of them."""
+
+from dataclasses import replace
+
+from catalogue.loading import Catalogue, look_up
+from catalogue.models import System
+from catalogue.services import NativeService, TimerService
+from catalogue.systemd.directives import Sections, Value, canonical, texts
+from rendering.environment import Secrets, secret_file
+from rendering.files import File, HostFiles, Requirement, Unit
+from rendering.templates import BANNER
+
+SYSTEM = "/etc/systemd/system"
+OF_ACCOUNT = ".config/systemd/user"
+# A unit that stops or restarts takes these along
+TIES = ("Requires", "Requisite", "BindsTo", "PartOf")
+
+
+def text(sections: Sections, source: str) -> bytes:
+    """Sections as a unit file, in canonical order."""
+    blocks = [BANNER.format(source=source)]
+    for section, directives in canonical(sections).items():
+        lines = [f"{name}={line}" for name, value in directives.items() for line in texts(value)]
+        blocks.append("\n".join([f"[{section}]", *lines, ""]))
+    return ("\n".join(blocks)).encode()
+
+
+def directory(system: System, service: NativeService) -> str:
+    """Where the unit's file lies: the host's own place, or its account's."""
+    account = system.account(service.account) if service.account else None
+    return f"{account.home}/{OF_ACCOUNT}" if account else SYSTEM
+
+
+def named(service: NativeService, unit: str) -> str:
+    return f"{service.account}/{unit}" if service.account else unit
+
+
+def sections(service: NativeService) -> Sections:
+    """The unit's directives with what its other fields say: environment, memory, type, socket."""
+    if isinstance(service, TimerService):
+        return service.directives
+    found = canonical(service.directives)
+    own = dict(found.get("Service", {}))
+    variables = [] if service.environment_file else [f"{name}={value}" for name, value in service.environment.items()]
+    environment: list[Value] = [*texts(own.get("Environment", [])), *(_quoted(item) for item in variables)]
+    if environment:
+        own["Environment"] = environment
+    if service.environment_file:
+        own["EnvironmentFile"] = service.environment_file
+    if service.memory:
+        own["MemoryMax"] = service.memory.limit.upper()
+    unit = dict(found.get("Unit", {}))
+    if service.socket:
+        unit["Requires"] = " ".join([*texts(unit.get("Requires", [])), socket(service)])
+    return {**found, "Unit": unit, "Service": own}
+
+
+def _quoted(item: str) -> str:
+    return f'"{item}"' if " " in item else item
+
+
+def socket(service: NativeService) -> str:
+    """The unit that holds its port."""
+    return f"{service.unit.rsplit('.', 1)[0]}.socket"
+
+
+def unit_files(system: System, service: NativeService, source: str) -> list[File]:
+    """The unit, what goes with it, and its drop-ins."""
+    place, owner = directory(system, service), service.account or "root"
+    made = {service.unit: sections(service)}
+    if isinstance(service, TimerService):
+        job = service.job.get("Service", {})
+        made[service.job_unit] = {**service.job, "Service": {"Type": "oneshot", **job}}
+    if service.socket:
+        made[socket(service)] = {
+            "Unit": {"Description": f"{service.purpose}: its port, held while it restarts"},
+            "Socket": {"ListenStream": f"127.0.0.1:{service.port}"},
+            "Install": {"WantedBy": "sockets.target"},
+        }
+    made |= {f"{service.unit}.d/{name}.conf": given for name, given in service.drop_ins.items()}
+    return [File(f"{place}/{name}", text(given, source), 0o644, owner, owner) for name, given in made.items()]
+
+
+def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
+    """All that a system's native services put on a host."""
+    source, result = catalogue.file_of(system), HostFiles("")
+    paths = {service.unit: f"{directory(system, service)}/{service.unit}" for service in system.native_services}
+    for service in system.native_services:
+        units = unit_files(system, service, source)
+        files = [*units, *_config_files(catalogue, service)]
+        environment = []
+        if service.environment_file:
+            path, owner = service.environment_file, runs_as(service)
+            given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack, service.environment)
+            environment = [replace(given, owner=owner, group=owner)]
+        concerned = [*(file.path for file in [*files, *environment]), *_tied(system, service, paths)]
+        made = [Unit(named(service, name), list(dict.fromkeys(concerned))) for name in service.units]
+        if service.socket:
+            # It stays open whatever changes about the service
+            made = [Unit(socket(service), [f"{directory(system, service)}/{socket(service)}"]), *made]
+        result = replace(
+            result,
+            files=result.files + files,
+            environment_files=result.environment_files + environment,
+            directories=result.directories + _account_directories(system, service),
+            units=result.units + made,
+            requirements=result.requirements + _requirements(catalogue, service),
+        )
+    # Several services of one account share its directories
+    unique = {item["path"]: item for item in result.directories}
+    return replace(result, directories=list(unique.values()))
+
+
+def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:
+    return [
+        File(file.path, catalogue.sources[file.source], int(file.mode, 8), file.owner, file.group or file.owner)
+        for file in service.files
+    ]
+
+
+def runs_as(service: NativeService) -> str:
+    """The account that the unit's processes have."""
+    user = texts(service.directives.get("Service", {}).get("User", []))
+    return service.account or (user[0] if user else "root")
+
+
+def _tied(system: System, service: NativeService, paths: dict[str, str]) -> list[str]:
+    """The files of the units whose stop or restart takes this one along: its own are to be restarted with them."""
+    found, waiting = [], [service]
+    while waiting:
+        unit = canonical(waiting.pop().directives).get("Unit", {})
+        names = {name for tie in TIES for line in texts(unit.get(tie, [])) for name in line.split()}
+        for other in system.native_services:
+            if other.unit in names and paths[other.unit] not in found and other is not service:
+                found.append(paths[other.unit])
+                waiting.append(other)
+    return found
+
+
+def _account_directories(system: System, service: NativeService) -> list[dict[str, object]]:
+    account = system.account(service.account) if service.account else None
+    if account is None:
+        return []
+    parts = OF_ACCOUNT.split("/")
+    paths = [f"{account.home}/{'/'.join(parts[: count + 1])}" for count in range(len(parts))]
+    paths += [f"{paths[-1]}/{service.unit}.d"] if service.drop_ins else []
+    return [{"path": path, "mode": 0o755, "owner": account.name, "group": account.name} for path in paths]
+
+
+def _requirements(catalogue: Catalogue, service: NativeService) -> list[Requirement]:
+    """What must be on the host already: what the catalogue names, and what a configuration file points to."""
+    found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
+    for file in service.files:
+        settings = catalogue.settings(file)
+        for key in file.must_exist:
+            path = str(look_up(settings, key))
+            full = path if path.startswith("/") else f"{file.path.rsplit('/', 1)[0]}/{path}"
+            found.append(Requirement(full, f"{key} of {file.path} names it"))
+    return found

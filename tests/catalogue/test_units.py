@@ -1,0 +1,138 @@
+"""Native units: every rule about them with an example that breaks it, and every obsolete directive's new place."""
+
+import pytest
+
+from catalogue.checks import check
+from catalogue.problems import errors
+from catalogue.systemd.directives import MOVED, canonical, judge, table
+from catalogue.systemd.values import JUDGES
+from tests.support import changed, service, whole
+
+
+def unit(which, section, **values):
+    return lambda data: service(data, which)["directives"].setdefault(section, {}).update(values)
+
+
+def setting(which, **values):
+    return lambda data: service(data, which).update(values)
+
+
+def without(which, section, name):
+    return lambda data: service(data, which)["directives"][section].pop(name)
+
+
+# Name → system, what is changed, and what the one line must say
+EXAMPLES = {
+    "misspelt": (
+        "whisper", unit("whisper-backend", "Service", RestrtSec=3),
+        "files/systems/whisper.yaml: service whisper-backend: directives: unknown directive [Service] RestrtSec; did you mean RestartSec?",
+    ),
+    "wrong section": (
+        "whisper", unit("whisper-backend", "Service", After="network.target"),
+        "unknown directive [Service] After; it belongs to [Unit]",
+    ),
+    "unknown section": (
+        "whisper", unit("whisper-backend", "Servcie", User="x"), "unknown section [Servcie]; did you mean [Service]?",
+    ),
+    "not that kind's section": ("whisper", unit("whisper-backend", "Timer", OnCalendar="daily"), "unknown section [Timer]"),
+    "bad value": ("whisper", unit("whisper-backend", "Service", Restart="allways"), "[Service] Restart: 'allways'; one of no,"),
+    "bad time": ("whisper", unit("whisper-backend", "Service", RestartSec="soon"), "[Service] RestartSec: 'soon'; a time such as"),
+    "bad size": ("totton", unit("upsampler", "Service", MemoryMax="2 gigs"), "MemoryMax: '2 gigs'; a size or number"),
+    "unit without its ending": ("totton", unit("upsampler", "Unit", After="sound"), "After: 'sound'; unit names with their ending"),
+    "nice": ("totton", unit("upsampler", "Service", Nice=-30), "Nice: '-30'; a whole number from -20 to 19"),
+    "line break": ("totton", unit("upsampler", "Unit", Description="a\nb"), "a line break"),
+    "obsolete": (
+        "vocoder", unit("vocoder", "Service", MemoryLimit="1G"),
+        "[Service] MemoryLimit and [Service] MemoryMax; the same thing under its old and its new name",
+    ),
+    "old control groups": ("vocoder", unit("vocoder", "Service", CPUShares=512), "use CPUWeight, whose values mean something else"),
+    "journald": (
+        "totton", lambda data: data["drop_ins"][0]["sections"]["Journal"].update(SystemMaxUsage="1G"),
+        "Totton Audio Project.conf: unknown directive [Journal] SystemMaxUsage; did you mean SystemMaxUse?",
+    ),
+    "drop-in": (
+        "vocoder", lambda data: service(data, "vocoder")["drop_ins"]["override"]["Service"].update(Debug=1),
+        "service vocoder: drop_ins.override: unknown directive [Service] Debug",
+    ),
+    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "no ExecStart; the command that it runs"),
+    "timer's name": ("vocoder", setting("vocoder-monitor", unit="vocoder-monitor.service"), "NAME.timer for kind: timer"),
+    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; say when"),
+    "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; kind: oneshot has Type=oneshot"),
+    "oneshot that ends": ("totton", unit("gadget", "Service", RemainAfterExit=False), "no RemainAfterExit"),
+    "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; NAME@.service"),
+    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service and the instances"),
+    "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; for one system unit with a port"),
+    "nowhere for secrets": ("whisper", setting("whisper-backend", secrets=["KEY"]), "secrets, but no environment_file"),
+    "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; one of the two"),
+    "routes without a port": ("recall", setting("recall-api", port=None, socket=False), "has routes but no port"),
+    "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper'; accounts of the system: root, whisper"),
+    "nobody's user unit": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),
+    "no lingering": ("vocoder", lambda data: data["accounts"][0].update(lingering=False), "account ice does not linger"),
+    "a user's sandbox": (
+        "vocoder",
+        without("vocoder", "Service", "PrivateUsers"),
+        "ProtectSystem, ProtectHome in a user unit; they need PrivateUsers: yes",
+    ),
+    "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
+    "no such file": (
+        "whisper", lambda data: service(data, "whisper-backend")["files"][0].update(source="whisper/go.sh"),
+        "source 'whisper/go.sh'; a file below files/static/",
+    ),
+    "no such key": (
+        "whisper", lambda data: service(data, "whisper-backend")["files"][1].update(must_exist=["whisper.modelpath"]),
+        "must_exist 'whisper.modelpath'; a key of files/static/whisper/config.toml",
+    ),
+    "no such size": (
+        "whisper", lambda data: service(data, "whisper-backend")["routes"][0]["max_body"].update(key="server.port2"),
+        "max_body of 'server.port2'; a key of /opt/whisper/config.toml that is a number of bytes; it is None",
+    ),
+    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is vocoder-instances's"),
+    "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is upsampler's"),
+    "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
+    "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
+    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "and yet proved by HTTP; challenge: dns-01"),
+    "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or take challenge: http-01"),
+    "a page and all below another": (
+        "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_rule(name):
+    system, change, line = EXAMPLES[name]
+    assert line in "\n".join(str(problem) for problem in check(changed(whole(), system, change)))
+
+
+def test_the_five_systems_as_they_are_have_no_error_and_no_warning_of_their_own():
+    found = check(whole())
+    assert not errors(found)
+    assert [problem.file for problem in found] == ["files/systems/watchme.yaml"]
+
+
+def test_with_caddy_there_is_no_blue_green():
+    def caddy(config):
+        config["infra:hosts"]["watchme"]["proxy"] = "caddy"
+
+    def spare(data):
+        service(data, "ast-api").update(rollout="blue-green", spare_port=8098, spare_address="172.27.0.98")
+
+    found = "\n".join(str(problem) for problem in check(changed(whole(caddy), "watchme", spare)))
+    assert "rollout: blue-green on watchme, whose proxy is caddy; proxy: nginx" in found
+
+
+@pytest.mark.parametrize("old", MOVED, ids=lambda old: f"[{old[0]}] {old[1]}")
+def test_an_obsolete_directive_is_rendered_under_its_name_of_now_with_a_warning(old):
+    section, name = old
+    home, now = MOVED[old]
+    kind = table()[home][now]
+    good = {"boolean": True, "seconds": "30s", "limit": "1G", "count": 3, "units": "a.service", "paths": "/srv"}.get(
+        kind, "x"
+    )
+    (finding,) = judge({section: {name: good}}, [section])
+    assert finding.level == "warning" and f"rendered as [{home}] {now}" in finding.rule
+    assert canonical({section: {name: good}}) == {home: {now: good}}
+
+
+def test_every_directive_has_a_kind_that_is_judged():
+    assert {kind for names in table().values() for kind in names.values()} <= set(JUDGES)
