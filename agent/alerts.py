@@ -1,4 +1,4 @@
-"""What should wake somebody up: conditions as data (files/alerts.yaml), measured on this host. Reads only."""
+"""What should wake somebody up: conditions as data, measured on this host. Reads only."""
 
 import json
 import re

@@ -6,7 +6,7 @@ import yaml
 
 from lab.cloud.hosts import RUN
 from lab.run import run, succeeds, wait_until
-from lab.settings import LABEL, Lab
+from lab.settings import HOST_LABEL, LABEL, Lab
 
 USER = "admin"
 
@@ -35,6 +35,7 @@ def start(lab: Lab, name: str, number: int, public_key: str, kind: str = "host")
     ports = [option for port in (22, 80, 443) for option in ("-p", f"{address}:{port}:{port}")]
     run(
         "docker", "run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={lab.name}",
+        "--label", f"{HOST_LABEL}=lab-{name}",
         "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *ports, *RUN,
         "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind), "/sbin/init",
     )  # fmt: skip

@@ -10,6 +10,7 @@ ZONE = "hey-watch.me"
 REGIONS = ("ap-northeast-1", "ap-southeast-2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
+HOST_LABEL = "watchme-infra.host"
 KINDS = ("host", "plain")
 
 

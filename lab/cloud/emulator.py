@@ -22,6 +22,7 @@ from moto.ssm.models import Parameter
 
 from lab import registry
 from lab.cloud import dns, permissions
+from lab.cloud.hosts import tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
 
@@ -119,7 +120,7 @@ def foreign_records(lab: Lab) -> list[dict[str, Any]]:
     """What the owners of other zones would write: their names point at the host of their system, once it has one."""
     found = []
     for instance in instances():
-        systems = {tag["key"]: tag["value"] for tag in instance.get_tags()}.get("system", "").split("+")
+        systems = tag(instance, "system").split("+")
         address = public_address(instance) if instance.state == "running" else None
         for name, system in lab.foreign_names.items():
             if address and system in systems:

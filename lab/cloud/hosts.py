@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cloud.forward import Forwarder
-from lab.settings import LABEL, Lab
+from lab.settings import HOST_LABEL, LABEL, Lab
 
 PORTS = (22, 80, 443)
 RUN = [
@@ -66,6 +66,7 @@ class Machines:
         self.addresses[instance.id] = address
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
+            "--label", f"{HOST_LABEL}={tag(instance, 'Name')}",
             "--network", self.lab.bridge, "--ip", address, *names, *RUN,
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
         )  # fmt: skip
@@ -81,6 +82,11 @@ class Machines:
     def instance_at(self, address: str) -> str | None:
         """Which instance asks from this address."""
         return next((id for id, inner in self.addresses.items() if inner == address), None)
+
+
+def tag(instance: Any, name: str) -> str:
+    """The value of one of an instance's tags."""
+    return {item["key"]: item["value"] for item in instance.get_tags()}.get(name, "")
 
 
 def _seed(seed: Path, instance: Any) -> None:

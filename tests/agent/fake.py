@@ -4,10 +4,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.world import Ran, World
+from agent.world import Account, Ran, World
 
-INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "certbot", "systemctl")
-LOOKS = ("docker image inspect", "docker info", "systemctl is-", "journalctl", "ss ", "systemctl show")
+INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl")
+LOOKS = (
+    "docker image inspect",
+    "docker info",
+    "systemctl is-",
+    "journalctl",
+    "ss ",
+    "systemctl show",
+    "runuser -u ice -- env systemctl --user is-",
+)
 
 
 class Killed(BaseException):
@@ -30,6 +38,10 @@ class FakeWorld(World):
     enabled: set[str] = field(default_factory=lambda: {"nginx.service"})
     installed: set[str] = field(default_factory=lambda: set(INSTALLED))
     listening: dict[int, str] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
+    certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
     space: int = 10 * 1024**3
@@ -48,7 +60,7 @@ class FakeWorld(World):
             raise OSError(28, "No space left on device")
 
     def run(self, *argv, timeout=300, environment=None, stdin=""):
-        command = " ".join(argv)
+        command = " ".join(word for word in argv if not word.startswith(("XDG_", "DBUS_")))
         if not command.startswith(LOOKS):
             self._change()
         self.ran.append(command)
@@ -58,7 +70,29 @@ class FakeWorld(World):
         return self._pretend(argv)
 
     def _pretend(self, argv):
+        if argv[0] == "runuser":
+            account, words = argv[2], argv[argv.index("--user") + 1 :]
+            named = [word if word.startswith("-") or "." not in word else f"{account}/{word}" for word in words[1:]]
+            return self._pretend(("systemctl", words[0], *named))
         match argv:
+            case ("useradd", *_, "--home-dir", home, _, _, _, _, name) | (
+                "useradd",
+                *_,
+                "--home-dir",
+                home,
+                _,
+                _,
+                _,
+                name,
+            ):
+                self.accounts[name] = home
+            case ("loginctl", "enable-linger", name):
+                self.there |= {f"/var/lib/systemd/linger/{name}", f"/run/user/{1000 + len(name)}/systemd/private"}
+            case ("systemctl", "show", "-p", "ActiveState", "--value", name):
+                return Ran(0, "active" if name in self.active else "inactive")
+            case ("systemctl", "show", *_, name):
+                met = "no" if name in self.skipped else "yes"
+                return Ran(0, f"ActiveState=inactive\nSubState=dead\nResult=success\nConditionResult={met}")
             case ("docker", "--config", _, "pull", _, image):
                 if image not in self.registry:
                     return Ran(1, "manifest unknown")
@@ -81,6 +115,7 @@ class FakeWorld(World):
             case ("systemctl", "try-reload-or-restart", "nginx") if missing := self._missing_upstreams():
                 return Ran(1, f"host not found in upstream {missing}")
             case ("systemctl", "restart", *names):
+                names = [name for name in names if name not in self.skipped]
                 self.active |= {name if "." in name else f"{name}.service" for name in names}
             case ("systemctl", "disable", name):
                 self.enabled.discard(name)
@@ -106,6 +141,15 @@ class FakeWorld(World):
     def _drop(self, path):
         self.files = {name: file for name, file in self.files.items() if not name.startswith(path + "/")}
         self.links = {name: link for name, link in self.links.items() if not name.startswith(path + "/")}
+
+    def account(self, name):
+        return Account(1000 + len(name), self.accounts[name]) if name in self.accounts else None
+
+    def exists(self, path):
+        return path in self.there or path in self.files or path in self.links
+
+    def certificate_ends(self, name):
+        return self.certificates.get(name, (self.time + 90 * 86400, ""))
 
     def has_command(self, name):
         return name in self.installed

@@ -1,5 +1,6 @@
 """What hosts tell, made readable."""
 
+import pytest
 from rich.console import Console
 
 from infra import releases
@@ -65,3 +66,22 @@ def test_drift():
         "web1: /etc/x was edited\n-a\n+b\nweb1: y.service is not active"
     )
     assert releases.drift("web1", {"release": "a" * 64, "drift": []}) == "web1: as release aaaaaaaaaaaa left it"
+
+
+def test_certificates_and_alerts_are_shown_and_an_alert_is_not_in_order():
+    told = {"alert": "unit-down", "subject": "web", "text": "web does not run"}
+    answer = {**STATUS, "certificates": [["a.example.com", 89, ""], ["b.example.com", 0, "certificate has expired"]]}
+    lines, orderly = releases.state("web1", {**answer, "alerts": [told]}, "a" * 64)
+    assert "  certificate of a.example.com: 89 days left" in lines
+    assert "  certificate of b.example.com: certificate has expired" in lines
+    assert "  alert unit-down: web does not run" in lines and not orderly
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "in_time"),
+    [(9.9, "9.9 s (target < 10 s", True), (10.0, "10.0 s (too late, target < 10 s", False), (None, "not reached yet (too late, ", False)],
+)  # fmt: skip
+def test_boot_times(seconds, said, in_time):
+    entry = {"name": "USB Gadget Ready", "unit": "gadget.service", "within": 10, "seconds": seconds}
+    lines, fine = releases.boot_times("home", {"milestones": [entry]})
+    assert lines[0].startswith(f"home: USB Gadget Ready: {said}") and fine is in_time

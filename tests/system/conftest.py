@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import machine, run, up, workspace
-from lab.settings import LABEL, ROOT, Lab
+from lab.settings import HOST_LABEL, LABEL, ROOT, Lab
 from lab.table import PublicClient
 from tests.system.cannot import reason_why_not
 
@@ -27,7 +27,7 @@ class Ran:
 
 @dataclass
 class System:
-    """The lab's WatchMe as its users and its administrators see it."""
+    """The lab's hosts and what runs on them, as its users and its administrators see it."""
 
     lab: Lab
     project: Path
@@ -65,23 +65,25 @@ class System:
 
     @property
     def container(self) -> str:
-        """The container that stands for the instance."""
-        label, name = f"label={LABEL}={self.lab.name}", f"name=wml-{self.lab.name}-i-"
-        return run.run("docker", "ps", "-aq", "--filter", label, "--filter", name).split()[0]
+        return self.container_of("watchme")
 
-    def on_host(self, *argv: str, stdin: str | None = None) -> Ran:
+    def container_of(self, host: str) -> str:
+        """The container that stands for a host."""
+        labels = [f"label={LABEL}={self.lab.name}", f"label={HOST_LABEL}=lab-{host}"]
+        return run.run("docker", "ps", "-aq", "--filter", labels[0], "--filter", labels[1]).split()[0]
+
+    def on_host(self, *argv: str, stdin: str | None = None, host: str = "watchme") -> Ran:
         flag = ["-i"] if stdin is not None else []
         done = subprocess.run(
-            ["docker", "exec", *flag, self.container, *argv], input=stdin, text=True, stdout=subprocess.PIPE,
+            ["docker", "exec", *flag, self.container_of(host), *argv], input=stdin, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, check=False, timeout=120,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.strip())
 
-    @property
-    def inner_address(self) -> str:
+    def inner_address(self, host: str = "watchme") -> str:
         """The host's own address on the lab's network, without the lab's forwarder before it."""
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        return run.run("docker", "inspect", "-f", form, self.container).strip()
+        return run.run("docker", "inspect", "-f", form, self.container_of(host)).strip()
 
     def ask(
         self,

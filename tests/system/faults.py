@@ -58,29 +58,33 @@ def at(system: System, said: str, script: str, then: Callable[[], object] = lamb
 
 @dataclass
 class Load:
-    """Requests to public paths, one after the other for each, until it is stopped; `answers` are their statuses. They go
-    to the host itself: the lab's forwarder, which stands for AWS's network, loses one connection in some thousands."""
+    """Requests to public paths, one after the other for each, until it is stopped; `answers` are their statuses, `times`
+    the seconds that each took. They go to the host itself: the lab's forwarder, which stands for AWS's network, loses one
+    connection in some thousands."""
 
     system: System
     paths: list[str]
+    name: str = "api.hey-watch.me"
+    host: str = "watchme"
+    pause: float = 0.05
     answers: dict[str, list[int]] = field(default_factory=dict)
+    times: list[float] = field(default_factory=list)
     headers: dict[int, dict[str, str]] = field(default_factory=dict)
-    slowest: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self, path: str) -> None:
-        counted, address = self.answers.setdefault(path, []), self.system.inner_address
+        counted, address = self.answers.setdefault(path, []), self.system.inner_address(self.host)
         while not self.stopped.is_set():
             began = monotonic()
             try:
-                status, headers, _ = self.system.ask("GET", path, address=address)
+                status, headers, _ = self.system.ask("GET", path, name=self.name, address=address)
                 self.headers[status] = dict(headers)
             except OSError as error:
                 print(f"{path}: {error!r}")
                 status = 0
-            self.slowest = max(self.slowest, monotonic() - began)
+            self.times.append(monotonic() - began)
             counted.append(status)
-            sleep(0.05)
+            sleep(self.pause)
 
     @contextmanager
     def going(self) -> Iterator["Load"]:
@@ -91,6 +95,19 @@ class Load:
         self.stopped.set()
         for thread in threads:
             thread.join(15)
+
+    @property
+    def slowest(self) -> float:
+        return max(self.times, default=0.0)
+
+    @property
+    def count(self) -> int:
+        return len(self.times)
+
+    def p95(self, start: int, end: int) -> float:
+        """Milliseconds that 95 of 100 requests took at most, of those with these numbers."""
+        times = sorted(self.times[start:end])
+        return 1000 * times[int(len(times) * 0.95)]
 
     def lost(self, but: str = "") -> dict[str, int]:
         """Path → requests that were not answered 200."""

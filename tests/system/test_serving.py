@@ -32,7 +32,7 @@ def wait_until_well(system: System, seconds: float = 60) -> None:
 
 
 def test_thirteen_services_answer_under_their_public_paths(system):
-    rows = statuses(system.lab, system.project)
+    rows = [row for row in statuses(system.lab, system.project) if "//api.hey-watch.me/" in row[1]]
     assert [(name, status) for name, _, status in rows] == [(name, 200) for name in NAMES] and len(rows) == 13
 
 

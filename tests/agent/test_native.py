@@ -1,0 +1,245 @@
+"""Native units on a host in memory: accounts, their own managers, what must be there, and the proxy's change."""
+
+import copy
+
+import pytest
+
+from agent import alerts, boot_times, store, units
+from agent.recover import recover
+from agent.world import Ran
+from rendering.archive import build
+from rendering.host import render
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import JOB, applied
+from tests.agent.test_rollback import all_of
+from tests.support import changed, service, unchanged, whole
+
+USER = "/home/ice/.config/systemd/user"
+PROGRAMS = {
+    "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
+    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/opt/whisper/WhisperBackendAPI",
+    "/opt/whisper/models/ggml-large-v3-turbo-q5_0.bin", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
+}  # fmt: skip
+
+
+def release(host, system="totton", change=unchanged, config=unchanged):
+    return build(render(changed(whole(config), system, change), host))
+
+
+def machine():
+    return FakeWorld(active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there=set(PROGRAMS))
+
+
+def serving(*made):
+    world = machine()
+    for one in made:
+        assert applied(world, one).outcome == "applied"
+    return world
+
+
+def gadget_of_another_name(data):
+    service(data, "gadget")["directives"]["Unit"]["Description"] = "another"
+
+
+def without_web(data):
+    data["services"] = [entry for entry in data["services"] if entry["name"] != "totton-web"]
+    data["milestones"].pop()
+
+
+def louder(data):
+    service(data, "vocoder")["drop_ins"]["override"]["Service"]["Environment"] = "DEBUG=2"
+
+
+def test_accounts_are_made_and_each_unit_runs_under_its_own_manager():
+    world = serving(release("home"))
+    assert world.accounts == {"ice": "/home/ice", "totton_audio": "/opt/totton_audio"}
+    assert "useradd --user-group --home-dir /opt/totton_audio --system --no-create-home" in " ".join(world.ran)
+    assert {"ice/vocoder.service", "ice/vocoder@production.service", "gpu-upsampler.service"} <= world.active
+    assert world.files[f"{USER}/vocoder.service"][1:] == (0o644, "ice", "ice")
+    assert "runuser -u ice -- env systemctl --user daemon-reload" in world.ran
+
+
+def test_a_second_time_nothing_is_made_again():
+    world = serving(release("home"))
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "unchanged" and len(outcome.services) == 7
+    assert not [command for command in world.ran if command.startswith(("useradd", "loginctl"))]
+
+
+def test_who_needs_a_changed_unit_is_restarted_with_it():
+    """systemd stops the others with the gadget, and starts none of them with it."""
+    world = serving(release("home"))
+    outcome = applied(world, release("home", change=gadget_of_another_name))
+    assert outcome.restarted == ["totton-audio-gadget.service", "gpu-upsampler.service", "totton-audio-web.service"]
+
+
+def test_a_drop_in_restarts_its_unit_alone_and_reloads_its_manager_alone():
+    world = serving(release("home"))
+    outcome = applied(world, release("home", "vocoder", louder))
+    assert outcome.restarted == ["ice/vocoder.service"]
+    assert "systemctl daemon-reload" not in world.ran
+
+
+def test_everything_that_is_missing_is_named_at_once():
+    world = machine()
+    world.there.clear()
+    outcome = applied(world, release("services", "whisper"))
+    assert outcome.outcome == "refused" and "missing on this host: /opt/whisper/WhisperBackendAPI (" in outcome.line
+    assert "ggml-large-v3-turbo-q5_0.bin (whisper.model_path of /opt/whisper/config.toml names it)" in outcome.line
+    assert "/srv/recall/venv/bin/gunicorn" in outcome.line and world.accounts == {"ice": "/home/ice"}
+
+
+def test_an_account_with_another_home_is_refused():
+    world = machine()
+    world.accounts["ice"] = "/home/eis"
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "refused"
+    assert "account ice has the home /home/eis on this host, not /home/ice" in outcome.line
+
+
+def test_a_unit_that_systemd_skips_brings_everything_back_and_says_why():
+    world = machine()
+    world.skipped.add("gpu-upsampler.service")
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "rolled back" and not world.active
+    assert "upsampler (gpu-upsampler.service) was skipped, since a condition of its unit is not met" in outcome.line
+
+
+def test_a_unit_that_does_not_start_is_told_with_its_own_log():
+    world = machine()
+    restart = "runuser -u ice -- env systemctl --user restart"
+    world.answers[restart] = Ran(1, "See systemctl status for details")
+    world.answers["journalctl _SYSTEMD_USER_UNIT=vocoder.service _UID=1003"] = Ran(0, "no microphone")
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "rolled back" and "its log ends: no microphone" in outcome.line
+    assert "See systemctl status" not in outcome.line
+
+
+def test_a_held_port_stays_open_while_its_service_restarts():
+    def quieter(data):
+        service(data, "recall-api")["environment"] = {"LEVEL": "warning"}
+
+    world = serving(release("services", "recall"))
+    outcome = applied(world, release("services", "recall", quieter))
+    assert outcome.restarted == ["recall-api.service"]
+    assert not [command for command in world.ran if command.startswith("systemctl stop")]
+
+
+def test_the_other_proxy_takes_its_place_and_gives_it_back():
+    def caddy(config):
+        config["infra:hosts"]["services"]["proxy"] = "caddy"
+
+    world = serving(release("services", "recall"))
+    nginx = world.seen_by_programs()
+    assert "nginx.service" in world.active
+    sick = copy.deepcopy(world)
+    sick.web = lambda url: 0 if url.startswith("https:") and "caddy.service" in sick.active else 200
+    outcome = applied(sick, release("services", "recall", config=caddy))
+    assert outcome.outcome == "rolled back" and sick.seen_by_programs() == nginx
+    assert applied(world, release("services", "recall", config=caddy)).outcome == "applied"
+    assert "caddy.service" in world.active and not {"nginx.service"} & (world.active | world.enabled)
+    assert applied(world, release("services", "recall")).outcome == "applied"
+    assert world.seen_by_programs() == nginx
+
+
+SCENES = {
+    "first release": (machine, lambda: release("home")),
+    "another release": (
+        lambda: serving(release("home", change=without_web)),
+        lambda: release("home", "vocoder", louder),
+    ),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
+    make, target = SCENES[scene]
+    made, start = target(), make()
+    before, base = start.seen_by_programs(), store.current_id(start)
+    finished = copy.deepcopy(start)
+    applied(finished, made)
+    after, total = finished.seen_by_programs(), finished.changes - start.changes
+    assert total > 25
+    for number in range(1, total + 1):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied(world, made)
+        recover(world, JOB, "the agent was ended in the middle")
+        all_of(world, before, after, base, made.id)
+        assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
+
+
+def current(world):
+    found = store.current(world)
+    assert found
+    return found
+
+
+def test_nothing_fires_on_a_host_that_is_well():
+    assert alerts.firing(serving(release("services", "recall")), current(serving(release("services", "recall")))) == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (lambda w: w.active.discard("recall-api.service"), "recall-api.service does not run"),
+        (lambda w: w.active.discard("nginx.service"), "nginx.service does not run: nothing here can be reached"),
+        (lambda w: w.answers.update({"journalctl UNIT=recall-api.service": Ran(0, "again\n" * 4)}), "recall-api.service was restarted 4 times in 600 s"),
+        (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to end"),
+        (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to end: certificate has expired"),
+        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's answers in 300 s were server errors (2 of 20)"),
+    ],
+)  # fmt: skip
+def test_what_fires(cause, text):
+    world = serving(release("services", "recall"))
+    cause(world)
+    (fired,) = alerts.firing(world, current(world))
+    assert text in fired["text"]
+
+
+def log(world, status, count, age=10):
+    import time
+
+    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(world.time - age))
+    return f'10.0.0.1 - - [{at}] "GET /ai/x HTTP/1.1" {status} 5 "-" "-"\n' * count
+
+
+@pytest.mark.parametrize("lines", [(500, 19, 10), (500, 100, 301)], ids=["too few", "too old"])
+def test_what_does_not_fire(lines):
+    world = serving(release("services", "recall"))
+    world.answers["tail"] = Ran(0, log(world, *lines))
+    assert alerts.firing(world, current(world)) == []
+
+
+def test_caddys_log_is_read_too():
+    def caddy(config):
+        config["infra:hosts"]["services"]["proxy"] = "caddy"
+
+    world = serving(release("services", "recall", config=caddy))
+    line = f'{{"level":"error","ts":{world.time - 5},"status":502}}\n'
+    world.answers["journalctl -u caddy.service"] = Ran(0, "{not json\nplain\n".replace("{", "") + line * 25)
+    (fired,) = alerts.firing(world, current(world))
+    assert "100.0 % of caddy.service's answers" in fired["text"]
+
+
+def test_boot_times_count_from_the_hosts_own_beginning_and_take_the_first_start():
+    world = serving(release("home"))
+    world.answers["systemctl show -p Userspace"] = Ran(
+        0, "UserspaceTimestampMonotonic=5000000\nFirmwareTimestampMonotonic=2000000"
+    )
+    entry = '{"__MONOTONIC_TIMESTAMP":"%d"}\n'
+    world.answers["journalctl -b UNIT=totton-audio-gadget.service"] = Ran(
+        0, entry % 4_000_000 + entry % 7_000_000 + entry % 9_000_000
+    )
+    in_container = [entry["seconds"] for entry in boot_times.boot_times(world, current(world))]
+    assert in_container == [2.0, None, None]
+    world.answers["systemd-detect-virt"] = Ran(1, "none")
+    on_metal = [entry["seconds"] for entry in boot_times.boot_times(world, current(world))]
+    assert on_metal == [6.0, None, None]
+
+
+def test_an_account_that_is_not_there_has_no_units():
+    assert units.states(FakeWorld(), ["ice/vocoder.service"]) == {
+        "ice/vocoder.service": {"active": False, "enabled": False}
+    }

@@ -1,0 +1,100 @@
+"""Sites behind either proxy: what is public, under which headers, with which limits."""
+
+import re
+
+import pytest
+
+from rendering.host import needs, render
+from rendering.sites import public_url, view
+from tests.support import changed, service, whole
+
+
+def proxied(proxy):
+    return lambda config: config["infra:hosts"]["services"].update(proxy=proxy)
+
+
+def site(proxy, name="example.com"):
+    files = {file.path: file.content.decode() for file in render(whole(proxied(proxy)), "services").files}
+    return files[{"nginx": f"/etc/nginx/sites-available/{name}", "caddy": f"/etc/caddy/sites/{name}.caddy"}[proxy]]
+
+
+def test_nginx_serves_the_routes_and_nothing_else():
+    locations = re.findall(r"^    location (.*) {$", site("nginx"), re.MULTILINE)
+    assert locations == [
+        "/.well-known/acme-challenge/", "/", "@restarting", "/ai/", "= /healthz", "= /readyz", "= /version", "/",
+    ]  # fmt: skip
+    last = site("nginx").rsplit("    location / {", 1)[1]
+    assert last.split() == ["return", "404;", "}", "}"]
+
+
+def test_caddy_serves_the_routes_and_nothing_else():
+    handled = re.findall(r"^\thandle(?: (.*))? {$", site("caddy"), re.MULTILINE)
+    assert handled == ["/ai/*", "/healthz", "/readyz", "/version", ""]
+    assert site("caddy").rstrip().endswith("handle {\n\t\trespond 404\n\t}\n}")
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_every_header_of_a_site_is_given(proxy):
+    wanted = whole().systems["recall"].sites[0].all_headers
+    assert len(wanted) == 5 and all(f'{name} "{value}"' in site(proxy) for name, value in wanted.items())
+
+
+@pytest.mark.parametrize(
+    ("proxy", "line"), [("nginx", "client_max_body_size 104857600;"), ("caddy", "max_size 104857600")]
+)
+def test_a_body_size_is_derived_from_the_services_own_configuration(proxy, line):
+    assert line in site(proxy, "whisper.hey-watch.me") and "max" not in site(proxy).replace("max-age", "")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "line"), [("nginx", "proxy_read_timeout 120s;"), ("caddy", "response_header_timeout 120s")]
+)
+def test_a_long_answer_has_its_time(proxy, line):
+    assert site(proxy).count(line) == 1
+
+
+def test_caddy_gets_what_http_proves_itself_and_is_given_what_dns_proves():
+    host = render(whole(proxied("caddy")), "services")
+    assert [(item.name, item.group) for item in host.certificates] == [("whisper.hey-watch.me", "caddy")]
+    assert "tls /etc/letsencrypt/live/whisper.hey-watch.me/fullchain.pem" in site("caddy", "whisper.hey-watch.me")
+    assert "tls " not in site("caddy") and host.names == ["whisper.hey-watch.me", "example.com"]
+
+
+def test_caddy_takes_the_public_path_off_and_the_internal_one_on():
+    made = changed(whole(), "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"))
+    seen = view(made, made.systems["recall"], made.systems["recall"].sites[0]).locations[0]
+    assert (seen.public, seen.inside, seen.is_prefix) == ("/ai/", "/v1/ai/", True)
+    made = changed(
+        whole(proxied("caddy")),
+        "recall",
+        lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"),
+    )
+    text = next(f.content.decode() for f in render(made, "services").files if f.path.endswith("example.com.caddy"))
+    assert "uri strip_prefix /ai\n\t\trewrite * /v1/ai{uri}" in text
+
+
+def test_cors_is_the_sites_and_a_route_may_say_otherwise():
+    made = whole()
+    watchme = made.systems["watchme"]
+    methods = {location.public: location.methods for location in view(made, watchme, watchme.sites[0]).locations}
+    assert methods["/avatar/"] == ["GET", "POST", "DELETE", "OPTIONS"] and methods["/vault/"] == [
+        "GET",
+        "POST",
+        "OPTIONS",
+    ]
+    assert "Access-Control" not in site("nginx") + site("caddy")
+
+
+def test_a_page_alone_can_be_the_health_path():
+    made = whole()
+    recall = made.systems["recall"]
+    assert public_url(made, recall, recall.active[0]) == "https://example.com/readyz"
+
+
+def test_a_host_is_prepared_with_what_its_systems_need():
+    made = whole()
+    web = ["certbot", "python3-certbot-dns-route53", "logrotate"]
+    assert needs(made, "watchme") == ["docker", "nginx", *web]
+    assert needs(made, "services") == ["nginx", *web]
+    assert needs(made, "home") == ["libpam-systemd"]
+    assert needs(whole(proxied("caddy")), "services")[0] == "caddy"

@@ -1,0 +1,90 @@
+"""WhisperBackendAPI on the second EC2 host: what 000_c823e84cea3f08ff.txt promises, seen."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.conftest import System
+from tests.system.on import main_pid, shown, systemctl, until, write
+
+pytestmark = pytest.mark.lab
+HOST, UNIT, NAME = "services", "whisper-backend.service", "whisper.hey-watch.me"
+CONFIG = "files/static/whisper/config.toml"
+
+
+@pytest.fixture
+def config(system: System) -> Iterator[System]:
+    """The service's configuration as it is in the repository before and after."""
+    yield system
+    system.restore(CONFIG)
+    system.must_up()
+
+
+def health(system: System) -> dict[str, str]:
+    status, _, body = system.ask("GET", "/health", name=NAME)
+    assert status == 200
+    return json.loads(body)
+
+
+def test_the_main_process_is_the_program_itself_in_an_account_without_login(system):
+    pid = main_pid(system, HOST, UNIT)
+    assert system.on_host("readlink", f"/proc/{pid}/exe", host=HOST).output == "/opt/whisper/WhisperBackendAPI"
+    assert system.on_host("ps", "-o", "user=", "-p", pid, host=HOST).output == "whisper"
+    assert system.on_host("getent", "passwd", "whisper", host=HOST).output.endswith(":/opt/whisper:/usr/sbin/nologin")
+    for name in ("models", "temp", "uploads"):
+        assert system.on_host("stat", "-c", "%U %F", f"/opt/whisper/{name}", host=HOST).output == "whisper directory"
+
+
+def test_it_is_back_three_seconds_after_it_was_killed(system):
+    before = shown(system, HOST, UNIT, "NRestarts", "MainPID")
+    system.on_host("kill", "-9", before["MainPID"], host=HOST)
+    until("a new process", lambda: main_pid(system, HOST, UNIT) not in ("0", before["MainPID"]))
+    after = shown(system, HOST, UNIT, "NRestarts", "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+    assert int(after["NRestarts"]) == int(before["NRestarts"]) + 1
+    # On systemd's own clock: it waited for RestartSec, and not for longer
+    away = int(after["ActiveEnterTimestampMonotonic"]) - int(after["ActiveExitTimestampMonotonic"])
+    assert 2_900_000 < away < 5_000_000
+    until("its health", lambda: system.ask("GET", "/health", name=NAME)[0] == 200)
+
+
+def test_the_kernel_refuses_a_write_outside_its_places(system):
+    system.on_host("install", "-d", "-o", "whisper", "/etc/whisper-probe", host=HOST)
+    assert "Read-only file system" in write(system, HOST, UNIT, "/etc/whisper-probe/x", "whisper")
+    assert write(system, HOST, UNIT, "/opt/whisper/temp/x", "whisper") == ""
+    # Without the unit's mounts the same account may write there: it is the unit that forbids it
+    done = system.on_host("runuser", "-u", "whisper", "--", "touch", "/etc/whisper-probe/x", host=HOST)
+    assert done.code == 0
+    system.on_host("rm", "-r", "/etc/whisper-probe", "/opt/whisper/temp/x", host=HOST)
+
+
+def test_the_proxys_limit_is_the_services(config):
+    config.edit(CONFIG, "max_request_size = 104857600", "max_request_size = 1048576")
+    output = config.must_up()
+    assert "applied on services" in output
+    assert config.ask("POST", "/transcribe", b"x" * 1048576, name=NAME)[::2] == (200, b'{"bytes":1048576}')
+    status, _, body = config.ask("POST", "/transcribe", b"x" * 1048577, name=NAME)
+    assert status == 413 and b"nginx" in body
+
+
+def test_a_model_that_is_not_there_is_refused_before_the_switch(config):
+    pid = main_pid(config, HOST, UNIT)
+    config.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
+    ran = config.up()
+    assert ran.code != 0 and "refused on services, nothing touched: missing on this host:" in ran.output
+    assert "/opt/whisper/models/ggml-medium.bin (whisper.model_path of /opt/whisper/config.toml names it)" in ran.output
+    assert main_pid(config, HOST, UNIT) == pid
+
+
+def test_one_word_makes_it_a_service_for_a_gpu_and_back(system):
+    assert health(system) == {"status": "ok", "cublas": "", "log": "info"}
+    with system.configured(**{"variants.whisper": "gpu"}):
+        system.must_up()
+        assert health(system) == {"status": "ok", "cublas": "1", "log": "info"}
+        assert systemctl(system, HOST, "is-active", "nvidia-persistenced.service") == "active"
+        environment = shown(system, HOST, UNIT, "Environment")["Environment"]
+        assert "CUDA_PATH=/usr/local/cuda LD_LIBRARY_PATH=/usr/local/cuda/lib64" in environment
+    system.must_up()
+    assert health(system)["cublas"] == ""
+    assert systemctl(system, HOST, "is-active", "nvidia-persistenced.service") == "inactive"
+    assert systemctl(system, HOST, "is-enabled", "nvidia-persistenced.service") == "disabled"
