@@ -13,7 +13,7 @@ from agent.archive import members
 from components.network import openings
 from components.permissions import policy
 from components.registry import LIFECYCLE
-from tests.support import PROD, ROOT, stack
+from tests.support import HOME, LAB, PROD, ROOT, stack
 
 KEYS = {
     "infra:sshPublicKey": "ssh-ed25519 AAAA user",
@@ -234,6 +234,26 @@ def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(
     assert "SECRET-ACCESS-KEY" not in json.dumps(manifest)
     statements = json.loads(one(made, "aws:iam/userPolicy:UserPolicy")["policy"])["Statement"]
     assert not any("*" in action for statement in statements for action in _actions(statement))
+
+
+def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch):
+    """Native systems pull no images; a machine that asks nothing of AWS is nobody there; a foreign name has no record."""
+    monkeypatch.chdir(ROOT)
+    keys = {
+        "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host"},
+        "infra:hostPrivateKeys": {"services": "PRIVATE-HOST-KEY"},
+    }
+    hosts = {"services": LAB["infra:hosts"]["services"], "home": HOME}
+    made = run_program({**keys, "infra:hosts": hosts})
+    assert {record.name for record in made.of("aws:route53/record:Record")} == {"whisper.hey-watch.me"}
+    assert not made.of("aws:iam/user:User") and not made.of("aws:ecr/repository:Repository")
+    statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
+    assert not any(action.startswith("ecr:") for statement in statements for action in _actions(statement))
+    prepared = {ready.name: ready.inputs["create"].split("sh -s ")[1] for ready in made.of("command:remote:Command")}
+    assert prepared == {
+        "services-ap-northeast-1-ready": "2048 nginx certbot python3-certbot-dns-route53 logrotate",
+        "home-ready": "0 libpam-systemd",
+    }
 
 
 REFUSED = {

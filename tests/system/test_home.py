@@ -137,16 +137,17 @@ def test_the_monitor_starts_what_was_stopped(system):
 def test_a_condition_that_is_not_met_is_told_and_undone(system):
     """On a machine whose GPU is gone neither the new release runs nor the old one: that is what is said."""
     path = "files/systems/totton.yaml"
-    system.edit(path, "Description: GPU Audio Upsampler Engine", "Description: GPU Audio Upsampler Engine, again")
-    system.on_host("rm", "/dev/nvidia0", host=HOST)
-    try:
-        with system.configured(healthDeadline="12"):
+    with system.configured(healthDeadline="12"):
+        system.must_up()
+        system.edit(path, "Description: GPU Audio Upsampler Engine", "Description: GPU Audio Upsampler Engine, again")
+        system.on_host("rm", "/dev/nvidia0", host=HOST)
+        try:
             ran = system.up()
-        assert ran.code != 0 and "rollback failed on home" in ran.output
-        assert "was skipped, since a condition of its unit is not met" in ran.output
-    finally:
-        system.on_host("touch", "/dev/nvidia0", host=HOST)
-        system.restore(path)
-        systemctl(system, HOST, "start", WEB)
+            assert ran.code != 0 and "rollback failed on home" in ran.output
+            assert "was skipped, since a condition of its unit is not met" in ran.output
+        finally:
+            system.on_host("touch", "/dev/nvidia0", host=HOST)
+            system.restore(path)
+            systemctl(system, HOST, "start", WEB)
     system.must_up()
     assert active(system, GADGET, DAEMON, WEB) == ["active"] * 3

@@ -16,7 +16,7 @@ YAML, BASE = "files/systems/recall.yaml", "    environment_file: /srv/recall/.en
 LIVE = "/etc/letsencrypt/live/example.com"
 EXPOSED = {
     "/ai/propose": 200, "/healthz": 200, "/readyz": 200, "/version": 200,
-    "/": 404, "/internal": 404, "/healthz/x": 404, "/ai": 404, "/static/x": 404,
+    "/": 404, "/internal": 404, "/healthz/x": 404, "/static/x": 404,
 }  # fmt: skip
 HEADERS = {
     "Strict-Transport-Security": "max-age=63072000", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
@@ -147,13 +147,32 @@ def _break_often(system: System) -> None:
         assert system.ask("GET", "/ai/broken", name=NAME, address=address)[0] == 500
 
 
+PROBE = "/usr/local/share/ca-certificates/probe.crt"
+# A certificate that the host trusts, for the right name, and whose day is over
+EXPIRE = f"""
+set -e
+cp -a {LIVE} /root/kept
+cd /root
+openssl req -new -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=example.com
+echo subjectAltName=DNS:example.com > names
+openssl x509 -req -in request.pem -signkey key.pem -days -1 -extfile names -out {PROBE}
+update-ca-certificates
+rm {LIVE}/fullchain.pem {LIVE}/privkey.pem
+cp {PROBE} {LIVE}/fullchain.pem
+cp key.pem {LIVE}/privkey.pem
+systemctl reload nginx
+"""
+RENEW = f"""
+rm -rf {LIVE} {PROBE}
+mv /root/kept {LIVE}
+update-ca-certificates --fresh
+systemctl reload nginx
+"""
+
+
 def _expired(system: System) -> None:
-    script = (
-        f"cp -aL {LIVE} /root/kept && cd {LIVE} && rm fullchain.pem privkey.pem && openssl req -x509 -newkey rsa:2048 "
-        "-nodes -keyout privkey.pem -out fullchain.pem -subj /CN=example.com -days -1 2>/dev/null; "
-        "systemctl reload nginx"
-    )
-    on(system, "sh", "-c", script)
+    done = system.on_host("sh", "-c", EXPIRE, host=HOST)
+    assert done.code == 0, done.output
 
 
 CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
@@ -171,8 +190,8 @@ CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
     ),
     "certificate": (
         _expired,
-        "alert certificate: the certificate for example.com is missing, not trusted or about to end",
-        f"rm -rf {LIVE}/*.pem && cp -a /root/kept/*.pem {LIVE}/ && rm -rf /root/kept && systemctl reload nginx",
+        "alert certificate: the certificate for example.com is missing, not trusted or about to end: certificate has expired",
+        RENEW,
     ),
 }  # fmt: skip
 
