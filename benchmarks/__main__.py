@@ -1,6 +1,5 @@
 """Measures on the running lab, each next to a baseline, interleaved: `make lab && make bench`."""
 
-import os
 import re
 import statistics
 import subprocess
@@ -38,7 +37,7 @@ def main() -> int:
     lab = default_lab()
     if not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
-    env = {**os.environ, **workspace.process_environment(lab)}
+    env = workspace.full_environment(lab)
     measures = {
         "python that does nothing (baseline)": lambda n: timed(env, sys.executable, "-c", "pass"),
         "infra check": lambda n: timed(env, str(Path(sys.executable).with_name("infra")), "check", "--stack", "prod"),

@@ -1,11 +1,12 @@
 """`python -m lab up|down|status`: the person's lab."""
 
 import os
+import subprocess
 import sys
 
-from lab import machine, root, table, up
+from lab import machine, root, table, up, workspace
 from lab.say import LabError, step
-from lab.settings import default_lab
+from lab.settings import ROOT, default_lab
 
 
 def main(command: str) -> int:
@@ -27,6 +28,8 @@ def main(command: str) -> int:
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
     well = table.show(table.statuses(lab))
+    # What has no public name is told by its host
+    subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=workspace.full_environment(lab), check=False)
     print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")
     return 0 if well else 1
 

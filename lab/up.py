@@ -1,6 +1,5 @@
 """`make lab` from nothing to WatchMe answering, and back."""
 
-import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -69,9 +68,7 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     workspace.clear_dead_locks(lab)
     with step("pulumi up on stack lab"):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
-        done = subprocess.run(
-            command, cwd=project, env={**os.environ, **workspace.process_environment(lab)}, check=False
-        )
+        done = subprocess.run(command, cwd=project, env=workspace.full_environment(lab), check=False)
         if done.returncode:
             raise LabError("pulumi up failed; its last lines say why. Mend it and run `make lab` again")
 

@@ -49,6 +49,11 @@ def process_environment(lab: Lab) -> dict[str, str]:
     return {**environment(lab), "PATH": ":".join([*path_entries(), os.environ["PATH"]])}
 
 
+def full_environment(lab: Lab) -> dict[str, str]:
+    """This process's environment, as after `. .lab/env`."""
+    return {**os.environ, **process_environment(lab)}
+
+
 def write_env(lab: Lab) -> None:
     """`. .lab/env` makes a shell a user's of stack lab."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(lab).items()]

@@ -42,6 +42,13 @@ def test_pure_packages_import_no_pulumi_and_no_network(package):
         assert foreign <= FOREIGN[package], path
 
 
+def test_no_kind_of_service_knows_another():
+    kinds = {"compose", "units"}
+    for kind in kinds:
+        text = (ROOT / f"rendering/{kind}.py").read_text()
+        assert not re.search(rf"(rendering\.|import .*\b)({'|'.join(kinds - {kind})})\b", text), kind
+
+
 def test_only_the_lab_knows_that_a_lab_exists():
     folders = ["agent", "catalogue", "components", "files", "infra", "rendering"]
     paths = [

@@ -23,6 +23,9 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         for system in host.systems:
             if system not in catalogue.systems:
                 yield Problem(file, where, f"system {system!r}", f"systems: {', '.join(sorted(catalogue.systems))}")
+    for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
+        known = ", ".join(sorted(catalogue.systems))
+        yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
     placed = [system for host in catalogue.stack.hosts.values() for system in host.systems]
     for system in sorted({system for system in placed if placed.count(system) > 1}):
         yield Problem(file, "infra:hosts", f"system {system} is on two hosts", "each system runs on one host")

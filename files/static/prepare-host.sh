@@ -69,6 +69,7 @@ start_what_releases_need() {
     for need in $needs; do
         case $need in
             docker) systemctl enable --now docker ;;
+            certbot) systemctl enable --now certbot.timer ;;
             # The proxy of before serves until the release: it alone may have the ports
             nginx) systemctl is-active --quiet caddy || systemctl start nginx ;;
             caddy) ;;

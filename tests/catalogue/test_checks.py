@@ -134,6 +134,10 @@ STACK_EXAMPLES = {
     ),
     "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
     "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the whole world"),
+    "variant of nothing": (
+        configured(variants={"whispr": "cpu"}),
+        "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
+    ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }

@@ -34,7 +34,7 @@ class System:
 
     def command(self, *argv: str, stdin: str | None = None) -> Ran:
         """A command in the copy of the project, in an environment as after `. .lab/env`."""
-        env = {**os.environ, **workspace.process_environment(self.lab)}
+        env = workspace.full_environment(self.lab)
         process = subprocess.Popen(
             argv, cwd=self.project, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, start_new_session=True,
