@@ -1,5 +1,6 @@
 """All that the agent can do to a host, as one small interface; tests put a world in memory in its place."""
 
+import contextlib
 import errno
 import grp
 import http.client
@@ -15,6 +16,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from agent.places import open_directory, parent_of
 
 
 @dataclass(frozen=True)
@@ -86,51 +89,58 @@ class World:
 
     def write(self, path: str, content: bytes, mode: int, owner: str, group: str) -> None:
         """Puts a file in place as a whole: temporary file, fsync, rename. It never has wider rights than `mode`."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.infra")
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            os.fchown(file.fileno(), *_ids(owner, group))
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-        _sync(target.parent)
+        with parent_of(path, make=True) as (parent, name):
+            temporary = f".{name}.infra"
+            _unlink(temporary, parent)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as file:
+                file.write(content)
+                os.fchown(file.fileno(), *_ids(owner, group))
+                os.fchmod(file.fileno(), mode)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            # A rename is on the disk only once its directory is
+            os.fsync(parent)
 
     def move(self, source: str, path: str) -> None:
         """Puts a file in another's place, owner and mode kept; needs no space on one file system."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.replace(source, path)
+            with parent_of(path, make=True) as (parent, name):
+                os.replace(source, name, dst_dir_fd=parent)
+                os.fsync(parent)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             owner, group, mode = self.owner_and_mode(source)
             self.write(path, Path(source).read_bytes(), mode, owner, group)
             self.remove(source)
-        _sync(Path(path).parent)
 
     def directory(self, path: str, mode: int, owner: str, group: str) -> None:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        os.chown(path, *_ids(owner, group))
-        os.chmod(path, mode)
+        descriptor = open_directory(path, make=True)
+        try:
+            os.fchown(descriptor, *_ids(owner, group))
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
     def link_target(self, path: str) -> str | None:
         return os.readlink(path) if os.path.islink(path) else None
 
     def link(self, path: str, target: str) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(f"{path}.infra")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target)
-        os.replace(temporary, path)
-        _sync(Path(path).parent)
+        with parent_of(path, make=True) as (parent, name):
+            temporary = f"{name}.infra"
+            _unlink(temporary, parent)
+            os.symlink(target, temporary, dir_fd=parent)
+            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            os.fsync(parent)
 
     def remove(self, path: str) -> None:
-        Path(path).unlink(missing_ok=True)
+        try:
+            with parent_of(path) as (parent, name):
+                _unlink(name, parent)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
 
     def remove_tree(self, path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
@@ -229,10 +239,6 @@ def _ids(owner: str, group: str) -> tuple[int, int]:
     )
 
 
-def _sync(directory: Path) -> None:
-    """A rename is on the disk only once its directory is."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _unlink(name: str, parent: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)

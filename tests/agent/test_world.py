@@ -4,6 +4,8 @@ import getpass
 import grp
 import os
 
+import pytest
+
 from agent.world import World
 
 USER, GROUP = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
@@ -32,3 +34,41 @@ def test_missing_program_and_timeout_have_their_codes():
 
 def test_nothing_listening_is_status_zero():
     assert World().status_of("http://127.0.0.1:9/") == 0
+
+
+@pytest.fixture
+def laid(tmp_path):
+    """A directory of a service's account, with a link in it to somewhere that is none of its business."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "unit").write_text("root's")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config").symlink_to(tmp_path / "elsewhere")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "home", 12345, 12345)
+        os.lchown(tmp_path / "home" / "config", 12345, 12345)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda path: World().write(f"{path}/unit", b"x", 0o644, USER, GROUP),
+        lambda path: World().write(f"{path}/new/unit", b"x", 0o644, USER, GROUP),
+        lambda path: World().directory(path, 0o755, USER, GROUP),
+        lambda path: World().directory(f"{path}/new", 0o755, USER, GROUP),
+        lambda path: World().link(f"{path}/unit", "/x"),
+        lambda path: World().remove(f"{path}/unit"),
+    ],
+)
+def test_a_link_that_a_user_laid_leads_root_nowhere(laid, act):
+    before = os.stat(laid / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"):
+        act(str(laid / "home" / "config"))
+    after = os.stat(laid / "elsewhere")
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+    assert {p.name: p.read_text() for p in (laid / "elsewhere").iterdir()} == {"unit": "root's"}
+
+
+def test_a_file_takes_the_place_of_a_link(laid):
+    World().write(f"{laid}/home/config", b"x", 0o644, USER, GROUP)
+    assert (laid / "home" / "config").read_bytes() == b"x" and not (laid / "home" / "config").is_symlink()
