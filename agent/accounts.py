@@ -1,7 +1,9 @@
-"""Accounts that services run as: made where they are missing, and never changed or removed."""
+"""Accounts that services run as: made where they are missing, and never removed. One that is there already keeps what
+it has: only lingering is turned on, and groups are added."""
 
 from typing import Any
 
+from agent.managers import has_manager
 from agent.outcome import Failed, Refused
 from agent.world import World
 
@@ -10,8 +12,12 @@ PATIENCE = 30.0
 
 
 def agree(world: World, accounts: list[dict[str, Any]]) -> None:
-    """Raises Refused for an account that is there with another home: the release's paths would be elsewhere."""
+    """Raises Refused for an account that is there with another home (the release's paths would be elsewhere), and for a
+    group that is not there."""
     for account in accounts:
+        for group in account["groups"]:
+            if not world.has_group(group):
+                raise Refused(f"account {account['name']} is to be in the group {group}, which this host does not have")
         found = world.account(account["name"])
         if found and found.home != account["home"]:
             raise Refused(
@@ -42,9 +48,13 @@ def _making(account: dict[str, Any]) -> list[str]:
 def _linger(world: World, name: str) -> None:
     if not world.exists(f"{LINGER}/{name}"):
         _must(world, "loginctl", "enable-linger", name)
-    found = world.account(name)
+    await_manager(world, name)
+
+
+def await_manager(world: World, name: str) -> None:
+    """Waits until an account's own manager runs, as it does some time after boot. Raises Failed."""
     end = world.now() + PATIENCE
-    while not world.exists(f"/run/user/{found.uid if found else 0}/systemd/private"):
+    while not has_manager(world, name):
         if world.now() > end:
             raise Failed(
                 f"the own manager of account {name} did not start within {PATIENCE:.0f} s (systemctl status user@)"

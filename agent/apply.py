@@ -173,6 +173,8 @@ def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dic
 
 def _write(world: World, ready: Plan, later: set[str]) -> None:
     for directory in ready.target.manifest["directories"]:
+        if directory.get("if_missing") and world.exists(directory["path"]):
+            continue
         world.directory(directory["path"], directory["mode"], directory["owner"], directory["group"])
     for path in ready.change.remove:
         world.remove(path)

@@ -35,10 +35,9 @@ def _begin(world: World) -> tuple[int, int]:
 
 def _reached(world: World, unit: str, begun: int, offset: int) -> float | None:
     """When the unit was first up; it may have been restarted since."""
-    account, name = managers.split(unit)
-    found = world.account(account) if account else None
-    own = [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}"]
-    ran = world.run("journalctl", "-b", *own, f"MESSAGE_ID={STARTED}", "-o", "json", "--no-pager", "-q")
+    ran = world.run(
+        "journalctl", "-b", *managers.told_of(world, unit), f"MESSAGE_ID={STARTED}", "-o", "json", "--no-pager", "-q"
+    )
     times = [int(json.loads(line)["__MONOTONIC_TIMESTAMP"]) for line in ran.output.splitlines() if line.startswith("{")]
     since = [time for time in times if time >= begun]
     return round((min(since) - begun + offset) / 1e6, 1) if since else None

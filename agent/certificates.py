@@ -52,10 +52,14 @@ def _share(world: World, name: str, group: str) -> None:
 
 
 def _is_here(world: World, item: dict[str, Any]) -> bool:
-    """A certificate of that name from that directory: one from another directory (a staging one) does not count."""
+    """A certificate of that name from that directory: one from another directory (a staging one) does not count, nor
+    one whose time is over."""
     chain = world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem")
     renewal = world.read(f"/etc/letsencrypt/renewal/{item['name']}.conf") or b""
-    return chain is not None and f"server = {item['server']}\n".encode() in renewal
+    if chain is None or f"server = {item['server']}\n".encode() not in renewal:
+        return False
+    path = f"/etc/letsencrypt/live/{item['name']}/fullchain.pem"
+    return world.run("openssl", "x509", "-noout", "-checkend", "0", "-in", path).code == 0
 
 
 def command(item: dict[str, Any]) -> list[str]:

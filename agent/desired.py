@@ -17,7 +17,7 @@ def digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file as it is to be."""
+    """A file as it is to be. No `group` stands for the owner's own."""
 
     path: str
     content: bytes
@@ -33,7 +33,8 @@ class Wanted:
     def differs(self, world: World) -> bool:
         if world.link_target(self.path) is not None or world.read(self.path) != self.content:
             return True
-        return world.owner_and_mode(self.path) != (self.owner, self.group, self.mode)
+        owner, group, mode = world.owner_and_mode(self.path)
+        return (owner, mode) != (self.owner, self.mode) or self.group not in ("", group)
 
 
 def wanted_files(manifest: dict[str, Any], contents: dict[str, bytes], secrets: dict[str, Any]) -> list[Wanted]:

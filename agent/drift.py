@@ -24,6 +24,8 @@ def drift(world: World) -> list[dict[str, str]]:
 
 
 def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict[str, str]]:
+    if (target := world.link_target(file.path)) is not None:
+        return [{"path": file.path, "found": f"is a link to {target}"}]
     content = world.read(file.path)
     if content is None:
         return [{"path": file.path, "found": "is missing"}]
@@ -31,8 +33,8 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict
     if content != file.content:
         found.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
     owner, group, mode = world.owner_and_mode(file.path)
-    if (owner, group, mode) != (file.owner, file.group, file.mode):
-        is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group}"
+    if (owner, mode) != (file.owner, file.mode) or file.group not in ("", group):
+        is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group or group}"
         found.append({"path": file.path, "found": f"is {is_}, not {should}"})
     return found
 

@@ -14,7 +14,7 @@ RECOVER = f"""# Made by the release agent.
 [Unit]
 Description=Finish or undo a release that was interrupted
 ConditionPathExists={STATE}/transaction.json
-After=network-online.target docker.service nginx.service
+After=network-online.target docker.service nginx.service caddy.service systemd-user-sessions.service
 Wants=network-online.target
 
 [Service]

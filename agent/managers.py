@@ -17,6 +17,12 @@ def grouped(names: list[str]) -> dict[str | None, list[str]]:
     return groups
 
 
+def has_manager(world: World, account: str) -> bool:
+    """Does an account's own manager run."""
+    found = world.account(account)
+    return found is not None and world.exists(f"/run/user/{found.uid}/systemd/private")
+
+
 def systemctl(world: World, account: str | None, *words: str) -> Ran:
     """Asks a manager. That of an account that is not there, or does not linger, has no units."""
     if account is None:
@@ -29,6 +35,13 @@ def systemctl(world: World, account: str | None, *words: str) -> Ran:
         "runuser", "-u", account, "--", "env", f"XDG_RUNTIME_DIR={place}",
         f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus", "systemctl", "--user", *words,
     )  # fmt: skip
+
+
+def told_of(world: World, unit: str) -> list[str]:
+    """What journalctl shows of what a unit's manager says about it."""
+    account, name = split(unit)
+    found = world.account(account) if account else None
+    return [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}"]
 
 
 def journal(world: World, unit: str, lines: int) -> Ran:

@@ -43,3 +43,29 @@ def open_directory(path: str, make: bool = False) -> int:
     """A descriptor of a directory, reached in the same way."""
     with parent_of(path, make) as (parent, name):
         return _entered(parent, name, path, make)
+
+
+def way_to(path: str) -> str | None:
+    """Why the directory that holds `path` cannot be reached, as far as it is there; None when it can."""
+    try:
+        with parent_of(path):
+            return None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+
+
+def read_file(path: str) -> bytes | None:
+    """A regular file's content, reached in the same way; None for anything else, a pipe included."""
+    try:
+        with parent_of(path) as (parent, name):
+            link = stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
+            own = os.lstat(name, dir_fd=parent).st_uid == 0 and os.fstat(parent).st_uid == 0
+            flags = os.O_RDONLY | os.O_NONBLOCK | (0 if link and own else os.O_NOFOLLOW)
+            with os.fdopen(os.open(name, flags, dir_fd=parent), "rb") as file:
+                return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
+            return None
+        raise

@@ -35,9 +35,9 @@ class Plan:
         return [*self.starts, *(rollout.next["unit"] for rollout in self.rollouts)]
 
 
-def _has_socket(target: Release, name: str) -> bool:
+def _has_socket(running: list[str], name: str) -> bool:
     """A unit whose port systemd holds is restarted and never only stopped: the next request would start it again."""
-    return f"{name.rsplit('.', 1)[0]}.socket" in target.unit_names and not name.endswith(".socket")
+    return f"{name.rsplit('.', 1)[0]}.socket" in running and not name.endswith(".socket")
 
 
 def plan(world: World, base: Release | None, target: Release) -> Plan:
@@ -60,7 +60,7 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
         stops=[
             name
             for name in ordinary
-            if name in old and name in changed and states[name]["active"] and not _has_socket(target, name)
+            if name in old and name in changed and states[name]["active"] and not _has_socket(old, name)
         ],
         leaves=[name for name in old if name not in target.unit_names],
         starts=[name for name in ordinary if name in changed or not states[name]["active"]],

@@ -16,6 +16,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
     _requirements(world, target)
+    _ways(world, target)
     _memory(world, target)
     _ports(world, base, target)
 
@@ -52,6 +53,14 @@ def _requirements(world: World, target: Release) -> None:
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Put it there, or mend the path, and run again")
+
+
+def _ways(world: World, target: Release) -> None:
+    """Root follows no link that a user laid: where one is in the way it is said before anything is touched."""
+    paths = [file.path for file in target.files] + [f"{item['path']}/." for item in target.manifest["directories"]]
+    barred = [reason for path in paths if (reason := world.barred(path))]
+    if barred:
+        raise Refused(f"{barred[0]}. Put a directory in its place and run again")
 
 
 def _memory(world: World, target: Release) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent import health, slots, store, transaction, units
+from agent import accounts, health, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.transaction import Transaction
@@ -44,6 +44,9 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
         except Failed as failure:
             complaints.append(str(failure))
 
+    for account in base.manifest["accounts"] if base else []:
+        if account["lingering"]:
+            attempt(accounts.await_manager, account["name"])
     slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
     if slot_links:
         transaction.put_back(world, slot_links)

@@ -35,7 +35,7 @@ class Transaction:
 
     @property
     def paths(self) -> set[str]:
-        return {entry["path"] for entry in self.before}
+        return {entry["path"] for entry in self.before if entry["kind"] != "directory"}
 
     def store(self, world: World) -> None:
         world.write(TRANSACTION, json.dumps(asdict(self), sort_keys=True).encode(), 0o600, "root", "root")
@@ -44,9 +44,10 @@ class Transaction:
 def begin(world: World, job: Job, plan: Plan, sick: list[str]) -> Transaction:
     """From here on a switch may be half done, and is undone by whoever finds it."""
     slot_links = {rollout.link for rollout in plan.rollouts}
+    before = [*_directories(world, plan.target.manifest), *_remembered(world, plan.change.paths, slot_links)]
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, plan.base.id if plan.base else None, world.wall(),
-        _remembered(world, plan.change.paths, slot_links), plan.states, plan.stops, plan.touched, sick,
+        before, plan.states, plan.stops, plan.touched, sick,
     )  # fmt: skip
     begun.store(world)
     return begun
@@ -60,6 +61,17 @@ def unfinished(world: World) -> Transaction | None:
 def end(world: World) -> None:
     world.remove(TRANSACTION)
     world.remove_tree(BEFORE)
+
+
+def _directories(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Whose the directories are that are there already."""
+    entries = []
+    for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
+        if world.exists(path) and world.link_target(path) is None:
+            owner, group, mode = world.owner_and_mode(path)
+            found = {"owner": owner, "group": group, "mode": mode}
+            entries.append({"path": path, "kind": "directory", "slot": False, **found})
+    return entries
 
 
 def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
@@ -84,7 +96,12 @@ def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[di
 def put_back(world: World, entries: list[dict[str, Any]]) -> None:
     """Everything as it was. Safe to repeat: a copy that is gone was put back already."""
     for entry in entries:
-        if entry["kind"] == "absent":
+        if world.barred(entry["path"]):
+            # Somebody laid a link on the way: nothing of ours is behind it
+            continue
+        if entry["kind"] == "directory":
+            world.directory(entry["path"], entry["mode"], entry["owner"], entry["group"])
+        elif entry["kind"] == "absent":
             world.remove(entry["path"])
         elif entry["kind"] == "link":
             world.link(entry["path"], entry["target"])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent.managers import grouped, journal, split, systemctl
+from agent.managers import grouped, has_manager, journal, split, systemctl
 from agent.outcome import Failed
 from agent.world import Ran, World
 
@@ -71,6 +71,8 @@ def stop(world: World, names: list[str]) -> None:
 def start(world: World, names: list[str]) -> None:
     """(Re)starts units; systemd orders them by their dependencies. Raises Failed."""
     for account, own in grouped(names).items():
+        # Attempts that a bad release used up are none of this one's
+        systemctl(world, account, "reset-failed", *own)
         ran = systemctl(world, account, "restart", *own)
         if ran.code != 0:
             prefix = f"{account}/" if account else ""
@@ -102,17 +104,23 @@ def react(world: World, manifests: list[dict[str, Any]], paths: set[str]) -> Non
     """Tells the programs whose files changed. Raises Failed."""
     if any(path.startswith("/etc/systemd/") for path in paths):
         must(world, "systemctl", "daemon-reload")
+    complaints: list[str] = []
     for account in {item["name"]: item for manifest in manifests for item in manifest["accounts"]}.values():
         own = f"{account['home']}/{OF_ACCOUNT}/"
-        if account["lingering"] and any(path.startswith(own) for path in paths):
-            _must(world, account["name"], "daemon-reload")
+        # An account that was not made, or whose manager is gone, has nothing to read anew
+        if has_manager(world, account["name"]) and any(path.startswith(own) for path in paths):
+            ran = systemctl(world, account["name"], "daemon-reload")
+            complaints += [_said(account["name"], "daemon-reload", [], ran)] if ran.code else []
     commands: list[list[str]] = []
     for reaction in (reaction for manifest in manifests for reaction in manifest["reactions"]):
         concerned = any(path.startswith(tuple(reaction["paths"])) for path in paths)
         if concerned and reaction["run"] not in commands:
             commands.append(reaction["run"])
     for command in commands:
-        must(world, *command)
+        ran = world.run(*command)
+        complaints += [f"{' '.join(command)}: {ran.last_lines()}"] if ran.code else []
+    if complaints:
+        raise Failed("; ".join(complaints))
 
 
 def must(world: World, *argv: str) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.places import open_directory, parent_of
+from agent.places import open_directory, parent_of, read_file, way_to
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class World:
             return None
         return Account(entry.pw_uid, entry.pw_dir)
 
+    def has_group(self, name: str) -> bool:
+        return any(group.gr_name == name for group in grp.getgrall())
+
+    def barred(self, path: str) -> str | None:
+        """Why root may not go to a path: a link that a user laid is in the way. None when nothing is."""
+        return way_to(path)
+
     def exists(self, path: str) -> bool:
         """Is there anything at a path, a directory included."""
         return os.path.lexists(path)
@@ -76,11 +83,8 @@ class World:
         return shutil.which(name) is not None
 
     def read(self, path: str) -> bytes | None:
-        """A file's content, or None where there is no file."""
-        try:
-            return Path(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+        """A file's content, or None where there is no file, or one that only a user's link leads to."""
+        return read_file(path)
 
     def owner_and_mode(self, path: str) -> tuple[str, str, int]:
         """Owner, group and permission bits of a file that exists."""
@@ -232,7 +236,10 @@ def _encrypted(plain: socket.socket, name: str | None) -> socket.socket:
 
 
 def _ids(owner: str, group: str) -> tuple[int, int]:
-    """Numbers of an account and a group; a number stands for one that has no name here."""
+    """Numbers of an account and a group; a number stands for one that has no name here, nothing for the owner's own
+    group."""
+    if not group:
+        group = str(pwd.getpwnam(owner).pw_gid)
     return (
         int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid,
         int(group) if group.isdigit() else grp.getgrnam(group).gr_gid,

@@ -5,7 +5,7 @@ The kinds of its services are in `services.py`. Rules that span services are in 
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from catalogue.fields import (
     AbsolutePath,
@@ -99,6 +99,14 @@ class Alert(Model):
     within: int = 0
     least: int = 0
     text: str
+
+    @model_validator(mode="after")
+    def _text_names_only_fields(self) -> "Alert":
+        try:
+            self.text.format(subject="", value=0.0, **self.model_dump())
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"text names {error}; it may name subject, value and the alert's own fields") from None
+        return self
 
 
 class System(Model):

@@ -59,9 +59,7 @@ class SshHost(Host):
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
     port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
     user: Name = "root"
-    hostKey: Annotated[
-        str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( .*)?$")
-    ]
+    hostKey: Annotated[str, Field(pattern=PUBLIC_KEY)]
     memory: Size
     registryLogin: Literal["helper", "timer"] = "helper"
 

@@ -5,6 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+def own_group(owner: str) -> str:
+    """No name stands for an account's primary group, whatever its name is."""
+    return "root" if owner == "root" else ""
+
+
 @dataclass(frozen=True)
 class File:
     """A file of a host. `mode` is the octal permission, `owner` and `group` are names on the host."""
@@ -108,7 +113,8 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Account:
-    """An account that must be there. One that is there already stays as it is, but for its lingering."""
+    """An account that must be there. One that is there already stays as it is, but for its lingering and its
+    groups."""
 
     name: str
     home: str

@@ -11,7 +11,7 @@ from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
 from rendering import caddy, compose, nginx, sites, units
 from rendering.environment import Secrets, secret_file
-from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit
+from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
 
 PROXIES = {"nginx": nginx, "caddy": caddy}
@@ -71,7 +71,12 @@ def _ground(system: System) -> HostFiles:
         host="",
         accounts=[Account(a.name, a.home, a.login, a.lingering, a.groups) for a in system.accounts],
         directories=[
-            {"path": d.path, "mode": int(d.mode, 8), "owner": d.owner, "group": d.group or d.owner}
+            {
+                "path": d.path,
+                "mode": int(d.mode, 8),
+                "owner": d.owner,
+                "group": d.group or own_group(d.owner),
+            }
             for d in system.directories
         ],
         files=[File(d.path, units.text(d.sections, f"files/systems/{system.system}.yaml")) for d in system.drop_ins],

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
-from catalogue.services import NativeService, TimerService
+from catalogue.services import ConfigFile, NativeService, TimerService
 from catalogue.systemd.directives import Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
-from rendering.files import File, HostFiles, Requirement, Unit
+from rendering.files import File, HostFiles, Requirement, Unit, own_group
 from rendering.templates import BANNER
 
 SYSTEM = "/etc/systemd/system"
@@ -36,10 +36,8 @@ def named(service: NativeService, unit: str) -> str:
 
 
 def sections(service: NativeService) -> Sections:
-    """The unit's directives with what its other fields say: environment, memory, type, socket."""
-    if isinstance(service, TimerService):
-        return service.directives
-    found = canonical(service.directives)
+    """The unit's directives with what its other fields say: environment, memory, socket. A timer's are its job's."""
+    found = canonical(service.job if isinstance(service, TimerService) else service.directives)
     own = dict(found.get("Service", {}))
     variables = [] if service.environment_file else [f"{name}={value}" for name, value in service.environment.items()]
     environment: list[Value] = [*texts(own.get("Environment", [])), *(_quoted(item) for item in variables)]
@@ -56,7 +54,7 @@ def sections(service: NativeService) -> Sections:
 
 
 def _quoted(item: str) -> str:
-    return f'"{item}"' if " " in item else item
+    return '"' + item.replace('"', '\\"') + '"' if " " in item or '"' in item else item
 
 
 def socket(service: NativeService) -> str:
@@ -67,18 +65,20 @@ def socket(service: NativeService) -> str:
 def unit_files(system: System, service: NativeService, source: str) -> list[File]:
     """The unit, what goes with it, and its drop-ins."""
     place, owner = directory(system, service), service.account or "root"
-    made = {service.unit: sections(service)}
+    group = "" if service.account else "root"
+    made: dict[str, Sections] = {service.unit: sections(service)}
     if isinstance(service, TimerService):
-        job = service.job.get("Service", {})
-        made[service.job_unit] = {**service.job, "Service": {"Type": "oneshot", **job}}
+        job = sections(service)
+        once: Sections = {"Service": {"Type": "oneshot", **job["Service"]}}
+        made = {service.unit: service.directives, service.job_unit: {**job, **once}}
     if service.socket:
         made[socket(service)] = {
-            "Unit": {"Description": f"{service.purpose}: its port, held while it restarts"},
+            "Unit": {"Description": f"The port of {service.unit}, held while that restarts"},
             "Socket": {"ListenStream": f"127.0.0.1:{service.port}"},
             "Install": {"WantedBy": "sockets.target"},
         }
     made |= {f"{service.unit}.d/{name}.conf": given for name, given in service.drop_ins.items()}
-    return [File(f"{place}/{name}", text(given, source), 0o644, owner, owner) for name, given in made.items()]
+    return [File(f"{place}/{name}", text(given, source), 0o644, owner, group) for name, given in made.items()]
 
 
 def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
@@ -92,7 +92,7 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
         if service.environment_file:
             path, owner = service.environment_file, runs_as(service)
             given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack, service.environment)
-            environment = [replace(given, owner=owner, group=owner)]
+            environment = [replace(given, owner=owner, group=own_group(owner))]
         concerned = [*(file.path for file in [*files, *environment]), *_tied(system, service, paths)]
         made = [Unit(named(service, name), list(dict.fromkeys(concerned))) for name in service.units]
         if service.socket:
@@ -112,15 +112,16 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
 
 
 def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:
-    return [
-        File(file.path, catalogue.sources[file.source], int(file.mode, 8), file.owner, file.group or file.owner)
-        for file in service.files
-    ]
+    def made(file: ConfigFile) -> File:
+        group = file.group or own_group(file.owner)
+        return File(file.path, catalogue.sources[file.source], int(file.mode, 8), file.owner, group)
+
+    return [made(file) for file in service.files]
 
 
 def runs_as(service: NativeService) -> str:
     """The account that the unit's processes have."""
-    user = texts(service.directives.get("Service", {}).get("User", []))
+    user = texts(sections(service).get("Service", {}).get("User", []))
     return service.account or (user[0] if user else "root")
 
 
@@ -144,7 +145,8 @@ def _account_directories(system: System, service: NativeService) -> list[dict[st
     parts = OF_ACCOUNT.split("/")
     paths = [f"{account.home}/{'/'.join(parts[: count + 1])}" for count in range(len(parts))]
     paths += [f"{paths[-1]}/{service.unit}.d"] if service.drop_ins else []
-    return [{"path": path, "mode": 0o755, "owner": account.name, "group": account.name} for path in paths]
+    # They are the account's own: what is there stays as it is
+    return [{"path": p, "mode": 0o755, "owner": account.name, "group": "", "if_missing": True} for p in paths]
 
 
 def _requirements(catalogue: Catalogue, service: NativeService) -> list[Requirement]:

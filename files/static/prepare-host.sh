@@ -56,16 +56,18 @@ install_missing() {
     start_what_releases_need
 }
 
+our_policy=
 # A package must not start what takes another's port: a release starts what it contains
 quiet_installation() {
     [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    our_policy=yes
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
 }
 
 start_what_releases_need() {
-    rm -f /usr/sbin/policy-rc.d
+    [ -z "$our_policy" ] || rm -f /usr/sbin/policy-rc.d
     for need in $needs; do
         case $need in
             docker) systemctl enable --now docker ;;

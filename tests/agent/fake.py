@@ -40,6 +40,8 @@ class FakeWorld(World):
     listening: dict[int, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
+    directories: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    links_of_users: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
@@ -146,7 +148,7 @@ class FakeWorld(World):
         return Account(1000 + len(name), self.accounts[name]) if name in self.accounts else None
 
     def exists(self, path):
-        return path in self.there or path in self.files or path in self.links
+        return path in self.there or path in self.directories or path in self.files or path in self.links
 
     def certificate_ends(self, name):
         return self.certificates.get(name, (self.time + 90 * 86400, ""))
@@ -158,6 +160,8 @@ class FakeWorld(World):
         return self.files[path][0] if path in self.files else None
 
     def owner_and_mode(self, path):
+        if path in self.directories:
+            return self.directories[path]
         _, mode, owner, group = self.files[path]
         return owner, group, mode
 
@@ -173,6 +177,13 @@ class FakeWorld(World):
 
     def directory(self, path, mode, owner, group):
         self._change()
+        self.directories[path] = (owner, group, mode)
+
+    def barred(self, path):
+        return next((why for place, why in self.links_of_users.items() if path.startswith(f"{place}/")), None)
+
+    def has_group(self, name):
+        return name in ("audio", "video")
 
     def link_target(self, path):
         return self.links.get(path)

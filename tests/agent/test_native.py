@@ -1,6 +1,8 @@
 """Native units on a host in memory: accounts, their own managers, what must be there, and the proxy's change."""
 
 import copy
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_accounts_are_made_and_each_unit_runs_under_its_own_manager():
     assert world.accounts == {"ice": "/home/ice", "totton_audio": "/opt/totton_audio"}
     assert "useradd --user-group --home-dir /opt/totton_audio --system --no-create-home" in " ".join(world.ran)
     assert {"ice/vocoder.service", "ice/vocoder@production.service", "gpu-upsampler.service"} <= world.active
-    assert world.files[f"{USER}/vocoder.service"][1:] == (0o644, "ice", "ice")
+    assert world.files[f"{USER}/vocoder.service"][1:] == (0o644, "ice", "")
     assert "runuser -u ice -- env systemctl --user daemon-reload" in world.ran
 
 
@@ -199,8 +201,6 @@ def test_what_fires(cause, text):
 
 
 def log(world, status, count, age=10):
-    import time
-
     at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(world.time - age))
     return f'10.0.0.1 - - [{at}] "GET /ai/x HTTP/1.1" {status} 5 "-" "-"\n' * count
 
@@ -217,10 +217,82 @@ def test_caddys_log_is_read_too():
         config["infra:hosts"]["services"]["proxy"] = "caddy"
 
     world = serving(release("services", "recall", config=caddy))
-    line = f'{{"level":"error","ts":{world.time - 5},"status":502}}\n'
-    world.answers["journalctl -u caddy.service"] = Ran(0, "{not json\nplain\n".replace("{", "") + line * 25)
+    entry = f'"ts":{world.time - 5},"status":%d}}\n'
+    answer, failure = '{"logger":"http.log.access.log0",' + entry, '{"logger":"http.log.error.log0",' + entry
+    cut, plain = '{"logger":"http.log.access","status":20', "serving initial configuration"
+    lines = (answer % 200) * 18 + (failure % 502 + answer % 502) * 2 + f"{cut}\n{plain}\n"
+    world.answers["journalctl -u caddy.service"] = Ran(0, lines)
     (fired,) = alerts.firing(world, current(world))
-    assert "100.0 % of caddy.service's answers" in fired["text"]
+    assert "10.0 % of caddy.service's answers in 300 s were server errors (2 of 20)" in fired["text"]
+
+
+def test_what_a_client_sends_cannot_break_the_look():
+    world = serving(release("services", "recall"))
+    hostile = log(world, 500, 30).replace("- - [", "- [a [")
+    world.answers["tail"] = Ran(0, hostile + log(world, 200, 1).replace("/20", "/xx"))
+    (fired,) = alerts.firing(world, current(world))
+    assert "(30 of 30)" in fired["text"]
+
+
+def test_a_link_that_a_user_laid_is_refused_before_anything_is_touched():
+    world = serving(release("home", change=without_web))
+    before = world.seen_by_programs()
+    world.links_of_users["/home/ice/.config"] = (
+        "/home/ice/.config: a symbolic link that is not root's own is not followed"
+    )
+    outcome = applied(world, release("home", "vocoder", louder))
+    assert outcome.outcome == "refused" and "is not root's own is not followed. Put a directory" in outcome.line
+    assert world.seen_by_programs() == before
+
+
+def test_a_link_laid_meanwhile_keeps_nothing_from_being_undone():
+    world = serving(release("home", change=without_web))
+    before = world.seen_by_programs()
+
+    def laid(urls):
+        world.links_of_users["/opt/totton_audio"] = "a link"
+        raise RuntimeError("no word from outside")
+
+    outcome = applied(world, release("home"), job=replace(JOB, confirm=laid))
+    assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
+
+
+def test_a_directory_that_was_there_is_its_owners_again():
+    world = machine()
+    world.directories["/opt/totton_audio"] = ("michihito", "users", 0o750)
+    world.skipped.add("gpu-upsampler.service")
+    assert applied(world, release("home")).outcome == "rolled back"
+    assert world.directories["/opt/totton_audio"] == ("michihito", "users", 0o750)
+
+
+def test_what_is_there_of_an_accounts_own_directories_stays_as_it_is():
+    world = machine()
+    world.directories["/home/ice/.config"] = ("ice", "ice", 0o700)
+    assert applied(world, release("home")).outcome == "applied"
+    assert world.directories["/home/ice/.config"] == ("ice", "ice", 0o700)
+    assert world.directories["/home/ice/.config/systemd"] == ("ice", "", 0o755)
+
+
+def test_a_group_that_is_not_there_is_refused():
+    made = release("home", change=lambda data: data["accounts"][0].update(groups=["audio", "jetson"]))
+    outcome = applied(machine(), made)
+    assert outcome.outcome == "refused" and "totton_audio is to be in the group jetson, which this host" in outcome.line
+
+
+def test_a_certificate_whose_time_is_over_is_obtained_anew():
+    world = serving(release("services", "recall"))
+    world.answers["openssl x509 -noout -checkend 0 -in /etc/letsencrypt/live/example.com"] = Ran(1, "will expire")
+    applied(world, release("services", "recall"))
+    assert [command.rsplit(" ", 1)[1] for command in world.commands("certbot")] == ["example.com"]
+
+
+def test_attempts_that_were_used_up_do_not_count_for_the_next_release():
+    world = serving(release("home"))
+    applied(world, release("home", change=gadget_of_another_name))
+    order = [
+        command.split()[1] for command in world.ran if command.startswith(("systemctl reset", "systemctl restart"))
+    ]
+    assert order == ["reset-failed", "restart"]
 
 
 def test_boot_times_count_from_the_hosts_own_beginning_and_take_the_first_start():

@@ -29,7 +29,8 @@ def test_nginx_serves_the_routes_and_nothing_else():
 
 def test_caddy_serves_the_routes_and_nothing_else():
     handled = re.findall(r"^\thandle(?: (.*))? {$", site("caddy"), re.MULTILINE)
-    assert handled == ["/ai/*", "/healthz", "/readyz", "/version", ""]
+    own = ["/.well-known/acme-challenge/*", ""]
+    assert handled == [*own, "/ai/*", "/healthz", "/readyz", "/version", ""]
     assert site("caddy").rstrip().endswith("handle {\n\t\trespond 404\n\t}\n}")
 
 
@@ -70,7 +71,7 @@ def test_caddy_takes_the_public_path_off_and_the_internal_one_on():
         lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"),
     )
     text = next(f.content.decode() for f in render(made, "services").files if f.path.endswith("example.com.caddy"))
-    assert "uri strip_prefix /ai\n\t\trewrite * /v1/ai{uri}" in text
+    assert "\t\troute {\n\t\t\turi strip_prefix /ai\n\t\t\trewrite * /v1/ai{uri}\n\t\t}" in text
 
 
 def test_cors_is_the_sites_and_a_route_may_say_otherwise():

@@ -1,0 +1,62 @@
+"""Native units as text: what the other fields of a service become in them."""
+
+import pytest
+
+from agent import journald
+from catalogue.systemd.directives import table
+from rendering.host import render
+from tests.support import changed, service, whole
+
+
+def files(host, system, change):
+    made = render(changed(whole(), system, change), host)
+    return {file.path: file.content.decode() for file in made.files}, made
+
+
+def test_a_timers_environment_and_memory_are_its_jobs():
+    def change(data):
+        service(data, "vocoder-monitor").update(environment={"LEVEL": "high"}, memory={"limit": "64m"})
+
+    found, _ = files("home", "vocoder", change)
+    job = found["/home/ice/.config/systemd/user/vocoder-monitor.service"]
+    assert "Environment=LEVEL=high\n" in job and "MemoryMax=64M\n" in job and "Type=oneshot\n" in job
+    timer = found["/home/ice/.config/systemd/user/vocoder-monitor.timer"]
+    assert "[Service]" not in timer and "OnCalendar=*:0/5\n" in timer
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [("plain", "Environment=A=plain"), ("two words", 'Environment="A=two words"'), ('{"a": 1}', 'Environment="A={\\"a\\": 1}"')],
+)  # fmt: skip
+def test_an_environments_value_is_quoted_where_systemd_needs_it(value, line):
+    found, _ = files(
+        "services", "whisper", lambda data: service(data, "whisper-backend").update(environment={"A": value})
+    )
+    assert line in found["/etc/systemd/system/whisper-backend.service"].splitlines()
+
+
+def test_secrets_go_into_the_private_file_of_who_runs_it():
+    def change(data):
+        service(data, "recall-api").update(environment={"MODE": "prod"}, secrets=["API_KEY"])
+
+    found, made = files("services", "recall", change)
+    (private,) = made.environment_files
+    assert (private.path, private.mode, private.owner) == ("/srv/recall/.env", 0o600, "recall")
+    assert (private.values, private.secrets) == ({"MODE": "prod"}, {"API_KEY": "recall-api/API_KEY"})
+    unit = found["/etc/systemd/system/recall-api.service"]
+    assert "EnvironmentFile=/srv/recall/.env\n" in unit and "Environment=" not in unit
+    assert private.path in next(unit for unit in made.units if unit.name == "recall-api.service").files
+
+
+def test_a_held_port_is_a_unit_of_its_own_that_no_change_of_the_service_touches():
+    def change(data):
+        service(data, "recall-api").update(purpose="other", environment={"A": "1"})
+
+    (before, made), (after, _) = files("services", "recall", lambda data: None), files("services", "recall", change)
+    path = "/etc/systemd/system/recall-api.socket"
+    assert before[path] == after[path] and "ListenStream=127.0.0.1:8000\n" in before[path]
+    assert next(unit for unit in made.units if unit.name == "recall-api.socket").files == [path]
+
+
+def test_the_agent_judges_journald_by_the_same_names():
+    assert set(table()["Journal"]) == journald.KEYS
