@@ -195,9 +195,11 @@ def _finished(
 ) -> Outcome:
     """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
     warnings = [f"{name} was not well before and is not well now" for name in sick]
-    if edited:
-        kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items())
-        warnings.append(f"edited by hand and overwritten: {kept}")
+    base = ready.base
+    ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])} if base else set()
+    for why, theirs in (("edited by hand and overwritten", False), ("was there before, and overwritten", True)):
+        kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
+        warnings += [f"{why}: {kept}"] if kept else []
     line = (
         f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
         f"{len(ready.touched)} units (re)started, {len(services)} services well"

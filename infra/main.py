@@ -1,5 +1,6 @@
 """The `infra` command line."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from infra.errors import InfraError
 from infra.paths import config_file, project_root
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-StackName = Annotated[str, typer.Option("--stack", help="Stack, as in Pulumi.STACK.yaml.")]
+StackName = Annotated[str, typer.Option("--stack", envvar="PULUMI_STACK", help="Stack, as in Pulumi.STACK.yaml.")]
 
 
 def catalogue_of(stack: str) -> Catalogue:
@@ -87,7 +88,7 @@ def status(stack: StackName, host: HostName = None) -> None:
     wanted = hosts.outputs(made).get("releases", {})
     orderly = True
     for name, target in hosts.targets(made, host).items():
-        lines, fine = releases.state(name, ssh.ask(target, "status"), wanted.get(name, {}).get("id"))
+        lines, fine = releases.state(stack, name, ssh.ask(target, "status"), wanted.get(name, {}).get("id"))
         orderly = orderly and fine
         typer.echo("\n".join(lines))
     if not orderly:
@@ -130,7 +131,8 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, ssh
 
     for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
-        Console().print(releases.history(name, ssh.ask(target, "releases")))
+        # Into a file or a pipe whole, whatever a terminal's width would be
+        Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, ssh.ask(target, "releases")))
 
 
 @app.command()

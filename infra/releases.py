@@ -33,7 +33,7 @@ def changed(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def state(host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[str], bool]:
+def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[str], bool]:
     """Lines about a host, and whether all is in order. `wanted` is the release that the stack brought last."""
     serving, brought = answer["release"], answer["brought"] or {}
     if serving is None:
@@ -43,7 +43,7 @@ def state(host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[s
     if wanted and wanted != serving:
         lines.append(
             f"  behind the stack, which has {wanted[:SHORT]}: mend what was wrong with it and run pulumi up, or return "
-            f"to it with infra rollback {wanted[:SHORT]}"
+            f"to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
         )
         orderly = False
     if answer["unfinished"]:

@@ -67,7 +67,8 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
     except paramiko.AuthenticationException:
         raise InfraError(f"{target} does not take the stack's key (infra:sshPublicKey)") from None
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
+        said = str(error) or "the connection was closed"
+        raise ConnectionLost(f"{target}: {said}; a host that is starting answers in a moment") from None
     finally:
         transport.close()
 

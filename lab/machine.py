@@ -33,10 +33,13 @@ def ensure_docker() -> None:
 
 
 def stop_docker() -> None:
-    """Ends the engine when a lab started it and no lab uses it."""
+    """Ends the engine when a lab started it and neither a lab nor anything else uses it."""
     daemon = docker_daemon()
     # Every lab, running or left behind, has its network
-    if daemon.alive and not run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}"):
+    used = daemon.alive and (
+        run("docker", "network", "ls", "-q", "--filter", f"label={LABEL}") or run("docker", "ps", "-q")
+    )
+    if daemon.alive and not used:
         with step("stopping the Docker engine"):
             daemon.stop()
 

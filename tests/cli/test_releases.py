@@ -30,7 +30,7 @@ def test_history_says_who_when_what_and_how_it_ended():
 
 
 def test_in_order():
-    lines, orderly = releases.state("web1", STATUS, "a" * 64)
+    lines, orderly = releases.state("prod", "web1", STATUS, "a" * 64)
     assert orderly and lines == [
         "web1: serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
         "  services: 1 of 1 well",
@@ -48,12 +48,12 @@ OUT_OF_ORDER = {
 
 def test_what_is_not_in_order_is_said():
     for change, wanted, line in OUT_OF_ORDER.values():
-        lines, orderly = releases.state("web1", {**STATUS, **change}, wanted)
+        lines, orderly = releases.state("prod", "web1", {**STATUS, **change}, wanted)
         assert not orderly and line in "\n".join(lines)
 
 
 def test_a_failed_last_job_and_the_holder_are_shown():
-    lines, _ = releases.state("web1", {**STATUS, "last_job": BAD, "holder": "apply by bob"}, "a" * 64)
+    lines, _ = releases.state("prod", "web1", {**STATUS, "last_job": BAD, "holder": "apply by bob"}, "a" * 64)
     assert "  last job: rolled back on web1: web answered 500" in lines and "  at work now: apply by bob" in lines
 
 
@@ -71,7 +71,7 @@ def test_drift():
 def test_certificates_and_alerts_are_shown_and_an_alert_is_not_in_order():
     told = {"alert": "unit-down", "subject": "web", "text": "web does not run"}
     answer = {**STATUS, "certificates": [["a.example.com", 89, ""], ["b.example.com", 0, "certificate has expired"]]}
-    lines, orderly = releases.state("web1", {**answer, "alerts": [told]}, "a" * 64)
+    lines, orderly = releases.state("prod", "web1", {**answer, "alerts": [told]}, "a" * 64)
     assert "  certificate of a.example.com: 89 days left" in lines
     assert "  certificate of b.example.com: certificate has expired" in lines
     assert "  alert unit-down: web does not run" in lines and not orderly

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from lab.table import PublicClient
 from tests.system.conftest import System
 from tests.system.faults import Load
 from tests.system.on import main_pid, systemctl, until
+from tests.system.test_serving import wait_until_well
 
 pytestmark = pytest.mark.lab
 HOST, UNIT, NAME = "services", "recall-api.service", "example.com"
@@ -238,13 +240,21 @@ def test_a_certificate_authority_that_fails_takes_nothing_down(system):
 
 def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
     """Whisper's certificate is proved by DNS and obtained beforehand; Recall's Caddy gets for itself by HTTP."""
-    with system.configured(**{"hosts.services.proxy": "caddy"}):
+    with system.configured(**{"hosts.services.proxy": "caddy", "hosts.watchme.proxy": "caddy"}):
         system.must_up()
         assert systemctl(system, HOST, "is-active", "nginx", "caddy").split() == ["inactive", "active"]
         looks_right(system)
         assert get(system, "/readyz")[1].get("Server") is None
         status, _, body = system.ask("GET", "/health", name="whisper.hey-watch.me")
         assert status == 200 and json.loads(body)["status"] == "ok"
+        large = PublicClient("whisper.hey-watch.me", system.lab.dns, system.lab.path("ca.pem"))
+        assert large.ask("POST", "/transcribe", None, {"Content-Length": "104857601"})[0] == 413
+        # WatchMe's two layers of paths, and its CORS
+        body = json.loads(system.ask("GET", "/scheduler/status/whisper?a=1")[2])
+        assert body["path"] == "/api/scheduler/status/whisper" and "X-Real-Ip" in body["headers"]
+        status, headers, _ = system.ask("OPTIONS", "/avatar/x")
+        assert (status, headers["Access-Control-Allow-Methods"]) == (204, "GET, POST, DELETE, OPTIONS")
+        wait_until_well(system)
         shown = system.command("infra", "status", "--stack", "lab", "--host", HOST)
         assert "certificate of example.com: " in shown.output and "services: 2 of 2 well" in shown.output
         # A reload of Caddy loses nothing either
