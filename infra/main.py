@@ -168,6 +168,40 @@ def prune(stack: StackName, host: HostName = None) -> None:
         typer.echo(f"{name}: freed up to {ssh.ask(target, 'prune')['freed'] // 1024**2} MiB")
 
 
+@app.command(name="scan-regions")
+def scan_regions(
+    paths: Annotated[list[Path], typer.Argument(help="Repositories, folders or files to look through.")],
+    old: Annotated[str, typer.Option("--from", help="The region to look for.")],
+    new: Annotated[str, typer.Option("--to", help="The region that takes its place.")],
+    change: Annotated[bool, typer.Option("--write", help="Change the files, instead of only showing how.")] = False,
+) -> None:
+    """Find hard-coded regions in other repositories, say which kind each is, and show or make the change; 2 while any
+    is left."""
+    from infra import scan
+
+    for region in (old, new):
+        if not scan.REGION.fullmatch(region):
+            raise InfraError(f"{region!r} is no region; a region is such as ap-northeast-1")
+    if old == new:
+        raise InfraError(f"--from and --to are both {old}: nothing would change")
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise InfraError(f"not there: {', '.join(missing)}")
+    found = list(scan.scan(paths, old, new))
+    for file in found:
+        for mention in file.mentions:
+            left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
+            typer.echo(f"{file.shown}:{mention.line}: {mention.kind} in a {file.kind} file: {mention.found}{left}")
+    left = sum(mention.becomes is None or not change for file in found for mention in file.mentions)
+    for file in found if change else []:
+        scan.write(file)
+    if not change and (diffs := "\n".join(file.diff for file in found if file.changed != file.text)):
+        typer.echo(f"\n{diffs}\n")
+    total = sum(len(file.mentions) for file in found)
+    typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s), {left} left")
+    if left:
+        raise typer.Exit(2)
+
+
 def run() -> None:
     """The console script: a user's mistake is a line on stderr and exit code 1, never a traceback."""
     try:

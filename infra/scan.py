@@ -1,0 +1,166 @@
+"""Hard-coded regions in other repositories: where they stand, which kind each is, what they become in another region.
+
+A line that holds `infra:keep-region` is passed over: it means the old region, and is to.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+KEEP = "infra:keep-region"
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+VENDORED = {
+    ".git", ".hg", ".venv", "venv", "node_modules", "vendor", "site-packages", "__pycache__", ".terraform", ".next",
+    ".tox", ".mypy_cache", ".pytest_cache", "dist", "build", "target",
+}  # fmt: skip
+LARGEST = 4 * 1024**2
+# Letters of the zones that a new account may use; a, b and c where nothing else is said
+ZONES = {"ap-northeast-1": "acd", "us-west-1": "ac"}
+FILES = [
+    ("compose file", re.compile(r"(^|/)(docker-)?compose[^/]*\.ya?ml$")),
+    ("systemd unit", re.compile(r"\.(service|timer|socket)$")),
+    ("workflow", re.compile(r"(^|/)\.github/.*\.ya?ml$|(^|/)\.gitlab-ci\.yml$")),
+    ("Dockerfile", re.compile(r"(^|/)Dockerfile[^/]*$")),
+    ("environment file", re.compile(r"(^|/)\.env[^/]*$|\.env$")),
+    ("shell", re.compile(r"\.(sh|bash|zsh)$|(^|/)Makefile$")),
+    ("Python", re.compile(r"\.py$")),
+    ("TypeScript", re.compile(r"\.(ts|tsx|js|jsx|mjs|cjs)$")),
+    ("document", re.compile(r"\.(md|rst|txt|adoc)$")),
+]
+# The first that matches says what a mention is; {r} is the region
+KINDS = [
+    ("registry address", r"\d{{12}}\.dkr\.ecr\.{r}\.amazonaws\.com"),
+    ("ARN", r"arn:aws[\w-]*:[\w-]*:{r}:"),
+    ("endpoint", r"[\w.-]+[.-]{r}\.amazonaws\.com"),
+    ("console address", r"{r}\.console\.aws\.amazon\.com|region={r}"),
+    ("flag", r"--[\w-]*region[= ]+[\"']?{r}"),
+    (
+        "variable",
+        r"(?i:region|location)[\w-]*[\"']?\s*[:=]+\s*(?:[\w.]+\s*(?:\|\||\?\?|or)\s*)?[\"']?(?:\$\{{\w+:-)?{r}",
+    ),
+    ("default", r"(?i:getenv|environ|env)[^\n]*[\"']{r}[\"']"),
+]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """One region in one line. `column` counts from 0; `becomes` is None for what nobody can change without knowing
+    more: a name that holds the region."""
+
+    path: str
+    line: int
+    column: int
+    kind: str
+    found: str
+    becomes: str | None
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A file with mentions: its text as it is and as it would be."""
+
+    path: Path
+    shown: str
+    kind: str
+    mentions: list[Mention]
+    text: str
+    changed: str
+
+    @property
+    def diff(self) -> str:
+        lines = difflib.unified_diff(
+            self.text.splitlines(), self.changed.splitlines(), f"a/{self.shown}", f"b/{self.shown}", lineterm=""
+        )
+        return "\n".join(lines)
+
+
+def files(roots: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file below the roots and its path from there, in order; vendored folders and links are passed over."""
+    for root in roots:
+        if root.is_file():
+            yield root, root.name
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if name not in VENDORED)
+            for name in sorted(names):
+                path = Path(folder, name)
+                if not path.is_symlink():
+                    yield path, path.relative_to(root).as_posix()
+
+
+def scan(roots: list[Path], old: str, new: str) -> Iterator[Scanned]:
+    """The files that mention the region `old`, and what they would be in `new`. Binary and very large files are passed
+    over."""
+    mark = old.encode()
+    for path, shown in files(roots):
+        try:
+            content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+        except OSError:
+            continue
+        if mark not in content or b"\0" in content[:8192]:
+            continue
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            continue
+        mentions = list(mentions_of(text, old, new, shown))
+        if mentions:
+            yield Scanned(path, shown, kind_of_file(shown), mentions, text, changed(text, mentions))
+
+
+def kind_of_file(path: str) -> str:
+    return next((kind for kind, pattern in FILES if pattern.search(path)), "other")
+
+
+def mentions_of(text: str, old: str, new: str, path: str = "") -> Iterator[Mention]:
+    """Every mention of `old`, its availability zones included."""
+    region = re.compile(rf"(?<![A-Za-z0-9]){re.escape(old)}(?![0-9])([a-f](?![A-Za-z0-9]))?(?![A-Za-z0-9])")
+    for number, line in enumerate(text.split("\n"), 1):
+        if old not in line or KEEP in line:
+            continue
+        for match in region.finditer(line):
+            kind = _kind(line, match, old)
+            becomes = None if kind == "part of a name" else _becomes(match[1], old, new)
+            yield Mention(path, number, match.start(), kind, match[0], becomes)
+
+
+def _kind(line: str, match: re.Match[str], old: str) -> str:
+    if match[1]:
+        return "availability zone"
+    for kind, pattern in KINDS:
+        for found in re.finditer(pattern.format(r=re.escape(old)), line):
+            if found.start() <= match.start() < found.end():
+                return kind
+    before, after = line[: match.start()][-1:], line[match.end() :][:1]
+    if before in ("-", "_") or after in ("-", "_"):
+        return "part of a name"
+    return "text"
+
+
+def _becomes(letter: str | None, old: str, new: str) -> str:
+    if not letter:
+        return new
+    here, there = ZONES.get(old, "abc"), ZONES.get(new, "abc")
+    number = here.index(letter) if letter in here else 0
+    return f"{new}{there[number % len(there)]}"
+
+
+def changed(text: str, mentions: list[Mention]) -> str:
+    """The text with every mention replaced that can be."""
+    lines = text.split("\n")
+    for mention in sorted(mentions, key=lambda found: (found.line, found.column), reverse=True):
+        if mention.becomes is not None:
+            line = lines[mention.line - 1]
+            end = mention.column + len(mention.found)
+            lines[mention.line - 1] = f"{line[: mention.column]}{mention.becomes}{line[end:]}"
+    return "\n".join(lines)
+
+
+def write(scanned: Scanned) -> None:
+    """Puts the changed text in the file's place as a whole, with its permissions and its line ends. Raises OSError."""
+    temporary = scanned.path.with_name(f".{scanned.path.name}.infra")
+    temporary.write_bytes(scanned.changed.encode())
+    temporary.chmod(scanned.path.stat().st_mode & 0o7777)
+    temporary.replace(scanned.path)

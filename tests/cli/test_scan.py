@@ -1,0 +1,134 @@
+"""Hard-coded regions elsewhere: a line in, its kind and what it becomes out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import scan
+
+OLD, NEW = "ap-southeast-2", "ap-northeast-1"
+INFRA = Path(sys.executable).with_name("infra")
+# Line → kind, and the line in the other region (None: it stays)
+LINES = {
+    "    image: 754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-api-ast:latest": (
+        "registry address", "    image: 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:latest",
+    ),
+    "aws ecr get-login-password --region ap-southeast-2 | docker login": (
+        "flag", "aws ecr get-login-password --region ap-northeast-1 | docker login",
+    ),
+    "aws s3 ls --region='ap-southeast-2'": ("flag", "aws s3 ls --region='ap-northeast-1'"),
+    "AWS_REGION=ap-southeast-2": ("variable", "AWS_REGION=ap-northeast-1"),
+    "AWS_REGION=${AWS_REGION:-ap-southeast-2}": ("variable", "AWS_REGION=${AWS_REGION:-ap-northeast-1}"),
+    "  aws-region: ap-southeast-2": ("variable", "  aws-region: ap-northeast-1"),
+    '  "region": "ap-southeast-2",': ("variable", '  "region": "ap-northeast-1",'),
+    "s3 = boto3.client('s3', region_name='ap-southeast-2')": (
+        "variable", "s3 = boto3.client('s3', region_name='ap-northeast-1')",
+    ),
+    "const region = process.env.AWS_REGION || 'ap-southeast-2'": (
+        "variable", "const region = process.env.AWS_REGION || 'ap-northeast-1'",
+    ),
+    "zone = os.getenv('AWS', 'ap-southeast-2')": ("default", "zone = os.getenv('AWS', 'ap-northeast-1')"),
+    "arn:aws:sns:ap-southeast-2:754724220380:alarms": ("ARN", "arn:aws:sns:ap-northeast-1:754724220380:alarms"),
+    "https://bucket.s3.ap-southeast-2.amazonaws.com/x": ("endpoint", "https://bucket.s3.ap-northeast-1.amazonaws.com/x"),
+    "https://ap-southeast-2.console.aws.amazon.com/ec2": (
+        "console address", "https://ap-northeast-1.console.aws.amazon.com/ec2",
+    ),
+    "availability_zone: ap-southeast-2a": ("availability zone", "availability_zone: ap-northeast-1a"),
+    # Tokyo has no zone b for new accounts
+    "zones = [ap-southeast-2b, x]": ("availability zone", "zones = [ap-northeast-1c, x]"),
+    "- リージョン: ap-southeast-2（シドニー）": ("text", "- リージョン: ap-northeast-1（シドニー）"),
+    "bucket: watchme-ap-southeast-2-backups": ("part of a name", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_line(line):
+    kind, becomes = LINES[line]
+    (mention,) = scan.mentions_of(line, OLD, NEW)
+    assert mention.kind == kind
+    assert scan.changed(line, [mention]) == (becomes or line) and (mention.becomes is None) == (becomes is None)
+
+
+@pytest.mark.parametrize(
+    "line", ["us-ap-southeast-20", "xap-southeast-2", "ap-southeast-2abc", "AWS=ap-southeast-2 # infra:keep-region"]
+)
+def test_what_is_no_mention(line):
+    assert not list(scan.mentions_of(line, OLD, NEW))
+
+
+def test_several_in_one_line_are_all_changed():
+    line = "cp s3://a --source-region ap-southeast-2 --region ap-southeast-2\r\nap-southeast-2c"
+    mentions = list(scan.mentions_of(line, OLD, NEW))
+    assert [(m.line, m.column) for m in mentions] == [(1, 26), (1, 50), (2, 0)]
+    assert scan.changed(line, mentions) == line.replace("-2c", "-2d").replace(OLD, NEW)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("docker-compose.prod.yml", "compose file"), ("a/x.service", "systemd unit"), (".github/workflows/d.yml", "workflow"),
+     ("run.sh", "shell"), ("a.py", "Python"), ("src/a.tsx", "TypeScript"), ("README.md", "document"), ("x.tf", "other"),
+     (".env.prod", "environment file"), ("api/Dockerfile", "Dockerfile")],
+)  # fmt: skip
+def test_the_kind_of_a_file(path, kind):
+    assert scan.kind_of_file(path) == kind
+
+
+@pytest.fixture
+def repository(tmp_path):
+    texts = {
+        "deploy.sh": "#!/bin/sh\naws ecr login --region ap-southeast-2\n",
+        "app/main.py": "region = 'ap-southeast-2'\n",
+        "node_modules/x/index.js": "ap-southeast-2\n",
+        "clean.md": "nothing here\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "deploy.sh").chmod(0o755)
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG\0ap-southeast-2")
+    (tmp_path / "latin.txt").write_bytes(b"\xe9 ap-southeast-2")
+    (tmp_path / "link.py").symlink_to("app/main.py")
+    return tmp_path
+
+
+def infra(*argv):
+    return subprocess.run([INFRA, "scan-regions", *map(str, argv)], capture_output=True, text=True, check=False)
+
+
+def test_it_shows_first_and_writes_when_told(repository):
+    before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    shown = infra(repository, "--from", OLD, "--to", NEW)
+    assert shown.returncode == 2 and "2 mention(s) of ap-southeast-2 in 2 file(s), 2 left" in shown.stdout
+    assert "deploy.sh:2: flag in a shell file: ap-southeast-2" in shown.stdout
+    assert "-region = 'ap-southeast-2'\n+region = 'ap-northeast-1'" in shown.stdout
+    assert {path: path.read_bytes() for path in before} == before
+
+    written = infra(repository, "--from", OLD, "--to", NEW, "--write")
+    assert written.returncode == 0 and "0 left" in written.stdout
+    assert (repository / "deploy.sh").read_text() == "#!/bin/sh\naws ecr login --region ap-northeast-1\n"
+    assert (repository / "deploy.sh").stat().st_mode & 0o777 == 0o755
+    changed = {path.name for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {"deploy.sh", "main.py", "link.py"}
+    assert infra(repository, "--from", OLD, "--to", NEW).returncode == 0
+
+
+def test_a_name_is_left_and_said(repository):
+    (repository / "deploy.sh").write_text("aws s3 sync . s3://watchme-ap-southeast-2-backups\n")
+    written = infra(repository, "--from", OLD, "--to", NEW, "--write")
+    assert written.returncode == 2 and "cannot be changed without knowing what has this name" in written.stdout
+    assert "1 left" in written.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        ((".", "--from", "sydney", "--to", NEW), "'sydney' is no region"),
+        ((".", "--from", OLD, "--to", OLD), "nothing would change"),
+        (("/nowhere", "--from", OLD, "--to", NEW), "not there: /nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(argv, line):
+    ran = infra(*argv)
+    assert ran.returncode == 1 and line in ran.stderr and "Traceback" not in ran.stderr
