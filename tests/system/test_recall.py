@@ -95,14 +95,14 @@ def test_reload_and_release_under_load_lose_no_request(recall, record_property):
     """At least 10,000 requests, each on a connection of its own; p95 before and during."""
     paths = ["/readyz", "/healthz", "/version", "/ai/propose"]
     with Load(recall, paths, name=NAME, host=HOST, pause=0).going() as load:
-        until("a calm beginning", lambda: load.count > 3000, 200)
+        until("a calm beginning", lambda: load.count > 3000, 400)
         calm = load.count
         on(recall, "systemctl", "reload", UNIT)
         time.sleep(3)
         with_environment(recall, VERSION="2")
         recall.must_up()
         on(recall, "systemctl", "reload", "nginx")
-        until("enough requests", lambda: load.count >= 10_000, 400)
+        until("enough requests", lambda: load.count >= 10_000, 900)
         during = load.count
     assert load.lost() == {} and load.count >= 10_000 and version(recall) == "2"
     figures = {"requests": load.count, "p95 before (ms)": load.p95(0, calm), "p95 during (ms)": load.p95(calm, during)}
