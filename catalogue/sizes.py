@@ -43,10 +43,11 @@ Architecture = Literal["arm64", "amd64"]
 
 @dataclass(frozen=True)
 class InstanceType:
-    """Memory in MiB and processor of an EC2 instance type, from AWS's instance tables."""
+    """Memory in MiB, processor and number of virtual processors of an EC2 instance type, from AWS's instance tables."""
 
     memory: int
     architecture: Architecture
+    vcpus: int = 2
 
 
 INSTANCE_TYPES = {
@@ -54,9 +55,9 @@ INSTANCE_TYPES = {
     "t4g.small": InstanceType(2048, "arm64"),
     "t4g.medium": InstanceType(4096, "arm64"),
     "t4g.large": InstanceType(8192, "arm64"),
-    "t4g.xlarge": InstanceType(16384, "arm64"),
+    "t4g.xlarge": InstanceType(16384, "arm64", 4),
     "t3.small": InstanceType(2048, "amd64"),
     "t3.medium": InstanceType(4096, "amd64"),
     "t3.large": InstanceType(8192, "amd64"),
-    "t3.xlarge": InstanceType(16384, "amd64"),
+    "t3.xlarge": InstanceType(16384, "amd64", 4),
 }

@@ -202,6 +202,32 @@ def scan_regions(
         raise typer.Exit(2)
 
 
+@app.command()
+def move(
+    region: Annotated[str, typer.Argument(help="The region to move to, such as ap-northeast-1.")],
+    stack: StackName,
+    check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
+) -> None:
+    """Look whether a stack can move to another region, and say all that is in the way; 2 when something is."""
+    from infra.move import facts, findings
+
+    catalogue = checked(catalogue_of(stack))
+    if not check:
+        raise InfraError("the move itself is `pulumi config set aws:region` and `pulumi up`; ask first with --check")
+    if region == catalogue.stack.region:
+        raise InfraError(f"stack {stack} is in {region} already")
+    asked = facts.gather(catalogue, region)
+    found = findings.findings(catalogue, region, asked)
+    for problem in found:
+        typer.echo(str(problem))
+    for name, milliseconds in asked.latency.items():
+        typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
+    stopping = len(errors(found))
+    typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
+    if stopping:
+        raise typer.Exit(2)
+
+
 def run() -> None:
     """The console script: a user's mistake is a line on stderr and exit code 1, never a traceback."""
     try:

@@ -85,3 +85,15 @@ def test_keys_are_openssh_ed25519_pairs():
 def test_the_system_pages_are_the_catalogues():
     behind = [str(path) for path, text in pages(ROOT) if path.read_text() != text]
     assert not behind, f"{behind} are behind the catalogue: uv run infra docs"
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["move", "ap-northeast-1", "--check"], "stack prod is in ap-northeast-1 already"),
+        (["move", "ap-southeast-2"], "ask first with --check"),
+    ],
+)
+def test_a_move_that_cannot_be_asked_about_is_one_line(project, argv, line):
+    ran = infra(project, *argv, "--stack", "prod")
+    assert ran.returncode == 1 and line in ran.stderr and "Traceback" not in ran.stderr

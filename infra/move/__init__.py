@@ -1,0 +1,1 @@
+"""Moving a stack to another region: what is asked beforehand."""

@@ -1,0 +1,186 @@
+"""What AWS says of the region that a stack is to move to, and of the one that it is in. Reads only."""
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalogue.loading import Catalogue
+from catalogue.sizes import INSTANCE_TYPES
+from infra.errors import InfraError
+
+ATTEMPTS = 3
+QUICK = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
+# Service Quotas' codes: running on-demand standard instances (in vCPUs), Elastic IP addresses
+VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`enabled` is None where AWS does not tell; so are quotas, and addresses and machine images that are not there.
+    `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
+    name → seconds of a record, `latency` region → milliseconds of a connection from this machine."""
+
+    enabled: bool | None
+    offered: set[str]
+    machine_images: dict[str, str | None]
+    vcpu_quota: float | None = None
+    vcpus_used: int = 0
+    address_quota: float | None = None
+    addresses_used: int = 0
+    here: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
+    repositories: set[str] = field(default_factory=set)
+    ttls: dict[str, int | None] = field(default_factory=dict)
+    acme: str | None = None
+    latency: dict[str, float | None] = field(default_factory=dict)
+
+
+def gather(catalogue: Catalogue, region: str) -> Facts:
+    """Asks AWS, each question once. Raises InfraError when it cannot be asked at all."""
+    stack = catalogue.stack
+    try:
+        old, new = (_Region(name) for name in (stack.region, region))
+        types = sorted({host.instanceType for host in stack.ec2_hosts.values()})
+        wanted = _images(catalogue)
+        return Facts(
+            enabled=old.enabled(region),
+            offered=new.offered(types),
+            machine_images={
+                INSTANCE_TYPES[type].architecture: new.parameter(stack.ami_parameter(INSTANCE_TYPES[type].architecture))
+                for type in types
+                if type in INSTANCE_TYPES
+            },
+            vcpu_quota=new.quota(*VCPUS),
+            vcpus_used=new.vcpus(),
+            address_quota=new.quota(*ADDRESSES),
+            addresses_used=new.addresses(),
+            here=old.images(wanted),
+            there=new.images(wanted),
+            repositories=new.repositories(),
+            ttls=_ttls(catalogue),
+            acme=_answers(stack.acmeDirectory),
+            latency={
+                name: _latency(asked.ec2.meta.endpoint_url) for name, asked in ((stack.region, old), (region, new))
+            },
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise InfraError(
+            f"AWS cannot be asked: {error}; are there credentials for account {stack.accountId}?"
+        ) from None
+
+
+def _images(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """(repository, tag or digest) of every image that runs."""
+    services = [service for system in catalogue.running.values() for service in system.compose_services]
+    return sorted({(service.image.repository, service.image.suffix) for service in services})
+
+
+class _Region:
+    """One region's APIs."""
+
+    def __init__(self, name: str) -> None:
+        session = boto3.Session(region_name=name)
+        self.name = name
+        self.ec2, self.ecr, self.ssm, self.quotas = (
+            session.client(service, config=QUICK)
+            for service in ("ec2", "ecr", "ssm", "service-quotas")  # type: ignore[call-overload]
+        )
+
+    def enabled(self, region: str) -> bool | None:
+        found = self.ec2.describe_regions(AllRegions=True)["Regions"]
+        states = {entry["RegionName"]: entry.get("OptInStatus") for entry in found}
+        if region not in states:
+            raise InfraError(f"AWS has no region {region}; regions: {', '.join(sorted(states))}")
+        return None if states[region] is None else states[region] != "not-opted-in"
+
+    def offered(self, types: list[str]) -> set[str]:
+        filters: Any = [{"Name": "instance-type", "Values": types}]
+        found = self.ec2.describe_instance_type_offerings(Filters=filters)["InstanceTypeOfferings"] if types else []
+        return {entry["InstanceType"] for entry in found}
+
+    def parameter(self, name: str) -> str | None:
+        return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
+
+    def quota(self, service: str, code: str) -> float | None:
+        return _or_none(lambda: self.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
+
+    def vcpus(self) -> int:
+        running: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
+        types = [i["InstanceType"] for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        return sum(INSTANCE_TYPES[type].vcpus if type in INSTANCE_TYPES else 2 for type in types)
+
+    def addresses(self) -> int:
+        return len(self.ec2.describe_addresses()["Addresses"])
+
+    def images(self, wanted: list[tuple[str, str]]) -> set[str]:
+        def is_there(image: tuple[str, str]) -> bool:
+            repository, suffix = image
+            key = "imageDigest" if suffix.startswith("@") else "imageTag"
+            ids: Any = [{key: suffix[1:]}]
+            return _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids)) is not None
+
+        with ThreadPoolExecutor(8) as pool:
+            return {f"{r}{s}" for (r, s), there in zip(wanted, pool.map(is_there, wanted), strict=True) if there}
+
+    def repositories(self) -> set[str]:
+        pages = self.ecr.get_paginator("describe_repositories").paginate()
+        return {entry["repositoryName"] for page in pages for entry in page["repositories"]}
+
+
+def _or_none(ask: Callable[[], Any]) -> Any:
+    """None for what AWS says is not there, or does not tell."""
+    try:
+        return ask()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"):
+            raise
+        return None
+
+
+def _ttls(catalogue: Catalogue) -> dict[str, int | None]:
+    """Of every public name in the stack's zone: how long resolvers may keep its record; None without a record."""
+    stack, client = catalogue.stack, boto3.client("route53", config=QUICK)
+    names = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
+    zones = client.list_hosted_zones_by_name(DNSName=stack.zone)["HostedZones"]
+    zone = next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == stack.zone), None)
+    if zone is None:
+        return {}
+    pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
+    records = {
+        r["Name"].rstrip("."): r.get("TTL") for page in pages for r in page["ResourceRecordSets"] if r["Type"] == "A"
+    }
+    return {name: records.get(name) for name in names if stack.in_zone(name)}
+
+
+def _answers(url: str) -> str | None:
+    """None when the ACME directory answers, else why not. Whether its certificate is trusted is the hosts' affair."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), 5):
+            return None
+    except OSError as error:
+        return str(error)
+
+
+def _latency(endpoint: str) -> float | None:
+    """Milliseconds of a connection from this machine, the best of a few."""
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    times = []
+    for _ in range(ATTEMPTS):
+        begun = time.perf_counter()
+        try:
+            with socket.create_connection((parts.hostname or "", port), 5):
+                times.append(1000 * (time.perf_counter() - begun))
+        except OSError:
+            return None
+    return round(min(times), 1)

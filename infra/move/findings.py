@@ -1,0 +1,104 @@
+"""What the facts mean for a move: every finding with its remedy. Pure."""
+
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
+from catalogue.sizes import INSTANCE_TYPES
+from infra.move.facts import Facts
+
+LOW_TTL = 60
+
+
+def findings(catalogue: Catalogue, region: str, facts: Facts) -> list[Problem]:
+    """All of them, errors first."""
+    found = [problem for rule in RULES for problem in rule(catalogue, region, facts)]
+    return sorted(found, key=lambda problem: problem.level)
+
+
+Findings = Iterator[Problem]
+
+
+def _region(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    if facts.enabled is False:
+        rule = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
+        yield Problem(region, "region", "is not enabled in this account", rule)
+
+
+def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    for name, host in catalogue.stack.ec2_hosts.items():
+        known = INSTANCE_TYPES.get(host.instanceType)
+        if host.instanceType not in facts.offered:
+            rule = "another instanceType for that host, of the same processor and memory"
+            yield Problem(region, f"host {name}", f"{host.instanceType} is not offered there", rule)
+        if known and facts.machine_images.get(known.architecture) is None:
+            parameter = catalogue.stack.ami_parameter(known.architecture)
+            yield Problem(region, f"host {name}", f"no machine image under {parameter}", "another infra:amiParameter")
+
+
+def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    hosts = catalogue.stack.ec2_hosts.values()
+    vcpus = sum(INSTANCE_TYPES[host.instanceType].vcpus for host in hosts if host.instanceType in INSTANCE_TYPES)
+    asked = [
+        ("running on-demand vCPUs", facts.vcpu_quota, facts.vcpus_used, vcpus, "L-1216C47A"),
+        ("Elastic IP addresses", facts.address_quota, facts.addresses_used, len(hosts), "L-0263D0A3"),
+    ]
+    for what, quota, used, more, code in asked if hosts else []:
+        if quota is None:
+            found = f"its quota of {what} is not told; {used} in use, {more} more are needed"
+            yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
+        elif used + more > quota:
+            found = f"{what}: {used} in use and {more} needed, {quota:.0f} allowed"
+            rule = (
+                f"ask for more: aws service-quotas request-service-quota-increase --region {region} --service-code ec2 "
+                f"--quota-code {code} --desired-value {used + more}"
+            )
+            yield Problem(region, "quota", found, rule)
+
+
+def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    stack = catalogue.stack
+    for system in catalogue.running.values():
+        for service in system.compose_services:
+            image = f"{service.image.repository}{service.image.suffix}"
+            if image not in facts.there and image not in facts.here:
+                host = f"{stack.accountId}.dkr.ecr.{stack.region}.amazonaws.com"
+                yield Problem(
+                    region, f"service {service.name}", f"image {image} is in no region", f"docker push {host}/{image}"
+                )
+
+
+def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    """A repository that is there already would fail to be made: it is somebody's, or of a move that was given up."""
+    ours = {repository for system in catalogue.running.values() for repository in system.repositories}
+    taken = sorted(ours & facts.repositories)
+    if taken and not catalogue.stack.sharedRepositories:
+        rule = "if an earlier try of this stack made them, pulumi up knows them; else delete them"
+        yield Problem(region, "repositories", f"{len(taken)} are there already: {', '.join(taken)}", rule, "warning")
+
+
+def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    for name, ttl in facts.ttls.items():
+        if ttl is None:
+            yield Problem(region, name, "has no record yet", "it is made once the host serves", "warning")
+        elif ttl > LOW_TTL:
+            found = f"its record may be kept for {ttl} s: that long clients go to the old host after the switch"
+            rule = f"infra:recordTtl {LOW_TTL} and pulumi up, then wait {ttl} s before the move"
+            yield Problem(region, name, found, rule)
+
+
+def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    if facts.acme:
+        found = f"{catalogue.stack.acmeDirectory} does not answer: {facts.acme}"
+        yield Problem(region, "certificates", found, "the new host must get one before it serves: try again later")
+
+
+def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    for network in catalogue.stack.adminCidrs:
+        if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
+            found = f"infra:adminCidrs: {network} is an example, from which nobody can connect"
+            yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
+
+
+RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _administrators)

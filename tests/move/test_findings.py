@@ -1,0 +1,65 @@
+"""What is in the way of a move: facts in, one line out; every rule with facts that break it."""
+
+from dataclasses import replace
+
+import pytest
+
+from catalogue.problems import errors
+from infra.move.facts import Facts
+from infra.move.findings import RULES, findings
+from tests.support import catalogue
+
+REGION = "ap-southeast-2"
+MADE = catalogue(config=lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]}))
+IMAGES = {f"{s.image.repository}{s.image.suffix}" for s in MADE.systems["watchme"].compose_services}
+FINE = Facts(
+    enabled=True, offered={"t4g.large"}, machine_images={"arm64": "ami-1"}, vcpu_quota=32, address_quota=5, here=IMAGES,
+    ttls={"api.hey-watch.me": 60}, latency={"ap-northeast-1": 25.0, REGION: 160.0},
+)  # fmt: skip
+EXAMPLES = {
+    "_region": ({"enabled": False}, "error: ap-southeast-2: region: is not enabled in this account; enable it: aws account"),
+    "_machines": ({"offered": set()}, "host watchme: t4g.large is not offered there; another instanceType"),
+    "machine image": ({"machine_images": {"arm64": None}}, "no machine image under /aws/service/canonical/ubuntu"),
+    "_quotas": ({"vcpus_used": 31}, "running on-demand vCPUs: 31 in use and 2 needed, 32 allowed; ask for more: aws service-quotas"),
+    "addresses": ({"addresses_used": 5}, "Elastic IP addresses: 5 in use and 1 needed, 5 allowed"),
+    "untold quota": ({"vcpu_quota": None}, "warning: ap-southeast-2: quota: its quota of running on-demand vCPUs is not told"),
+    "_images": (
+        {"here": IMAGES - {"watchme-api-ast:latest"}},
+        "service ast-api: image watchme-api-ast:latest is in no region; "
+        "docker push 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:latest",
+    ),
+    "_names": ({"repositories": {"watchme-web", "others"}}, "warning: ap-southeast-2: repositories: 1 are there already: watchme-web"),
+    "_records": ({"ttls": {"api.hey-watch.me": 300}}, "may be kept for 300 s: that long clients go to the old host"),
+    "no record": ({"ttls": {"api.hey-watch.me": None}}, "warning: ap-southeast-2: api.hey-watch.me: has no record yet"),
+    "_certificates": ({"acme": "timed out"}, "https://acme-v02.api.letsencrypt.org/directory does not answer: timed out"),
+}  # fmt: skip
+
+
+def test_with_everything_fine_there_is_nothing_in_the_way():
+    assert findings(MADE, REGION, FINE) == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_finding(name):
+    change, line = EXAMPLES[name]
+    assert line in "\n".join(map(str, findings(MADE, REGION, replace(FINE, **change))))
+
+
+def test_an_administrator_who_could_not_connect():
+    (found,) = findings(catalogue(), REGION, FINE)
+    assert "203.0.113.10/32 is an example, from which nobody can connect; your own networks" in str(found)
+
+
+def test_an_image_that_is_in_the_new_region_only_is_fine():
+    assert findings(MADE, REGION, replace(FINE, here=set(), there=IMAGES)) == []
+
+
+def test_everything_is_told_at_once_errors_first():
+    change = {key: value for example, _ in EXAMPLES.values() for key, value in example.items()}
+    found = findings(catalogue(), REGION, replace(FINE, **change))
+    assert len(found) > 6 and found[: len(errors(found))] == errors(found)
+
+
+def test_every_rule_has_an_example():
+    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators"}
+    assert names == {rule.__name__ for rule in RULES}
