@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.managers import has_manager
 from agent.outcome import Failed, Refused
+from agent.units import must
 from agent.world import World
 
 LINGER = "/var/lib/systemd/linger"
@@ -30,9 +31,9 @@ def ensure(world: World, accounts: list[dict[str, Any]]) -> None:
     """Makes what is missing; a lingering account's own manager runs after this. Raises Failed."""
     for account in accounts:
         if world.account(account["name"]) is None:
-            _must(world, *_making(account))
+            must(world, *_making(account))
         if account["groups"]:
-            _must(world, "usermod", "--append", "--groups", ",".join(account["groups"]), account["name"])
+            must(world, "usermod", "--append", "--groups", ",".join(account["groups"]), account["name"])
         if account["lingering"]:
             _linger(world, account["name"])
 
@@ -47,7 +48,7 @@ def _making(account: dict[str, Any]) -> list[str]:
 
 def _linger(world: World, name: str) -> None:
     if not world.exists(f"{LINGER}/{name}"):
-        _must(world, "loginctl", "enable-linger", name)
+        must(world, "loginctl", "enable-linger", name)
     await_manager(world, name)
 
 
@@ -60,9 +61,3 @@ def await_manager(world: World, name: str) -> None:
                 f"the own manager of account {name} did not start within {PATIENCE:.0f} s (systemctl status user@)"
             )
         world.sleep(0.2)
-
-
-def _must(world: World, *argv: str) -> None:
-    ran = world.run(*argv)
-    if ran.code:
-        raise Failed(f"{' '.join(argv)}: {ran.last_lines()}")
