@@ -247,7 +247,9 @@ def test_what_is_not_well_from_outside_goes_back(watchme):
 def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
     push(watchme)
     said: list[Ran] = []
-    again = threading.Thread(target=lambda: said.append(watchme.command("infra", "rollback", "--stack", "lab")))
+    again = threading.Thread(
+        target=lambda: said.append(watchme.command("infra", "rollback", "--stack", "lab", "--host", "watchme"))
+    )
     with at(watchme, "(re)starting", "true", again.start):
         watchme.must_up()
     again.join(90)
@@ -298,9 +300,9 @@ def test_a_clock_that_has_jumped_back_ten_years(watchme):
     watchme.must_up()
     after = serving(watchme)
     assert after != before and last_job(watchme)["began"].startswith("2")
-    ran = watchme.command("infra", "rollback", "--stack", "lab")
+    ran = watchme.command("infra", "rollback", "--stack", "lab", "--host", "watchme")
     assert ran.code == 0 and serving(watchme) == before
-    assert watchme.command("infra", "rollback", "--stack", "lab", after[:12]).code == 0
+    assert watchme.command("infra", "rollback", "--stack", "lab", "--host", "watchme", after[:12]).code == 0
     assert watchme.command("infra", "status", "--stack", "lab").code == 0
 
 
