@@ -110,4 +110,4 @@ def _proxy(world: World, change: Difference, place: str, test: str) -> list[str]
     # In a mount namespace of its own the staged tree stands where the proxy will look, and nowhere else
     script = f"mount --bind {shlex.quote(staged)} {place.rstrip('/')} && exec {test}"
     ran = world.run("unshare", "--mount", "sh", "-c", script, environment={"XDG_DATA_HOME": f"{STAGE}/data"})
-    return [f"{test.split(' -')[0]}: {ran.last_lines(2)}"] if ran.code else []
+    return [f"{' '.join(test.split()[:2])}: {ran.last_lines(2)}"] if ran.code else []

@@ -123,7 +123,7 @@ REFUSALS = {
     "no docker": (lambda w: w.installed.discard("docker"), "not installed: docker. Install them on the host and run again"),
     "docker down": (lambda w: w.answers.update({"docker info": Ran(1, "Cannot connect")}), "Docker does not answer: Cannot connect"),
     "no certificate": (lambda w: w.answers.update({"certbot": Ran(1, "no such zone")}), "no certificate for api.hey-watch.me"),
-    "nginx": (lambda w: w.answers.update({"unshare": Ran(1, "unknown directive")}), "nginx: unknown directive"),
+    "nginx": (lambda w: w.answers.update({"unshare": Ran(1, "unknown directive")}), "nginx -t: unknown directive"),
     "units": (lambda w: w.answers.update({"systemd-analyze": Ran(1, "bad unit")}), "systemd-analyze verify: bad unit"),
     "compose": (lambda w: w.answers.update({"docker-compose": Ran(1, "bad file")}), "docker-compose config /home"),
     "port": (lambda w: w.listening.update({8017: 'users:(("python3",pid=7,fd=3))'}), 'port 8017 of ast-api is taken on the host (users:(("python3",pid=7,fd=3)))'),

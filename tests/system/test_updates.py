@@ -12,7 +12,8 @@ from lab.machine import BARE_IMAGE
 from lab.registry import push_stub, tags
 from lab.run import run
 from lab.table import address_of
-from tests.support import ROOT, WATCHME
+from rendering.host import needs
+from tests.support import ROOT, WATCHME, whole
 from tests.system.conftest import System
 from tests.system.test_serving import wait_until_well
 
@@ -33,7 +34,7 @@ def started(system: System) -> dict[str, str]:
 def outcome(system: System) -> dict:
     """The structured result of the last apply, as Pulumi keeps it."""
     resources = json.loads(system.lab.path(STATE).read_text())["checkpoint"]["latest"]["resources"]
-    (apply,) = [resource for resource in resources if resource["urn"].endswith("-release-apply")]
+    (apply,) = [resource for resource in resources if resource["urn"].endswith(f"::{HOST}-release-apply")]
     return json.loads(apply["outputs"]["stdout"])
 
 
@@ -323,6 +324,7 @@ def test_a_bare_debian_is_prepared_by_the_script_alone(system):
         script + check + again,
         "prepare-host",
         "2048",
+        *needs(whole(), "watchme"),
     )
     assert output.endswith("second run installed nothing\n")
 
@@ -332,6 +334,9 @@ def test_destroy_leaves_nothing(system):
     ran = system.pulumi("destroy", "--yes", "--skip-preview")
     assert ran.code == 0, ran.output
     assert json.loads(system.lab.path(STATE).read_text())["checkpoint"]["latest"].get("resources", []) == []
-    assert run("docker", "ps", "-aq", "--filter", f"label=watchme-infra.lab={system.lab.name}") == ""
+    # The owners' own machine is nobody's to destroy
+    label = f"label=watchme-infra.lab={system.lab.name}"
+    names = run("docker", "ps", "-a", "--format", "{{.Names}}", "--filter", label).split()
+    assert names == [f"wml-{system.lab.name}-home"]
     with pytest.raises(LookupError):
         address_of("api.hey-watch.me", system.lab.dns)
