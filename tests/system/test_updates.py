@@ -57,7 +57,7 @@ def test_a_preview_changes_nothing_and_opens_no_connection(watchme):
 
 def test_one_changed_limit_restarts_one_service(watchme):
     before = started(watchme)
-    watchme.edit(YAML, "max_body: 10M}\n    memory: {limit: 200m}", "max_body: 10M}\n    memory: {limit: 210m}")
+    watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
     logins = watchme.logins()
     watchme.must_up()
     assert watchme.logins() == logins + 1
