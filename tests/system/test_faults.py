@@ -245,6 +245,9 @@ def test_what_is_not_well_from_outside_goes_back(watchme):
 
 
 def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
+    # There is a release to go back to, whichever tests were run before
+    push(watchme)
+    watchme.must_up()
     push(watchme)
     said: list[Ran] = []
     again = threading.Thread(
