@@ -238,6 +238,11 @@ class NativeService(Service):
         return [self.directives, *(self.drop_ins[name] for name in sorted(self.drop_ins))]
 
     @property
+    def run(self) -> Sections:
+        """The sections of the unit that runs a program, canonical: its own, or those of a timer's job."""
+        return canonical(self.directives)
+
+    @property
     def units(self) -> list[str]:
         """The units that run: the instances of a template."""
         stem, kind = self.unit.rsplit(".", 1)
@@ -265,6 +270,10 @@ class TimerService(NativeService):
     @property
     def job_unit(self) -> str:
         return f"{self.unit.rsplit('.', 1)[0]}.service"
+
+    @property
+    def run(self) -> Sections:
+        return canonical(self.job)
 
     @property
     def all_sections(self) -> list[Sections]:

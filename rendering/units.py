@@ -37,7 +37,7 @@ def named(service: NativeService, unit: str) -> str:
 
 def sections(service: NativeService) -> Sections:
     """The unit's directives with what its other fields say: environment, memory, socket. A timer's are its job's."""
-    found = canonical(service.job if isinstance(service, TimerService) else service.directives)
+    found = service.run
     own = dict(found.get("Service", {}))
     variables = [] if service.environment_file else [f"{name}={value}" for name, value in service.environment.items()]
     environment: list[Value] = [*texts(own.get("Environment", [])), *(_quoted(item) for item in variables)]

@@ -59,7 +59,7 @@ def shapes(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _misshapen(service: NativeService) -> Iterator[tuple[str, str]]:
     is_timer, is_oneshot = isinstance(service, TimerService), isinstance(service, OneshotService)
-    main = canonical(service.job if isinstance(service, TimerService) else service.directives).get("Service", {})
+    main = service.run.get("Service", {})
     if service.unit.endswith(".timer") != is_timer:
         yield f"unit {service.unit}", "NAME.timer for kind: timer, and NAME.service for any other kind"
     if "ExecStart" not in main:
@@ -88,7 +88,7 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in native_services(catalogue):
         where, known = f"service {service.name}", {"root", *(account.name for account in system.accounts)}
         rule = f"accounts of the system: {', '.join(sorted(known))}"
-        main = canonical(service.job if isinstance(service, TimerService) else service.directives).get("Service", {})
+        main = service.run.get("Service", {})
         named = {*texts(main.get("User", [])), *(config.owner for config in service.files)}
         for name in sorted(named - known):
             yield Problem(file, where, f"account {name!r}", rule)
