@@ -1,5 +1,6 @@
 """The program: configuration → catalogue → components → outputs."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pulumi
@@ -8,17 +9,8 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from catalogue.stack import Ec2Host
-from components import configuration, lookup
-from components.dns import PublicName
-from components.existing_host import ExistingHost
-from components.host import Host
-from components.network import Network
-from components.permissions import HostPermissions
-from components.registry import Registry
-from components.release import Release, secrets_for
-from rendering.archive import build
-from rendering.host import dns_names, needs, render
+from components import before, configuration, lookup, move, region
+from components.serving import serve
 
 try:
     stack = configuration.stack()
@@ -26,44 +18,59 @@ try:
         load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(str(found).removeprefix("warning: "))
     )
     configuration.keys_present(stack)
+    configuration.regions_known(stack)
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
 
-region = stack.region
-provider = aws.Provider(f"aws-{region}", region=region, allowed_account_ids=[stack.accountId])
-regional = pulumi.ResourceOptions(providers={"aws": provider})
-asking = pulumi.InvokeOptions(provider=provider)
+
+def provider(name: str, place: str) -> aws.Provider:
+    return aws.Provider(f"aws-{name}", region=place, allowed_account_ids=[stack.accountId])
+
+
+# Names and identities belong to no region: what the move of a stack changes must not change their provider
+global_provider = provider("everywhere", "us-east-1")
+everywhere = pulumi.ResourceOptions(providers={"aws": global_provider})
+asking = pulumi.InvokeOptions(provider=global_provider)
+prior = before.before()
+moving = move.is_under_way(stack, prior)
+attempt = move.planned(stack, prior, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+
 zone = lookup.zone(stack, asking)
-images = {host: lookup.machine_image(stack, host, asking) for host in stack.ec2_hosts}
+machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
+for place in stack.regions:
+    if place not in prior.hosts:
+        lookup.instance_types(stack.at(place), asking)
+known_images = lookup.moving_images(catalogue, prior.region, asking) if moving else None
 
-network = Network(f"network-{region}", stack, opts=regional) if stack.ec2_hosts else None
-registry = Registry(f"registry-{region}", stack, list(catalogue.running.values()), opts=regional)
+made: dict[str, region.Region] = {}
+digests: region.Digests = pulumi.Output.from_input({})
+for place in stack.regions:
+    regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
+    made[place] = region.begin(catalogue, place, zone.arn, regional)
+    serves = place == stack.region
+    rights = {
+        host: region.machine(made[place], host, machine_images[place].get(host, ""), everywhere)
+        for host in (stack.hosts if serves else stack.ec2_hosts)
+    }
+    if serves:
+        digests = made[place].registry.digests if known_images is None else pulumi.Output.from_input(known_images)
+    if serves and attempt.source:
+        region.images_here(made[place], f"images-{place}-{attempt.at}", attempt.source, digests)
+    if not serves:
+        region.images_here(made[place], f"images-{place}", stack.region, digests, once=False)
+    for host, right in rights.items():
+        region.release(made[place], host, digests, right, everywhere)
 
-addresses, releases = {}, {}
-for host, spec in stack.hosts.items():
-    # A machine elsewhere stays where it is when the region changes
-    name = f"{host}-{region}" if host in stack.ec2_hosts else host
-    names, wanted = dns_names(catalogue, host), needs(catalogue, host)
-    pulls = registry.arns if "docker" in wanted else []
-    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, zone.arn, names, opts=regional)
-    if isinstance(spec, Ec2Host):
-        machine = Host(name, host, spec, stack, images[host], network, rights.profile, wanted, opts=regional)
-    else:
-        machine = ExistingHost(name, host, spec, stack, wanted, opts=regional)
-    secrets = rights.credentials.apply(lambda keys, host=host: secrets_for(catalogue, host, keys))
-    known = pulumi.Output.all(registry.digests, secrets)
-    built = known.apply(lambda known, host=host: build(render(catalogue, host, *known)))
-    release = Release(f"{name}-release", stack, machine, built, secrets, opts=regional)
-    for public_name in names:
-        gated = pulumi.ResourceOptions.merge(regional, pulumi.ResourceOptions(depends_on=[release]))
-        PublicName(public_name, stack, zone.id, machine.address, opts=gated)
-    addresses[host] = machine.address
-    releases[host] = {"id": release.id, "line": release.line}
+here = made[stack.region]
+last = serve(here, zone, attempt, digests, everywhere)
 
-pulumi.export("region", region)
-pulumi.export("addresses", addresses)
-pulumi.export("releases", releases)
-pulumi.export("repositories", registry.urls)
+pulumi.export("region", last.apply(lambda _: stack.region))
+pulumi.export("standby", stack.standbyRegions)
+pulumi.export("move", last.apply(lambda _: move.written(attempt)))
+pulumi.export("addresses", here.addresses)
+pulumi.export("releases", {host: {"id": made.id, "line": made.line} for host, made in here.releases.items()})
+pulumi.export("standby_addresses", {place: made[place].addresses for place in stack.standbyRegions})
+pulumi.export("repositories", here.registry.urls)
 pulumi.export(
     "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]
 )

@@ -6,3 +6,8 @@ from pathlib import Path
 def receive_source() -> str:
     """The text that starts the agent on a host which has none."""
     return Path(__file__).with_name("receive.py").read_text()
+
+
+def program(name: str) -> str:
+    """The text of one of the programs that go to a host by themselves: they are run by their `main(payload)`."""
+    return Path(__file__).with_name(f"{name}.py").read_text() + "\n\nmain(payload)\n"

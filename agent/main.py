@@ -18,6 +18,7 @@ from agent import (
     jobs,
     lock,
     prune,
+    singles,
     slots,
     store,
     transaction,
@@ -112,6 +113,7 @@ def status(_: dict[str, Any]) -> int:
             "certificates": [list(entry) for entry in alerts.certificates(world, release)] if release else [],
             "alerts": alerts.firing(world, release) if release else [],
             "services": health.once(world, slots.probes(world, release.manifest)) if release else {},
+            "resting": sorted(slots.resting(world, release.manifest)) if release else [],
         }
     )
     return 0
@@ -165,14 +167,16 @@ VERBS = {
 
 
 def command() -> None:
-    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID` and `registry-login HOST…`
-    are for systemd."""
+    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…` and
+    `watch-singles` are for systemd."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
     try:
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
+        if verb == "watch-singles":
+            sys.exit(singles.run(World(), lambda line: print(line, flush=True)))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
     except Refused as refusal:
         sys.exit(_refused("", str(refusal)))

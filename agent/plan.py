@@ -48,6 +48,7 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
     changed = set(units.changed(target.manifest, set(change.paths)))
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
+    resting = slots.resting(world, target.manifest)
     return Plan(
         base,
         target,
@@ -63,7 +64,11 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
             if name in old and name in changed and states[name]["active"] and not _has_socket(old, name)
         ],
         leaves=[name for name in old if name not in target.unit_names],
-        starts=[name for name in ordinary if name in changed or not states[name]["active"]],
-        enables=[name for name in slots.running(world, target.manifest, rollouts) if not states[name]["enabled"]],
+        starts=[name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])],
+        enables=[
+            name
+            for name in [*slots.running(world, target.manifest, rollouts), *sorted(resting)]
+            if not states[name]["enabled"]
+        ],
         rollouts=rollouts,
     )

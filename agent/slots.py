@@ -49,10 +49,16 @@ def _other(slot: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[str]:
-    """The units of a release that are to run now: all without slots, and of the others the ones that serve."""
-    slotted = units_of(manifest)
-    ordinary = [unit["name"] for unit in manifest["units"] if unit["name"] not in slotted]
+    """The units of a release that are to run now: all without slots, and of the others the ones that serve. One that
+    may run only once in the world is not to run while it has no flag."""
+    absent = units_of(manifest) | resting(world, manifest)
+    ordinary = [unit["name"] for unit in manifest["units"] if unit["name"] not in absent]
     return ordinary + _serving(world, manifest, planned or [])
+
+
+def resting(world: World, manifest: dict[str, Any]) -> set[str]:
+    """The units that wait until this host owns their name: see agent/singles.py."""
+    return {unit["name"] for unit in manifest["units"] if unit.get("flag") and not world.exists(unit["flag"])}
 
 
 def _serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
@@ -70,12 +76,15 @@ def left(world: World, before: dict[str, Any] | None, manifest: dict[str, Any]) 
 
 
 def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[dict[str, Any]]:
-    """The manifest's probes, each of a service with slots aimed at the slot that serves, or is going to."""
+    """The manifest's probes of what is to run here, each of a service with slots aimed at the slot that serves, or is
+    going to."""
+    away = resting(world, manifest)
     chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
     chosen |= {rollout.service: rollout.next for rollout in planned or []}
     return [
         {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
         for probe in manifest["probes"]
+        if probe["unit"] not in away
     ]
 
 

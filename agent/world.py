@@ -168,13 +168,13 @@ class World:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     def fetch(
-        self, url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None
+        self, url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None, timeout: float = 20
     ) -> tuple[int, bytes]:
         """Status and body of a request, over verified TLS where it is one; status 0 where nothing answers."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             request = urllib.request.Request(url, body, headers, method=method)
-            with opener.open(request, timeout=20) as response:
+            with opener.open(request, timeout=timeout) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import contents, hosts, identity, places, rollouts, units
+from catalogue.rules import contents, hosts, identity, places, regions, rollouts, singles, units
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -43,6 +43,8 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.files,
     units.milestones,
     rollouts.blue_green,
+    singles.singles,
+    regions.regions,
     contents.images,
     contents.retired,
     contents.environment,

@@ -92,6 +92,10 @@ class Login:
     host_key: str
 
 
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
+
+
 class Stack(Model):
     """Every key of the `infra:` namespace, named as in `Pulumi.yaml`, and `aws:region` as `region`.
 
@@ -100,7 +104,7 @@ class Stack(Model):
     """
 
     name: str
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    region: Region
     accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
     zone: str
     names: dict[str, str] = {}
@@ -110,6 +114,11 @@ class Stack(Model):
     sharedRepositories: bool = False
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
+    standbyRegions: list[Region] = []
+    singleCheck: Annotated[int, Field(ge=9, le=300, strict=False)] = 30
+    drainQuiet: Annotated[int, Field(ge=0, le=3600, strict=False)] = 30
+    drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600
+    nameServers: list[NameServer] = []
     acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: str
     trustedRoots: list[str] = []
@@ -129,6 +138,15 @@ class Stack(Model):
     def registry(self) -> str:
         """The registry's host name, from which every image of this stack comes."""
         return f"{self.accountId}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def regions(self) -> list[str]:
+        """Where the stack's hosts run: the region that serves, then those that stand by."""
+        return [self.region, *self.standbyRegions]
+
+    def at(self, region: str) -> "Stack":
+        """The same stack as it is in one of its regions."""
+        return self.model_copy(update={"region": region, "standbyRegions": []})
 
     @property
     def ec2_hosts(self) -> dict[str, Ec2Host]:

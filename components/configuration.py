@@ -1,8 +1,10 @@
 """The stack's configuration as Pulumi hands it over, secrets decrypted."""
 
+import difflib
 import json
 from typing import Any
 
+import boto3
 import pulumi
 import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
@@ -42,6 +44,16 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
         else:
             decoded[key] = text
     return decoded
+
+
+def regions_known(made: Stack) -> None:
+    """Raises CatalogueError for a region that AWS does not have, as far as boto3 knows."""
+    known = boto3.Session().get_available_regions("ec2")
+    for region in made.regions:
+        if region not in known:
+            near = difflib.get_close_matches(region, known, 3)
+            rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(known)}"
+            raise CatalogueError([Problem(f"Pulumi.{made.name}.yaml", "aws:region", f"{region!r} is no region", rule)])
 
 
 def keys_present(made: Stack) -> None:

@@ -8,6 +8,8 @@ from components.naming import inside
 
 
 class PublicName(pulumi.ComponentResource):
+    fqdn: pulumi.Output[str]
+
     def __init__(
         self,
         name: str,
@@ -17,7 +19,7 @@ class PublicName(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:PublicName", name, None, opts)
-        aws.route53.Record(
+        record = aws.route53.Record(
             name,
             zone_id=zone_id,
             name=name,
@@ -26,4 +28,5 @@ class PublicName(pulumi.ComponentResource):
             records=[address],
             opts=inside(self),
         )
+        self.fqdn = record.fqdn
         self.register_outputs({})

@@ -48,7 +48,7 @@ class Host(access.Reachable):
         self.ready = access.ready(
             self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
         )
-        self.register_outputs({"address": self.address, "machine": self.machine})
+        self.register_outputs({"host": host, "region": stack.region, "address": self.address, "machine": self.machine})
 
     def _instance(
         self,
@@ -91,6 +91,7 @@ class Host(access.Reachable):
             opts=inside(
                 self,
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
-                ignore_changes=["ami", "userData", "associatePublicIpAddress"],
+                # and a volume that is there cannot be encrypted any more
+                ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted"],
             ),
         )

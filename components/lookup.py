@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack
 
@@ -26,11 +27,80 @@ def zone(stack: Stack, options: pulumi.InvokeOptions) -> Zone:
         return Zone(found.zone_id, found.arn)
 
 
-def machine_image(stack: Stack, host: str, options: pulumi.InvokeOptions) -> str:
-    """The image that a new machine of this host would get. Raises pulumi.RunError."""
-    parameter = stack.ami_parameter(INSTANCE_TYPES[stack.ec2_hosts[host].instanceType].architecture)
-    with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
-        return aws.ssm.get_parameter(name=parameter, opts=options).value
+def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str]:
+    """Host → the image that a new machine of it would get in the stack's region. Raises pulumi.RunError."""
+    found = {}
+    for host, spec in stack.ec2_hosts.items():
+        parameter = stack.ami_parameter(INSTANCE_TYPES[spec.instanceType].architecture)
+        with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
+            found[host] = aws.ssm.get_parameter(name=parameter, region=stack.region, opts=options).value
+    return found
+
+
+def instance_types(stack: Stack, options: pulumi.InvokeOptions) -> None:
+    """Raises pulumi.RunError when the stack's region does not offer what its hosts are."""
+    wanted = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
+    if not wanted:
+        return
+    with _one_line(f"instance types of {stack.region}", "is the region enabled in this account?"):
+        filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=wanted)]
+        found = aws.ec2.get_instance_type_offerings(filters=filters, region=stack.region, opts=options).instance_types
+    if missing := [name for name in wanted if name not in found]:
+        raise pulumi.RunError(
+            f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: give those hosts another "
+            "instanceType of the same processor and memory"
+        )
+
+
+def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptions) -> dict[str, str]:
+    """`repository:tag` → digest of what the region that is left runs, and of what only the new one has.
+
+    Raises pulumi.RunError naming every image that is in neither, before anything is made.
+    """
+    stack = catalogue.stack
+    wanted = {
+        f"{service.image.repository}{service.image.suffix}": service.image.repository
+        for system in catalogue.running.values()
+        for service in system.compose_services
+    }
+    repositories = sorted(set(wanted.values()))
+    found = digests(repositories, source, options)
+    shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
+    if away := sorted(name for name in wanted if stack.sharedRepositories and name not in shared):
+        raise pulumi.RunError(
+            f"nothing was touched: {len(away)} image(s) are not in {stack.region}: {', '.join(away)}. Another stack "
+            "owns the repositories (infra:sharedRepositories): move that one first, it brings them"
+        )
+    missing = sorted(name for name in wanted if name not in found)
+    found |= {
+        name: digest
+        for name, digest in digests(sorted({wanted[name] for name in missing}), stack.region, options).items()
+        if name in missing
+    }
+    if nowhere := [name for name in missing if name not in found]:
+        push = "; ".join(f"uv run infra push {name} --stack {stack.name}" for name in nowhere)
+        raise pulumi.RunError(
+            f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
+            f"where the stack is, from where they come along: {push}"
+        )
+    return {name: digest for name, digest in found.items() if name in wanted}
+
+
+def digests(repositories: list[str], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
+    """`repository:tag` and `repository@digest` → digest, of all images in a region; none of a repository that is not
+    there. Raises pulumi.RunError."""
+    found: dict[str, str] = {}
+    for name in repositories:
+        with _one_line(f"repository {name} in {region}", "may you list its images?"):
+            try:
+                images = aws.ecr.get_images(repository_name=name, region=region, opts=options).image_ids
+            except Exception as error:
+                if "RepositoryNotFound" not in str(error):
+                    raise
+                images = []
+        found |= {f"{name}:{image.image_tag}": image.image_digest for image in images if image.image_tag}
+        found |= {f"{name}@{image.image_digest}": image.image_digest for image in images}
+    return found
 
 
 @contextmanager

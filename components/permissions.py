@@ -19,9 +19,15 @@ ASSUME = json.dumps(
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
-def policy(repository_arns: list[str], zone_arn: str, names: list[str]) -> dict[str, Any]:
-    """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write."""
+def policy(repository_arns: list[str], zone_arn: str, names: list[str], watches: bool = False) -> dict[str, Any]:
+    """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write; a host that
+    `watches` reads where they point."""
     statements: list[dict[str, Any]] = []
+    if watches:
+        statements += [
+            {"Effect": "Allow", "Action": "route53:ListHostedZonesByName", "Resource": "*"},
+            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone_arn},
+        ]
     if repository_arns:
         statements += [
             {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
@@ -59,17 +65,18 @@ class HostPermissions(pulumi.ComponentResource):
         repository_arns: pulumi.Input[list[str]],
         zone_arn: pulumi.Input[str],
         names: list[str],
+        watches: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
         document = pulumi.Output.all(repository_arns, zone_arn).apply(
-            lambda args: json.dumps(policy(args[0], args[1], names))
+            lambda args: json.dumps(policy(args[0], args[1], names, watches))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:
             self._role(name, document, label)
-        elif names or isinstance(repository_arns, pulumi.Output):
+        elif names or watches or isinstance(repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

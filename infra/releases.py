@@ -56,6 +56,8 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} well")
     if sick:
         lines.append(f"  not well: {', '.join(sick)}")
+    if resting := answer.get("resting"):
+        lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [

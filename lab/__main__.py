@@ -27,7 +27,7 @@ def main(command: str) -> int:
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
-    well = table.show(table.statuses(lab))
+    well = table.show(table.settled(lab))
     # What has no public name is told by its host
     subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=workspace.full_environment(lab), check=False)
     print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")

@@ -15,7 +15,7 @@ import yaml
 
 from lab.images import build_programs, stubs, write_layout
 from lab.run import Daemon, run, wait_until
-from lab.settings import REGIONS, Lab
+from lab.settings import REGIONS, RUNS_PORT, Lab
 from lab.tools import BIN
 
 USER = "AWS"
@@ -99,7 +99,8 @@ def push_stub(
     lab: Lab, region: str, repository: str, facts: dict[str, object], programs: dict[str, bytes], tag: str = "latest"
 ) -> None:
     layout = lab.path("layouts", region, repository)
-    environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in facts.items()}}
+    told = facts | ({"runs": f"http://{lab.gateway}:{RUNS_PORT}/"} if facts.get("runs") else {})
+    environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in told.items()}}
     write_layout(layout, programs, environment, tag)
     run(
         "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")),

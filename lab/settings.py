@@ -11,6 +11,7 @@ REGIONS = ("ap-northeast-1", "ap-southeast-2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
+RUNS_PORT = 8170
 KINDS = ("host", "plain")
 
 
@@ -81,3 +82,8 @@ class Lab:
 
 def default_lab() -> Lab:
     return Lab("lab", 71, ROOT / ".lab")
+
+
+def move_lab() -> Lab:
+    """The one in which a person watches a region move."""
+    return Lab("move", 74, ROOT / ".lab-move")

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def statuses(lab: Lab, project: Path = ROOT) -> list[tuple[str, str, int]]:
         for probe in render(catalogue, host).probes:
             if probe.public:
                 rows.append((probe.service, probe.public, _status(lab, probe.public)))
+    return rows
+
+
+def settled(lab: Lab, patience: float = 60) -> list[tuple[str, str, int]]:
+    """The same, once all are well, or after `patience` seconds: what may run only once in the world starts last."""
+    end = time.monotonic() + patience
+    rows = statuses(lab)
+    while any(status != 200 for _, _, status in rows) and time.monotonic() < end:
+        time.sleep(2)
+        rows = statuses(lab)
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from lab.say import LabError, step
 from lab.settings import REGIONS, ROOT, Lab
 
 
-def start(lab: Lab) -> None:
-    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay."""
+def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
+    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay. `filled`
+    are the regions whose registries have the images."""
     tools.ensure_packages()
     machine.ensure_docker()
     if not is_running(lab):
@@ -34,7 +36,7 @@ def start(lab: Lab) -> None:
         services.start_pebble(lab)
         services.write_bundle(lab)
     with step("pushing the stub images"):
-        for region in REGIONS:
+        for region in filled:
             registry.push_stubs(lab, region)
     _whole(lab).touch()
 
@@ -50,16 +52,17 @@ def _build_tools() -> None:
     images.build_programs()
 
 
-def prepare(lab: Lab, project: Path = ROOT) -> None:
-    """The Pulumi side, `.lab/env` included."""
+def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
+    """The Pulumi side, `.lab/env` included; with the owners' own machine, or without."""
     kinds = workspace.install_plugins(lab)
     if "stand-in" in kinds.values():
         print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
     if not lab.path("env").exists():
         with step("making the stack, its keys and the owners' own machine"):
             workspace.prepare(lab, project)
-            home = existing.start(lab, "home", 1, workspace.public_key(lab), kind="plain")
-            workspace.describe_host(lab, project, "home", existing.configuration(home, "16g", "totton", "vocoder"))
+            if home:
+                own = existing.start(lab, "home", 1, workspace.public_key(lab), kind="plain")
+                workspace.describe_host(lab, project, "home", existing.configuration(own, "16g", "totton", "vocoder"))
             workspace.write_env(lab)
 
 

@@ -111,6 +111,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
     for number, root in enumerate(roots):
         run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
+    run("pulumi", "config", "set", "--path", "infra:nameServers[0]", "--", lab.dns, cwd=project, env=env)
 
 
 def public_key(lab: Lab) -> str:

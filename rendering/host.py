@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import caddy, compose, nginx, sites, units
+from rendering import caddy, compose, nginx, singles, sites, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -34,7 +34,8 @@ def render(
     files = HostFiles(host)
     known = catalogue.stack.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
-        files = _joined(files, _system(catalogue, host, system, digests or {}, known))
+        own = _system(catalogue, host, system, digests or {}, known)
+        files = _joined(files, singles.bound(own, catalogue, system))
     stack = catalogue.stack
     limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
     return replace(
@@ -116,7 +117,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         commands=["systemctl"],
     )
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
-    return _joined(_joined(files_of_host, proxy), login)
+    return reduce(_joined, [files_of_host, proxy, login, singles.watch(catalogue, host)])
 
 
 def dns_names(catalogue: Catalogue, host: str) -> list[str]:
@@ -125,11 +126,17 @@ def dns_names(catalogue: Catalogue, host: str) -> list[str]:
     return [catalogue.stack.public_name(site.name) for site in sites_on if site.challenge == "dns-01"]
 
 
+def watches(catalogue: Catalogue, host: str) -> bool:
+    """Does a host run services of which only one may run in the world."""
+    return any(singles.singles(system) for system in catalogue.systems_on(host))
+
+
 def needs(catalogue: Catalogue, host: str) -> list[str]:
     """What `prepare-host.sh` is to bring: the Debian packages of the host's systems, and `docker` and the proxy by
     those words, since several packages provide them."""
     systems = catalogue.systems_on(host)
-    found = ["docker"] if any(system.compose_services for system in systems) else []
+    # Images are copied from region to region on the host itself
+    found = ["docker", "skopeo"] if any(system.compose_services for system in systems) else []
     if any(system.sites for system in systems):
         found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
     if any(service.account for system in systems for service in system.native_services):

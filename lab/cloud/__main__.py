@@ -14,7 +14,8 @@ from lab.cloud import dns, machine_images
 from lab.cloud.forward import Forwarder
 from lab.cloud.hosts import Machines
 from lab.cloud.metadata import Metadata
-from lab.settings import ACCOUNT, Lab
+from lab.cloud.runs import Runs
+from lab.settings import ACCOUNT, RUNS_PORT, Lab
 
 API_PORT, METADATA_PORT, DNS_PORT = 5000, 8169, 5353
 
@@ -45,7 +46,12 @@ def main(lab: Lab) -> None:
     api = emulator.Application(machines.follow)
     serve(api, lab.services, API_PORT)
     serve(api, lab.gateway, 443, lab.path("tls", "aws"))
-    serve(Metadata(identify, emulator.Credentials(), emulator.role_of), lab.gateway, METADATA_PORT)
+    serve(
+        Metadata(identify, emulator.Credentials(), emulator.role_of, emulator.public_address),
+        lab.gateway,
+        METADATA_PORT,
+    )
+    serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, RUNS_PORT)
     for address in (lab.services, lab.gateway):
         dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, DNS_PORT)
     tell_ready(lab, keys)

@@ -13,8 +13,14 @@ Credentials = Callable[[Any], dict[str, str] | None]
 class Metadata:
     """A WSGI app. `identify(address)` gives the asking instance, `credentials(instance)` its role's."""
 
-    def __init__(self, identify: Identify, credentials: Credentials, role: Callable[[Any], str | None]) -> None:
-        self.identify, self.credentials, self.role = identify, credentials, role
+    def __init__(
+        self,
+        identify: Identify,
+        credentials: Credentials,
+        role: Callable[[Any], str | None],
+        public_address: Callable[[Any], str | None],
+    ) -> None:
+        self.identify, self.credentials, self.role, self.public_address = identify, credentials, role, public_address
         self.tokens: dict[str, str] = {}
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,6 +57,7 @@ class Metadata:
             return self._credentials(instance)
         return {
             "meta-data/instance-id": instance.id,
+            "meta-data/public-ipv4": self.public_address(instance),
             "meta-data/placement/region": instance.region_name,
             "meta-data/placement/availability-zone": instance.placement,
             "dynamic/instance-identity/document": json.dumps(

@@ -36,6 +36,17 @@ func faulty(fault, health string, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// work is what only one of may run in the world: every run is told to one log for all regions.
+func work(url string) {
+	client := http.Client{Timeout: time.Second}
+	for {
+		if answer, err := client.Post(url, "text/plain", nil); err == nil {
+			answer.Body.Close()
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 func main() {
 	name, port, health, prefix := os.Getenv("STUB_NAME"), os.Getenv("STUB_PORT"), os.Getenv("STUB_HEALTH"), os.Getenv("STUB_PREFIX")
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -51,6 +62,9 @@ func main() {
 			"service": name, "health": r.URL.Path == health, "method": r.Method, "path": r.URL.Path,
 			"headers": r.Header, "host": r.Host, "bytes": size,
 		})
+	}
+	if runs := os.Getenv("STUB_RUNS"); runs != "" {
+		go work(runs + name)
 	}
 	println(name + " listens on " + port)
 	server := &http.Server{Addr: ":" + port, Handler: http.HandlerFunc(faulty(os.Getenv("STUB_FAULT"), health, handler))}

@@ -73,7 +73,7 @@ def test_a_route_only_reloads_nginx(served):
 def test_a_new_image_under_the_same_tag_is_another_release(served):
     before = release()
     after = release(version=2)
-    assert before.id != after.id and len(applied(served, after).restarted) == 12
+    assert before.id != after.id and len(applied(served, after).restarted) == 13
     assert images(after) <= served.images
 
 

@@ -9,9 +9,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from agent import ecr
-from agent.credentials import STAGED
-from agent.ecr import Identity
+from agent import aws, ecr
+from agent.aws import Identity
+from agent.credentials import CREDENTIALS, STAGED
 from agent.outcome import Refused
 from rendering.archive import build
 from rendering.host import render
@@ -29,7 +29,7 @@ def test_the_signature_is_the_one_that_botocore_makes(token, monkeypatch):
     import datetime
 
     now = time.gmtime(1.8e9)
-    headers = ecr.signed(Identity("AKIA1", "secret", token), HOST, "ap-northeast-1", "ecr", "{}", ecr.TARGET, now)
+    headers = aws.signed(Identity("AKIA1", "secret", token), ecr.request("ap-northeast-1"), now)
     plain = {"content-type": "application/x-amz-json-1.1", "x-amz-target": ecr.TARGET}
     request = AWSRequest("POST", f"https://{HOST}/", headers=plain, data="{}")
     moment = datetime.datetime(*now[:6], tzinfo=datetime.UTC)
@@ -39,10 +39,10 @@ def test_the_signature_is_the_one_that_botocore_makes(token, monkeypatch):
 
 
 def test_a_users_key_gets_a_login_for_docker(monkeypatch):
-    world = FakeWorld(files={ecr.CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
+    world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
     asked = []
 
-    def fetch(url, headers, method="GET", body=None):
+    def fetch(url, headers, method="GET", body=None, timeout=20):
         asked.append((url, method, headers))
         return 200, json.dumps({"authorizationData": [{"authorizationToken": "QVdTOnRva2Vu"}]}).encode()
 
@@ -85,5 +85,5 @@ def test_a_machine_without_a_role_fetches_with_the_key_that_the_release_brings()
     assert applied(world, made, keys).outcome == "applied"
     text = b"[default]\naws_access_key_id=AKIA1\naws_secret_access_key=s/e+cret\n"
     assert set(seen) == {"docker", "docker-credential-ecr-login", "certbot"}
-    assert set(seen.values()) == {(text, 0o600, "root", "root")} == {world.files[ecr.CREDENTIALS]}
+    assert set(seen.values()) == {(text, 0o600, "root", "root")} == {world.files[CREDENTIALS]}
     assert STAGED not in world.files

@@ -77,7 +77,7 @@ def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alo
 def test_a_change_of_the_network_restarts_all_that_hangs_on_it():
     world = serving(release())
     outcome = applied(world, release(lambda data: data["network"].update(gateway="172.27.255.254")))
-    assert outcome.outcome == "applied" and len(outcome.restarted) == 13
+    assert outcome.outcome == "applied" and len(outcome.restarted) == 14
 
 
 def test_a_proxy_that_was_down_exempts_no_service_from_its_mend():

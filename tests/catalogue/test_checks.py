@@ -30,6 +30,14 @@ def hosted(**values: Any):
     return lambda config: config["infra:hosts"]["watchme"].update(values)
 
 
+def both(*changes):
+    def change(data):
+        for one in changes:
+            one(data)
+
+    return change
+
+
 SYSTEM_EXAMPLES = {
     "name twice": (setting("admin", name="web"), "service web: stands twice"),
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
@@ -41,7 +49,10 @@ SYSTEM_EXAMPLES = {
         setting("admin", directory="/home/ubuntu/api_ast"),
         "directory /home/ubuntu/api_ast is ast-api's",
     ),
-    "shared key": (setting("scheduler", compose_key="api-manager"), "compose_key 'api-manager' is api-manager's"),
+    "shared key": (
+        setting("admin", directory="/home/ubuntu/watchme-docker", compose_key="api", unit="watchme-web-app.service"),
+        "compose_key 'api' is admin's in the same compose file",
+    ),
     "nginx's unit": (setting("web", unit="nginx.service"), "unit nginx.service is another program's"),
     "the network's unit": (setting("web", unit="watchme-infrastructure.service"), "is another program's"),
     "same end": (setting("web", directory="/srv/api_ast"), "directory /srv/api_ast ends as /home/ubuntu/api_ast does"),
@@ -94,8 +105,22 @@ SYSTEM_EXAMPLES = {
         "service scheduler: rollout: blue-green of a single service",
     ),
     "blue-green in a shared project": (
-        setting("api-manager", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
+        both(
+            setting("admin", rollout="blue-green", spare_port=9002, spare_address="172.27.0.99"),
+            setting("api-manager", directory="/home/ubuntu/watchme-admin"),
+        ),
         "in a compose project that it shares",
+    ),
+    "a single service in another's unit": (
+        both(
+            setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
+            setting("scheduler", compose_file="docker-compose.all.yml"),
+        ),
+        "service scheduler: single: true in the unit of api-manager; a unit and a directory of its own",
+    ),
+    "a single service without a name": (
+        lambda data: data["sites"][0].update(name="api.example.com"),
+        "service scheduler: single: true without a public name of ours; a site in hey-watch.me",
     ),
     "blue-green off the proxy": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", routes=[]),
@@ -137,6 +162,10 @@ STACK_EXAMPLES = {
     "variant of nothing": (
         configured(variants={"whispr": "cpu"}),
         "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
+    ),
+    "standing by where it serves": (
+        configured(standbyRegions=["ap-northeast-1"]),
+        "infra:standbyRegions: ap-northeast-1 is aws:region itself",
     ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),

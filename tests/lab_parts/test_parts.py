@@ -44,7 +44,7 @@ class Instance:
 @pytest.fixture
 def metadata():
     known = {"10.0.0.2": Instance}
-    return Metadata(known.get, lambda _: {"AccessKeyId": "k"}, lambda _: "role")
+    return Metadata(known.get, lambda _: {"AccessKeyId": "k"}, lambda _: "role", lambda _: "127.71.0.2")
 
 
 def test_metadata_knows_who_asks(metadata):

@@ -1,5 +1,6 @@
 """The rendered files, held against the document's own examples."""
 
+import json
 import re
 
 import pytest
@@ -74,7 +75,7 @@ def without_foreground(line: str, containers: list[str]) -> list[str]:
 def test_every_compose_unit_is_the_documents_template():
     template = directives((DOCUMENT / "template.service").read_text())
     units = [unit for unit in HOST.units if unit.images]
-    assert len(units) == 12
+    assert len(units) == 13
     for unit in units:
         compose = next(path for path in unit.files if "docker-compose" in path)
         containers = [entry["container_name"] for entry in yaml.safe_load(FILES[compose])["services"].values()]
@@ -86,13 +87,38 @@ def test_every_compose_unit_is_the_documents_template():
         ]
 
 
-def test_manager_and_scheduler_share_one_file_and_unit():
-    """The scheduler outage came from a unit that started docker-compose.prod.yml."""
-    text = FILES["/home/ubuntu/watchme-api-manager/docker-compose.all.yml"]
-    names = {entry["container_name"] for entry in yaml.safe_load(text)["services"].values()}
-    assert names == {"watchme-api-manager-prod", "watchme-scheduler-prod"}
-    assert "docker-compose.all.yml up -d" in FILES["/etc/systemd/system/watchme-api-manager.service"]
-    assert "/home/ubuntu/watchme-api-manager/docker-compose.prod.yml" not in FILES
+def containers_of(path: str) -> set[str]:
+    return {entry["container_name"] for entry in yaml.safe_load(FILES[path])["services"].values()}
+
+
+def test_manager_and_scheduler_both_run_each_by_a_unit_of_its_own():
+    """The scheduler outage came from a unit that started a file without it. The document's cure is one file with both;
+    since only one scheduler may run in the world, and the manager wherever a host is, each has its own here."""
+    manager, scheduler = "/home/ubuntu/watchme-api-manager", "/home/ubuntu/watchme-scheduler"
+    assert containers_of(f"{manager}/docker-compose.all.yml") == {"watchme-api-manager-prod"}
+    assert containers_of(f"{scheduler}/docker-compose.prod.yml") == {"watchme-scheduler-prod"}
+    assert f"{manager}/docker-compose.all.yml up -d" in FILES["/etc/systemd/system/watchme-api-manager.service"]
+    assert f"{scheduler}/docker-compose.prod.yml up -d" in FILES["/etc/systemd/system/watchme-scheduler.service"]
+
+
+def test_a_single_services_unit_is_bound_to_the_watch():
+    drop_in = "/etc/systemd/system/watchme-scheduler.service.d/infra-single.conf"
+    assert directives(FILES[drop_in]) == [
+        "[Unit]",
+        "BindsTo=infra-singles.service",
+        "After=infra-singles.service",
+        "ConditionPathExists=/run/infra/single/scheduler",
+        "[Service]",
+        "TimeoutStopSec=10",
+        "ExecStopPost=-/usr/bin/docker kill watchme-scheduler-prod",
+    ]
+    unit = next(unit for unit in HOST.units if unit.name == "watchme-scheduler.service")
+    assert unit.flag == "/run/infra/single/scheduler" and drop_in in unit.files
+    assert json.loads(FILES["/etc/infra/singles.json"]) == {
+        "address": "", "check": 30, "zone": "hey-watch.me",
+        "singles": [{"name": "api.hey-watch.me", "service": "scheduler", "unit": "watchme-scheduler.service"}],
+    }  # fmt: skip
+    assert "WatchdogSec=10" in FILES["/etc/systemd/system/infra-singles.service"]
 
 
 def test_avatar_location_is_the_documents():
@@ -145,7 +171,7 @@ def test_units_of_the_document_are_all_there():
         "opensmile-aggregator.service", "vibe-transcriber-v2.service", "watchme-admin.service",
         "watchme-api-manager.service", "watchme-avatar-uploader.service", "watchme-vault-api.service",
         "watchme-web-app.service", "watchme-ast-api.service", "watchme-superb-api.service", "nginx.service",
-    }  # fmt: skip
+    } | {"watchme-scheduler.service", "infra-singles.service"}  # fmt: skip
 
 
 def test_the_network_is_the_documents():
@@ -181,8 +207,10 @@ def test_environment_and_secrets_become_one_private_file():
 
     host = render(catalogue(change), "watchme")
     (made,) = host.environment_files
-    path = "/home/ubuntu/watchme-api-manager/scheduler.env"
+    path = "/home/ubuntu/watchme-scheduler/scheduler.env"
     assert (made.path, made.values, made.secrets) == (path, {"MODE": "prod"}, {"TOKEN": "scheduler/TOKEN"})
-    text = next(f.content.decode() for f in host.files if f.path.endswith("docker-compose.all.yml"))
+    text = next(
+        f.content.decode() for f in host.files if f.path == "/home/ubuntu/watchme-scheduler/docker-compose.prod.yml"
+    )
     assert yaml.safe_load(text)["services"]["scheduler"]["env_file"] == ["./scheduler.env"]
-    assert path in next(unit for unit in host.units if unit.name == "watchme-api-manager.service").files
+    assert path in next(unit for unit in host.units if unit.name == "watchme-scheduler.service").files

@@ -19,6 +19,10 @@ class Cloud:
         self.region = region
         self._client = cache(self._make)
 
+    def at(self, values: Values) -> "Cloud":
+        """The cloud of the region that a function was asked about."""
+        return Cloud(values["region"]) if values.get("region", self.region) != self.region else self
+
     def client(self, service: str) -> Any:
         return self._client(service)
 

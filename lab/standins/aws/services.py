@@ -196,7 +196,7 @@ def _read_record(call: Call, id: str, state: Values) -> Values | None:
 
 def parameter(cloud: Cloud, values: Values) -> Values:
     with refusals(f"reading SSM Parameter ({values['name']})"):
-        found = cloud.client("ssm").get_parameter(Name=values["name"])["Parameter"]
+        found = cloud.at(values).client("ssm").get_parameter(Name=values["name"])["Parameter"]
     return {
         "id": values["name"], "name": values["name"], "arn": found["ARN"], "type": found["Type"],
         "value": found["Value"], "insecureValue": found["Value"], "version": found["Version"], "region": cloud.region,
@@ -222,13 +222,28 @@ def zone(cloud: Cloud, values: Values) -> Values:
 def images(cloud: Cloud, values: Values) -> Values:
     name = values["repositoryName"]
     with refusals(f"reading ECR Images ({name})"):
-        pages = cloud.client("ecr").get_paginator("list_images").paginate(repositoryName=name)
+        pages = cloud.at(values).client("ecr").get_paginator("list_images").paginate(repositoryName=name)
         found = [entry for page in pages for entry in page["imageIds"]]
     ids = [{"imageDigest": entry["imageDigest"], "imageTag": entry.get("imageTag", "")} for entry in found]
     return {"id": name, "repositoryName": name, "imageIds": ids, "region": cloud.region}
 
 
+def offerings(cloud: Cloud, values: Values) -> Values:
+    filters = [{"Name": entry["name"], "Values": entry["values"]} for entry in values.get("filters", [])]
+    with refusals("reading EC2 Instance Type Offerings"):
+        pages = (
+            cloud.at(values).client("ec2").get_paginator("describe_instance_type_offerings").paginate(Filters=filters)
+        )
+        found = [entry for page in pages for entry in page["InstanceTypeOfferings"]]
+    names = [entry["InstanceType"] for entry in found]
+    return {
+        "id": values.get("region", cloud.region), "instanceTypes": names, "locations": [], "locationTypes": [],
+        "region": values.get("region", cloud.region),
+    }  # fmt: skip
+
+
 INVOKES = {
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": offerings,
     "aws:ssm/getParameter:getParameter": parameter,
     "aws:route53/getZone:getZone": zone,
     "aws:ecr/getImages:getImages": images,

@@ -1,0 +1,96 @@
+"""AWS's APIs without a library: who this host is there, and requests signed in its name (signature v4)."""
+
+import configparser
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from agent.credentials import CREDENTIALS, STAGED
+from agent.outcome import Refused
+from agent.world import World
+
+METADATA = "http://169.254.169.254/latest"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`token` is empty but for an instance's role."""
+
+    key: str
+    secret: str
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of whom. `headers` are those beside the host's and the signature's own."""
+
+    method: str
+    host: str
+    region: str
+    service: str
+    path: str = "/"
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host}{self.path}{f'?{self.query_text}' if self.query else ''}"
+
+    @property
+    def query_text(self) -> str:
+        return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(self.query))
+
+
+def identity(world: World) -> Identity:
+    """The user whose key a release brings or brought, else the instance's role. Raises Refused."""
+    if (text := world.read(STAGED) or world.read(CREDENTIALS)) is not None:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text.decode())
+        return Identity(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])
+    role = metadata(world, "iam/security-credentials/")
+    found = metadata(world, f"iam/security-credentials/{role.strip()}") if role else None
+    if found is None:
+        raise Refused(f"this host has no identity in AWS: neither {CREDENTIALS} nor an instance role")
+    said = json.loads(found)
+    return Identity(said["AccessKeyId"], said["SecretAccessKey"], said["Token"])
+
+
+def metadata(world: World, path: str, timeout: float = 20) -> str | None:
+    """What AWS tells this machine about itself; None where it does not."""
+    ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
+    _, token = world.fetch(f"{METADATA}/api/token", ttl, "PUT", timeout=timeout)
+    headers = {"X-aws-ec2-metadata-token": token.decode()}
+    status, body = world.fetch(f"{METADATA}/meta-data/{path}", headers, timeout=timeout)
+    return body.decode() if status == 200 else None
+
+
+def ask(world: World, identity: Identity, request: Request, timeout: float = 20) -> tuple[int, bytes]:
+    """Status and body; status 0 where nothing answers."""
+    headers = signed(identity, request, time.gmtime(world.wall()))
+    body = request.body.encode() if request.method == "POST" else None
+    return world.fetch(request.url, headers, request.method, body, timeout)
+
+
+def signed(identity: Identity, request: Request, now: time.struct_time) -> dict[str, str]:
+    """The headers of a request (AWS's "Create a signed request", version 4)."""
+    stamp, day = time.strftime("%Y%m%dT%H%M%SZ", now), time.strftime("%Y%m%d", now)
+    own = {"host": request.host, "x-amz-date": stamp}
+    own |= {"x-amz-security-token": identity.token} if identity.token else {}
+    headers = dict(sorted((own | dict(request.headers)).items()))
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    hashed = hashlib.sha256(request.body.encode()).hexdigest()
+    canonical = f"{request.method}\n{request.path}\n{request.query_text}\n{lines}\n{names}\n{hashed}"
+    scope = f"{day}/{request.region}/{request.service}/aws4_request"
+    to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{identity.secret}".encode()
+    for part in (day, request.region, request.service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    credential = f"AWS4-HMAC-SHA256 Credential={identity.key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return {name: value for name, value in headers.items() if name != "host"} | {"Authorization": credential}

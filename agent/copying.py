@@ -1,0 +1,104 @@
+"""Copies images from one registry into another, on the host that is going to run them. Goes there by itself, before any
+release: it imports nothing of the agent, and speaks JSON lines.
+
+An image that is there already by its digest is not copied again, nor is a layer: run again, it goes on.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+AT_ONCE = 4
+ATTEMPTS = 3
+DIRECTORY = "/run/infra-copying"
+_out = threading.Lock()
+
+
+def say(**event):
+    with _out:
+        print(json.dumps(event), flush=True)
+
+
+def digest_of(skopeo, name):
+    """The digest that a registry has under a name, None where it has nothing. Raises OSError with its words."""
+    ran = skopeo("inspect", "--raw", f"docker://{name}")
+    if ran.returncode == 0:
+        return f"sha256:{hashlib.sha256(ran.stdout).hexdigest()}"
+    said = ran.stderr.decode(errors="replace")
+    if "manifest unknown" in said or "name unknown" in said or "not found" in said:
+        return None
+    raise OSError(last_line(said))
+
+
+def last_line(said):
+    return (said.strip().splitlines() or ["no reason given"])[-1][-300:]
+
+
+def copied(skopeo, image):
+    """What became of one image: `source` and `to` are its names, `digest` is what it must be (None: what the source has
+    now), `optional` says that it need not be in the source any more."""
+    have = digest_of(skopeo, image["to"])
+    want = image["digest"] or digest_of(skopeo, image["source"])
+    if want is None:
+        return {"to": image["to"], "digest": have, "how": "only here" if have else "nowhere"}
+    if have == want:
+        return {"to": image["to"], "digest": want, "how": "there already"}
+    source = image["source"].rsplit("@" if "@" in image["source"] else ":", 1)[0] + f"@{want}"
+    copy(skopeo, f"docker://{source}", f"docker://{image['to']}")
+    have = digest_of(skopeo, image["to"])
+    if have != want:
+        raise OSError(f"the copy is {have or 'not there'}, and the original {want}")
+    return {"to": image["to"], "digest": want, "how": "copied"}
+
+
+def copy(skopeo, source, to):
+    for attempt in range(1, ATTEMPTS + 1):
+        ran = skopeo("copy", "--quiet", "--all", "--preserve-digests", source, to)
+        if ran.returncode == 0:
+            return
+        if attempt == ATTEMPTS:
+            raise OSError(last_line(ran.stderr.decode(errors="replace")))
+        time.sleep(2 * attempt)
+
+
+def main(payload):
+    """`images` as in `copied`; `auths` are Docker's logins for both registries, which nobody sees."""
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    os.mkdir(DIRECTORY, 0o700)
+    login = f"{DIRECTORY}/auth.json"
+    with open(os.open(login, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        json.dump({"auths": payload["auths"]}, file)
+
+    def skopeo(verb, *words):
+        command = ["skopeo", verb, "--authfile", login, *words]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3600, check=False)
+
+    def one(image):
+        try:
+            done = copied(skopeo, image)
+        except (OSError, subprocess.SubprocessError) as error:
+            done = {"to": image["to"], "digest": None, "how": "failed", "reason": str(error)}
+        say(image=done)
+        return done
+
+    over = threading.Event()
+
+    def breathe():
+        while not over.wait(5):
+            say()
+
+    threading.Thread(target=breathe, daemon=True).start()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            say(images=list(pool.map(one, payload["images"])))
+    except BrokenPipeError:
+        sys.exit(1)
+    finally:
+        over.set()
+        shutil.rmtree(DIRECTORY, ignore_errors=True)

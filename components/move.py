@@ -1,0 +1,170 @@
+"""A change of the place that a stack serves from: worked out as a value, then resources, one for each step.
+
+A step's name holds the attempt that it belongs to. What is done stays done in later updates, and a new attempt does all
+of it anew; only one that has been through every step is written down.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+
+from agent import program
+from catalogue.stack import Stack
+from components.access import target
+from components.before import Before, Hosts
+from components.naming import inside
+
+RUN = ".venv/bin/python -m infra.move.step"
+
+
+@dataclass(frozen=True)
+class Move:
+    """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
+    where none need to), `leaving` the hosts by region that are to be deleted, `ttl` how many seconds their names may be
+    remembered."""
+
+    at: str = ""
+    source: str = ""
+    leaving: dict[str, Hosts] = field(default_factory=dict)
+    ttl: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.at)
+
+
+def planned(stack: Stack, before: Before, now: str) -> Move:
+    """The move that this update makes, or the last one that was made."""
+    if not before.region:
+        return Move()
+    leaving = {
+        region: hosts
+        for region, hosts in before.hosts.items()
+        if region not in stack.regions and region in before.gated
+    }
+    if before.region == stack.region and not leaving:
+        return Move(**before.move)
+    source = before.region if before.region != stack.region else ""
+    return Move(now, source, leaving, max(before.ttl, stack.recordTtl))
+
+
+def is_under_way(stack: Stack, before: Before) -> bool:
+    """Does this update take the stack from one region to another."""
+    return bool(before.region) and before.region != stack.region
+
+
+class Step(pulumi.ComponentResource):
+    """One step: a command on this machine. `done` resolves once it has passed."""
+
+    done: pulumi.Output[Any]
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        step: str,
+        request: pulumi.Input[dict[str, Any]],
+        region: str,
+        once: bool = True,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(f"infra:index:{kind}", name, None, opts)
+        after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
+        made = command.local.Command(
+            f"{name}-{step}",
+            create=f"{RUN} {step}",
+            stdin=pulumi.Output.secret(pulumi.Output.json_dumps(request, sort_keys=True)),
+            logging=command.local.Logging.STDERR,
+            # An attempt's step is done once: what changes afterwards is none of its business
+            opts=inside(self, depends_on=after, ignore_changes=["create", "stdin"] if once else []),
+        )
+        self.done = made.stdout.apply(json.loads)
+        # In the state only when it has passed: see components.before
+        self.register_outputs({"region": self.done.apply(lambda _: region)})
+
+
+def images(
+    name: str,
+    stack: Stack,
+    source: str,
+    host: pulumi.Output[dict[str, Any]],
+    wanted: pulumi.Output[dict[str, str]],
+    newest: bool = False,
+    once: bool = True,
+    opts: pulumi.ResourceOptions | None = None,
+) -> Step:
+    """Copies images (`repository:tag` → digest) from region `source` to the stack's, on one of its hosts."""
+    entries = wanted.apply(
+        lambda known: [
+            {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": known[key]}
+            for key in sorted(known)
+            for reference in [key[key.index("@") :] if "@" in key else key[key.index(":") :]]
+        ]
+    )
+    request = {
+        "label": f"images {source} → {stack.region}", "account": stack.accountId, "source": source,
+        "region": stack.region, "target": host, "images": entries, "newest": newest, "program": program("copying"),
+    }  # fmt: skip
+    return Step("Images", name, "images", request, stack.region, once, opts)
+
+
+def gate(
+    name: str,
+    stack: Stack,
+    urls: dict[str, list[str]],
+    addresses: dict[str, pulumi.Output[str]],
+    opts: pulumi.ResourceOptions,
+) -> Step:
+    """No name is pointed to a host before it answers `urls` (host → URLs) at its address."""
+    request = {
+        "label": f"gate {stack.region}", "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
+        "deadline": stack.confirmDeadline,
+    }  # fmt: skip
+    return Step("Gate", name, "gate", request, stack.region, opts=opts)
+
+
+def verified(
+    name: str,
+    stack: Stack,
+    names: dict[str, pulumi.Output[str]],
+    urls: dict[str, list[str]],
+    addresses: dict[str, pulumi.Output[str]],
+    opts: pulumi.ResourceOptions,
+) -> Step:
+    """After the switch: the zone's own servers, and every public path, those of single services included."""
+    request = {
+        "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": names,
+        "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
+        # A single service starts here two checks after the switch
+        "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
+    }  # fmt: skip
+    return Step("Verified", name, "verify", request, stack.region, opts=opts)
+
+
+def drained(name: str, stack: Stack, move: Move, opts: pulumi.ResourceOptions) -> Step:
+    """Nobody asks the regions any more that are about to be deleted."""
+    hosts = [
+        {"region": region, "target": target(stack, host, pulumi.Output.from_input(address))}
+        for region, left in sorted(move.leaving.items())
+        for host, address in sorted(left.items())
+        if host in stack.hosts
+    ]
+    request = {
+        "label": f"drain {' '.join(sorted(move.leaving)) or 'nothing'}", "hosts": hosts, "ttl": move.ttl,
+        "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
+    }  # fmt: skip
+    return Step("Drained", name, "drain", request, stack.region, opts=opts)
+
+
+def written(move: Move) -> dict[str, Any]:
+    """The move as the stack's outputs keep it."""
+    return asdict(move) if move else {}
+
+
+def _by_address(urls: dict[str, list[str]], addresses: dict[str, pulumi.Output[str]]) -> pulumi.Output[dict[str, Any]]:
+    hosts = sorted(host for host in urls if urls[host])
+    return pulumi.Output.all(*(addresses[host] for host in hosts)).apply(
+        lambda known: {address: urls[host] for host, address in zip(hosts, known, strict=True)}
+    )

@@ -1,0 +1,101 @@
+"""All that a stack has in one region: network, repositories, hosts and their releases."""
+
+from dataclasses import dataclass, field, replace
+
+import pulumi
+
+from catalogue.loading import Catalogue
+from catalogue.stack import Ec2Host
+from components import access, move
+from components.existing_host import ExistingHost
+from components.host import Host
+from components.network import Network
+from components.permissions import HostPermissions
+from components.registry import Registry
+from components.release import Release, secrets_for
+from rendering.archive import build
+from rendering.host import dns_names, needs, render, watches
+
+Digests = pulumi.Output[dict[str, str]]
+
+
+@dataclass
+class Region:
+    """What was made. `digests` is what its hosts run: `repository:tag` → digest."""
+
+    catalogue: Catalogue
+    options: pulumi.ResourceOptions
+    network: Network | None
+    registry: Registry
+    zone_arn: str
+    machines: dict[str, access.Reachable] = field(default_factory=dict)
+    releases: dict[str, Release] = field(default_factory=dict)
+    waits: list[pulumi.Resource] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.catalogue.stack.region
+
+    @property
+    def addresses(self) -> dict[str, pulumi.Output[str]]:
+        return {host: machine.address for host, machine in self.machines.items()}
+
+
+def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
+    """The network and the repositories of a region."""
+    here = replace(catalogue, stack=catalogue.stack.at(region))
+    network = Network(f"network-{region}", here.stack, opts=options) if here.stack.ec2_hosts else None
+    registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
+    return Region(here, options, network, registry, zone_arn)
+
+
+def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOptions) -> HostPermissions:
+    """A host of a region, ready for a release. A machine that no region holds keeps its name when the region changes,
+    and `everywhere` are its options."""
+    catalogue, stack = region.catalogue, region.catalogue.stack
+    spec = stack.hosts[host]
+    name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
+    options = region.options if host in stack.ec2_hosts else everywhere
+    names, wanted = dns_names(catalogue, host), needs(catalogue, host)
+    pulls = region.registry.arns if "docker" in wanted else []
+    watching = watches(catalogue, host)
+    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, opts=options)
+    if isinstance(spec, Ec2Host):
+        made = Host(name, host, spec, stack, image, region.network, rights.profile, wanted, opts=options)
+    else:
+        made = ExistingHost(name, host, spec, stack, wanted, opts=options)
+    region.machines[host] = made
+    return rights
+
+
+def copier(region: Region) -> pulumi.Output[dict] | None:
+    """The host on which a region's images are copied: the first one that runs containers."""
+    found = [host for host in region.machines if "docker" in needs(region.catalogue, host)]
+    return region.machines[found[0]].target if found else None
+
+
+def images_here(
+    region: Region, name: str, source: str, digests: Digests, newest: bool = False, once: bool = True
+) -> None:
+    """From here on everything waits until the images are in the region."""
+    host = copier(region)
+    if host is None:
+        return
+    after = [*region.waits, *(made.ready for made in region.machines.values()), *region.releases.values()]
+    options = pulumi.ResourceOptions(depends_on=after)
+    region.waits = [move.images(name, region.catalogue.stack, source, host, digests, newest, once, opts=options)]
+
+
+def release(
+    region: Region, host: str, digests: Digests, rights: HostPermissions, everywhere: pulumi.ResourceOptions
+) -> None:
+    """Brings the host its release."""
+    catalogue, stack = region.catalogue, region.catalogue.stack
+    mine = host in stack.ec2_hosts
+    secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
+    built = pulumi.Output.all(digests, secrets).apply(lambda known: build(render(catalogue, host, *known)))
+    options = pulumi.ResourceOptions.merge(
+        region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
+    )
+    name = f"{host}-{region.name}" if mine else host
+    region.releases[host] = Release(f"{name}-release", stack, region.machines[host], built, secrets, opts=options)

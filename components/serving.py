@@ -1,0 +1,52 @@
+"""Where the public names point: the last look before the switch, the switch, and what follows it."""
+
+from typing import Any
+
+import pulumi
+
+from components import move, region
+from components.dns import PublicName
+from components.lookup import Zone
+from components.move import Move
+from components.region import Digests, Region
+from rendering.host import dns_names, render
+
+
+def serve(
+    here: Region, zone: Zone, attempt: Move, digests: Digests, everywhere: pulumi.ResourceOptions
+) -> pulumi.Output[Any]:
+    """Points every name at its host in this region. What is returned resolves after the last step: of a move that is
+    the drain."""
+    stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
+    single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
+    probes = {host: render(catalogue, host).probes for host in stack.ec2_hosts}
+    everything = {host: [p.public for p in found if p.public] for host, found in probes.items()}
+    before = {host: [p.public for p in found if p.public and p.service not in single] for host, found in probes.items()}
+    gates: list[move.Step] = []
+    if attempt:
+        if attempt.source:
+            # What was pushed meanwhile to the region that is left
+            region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
+        after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
+        gates = [move.gate(f"gate-{name}", stack, before, here.addresses, after)]
+    names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
+    records = [
+        PublicName(
+            public,
+            stack,
+            zone.id,
+            here.machines[host].address,
+            opts=pulumi.ResourceOptions.merge(
+                everywhere, pulumi.ResourceOptions(depends_on=[here.releases[host], *gates])
+            ),
+        )
+        for public, host in names.items()
+    ]
+    if not attempt:
+        return pulumi.Output.all(*(record.fqdn for record in records))
+    moved = {public: here.machines[host].address for public, host in names.items() if host in stack.ec2_hosts}
+    switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
+    last = move.verified(f"verified-{name}", stack, moved, everything, here.addresses, switched)
+    if attempt.leaving:
+        last = move.drained(f"drained-{name}", stack, attempt, pulumi.ResourceOptions(depends_on=[last]))
+    return last.done

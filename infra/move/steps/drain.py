@@ -1,0 +1,69 @@
+"""Before a region is retired: no resolver remembers it any more, and nobody asks it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from infra.errors import InfraError
+from infra.ssh import Target, connected, run_program
+
+EVERY = 5.0  # seconds between two lines
+SURE = 3  # times in a row that a host must not answer to be taken for gone
+
+Say = Callable[[str], None]
+
+
+def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Waits `ttl` seconds, then until each of `hosts` (targets) saw no request for `quiet` seconds; `limit` seconds for
+    both. A host that does not answer serves nobody."""
+    began = time.monotonic()
+    hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
+    say(f"until nobody asks {', '.join(hosts) or 'nobody'}: {request['ttl']} s, then quiet for {request['quiet']} s")
+    told, silent = 0.0, dict.fromkeys(hosts, 0)
+    while True:
+        gone = time.monotonic() - began
+        busy = {} if gone < request["ttl"] or not request["quiet"] else _busy(hosts, request, silent)
+        if gone >= request["ttl"] and not busy:
+            say(f"quiet after {gone:.0f} s")
+            return {"seconds": round(gone)}
+        if gone > request["ttl"] + request["limit"]:
+            raise InfraError(
+                f"after {gone:.0f} s {_shown(busy)}. Nothing was deleted, and all is served. Run again to wait on; "
+                "infra:drainQuiet 0 waits no more, infra:standbyRegions keeps the region"
+            )
+        if gone - told >= EVERY:
+            told = gone
+            say(_shown(busy) if busy else f"names may be remembered for {request['ttl'] - gone:.0f} s more")
+        time.sleep(1)
+
+
+def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """The hosts that were asked within the quiet time, and by whom; one that does not say, for the first few times."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, target in hosts.items():
+        seen = _traffic(target, request)
+        silent[name] = 0 if seen else silent[name] + 1
+        if seen is None and silent[name] < SURE:
+            found[name] = {"requests": None}
+        elif seen and seen["requests"]:
+            found[name] = seen
+    return found
+
+
+def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        with connected(target, timeout=5) as transport:
+            payload = {"within": request["quiet"]}
+            return next((event for event in run_program(transport, target, request["program"], payload) if event), None)
+    except InfraError:
+        return None
+
+
+def _shown(busy: dict[str, dict[str, Any]]) -> str:
+    def of(name: str, seen: dict[str, Any]) -> str:
+        if seen["requests"] is None:
+            return f"{name} does not say who asks it"
+        clients = ", ".join(f"{client} ({count})" for client, count in seen["clients"])
+        return f"{name} still answered {seen['requests']} request(s), the last {seen['ago']:.0f} s ago, from {clients}"
+
+    return "; ".join(of(name, seen) for name, seen in busy.items())

@@ -1,0 +1,34 @@
+"""Before the names point to a new host: every public path answers there, with a certificate that clients trust."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from infra import outside
+from infra.errors import InfraError
+
+TIMES = 3
+PAUSE = 1.0
+
+Say = Callable[[str], None]
+
+
+def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+    """`urls` maps a host's address to what it must answer, several times in a row within `deadline` seconds."""
+    count = sum(len(urls) for urls in request["urls"].values())
+    say(f"{count} public paths, {TIMES} times in a row")
+    end = time.monotonic() + request["deadline"]
+    well = 0
+    while well < TIMES:
+        reasons = [
+            reason
+            for address, urls in request["urls"].items()
+            if (reason := outside.complaint(address, request["roots"], urls, patience=0))
+        ]
+        well = 0 if reasons else well + 1
+        if reasons and time.monotonic() > end:
+            raise InfraError(f"{'; '.join(reasons)}: no name was pointed there")
+        if well < TIMES:
+            time.sleep(PAUSE)
+    say(f"{count} public paths answered {TIMES} times in a row")
+    return {"paths": count}

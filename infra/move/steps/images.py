@@ -1,0 +1,68 @@
+"""Images out of one region's registry into another's, copied by the host that is going to run them."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.errors import InfraError
+from infra.ssh import Target, connected, run_program
+
+Say = Callable[[str], None]
+
+
+def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+    """`images` are {repository, reference, digest}, `newest` takes what the source has under their tags now."""
+    source, here = (registry(request["account"], request[key]) for key in ("source", "region"))
+    target = Target(**request["target"])
+    auths = {
+        name: {"auth": login(request["account"], request[key])} for name, key in ((source, "source"), (here, "region"))
+    }
+    images = [
+        {
+            "source": f"{source}/{image['repository']}{image['reference']}",
+            "to": f"{here}/{image['repository']}{image['reference']}",
+            "digest": None if request["newest"] and image["reference"].startswith(":") else image["digest"],
+        }
+        for image in request["images"]
+    ]  # fmt: skip
+    say(f"{len(images)} images: {request['source']} → {request['region']}, on {target.host}")
+    done: list[dict[str, Any]] = []
+    with connected(target) as transport:
+        for event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
+            if "image" in event and event["image"]["how"] == "copied":
+                say(f"copied {short(event['image']['to'])} {event['image']['digest'][:19]}")
+            done = event.get("images", done)
+    return told(request, done, say)
+
+
+def told(request: dict[str, Any], done: list[dict[str, Any]], say: Say) -> dict[str, Any]:
+    """The result. Raises InfraError naming every image that is not in the new region as it should be."""
+    wrong = [image for image in done if image["how"] in ("failed", "nowhere")]
+    if wrong or len(done) != len(request["images"]):
+        reasons = [f"{short(image['to'])}: {image.get('reason', 'is in neither region')}" for image in wrong]
+        raise InfraError(f"{len(wrong)} image(s) not copied: {'; '.join(reasons) or 'the host stopped in the middle'}")
+    counted = Counter(image["how"] for image in done)
+    say(f"{len(done)} images equal in both: {', '.join(f'{count} {how}' for how, count in sorted(counted.items()))}")
+    return {"images": {short(image["to"]): image["digest"] for image in done}, "copied": counted["copied"]}
+
+
+def registry(account: str, region: str) -> str:
+    return f"{account}.dkr.ecr.{region}.amazonaws.com"
+
+
+def short(name: str) -> str:
+    return name.split("/", 1)[1]
+
+
+def login(account: str, region: str) -> str:
+    """A registry's login for 12 hours, as Docker writes it. Raises InfraError."""
+    try:
+        answer = boto3.client("ecr", region_name=region).get_authorization_token()
+        token = answer["authorizationData"][0]["authorizationToken"]
+    except (BotoCoreError, ClientError) as error:
+        raise InfraError(f"no login for the registry of account {account} in {region}: {error}") from None
+    return base64.b64encode(base64.b64decode(token)).decode()
