@@ -10,7 +10,7 @@ from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from components import before, configuration, lookup, move, region
-from components.serving import serve
+from components.serving import running, serve
 
 try:
     stack = configuration.stack()
@@ -70,6 +70,7 @@ pulumi.export("move", last.apply(lambda _: move.written(attempt)))
 pulumi.export("addresses", here.addresses)
 pulumi.export("releases", {host: {"id": made.id, "line": made.line} for host, made in here.releases.items()})
 pulumi.export("standby_addresses", {place: made[place].addresses for place in stack.standbyRegions})
+pulumi.export("images", running(here, digests))
 pulumi.export("repositories", here.registry.urls)
 pulumi.export(
     "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]

@@ -78,7 +78,7 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         if name in missing
     }
     if nowhere := [name for name in missing if name not in found]:
-        push = "; ".join(f"uv run infra push {name} --stack {stack.name}" for name in nowhere)
+        push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE --stack {stack.name}" for name in nowhere)
         raise pulumi.RunError(
             f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
             f"where the stack is, from where they come along: {push}"

@@ -207,25 +207,37 @@ def move(
     region: Annotated[str, typer.Argument(help="The region to move to, such as ap-northeast-1.")],
     stack: StackName,
     check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep/--retire", help="Keep the old region standing by, or delete it once nobody asks it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report (Markdown).")] = None,
 ) -> None:
-    """Look whether a stack can move to another region, and say all that is in the way; 2 when something is."""
-    from infra.move import facts, findings
+    """Move a stack to another region: look what is in the way, show every step, do it, and write a report. Interrupted
+    or failed, the same command goes on. With --check: say all that is in the way; 2 when something is."""
+    from infra.move import command
 
     catalogue = checked(catalogue_of(stack))
-    if not check:
-        raise InfraError("the move itself is `pulumi config set aws:region` and `pulumi up`; ask first with --check")
-    if region == catalogue.stack.region:
-        raise InfraError(f"stack {stack} is in {region} already")
-    asked = facts.gather(catalogue, region)
-    found = findings.findings(catalogue, region, asked)
-    for problem in found:
-        typer.echo(str(problem))
-    for name, milliseconds in asked.latency.items():
-        typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
-    stopping = len(errors(found))
-    typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
-    if stopping:
-        raise typer.Exit(2)
+    if check:
+        command.check(catalogue, region)
+    else:
+        command.move(catalogue, region, keep, yes, report)
+
+
+@app.command()
+def push(
+    image: Annotated[str, typer.Argument(help="REPOSITORY[:TAG] of the catalogue, such as watchme-api-ast:latest.")],
+    stack: StackName,
+    source: Annotated[str, typer.Option("--from", help="An image of Docker here, or oci:DIR, docker-archive:FILE.")],
+    region: Annotated[str | None, typer.Option(help="Region to push to; else where the stack is.")] = None,
+) -> None:
+    """Push an image of this machine into the stack's registry, the first one of a new service included."""
+    from infra import push as pushing
+
+    catalogue = catalogue_of(stack)
+    where = region or catalogue.stack.region
+    digest = pushing.push(catalogue, image, source, where)
+    typer.echo(f"{image} is in {where}: {digest}; pulumi up --stack {stack} releases it")
 
 
 def run() -> None:

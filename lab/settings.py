@@ -11,6 +11,9 @@ REGIONS = ("ap-northeast-1", "ap-southeast-2")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
+REGION_LABEL = "watchme-infra.region"
+# Seconds to a region, one way, for somebody in Japan
+DELAYS = {"ap-southeast-2": 0.06}
 RUNS_PORT = 8170
 KINDS = ("host", "plain")
 

@@ -14,8 +14,8 @@ from lab.settings import REGIONS, ROOT, Lab
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
-    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay. `filled`
-    are the regions whose registries have the images."""
+    """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay.
+    `filled` are the regions whose registries have the images."""
     tools.ensure_packages()
     machine.ensure_docker()
     if not is_running(lab):

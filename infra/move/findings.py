@@ -63,10 +63,8 @@ def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         for service in system.compose_services:
             image = f"{service.image.repository}{service.image.suffix}"
             if image not in facts.there and image not in facts.here:
-                host = f"{stack.accountId}.dkr.ecr.{stack.region}.amazonaws.com"
-                yield Problem(
-                    region, f"service {service.name}", f"image {image} is in no region", f"docker push {host}/{image}"
-                )
+                rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move takes it along"
+                yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)
 
 
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:

@@ -43,7 +43,7 @@ def main(lab: Lab) -> None:
         id = machines.instance_at(address)
         return next((instance for instance in emulator.instances() if instance.id == id), None)
 
-    api = emulator.Application(machines.follow)
+    api = emulator.Application(machines.follow, lab.path("run", "refusals.json"))
     serve(api, lab.services, API_PORT)
     serve(api, lab.gateway, 443, lab.path("tls", "aws"))
     serve(

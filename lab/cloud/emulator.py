@@ -5,8 +5,10 @@ moto reads its environment when it is imported: `__main__` sets it first.
 
 import base64
 import datetime
+import io
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ssm.models import Parameter
 
 from lab import registry
-from lab.cloud import dns, permissions
+from lab.cloud import dns, faults, permissions
 from lab.cloud.hosts import tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
@@ -165,13 +167,22 @@ class Credentials:
 
 
 class Application:
-    """moto as a WSGI app; `follow` is told all instances after every EC2 request."""
+    """moto as a WSGI app; `follow` is told all instances after every EC2 request, and a file of `refusals`
+    (lab/cloud/faults.py) is looked at before any."""
 
-    def __init__(self, follow: Callable[[list[Any]], None]) -> None:
+    def __init__(self, follow: Callable[[list[Any]], None], refusals: Path) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.follow = follow
+        self.follow, self.refusals = follow, refusals
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if self.refusals.exists():
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+            request = faults.asked(environ, body)
+            if reason := faults.refusal(self.refusals, request):
+                status, kind, text = faults.answer(request, reason)
+                start(status, [("Content-Type", kind)])
+                return [text]
         try:
             answer = b"".join(self.moto(environ, start))
         except Exception as error:

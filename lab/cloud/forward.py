@@ -7,12 +7,14 @@ Place = tuple[str, int]
 
 
 class Forwarder:
-    """An asyncio loop in a thread of its own; `set_routes` opens and closes listeners to match."""
+    """An asyncio loop in a thread of its own; `set_routes` opens and closes listeners to match. `delays` are the
+    seconds that all takes on its way to an inner address, and again on its way back."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.routes: dict[Place, Place] = {}
         self.servers: dict[Place, asyncio.Server] = {}
+        self.delays: dict[str, float] = {}
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
     def set_routes(self, wanted: dict[Place, Place]) -> None:
@@ -29,12 +31,15 @@ class Forwarder:
     def _handler(self, place: Place):
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                inner = await asyncio.wait_for(asyncio.open_connection(*self.routes[place]), 5)
+                target = self.routes[place]
+                delay = self.delays.get(target[0], 0.0)
+                await asyncio.sleep(2 * delay)
+                inner = await asyncio.wait_for(asyncio.open_connection(*target), 5)
             except (OSError, TimeoutError, KeyError):
                 writer.transport.abort()
                 return
             try:
-                await asyncio.gather(_pump(reader, inner[1]), _pump(inner[0], writer))
+                await asyncio.gather(_pump(reader, inner[1], delay), _pump(inner[0], writer, delay))
             finally:
                 # A socket that only the garbage collector closes stays known to the loop under a number of the next one
                 for side in (writer, inner[1]):
@@ -43,9 +48,11 @@ class Forwarder:
         return handle
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
     try:
         while data := await reader.read(65536):
+            if delay:
+                await asyncio.sleep(delay)
             writer.write(data)
             await writer.drain()
         if writer.can_write_eof():

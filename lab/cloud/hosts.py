@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cloud.forward import Forwarder
-from lab.settings import HOST_LABEL, LABEL, Lab
+from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
 PORTS = (22, 80, 443)
 RUN = [
@@ -66,7 +66,7 @@ class Machines:
         self.addresses[instance.id] = address
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
-            "--label", f"{HOST_LABEL}={tag(instance, 'Name')}",
+            "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
             "--network", self.lab.bridge, "--ip", address, *names, *RUN,
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
         )  # fmt: skip
@@ -77,6 +77,7 @@ class Machines:
             public = self.public_address(instance) if self.states.get(instance.id) == "running" else None
             if public:
                 wanted |= {(public, port): (self.addresses[instance.id], port) for port in PORTS}
+                self.forwarder.delays[self.addresses[instance.id]] = DELAYS.get(instance.region_name, 0.0)
         self.forwarder.set_routes(wanted)
 
     def instance_at(self, address: str) -> str | None:

@@ -1,10 +1,11 @@
 """The rehearsal lab of the tests: its own name, addresses, state and copy of the project."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import machine, run, up, workspace
-from lab.settings import HOST_LABEL, LABEL, ROOT, Lab
+from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
 from lab.table import PublicClient
 from tests.system.cannot import reason_why_not
 
@@ -49,6 +50,43 @@ class System:
             raise
         return Ran(process.returncode, output)
 
+    def follow(self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str) -> Ran:
+        """A command as above; `then` is called, once, as soon as a line has `said`."""
+        env = workspace.full_environment(self.lab)
+        process = subprocess.Popen(
+            argv, cwd=self.project, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        lines, heard = [], False
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line)
+            if said in line and not heard:
+                heard = True
+                then(process)
+        assert heard, f"nobody said {said!r}: {''.join(lines[-20:])}"
+        return Ran(process.wait(), "".join(lines))
+
+    def up_and(self, said: str, then: Callable[[subprocess.Popen[str]], object]) -> Ran:
+        """`pulumi up`, and something else in the middle of it."""
+        return self.follow(said, then, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive")
+
+    def up_killed_at(self, said: str) -> Ran:
+        """`pulumi up` that ends by SIGKILL, with all that it started, as soon as it says this."""
+        ran = self.up_and(said, lambda process: end_session(process.pid))
+        workspace.clear_dead_locks(self.lab)
+        return ran
+
+    def set(self, key: str, value: str) -> None:
+        """A configuration value of the stack."""
+        path = ["--path"] if key.startswith("infra:") else []
+        ran = self.command("pulumi", "config", "set", "--stack", "lab", *path, key, "--", value)
+        assert ran.code == 0, ran.output
+
+    def unset(self, key: str) -> None:
+        ran = self.command("pulumi", "config", "rm", "--stack", "lab", "--path", key)
+        assert ran.code == 0 or "not found" in ran.output, ran.output
+
     def pulumi(self, *argv: str) -> Ran:
         return self.command("pulumi", *argv, "--stack", "lab", "--non-interactive")
 
@@ -67,15 +105,23 @@ class System:
     def container(self) -> str:
         return self.container_of("watchme")
 
-    def container_of(self, host: str) -> str:
-        """The container that stands for a host."""
-        labels = [f"label={LABEL}={self.lab.name}", f"label={HOST_LABEL}=lab-{host}"]
-        return run.run("docker", "ps", "-aq", "--filter", labels[0], "--filter", labels[1]).split()[0]
+    def containers_of(self, host: str, region: str = "") -> list[str]:
+        """The containers that stand for a host, in a region or in all."""
+        labels = [
+            f"{LABEL}={self.lab.name}",
+            f"{HOST_LABEL}=lab-{host}",
+            *([f"{REGION_LABEL}={region}"] if region else []),
+        ]
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        return run.run("docker", "ps", "-aq", *filters).split()
 
-    def on_host(self, *argv: str, stdin: str | None = None, host: str = "watchme") -> Ran:
+    def container_of(self, host: str, region: str = "") -> str:
+        return self.containers_of(host, region)[0]
+
+    def on_host(self, *argv: str, stdin: str | None = None, host: str = "watchme", region: str = "") -> Ran:
         flag = ["-i"] if stdin is not None else []
         done = subprocess.run(
-            ["docker", "exec", *flag, self.container_of(host), *argv], input=stdin, text=True, stdout=subprocess.PIPE,
+            ["docker", "exec", *flag, self.container_of(host, region), *argv], input=stdin, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, check=False, timeout=120,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.strip())
@@ -124,11 +170,27 @@ class System:
         return self.on_host("journalctl", "-u", "ssh", "-o", "cat").output.count("Accepted publickey")
 
 
+def must_be_possible() -> None:
+    if why := reason_why_not():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no lab: {why}")
+
+
+def end_session(leader: int) -> None:
+    """Ends a process and all that it started, whatever groups they made for themselves."""
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split() if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if fields and int(fields[3]) == leader:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """A lab with WatchMe on it. What an earlier or killed run left goes first, and everything goes at the end."""
-    if why := reason_why_not():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no lab: {why}")
+    must_be_possible()
     up.clear(LAB, take_over=True)
     up.start(LAB)
     project = LAB.path("project")

@@ -29,7 +29,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         }
         for image in request["images"]
     ]  # fmt: skip
-    say(f"{len(images)} images: {request['source']} → {request['region']}, on {target.host}")
+    say(f"{len(images)} images, by {target.host} itself")
     done: list[dict[str, Any]] = []
     with connected(target) as transport:
         for event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):

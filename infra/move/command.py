@@ -1,0 +1,79 @@
+"""`infra move`: preflight, plan, confirmation, move, report."""
+
+import shutil
+import time
+from pathlib import Path
+
+import typer
+
+from catalogue.loading import Catalogue
+from catalogue.problems import errors
+from infra.errors import InfraError
+from infra.move import facts, findings, report, run
+from infra.move.run import Standing
+from infra.paths import config_file, project_root
+
+
+def preflight(catalogue: Catalogue, region: str) -> bool:
+    """Says all that is in the way, and all there is to know; True when nothing is in the way."""
+    asked = facts.gather(catalogue, region)
+    found = findings.findings(catalogue, region, asked)
+    for problem in found:
+        typer.echo(str(problem))
+    for name, milliseconds in asked.latency.items():
+        typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
+    stopping = len(errors(found))
+    typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
+    return not stopping
+
+
+def check(catalogue: Catalogue, region: str) -> None:
+    if region == catalogue.stack.region:
+        raise InfraError(f"stack {catalogue.stack.name} is in {region} already")
+    if not preflight(catalogue, region):
+        raise typer.Exit(2)
+
+
+def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path | None) -> None:
+    """The whole of it. Raises InfraError where it stopped; run again, it goes on."""
+    name = catalogue.stack.name
+    now = run.standing(catalogue)
+    standby = run.standby_after(now, region, keep)
+    where(now, name, region)
+    if now.serving == now.wanted == region and sorted(standby) == sorted(now.standby):
+        raise InfraError(f"stack {name} is in {region} already, and nothing stands by that would not")
+    is_new = now.serving != region and not now.is_under_way and region not in now.standby
+    if is_new and not preflight(catalogue, region):
+        raise typer.Exit(2)
+    began, before = time.time(), run.latencies(catalogue)
+    with run.configured(name, region, standby) as file:
+        typer.echo("\nlooking what would be done …")
+        planned = run.previewed(name, file)
+        typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
+        if not yes and not typer.confirm("\nDo all this?"):
+            raise InfraError("nothing was touched")
+        shutil.copy(file, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
+    try:
+        progress = run.up(name, planned, lambda line: typer.echo(line))
+    except InfraError as error:
+        after = f"infra move {region} {'--keep' if keep else '--retire'} --stack {name}"
+        raise InfraError(
+            f"{error}\n  Nothing that served was deleted. Go on: uv run {after}\n"
+            f"  Give it up: pulumi config set aws:region {now.serving} --stack {name} && pulumi up --stack {name}"
+        ) from None
+    ended = run.told(catalogue, now, region, began, progress, before)
+    target = written or project_root() / f"move-{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}.md"
+    target.write_text(report.markdown(ended))
+    typer.echo(f"\nstack {name} serves from {region}; the report: {target}")
+
+
+def where(now: Standing, name: str, region: str) -> None:
+    """Where the stack stands, in a line or two."""
+    if not now.serving:
+        raise InfraError(
+            f"stack {name} is nowhere yet: pulumi config set aws:region {region} and pulumi up make it there"
+        )
+    standby = f", and stands by in {', '.join(now.standby)}" if now.standby else ""
+    typer.echo(f"stack {name} serves from {now.serving}{standby}")
+    if now.is_under_way:
+        typer.echo(f"a move to {now.wanted} was begun and has not come to its end: it goes on")

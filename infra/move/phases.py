@@ -1,0 +1,76 @@
+"""A move in the steps that a person thinks in, out of the many resources that Pulumi works on. Pure."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+REGION = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)")
+# In the order in which they can happen; what each is for somebody who looks on
+STEPS = {
+    "network": "what hosts are connected by",
+    "repositories": "where images are kept",
+    "rights": "what hosts may do in AWS",
+    "host": "machine and address",
+    "boot": "until it takes a release",
+    "images": "copied by the new host itself",
+    "release": "files, units, containers",
+    "newest images": "what was pushed meanwhile",
+    "gate": "every public path, at the new address",
+    "switch": "names point to the new host",
+    "verify": "the zone's own servers, every public path",
+    "drain": "until nobody asks the old host",
+    "retire": "deleted, last of all",
+}
+KINDS = (
+    ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),
+    ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"), ("command:remote:", "boot"),
+)  # fmt: skip
+COMMANDS = {"images": "images", "apply": "release", "gate": "gate", "verify": "verify", "drain": "drain"}
+NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending-replace"}
+
+
+@dataclass
+class Phase:
+    """A step in one region: what it touches, by the resources' names, and how: create, update or delete."""
+
+    step: str
+    region: str
+    touches: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        place = f" {self.region}" if self.region else ""
+        return f"{self.step}{place}"
+
+    @property
+    def what(self) -> str:
+        """How many of what: `15 created`."""
+        ways = list(self.touches.values())
+        words = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
+        return ", ".join(f"{ways.count(way)} {words.get(way, way)}" for way in dict.fromkeys(ways))
+
+
+def phase_of(urn: str, op: str) -> tuple[str, str] | None:
+    """(step, region) of a resource that is worked on; None of one that nobody needs to hear of."""
+    kind, name = urn.split("::")[2].rsplit("$", 1)[-1], urn.split("::", 3)[3]
+    found = REGION.search(name)
+    region = found[0] if found else ""
+    if op in NOTHING or not kind.startswith(("aws:", "command:")):
+        return None
+    if op.startswith("delete") and region:
+        return "retire", region
+    if kind == "command:local:Command":
+        step = COMMANDS.get(name.rsplit("-", 1)[-1])
+        newest = step == "images" and name.startswith("images-newest-")
+        return ("newest images" if newest else step, region) if step else None
+    return next(((step, region) for beginning, step in KINDS if kind.startswith(beginning)), None)
+
+
+def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
+    """The phases of a preview's steps ({op, urn}), in the order in which they happen."""
+    found: dict[tuple[str, str], Phase] = {}
+    for entry in steps:
+        if key := phase_of(entry["urn"], entry["op"]):
+            found.setdefault(key, Phase(*key)).touches[entry["urn"].split("::", 3)[3]] = entry["op"]
+    order = list(STEPS)
+    return sorted(found.values(), key=lambda phase: (order.index(phase.step), phase.region))

@@ -1,0 +1,76 @@
+"""What `pulumi up --json` says while it works, as one line for each step of a move, with its time."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.move.phases import Phase, phase_of
+
+Say = Callable[[str], None]
+FAILED = "failed: "
+
+
+@dataclass
+class Timed:
+    """A phase that has begun, in seconds of the engine's own clock."""
+
+    began: float
+    ended: float = 0.0
+    done: int = 0
+    failed: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self.ended - self.began)
+
+
+@dataclass
+class Progress:
+    """`times` are the phases that began; `reasons` why something failed, in the words of what failed."""
+
+    planned: dict[tuple[str, str], Phase]
+    say: Say
+    clock: Callable[[], float]
+    times: dict[tuple[str, str], Timed] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+
+    def follow(self, events: Iterable[dict[str, Any]]) -> None:
+        for event in events:
+            if "resourcePreEvent" in event:
+                self._began(event["resourcePreEvent"]["metadata"])
+            elif "resOutputsEvent" in event:
+                self._ended(event["resOutputsEvent"]["metadata"])
+            elif "resOpFailedEvent" in event:
+                self._ended(event["resOpFailedEvent"]["metadata"], failed=True)
+            elif "diagnosticEvent" in event:
+                self._said(event["diagnosticEvent"])
+
+    def _began(self, metadata: dict[str, Any]) -> None:
+        key = phase_of(metadata["urn"], metadata["op"])
+        if key and key not in self.times:
+            self.times[key] = Timed(self.clock())
+            self.say(f"· {_named(key)} …")
+
+    def _ended(self, metadata: dict[str, Any], failed: bool = False) -> None:
+        key = phase_of(metadata["urn"], metadata["op"])
+        if key is None:
+            return
+        timed = self.times.setdefault(key, Timed(self.clock()))
+        timed.done, timed.ended, timed.failed = timed.done + 1, self.clock(), timed.failed or failed
+        phase = self.planned.get(key)
+        if failed:
+            self.say(f"✗ {_named(key)} ({timed.seconds:.1f} s)")
+        elif phase is None or timed.done == len(phase.touches):
+            what = f": {phase.what}" if phase else ""
+            self.say(f"✓ {_named(key)}{what} ({timed.seconds:.1f} s)")
+
+    def _said(self, event: dict[str, Any]) -> None:
+        for line in event.get("message", "").strip().splitlines():
+            if event.get("severity") in ("info", "info#err"):
+                self.say(f"    {line}")
+            if FAILED in line or event.get("severity") == "error":
+                self.reasons.append(line)
+
+
+def _named(key: tuple[str, str]) -> str:
+    return " ".join(part for part in key if part)

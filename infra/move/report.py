@@ -1,0 +1,81 @@
+"""What a move was, for those who were not there. Pure: Markdown out of values."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from this machine: of a connection, and of an answer over a new one."""
+
+    connection: float
+    answer: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """`steps` are (step, what it did, seconds), `images` names → digests, `total` the seconds of `pulumi up`."""
+
+    stack: str
+    old: str
+    new: str
+    began: str
+    total: float
+    steps: list[tuple[str, str, float]]
+    images: dict[str, str]
+    before: dict[str, Latency] = field(default_factory=dict)
+    after: dict[str, Latency] = field(default_factory=dict)
+    standby: list[str] = field(default_factory=list)
+
+
+OTHERS = ("boot", "images", "newest images", "release", "gate", "verify", "drain")
+
+
+def markdown(report: Report) -> str:
+    waited = sum(seconds for step, _, seconds in report.steps if step.rsplit(" ", 1)[0] in OTHERS)
+    lines = [
+        f"# Stack {report.stack}: {report.old} → {report.new}",
+        "",
+        f"{report.began}, {report.total:.0f} s.",
+        "",
+        "| step | did | seconds |",
+        "|---|---|---:|",
+        *(f"| {step} | {what} | {seconds:.1f} |" for step, what, seconds in report.steps),
+        f"| engine, program and AWS | while nothing else was waited for | {max(0, report.total - waited):.1f} |",
+        "",
+        "Steps of different hosts run at the same time.",
+        "",
+        "## Latency from here",
+        "",
+        "| name | connection before | after | answer before | after |",
+        "|---|---:|---:|---:|---:|",
+        *(_latency(name, report.before.get(name), after) for name, after in sorted(report.after.items())),
+        "",
+        f"## Images ({len(report.images)}, equal by digest)",
+        "",
+        *(f"- `{name}` {digest}" for name, digest in sorted(report.images.items())),
+        "",
+        "## Still to do",
+        "",
+        *_left(report),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _latency(name: str, before: Latency | None, after: Latency) -> str:
+    shown = (f"{before.connection:.0f} ms", f"{before.answer:.0f} ms") if before else ("no answer", "no answer")
+    return f"| {name} | {shown[0]} | {after.connection:.0f} ms | {shown[1]} | {after.answer:.0f} ms |"
+
+
+def _left(report: Report) -> list[str]:
+    stack = f"--stack {report.stack}"
+    retire = [
+        f"- {region} stands by, released and not serving. Retire it: `uv run infra move {report.new} --retire {stack}`;"
+        f" go back to it: `uv run infra move {region} --keep {stack}`"
+        for region in report.standby
+    ]
+    scan = (
+        f"- The region in other repositories: `uv run infra scan-regions --from {report.old} --to {report.new} PATH…`"
+    )
+    gone = [] if report.standby else [f"- Nothing is left in {report.old}"]
+    return [*retire, *gone, scan]

@@ -1,0 +1,181 @@
+"""The move as one command: look, show, ask, do, verify, tell. Interrupted anywhere, the same command goes on."""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalogue.loading import Catalogue
+from catalogue.stack import PROJECT
+from infra import names
+from infra.errors import InfraError
+from infra.move.phases import STEPS, Phase, phases
+from infra.move.progress import Progress
+from infra.move.report import Latency, Report
+from infra.paths import config_file, project_root
+from infra.pulumi import attempt, pulumi
+from rendering.host import dns_names, render
+
+Say = Callable[[str], None]
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a stack is: `serving` by its last update ("" before the first), `wanted` by its configuration."""
+
+    serving: str
+    wanted: str
+    standby: list[str]
+
+    @property
+    def is_under_way(self) -> bool:
+        return bool(self.serving) and self.serving != self.wanted
+
+
+def standing(catalogue: Catalogue) -> Standing:
+    stack = catalogue.stack
+    found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    return Standing(found.get("region", ""), stack.region, found.get("standby", []))
+
+
+def standby_after(now: Standing, region: str, keep: bool) -> list[str]:
+    """The regions that stand by once the stack is in `region`."""
+    kept = [*now.standby, *([now.serving] if now.serving else [])] if keep else []
+    return [other for other in dict.fromkeys(kept) if other != region]
+
+
+@contextmanager
+def configured(stack: str, region: str, standby: list[str]) -> Iterator[Path]:
+    """A copy of the stack's configuration as it would be; gone afterwards."""
+    real = config_file(stack) or project_root() / f"Pulumi.{stack}.yaml"
+    folder = real.parent / f".move-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    copy = folder / real.name
+    try:
+        shutil.copy(real, copy)
+        chosen = ("--stack", stack, "--config-file", str(copy))
+        pulumi("config", "set", *chosen, "aws:region", region)
+        attempt("config", "rm", *chosen, "--path", f"{PROJECT}:standbyRegions")
+        for number, other in enumerate(standby):
+            pulumi("config", "set", *chosen, "--path", f"{PROJECT}:standbyRegions[{number}]", other)
+        yield copy
+    finally:
+        shutil.rmtree(folder)
+
+
+def previewed(stack: str, file: Path) -> list[Phase]:
+    """The steps that `pulumi up` would take. Raises InfraError with what the program says."""
+    done = attempt("preview", "--json", "--stack", stack, "--config-file", str(file))
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = {}
+    if done.returncode or "steps" not in found:
+        said = [entry.get("message", "").strip() for entry in found.get("diagnostics", [])]
+        raise InfraError("\n".join(line for line in said if line) or done.stderr.strip() or "the preview failed")
+    return phases(found["steps"])
+
+
+def plan_lines(found: list[Phase]) -> list[str]:
+    """The steps, and what each touches."""
+    lines = []
+    for number, phase in enumerate(found, 1):
+        names = list(phase.touches)
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        lines.append(f"{number:2}. {phase!s:<32} {phase.what:<12} {STEPS[phase.step]} ({shown})")
+    return lines
+
+
+def up(stack: str, planned: list[Phase], say: Say) -> Progress:
+    """`pulumi up`, followed step by step. Raises InfraError with why it stopped, and how to go on."""
+    progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack]
+    with subprocess.Popen(
+        command, cwd=project_root(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        try:
+            progress.follow(_events(process.stdout))
+            said = process.stderr.read().strip()
+            code = process.wait()
+        except KeyboardInterrupt:
+            # Pulumi got the same signal, and ends what it is at
+            say("interrupted: what is under way comes to its end")
+            process.wait()
+            raise InfraError(f"interrupted; run the same command again to go on ({stack})") from None
+    if code:
+        reasons = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
+        raise InfraError(reasons[0].strip() if reasons else f"pulumi up ended with {code}")
+    return progress
+
+
+def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def latencies(catalogue: Catalogue) -> dict[str, Latency]:
+    """Public name → how far it is from here; none of what does not answer."""
+    stack, found = catalogue.stack, {}
+    try:
+        servers = names.servers(stack.zone, stack.nameServers)
+    except InfraError:
+        return {}
+    for host in stack.ec2_hosts:
+        paths = dict.fromkeys(dns_names(catalogue, host), "/")
+        for probe in render(catalogue, host).probes:
+            name, _, path = (probe.public or "https:///").removeprefix("https://").partition("/")
+            paths |= {name: f"/{path}"} if paths.get(name) == "/" else {}
+        for name, path in paths.items():
+            try:
+                addresses = names.addresses(name, servers[0])
+                found[name] = _distance(name, addresses[0], path, stack.trustedRoots)
+            except (InfraError, OSError, IndexError):
+                continue
+    return found
+
+
+def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
+    context = ssl.create_default_context()
+    for root in roots:
+        context.load_verify_locations(cadata=root)
+    connections, answers = [], []
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        with socket.create_connection((address, 443), 5) as plain:
+            connections.append(time.perf_counter() - began)
+            with context.wrap_socket(plain, server_hostname=name) as secure:
+                secure.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+                secure.recv(1)
+                answers.append(time.perf_counter() - began)
+    return Latency(1000 * min(connections), 1000 * min(answers))
+
+
+def told(
+    catalogue: Catalogue, now: Standing, region: str, began: float, progress: Progress, before: dict[str, Latency]
+) -> Report:
+    """The report of a move that has ended."""
+    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", catalogue.stack.name))
+    steps = [
+        (str(phase), phase.what, timed.seconds)
+        for key, timed in progress.times.items()
+        if (phase := progress.planned.get(key, Phase(*key)))
+    ]
+    return Report(
+        catalogue.stack.name, now.serving or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
+        time.time() - began, steps, outputs.get("images", {}), before, latencies(catalogue), outputs.get("standby", []),
+    )  # fmt: skip

@@ -1,0 +1,63 @@
+"""The first push of an image, or any other: from this machine into the registry of one of a stack's regions."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalogue.loading import Catalogue
+from infra.errors import InfraError
+from infra.move.steps.images import login, registry
+
+
+def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
+    """Pushes `source` as `repository[:tag]`; the digest it has there. A plain name is an image of this machine's
+    Docker; with skopeo's prefixes (oci:, docker-archive:) it may be a file. Raises InfraError."""
+    stack = catalogue.stack
+    repository, _, tag = image.partition(":")
+    known = [name for system in catalogue.running.values() for name in system.repositories]
+    if repository not in known:
+        raise InfraError(f"the catalogue has no repository {repository!r}; repositories: {', '.join(sorted(known))}")
+    if not shutil.which("skopeo"):
+        raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo) and run again")
+    _there(repository, region, stack.name)
+    host = registry(stack.accountId, region)
+    target = f"docker://{host}/{repository}:{tag or 'latest'}"
+    with tempfile.TemporaryDirectory() as folder:
+        # A login on a command line could be seen by anybody on this machine
+        auth = Path(folder) / "auth.json"
+        auth.touch(0o600)
+        auth.write_text(json.dumps({"auths": {host: {"auth": login(stack.accountId, region)}}}))
+        named = source if ":" in source.split("/")[0] and not _is_tagged(source) else f"docker-daemon:{source}"
+        _skopeo("copy", "--all", "--authfile", str(auth), named, target)
+        return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip()
+
+
+def _is_tagged(source: str) -> bool:
+    """Is it a plain `name:tag`, and no transport of skopeo's."""
+    return source.split(":")[0] not in ("oci", "oci-archive", "docker-archive", "docker-daemon", "docker", "dir")
+
+
+def _there(repository: str, region: str, stack: str) -> None:
+    try:
+        boto3.client("ecr", region_name=region).describe_repositories(repositoryNames=[repository])
+    except ClientError as error:
+        if "NotFound" not in error.response["Error"]["Code"]:
+            raise InfraError(f"ECR in {region}: {error}") from None
+        raise InfraError(
+            f"{region} has no repository {repository} yet. The stack makes it where it is: push it there (without "
+            f"--region), and a move takes it along; where it is not even there: pulumi up --stack {stack}"
+        ) from None
+    except BotoCoreError as error:
+        raise InfraError(f"ECR in {region}: {error}") from None
+
+
+def _skopeo(*words: str) -> str:
+    done = subprocess.run(["skopeo", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InfraError(f"skopeo {words[0]}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    return done.stdout

@@ -1,0 +1,58 @@
+"""AWS's bad days: requests that are refused for as long as a test says so."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request is about: `action` such as CreateVpc, of `service` in `region`."""
+
+    service: str
+    region: str
+    action: str
+    body: str
+
+
+def asked(environ: dict[str, Any], body: bytes) -> Asked:
+    scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    region, service = scope.groups() if scope else ("", "")
+    text = body.decode(errors="replace")
+    target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1]
+    query = re.search(r"(?:^|&)Action=(\w+)", text)
+    action = target or (query[1] if query else f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+    return Asked(service, region, action, text)
+
+
+def refusal(file: Path, request: Asked) -> str | None:
+    """The reason that the file gives for refusing this request: a list of {action, region, body, reason}, each but the
+    reason a pattern."""
+    try:
+        entries = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    for entry in entries:
+        if all(re.search(entry.get(key, ""), getattr(request, key)) for key in ("action", "region", "body")):
+            return entry["reason"]
+    return None
+
+
+def answer(request: Asked, reason: str) -> tuple[str, str, bytes]:
+    """Status, content type and body, as the service would say it."""
+    if request.service in ("ecr", "ssm"):
+        return (
+            "400 Bad Request",
+            "application/x-amz-json-1.1",
+            json.dumps({"__type": reason, "message": reason}).encode(),
+        )
+    error = f"<Error><Type>Sender</Type><Code>{reason}</Code><Message>{reason}</Message></Error>"
+    if request.service == "ec2":
+        text = f"<Response><Errors><Error><Code>{reason}</Code><Message>{reason}</Message></Error></Errors></Response>"
+    else:
+        text = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
+    return "400 Bad Request", "text/xml", text.encode()

@@ -1,0 +1,102 @@
+"""Looking at a stack that moves."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from time import monotonic, sleep
+
+import boto3
+
+from lab import workspace
+from lab.table import address_of
+from tests.system.conftest import System
+
+SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
+NAME = "api.hey-watch.me"
+
+
+def stays_in(system: System, *standby: str) -> None:
+    """The regions that stand by, in the stack's configuration."""
+    system.unset("infra:standbyRegions")
+    for number, region in enumerate(standby):
+        system.set(f"infra:standbyRegions[{number}]", region)
+
+
+def goes_to(system: System, region: str, *standby: str) -> None:
+    system.set("aws:region", region)
+    stays_in(system, *standby)
+
+
+def client(system: System, service: str, region: str = TOKYO):
+    """AWS as the administrator of the lab's account."""
+    env = workspace.environment(system.lab)
+    return boto3.client(
+        service, region_name=region, endpoint_url=env["AWS_ENDPOINT_URL"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+
+
+def region_of(system: System, address: str) -> str | None:
+    """Where a public address is."""
+    for region in (SYDNEY, TOKYO):
+        found = client(system, "ec2", region).describe_addresses()["Addresses"]
+        if any(entry["PublicIp"] == address and entry.get("InstanceId") for entry in found):
+            return region
+    return None
+
+
+def points_to(system: System) -> str | None:
+    """The region that the public name points to."""
+    return region_of(system, address_of(NAME, system.lab.dns))
+
+
+def answers(system: System) -> bool:
+    """Does the public name answer, wherever it points."""
+    return system.ask("GET", "/health")[0] == 200 and system.ask("GET", "/avatar/health")[0] == 200
+
+
+def resources(system: System) -> dict[str, str]:
+    """URN's name → type, of all that the stack has."""
+    state = json.loads(system.pulumi("stack", "export").output)
+    return {r["urn"].rsplit("::", 1)[1]: r["type"] for r in state["deployment"].get("resources", [])}
+
+
+def of_region(system: System, region: str) -> set[str]:
+    """What the stack has in a region."""
+    return {name for name in resources(system) if region in name}
+
+
+def runs(system: System) -> list[tuple[float, str]]:
+    """Every run of the scheduler, wherever it was: seconds since 1970, and the machine."""
+    lines = system.lab.path("run", "runs").read_text().splitlines()
+    return [(float(when), machine) for when, _, machine in (line.split() for line in lines)]
+
+
+def turns(seen: list[tuple[float, str]]) -> list[tuple[str, float, float]]:
+    """Who ran it one after the other: machine, first and last run. Two at a time would take turns without an end."""
+    found = []
+    for machine, group in groupby(sorted(seen), key=lambda run: run[1]):
+        times = [when for when, _ in group]
+        found.append((machine, times[0], times[-1]))
+    return found
+
+
+def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = monotonic() + seconds
+    while not condition():
+        assert monotonic() < end, f"{what} did not happen within {seconds:.0f} s"
+        sleep(0.3)
+
+
+@contextmanager
+def refused(
+    system: System, action: str, region: str = "", body: str = "", reason: str = "AccessDenied"
+) -> Iterator[None]:
+    """AWS refuses an action meanwhile."""
+    file = system.lab.path("run", "refusals.json")
+    file.write_text(json.dumps([{"action": action, "region": region, "body": body, "reason": reason}]))
+    try:
+        yield
+    finally:
+        file.unlink()

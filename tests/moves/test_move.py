@@ -1,0 +1,170 @@
+"""A stack moves from Sydney to Tokyo by one changed value, and back: what its users and its owner see of that."""
+
+from itertools import pairwise
+
+import pytest
+
+from lab.images import build_programs, stubs
+from lab.registry import push_stub, tags
+from tests.moves.on import (
+    SYDNEY,
+    TOKYO,
+    answers,
+    goes_to,
+    of_region,
+    points_to,
+    resources,
+    runs,
+    stays_in,
+    turns,
+    until,
+)
+from tests.moves.traffic import Clients
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+CHECK = 12  # seconds: infra:singleCheck of stack lab
+CATALOGUE = "files/systems/watchme.yaml"
+
+
+@pytest.fixture(scope="module")
+def clients(sydney: System) -> Clients:
+    return Clients(sydney)
+
+
+@pytest.fixture(scope="module")
+def turned(sydney: System) -> list[str]:
+    """The machines that the name pointed to, one after the other."""
+    until("the scheduler", lambda: sydney.lab.path("run", "runs").exists())
+    return [machine(sydney, SYDNEY)]
+
+
+def machine(system: System, region: str) -> str:
+    return system.command(
+        "docker", "inspect", "-f", "{{.Config.Hostname}}", system.container_of("watchme", region)
+    ).output.strip()
+
+
+def settled(system: System, turned: list[str], region: str) -> None:
+    """The scheduler runs where the name points, and the one before has not run since it began."""
+    turned.append(machine(system, region))
+    until("the scheduler's turn", lambda: runs(system)[-1][1] == turned[-1], 2 * CHECK)
+
+
+def push(system: System, region: str, repository: str, version: int) -> None:
+    facts = {**stubs()[repository], "version": version}
+    push_stub(system.lab, region, repository, facts, build_programs())
+
+
+def equal_everywhere(system: System) -> bool:
+    return all(tags(system.lab, SYDNEY, name) == tags(system.lab, TOKYO, name) for name in stubs())
+
+
+def test_an_image_that_is_in_no_region_is_named_before_anything_is_made(sydney):
+    goes_to(sydney, TOKYO)
+    sydney.edit(CATALOGUE, "repository: watchme-api-ast, tag: latest", "repository: watchme-api-ast, tag: next")
+    ran = sydney.up()
+    sydney.restore(CATALOGUE)
+    assert ran.code != 0
+    assert "nothing was touched: 1 image(s) are neither in ap-southeast-2 nor in ap-northeast-1" in ran.output
+    assert "uv run infra push watchme-api-ast:next --from YOUR-IMAGE --stack lab" in ran.output
+    assert not of_region(sydney, TOKYO)
+
+
+def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney, clients, turned):
+    """With an image that is pushed to Sydney while it is under way."""
+    goes_to(sydney, TOKYO, SYDNEY)
+    with clients.going():
+        ran = sydney.up_and("waiting for 12 services", lambda _: push(sydney, SYDNEY, "watchme-web", 77))
+        assert ran.code == 0, ran.output
+        until("clients in both regions", lambda: len(clients.served) == 2)
+    assert clients.failed == []
+    assert points_to(sydney) == TOKYO and of_region(sydney, SYDNEY)
+    assert "13 images equal in both: 13 copied" in ran.output
+    assert "13 images equal in both: 1 copied, 12 there already" in ran.output
+    assert equal_everywhere(sydney)
+    settled(sydney, turned, TOKYO)
+
+
+def test_what_came_along_meanwhile_is_a_change_like_any_other_then_there_is_none(sydney):
+    assert "files changed" in sydney.must_up()
+    ran = sydney.pulumi("preview", "--expect-no-changes")
+    assert ran.code == 0, ran.output
+
+
+def test_a_standby_gets_every_release_and_image(sydney):
+    push(sydney, TOKYO, "watchme-admin", 5)
+    output = sydney.must_up()
+    assert output.count("applied on watchme") >= 2 and equal_everywhere(sydney)
+
+
+def test_going_back_to_a_standby_takes_seconds_and_loses_nothing(sydney, clients, turned):
+    goes_to(sydney, SYDNEY, TOKYO)
+    before = resources(sydney)
+    with clients.going():
+        output = sydney.must_up()
+        until("clients in Sydney", lambda: points_to(sydney) == SYDNEY)
+    assert clients.failed == []
+    assert "switching" not in output, "no release was needed"
+    assert {name for name in before if "instance" in name} <= set(resources(sydney))
+    settled(sydney, turned, SYDNEY)
+
+
+def test_the_plain_move_retires_the_old_region_when_nobody_asks_it(sydney, clients, turned):
+    """20,000 requests at least through a whole move and a way back, none lost; and the region that is left goes."""
+    goes_to(sydney, TOKYO)
+    with clients.going():
+        output = sydney.must_up()
+        assert points_to(sydney) == TOKYO and not of_region(sydney, SYDNEY)
+        settled(sydney, turned, TOKYO)
+        until("20,000 requests", lambda: clients.count >= 20_000, 240)
+    assert clients.failed == [] and clients.count >= 20_000
+    print(f"{clients.count} requests, {len(clients.failed)} failed: {clients.served}")
+    assert output.index("drain ap-southeast-2: quiet after") < output.index("watchme-ap-southeast-2-instance deleted")
+    assert sydney.containers_of("watchme", SYDNEY) == []
+    ran = sydney.pulumi("preview", "--expect-no-changes")
+    assert ran.code == 0, ran.output
+
+
+def test_there_was_one_scheduler_in_the_world_all_the_time(sydney, turned):
+    seen = turns(runs(sydney))
+    assert [machine for machine, _, _ in seen] == turned
+    gaps = [begin - end for (_, _, end), (_, begin, _) in pairwise(seen)]
+    print(f"handed over after {[round(gap, 1) for gap in gaps]} s")
+    assert all(0 < gap <= 2 * CHECK + 5 for gap in gaps)
+
+
+BAD = {
+    "unknown region": (
+        "aws:region",
+        "ap-northeast-9",
+        "aws:region: 'ap-northeast-9' is no region; such as ap-northeast-",
+    ),
+    "standby where it serves": (
+        "infra:standbyRegions[0]",
+        TOKYO,
+        "infra:standbyRegions: ap-northeast-1 is aws:region itself",
+    ),
+    "no such machine there": ("infra:hosts.watchme.instanceType", "t4g.nano2", "instanceType 't4g.nano2'; known types"),
+}
+
+
+@pytest.mark.parametrize(("key", "value", "line"), BAD.values(), ids=BAD)
+def test_bad_input_is_refused_before_anything_is_touched(sydney, key, value, line):
+    before = sydney.lab.config_file.read_text()
+    sydney.set(key, value)
+    ran = sydney.up()
+    sydney.lab.config_file.write_text(before)
+    assert ran.code != 0 and line in ran.output and "nothing was touched" in ran.output, ran.output
+    assert answers(sydney)
+
+
+def test_a_region_without_the_type_of_machine_is_refused(sydney):
+    from tests.moves.on import refused
+
+    stays_in(sydney)
+    with refused(sydney, "DescribeInstanceTypeOfferings", region=SYDNEY):
+        goes_to(sydney, SYDNEY)
+        ran = sydney.up()
+    goes_to(sydney, TOKYO)
+    assert ran.code != 0 and "nothing was touched: instance types of ap-southeast-2" in ran.output, ran.output
