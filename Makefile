@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: lab lab-down lab-status test check bench
+.PHONY: lab lab-down lab-status rehearse-move rehearse-down test check bench
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -17,6 +17,12 @@ lab-down: $(UV) ## removes all that `make lab` made
 
 lab-status: $(UV)
 	@$(RUN) python -m lab status
+
+rehearse-move: $(UV) ## a whole region move, Sydney to Tokyo, before your eyes
+	@$(RUN) python -m lab rehearse-move
+
+rehearse-down: $(UV) ## removes what rehearse-move left to look at
+	@$(RUN) python -m lab rehearse-down
 
 test: $(UV) ## style, types, every test
 	@$(RUN) python -m tests.all

@@ -96,6 +96,13 @@ Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
+class Place(Model):
+    """A network that was there before, in which a region's hosts are."""
+
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
+    subnet: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
+
+
 class Stack(Model):
     """Every key of the `infra:` namespace, named as in `Pulumi.yaml`, and `aws:region` as `region`.
 
@@ -115,6 +122,7 @@ class Stack(Model):
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []
+    networks: dict[Region, Place] = {}
     singleCheck: Annotated[int, Field(ge=9, le=300, strict=False)] = 30
     drainQuiet: Annotated[int, Field(ge=0, le=3600, strict=False)] = 30
     drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600

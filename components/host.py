@@ -39,7 +39,8 @@ class Host(access.Reachable):
             allocation_id=address.id,
             # A new machine takes the address over from the lost one
             allow_reassociation=True,
-            opts=inside(self),
+            # What AWS does not tell of one that was taken over is no reason to make it anew
+            opts=inside(self, ignore_changes=["allowReassociation"]),
         )
         self.machine = instance.id
         self.address = pulumi.Output.all(address.public_ip, association.id).apply(lambda args: args[0])

@@ -20,6 +20,29 @@ class Network(pulumi.ComponentResource):
     def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Network", name, None, opts)
         label = tags(stack, "network", f"{stack.name}-{name}")
+        given = stack.networks.get(stack.region)
+        vpc, subnet = (given.vpc, given.subnet) if given else self._made(name, label)
+        group = aws.ec2.SecurityGroup(
+            f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
+            opts=inside(self),
+        )  # fmt: skip
+        rules = [self._ingress(name, group, port, cidr, label) for port, cidr in openings(stack)]
+        rules.append(
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-out",
+                security_group_id=group.id,
+                ip_protocol="-1",
+                cidr_ipv4="0.0.0.0/0",
+                tags=label,
+                opts=inside(self),
+            )
+        )
+        self.subnet_id = pulumi.Output.from_input(subnet)
+        self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
+        self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
+
+    def _made(self, name: str, label: dict[str, str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """VPC and subnet; the latter once it can be used."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=CIDR,
@@ -47,25 +70,7 @@ class Network(pulumi.ComponentResource):
         association = aws.ec2.RouteTableAssociation(
             f"{name}-public", subnet_id=subnet.id, route_table_id=routes.id, opts=inside(self)
         )
-        group = aws.ec2.SecurityGroup(
-            f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc.id, tags=label,
-            opts=inside(self),
-        )  # fmt: skip
-        rules = [self._ingress(name, group, port, cidr, label) for port, cidr in openings(stack)]
-        rules.append(
-            aws.vpc.SecurityGroupEgressRule(
-                f"{name}-out",
-                security_group_id=group.id,
-                ip_protocol="-1",
-                cidr_ipv4="0.0.0.0/0",
-                tags=label,
-                opts=inside(self),
-            )
-        )
-        # A host may use the network only once it is whole
-        self.subnet_id = pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
-        self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
-        self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
+        return vpc.id, pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
 
     def _ingress(
         self, name: str, group: aws.ec2.SecurityGroup, port: int, cidr: str, label: dict[str, str]

@@ -224,6 +224,29 @@ def move(
         command.move(catalogue, region, keep, yes, report)
 
 
+adopting = typer.Typer(no_args_is_help=True, help="Take over what was made by hand, as it is.")
+app.add_typer(adopting, name="adopt")
+
+
+@adopting.command(name="aws")
+def adopt_aws(
+    stack: StackName,
+    region: Annotated[str, typer.Option(help="Region where it was made.")],
+    host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there are several.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Its instance, where no public name leads to one.")] = None,
+    user: Annotated[str, typer.Option(help="Its owner's account on it.")] = "ubuntu",
+    identity: Annotated[
+        Path | None, typer.Option(help="Its owner's private key: lets the stack's key in, and pins its host key.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
+) -> None:
+    """Find an instance, its address, security group, repositories and record; show what they are to the program and
+    what differs; and take them over, so that no update replaces or deletes the host."""
+    from infra.adopt import command
+
+    command.adopt(checked(catalogue_of(stack)), region, host, instance, command.Owner(user, identity), yes)
+
+
 @app.command()
 def push(
     image: Annotated[str, typer.Argument(help="REPOSITORY[:TAG] of the catalogue, such as watchme-api-ast:latest.")],

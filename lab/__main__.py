@@ -1,12 +1,12 @@
-"""`python -m lab up|down|status`: the person's lab."""
+"""`python -m lab up|down|status`: the person's lab; `rehearse-move` and `rehearse-down`: the one for a region move."""
 
 import os
 import subprocess
 import sys
 
-from lab import machine, root, table, up, workspace
+from lab import machine, rehearse, root, table, up, workspace
 from lab.say import LabError, step
-from lab.settings import ROOT, default_lab
+from lab.settings import ROOT, default_lab, move_lab
 
 
 def main(command: str) -> int:
@@ -14,12 +14,14 @@ def main(command: str) -> int:
         if not root.is_possible():
             raise LabError("needs root, or sudo without a password, for containers and addresses")
         return root.run_as_root("lab", command)
-    lab = default_lab()
+    if command == "rehearse-move":
+        return rehearse.rehearse(move_lab())
+    lab = move_lab() if command == "rehearse-down" else default_lab()
     if command == "up":
         up.start(lab)
         up.prepare(lab)
         up.pulumi_up(lab)
-    elif command == "down":
+    elif command in ("down", "rehearse-down"):
         machine.ensure_docker()
         with step("removing the lab"):
             up.clear(lab)

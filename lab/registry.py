@@ -3,6 +3,7 @@
 import base64
 import json
 import secrets
+import shutil
 import ssl
 import urllib.error
 import urllib.request
@@ -25,12 +26,21 @@ def start(lab: Lab) -> None:
     """A registry for each region."""
     rotate_token(lab)
     for region in REGIONS:
-        daemon = Daemon(f"registry-{region}", lab.path("run"))
-        config = lab.path("registry", f"{region}.yaml")
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(yaml.safe_dump(_config(lab, region, lab.path("registry", "htpasswd"))))
-        daemon.start(str(BIN / "docker-registry"), "serve", str(config), env={"OTEL_TRACES_EXPORTER": "none"})
-        wait_until(f"registry of {region}", lambda daemon=daemon: b"listening on" in daemon.log.read_bytes(), daemon)
+        start_in(lab, region)
+
+
+def daemon(lab: Lab, region: str) -> Daemon:
+    return Daemon(f"registry-{region}", lab.path("run"))
+
+
+def start_in(lab: Lab, region: str) -> None:
+    process = daemon(lab, region)
+    process.log.unlink(missing_ok=True)
+    config = lab.path("registry", f"{region}.yaml")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(yaml.safe_dump(_config(lab, region, lab.path("registry", "htpasswd"))))
+    process.start(str(BIN / "docker-registry"), "serve", str(config), env={"OTEL_TRACES_EXPORTER": "none"})
+    wait_until(f"registry of {region}", lambda: b"listening on" in process.log.read_bytes(), process)
 
 
 def rotate_token(lab: Lab) -> None:
@@ -81,6 +91,12 @@ def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
     except urllib.error.HTTPError:
         return {}
     return {name: ask(f"manifests/{name}", "HEAD").headers["Docker-Content-Digest"] for name in names}
+
+
+def forget(lab: Lab, region: str, repository: str) -> None:
+    """A repository is deleted with all that is in it."""
+    place = lab.path("registry", region, "docker", "registry", "v2", "repositories", repository)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def push_stubs(lab: Lab, region: str) -> None:

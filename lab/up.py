@@ -77,7 +77,7 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
 
 
 def daemons(lab: Lab) -> list[Daemon]:
-    registries = [Daemon(f"registry-{region}", lab.path("run")) for region in REGIONS]
+    registries = [registry.daemon(lab, region) for region in REGIONS]
     return [services.cloud_daemon(lab), services.pebble_daemon(lab), *registries]
 
 

@@ -76,15 +76,22 @@ def enforce_permissions() -> None:
 
 
 def show_images_of(lab: Lab) -> None:
-    """ECR lists what is in the lab's registries: images are pushed there, and not to moto."""
+    """ECR lists what is in the lab's registries, and deletes it with its repository: images are pushed there, and not to
+    moto."""
 
     def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
         listed(self, repository_name, *arguments, **named)
         found = registry.tags(lab, self.region_name, repository_name)
         return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
 
-    listed = ECRBackend.list_images
+    def delete_repository(self: Any, repository_name: str, *arguments: Any, **named: Any) -> Any:
+        answer = deleted(self, repository_name, *arguments, **named)
+        registry.forget(lab, self.region_name, repository_name)
+        return answer
+
+    listed, deleted = ECRBackend.list_images, ECRBackend.delete_repository
     ECRBackend.list_images = list_images  # type: ignore[method-assign]
+    ECRBackend.delete_repository = delete_repository  # type: ignore[method-assign]
 
 
 def hand_out_tokens_of(lab: Lab) -> None:

@@ -46,7 +46,8 @@ class Kind:
     them in place, and this one says that it cannot.
 
     `create(call, inputs)` returns id and outputs, `update(call, id, old, new)` outputs, `delete(call, id, state)`
-    nothing, `read(call, id, state)` fresh outputs or None when it is gone.
+    nothing, `read(call, id, state)` fresh outputs or None when it is gone, `found(call, id)` inputs and outputs of
+    what is to be imported.
     """
 
     inputs: dict[str, str]
@@ -56,6 +57,7 @@ class Kind:
     update: Callable[[Call, str, Values, Values], Values] | None = None
     delete: Callable[[Call, str, Values], None] = lambda call, id, state: None
     read: Callable[[Call, str, Values], Values | None] | None = None
+    found: Callable[[Call, str], tuple[Values, Values] | None] | None = None
     autonamed: bool = False
     checks: list[Callable[[Values], str | None]] = field(default_factory=list)
 
@@ -157,12 +159,23 @@ class Plugin(api.Provider):
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
         kind, state = self._kind(request.type), plain_map(request.properties)
         inputs = plain_map(request.inputs)
+        if not state and not inputs:
+            return await self._imported(kind, request)
         if kind.read is not None:
             found = await asyncio.to_thread(kind.read, self._call(request.urn, 60), request.resource_id, state)
             if found is None:
                 return api.ReadResponse("", {}, {})
             state = {**state, **found}
         return api.ReadResponse(request.resource_id, property_map(state), property_map(inputs))
+
+    async def _imported(self, kind: Kind, request: api.ReadRequest) -> api.ReadResponse:
+        if kind.found is None:
+            raise PluginError(f"the stand-in cannot import {request.type}")
+        found = await asyncio.to_thread(kind.found, self._call(request.urn, 60), request.resource_id)
+        if found is None:
+            return api.ReadResponse("", {}, {})
+        inputs, outputs = found
+        return api.ReadResponse(request.resource_id, property_map(kind.state(inputs, outputs)), property_map(inputs))
 
     async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
         if request.tok not in self.invokes:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import up
+from lab import rehearse, up
 from lab.settings import ROOT, Lab
-from tests.moves.on import SYDNEY
 from tests.system.conftest import System, copy_project, must_be_possible, what_is_left
 
 LAB = Lab("moves", 73, ROOT / ".lab-moves")
@@ -17,16 +16,12 @@ def sydney() -> Iterator[System]:
     """A stack that serves from Sydney. What an earlier or killed run left goes first, and everything goes at the end."""
     must_be_possible()
     up.clear(LAB, take_over=True)
-    up.start(LAB, filled=[SYDNEY])
+    up.start(LAB, filled=[rehearse.SYDNEY])
     project = LAB.path("project")
     copy_project(project)
+    rehearse.in_sydney(LAB, project)
     made = System(LAB, project)
-    up.prepare(LAB, project, home=False)
     try:
-        made.set("aws:region", SYDNEY)
-        made.unset("infra:hosts.services")
-        for key, value in {"recordTtl": "5", "drainQuiet": "3", "confirmDeadline": "10"}.items():
-            made.set(f"infra:{key}", value)
         made.must_up()
         yield made
     finally:

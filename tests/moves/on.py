@@ -9,11 +9,9 @@ from time import monotonic, sleep
 import boto3
 
 from lab import workspace
+from lab.rehearse import NAME, SYDNEY, TOKYO
 from lab.table import address_of
 from tests.system.conftest import System
-
-SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
-NAME = "api.hey-watch.me"
 
 
 def stays_in(system: System, *standby: str) -> None:
@@ -91,11 +89,14 @@ def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None
 
 @contextmanager
 def refused(
-    system: System, action: str, region: str = "", body: str = "", reason: str = "AccessDenied"
+    system: System, *actions: str, region: str = "", body: str = "", reason: str = "AccessDenied"
 ) -> Iterator[None]:
-    """AWS refuses an action meanwhile."""
+    """AWS refuses actions meanwhile."""
     file = system.lab.path("run", "refusals.json")
-    file.write_text(json.dumps([{"action": action, "region": region, "body": body, "reason": reason}]))
+    entries = [{"action": action, "region": region, "body": body, "reason": reason} for action in actions]
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(entries))
+    part.rename(file)
     try:
         yield
     finally:

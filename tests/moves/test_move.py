@@ -13,6 +13,7 @@ from tests.moves.on import (
     goes_to,
     of_region,
     points_to,
+    refused,
     resources,
     runs,
     stays_in,
@@ -160,8 +161,6 @@ def test_bad_input_is_refused_before_anything_is_touched(sydney, key, value, lin
 
 
 def test_a_region_without_the_type_of_machine_is_refused(sydney):
-    from tests.moves.on import refused
-
     stays_in(sydney)
     with refused(sydney, "DescribeInstanceTypeOfferings", region=SYDNEY):
         goes_to(sydney, SYDNEY)

@@ -1,7 +1,10 @@
 """`pulumi-resource-aws`."""
 
-from lab.standins.aws import ec2, services
+from lab.standins.aws import ec2, imports, services
 from lab.standins.aws.cloud import connect
 from lab.standins.plugin import Plugin, serve
 
-serve(Plugin({**ec2.KINDS, **services.KINDS}, connect, services.INVOKES), "7.51.1")
+kinds = {**ec2.KINDS, **services.KINDS}
+for name, found in imports.FOUND.items():
+    kinds[name].found = found
+serve(Plugin(kinds, connect, services.INVOKES), "7.51.1")

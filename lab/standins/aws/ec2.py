@@ -147,11 +147,7 @@ def _launch(call: Call, values: Values) -> tuple[str, Values]:
             SecurityGroupIds=values["vpcSecurityGroupIds"],
             IamInstanceProfile={"Name": values["iamInstanceProfile"]} if "iamInstanceProfile" in values else {},
             UserData=values.get("userData", ""),
-            MetadataOptions={
-                "HttpEndpoint": metadata.get("httpEndpoint", "enabled"),
-                "HttpTokens": metadata.get("httpTokens", "optional"),
-                "HttpPutResponseHopLimit": metadata.get("httpPutResponseHopLimit", 1),
-            },
+            MetadataOptions=_metadata(values),
             BlockDeviceMappings=[
                 {
                     "DeviceName": image["RootDeviceName"],
@@ -211,7 +207,43 @@ def _change_instance(call: Call, id: str, old: Values, new: Values) -> Values:
             ec2.start_instances(InstanceIds=[id])
         if old["vpcSecurityGroupIds"] != new["vpcSecurityGroupIds"]:
             ec2.modify_instance_attribute(InstanceId=id, Groups=new["vpcSecurityGroupIds"])
+        if old.get("metadataOptions") != new.get("metadataOptions"):
+            ec2.modify_instance_metadata_options(InstanceId=id, **_metadata(new))
+        if old.get("iamInstanceProfile") != new.get("iamInstanceProfile"):
+            _change_profile(ec2, id, new["iamInstanceProfile"])
+        if old.get("rootBlockDevice") != new.get("rootBlockDevice"):
+            _change_root(ec2, id, old.get("rootBlockDevice", {}), new["rootBlockDevice"])
     return _instance_outputs(call, _instance(call, id) or {})
+
+
+def _metadata(values: Values) -> dict[str, Any]:
+    given = values.get("metadataOptions", {})
+    return {
+        "HttpEndpoint": given.get("httpEndpoint", "enabled"),
+        "HttpTokens": given.get("httpTokens", "optional"),
+        "HttpPutResponseHopLimit": given.get("httpPutResponseHopLimit", 1),
+    }
+
+
+def _change_profile(ec2: Any, id: str, name: str) -> None:
+    filters = [{"Name": "instance-id", "Values": [id]}]
+    found = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+    if found:
+        association = found[0]["AssociationId"]
+        ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile={"Name": name})
+    else:
+        ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile={"Name": name})
+
+
+def _change_root(ec2: Any, id: str, old: Values, new: Values) -> None:
+    if fixed := [key for key in ("encrypted",) if old.get(key) != new.get(key)]:
+        raise PluginError(f"the stand-in cannot change rootBlockDevice.{fixed[0]} in place")
+    mappings = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
+    volume = mappings[0]["Ebs"]["VolumeId"]
+    if (old.get("volumeSize"), old.get("volumeType")) != (new.get("volumeSize"), new.get("volumeType")):
+        ec2.modify_volume(VolumeId=volume, Size=new["volumeSize"], VolumeType=new["volumeType"])
+    if new.get("tags"):
+        ec2.create_tags(Resources=[volume], Tags=tag_list(new["tags"]))
 
 
 def _terminate(call: Call, id: str, state: Values) -> None:
@@ -249,9 +281,9 @@ INSTANCE_INPUTS = {
     "subnetId": "replace",
     "vpcSecurityGroupIds": "update",
     "associatePublicIpAddress": "replace",
-    "iamInstanceProfile": "refuse",
-    "metadataOptions": "refuse",
-    "rootBlockDevice": "refuse",
+    "iamInstanceProfile": "update",
+    "metadataOptions": "update",
+    "rootBlockDevice": "update",
     "userData": "refuse",
     "tags": "update",
 }

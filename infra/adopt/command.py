@@ -1,0 +1,79 @@
+"""`infra adopt aws`: look, show, ask, take over. Run again, it goes on."""
+
+import json
+import tempfile
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from catalogue.loading import Catalogue
+from infra.adopt import facts as looking
+from infra.adopt import keys, mapping
+from infra.errors import InfraError
+from infra.pulumi import attempt, pulumi
+from rendering.host import dns_names
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whoever made the machine: account on it, and private key (None: nothing is done on the machine)."""
+
+    account: str
+    identity: Path | None
+
+
+def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | None, owner: Owner, yes: bool) -> None:
+    """Raises InfraError; nothing is half taken over: what is in the state already is left there."""
+    stack = catalogue.stack
+    chosen = mapping.host_of(catalogue, host)
+    if chosen is None:
+        raise InfraError(f"which host of the stack is it? --host: {', '.join(stack.ec2_hosts)}")
+    found = looking.gather(stack.zone, dns_names(catalogue, chosen), region, instance)
+    taken = mapping.taken(catalogue, chosen, found)
+    typer.echo(f"{region}: {found.instance.id} ({found.instance.type}) at {found.address}")
+    for entry in taken:
+        typer.echo(f"  {entry.id:<40} → {entry.name}")
+    typer.echo("what differs:")
+    for line in mapping.differences(catalogue, chosen, found):
+        typer.echo(f"  {line}")
+    key = keys.fingerprint(found.address) if owner.identity else ""
+    if key:
+        typer.echo(f"{chosen} has the host key {key}: its console log (EC2, Get system log) shows it too")
+    if not yes and not typer.confirm("\nTake all this over?"):
+        raise InfraError("nothing was touched")
+    if owner.identity:
+        keys.install(stack, chosen, found.address, owner.account, owner.identity, key)
+        typer.echo(f"{chosen} takes the stack's key now, and identifies itself with its own")
+    for name, value in mapping.configuration(stack, found).items():
+        path = ["--path"] if name.startswith("infra:") else []
+        pulumi("config", "set", "--stack", stack.name, *path, name, value)
+    _import(catalogue, found, taken)
+    typer.echo(f"taken over. See what would change: pulumi preview --diff --stack {stack.name}")
+
+
+def _import(catalogue: Catalogue, found: looking.Facts, taken: list[mapping.Taken]) -> None:
+    stack = catalogue.stack
+    state = json.loads(pulumi("stack", "export", "--stack", stack.name))
+    there = state["deployment"].setdefault("resources", []) or []
+    known = {entry["urn"] for entry in there}
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    base = mapping.state(stack, found, taken, version("pulumi-aws"), ids)
+    state["deployment"]["resources"] = [*there, *(entry for entry in base if entry["urn"] not in known)]
+    ended = {urn.rsplit("::", 1)[-1] for urn in known if "::aws:" in urn or "$aws:" in urn}
+    left = [entry for entry in taken if entry.name not in ended]
+    pulumi("stack", "import", "--stack", stack.name, value=json.dumps(state))
+    if not left:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "import.json"
+        file.write_text(json.dumps(mapping.import_file(stack, left)))
+        done = attempt(
+            "import", "--file", str(file), "--stack", stack.name, "--yes", "--protect=false", "--generate-code=false",
+            "--skip-preview",
+        )  # fmt: skip
+    if done.returncode:
+        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
+        raise InfraError(f"pulumi import: {said[0] if said else done.stderr.strip()[-300:]}; run again to go on")

@@ -1,0 +1,93 @@
+"""A machine that somebody made gets the stack's keys, over its owner's own connection."""
+
+import base64
+import json
+import socket
+from pathlib import Path
+
+import paramiko
+
+from catalogue.stack import PROJECT, Stack
+from infra.errors import InfraError
+from infra.pulumi import pulumi
+from infra.ssh import fingerprint as shown
+
+# On standard input, so that no list of processes shows a key
+SCRIPT = """
+import json, os, pathlib, pwd, subprocess, sys
+said = json.load(sys.stdin)
+entry = pwd.getpwnam(said["user"])
+folder = pathlib.Path(entry.pw_dir) / ".ssh"
+folder.mkdir(mode=0o700, exist_ok=True)
+keys = folder / "authorized_keys"
+lines = keys.read_text().splitlines() if keys.exists() else []
+if said["public"] not in lines:
+    keys.write_text("\\n".join([*lines, said["public"], ""]))
+for path in (folder, keys):
+    os.chown(path, entry.pw_uid, entry.pw_gid)
+os.chmod(keys, 0o600)
+own = "/etc/ssh/ssh_host_ed25519_key"
+for path, text, mode in ((own, said["host_private"], 0o600), (own + ".pub", said["host_public"], 0o644)):
+    part = path + ".infra"
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text if text.endswith("\\n") else text + "\\n")
+    os.rename(part, path)
+subprocess.run(["systemctl", "restart", "ssh"], check=True)
+"""
+
+
+def fingerprint(address: str) -> str:
+    """Of the key that the machine has now. Raises InfraError."""
+    return shown(_key(address).asbytes())
+
+
+def _key(address: str) -> paramiko.PKey:
+    try:
+        with socket.create_connection((address, 22), 15) as plain:
+            transport = paramiko.Transport(plain)
+            try:
+                transport.start_client(timeout=15)
+                return transport.get_remote_server_key()
+            finally:
+                transport.close()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise InfraError(f"{address} does not answer SSH: {error}; may you reach its port 22?") from None
+
+
+def install(stack: Stack, host: str, address: str, owner: str, identity: Path, expected: str) -> None:
+    """Lets the stack's key in, and gives the machine the host key that the stack knows. Raises InfraError."""
+
+    def secret(key: str) -> str:
+        return pulumi("config", "get", "--stack", stack.name, "--path", f"{PROJECT}:{key}")
+
+    payload = {
+        "user": stack.sshUser, "public": stack.sshPublicKey, "host_private": secret(f"hostPrivateKeys.{host}"),
+        "host_public": stack.hostPublicKeys[host],
+    }  # fmt: skip
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    key = _key(address)
+    if shown(key.asbytes()) not in (expected, shown(base64.b64decode(stack.hostPublicKeys[host].split()[1]))):
+        raise InfraError(f"{address} has another host key than a moment ago: {shown(key.asbytes())}")
+    client.get_host_keys().add(address, key.get_name(), key)
+    try:
+        client.connect(
+            address, username=owner, key_filename=str(identity), timeout=15, allow_agent=False, look_for_keys=False
+        )
+        channel = client.get_transport().open_session()  # type: ignore[union-attr]
+        channel.exec_command(f"{'' if owner == 'root' else 'sudo -n '}python3 -I -c '{_packed()}'")
+        channel.sendall(json.dumps(payload).encode())
+        channel.shutdown_write()
+        code, said = channel.recv_exit_status(), channel.makefile_stderr("r").read()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise InfraError(f"{owner}@{address}: {error}; is {identity} its owner's key?") from None
+    finally:
+        client.close()
+    if code:
+        text = said if isinstance(said, str) else said.decode(errors="replace")
+        raise InfraError(f"{owner}@{address}: {(text.strip().splitlines() or ['no reason given'])[-1]}")
+
+
+def _packed() -> str:
+    text = base64.b64encode(SCRIPT.encode()).decode()
+    return f'import base64; exec(base64.b64decode("{text}"))'

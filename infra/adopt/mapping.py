@@ -1,0 +1,146 @@
+"""What was found, under the program's names: what is taken over, what differs, what stays outside. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from catalogue.loading import Catalogue
+from catalogue.stack import Ec2Host, Stack
+from infra.adopt.facts import Facts, Instance
+
+EVERYWHERE = "aws-everywhere"
+NAME = "infra:index:PublicName"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A resource that is there, and what the program calls it. `parent` is its component (type, name)."""
+
+    type: str
+    name: str
+    id: str
+    parent: tuple[str, str]
+    provider: str
+
+
+def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
+    region, regional = facts.region, f"aws-{facts.region}"
+    name = f"{host}-{region}"
+    machine, network = ("infra:index:Host", name), ("infra:index:Network", f"network-{region}")
+    registry = ("infra:index:Registry", f"registry-{region}")
+    ours = {repository for system in catalogue.running.values() for repository in system.repositories}
+    prefix, groups = f"registry-{region}", f"network-{region}-hosts"
+    return [
+        Taken("aws:ec2/instance:Instance", f"{name}-instance", facts.instance.id, machine, regional),
+        Taken("aws:ec2/eip:Eip", f"{name}-address", facts.allocation, machine, regional),
+        Taken("aws:ec2/eipAssociation:EipAssociation", f"{name}-address-use", facts.association, machine, regional),
+        Taken("aws:ec2/securityGroup:SecurityGroup", groups, facts.instance.group, network, regional),
+        *(
+            Taken("aws:ecr/repository:Repository", f"{prefix}-{repository}", repository, registry, regional)
+            for repository in facts.repositories
+            if repository in ours
+        ),
+        *(
+            Taken(
+                "aws:route53/record:Record",
+                name,
+                f"{facts.zone}_{name}_A",
+                ("infra:index:PublicName", name),
+                EVERYWHERE,
+            )
+            for name in facts.records
+        ),
+    ]
+
+
+def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
+    """What the next `pulumi up` would change of what is taken over, and what it would leave alone."""
+    spec, found, stack = catalogue.stack.ec2_hosts[host], facts.instance, catalogue.stack
+    ours = {repository for system in catalogue.running.values() for repository in system.repositories}
+    lines = [line for differs, line in _machine(host, spec, found) if differs]
+    wanted = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
+    closed = [f"{port} from {network}" for port, network in found.openings if (port, network) not in wanted]
+    lines.append(
+        f"its security group {found.group_name} is replaced by the program's own"
+        + (f", which does not let in {', '.join(closed)}" if closed else "")
+    )
+    missing = sorted(ours - set(facts.repositories))
+    if missing:
+        lines.append(f"{len(missing)} repositories are missing, and are made: {', '.join(missing)}")
+    foreign = sorted(set(facts.repositories) - ours)
+    if foreign:
+        lines.append(f"{len(foreign)} repositories are not the catalogue's, and stay as they are: {', '.join(foreign)}")
+    for name, (addresses, ttl) in facts.records.items():
+        if addresses != [facts.address]:
+            lines.append(f"{name} points to {', '.join(addresses)}, and not to {facts.address}")
+        if ttl != stack.recordTtl:
+            lines.append(f"{name} may be remembered for {ttl} s, and infra:recordTtl says {stack.recordTtl}")
+    return lines
+
+
+def _machine(host: str, spec: Ec2Host, found: Instance) -> list[tuple[bool, str]]:
+    key = f"infra:hosts.{host}"
+    shrunk = ": a disk cannot shrink, write the larger one" if found.volume > spec.volume else ""
+    return [
+        (found.type != spec.instanceType, f"it is a {found.type}, and {key}.instanceType says {spec.instanceType}"),
+        (found.volume != spec.volume, f"its disk has {found.volume} GiB, and {key}.volume says {spec.volume}{shrunk}"),
+        (not found.encrypted, "its disk is not encrypted, and stays so: a move makes a new, encrypted one"),
+        (not found.role, "it has no role: it gets one, to pull images and to prove its names"),
+        (found.metadata != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
+    ]
+
+
+def configuration(stack: Stack, facts: Facts) -> dict[str, str]:
+    """What the stack's configuration must say for the program to mean the same."""
+    place = f"infra:networks.{facts.region}"
+    return {
+        "aws:region": facts.region,
+        f"{place}.vpc": facts.instance.vpc,
+        f"{place}.subnet": facts.instance.subnet,
+    }
+
+
+def host_of(catalogue: Catalogue, chosen: str | None) -> str | None:
+    """The EC2 host that is meant: the chosen one, or the only one."""
+    hosts = [name for name, spec in catalogue.stack.hosts.items() if isinstance(spec, Ec2Host)]
+    return chosen if chosen in hosts else hosts[0] if chosen is None and len(hosts) == 1 else None
+
+
+def urn(stack: str, type: str, name: str, parent: str = "") -> str:
+    return f"urn:pulumi:{stack}::infra::{parent}{type}::{name}"
+
+
+def state(stack: Stack, facts: Facts, found: list[Taken], plugin: str, ids: list[str]) -> list[dict[str, Any]]:
+    """What must be in Pulumi's state before anything can be imported: the stack, its providers and components.
+    `ids` are the providers' own."""
+    root = urn(stack.name, "pulumi:pulumi:Stack", f"infra-{stack.name}")
+    providers = [(f"aws-{facts.region}", facts.region), (EVERYWHERE, "us-east-1")]
+    entries: list[dict[str, Any]] = [{"urn": root, "custom": False, "type": "pulumi:pulumi:Stack"}]
+    for (name, region), id in zip(providers, ids, strict=True):
+        inputs = {"region": region, "allowedAccountIds": f'["{stack.accountId}"]', "version": plugin}
+        entries.append(
+            {
+                "urn": urn(stack.name, "pulumi:providers:aws", name), "custom": True, "id": id,
+                "type": "pulumi:providers:aws", "inputs": inputs, "outputs": inputs, "parent": root,
+            }
+        )  # fmt: skip
+    for type, name in dict.fromkeys(entry.parent for entry in found):
+        entries.append({"urn": urn(stack.name, type, name), "custom": False, "type": type, "parent": root})
+    return entries
+
+
+def import_file(stack: Stack, found: list[Taken]) -> dict[str, Any]:
+    """The file that `pulumi import --file` reads."""
+    table = {name: urn(stack.name, type, name) for type, name in dict.fromkeys(entry.parent for entry in found)}
+    # A component and its child may have one name
+    table = {f"component {name}": value for name, value in table.items()}
+    table |= {name: urn(stack.name, "pulumi:providers:aws", name) for name in {entry.provider for entry in found}}
+    return {
+        "nameTable": table,
+        "resources": [
+            {
+                "type": entry.type, "name": entry.name, "id": entry.id, "parent": f"component {entry.parent[1]}",
+                "provider": entry.provider,
+            }
+            for entry in found
+        ],
+    }  # fmt: skip

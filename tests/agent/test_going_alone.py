@@ -1,0 +1,123 @@
+"""The programs that go to a host by themselves: they import nothing of the agent, and say JSON lines."""
+
+import ast
+import hashlib
+import json
+import subprocess
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from agent import copying, program, traffic
+
+MANIFEST = b'{"layers": []}'
+DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
+OTHER = f"sha256:{hashlib.sha256(b'other').hexdigest()}"
+IMAGE = {"source": "old/web:latest", "to": "new/web:latest", "digest": DIGEST}
+
+
+def registries(holds: dict[str, bytes], failing: int = 0):
+    """skopeo against registries in memory: name → manifest. The first `failing` copies break off."""
+    copies = []
+
+    def skopeo(verb, *words):
+        name = words[-1].removeprefix("docker://")
+        if verb == "inspect":
+            found = holds.get(name)
+            error = b"" if found is not None else b"reading manifest latest: manifest unknown"
+            return SimpleNamespace(returncode=0 if found is not None else 1, stdout=found or b"", stderr=error)
+        copies.append((words[-2], words[-1]))
+        if len(copies) <= failing:
+            return SimpleNamespace(returncode=1, stdout=b"", stderr=b"connection reset by peer")
+        holds[name] = MANIFEST
+        return SimpleNamespace(returncode=0, stdout=b"", stderr=b"")
+
+    return skopeo, copies
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(copying.time, "sleep", lambda seconds: None)
+
+
+def test_a_program_carries_all_that_it_needs():
+    for name in ("copying", "traffic"):
+        tree = ast.parse(program(name))
+        assert not [
+            node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module.startswith("agent")
+        ]
+        assert program(name).rstrip().endswith("main(payload)")
+
+
+def test_an_image_is_copied_by_its_digest_and_looked_at_again():
+    skopeo, copies = registries({"old/web:latest": MANIFEST})
+    assert copying.copied(skopeo, IMAGE)["how"] == "copied"
+    assert copies == [(f"docker://old/web@{DIGEST}", "docker://new/web:latest")]
+
+
+def test_one_that_is_there_is_not_copied_again():
+    skopeo, copies = registries({"old/web:latest": MANIFEST, "new/web:latest": MANIFEST})
+    assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
+
+
+def test_a_broken_connection_is_tried_again():
+    skopeo, copies = registries({"old/web:latest": MANIFEST}, failing=2)
+    assert copying.copied(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
+
+
+def test_it_gives_up_with_the_registrys_own_words():
+    skopeo, _ = registries({"old/web:latest": MANIFEST}, failing=9)
+    with pytest.raises(OSError, match="connection reset by peer"):
+        copying.copied(skopeo, IMAGE)
+
+
+def test_a_copy_that_is_not_the_same_is_none():
+    skopeo, _ = registries({"old/web:latest": MANIFEST})
+    with pytest.raises(OSError, match=f"the copy is {DIGEST}, and the original {OTHER}"):
+        copying.copied(skopeo, IMAGE | {"digest": OTHER})
+
+
+@pytest.mark.parametrize(("holds", "how"), [({}, "nowhere"), ({"new/web:latest": MANIFEST}, "only here")])
+def test_what_the_source_does_not_have_any_more(holds, how):
+    skopeo, copies = registries(holds)
+    assert copying.copied(skopeo, IMAGE | {"digest": None})["how"] == how and not copies
+
+
+def test_a_login_is_seen_by_nobody(tmp_path, monkeypatch, capsys):
+    """Not on a command line, and gone afterwards."""
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        login = command[command.index("--authfile") + 1]
+        assert json.loads((tmp_path / "auth" / login.rsplit("/", 1)[1]).read_text()) == {
+            "auths": {"old": {"auth": "c2VjcmV0"}}
+        }
+        assert (tmp_path / "auth" / "auth.json").stat().st_mode & 0o777 == 0o600
+        return SimpleNamespace(returncode=0, stdout=MANIFEST, stderr=b"")
+
+    monkeypatch.setattr(copying, "DIRECTORY", str(tmp_path / "auth"))
+    monkeypatch.setattr(subprocess, "run", run)
+    copying.main({"images": [IMAGE], "auths": {"old": {"auth": "c2VjcmV0"}}})
+    assert not (tmp_path / "auth").exists() and "c2VjcmV0" not in json.dumps(commands) + capsys.readouterr().out
+
+
+def line(ago: float, client: str, status: int) -> str:
+    when = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(time.time() - ago))
+    return f'{client} - - [{when}] "GET /health HTTP/2.0" {status} 17 "-" "iOS [1/Jan/2026:00:00:00 +0000] \\"x"\n'
+
+
+def test_who_asks_by_the_proxys_log(tmp_path, monkeypatch, capsys):
+    log = tmp_path / "access.log"
+    log.write_text(
+        line(90, "198.51.100.9", 200) + line(5, "198.51.100.1", 200) + line(3, "198.51.100.1", 502)
+        + line(2, "198.51.100.7", 404) + line(1, "198.51.100.7", 301) + "no line at all\n"
+    )  # fmt: skip
+    own = traffic.nginx
+    monkeypatch.setattr(traffic, "nginx", lambda: own(str(log)))
+    monkeypatch.setattr(traffic, "caddy", lambda: [])
+    traffic.main({"within": 30})
+    said = json.loads(capsys.readouterr().out)
+    # A redirection to TLS and what strangers try are no client's requests; an answer that failed is one
+    assert (said["requests"], said["clients"]) == (2, [["198.51.100.1", 2]]) and said["ago"] < 10

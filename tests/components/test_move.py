@@ -1,0 +1,79 @@
+"""What a change of place means, worked out from Pulumi's own state: no engine, no cloud."""
+
+import pytest
+
+from components.before import Before, read
+from components.move import Move, is_under_way, planned, written
+from tests.support import stack
+
+SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
+HOSTS = {SYDNEY: {"watchme": "127.71.0.2"}, TOKYO: {"watchme": "127.71.0.9"}}
+NOW = "20261121T200000Z"
+DONE = Move("20260101T000000Z", TOKYO, {TOKYO: HOSTS[TOKYO]}, 60)
+
+
+def before(
+    serving: str, *regions: str, gated: set[str] | None = None, move: Move | None = None, ttl: int = 60
+) -> Before:
+    there = {region: HOSTS[region] for region in regions}
+    return Before(serving, there, frozenset({serving, *(gated or set())}), ttl, written(move or Move()))
+
+
+def at(region: str, *standby: str):
+    return stack(lambda values: values.update({"aws:region": region, "infra:standbyRegions": list(standby)}))
+
+
+CASES = {
+    "the first update moves nothing": (at(SYDNEY), Before(), Move()),
+    "nor does any other in one place": (at(SYDNEY), before(SYDNEY, SYDNEY), Move()),
+    "a move": (at(TOKYO), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60)),
+    "a move that keeps the old region": (at(TOKYO, SYDNEY), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {}, 60)),
+    "one that goes on half-way": (
+        at(TOKYO),
+        before(SYDNEY, SYDNEY, TOKYO),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60),
+    ),
+    "one that was given up before the gate": (at(SYDNEY), before(SYDNEY, SYDNEY, TOKYO), Move()),
+    "one that was given up after it": (
+        at(SYDNEY),
+        before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}),
+        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60),
+    ),
+    "the standby is retired": (
+        at(TOKYO),
+        before(TOKYO, SYDNEY, TOKYO, gated={SYDNEY}),
+        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60),
+    ),
+    "what was done stays done": (at(SYDNEY), before(SYDNEY, SYDNEY, move=DONE), DONE),
+    "names are remembered for as long as they were": (
+        at(TOKYO),
+        before(SYDNEY, SYDNEY, ttl=300),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300),
+    ),
+}
+
+
+@pytest.mark.parametrize(("stack", "prior", "expected"), CASES.values(), ids=CASES)
+def test_planned(stack, prior, expected):
+    assert planned(stack, prior, NOW) == expected
+    assert is_under_way(stack, prior) == bool(prior.region and prior.region != stack.region)
+
+
+def test_the_state_tells_where_a_stack_is():
+    urn = "urn:pulumi:prod::infra::"
+    state = {
+        f"{urn}pulumi:pulumi:Stack::infra-prod": {
+            "type": "pulumi:pulumi:Stack",
+            "outputs": {"region": SYDNEY, "standby": [], "move": {"at": "1"}},
+        },
+        f"{urn}infra:index:Host::watchme-{SYDNEY}": {
+            "type": "infra:index:Host",
+            "outputs": {"host": "watchme", "region": SYDNEY, "address": "127.71.0.2"},
+        },
+        # Its address is not known yet: it is half made
+        f"{urn}infra:index:Host::watchme-{TOKYO}": {"type": "infra:index:Host", "outputs": {}},
+        f"{urn}infra:index:Gate::gate-{TOKYO}-1": {"type": "infra:index:Gate", "outputs": {"region": TOKYO}},
+        f"{urn}aws:route53/record:Record::a": {"type": "aws:route53/record:Record", "outputs": {"ttl": 300}},
+    }
+    assert read(state) == Before(SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, frozenset({SYDNEY, TOKYO}), 300, {"at": "1"})
+    assert read({}) == Before()

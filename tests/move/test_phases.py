@@ -1,0 +1,114 @@
+"""A move as a person sees it: phases, progress lines, and the report."""
+
+import pytest
+
+from infra.move.phases import phase_of, phases
+from infra.move.progress import Progress
+from infra.move.report import Latency, Report, markdown
+from infra.move.run import Standing, plan_lines, standby_after
+
+URN = "urn:pulumi:prod::infra::"
+TOKYO, SYDNEY = "ap-northeast-1", "ap-southeast-2"
+AT = "20261121T200000Z"
+KINDS = {
+    "aws:ec2/vpc:Vpc::network-ap-northeast-1-vpc": ("network", TOKYO),
+    "infra:index:Network$aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule::network-ap-northeast-1-in-22-203.0.113.10/32": (
+        "network",
+        TOKYO,
+    ),
+    "aws:ecr/repository:Repository::registry-ap-northeast-1-watchme-web": ("repositories", TOKYO),
+    "aws:iam/role:Role::watchme-ap-northeast-1-permissions-role": ("rights", TOKYO),
+    "aws:ec2/instance:Instance::watchme-ap-northeast-1-instance": ("host", TOKYO),
+    "aws:ec2/eipAssociation:EipAssociation::watchme-ap-northeast-1-address-use": ("host", TOKYO),
+    "command:remote:Command::watchme-ap-northeast-1-ready": ("boot", TOKYO),
+    f"command:local:Command::images-ap-northeast-1-{AT}-images": ("images", TOKYO),
+    f"command:local:Command::images-newest-ap-northeast-1-{AT}-images": ("newest images", TOKYO),
+    "command:local:Command::watchme-ap-northeast-1-release-apply": ("release", TOKYO),
+    f"command:local:Command::gate-ap-northeast-1-{AT}-gate": ("gate", TOKYO),
+    "aws:route53/record:Record::api.hey-watch.me": ("switch", ""),
+    f"command:local:Command::verified-ap-northeast-1-{AT}-verify": ("verify", TOKYO),
+    f"command:local:Command::drained-ap-northeast-1-{AT}-drain": ("drain", TOKYO),
+    "infra:index:Host::watchme-ap-northeast-1": None,
+    "pulumi:providers:aws::aws-ap-northeast-1": None,
+}
+
+
+@pytest.mark.parametrize(("urn", "expected"), KINDS.items())
+def test_a_resource_belongs_to_a_step(urn, expected):
+    assert phase_of(f"{URN}{urn}", "create") == expected
+    assert phase_of(f"{URN}{urn}", "same") is None
+
+
+def test_what_is_deleted_in_a_region_retires_it():
+    assert phase_of(f"{URN}aws:ec2/vpc:Vpc::network-ap-southeast-2-vpc", "delete") == ("retire", SYDNEY)
+
+
+STEPS = [
+    {"op": "delete", "urn": f"{URN}aws:ec2/vpc:Vpc::network-ap-southeast-2-vpc"},
+    {"op": "update", "urn": f"{URN}aws:route53/record:Record::api.hey-watch.me"},
+    *({"op": "create", "urn": f"{URN}aws:ecr/repository:Repository::registry-{TOKYO}-{n}"} for n in range(4)),
+    {"op": "same", "urn": f"{URN}aws:iam/user:User::home-user"},
+]
+
+
+def test_the_plan_has_the_steps_in_their_order_and_what_each_touches():
+    assert plan_lines(phases(STEPS)) == [
+        " 1. repositories ap-northeast-1      4 created    where images are kept (registry-ap-northeast-1-0, "
+        "registry-ap-northeast-1-1, registry-ap-northeast-1-2 and 1 more)",
+        " 2. switch                           1 updated    names point to the new host (api.hey-watch.me)",
+        " 3. retire ap-southeast-2            1 deleted    deleted, last of all (network-ap-southeast-2-vpc)",
+    ]
+
+
+def event(kind: str, op: str, name: str) -> dict:
+    return {kind: {"metadata": {"op": op, "urn": f"{URN}{name}"}}}
+
+
+def test_a_step_is_a_line_when_it_begins_and_when_all_of_it_is_done():
+    said, times = [], iter(range(100))
+    progress = Progress({(p.step, p.region): p for p in phases(STEPS)}, said.append, lambda: next(times))
+    repository = "aws:ecr/repository:Repository::registry-ap-northeast-1-"
+    progress.follow(
+        [
+            event(kind, "create", f"{repository}{n}")
+            for n in range(4)
+            for kind in ("resourcePreEvent", "resOutputsEvent")
+        ]
+    )
+    progress.follow([{"diagnosticEvent": {"severity": "info", "message": "gate ap-northeast-1: 12 public paths\n"}}])
+    gate = f"command:local:Command::gate-ap-northeast-1-{AT}-gate"
+    progress.follow([event("resourcePreEvent", "create", gate), event("resOpFailedEvent", "create", gate)])
+    progress.follow([{"diagnosticEvent": {"severity": "info", "message": "gate ap-northeast-1: failed: 502"}}])
+    assert said == [
+        "· repositories ap-northeast-1 …",
+        "✓ repositories ap-northeast-1: 4 created (8.0 s)",
+        "    gate ap-northeast-1: 12 public paths",
+        "· gate ap-northeast-1 …",
+        "✗ gate ap-northeast-1 (2.0 s)",
+        "    gate ap-northeast-1: failed: 502",
+    ]
+    assert progress.reasons == ["gate ap-northeast-1: failed: 502"]
+
+
+def test_who_stands_by_afterwards():
+    assert standby_after(Standing(SYDNEY, SYDNEY, []), TOKYO, keep=True) == [SYDNEY]
+    assert standby_after(Standing(SYDNEY, SYDNEY, []), TOKYO, keep=False) == []
+    assert standby_after(Standing(TOKYO, TOKYO, [SYDNEY]), SYDNEY, keep=True) == [TOKYO]
+    assert standby_after(Standing(TOKYO, TOKYO, [SYDNEY]), TOKYO, keep=False) == []
+    assert Standing(SYDNEY, TOKYO, []).is_under_way and not Standing("", TOKYO, []).is_under_way
+
+
+def test_the_report_says_what_was_and_what_is_left():
+    steps = [("images ap-northeast-1", "1 created", 8.25), ("network ap-northeast-1", "13 created", 2.0)]
+    text = markdown(
+        Report(
+            "prod", SYDNEY, TOKYO, "2026-11-21 20:00 UTC", 60.0, steps, {"watchme-web:latest": "sha256:1"},
+            {"api.hey-watch.me": Latency(121.2, 480.0)}, {"api.hey-watch.me": Latency(1.4, 6.0)}, [SYDNEY],
+        )
+    )  # fmt: skip
+    assert "| images ap-northeast-1 | 1 created | 8.2 |" in text
+    assert "| engine, program and AWS | while nothing else was waited for | 51.8 |" in text
+    assert "| api.hey-watch.me | 121 ms | 1 ms | 480 ms | 6 ms |" in text
+    assert (
+        "`uv run infra move ap-northeast-1 --retire --stack prod`" in text and "- `watchme-web:latest` sha256:1" in text
+    )

@@ -1,0 +1,206 @@
+"""The fault table of the move: whatever fails, and wherever it is killed, the old region is left as it was and serves on
+until the names point to the new one, nothing of it is deleted before the drain, and the same command goes on.
+
+One move goes through all rows: each fails a step further on. Here it is the way back, from Tokyo to Sydney.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from time import sleep
+
+import pytest
+
+from lab import registry
+from lab.run import run
+from tests.moves.on import (
+    SYDNEY,
+    TOKYO,
+    answers,
+    client,
+    goes_to,
+    of_region,
+    points_to,
+    refused,
+)
+from tests.moves.traffic import inner_address
+from tests.system.conftest import Ran, System
+
+pytestmark = pytest.mark.lab
+OLD, NEW = TOKYO, SYDNEY
+Fault = Callable[[System], Ran]
+
+
+def aws_refuses(*actions: str, region: str = "", body: str = "") -> Fault:
+    def fault(system: System) -> Ran:
+        with refused(system, *actions, region=region, body=body):
+            return system.up()
+
+    return fault
+
+
+def killed_at(said: str) -> Fault:
+    return lambda system: system.up_killed_at(said)
+
+
+def configured(**values: str) -> Fault:
+    def fault(system: System) -> Ran:
+        with system.configured(**values):
+            return system.up()
+
+    return fault
+
+
+def never_boots(system: System) -> Ran:
+    """The machine is there, and hangs."""
+    container = system.container_of("watchme", NEW)
+    run("docker", "pause", container)
+    with system.configured(readyTimeout="15"):
+        ran = system.up()
+    run("docker", "unpause", container)
+    return ran
+
+
+def registry_down(system: System) -> Ran:
+    """The new region's registry goes away while images are being copied into it."""
+    ran = system.up_and("by watchme itself", lambda _: registry.daemon(system.lab, NEW).stop(patience=1))
+    registry.start_in(system.lab, NEW)
+    return ran
+
+
+def proxy_down(system: System) -> Ran:
+    """The new host's proxy ends between its release and the gate."""
+    ran = system.up_and("3 times in a row", lambda _: system.on_host("systemctl", "stop", "nginx", region=NEW))
+    system.on_host("systemctl", "start", "nginx", region=NEW)
+    return ran
+
+
+def credentials_expire(system: System) -> Ran:
+    """The administrator's key is refused from the middle on."""
+
+    def expire(_) -> None:
+        stopping.enter_context(refused(system, "", reason="ExpiredTokenException"))
+
+    with ExitStack() as stopping:
+        return system.up_and(f"watchme-{NEW}-ready created", expire)
+
+
+@contextmanager
+def still_asked(system: System) -> Iterator[None]:
+    """A client that never asks for the name again goes on asking the old region."""
+    address = client(system, "ec2", OLD).describe_addresses()["Addresses"][0]["PublicIp"]
+    inner, stop = inner_address(system, address), threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            assert system.ask("GET", "/health", address=inner)[0] == 200
+            sleep(0.5)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def never_quiet(system: System) -> Ran:
+    with still_asked(system), system.configured(drainLimit="10"):
+        return system.up()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happens, what the user is told, and which region serves afterwards."""
+
+    fault: Fault
+    told: str
+    serves: str = OLD
+
+
+# In the program's order: what follows is refused too, or it would be there before its turn
+CREATIONS = [
+    "CreateVpc", "CreateInternetGateway", "CreateSubnet", "CreateRouteTable", "AssociateRouteTable",
+    "CreateSecurityGroup", "AuthorizeSecurityGroup", "CreateRepository", "PutLifecyclePolicy", "CreateRole",
+    "PutRolePolicy", "CreateInstanceProfile", "AllocateAddress", "RunInstances", "AssociateAddress",
+]  # fmt: skip
+ROWS = {
+    "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
+    **{
+        f"{action} is refused": Row(aws_refuses(*CREATIONS[number:]), "AccessDenied")
+        for number, action in enumerate(CREATIONS)
+    },
+    "the machine does not boot": Row(never_boots, "timeout after 15s"),
+    "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
+    "the registry goes away": Row(registry_down, "image(s) not copied"),
+    "killed while copying": Row(killed_at("copied watchme-"), ""),
+    "killed while releasing": Row(killed_at("switching"), ""),
+    "the proxy ends before the gate": Row(proxy_down, "no name was pointed there"),
+    "killed at the gate": Row(killed_at("3 times in a row"), ""),
+    "the record is refused": Row(aws_refuses("rrset", body="<Type>A</Type>"), "AccessDenied"),
+    "the name servers do not answer": Row(
+        configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
+    ),
+    "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
+    "killed while draining": Row(killed_at("names may be remembered"), "", NEW),
+}
+
+
+@pytest.fixture(scope="module")
+def leaving(sydney: System) -> System:
+    """The stack serves from one region, and its configuration says the other."""
+    if points_to(sydney) != OLD:
+        goes_to(sydney, OLD)
+        sydney.must_up()
+    goes_to(sydney, NEW)
+    return sydney
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_failure_leaves_the_old_region_whole(leaving, row):
+    before = of_region(leaving, OLD)
+    ran = row.fault(leaving)
+    assert ran.code != 0, ran.output
+    assert row.told in ran.output, ran.output
+    assert points_to(leaving) == row.serves and answers(leaving)
+    assert of_region(leaving, OLD) == before and len(before) > 40
+    assert leaving.ask("GET", "/health", address=old_address(leaving))[0] == 200
+
+
+def old_address(system: System) -> str:
+    return client(system, "ec2", OLD).describe_addresses()["Addresses"][0]["PublicIp"]
+
+
+DELETIONS = {
+    "an instance that is not terminated": Row(aws_refuses("TerminateInstances", region=OLD), "AccessDenied", NEW),
+    "a repository that is not deleted": Row(aws_refuses("DeleteRepository", region=OLD), "AccessDenied", NEW),
+    "killed while deleting": Row(killed_at(f"network-{OLD}-hosts delet"), "", NEW),
+}
+
+
+@pytest.mark.parametrize("row", DELETIONS.values(), ids=DELETIONS)
+def test_a_failed_deletion_leaves_the_new_region_serving(leaving, row):
+    ran = row.fault(leaving)
+    assert ran.code != 0 and row.told in ran.output, ran.output
+    assert points_to(leaving) == NEW and answers(leaving)
+
+
+def test_the_same_command_comes_to_the_end(leaving):
+    leaving.must_up()
+    assert points_to(leaving) == NEW and answers(leaving) and not of_region(leaving, OLD)
+    ran = leaving.pulumi("preview", "--expect-no-changes")
+    assert ran.code == 0, ran.output
+    assert leaving.containers_of("watchme", OLD) == [] and len(leaving.containers_of("watchme")) == 1
+
+
+def test_a_move_that_is_given_up_leaves_nothing_behind(leaving):
+    """Back by setting aws:region back, half-way: the half-built region goes, and nothing waits for it to be quiet."""
+    goes_to(leaving, OLD)
+    with refused(leaving, "RunInstances"):
+        assert leaving.up().code != 0
+    assert of_region(leaving, OLD)
+    goes_to(leaving, NEW)
+    output = leaving.must_up()
+    assert not of_region(leaving, OLD) and points_to(leaving) == NEW and "drain" not in output

@@ -1,0 +1,61 @@
+"""The runbook's commands, in its order, as a person would run them: they cannot rot. Both languages have the same."""
+
+import re
+import shlex
+
+import pytest
+
+from lab.settings import ROOT
+from tests.moves.on import SYDNEY, TOKYO, answers, goes_to, of_region, points_to
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+FOLDER = ROOT / "docs" / "runbooks"
+
+
+def commands(name: str) -> list[str]:
+    """The lines of a page's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (FOLDER / name).read_text(), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def typed(command: str) -> list[str]:
+    """A command as somebody on stack lab types it, who says yes to everything."""
+    words = shlex.split(command.replace("--stack prod", "--stack lab").removeprefix("uv run "))
+    if words[:2] == ["infra", "move"] and "--check" not in words:
+        words += ["--yes", "--report", "report.md"]
+    if words[:2] == ["pulumi", "up"]:
+        words += ["--yes", "--skip-preview"]
+    return words
+
+
+@pytest.fixture(scope="module")
+def start(sydney: System) -> System:
+    if points_to(sydney) != SYDNEY:
+        goes_to(sydney, SYDNEY)
+        sydney.must_up()
+    return sydney
+
+
+def test_both_languages_have_the_same_commands():
+    assert commands("region-move.md") == commands("region-move.ja.md") and len(commands("region-move.md")) == 8
+
+
+@pytest.mark.parametrize("command", commands("region-move.md"))
+def test_a_command_of_the_runbook_does_what_it_says(start, command):
+    ran = start.command(*typed(command))
+    assert ran.code == 0, ran.output
+    region = re.search(r"(?:move|aws:region) (\S+)", command)
+    if "infra move" in command and "--check" not in command and region:
+        assert points_to(start) == region[1] and answers(start)
+        assert f"stack lab serves from {region[1]}; the report: report.md" in ran.output
+        assert bool(of_region(start, SYDNEY)) is ("--retire" not in command)
+    if command.startswith("pulumi up"):
+        assert points_to(start) == SYDNEY and not of_region(start, TOKYO)
+
+
+def test_the_report_is_a_page_for_those_who_were_not_there(start):
+    """Of the last `infra move`: it retired Sydney."""
+    text = (start.project / "report.md").read_text()
+    assert "| drain ap-northeast-1 |" in text and "| retire ap-southeast-2 |" in text
+    assert text.count("sha256:") == 13 and "## Latency from here" in text
