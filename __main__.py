@@ -68,8 +68,9 @@ pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
 pulumi.export("move", last.apply(lambda _: move.written(attempt)))
 pulumi.export("addresses", here.addresses)
-pulumi.export("releases", {host: {"id": made.id, "line": made.line} for host, made in here.releases.items()})
-pulumi.export("standby_addresses", {place: made[place].addresses for place in stack.standbyRegions})
+pulumi.export("releases", region.told(here))
+for place in stack.standbyRegions:
+    pulumi.export(f"standby_{place}", {"addresses": made[place].addresses, "releases": region.told(made[place])})
 pulumi.export("images", running(here, digests))
 pulumi.export("repositories", here.registry.urls)
 pulumi.export(

@@ -41,6 +41,11 @@ class Region:
         return {host: machine.address for host, machine in self.machines.items()}
 
 
+def told(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
+    """Host → its release, as the stack's outputs have it."""
+    return {host: {"id": release.id, "line": release.line} for host, release in region.releases.items()}
+
+
 def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
     """The network and the repositories of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))

@@ -11,10 +11,14 @@ from infra.ssh import Target
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
-    """The outputs of the stack's last update. Raises InfraError."""
+    """The outputs of the stack's last update; a host of a region that stands by is `HOST@REGION` there. Raises
+    InfraError."""
     found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
     if "addresses" not in found:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
+    for region in found.get("standby", []):
+        for kind, values in found[f"standby_{region}"].items():
+            found[kind] |= {f"{host}@{region}": value for host, value in values.items()}
     return found
 
 
@@ -28,5 +32,5 @@ def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
 
 
 def _target(stack: Stack, host: str, address: str, key: str) -> Target:
-    login = stack.login(host)
+    login = stack.login(host.partition("@")[0])
     return Target(host, address, login.port, login.user, login.host_key, key)

@@ -6,12 +6,13 @@ A release brings units, configuration and files; what a product's owner builds i
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from lab.images import build_go
 from lab.run import run
 from lab.say import step
-from lab.settings import CACHE, ROOT
+from lab.settings import CACHE, KINDS, ROOT
 
 PROGRAMS = ROOT / "lab" / "programs"
 MODEL = "opt/whisper/models/ggml-large-v3-turbo-q5_0.bin"
@@ -22,6 +23,13 @@ def lay_out(tree: Path, kind: str) -> None:
     shutil.rmtree(tree, ignore_errors=True)
     _copy(PROGRAMS / "notify.py", tree / "opt/lab/notify.py")
     {"host": _ec2, "plain": _own}[kind](tree)
+
+
+def fetch() -> None:
+    """Builds and installs what `lay_out` copies, once for all labs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in KINDS:
+            lay_out(Path(folder) / kind, kind)
 
 
 def _ec2(tree: Path) -> None:

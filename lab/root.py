@@ -10,7 +10,7 @@ from lab.settings import CACHE, ROOT
 KEPT = ("CI", "HOME", "PATH", "REQUESTS_CA_BUNDLE", "TERM", "XDG_CACHE_HOME")
 # How this user reaches the package registries
 KEPT_PREFIXES = ("GO", "PIP_", "SSL_", "UV", "HTTP", "http", "NO_PROXY", "no_proxy")
-MADE = (ROOT / ".lab", CACHE)
+MADE = (ROOT / ".lab", ROOT / ".lab-move", CACHE)
 
 
 def is_possible() -> bool:

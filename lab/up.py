@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lab import existing, images, machine, registry, services, tools, workspace
+from lab import existing, images, machine, products, registry, services, tools, workspace
 from lab.run import Daemon, succeeds
 from lab.say import LabError, step
 from lab.settings import REGIONS, ROOT, Lab
@@ -16,15 +16,11 @@ from lab.settings import REGIONS, ROOT, Lab
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
     """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay.
     `filled` are the regions whose registries have the images."""
-    tools.ensure_packages()
-    machine.ensure_docker()
+    ready()
     if not is_running(lab):
         # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
         clear(lab)
     lab.directory.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(2) as pool:
-        for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_images)]:
-            task.result()
     if is_running(lab):
         return
     with step("starting the rehearsal cloud"):
@@ -39,6 +35,16 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         for region in filled:
             registry.push_stubs(lab, region)
     _whole(lab).touch()
+
+
+def ready() -> None:
+    """What all labs of a machine share: packages, engine, tools, machine images. What is there stays."""
+    tools.ensure_packages()
+    machine.ensure_docker()
+    with ThreadPoolExecutor(2) as pool:
+        for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_images)]:
+            task.result()
+    products.fetch()
 
 
 def _whole(lab: Lab) -> Path:

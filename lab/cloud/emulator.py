@@ -76,8 +76,8 @@ def enforce_permissions() -> None:
 
 
 def show_images_of(lab: Lab) -> None:
-    """ECR lists what is in the lab's registries, and deletes it with its repository: images are pushed there, and not to
-    moto."""
+    """ECR lists what is in the lab's registries, and deletes it with its repository: images are pushed there, and not
+    to moto."""
 
     def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
         listed(self, repository_name, *arguments, **named)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import rehearse, up
+from lab import machine, rehearse, up
 from lab.settings import ROOT, Lab
 from tests.system.conftest import System, copy_project, must_be_possible, what_is_left
 
@@ -27,4 +27,5 @@ def sydney() -> Iterator[System]:
     finally:
         up.clear(LAB)
         left = what_is_left(LAB)
+        machine.stop_docker()
     assert not left, f"clearing up leaves behind: {left}"

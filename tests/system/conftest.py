@@ -17,7 +17,9 @@ from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
 from lab.table import PublicClient
 from tests.system.cannot import reason_why_not
 
-LAB = Lab("test", 72, ROOT / ".lab-test")
+# Several can be tested in at once: see tests/labs.py
+_NAME, _NUMBER = os.environ.get("TESTS_LAB", "test:72").split(":")
+LAB = Lab(_NAME, int(_NUMBER), ROOT / f".lab-{_NAME}")
 
 
 @dataclass(frozen=True)
