@@ -19,7 +19,7 @@ def servers(zone: str, named: list[str]) -> list[tuple[str, int]]:
     if named:
         return [(host, int(port or 53)) for host, _, port in (name.partition(":") for name in named)]
     try:
-        client = boto3.client("route53")
+        client = boto3.client("route53", region_name="us-east-1")
         found = client.list_hosted_zones_by_name(DNSName=zone, MaxItems="1")["HostedZones"]
         if not found or found[0]["Name"].rstrip(".") != zone:
             raise InfraError(f"there is no zone {zone} in Route 53")

@@ -27,6 +27,8 @@ from rendering.host import render
 NAME = f"api.{ZONE}"
 # The document's 13: with those of the retired services, and without the two that were to be made in Tokyo
 RETIRED = ("watchme-api-behavior-features", "watchme-api-opensmile")
+# The lab finds the container of a host by this name
+SERVER = "lab-watchme"
 NEW = ("watchme-api-ast", "watchme-api-superb")
 
 
@@ -92,7 +94,7 @@ def _machine(ec2: Any, public: str) -> tuple[str, str]:
     made = ec2.run_instances(
         ImageId=AMI["arm64"], InstanceType="t4g.large", MinCount=1, MaxCount=1, SubnetId=subnet,
         SecurityGroupIds=[group], UserData=data, BlockDeviceMappings=[disk],
-        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "watchme-server"}]}],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": SERVER}]}],
     )  # fmt: skip
     instance = made["Instances"][0]["InstanceId"]
     address = ec2.allocate_address(Domain="vpc")

@@ -101,7 +101,7 @@ def _instance(ec2: Any, found: dict[str, Any]) -> Instance:
 
 
 def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str], int]]]:
-    client = boto3.client("route53")
+    client = boto3.client("route53", region_name="us-east-1")
     zones = client.list_hosted_zones_by_name(DNSName=zone, MaxItems="1")["HostedZones"]
     if not zones or zones[0]["Name"].rstrip(".") != zone:
         raise InfraError(f"there is no zone {zone} in Route 53 (infra:zone)")

@@ -148,7 +148,7 @@ def _or_none(ask: Callable[[], Any]) -> Any:
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:
     """Of every public name in the stack's zone: how long resolvers may keep its record; None without a record."""
-    stack, client = catalogue.stack, boto3.client("route53", config=QUICK)
+    stack, client = catalogue.stack, boto3.client("route53", region_name="us-east-1", config=QUICK)
     names = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
     zones = client.list_hosted_zones_by_name(DNSName=stack.zone)["HostedZones"]
     zone = next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == stack.zone), None)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.runtime import rpc
 
 
 class _Unknown:
@@ -18,7 +19,7 @@ UNKNOWN = _Unknown()
 
 def plain(value: PropertyValue) -> Any:
     inner = value.value
-    if isinstance(inner, Computed):
+    if isinstance(inner, Computed) or inner == rpc.UNKNOWN:
         return UNKNOWN
     if isinstance(inner, Mapping):
         return {key: plain(item) for key, item in inner.items()}
@@ -37,7 +38,8 @@ def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
 
 def property_value(value: Any) -> PropertyValue:
     if value is UNKNOWN:
-        return PropertyValue.computed()
+        # The SDK reads a computed value, and cannot write one
+        return PropertyValue(rpc.UNKNOWN)
     if isinstance(value, dict):
         return PropertyValue({key: property_value(item) for key, item in value.items()})
     if isinstance(value, (list, tuple)):

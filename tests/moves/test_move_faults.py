@@ -144,7 +144,7 @@ ROWS = {
         configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
     ),
     "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
-    "killed while draining": Row(killed_at("names may be remembered"), "", NEW),
+    "killed while draining": Row(killed_at("until nobody asks"), "", NEW),
 }
 
 

@@ -1,0 +1,80 @@
+"""A Sydney that was made by hand, as the WatchMe document tells it, becomes the program's without being replaced."""
+
+import pytest
+
+from tests.moves.conftest import adopt
+from tests.moves.on import SYDNEY, answers, client, points_to
+
+pytestmark = pytest.mark.lab
+TAKEN = ["Instance", "Eip", "EipAssociation", "Repository", "Record"]
+
+
+def test_it_finds_all_and_says_what_each_is(adopted):
+    made = adopted.made
+    for line in (
+        f"ap-southeast-2: {made.instance} (t4g.large) at {made.address}",
+        f"{made.instance:<40} → watchme-ap-southeast-2-instance",
+        f"{'watchme-web':<40} → registry-ap-southeast-2-watchme-web",
+        "→ watchme-ap-southeast-2-address-use",
+        "→ network-ap-southeast-2-hosts",
+        "→ api.hey-watch.me",
+    ):
+        assert line in adopted.said
+    assert adopted.said.count("→ registry-ap-southeast-2-") == 13
+
+
+DIFFERENCES = [
+    "its disk is not encrypted, and stays so",
+    "it has no role: it gets one",
+    "answers without a token (IMDSv1): it will not any more",
+    "launch-wizard-1 is replaced by the program's own, which does not let in 22 from 0.0.0.0/0",
+    "2 repositories are missing, and are made: watchme-api-ast, watchme-api-superb",
+    "1 repositories are not the catalogue's, and stay as they are: watchme-old-experiment",
+    "api.hey-watch.me may be remembered for 300 s, and infra:recordTtl says 5",
+]
+
+
+@pytest.mark.parametrize("line", DIFFERENCES)
+def test_it_says_what_differs(adopted, line):
+    assert line in adopted.said
+
+
+@pytest.mark.parametrize("type", TAKEN)
+def test_the_next_preview_neither_replaces_nor_deletes_what_serves(adopted, type):
+    ways = {step["op"] for step in adopted.steps if step["urn"].split("::")[2].endswith(f":{type}")}
+    assert ways <= {"same", "update", "create"} and ways & {"same", "update"}
+    instance = next(step for step in adopted.steps if "-instance" in step["urn"])
+    assert instance["op"] == "update"
+
+
+def test_the_machine_is_the_one_that_was_there_and_serves(adopted):
+    system, made = adopted.system, adopted.made
+    instances = [
+        entry["InstanceId"]
+        for group in client(system, "ec2", SYDNEY).describe_instances()["Reservations"]
+        for entry in group["Instances"]
+        if entry["State"]["Name"] != "terminated"
+    ]
+    assert instances == [made.instance]
+    assert points_to(system) == SYDNEY and answers(system)
+    output = system.pulumi("preview", "--expect-no-changes")
+    assert output.code == 0, output.output
+
+
+def test_what_is_not_the_catalogues_stays(adopted):
+    names = client(adopted.system, "ecr", SYDNEY).describe_repositories()["repositories"]
+    assert "watchme-old-experiment" in {entry["repositoryName"] for entry in names} and len(names) == 16
+
+
+def test_taking_over_once_more_changes_nothing(adopted):
+    ran = adopt(adopted.system, adopted.made)
+    assert ran.code == 0 and "taken over" in ran.output, ran.output
+    output = adopted.system.pulumi("preview", "--expect-no-changes")
+    assert output.code == 0, output.output
+
+
+def test_the_owners_key_still_opens_it_and_the_hosts_is_the_stacks(adopted):
+    """What somebody could do before they can do now; what was written over is kept."""
+    said = adopted.system.on_host("cat", "/home/ubuntu/.ssh/authorized_keys", region=SYDNEY).output
+    assert len(said.splitlines()) == 2
+    assert "was there before, and overwritten" in adopted.up
