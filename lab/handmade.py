@@ -27,6 +27,7 @@ from rendering.host import render
 NAME = f"api.{ZONE}"
 # The document's 13: with those of the retired services, and without the two that were to be made in Tokyo
 RETIRED = ("watchme-api-behavior-features", "watchme-api-opensmile")
+MANAGER, SCHEDULER = "/home/ubuntu/watchme-api-manager/docker-compose.all.yml", "watchme-scheduler"
 # The lab finds the container of a host by this name
 SERVER = "lab-watchme"
 NEW = ("watchme-api-ast", "watchme-api-superb")
@@ -120,7 +121,7 @@ def _set_up(lab: Lab, project: Path, region: str, container: str) -> None:
         input=registry.token(lab).encode(), check=True, capture_output=True,
     )  # fmt: skip
     _shell(container, "rm -f /etc/nginx/sites-enabled/default; systemctl daemon-reload")
-    units = [unit.name for unit in files.units if unit.name != singles.UNIT]
+    units = [unit.name for unit in files.units if unit.name != singles.UNIT and SCHEDULER not in unit.name]
     _shell(container, f"systemctl enable -q --now {' '.join(units)} && systemctl restart nginx")
 
 
@@ -131,10 +132,21 @@ def _packed(files: HostFiles) -> bytes:
         for file in files.files:
             if Path(file.path).name.startswith("infra-") or file.path.startswith(("/etc/infra/", "/root/.docker/")):
                 continue
+            if SCHEDULER in file.path:
+                continue
+            content = _with_scheduler(files) if file.path == MANAGER else file.content
             entry = tarfile.TarInfo(file.path.lstrip("/"))
-            entry.size, entry.mode = len(file.content), file.mode
-            tar.addfile(entry, io.BytesIO(file.content))
+            entry.size, entry.mode = len(content), file.mode
+            tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def _with_scheduler(files: HostFiles) -> bytes:
+    """The document's docker-compose.all.yml: the manager and the scheduler in one project, under one unit."""
+    both = {file.path: yaml.safe_load(file.content) for file in files.files if file.path.endswith(".yml")}
+    own = next(value for path, value in both.items() if SCHEDULER in path)
+    both[MANAGER]["services"] |= own["services"]
+    return yaml.safe_dump(both[MANAGER], sort_keys=False).encode()
 
 
 def _shell(container: str, script: str) -> str:

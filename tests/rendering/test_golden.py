@@ -69,7 +69,7 @@ def without_foreground(line: str, containers: list[str]) -> list[str]:
     else:
         # Two containers under one unit: the document's line would not notice the death of one
         wait = f"/bin/bash -c 'for name in {' '.join(containers)}; do {waiting}/$$name/wait & done; wait -n'"
-    return [f"{line.replace('ExecStart=', 'ExecStartPre=')} -d", f"ExecStart={wait}"]
+    return [f"{line.replace('ExecStart=', 'ExecStartPre=')} -d --remove-orphans", f"ExecStart={wait}"]
 
 
 def test_every_compose_unit_is_the_documents_template():
