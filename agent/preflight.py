@@ -1,5 +1,7 @@
 """Can this release be brought to this host at all: asked before anything is fetched or touched."""
 
+from typing import Any
+
 from agent import accounts, images, prune, store, units
 from agent.images import Absent
 from agent.job import Job
@@ -79,11 +81,19 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
         if entry["port"] in had:
             continue
         listening = world.run("ss", "-Hltnp", f"sport = :{entry['port']}").output.strip()
-        if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"]:
+        if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"] and not _own(world, entry):
             raise Refused(
                 f"port {entry['port']} of {entry['service']} is taken on the host ({listening.split()[-1]}): "
                 "stop that program, or give the service another port"
             )
+
+
+def _own(world: World, entry: dict[str, Any]) -> bool:
+    """Is the port the service's own container's, which another unit or somebody by hand has started."""
+    if not entry.get("container"):
+        return False
+    ran = world.run("docker", "ps", "--filter", f"publish={entry['port']}", "--format", "{{.Names}}")
+    return ran.output.split() == [entry["container"]]
 
 
 def disk(world: World, target: Release, absent: Absent) -> None:

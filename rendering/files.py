@@ -73,11 +73,12 @@ class Slots:
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the host that a service's unit listens on."""
+    """A port of the host that a service's unit listens on, by its container where it is one."""
 
     port: int
     service: str
     unit: str
+    container: str = ""
 
 
 @dataclass(frozen=True)

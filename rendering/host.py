@@ -167,7 +167,7 @@ def _registry_login(stack: Stack, host: str) -> HostFiles:
 
 def _ports(system: System) -> list[Port]:
     of_compose = [
-        Port(place.port, service.name, place.unit)
+        Port(place.port, service.name, place.unit, place.container)
         for service in system.compose_services
         for place in compose.places(service)
     ]

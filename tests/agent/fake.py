@@ -10,6 +10,7 @@ INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx",
 LOOKS = (
     "docker image inspect",
     "docker info",
+    "docker ps",
     "systemctl is-",
     "journalctl",
     "ss ",

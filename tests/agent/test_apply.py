@@ -270,3 +270,16 @@ def test_nobody_confirms(served):
 
     outcome = applied(served, release(with_echo), job=replace(JOB, confirm=confirm))
     assert outcome.outcome == "rolled back" and "nobody confirmed from outside within 60 s" in outcome.line
+
+
+def test_a_port_of_the_services_own_container_is_not_taken():
+    """Somebody by hand, or another unit, has started the very container: a host that is taken over."""
+    made = release()
+    world = world_for(made)
+    world.listening[8017] = 'users:(("docker-proxy",pid=7,fd=3))'
+    world.answers["docker ps --filter publish=8017"] = Ran(0, "ast-api")
+    assert applied(world, made).outcome == "applied"
+    other = world_for(made)
+    other.listening[8017] = world.listening[8017]
+    other.answers["docker ps --filter publish=8017"] = Ran(0, "somebodys")
+    assert "port 8017 of ast-api is taken" in applied(other, made).line

@@ -91,7 +91,7 @@ def test_the_system_pages_are_the_catalogues():
     ("argv", "line"),
     [
         (["move", "ap-northeast-1", "--check"], "stack prod is in ap-northeast-1 already"),
-        (["move", "ap-southeast-2"], "ask first with --check"),
+        (["push", "watchme-nothing:latest", "--from", "x"], "the catalogue has no repository 'watchme-nothing'"),
     ],
 )
 def test_a_move_that_cannot_be_asked_about_is_one_line(project, argv, line):

@@ -26,7 +26,7 @@ EXAMPLES = {
     "_images": (
         {"here": IMAGES - {"watchme-api-ast:latest"}},
         "service ast-api: image watchme-api-ast:latest is in no region; "
-        "docker push 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast:latest",
+        "uv run infra push watchme-api-ast:latest --from YOUR-IMAGE --stack prod",
     ),
     "_names": ({"repositories": {"watchme-web", "others"}}, "warning: ap-southeast-2: repositories: 1 are there already: watchme-web"),
     "_records": ({"ttls": {"api.hey-watch.me": 300}}, "may be kept for 300 s: that long clients go to the old host"),

@@ -135,6 +135,28 @@ def test_there_was_one_scheduler_in_the_world_all_the_time(sydney, turned):
     assert all(0 < gap <= 2 * CHECK + 5 for gap in gaps)
 
 
+def runs_here(system: System) -> bool:
+    return system.on_host("test", "-e", "/run/infra/single/scheduler").code == 0
+
+
+def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydney):
+    """Whoever cannot ask does not know whether another host has begun."""
+    rule = ["OUTPUT", "-p", "tcp", "-d", sydney.lab.gateway, "--dport", "443", "-j", "DROP"]
+    assert sydney.on_host("iptables", "-I", *rule).code == 0
+    until("the end of the scheduler", lambda: not runs_here(sydney), CHECK)
+    quiet = len(runs(sydney))
+    assert sydney.on_host("iptables", "-D", *rule).code == 0
+    until("the scheduler", lambda: len(runs(sydney)) > quiet + 5, 2 * CHECK + 5)
+
+
+def test_a_watch_that_hangs_is_ended_and_the_scheduler_with_it(sydney):
+    pid = sydney.on_host("systemctl", "show", "-p", "MainPID", "--value", "infra-singles.service").output
+    assert sydney.on_host("kill", "-STOP", pid).code == 0
+    until("the end of the scheduler", lambda: not runs_here(sydney), CHECK)
+    until("the scheduler", lambda: runs_here(sydney), 2 * CHECK + 5)
+    assert sydney.on_host("systemctl", "show", "-p", "MainPID", "--value", "infra-singles.service").output != pid
+
+
 BAD = {
     "unknown region": (
         "aws:region",

@@ -4,6 +4,8 @@ until the names point to the new one, nothing of it is deleted before the drain,
 One move goes through all rows: each fails a step further on. Here it is the way back, from Tokyo to Sydney.
 """
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -86,6 +88,14 @@ def credentials_expire(system: System) -> Ran:
         return system.up_and(f"watchme-{NEW}-ready created", expire)
 
 
+def interrupted(system: System) -> Ran:
+    """Ctrl-C in a terminal reaches `infra move` and Pulumi alike."""
+    command = ["infra", "move", NEW, "--retire", "--yes", "--stack", "lab"]
+    ran = system.follow("3 times in a row", lambda process: os.killpg(process.pid, signal.SIGINT), *command)
+    assert f"a move to {NEW} was begun and has not come to its end: it goes on" in ran.output, ran.output
+    return ran
+
+
 @contextmanager
 def still_asked(system: System) -> Iterator[None]:
     """A client that never asks for the name again goes on asking the old region."""
@@ -138,6 +148,7 @@ ROWS = {
     "killed while copying": Row(killed_at("copied watchme-"), ""),
     "killed while releasing": Row(killed_at("switching"), ""),
     "the proxy ends before the gate": Row(proxy_down, "no name was pointed there"),
+    "infra move is interrupted": Row(interrupted, "interrupted; run the same command again to go on"),
     "killed at the gate": Row(killed_at("3 times in a row"), ""),
     "the record is refused": Row(aws_refuses("rrset", body="<Type>A</Type>"), "AccessDenied"),
     "the name servers do not answer": Row(
