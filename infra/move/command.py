@@ -22,6 +22,7 @@ def preflight(catalogue: Catalogue, region: str) -> bool:
         typer.echo(str(problem))
     for name, milliseconds in asked.latency.items():
         typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
+    typer.echo(findings.cost(catalogue, region, asked))
     stopping = len(errors(found))
     typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
     return not stopping

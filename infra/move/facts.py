@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 from infra.errors import InfraError
+from infra.move.costs import monthly
 
 ATTEMPTS = 3
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
@@ -26,7 +27,8 @@ VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 class Facts:
     """`enabled` is None where AWS does not tell; so are quotas, and addresses and machine images that are not there.
     `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
-    name → seconds of a record, `latency` region → milliseconds of a connection from this machine."""
+    name → seconds of a record, `latency` region → milliseconds of a connection from this machine,
+    `costs` region → US dollars a month of the hosts' machines and disks there. `image_bytes` are compressed."""
 
     enabled: bool | None
     offered: set[str]
@@ -37,10 +39,12 @@ class Facts:
     addresses_used: int = 0
     here: set[str] = field(default_factory=set)
     there: set[str] = field(default_factory=set)
+    image_bytes: int = 0
     repositories: set[str] = field(default_factory=set)
     ttls: dict[str, int | None] = field(default_factory=dict)
     acme: str | None = None
     latency: dict[str, float | None] = field(default_factory=dict)
+    costs: dict[str, float | None] = field(default_factory=dict)
 
 
 def gather(catalogue: Catalogue, region: str) -> Facts:
@@ -49,9 +53,11 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
     try:
         old, new = (_Region(name) for name in (stack.region, region))
         types = sorted({host.instanceType for host in stack.ec2_hosts.values()})
+        enabled = old.enabled(region)
         wanted = _images(catalogue)
+        here, there = old.images(wanted), new.images(wanted)
         return Facts(
-            enabled=old.enabled(region),
+            enabled=enabled,
             offered=new.offered(types),
             machine_images={
                 INSTANCE_TYPES[type].architecture: new.parameter(stack.ami_parameter(INSTANCE_TYPES[type].architecture))
@@ -62,8 +68,10 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             vcpus_used=new.vcpus(),
             address_quota=new.quota(*ADDRESSES),
             addresses_used=new.addresses(),
-            here=old.images(wanted),
-            there=new.images(wanted),
+            here=set(here),
+            there=set(there),
+            image_bytes=sum((there | here).values()),
+            costs={name: monthly(stack, name) for name in (stack.region, region)},
             repositories=new.repositories(),
             ttls=_ttls(catalogue),
             acme=_answers(stack.acmeDirectory),
@@ -121,15 +129,19 @@ class _Region:
     def addresses(self) -> int:
         return len(self.ec2.describe_addresses()["Addresses"])
 
-    def images(self, wanted: list[tuple[str, str]]) -> set[str]:
-        def is_there(image: tuple[str, str]) -> bool:
+    def images(self, wanted: list[tuple[str, str]]) -> dict[str, int]:
+        """Those that are there → compressed bytes (0 where AWS does not tell)."""
+
+        def size(image: tuple[str, str]) -> int | None:
             repository, suffix = image
             key = "imageDigest" if suffix.startswith("@") else "imageTag"
             ids: Any = [{key: suffix[1:]}]
-            return _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids)) is not None
+            found = _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids))
+            return None if found is None else sum(entry.get("imageSizeInBytes", 0) for entry in found["imageDetails"])
 
         with ThreadPoolExecutor(8) as pool:
-            return {f"{r}{s}" for (r, s), there in zip(wanted, pool.map(is_there, wanted), strict=True) if there}
+            sizes = zip(wanted, pool.map(size, wanted), strict=True)
+            return {f"{repository}{suffix}": bytes for (repository, suffix), bytes in sizes if bytes is not None}
 
     def repositories(self) -> set[str]:
         pages = self.ecr.get_paginator("describe_repositories").paginate()

@@ -9,6 +9,8 @@ from catalogue.sizes import INSTANCE_TYPES
 from infra.move.facts import Facts
 
 LOW_TTL = 60
+GiB = 1024**3
+UNPACKED, SYSTEM_GIB = 3, 6
 
 
 def findings(catalogue: Catalogue, region: str, facts: Facts) -> list[Problem]:
@@ -67,6 +69,16 @@ def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
                 yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)
 
 
+def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    """Images take about three times their compressed size, and the system its own."""
+    need = SYSTEM_GIB + -(-UNPACKED * facts.image_bytes // GiB)
+    for name, host in catalogue.stack.ec2_hosts.items():
+        runs_containers = any(system.compose_services for system in catalogue.systems_on(name))
+        if facts.image_bytes and runs_containers and host.volume < need:
+            found = f"a disk of {host.volume} GiB, and its images take about {need} GiB with the system"
+            yield Problem(region, f"host {name}", found, f"infra:hosts.{name}.volume {need}, or more")
+
+
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     """A repository that is there already would fail to be made: it is somebody's, or of a move that was given up."""
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
@@ -99,4 +111,15 @@ def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings
             yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
 
 
-RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _administrators)
+RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _administrators, _disks)
+
+
+def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:
+    """What the hosts cost a month now, meanwhile and afterwards."""
+    now, after = facts.costs.get(catalogue.stack.region), facts.costs.get(region)
+    if now is None or after is None:
+        return "a month: AWS does not tell what the hosts cost (allow pricing:GetProducts); https://calculator.aws does"
+    return (
+        f"a month, machines and disks on demand: ${now:.2f} now, ${now + after:.2f} while both regions are there, "
+        f"${after:.2f} afterwards"
+    )

@@ -17,6 +17,7 @@ from moto import settings
 from moto.backends import get_backend
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
+from moto.ecr.exceptions import ImageNotFoundException
 from moto.ecr.models import ECRBackend
 from moto.ecr.responses import ECRResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -84,6 +85,16 @@ def show_images_of(lab: Lab) -> None:
         found = registry.tags(lab, self.region_name, repository_name)
         return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
 
+    def describe_images(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> list[Any]:
+        self._get_repository(repository_name, registry_id)
+        found = registry.tags(lab, self.region_name, repository_name)
+        images = [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
+        wanted = [id.get("imageTag") or id.get("imageDigest") for id in image_ids or []]
+        for name in wanted:
+            if name not in found and name not in found.values():
+                raise ImageNotFoundException(name, repository_name, ACCOUNT)
+        return [image for image in images if not wanted or {*image.image_tags, image.image_digest} & set(wanted)]
+
     def delete_repository(self: Any, repository_name: str, *arguments: Any, **named: Any) -> Any:
         answer = deleted(self, repository_name, *arguments, **named)
         registry.forget(lab, self.region_name, repository_name)
@@ -91,6 +102,7 @@ def show_images_of(lab: Lab) -> None:
 
     listed, deleted = ECRBackend.list_images, ECRBackend.delete_repository
     ECRBackend.list_images = list_images  # type: ignore[method-assign]
+    ECRBackend.describe_images = describe_images  # type: ignore[method-assign]
     ECRBackend.delete_repository = delete_repository  # type: ignore[method-assign]
 
 

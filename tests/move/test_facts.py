@@ -26,6 +26,7 @@ def cloud(monkeypatch):
     # Neither is AWS's: they would go to the network
     monkeypatch.setattr(facts, "_answers", lambda url: None)
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
+    monkeypatch.setattr(facts, "monthly", lambda stack, region: 66.0)
     with mock_aws():
         yield
 

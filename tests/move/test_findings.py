@@ -6,7 +6,7 @@ import pytest
 
 from catalogue.problems import errors
 from infra.move.facts import Facts
-from infra.move.findings import RULES, findings
+from infra.move.findings import RULES, cost, findings
 from tests.support import catalogue
 
 REGION = "ap-southeast-2"
@@ -32,6 +32,7 @@ EXAMPLES = {
     "_records": ({"ttls": {"api.hey-watch.me": 300}}, "may be kept for 300 s: that long clients go to the old host"),
     "no record": ({"ttls": {"api.hey-watch.me": None}}, "warning: ap-southeast-2: api.hey-watch.me: has no record yet"),
     "_certificates": ({"acme": "timed out"}, "https://acme-v02.api.letsencrypt.org/directory does not answer: timed out"),
+    "_disks": ({"image_bytes": 9 * 1024**3}, "host watchme: a disk of 30 GiB, and its images take about 33 GiB with the system; infra:hosts.watchme.volume 33, or more"),
 }  # fmt: skip
 
 
@@ -63,3 +64,11 @@ def test_everything_is_told_at_once_errors_first():
 def test_every_rule_has_an_example():
     names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators"}
     assert names == {rule.__name__ for rule in RULES}
+
+
+def test_what_it_costs():
+    known = replace(FINE, costs={"ap-northeast-1": 66.0, REGION: 64.5})
+    assert cost(MADE, REGION, known) == (
+        "a month, machines and disks on demand: $66.00 now, $130.50 while both regions are there, $64.50 afterwards"
+    )
+    assert "AWS does not tell" in cost(MADE, REGION, FINE)
