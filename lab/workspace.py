@@ -111,7 +111,10 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
     for number, root in enumerate(roots):
         run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
-    run("pulumi", "config", "set", "--path", "infra:nameServers[0]", "--", lab.dns, cwd=project, env=env)
+    # By address: the lab's names are known to its hosts, and not to the machine that asks before a move
+    directory = f"https://{lab.gateway}:14000/dir"
+    for key, value in {"infra:nameServers[0]": lab.dns, "infra:acmeDirectory": directory}.items():
+        run("pulumi", "config", "set", "--path", key, "--", value, cwd=project, env=env)
 
 
 def public_key(lab: Lab) -> str:

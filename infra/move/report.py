@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from this machine: of a connection, and of an answer over a new one."""
+    """Milliseconds from this machine: until an answer over a connection that is open, and over a new one."""
 
-    connection: float
-    answer: float
+    open: float
+    new: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def markdown(report: Report) -> str:
         "",
         "## Latency from here",
         "",
-        "| name | connection before | after | answer before | after |",
+        "| name | answer before | after | over a new connection before | after |",
         "|---|---:|---:|---:|---:|",
         *(_latency(name, report.before.get(name), after) for name, after in sorted(report.after.items())),
         "",
@@ -63,8 +63,8 @@ def markdown(report: Report) -> str:
 
 
 def _latency(name: str, before: Latency | None, after: Latency) -> str:
-    shown = (f"{before.connection:.0f} ms", f"{before.answer:.0f} ms") if before else ("no answer", "no answer")
-    return f"| {name} | {shown[0]} | {after.connection:.0f} ms | {shown[1]} | {after.answer:.0f} ms |"
+    shown = (f"{before.open:.0f} ms", f"{before.new:.0f} ms") if before else ("none", "none")
+    return f"| {name} | {shown[0]} | {after.open:.0f} ms | {shown[1]} | {after.new:.0f} ms |"
 
 
 def _left(report: Report) -> list[str]:
