@@ -130,13 +130,15 @@ def verified(
     stack: Stack,
     names: dict[str, pulumi.Output[str]],
     urls: dict[str, list[str]],
+    singles: dict[str, list[str]],
     addresses: dict[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> Step:
-    """After the switch: the zone's own servers, and every public path, those of single services included."""
+    """After the switch: the zone's own servers, and every public path; `singles` are those of what starts here last."""
     request = {
         "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": names,
-        "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
+        "urls": _by_address(urls, addresses), "singles": _by_address(singles, addresses), "roots": stack.trustedRoots,
+        "check": stack.singleCheck,
         # A single service starts here two checks after the switch
         "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
     }  # fmt: skip

@@ -27,15 +27,15 @@ def serve(
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
     single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
     probes = {host: render(catalogue, host).probes for host in stack.ec2_hosts}
-    everything = {host: [p.public for p in found if p.public] for host, found in probes.items()}
-    before = {host: [p.public for p in found if p.public and p.service not in single] for host, found in probes.items()}
+    urls = {host: [p.public for p in found if p.public and p.service not in single] for host, found in probes.items()}
+    singles = {host: [p.public for p in found if p.public and p.service in single] for host, found in probes.items()}
     gates: list[move.Step] = []
     if attempt:
         if attempt.source:
             # What was pushed meanwhile to the region that is left
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        gates = [move.gate(f"gate-{name}", stack, before, here.addresses, after)]
+        gates = [move.gate(f"gate-{name}", stack, urls, here.addresses, after)]
     names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
     records = [
         PublicName(
@@ -53,7 +53,7 @@ def serve(
         return pulumi.Output.all(*(record.fqdn for record in records))
     moved = {public: here.machines[host].address for public, host in names.items() if host in stack.ec2_hosts}
     switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    last = move.verified(f"verified-{name}", stack, moved, everything, here.addresses, switched)
+    last = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
     if attempt.leaving:
         last = move.drained(f"drained-{name}", stack, attempt, pulumi.ResourceOptions(depends_on=[last]))
     return last.done
