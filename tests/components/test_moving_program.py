@@ -1,0 +1,85 @@
+"""The whole program under mocks when its region has changed: what it makes, and what it refuses beforehand."""
+
+import json
+import re
+
+import pulumi
+import pytest
+
+from tests.components.test_program import Mocks, opened, run_program
+from tests.support import ROOT
+
+SYDNEY = "ap-southeast-2"
+URN = "urn:pulumi:prod::infra::"
+IN_SYDNEY = {
+    f"{URN}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": {"region": SYDNEY}},
+    f"{URN}infra:index:Host::watchme-{SYDNEY}": {
+        "type": "infra:index:Host",
+        "outputs": {"host": "watchme", "region": SYDNEY, "address": "127.71.0.9"},
+    },
+}
+
+
+def steps(made: Mocks) -> list[str]:
+    """The move's commands, without the attempt that their names hold."""
+    names = [command.name for command in made.of("command:local:Command") if "release" not in command.name]
+    return [re.sub(r"\d{8}T\d{6}Z", "AT", name) for name in names]
+
+
+def test_a_changed_region_makes_another_and_has_its_steps(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program(state=IN_SYDNEY)
+    assert not [resource.name for resource in made.made if SYDNEY in resource.name], (
+        "what is left is the engine's to delete"
+    )
+    assert steps(made) == [
+        "images-ap-northeast-1-AT-images",
+        "images-newest-ap-northeast-1-AT-images",
+        "gate-ap-northeast-1-AT-gate",
+        "verified-ap-northeast-1-AT-verify",
+        "drained-ap-northeast-1-AT-drain",
+    ]
+    drain = next(command for command in made.of("command:local:Command") if command.name.endswith("-drain"))
+    request = json.loads(opened(drain.inputs["stdin"]))
+    assert [(entry["region"], entry["target"]["address"]) for entry in request["hosts"]] == [(SYDNEY, "127.71.0.9")]
+    gate = next(command for command in made.of("command:local:Command") if command.name.endswith("-gate"))
+    asked = json.loads(opened(gate.inputs["stdin"]))["urls"]["127.71.0.2"]
+    # The scheduler starts only where the name points: nobody can ask for it before
+    assert len(asked) == 12 and not any("scheduler" in url for url in asked)
+
+
+def test_a_region_that_stands_by_is_made_like_the_other_and_not_left(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program({"infra:standbyRegions": [SYDNEY]}, IN_SYDNEY)
+    assert {instance.name for instance in made.of("aws:ec2/instance:Instance")} == {
+        "watchme-ap-northeast-1-instance",
+        f"watchme-{SYDNEY}-instance",
+    }
+    assert f"images-{SYDNEY}-images" in steps(made) and not any("drain" in name for name in steps(made))
+    assert len(made.of("aws:route53/record:Record")) == 1
+
+
+def test_images_that_are_nowhere_are_all_named_before_anything_is_made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Mocks, "tags", ["old"])
+    with pytest.raises(pulumi.RunError) as error:
+        run_program(state=IN_SYDNEY)
+    assert "nothing was touched: 13 image(s) are neither in ap-southeast-2 nor in ap-northeast-1" in str(error.value)
+    assert str(error.value).count("uv run infra push watchme-") == 13
+
+
+def test_a_stack_whose_repositories_are_anothers_moves_after_it(monkeypatch):
+    """Two stacks that move at once: the one that owns the images goes first."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Mocks, "empty", "ap-northeast-1")
+    with pytest.raises(pulumi.RunError) as error:
+        run_program({"infra:sharedRepositories": True}, IN_SYDNEY)
+    assert "13 image(s) are not in ap-northeast-1" in str(error.value) and "move that one first" in str(error.value)
+
+
+def test_a_region_without_the_machine_is_refused(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Mocks, "offered", [])
+    with pytest.raises(pulumi.RunError) as error:
+        run_program(state=IN_SYDNEY)
+    assert "nothing was touched: ap-northeast-1 does not offer t4g.large" in str(error.value)
