@@ -40,29 +40,30 @@ machine_images = {place: lookup.machine_images(stack.at(place), asking) for plac
 for place in stack.regions:
     if place not in prior.hosts:
         lookup.instance_types(stack.at(place), asking)
-known_images = lookup.moving_images(catalogue, prior.region, asking) if moving else None
+known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 
 made: dict[str, region.Region] = {}
-digests: region.Digests = pulumi.Output.from_input({})
+rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zone.arn, regional)
-    serves = place == stack.region
-    rights = {
-        host: region.machine(made[place], host, machine_images[place].get(host, ""), everywhere)
-        for host in (stack.hosts if serves else stack.ec2_hosts)
-    }
-    if serves:
-        digests = made[place].registry.digests if known_images is None else pulumi.Output.from_input(known_images)
-    if serves and attempt.source:
-        region.images_here(made[place], f"images-{place}-{attempt.at}", attempt.source, digests)
-    if not serves:
-        region.images_here(made[place], f"images-{place}", stack.region, digests, once=False)
-    for host, right in rights.items():
-        region.release(made[place], host, digests, right, everywhere)
+    for host in stack.hosts if place == stack.region else stack.ec2_hosts:
+        rights[place, host] = region.machine(made[place], host, machine_images[place].get(host, ""), everywhere)
 
 here = made[stack.region]
-last = serve(here, zone, attempt, digests, everywhere)
+digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
+if attempt.source:
+    region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
+for host in stack.hosts:
+    region.release(here, host, digests, rights[here.name, host], everywhere)
+last, switched = serve(here, zone, attempt, digests, everywhere)
+
+for place in stack.standbyRegions:
+    # What stands by comes last: it holds up nothing that serves, even where it is gone for good
+    made[place].waits = switched
+    region.images_here(made[place], f"images-{place}", here.name, running(here, digests), once=False)
+    for host in stack.ec2_hosts:
+        region.release(made[place], host, digests, rights[place, host], everywhere)
 
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)

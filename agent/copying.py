@@ -10,13 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 4
 ATTEMPTS = 3
-DIRECTORY = "/run/infra-copying"
+RUN = "/run"
 _out = threading.Lock()
 
 
@@ -44,7 +45,7 @@ def copied(skopeo, image):
     """What became of one image: `source` and `to` are its names, `digest` is what it must be (None: what the source has
     now), `optional` says that it need not be in the source any more."""
     have = digest_of(skopeo, image["to"])
-    want = image["digest"] or digest_of(skopeo, image["source"])
+    want = image["digest"] or newest(skopeo, image["source"], have)
     if want is None:
         return {"to": image["to"], "digest": have, "how": "only here" if have else "nowhere"}
     if have == want:
@@ -55,6 +56,16 @@ def copied(skopeo, image):
     if have != want:
         raise OSError(f"the copy is {have or 'not there'}, and the original {want}")
     return {"to": image["to"], "digest": want, "how": "copied"}
+
+
+def newest(skopeo, source, have):
+    """What the source has now. One that cannot be asked holds up nothing that is here: it may be why we leave."""
+    try:
+        return digest_of(skopeo, source)
+    except OSError:
+        if have is None:
+            raise
+        return None
 
 
 def copy(skopeo, source, to):
@@ -69,9 +80,9 @@ def copy(skopeo, source, to):
 
 def main(payload):
     """`images` as in `copied`; `auths` are Docker's logins for both registries, which nobody sees."""
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
-    os.mkdir(DIRECTORY, 0o700)
-    login = f"{DIRECTORY}/auth.json"
+    # One of its own: what is left of a killed run may still be at work in another
+    directory = tempfile.mkdtemp(prefix="infra-copying-", dir=RUN)
+    login = f"{directory}/auth.json"
     with open(os.open(login, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         json.dump({"auths": payload["auths"]}, file)
 
@@ -101,4 +112,4 @@ def main(payload):
         sys.exit(1)
     finally:
         over.set()
-        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)

@@ -10,11 +10,12 @@ Hosts = dict[str, str]
 
 @dataclass(frozen=True)
 class Before:
-    """`region` served ("" before the first update), `hosts` maps each region that has some to host → address, `gated`
-    are the regions that a name may have pointed to, `ttl` is how many seconds its record could be remembered, `move`
-    the last change of place."""
+    """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
+    point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
+    pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place."""
 
     region: str = ""
+    pointed: frozenset[str] = frozenset()
     hosts: dict[str, Hosts] = field(default_factory=dict)
     gated: frozenset[str] = frozenset()
     ttl: int = 0
@@ -37,13 +38,19 @@ def read(resources: dict[str, Any]) -> Before:
         if made.get("address") and made.get("region"):
             hosts.setdefault(made["region"], {})[made["host"]] = made["address"]
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
-    passed = {gate["region"] for gate in of["infra:index:Gate"] if gate.get("region")}
+    move = outputs.get("move") or {}
+    gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
+    records = of["aws:route53/record:Record"]
+    addresses = {address for record in records for address in record.get("records") or []}
+    # An attempt that is not over may have shortened what names could be remembered for when it began
+    pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
     return Before(
         outputs.get("region") or "",
+        frozenset(region for region, own in hosts.items() if addresses & set(own.values())),
         hosts,
-        frozenset(served | passed),
-        max((int(record.get("ttl") or 0) for record in of["aws:route53/record:Record"]), default=0),
-        outputs.get("move") or {},
+        frozenset(served | {gate["region"] for gate in gates}),
+        max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
+        move,
     )
 
 

@@ -64,7 +64,12 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         for service in system.compose_services
     }
     repositories = sorted(set(wanted.values()))
-    found = digests(repositories, source, options)
+    try:
+        found = digests(repositories, source, options)
+    except pulumi.RunError as error:
+        # A region that is down may be why the stack leaves it
+        pulumi.log.warn(f"the images of {source} cannot be asked for, only those that are here count: {error}")
+        found = {}
     shared = digests(repositories, stack.region, options) if stack.sharedRepositories else {}
     if away := sorted(name for name in wanted if stack.sharedRepositories and name not in shared):
         raise pulumi.RunError(
@@ -78,7 +83,8 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
         if name in missing
     }
     if nowhere := [name for name in missing if name not in found]:
-        push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE --stack {stack.name}" for name in nowhere)
+        to = f"--region {source} --stack {stack.name}"
+        push = "; ".join(f"uv run infra push {name} --from YOUR-IMAGE {to}" for name in nowhere)
         raise pulumi.RunError(
             f"nothing was touched: {len(nowhere)} image(s) are neither in {source} nor in {stack.region}: push them to "
             f"where the stack is, from where they come along: {push}"

@@ -44,15 +44,20 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
         for region, hosts in before.hosts.items()
         if region not in stack.regions and region in before.gated
     }
-    if before.region == stack.region and not leaving:
+    if before.region == stack.region and not leaving and not is_under_way(stack, before):
         return Move(**before.move)
-    source = before.region if before.region != stack.region else ""
-    return Move(now, source, leaving, max(before.ttl, stack.recordTtl))
+    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
+
+
+def source_of(stack: Stack, before: Before) -> str:
+    """The region that names point to and that the stack is to leave; "" when they point to its new place already."""
+    pointed = before.pointed or frozenset({before.region} - {""})
+    return min(pointed - {stack.region}, default="")
 
 
 def is_under_way(stack: Stack, before: Before) -> bool:
-    """Does this update take the stack from one region to another."""
-    return bool(before.region) and before.region != stack.region
+    """Does this update point names from one region to another."""
+    return bool(source_of(stack, before))
 
 
 class Step(pulumi.ComponentResource):
@@ -69,6 +74,7 @@ class Step(pulumi.ComponentResource):
         region: str,
         once: bool = True,
         opts: pulumi.ResourceOptions | None = None,
+        told: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(f"infra:index:{kind}", name, None, opts)
         after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
@@ -82,7 +88,7 @@ class Step(pulumi.ComponentResource):
         )
         self.done = made.stdout.apply(json.loads)
         # In the state only when it has passed: see components.before
-        self.register_outputs({"region": self.done.apply(lambda _: region)})
+        self.register_outputs({"region": self.done.apply(lambda _: region), **(told or {})})
 
 
 def images(
@@ -113,6 +119,7 @@ def images(
 def gate(
     name: str,
     stack: Stack,
+    move: Move,
     urls: dict[str, list[str]],
     addresses: dict[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
@@ -122,7 +129,7 @@ def gate(
         "label": f"gate {stack.region}", "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
         "deadline": stack.confirmDeadline,
     }  # fmt: skip
-    return Step("Gate", name, "gate", request, stack.region, opts=opts)
+    return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
 
 
 def verified(

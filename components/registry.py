@@ -62,7 +62,9 @@ class Registry(pulumi.ComponentResource):
 
         def of(name: str, known: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
             found = aws.ecr.get_images_output(repository_name=known, opts=options)
-            return found.apply(lambda images: {f"{name}:{i.image_tag}": i.image_digest for i in images.image_ids})
+            return found.apply(
+                lambda images: {f"{name}:{i.image_tag}": i.image_digest for i in images.image_ids if i.image_tag}
+            )
 
         return pulumi.Output.all(*(of(name, known) for name, known in names.items())).apply(
             lambda parts: {name: digest for part in parts for name, digest in part.items()}

@@ -21,9 +21,9 @@ def running(here: Region, digests: Digests) -> Digests:
 
 def serve(
     here: Region, zone: Zone, attempt: Move, digests: Digests, everywhere: pulumi.ResourceOptions
-) -> pulumi.Output[Any]:
-    """Points every name at its host in this region. What is returned resolves after the last step: of a move that is
-    the drain."""
+) -> tuple[pulumi.Output[Any], list[pulumi.Resource]]:
+    """Points every name at its host in this region. Of what is returned the first resolves after the last step (of a
+    move that is the drain), the others are there once the names point here."""
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
     single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
     probes = {host: render(catalogue, host).probes for host in stack.ec2_hosts}
@@ -35,7 +35,7 @@ def serve(
             # What was pushed meanwhile to the region that is left
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        gates = [move.gate(f"gate-{name}", stack, urls, here.addresses, after)]
+        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, after)]
     names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
     records = [
         PublicName(
@@ -50,10 +50,11 @@ def serve(
         for public, host in names.items()
     ]
     if not attempt:
-        return pulumi.Output.all(*(record.fqdn for record in records))
+        return pulumi.Output.all(*(record.fqdn for record in records)), [*records]
     moved = {public: here.machines[host].address for public, host in names.items() if host in stack.ec2_hosts}
     switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    last = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
-    if attempt.leaving:
-        last = move.drained(f"drained-{name}", stack, attempt, pulumi.ResourceOptions(depends_on=[last]))
-    return last.done
+    verified = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
+    if not attempt.leaving:
+        return verified.done, [verified]
+    drained = move.drained(f"drained-{name}", stack, attempt, pulumi.ResourceOptions(depends_on=[verified]))
+    return drained.done, [verified]

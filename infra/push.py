@@ -13,6 +13,8 @@ from catalogue.loading import Catalogue
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 
+TRANSPORTS = ("oci", "oci-archive", "docker-archive", "docker-daemon", "docker", "dir")
+
 
 def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
     """Pushes `source` as `repository[:tag]`; the digest it has there. A plain name is an image of this machine's
@@ -32,14 +34,16 @@ def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
         auth = Path(folder) / "auth.json"
         auth.touch(0o600)
         auth.write_text(json.dumps({"auths": {host: {"auth": login(stack.accountId, region)}}}))
-        named = source if ":" in source.split("/")[0] and not _is_tagged(source) else f"docker-daemon:{source}"
-        _skopeo("copy", "--all", "--authfile", str(auth), named, target)
+        _skopeo("copy", "--all", "--authfile", str(auth), _named(source), target)
         return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip()
 
 
-def _is_tagged(source: str) -> bool:
-    """Is it a plain `name:tag`, and no transport of skopeo's."""
-    return source.split(":")[0] not in ("oci", "oci-archive", "docker-archive", "docker-daemon", "docker", "dir")
+def _named(source: str) -> str:
+    """As skopeo names it: a plain name is one of this machine's Docker, with its tag."""
+    if source.split(":")[0] in TRANSPORTS:
+        return source
+    is_whole = ":" in source.rsplit("/", 1)[-1] or "@" in source
+    return f"docker-daemon:{source if is_whole else f'{source}:latest'}"
 
 
 def _there(repository: str, region: str, stack: str) -> None:
@@ -49,8 +53,8 @@ def _there(repository: str, region: str, stack: str) -> None:
         if "NotFound" not in error.response["Error"]["Code"]:
             raise InfraError(f"ECR in {region}: {error}") from None
         raise InfraError(
-            f"{region} has no repository {repository} yet. The stack makes it where it is: push it there (without "
-            f"--region), and a move takes it along; where it is not even there: pulumi up --stack {stack}"
+            f"{region} has no repository {repository}. A stack makes it where it is: push to that region (--region), "
+            f"from where a move takes it along; where it is not even there: pulumi up --stack {stack}"
         ) from None
     except BotoCoreError as error:
         raise InfraError(f"ECR in {region}: {error}") from None

@@ -1,7 +1,9 @@
 """Services of which only one may run in the world: what binds their units to the watch in agent/singles.py."""
 
+import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -10,6 +12,7 @@ from catalogue.stack import SshHost
 from rendering.files import File, HostFiles, Unit
 from rendering.templates import BANNER, fill
 
+AGENT = Path(__file__).parent.parent / "agent"
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
@@ -57,9 +60,15 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
     source = f"Pulumi.{stack.name}.yaml"
     files = [
         File(CONFIG, json.dumps(config, indent=2, sort_keys=True).encode() + b"\n"),
-        File(f"{UNITS}/{UNIT}", fill("infra-singles.service.j2", source, third=third(stack.singleCheck))),
+        File(f"{UNITS}/{UNIT}", fill("infra-singles.service.j2", source, third=third(stack.singleCheck), code=code())),
     ]
     return HostFiles("", files=files, units=[Unit(UNIT, [file.path for file in files])])
+
+
+def code() -> str:
+    """What the watch is made of: a new one takes the place of the one that runs."""
+    parts = [(AGENT / f"{name}.py").read_bytes() for name in ("singles", "aws", "world", "places")]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
 
 
 def third(check: int) -> int:

@@ -31,6 +31,11 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
     chosen = mapping.host_of(catalogue, host)
     if chosen is None:
         raise InfraError(f"which host of the stack is it? --host: {', '.join(stack.ec2_hosts)}")
+    now = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}").get("region", region)
+    if now != region:
+        raise InfraError(
+            f"stack {stack.name} serves from {now} already: a stack of its own for {region}, or move this one"
+        )
     found = looking.gather(stack.zone, dns_names(catalogue, chosen), region, instance)
     taken = mapping.taken(catalogue, chosen, found)
     typer.echo(f"{region}: {found.instance.id} ({found.instance.type}) at {found.address}")

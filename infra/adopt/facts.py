@@ -11,21 +11,27 @@ from infra.errors import InfraError
 
 @dataclass(frozen=True)
 class Instance:
-    """`volume` is the root disk in GiB; `group` the first of its security groups, `openings` what that lets in:
-    (port, network)."""
+    """`volume` is the root disk in GiB, `role` its instance profile's name, `metadata` its answers' (tokens, hops)."""
 
     id: str
     type: str
     vpc: str
     subnet: str
-    group: str
-    group_name: str
-    openings: list[tuple[str, str]]
+    groups: list["Group"]
     volume: int
     encrypted: bool
-    role: bool
-    metadata: str
+    role: str
+    metadata: tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Group:
+    """A security group: what it lets in, (port, from where). One that is `shared` is not this instance's alone."""
+
+    id: str
     name: str
+    openings: list[tuple[str, str]]
+    shared: bool
 
 
 @dataclass(frozen=True)
@@ -83,21 +89,30 @@ def _gathered(zone: str, names: list[str], region: str, chosen: str | None) -> F
 
 
 def _instance(ec2: Any, found: dict[str, Any]) -> Instance:
-    group = ec2.describe_security_groups(GroupIds=[found["SecurityGroups"][0]["GroupId"]])["SecurityGroups"][0]
-    openings = [
-        (str(rule.get("FromPort", "all")), network["CidrIp"])
-        for rule in group["IpPermissions"]
-        for network in rule.get("IpRanges", [])
-    ]
     root = next(b for b in found["BlockDeviceMappings"] if b["DeviceName"] == found["RootDeviceName"])
     volume = ec2.describe_volumes(VolumeIds=[root["Ebs"]["VolumeId"]])["Volumes"][0]
-    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+    options = found.get("MetadataOptions", {})
+    groups = ec2.describe_security_groups(GroupIds=[group["GroupId"] for group in found["SecurityGroups"]])
     return Instance(
-        found["InstanceId"], found["InstanceType"], found["VpcId"], found["SubnetId"], group["GroupId"],
-        group["GroupName"], sorted(openings), volume["Size"], bool(volume["Encrypted"]),
-        bool(found.get("IamInstanceProfile")), found.get("MetadataOptions", {}).get("HttpTokens", "optional"),
-        tags.get("Name", ""),
+        found["InstanceId"], found["InstanceType"], found["VpcId"], found["SubnetId"],
+        [_group(ec2, group, found["InstanceId"]) for group in groups["SecurityGroups"]], volume["Size"],
+        bool(volume["Encrypted"]), found.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1],
+        (options.get("HttpTokens", "optional"), options.get("HttpPutResponseHopLimit", 1)),
     )  # fmt: skip
+
+
+def _group(ec2: Any, group: dict[str, Any], instance: str) -> Group:
+    openings = []
+    for rule in group["IpPermissions"]:
+        sources = [network["CidrIp"] for network in rule.get("IpRanges", [])]
+        sources += [network["CidrIpv6"] for network in rule.get("Ipv6Ranges", [])]
+        sources += [other["GroupId"] for other in rule.get("UserIdGroupPairs", [])]
+        sources += [names["PrefixListId"] for names in rule.get("PrefixListIds", [])]
+        openings += [(str(rule.get("FromPort", "all")), source) for source in sources]
+    used = ec2.describe_network_interfaces(Filters=[{"Name": "group-id", "Values": [group["GroupId"]]}])
+    others = [i for i in used["NetworkInterfaces"] if i.get("Attachment", {}).get("InstanceId") != instance]
+    shared = bool(others) or group["GroupName"] == "default"
+    return Group(group["GroupId"], group["GroupName"], sorted(openings), shared)
 
 
 def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str], int]]]:

@@ -33,7 +33,11 @@ def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
         Taken("aws:ec2/instance:Instance", f"{name}-instance", facts.instance.id, machine, regional),
         Taken("aws:ec2/eip:Eip", f"{name}-address", facts.allocation, machine, regional),
         Taken("aws:ec2/eipAssociation:EipAssociation", f"{name}-address-use", facts.association, machine, regional),
-        Taken("aws:ec2/securityGroup:SecurityGroup", groups, facts.instance.group, network, regional),
+        *(
+            Taken("aws:ec2/securityGroup:SecurityGroup", groups, group.id, network, regional)
+            # Only one that is nobody else's: the program's own takes its place, and it goes
+            for group in [group for group in facts.instance.groups if not group.shared][:1]
+        ),
         *(
             Taken("aws:ecr/repository:Repository", f"{prefix}-{repository}", repository, registry, regional)
             for repository in facts.repositories
@@ -58,11 +62,12 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
     lines = [line for differs, line in _machine(host, spec, found) if differs]
     wanted = {("80", "0.0.0.0/0"), ("443", "0.0.0.0/0"), *(("22", str(network)) for network in stack.adminCidrs)}
-    closed = [f"{port} from {network}" for port, network in found.openings if (port, network) not in wanted]
-    lines.append(
-        f"its security group {found.group_name} is replaced by the program's own"
-        + (f", which does not let in {', '.join(closed)}" if closed else "")
-    )
+    for group in found.groups:
+        closed = [f"{port} from {source}" for port, source in group.openings if (port, source) not in wanted]
+        says = f", which does not let in {', '.join(closed)}" if closed else ""
+        stays = " (it stays, unused here: others use it)" if group.shared else ""
+        lines.append(f"its security group {group.name}{stays} is replaced by the program's own{says}")
+    lines.append("its repositories keep the newest 20 images from now on, and are scanned")
     missing = sorted(ours - set(facts.repositories))
     if missing:
         lines.append(f"{len(missing)} repositories are missing, and are made: {', '.join(missing)}")
@@ -79,13 +84,22 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
 
 def _machine(host: str, spec: Ec2Host, found: Instance) -> list[tuple[bool, str]]:
     key = f"infra:hosts.{host}"
+    tokens, hops = found.metadata
     shrunk = ": a disk cannot shrink, write the larger one" if found.volume > spec.volume else ""
     return [
         (found.type != spec.instanceType, f"it is a {found.type}, and {key}.instanceType says {spec.instanceType}"),
         (found.volume != spec.volume, f"its disk has {found.volume} GiB, and {key}.volume says {spec.volume}{shrunk}"),
         (not found.encrypted, "its disk is not encrypted, and stays so: a move makes a new, encrypted one"),
         (not found.role, "it has no role: it gets one, to pull images and to prove its names"),
-        (found.metadata != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
+        (
+            bool(found.role),
+            f"its role by {found.role} is replaced by one that may pull images and prove its names, and nothing else",
+        ),
+        (tokens != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
+        (
+            hops > 1,
+            f"its metadata service answers containers ({hops} hops): it will not any more, nor give them its role",
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import errors
 from infra.errors import InfraError
 from infra.move import facts, findings, report, run
+from infra.move.progress import Progress
 from infra.move.run import Standing
 from infra.paths import config_file, project_root
 
@@ -41,8 +42,6 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     now = run.standing(catalogue)
     standby = run.standby_after(now, region, keep)
     where(now, name, region)
-    if now.serving == now.wanted == region and sorted(standby) == sorted(now.standby):
-        raise InfraError(f"stack {name} is in {region} already, and nothing stands by that would not")
     is_new = now.serving != region and not now.is_under_way and region not in now.standby
     if is_new and not preflight(catalogue, region):
         raise typer.Exit(2)
@@ -50,22 +49,32 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     with run.configured(name, region, standby) as file:
         typer.echo("\nlooking what would be done …")
         planned = run.previewed(name, file)
+        there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
+        if there and not any(phase.step == "retire" for phase in planned):
+            raise InfraError(f"stack {name} is in {region} already, and nothing stands by that would not")
         typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
         if not yes and not typer.confirm("\nDo all this?"):
             raise InfraError("nothing was touched")
         shutil.copy(file, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
-    try:
-        progress = run.up(name, planned, lambda line: typer.echo(line))
-    except InfraError as error:
-        after = f"infra move {region} {'--keep' if keep else '--retire'} --stack {name}"
-        raise InfraError(
-            f"{error}\n  Nothing that served was deleted. Go on: uv run {after}\n"
-            f"  Give it up: pulumi config set aws:region {now.serving} --stack {name} && pulumi up --stack {name}"
-        ) from None
+    progress = run.up(name, planned, lambda line: typer.echo(line))
+    if progress.reasons:
+        raise InfraError("\n  ".join(stopped(progress, now, name, region, keep)))
     ended = run.told(catalogue, now, region, began, progress, before)
     target = written or project_root() / f"move-{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}.md"
     target.write_text(report.markdown(ended))
     typer.echo(f"\nstack {name} serves from {region}; the report: {target}")
+
+
+def stopped(progress: Progress, now: Standing, name: str, region: str, keep: bool) -> list[str]:
+    """Why, what serves, how to go on, and how to give it up where that can be done."""
+    went = {step for step, _ in progress.times}
+    lines = [progress.reasons[0].strip()]
+    lines.append(f"{region} serves" if "retire" in went else "Nothing that served was deleted.")
+    lines.append(f"Go on: uv run infra move {region} {'--keep' if keep else '--retire'} --stack {name}")
+    if now.serving != region and "retire" not in went:
+        back = "--keep" if now.standby else "--retire"
+        lines.append(f"Give it up: uv run infra move {now.serving} {back} --stack {name}")
+    return lines
 
 
 def where(now: Standing, name: str, region: str) -> None:
@@ -75,6 +84,8 @@ def where(now: Standing, name: str, region: str) -> None:
             f"stack {name} is nowhere yet: pulumi config set aws:region {region} and pulumi up make it there"
         )
     standby = f", and stands by in {', '.join(now.standby)}" if now.standby else ""
-    typer.echo(f"stack {name} serves from {now.serving}{standby}")
     if now.is_under_way:
+        typer.echo(f"stack {name} was whole in {now.serving}{standby}")
         typer.echo(f"a move to {now.wanted} was begun and has not come to its end: it goes on")
+    else:
+        typer.echo(f"stack {name} serves from {now.serving}{standby}")

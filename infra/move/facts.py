@@ -54,6 +54,9 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
         old, new = (_Region(name) for name in (stack.region, region))
         types = sorted({host.instanceType for host in stack.ec2_hosts.values()})
         enabled = old.enabled(region)
+        if enabled is False:
+            # It answers nothing else
+            return Facts(enabled, set(), {})
         wanted = _images(catalogue)
         here, there = old.images(wanted), new.images(wanted)
         return Facts(

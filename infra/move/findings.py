@@ -15,7 +15,8 @@ UNPACKED, SYSTEM_GIB = 3, 6
 
 def findings(catalogue: Catalogue, region: str, facts: Facts) -> list[Problem]:
     """All of them, errors first."""
-    found = [problem for rule in RULES for problem in rule(catalogue, region, facts)]
+    rules = (_region,) if facts.enabled is False else RULES
+    found = [problem for rule in rules for problem in rule(catalogue, region, facts)]
     return sorted(found, key=lambda problem: problem.level)
 
 
@@ -104,6 +105,16 @@ def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
         yield Problem(region, "certificates", found, "the new host must get one before it serves: try again later")
 
 
+def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    for host in catalogue.stack.ec2_hosts:
+        for system in catalogue.systems_on(host):
+            for site in system.sites:
+                if site.challenge == "http-01":
+                    found = "proves its name by HTTP-01: no certificate until it points to the new host"
+                    rule = "challenge: dns-01 and a name of infra:zone, or take that host out of this move"
+                    yield Problem(region, f"site {site.name}", found, rule)
+
+
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
@@ -111,7 +122,7 @@ def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings
             yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
 
 
-RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _administrators, _disks)
+RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _challenges, _administrators, _disks)
 
 
 def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:

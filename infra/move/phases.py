@@ -57,8 +57,10 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
     region = found[0] if found else ""
     if op in NOTHING or not kind.startswith(("aws:", "command:")):
         return None
-    if op.startswith("delete") and region:
+    if op == "delete" and region and not kind.startswith("command:local:"):
         return "retire", region
+    if op.startswith("delete"):
+        return None
     if kind == "command:local:Command":
         step = COMMANDS.get(name.rsplit("-", 1)[-1])
         newest = step == "images" and name.startswith("images-newest-")

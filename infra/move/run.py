@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,25 +97,33 @@ def plan_lines(found: list[Phase]) -> list[str]:
 
 
 def up(stack: str, planned: list[Phase], say: Say) -> Progress:
-    """`pulumi up`, followed step by step. Raises InfraError with why it stopped, and how to go on."""
+    """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end."""
     progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
     command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack]
-    with subprocess.Popen(
-        command, cwd=project_root(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout and process.stderr
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(
+            command, cwd=project_root(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as process,
+    ):
+        assert process.stdout
         try:
             progress.follow(_events(process.stdout))
-            said = process.stderr.read().strip()
-            code = process.wait()
         except KeyboardInterrupt:
             # Pulumi got the same signal, and ends what it is at
             say("interrupted: what is under way comes to its end")
+            progress.follow(_events(process.stdout))
             process.wait()
-            raise InfraError(f"interrupted; run the same command again to go on ({stack})") from None
+            progress.reasons = ["interrupted; run the same command again to go on"]
+            return progress
+        code = process.wait()
+        complaints.seek(0)
+        said = complaints.read().strip()
     if code:
-        reasons = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
-        raise InfraError(reasons[0].strip() if reasons else f"pulumi up ended with {code}")
+        found = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
+        progress.reasons = found[:1] or [f"pulumi up ended with {code}"]
+    else:
+        progress.reasons = []
     return progress
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -90,17 +91,15 @@ def test_a_login_is_seen_by_nobody(tmp_path, monkeypatch, capsys):
 
     def run(command, **_):
         commands.append(command)
-        login = command[command.index("--authfile") + 1]
-        assert json.loads((tmp_path / "auth" / login.rsplit("/", 1)[1]).read_text()) == {
-            "auths": {"old": {"auth": "c2VjcmV0"}}
-        }
-        assert (tmp_path / "auth" / "auth.json").stat().st_mode & 0o777 == 0o600
+        login = Path(command[command.index("--authfile") + 1])
+        assert json.loads(login.read_text()) == {"auths": {"old": {"auth": "c2VjcmV0"}}}
+        assert (login.stat().st_mode & 0o777, login.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         return SimpleNamespace(returncode=0, stdout=MANIFEST, stderr=b"")
 
-    monkeypatch.setattr(copying, "DIRECTORY", str(tmp_path / "auth"))
+    monkeypatch.setattr(copying, "RUN", str(tmp_path))
     monkeypatch.setattr(subprocess, "run", run)
     copying.main({"images": [IMAGE], "auths": {"old": {"auth": "c2VjcmV0"}}})
-    assert not (tmp_path / "auth").exists() and "c2VjcmV0" not in json.dumps(commands) + capsys.readouterr().out
+    assert not list(tmp_path.iterdir()) and "c2VjcmV0" not in json.dumps(commands) + capsys.readouterr().out
 
 
 def line(ago: float, client: str, status: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from catalogue.problems import errors
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings
-from tests.support import catalogue
+from tests.support import catalogue, whole
 
 REGION = "ap-southeast-2"
 MADE = catalogue(config=lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]}))
@@ -34,6 +34,17 @@ EXAMPLES = {
     "_certificates": ({"acme": "timed out"}, "https://acme-v02.api.letsencrypt.org/directory does not answer: timed out"),
     "_disks": ({"image_bytes": 9 * 1024**3}, "host watchme: a disk of 30 GiB, and its images take about 33 GiB with the system; infra:hosts.watchme.volume 33, or more"),
 }  # fmt: skip
+HTTP = whole(lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]}))
+
+
+def test_a_name_that_is_proved_by_where_it_points_cannot_be_moved():
+    found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
+    assert "error: ap-southeast-2: site example.com: proves its name by HTTP-01" in found
+
+
+def test_a_region_that_is_not_enabled_is_all_there_is_to_say():
+    (found,) = findings(MADE, REGION, Facts(False, set(), {}))
+    assert "is not enabled in this account" in str(found)
 
 
 def test_with_everything_fine_there_is_nothing_in_the_way():
@@ -56,13 +67,13 @@ def test_an_image_that_is_in_the_new_region_only_is_fine():
 
 
 def test_everything_is_told_at_once_errors_first():
-    change = {key: value for example, _ in EXAMPLES.values() for key, value in example.items()}
+    change = {key: value for example, _ in EXAMPLES.values() for key, value in example.items() if key != "enabled"}
     found = findings(catalogue(), REGION, replace(FINE, **change))
     assert len(found) > 6 and found[: len(errors(found))] == errors(found)
 
 
 def test_every_rule_has_an_example():
-    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators"}
+    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators", "_challenges"}
     assert names == {rule.__name__ for rule in RULES}
 
 

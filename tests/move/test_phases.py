@@ -41,6 +41,8 @@ def test_a_resource_belongs_to_a_step(urn, expected):
 
 def test_what_is_deleted_in_a_region_retires_it():
     assert phase_of(f"{URN}aws:ec2/vpc:Vpc::network-ap-southeast-2-vpc", "delete") == ("retire", SYDNEY)
+    # An earlier attempt's step is no machine
+    assert phase_of(f"{URN}command:local:Command::gate-ap-northeast-1-{AT}-gate", "delete") is None
 
 
 STEPS = [

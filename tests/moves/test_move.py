@@ -68,7 +68,7 @@ def test_an_image_that_is_in_no_region_is_named_before_anything_is_made(sydney):
     sydney.restore(CATALOGUE)
     assert ran.code != 0
     assert "nothing was touched: 1 image(s) are neither in ap-southeast-2 nor in ap-northeast-1" in ran.output
-    assert "uv run infra push watchme-api-ast:next --from YOUR-IMAGE --stack lab" in ran.output
+    assert "uv run infra push watchme-api-ast:next --from YOUR-IMAGE --region ap-southeast-2 --stack lab" in ran.output
     assert not of_region(sydney, TOKYO)
 
 

@@ -1,5 +1,6 @@
 """Before a region is retired: no resolver remembers it any more, and nobody asks it."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +9,14 @@ from infra.errors import InfraError
 from infra.ssh import Target, connected, run_program
 
 EVERY = 5.0  # seconds between two lines
-SURE = 3  # times in a row that a host must not answer to be taken for gone
+SURE = 3  # times in a row that a host must be found gone
 
 Say = Callable[[str], None]
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """Waits `ttl` seconds, then until each of `hosts` (targets) saw no request for `quiet` seconds; `limit` seconds for
-    both. A host that does not answer serves nobody."""
+    """Waits `ttl` seconds, then until each of `hosts` (targets) saw no request for `quiet` seconds, `limit` seconds at
+    most. Only a host on which nothing serves any more needs not say so."""
     began = time.monotonic()
     hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
     say(f"until nobody asks {', '.join(hosts) or 'nobody'}: {request['ttl']} s, then quiet for {request['quiet']} s")
@@ -38,16 +39,26 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 
 
 def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """The hosts that were asked within the quiet time, and by whom; one that does not say, for the first few times."""
+    """The hosts that were asked within the quiet time, and by whom; and those that do not say, but that are gone."""
     found: dict[str, dict[str, Any]] = {}
     for name, target in hosts.items():
         seen = _traffic(target, request)
-        silent[name] = 0 if seen else silent[name] + 1
+        gone = seen is None and not _serves(target.address)
+        silent[name] = silent[name] + 1 if gone else 0
         if seen is None and silent[name] < SURE:
             found[name] = {"requests": None}
         elif seen and seen["requests"]:
             found[name] = seen
     return found
+
+
+def _serves(address: str) -> bool:
+    """Does anything still take requests there; SSH alone may be closed to us."""
+    try:
+        socket.create_connection((address, 443), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:

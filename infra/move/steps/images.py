@@ -18,9 +18,12 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`images` are {repository, reference, digest}, `newest` takes what the source has under their tags now."""
     source, here = (registry(request["account"], request[key]) for key in ("source", "region"))
     target = Target(**request["target"])
-    auths = {
-        name: {"auth": login(request["account"], request[key])} for name, key in ((source, "source"), (here, "region"))
-    }
+    auths = {here: {"auth": login(request["account"], request["region"])}}
+    try:
+        auths[source] = {"auth": login(request["account"], request["source"])}
+    except InfraError as error:
+        # It may be why the stack leaves: what is here already is enough
+        say(f"{request['source']} cannot be asked: {error}")
     images = [
         {
             "source": f"{source}/{image['repository']}{image['reference']}",

@@ -1,0 +1,111 @@
+"""A hand-made region under the program's names: what is taken over, and what is said about it."""
+
+from dataclasses import replace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra.adopt import facts
+from infra.adopt.facts import Facts, Group, Instance
+from infra.adopt.mapping import differences, import_file, state, taken
+from infra.errors import InfraError
+from tests.support import catalogue
+
+REGION = "ap-southeast-2"
+MADE = catalogue(config=lambda config: config.update({"aws:region": REGION}))
+OWN = Group("sg-1", "launch-wizard-1", [("22", "0.0.0.0/0"), ("443", "0.0.0.0/0"), ("80", "0.0.0.0/0")], False)
+INSTANCE = Instance("i-1", "t4g.large", "vpc-1", "subnet-1", [OWN], 30, True, "", ("required", 1))
+FOUND = Facts(
+    REGION, "Z1", INSTANCE, "192.0.2.1", "eipalloc-1", "eipassoc-1", ["watchme-web", "others"],
+    {"api.hey-watch.me": (["192.0.2.1"], 60)},
+)  # fmt: skip
+
+
+def test_everything_has_the_programs_name_and_its_component():
+    names = {entry.name: (entry.id, entry.parent[1]) for entry in taken(MADE, "watchme", FOUND)}
+    assert names == {
+        f"watchme-{REGION}-instance": ("i-1", f"watchme-{REGION}"),
+        f"watchme-{REGION}-address": ("eipalloc-1", f"watchme-{REGION}"),
+        f"watchme-{REGION}-address-use": ("eipassoc-1", f"watchme-{REGION}"),
+        f"network-{REGION}-hosts": ("sg-1", f"network-{REGION}"),
+        f"registry-{REGION}-watchme-web": ("watchme-web", f"registry-{REGION}"),
+        "api.hey-watch.me": ("Z1_api.hey-watch.me_A", "api.hey-watch.me"),
+    }
+
+
+def test_a_security_group_of_others_too_is_left_to_them():
+    found = replace(FOUND, instance=replace(INSTANCE, groups=[replace(OWN, shared=True)]))
+    assert not [entry for entry in taken(MADE, "watchme", found) if "SecurityGroup" in entry.type]
+    assert any("it stays, unused here: others use it" in line for line in differences(MADE, "watchme", found))
+
+
+SAID = {
+    "type": ({"type": "t4g.small"}, "it is a t4g.small, and infra:hosts.watchme.instanceType says t4g.large"),
+    "larger disk": ({"volume": 50}, "50 GiB, and infra:hosts.watchme.volume says 30: a disk cannot shrink"),
+    "plain disk": ({"encrypted": False}, "its disk is not encrypted, and stays so"),
+    "role": ({"role": "vault-s3"}, "its role by vault-s3 is replaced by one that may pull images and prove its names"),
+    "hops": ({"metadata": ("required", 2)}, "answers containers (2 hops): it will not any more"),
+    "second group": (
+        {"groups": [OWN, Group("sg-2", "rds-ec2-1", [("5432", "sg-9")], True)]},
+        "its security group rds-ec2-1 (it stays, unused here: others use it) is replaced by the program's own, which "
+        "does not let in 5432 from sg-9",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "line"), SAID.values(), ids=SAID)
+def test_what_an_update_would_change_is_said_before(change, line):
+    found = replace(FOUND, instance=replace(INSTANCE, **change))
+    assert line in "\n".join(differences(MADE, "watchme", found))
+
+
+def test_the_import_file_names_parents_and_providers_that_the_state_has():
+    entries = taken(MADE, "watchme", FOUND)
+    known = {entry["urn"] for entry in state(MADE.stack, FOUND, entries, "7.51.1", ["a", "b"])}
+    file = import_file(MADE.stack, entries)
+    assert set(file["nameTable"].values()) <= known
+    for resource in file["resources"]:
+        assert {resource["parent"], resource["provider"]} <= set(file["nameTable"])
+
+
+@pytest.fixture
+def cloud(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    with mock_aws():
+        route53 = boto3.client("route53", region_name="us-east-1")
+        route53.create_hosted_zone(Name="hey-watch.me", CallerReference="1")
+        yield boto3.client("ec2", region_name=REGION)
+
+
+def launched(ec2) -> str:
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    group = ec2.create_security_group(GroupName="own", Description="own")["GroupId"]
+    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SecurityGroupIds=[group])
+    return made["Instances"][0]["InstanceId"]
+
+
+def test_the_only_instance_is_it_and_its_group_its_own(cloud):
+    id = launched(cloud)
+    address = cloud.allocate_address(Domain="vpc")
+    cloud.associate_address(InstanceId=id, AllocationId=address["AllocationId"])
+    found = facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
+    assert (found.instance.id, found.address) == (id, address["PublicIp"])
+    assert [(group.name, group.shared) for group in found.instance.groups] == [("own", False)]
+
+
+def test_of_two_instances_one_must_be_named(cloud):
+    ids = sorted([launched(cloud)])
+    image = cloud.describe_images()["Images"][0]["ImageId"]
+    ids.append(cloud.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+    with pytest.raises(InfraError, match=r"api\.hey-watch\.me leads to no instance of ap-southeast-2; there: i-"):
+        facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
+
+
+def test_an_instance_without_an_address_that_stays_is_told_to_get_one(cloud):
+    launched(cloud)
+    with pytest.raises(InfraError, match="has no Elastic IP address"):
+        facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
