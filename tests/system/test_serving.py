@@ -103,7 +103,7 @@ def test_only_ssh_and_the_web_listen_outside_loopback(system):
 
 def test_all_units_are_active_and_enabled(system):
     units = sorted({entry["unit"] for entry in ACTIVE} | {"watchme-infrastructure.service", "nginx.service"})
-    assert len(units) == 14
+    assert len(units) == 15
     for question, answer in (("is-active", "active"), ("is-enabled", "enabled")):
         assert system.on_host("systemctl", question, *units).output.split() == [answer] * len(units)
     assert system.on_host("systemctl", "is-system-running").output == "running"
@@ -140,7 +140,7 @@ def test_containers_find_each_other_by_name(system):
 
 @pytest.mark.parametrize("container", ["ast-api", "watchme-scheduler-prod"])
 def test_a_killed_container_comes_back(system, container):
-    """Alone under its unit, or beside another under one unit."""
+    """One like any other, and one that may run only once in the world."""
     system.on_host("docker", "kill", container)
     wait_until_well(system, 60)
 
