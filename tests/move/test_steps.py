@@ -1,0 +1,124 @@
+"""The steps of a move, against hosts and name servers that are not there."""
+
+import pytest
+
+from infra.errors import InfraError
+from infra.move.steps import drain, gate, images, verify
+
+URL = "https://api.hey-watch.me/health"
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Time that passes by sleeping alone."""
+    now = [0.0]
+    for module in (drain, gate, verify):
+        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def outside(monkeypatch, module, answers):
+    """What is wrong at each look; the last for ever."""
+    given = list(answers)
+    monkeypatch.setattr(module.outside, "complaint", lambda *_, **__: given.pop(0) if len(given) > 1 else given[0])
+
+
+GATE = {"urls": {"192.0.2.1": [URL]}, "roots": [], "deadline": 10}
+
+
+def test_the_gate_opens_after_three_in_a_row(monkeypatch, clock):
+    outside(monkeypatch, gate, [None, None, "502", None, None, None])
+    assert gate.run(GATE, lambda line: None) == {"paths": 1} and clock[0] == 5
+
+
+def test_the_gate_stays_shut_and_says_why(monkeypatch):
+    outside(monkeypatch, gate, ["https://api.hey-watch.me/health answered 502"])
+    with pytest.raises(InfraError, match="answered 502: no name was pointed there"):
+        gate.run(GATE, lambda line: None)
+
+
+VERIFY = {
+    "zone": "hey-watch.me", "servers": ["127.0.0.1:53"], "names": {"api.hey-watch.me": "192.0.2.1"}, "roots": [],
+    "urls": {"192.0.2.1": [URL]}, "singles": {}, "check": 30, "deadline": 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gives", "line"),
+    [
+        (["192.0.2.9"], r"127\.0\.0\.1 gives 192\.0\.2\.9 for api\.hey-watch\.me, and not 192\.0\.2\.1"),
+        ([], "gives nothing for"),
+    ],
+)
+def test_a_server_that_gives_another_address(monkeypatch, gives, line):
+    monkeypatch.setattr(verify.names, "addresses", lambda name, server: gives)
+    with pytest.raises(InfraError, match=line):
+        verify.run(VERIFY, lambda line: None)
+
+
+def test_what_may_run_only_once_is_asked_for_when_it_can_be_there(monkeypatch, clock):
+    asked = []
+    monkeypatch.setattr(verify.names, "addresses", lambda name, server: ["192.0.2.1"])
+    monkeypatch.setattr(verify.outside, "complaint", lambda a, r, urls, **_: asked.append((clock[0], urls[0])))
+    verify.run(VERIFY | {"singles": {"192.0.2.1": ["https://x/scheduler"]}, "deadline": 90}, lambda line: None)
+    assert asked == [(0, URL), (33, "https://x/scheduler")]
+
+
+TARGET = {"host": "watchme", "address": "192.0.2.9", "port": 22, "user": "u", "host_key": "k", "private_key": "p"}
+DRAIN = {"hosts": [{"region": "ap-southeast-2", "target": TARGET}], "ttl": 60, "quiet": 30, "limit": 100, "program": ""}
+QUIET = {"requests": 0, "clients": [], "ago": 99.0}
+BUSY = {"requests": 3, "clients": [["198.51.100.1", 3]], "ago": 2.0}
+
+
+def traffic(monkeypatch, answers, serves=True):
+    given = list(answers)
+    monkeypatch.setattr(drain, "_traffic", lambda *_: given.pop(0) if len(given) > 1 else given[0])
+    monkeypatch.setattr(drain, "_serves", lambda address: serves)
+
+
+def test_a_region_goes_when_names_are_forgotten_and_nobody_asks(monkeypatch, clock):
+    traffic(monkeypatch, [BUSY, BUSY, QUIET])
+    assert drain.run(DRAIN, lambda line: None) == {"seconds": 62}
+
+
+def test_who_still_asks_is_named_and_nothing_goes(monkeypatch):
+    traffic(monkeypatch, [BUSY])
+    with pytest.raises(InfraError, match=r"still answered 3 request.*198\.51\.100\.1 \(3\).*Nothing was deleted"):
+        drain.run(DRAIN, lambda line: None)
+
+
+def test_a_host_that_serves_and_does_not_say_is_not_taken_for_gone(monkeypatch):
+    """SSH is closed to us; its users still reach it."""
+    traffic(monkeypatch, [None])
+    with pytest.raises(InfraError, match="ap-southeast-2/watchme does not say who asks it"):
+        drain.run(DRAIN, lambda line: None)
+
+
+def test_a_host_on_which_nothing_serves_any_more_holds_up_nothing(monkeypatch, clock):
+    traffic(monkeypatch, [None], serves=False)
+    assert drain.run(DRAIN, lambda line: None)["seconds"] == 62
+
+
+def test_without_quiet_only_the_names_count(monkeypatch, clock):
+    traffic(monkeypatch, [BUSY])
+    assert drain.run(DRAIN | {"quiet": 0}, lambda line: None) == {"seconds": 60}
+
+
+REQUEST = {"images": [1, 2]}
+
+
+def test_images_that_are_not_equal_are_named():
+    done = [
+        {"to": "r/web:latest", "digest": None, "how": "failed", "reason": "denied"},
+        {"to": "r/ast:latest", "digest": None, "how": "nowhere"},
+    ]
+    with pytest.raises(
+        InfraError, match=r"2 image\(s\) not copied: web:latest: denied; ast:latest: is in neither region"
+    ):
+        images.told(REQUEST, done, lambda line: None)
+
+
+def test_a_host_that_stops_in_the_middle_has_not_copied():
+    with pytest.raises(InfraError, match="the host stopped in the middle"):
+        images.told(REQUEST, [], lambda line: None)
