@@ -2,6 +2,9 @@
 
 import pytest
 
+from lab import registry
+from lab.images import build_programs, write_layout
+from lab.registry import tags
 from tests.moves.conftest import adopt
 from tests.moves.on import SYDNEY, answers, client, points_to
 
@@ -79,3 +82,27 @@ def test_the_owners_key_still_opens_it_and_the_hosts_is_the_stacks(adopted):
     said = adopted.system.on_host("cat", "/home/ubuntu/.ssh/authorized_keys", region=SYDNEY).output
     assert len(said.splitlines()) == 2
     assert "was there before, and overwritten" in adopted.up
+
+
+def test_the_first_image_of_a_new_service_is_pushed_by_one_command(adopted):
+    """AST has had no repository in Sydney before. The registry has ECR's name on this machine for the command alone."""
+    system, lab = adopted.system, adopted.system.lab
+    names = lab.path("hosts-file")
+    names.write_text("".join(f"{address} {name}\n" for name, address in lab.host_names.items() if ".dkr." in name))
+    write_layout(lab.path("built"), build_programs(), {"STUB_NAME": "ast"}, "mine")
+    push = ["infra", "push", "watchme-api-ast:first", "--from", f"oci:{lab.path('built')}:mine", "--stack", "lab"]
+    trusting = ["env", f"SSL_CERT_FILE={lab.path('tls', 'trust', 'ca.crt')}", *push]
+    ran = system.command(
+        "unshare", "--mount", "sh", "-c", f"mount --bind {names} /etc/hosts && exec {' '.join(trusting)}"
+    )
+    assert ran.code == 0, ran.output
+    digest = tags(lab, SYDNEY, "watchme-api-ast")["first"]
+    assert f"watchme-api-ast:first is in ap-southeast-2: {digest}" in ran.output
+    assert registry.token(lab) not in ran.output
+
+
+def test_a_repository_that_no_region_has_is_said_to_be_made_by_whom(adopted):
+    ran = adopted.system.command(
+        "infra", "push", "watchme-web:latest", "--from", "x", "--region", "ap-northeast-1", "--stack", "lab"
+    )
+    assert ran.code == 1 and "ap-northeast-1 has no repository watchme-web" in ran.output, ran.output

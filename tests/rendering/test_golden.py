@@ -110,7 +110,7 @@ def test_a_single_services_unit_is_bound_to_the_watch():
         "ConditionPathExists=/run/infra/single/scheduler",
         "[Service]",
         "TimeoutStopSec=10",
-        "ExecStopPost=-/usr/bin/docker kill watchme-scheduler-prod",
+        "ExecStopPost=-/usr/bin/docker rm --force watchme-scheduler-prod",
     ]
     unit = next(unit for unit in HOST.units if unit.name == "watchme-scheduler.service")
     assert unit.flag == "/run/infra/single/scheduler" and drop_in in unit.files
