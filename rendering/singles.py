@@ -84,7 +84,7 @@ def _flagged(unit: Unit, service: Service, drop_in: File) -> Unit:
 def _drop_in(catalogue: Catalogue, system: System, service: Service) -> File:
     stop = [f"TimeoutStopSec={third(catalogue.stack.singleCheck)}"]
     if isinstance(service, ComposeService):
-        # A compose command that was cut short leaves its container, running or on a network that will not be there any more
+        # A compose command that was cut short leaves its container: running, or bound to a network that goes
         stop.append(f"ExecStopPost=-/usr/bin/docker rm --force {service.container}")
     lines = [
         BANNER.format(source=catalogue.file_of(system)),
