@@ -14,7 +14,7 @@ import pytest
 
 from lab import machine, run, up, workspace
 from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
-from lab.table import PublicClient
+from lab.table import PublicClient, settled
 from tests.system.cannot import reason_why_not
 
 # Several can be tested in at once: see tests/labs.py
@@ -201,6 +201,8 @@ def system() -> Iterator[System]:
     up.prepare(LAB, project)
     try:
         made.must_up()
+        # What may run only once in the world starts when its name has pointed here for a while
+        settled(LAB, project, patience=120)
         yield made
     finally:
         up.clear(LAB)
