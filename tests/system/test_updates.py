@@ -75,6 +75,9 @@ def test_a_service_that_leaves_the_catalogue_leaves_the_host(watchme):
     assert watchme.on_host("systemctl", "is-active", "watchme-admin.service").output == "inactive"
     assert watchme.on_host("test", "-e", "/etc/systemd/system/watchme-admin.service").code == 1
     assert "watchme-admin" not in watchme.on_host("docker", "ps", "--format", "{{.Names}}").output.split()
+    # Its repository went with its images: whoever takes it back pushes them anew
+    assert tags(watchme.lab, "ap-northeast-1", "watchme-admin") == {}
+    push_stub(watchme.lab, "ap-northeast-1", "watchme-admin", stubs()["watchme-admin"], build_programs())
 
 
 SECRET = "correct-horse-battery-staple"
