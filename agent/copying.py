@@ -48,14 +48,18 @@ def copied(skopeo, image):
     want = image["digest"] or newest(skopeo, image["source"], have)
     if want is None:
         return {"to": image["to"], "digest": have, "how": "only here" if have else "nowhere"}
-    if have == want:
+    # A tag that has gone on meanwhile is not taken back: a release pulls by digest
+    if have == want or (image["digest"] and digest_of(skopeo, by_digest(image["to"], want)) == want):
         return {"to": image["to"], "digest": want, "how": "there already"}
-    source = image["source"].rsplit("@" if "@" in image["source"] else ":", 1)[0] + f"@{want}"
-    copy(skopeo, f"docker://{source}", f"docker://{image['to']}")
+    copy(skopeo, f"docker://{by_digest(image['source'], want)}", f"docker://{image['to']}")
     have = digest_of(skopeo, image["to"])
     if have != want:
         raise OSError(f"the copy is {have or 'not there'}, and the original {want}")
     return {"to": image["to"], "digest": want, "how": "copied"}
+
+
+def by_digest(name, digest):
+    return name.rsplit("@" if "@" in name else ":", 1)[0] + f"@{digest}"
 
 
 def newest(skopeo, source, have):

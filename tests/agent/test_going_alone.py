@@ -62,6 +62,14 @@ def test_one_that_is_there_is_not_copied_again():
     assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
 
 
+def test_a_tag_that_has_gone_on_is_not_taken_back():
+    """What was pushed since the update was planned stays under its tag; the planned image is there by its digest."""
+    skopeo, copies = registries(
+        {"old/web:latest": MANIFEST, "new/web:latest": b"pushed since", f"new/web@{DIGEST}": MANIFEST}
+    )
+    assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
+
+
 def test_a_broken_connection_is_tried_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST}, failing=2)
     assert copying.copied(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
