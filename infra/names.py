@@ -2,10 +2,10 @@
 
 import socket
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from dnslib import QTYPE, DNSError, DNSRecord
 
+from infra import route53
 from infra.errors import InfraError
 
 PATIENCE = 5.0
@@ -19,11 +19,11 @@ def servers(zone: str, named: list[str]) -> list[tuple[str, int]]:
     if named:
         return [(host, int(port or 53)) for host, _, port in (name.partition(":") for name in named)]
     try:
-        client = boto3.client("route53", region_name="us-east-1")
-        found = client.list_hosted_zones_by_name(DNSName=zone, MaxItems="1")["HostedZones"]
-        if not found or found[0]["Name"].rstrip(".") != zone:
+        client = route53.client()
+        id = route53.zone_id(client, zone)
+        if id is None:
             raise InfraError(f"there is no zone {zone} in Route 53")
-        answered = client.get_hosted_zone(Id=found[0]["Id"])
+        answered = client.get_hosted_zone(Id=id)
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"Route 53 does not tell who answers for {zone}: {error}") from None
     return [(name, 53) for name in answered.get("DelegationSet", {}).get("NameServers", [])]

@@ -9,6 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import ComposeService, Service
 from catalogue.stack import SshHost
+from rendering.compose import UNITS
 from rendering.files import File, HostFiles, Unit
 from rendering.templates import BANNER, fill
 
@@ -16,7 +17,6 @@ AGENT = Path(__file__).parent.parent / "agent"
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
-UNITS = "/etc/systemd/system"
 
 
 def singles(system: System) -> list[Service]:

@@ -68,5 +68,16 @@ def digests(system: Change = unchanged, version: int = 1) -> dict[str, str]:
     return {name: f"sha256:{hashlib.sha256(f'{name} {version}'.encode()).hexdigest()}" for name in names}
 
 
+def emulated_aws(monkeypatch: Any) -> Any:
+    """moto in this process, whatever AWS the surroundings name: a context."""
+    from moto import mock_aws
+
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    return mock_aws()
+
+
 def service(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(entry for entry in data["services"] if entry["name"] == name)

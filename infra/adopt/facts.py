@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import route53
 from infra.errors import InfraError
 
 
@@ -116,15 +117,10 @@ def _group(ec2: Any, group: dict[str, Any], instance: str) -> Group:
 
 
 def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str], int]]]:
-    client = boto3.client("route53", region_name="us-east-1")
-    zones = client.list_hosted_zones_by_name(DNSName=zone, MaxItems="1")["HostedZones"]
-    if not zones or zones[0]["Name"].rstrip(".") != zone:
+    client = route53.client()
+    id = route53.zone_id(client, zone)
+    if id is None:
         raise InfraError(f"there is no zone {zone} in Route 53 (infra:zone)")
-    pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zones[0]["Id"])
-    found = {
-        r["Name"].rstrip("."): ([v["Value"] for v in r.get("ResourceRecords", [])], int(r.get("TTL", 0)))
-        for page in pages
-        for r in page["ResourceRecordSets"]
-        if r["Type"] == "A"
-    }
-    return zones[0]["Id"].rsplit("/", 1)[-1], {name: found[name] for name in names if name in found}
+    found = route53.address_records(client, id)
+    told = {n: ([v["Value"] for v in r.get("ResourceRecords", [])], int(r.get("TTL", 0))) for n, r in found.items()}
+    return id.rsplit("/", 1)[-1], {name: told[name] for name in names if name in told}

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
+from infra import route53
 from infra.errors import InfraError
 from infra.move.costs import monthly
 
@@ -163,16 +164,12 @@ def _or_none(ask: Callable[[], Any]) -> Any:
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:
     """Of every public name in the stack's zone: how long resolvers may keep its record; None without a record."""
-    stack, client = catalogue.stack, boto3.client("route53", region_name="us-east-1", config=QUICK)
+    stack, client = catalogue.stack, route53.client(config=QUICK)
     names = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
-    zones = client.list_hosted_zones_by_name(DNSName=stack.zone)["HostedZones"]
-    zone = next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == stack.zone), None)
+    zone = route53.zone_id(client, stack.zone)
     if zone is None:
         return {}
-    pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
-    records = {
-        r["Name"].rstrip("."): r.get("TTL") for page in pages for r in page["ResourceRecordSets"] if r["Type"] == "A"
-    }
+    records = {name: record.get("TTL") for name, record in route53.address_records(client, zone).items()}
     return {name: records.get(name) for name in names if stack.in_zone(name)}
 
 

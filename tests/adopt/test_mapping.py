@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from infra.adopt import facts
 from infra.adopt.facts import Facts, Group, Instance
 from infra.adopt.mapping import differences, import_file, state, taken
 from infra.errors import InfraError
-from tests.support import catalogue
+from tests.support import catalogue, emulated_aws
 
 REGION = "ap-southeast-2"
 MADE = catalogue(config=lambda config: config.update({"aws:region": REGION}))
@@ -71,11 +70,7 @@ def test_the_import_file_names_parents_and_providers_that_the_state_has():
 
 @pytest.fixture
 def cloud(monkeypatch):
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
-    with mock_aws():
+    with emulated_aws(monkeypatch):
         route53 = boto3.client("route53", region_name="us-east-1")
         route53.create_hosted_zone(Name="hey-watch.me", CallerReference="1")
         yield boto3.client("ec2", region_name=REGION)

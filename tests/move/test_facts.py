@@ -4,11 +4,10 @@ import json
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from infra.errors import InfraError
 from infra.move import facts
-from tests.support import catalogue
+from tests.support import catalogue, emulated_aws
 
 MEDIA = "application/vnd.docker.distribution.manifest.v2+json"
 OLD, NEW = "ap-northeast-1", "ap-southeast-2"
@@ -19,15 +18,11 @@ MANIFEST = json.dumps(
 
 @pytest.fixture
 def cloud(monkeypatch):
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "x")
     # Neither is AWS's: they would go to the network
     monkeypatch.setattr(facts, "_answers", lambda url: None)
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
     monkeypatch.setattr(facts, "monthly", lambda stack, region: 66.0)
-    with mock_aws():
+    with emulated_aws(monkeypatch):
         yield
 
 

@@ -1,10 +1,9 @@
 """Looking at a stack that moves."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from time import monotonic, sleep
 
 import boto3
 
@@ -78,13 +77,6 @@ def turns(seen: list[tuple[float, str]]) -> list[tuple[str, float, float]]:
         times = [when for when, _ in group]
         found.append((machine, times[0], times[-1]))
     return found
-
-
-def until(what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-    end = monotonic() + seconds
-    while not condition():
-        assert monotonic() < end, f"{what} did not happen within {seconds:.0f} s"
-        sleep(0.3)
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from tests.moves.on import (
     runs,
     stays_in,
     turns,
-    until,
 )
 from tests.moves.traffic import Clients
 from tests.system.conftest import System
+from tests.system.on import until
 
 pytestmark = pytest.mark.lab
 CHECK = 12  # seconds: infra:singleCheck of stack lab

@@ -1,0 +1,21 @@
+"""A zone and its address records, as Route 53 has them."""
+
+from typing import Any
+
+import boto3
+
+
+def client(**options: Any) -> Any:
+    """Route 53 belongs to no region, and is asked in this one."""
+    return boto3.client("route53", region_name="us-east-1", **options)
+
+
+def zone_id(route53: Any, zone: str) -> str | None:
+    zones = route53.list_hosted_zones_by_name(DNSName=zone)["HostedZones"]
+    return next((entry["Id"] for entry in zones if entry["Name"].rstrip(".") == zone), None)
+
+
+def address_records(route53: Any, zone_id: str) -> dict[str, dict[str, Any]]:
+    """Name → its record of type A."""
+    pages = route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone_id)
+    return {r["Name"].rstrip("."): r for page in pages for r in page["ResourceRecordSets"] if r["Type"] == "A"}
