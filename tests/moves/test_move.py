@@ -57,8 +57,9 @@ def push(system: System, region: str, repository: str, version: int) -> None:
     push_stub(system.lab, region, repository, facts, build_programs())
 
 
-def equal_everywhere(system: System) -> bool:
-    return all(tags(system.lab, SYDNEY, name) == tags(system.lab, TOKYO, name) for name in stubs())
+def images(system: System, region: str) -> dict[str, str]:
+    """Repository → digest of what the catalogue runs of it."""
+    return {name: tags(system.lab, region, name)["latest"] for name in stubs()}
 
 
 def test_an_image_that_is_in_no_region_is_named_before_anything_is_made(sydney):
@@ -83,7 +84,7 @@ def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney
     assert points_to(sydney) == TOKYO and of_region(sydney, SYDNEY)
     assert "13 images equal in both: 13 copied" in ran.output
     assert "13 images equal in both: 1 copied, 12 there already" in ran.output
-    assert equal_everywhere(sydney)
+    assert images(sydney, SYDNEY) == images(sydney, TOKYO)
     settled(sydney, turned, TOKYO)
 
 
@@ -96,7 +97,8 @@ def test_what_came_along_meanwhile_is_a_change_like_any_other_then_there_is_none
 def test_a_standby_gets_every_release_and_image(sydney):
     push(sydney, TOKYO, "watchme-admin", 5)
     output = sydney.must_up()
-    assert output.count("applied on watchme") >= 2 and equal_everywhere(sydney)
+    assert output.count("applied on watchme") >= 2
+    assert images(sydney, SYDNEY) == images(sydney, TOKYO)
 
 
 def test_going_back_to_a_standby_takes_seconds_and_loses_nothing(sydney, clients, turned):
