@@ -16,6 +16,7 @@ from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 from infra import route53
 from infra.errors import InfraError
+from infra.move import remembered
 from infra.move.costs import monthly
 
 ATTEMPTS = 3
@@ -28,8 +29,9 @@ VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 class Facts:
     """`enabled` is None where AWS does not tell; so are quotas, and addresses and machine images that are not there.
     `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
-    name → seconds of a record, `latency` region → milliseconds of a connection from this machine,
-    `costs` region → US dollars a month of the hosts' machines and disks there. `image_bytes` are compressed."""
+    name → seconds of a record, `lowered` since when those are not longer, `latency` region → milliseconds of a
+    connection from this machine, `costs` region → US dollars a month of the hosts' machines and disks there.
+    `image_bytes` are compressed."""
 
     enabled: bool | None
     offered: set[str]
@@ -43,6 +45,7 @@ class Facts:
     image_bytes: int = 0
     repositories: set[str] = field(default_factory=set)
     ttls: dict[str, int | None] = field(default_factory=dict)
+    lowered: remembered.Lowered | None = None
     acme: str | None = None
     latency: dict[str, float | None] = field(default_factory=dict)
     costs: dict[str, float | None] = field(default_factory=dict)
@@ -78,6 +81,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             costs={name: monthly(stack, name) for name in (stack.region, region)},
             repositories=new.repositories(),
             ttls=_ttls(catalogue),
+            lowered=remembered.of_stack(stack),
             acme=_answers(stack.acmeDirectory),
             latency={
                 name: _latency(asked.ec2.meta.endpoint_url) for name, asked in ((stack.region, old), (region, new))

@@ -1,12 +1,15 @@
 """What the facts mean for a move: every finding with its remedy. Pure."""
 
+import math
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
 from catalogue.sizes import INSTANCE_TYPES
 from infra.move.facts import Facts
+from infra.move.remembered import Lowered
 
 LOW_TTL = 60
 GiB = 1024**3
@@ -97,6 +100,20 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
             found = f"its record may be kept for {ttl} s: that long clients go to the old host after the switch"
             rule = f"infra:recordTtl {LOW_TTL} and pulumi up, then wait {ttl} s before the move"
             yield Problem(region, name, found, rule)
+    if facts.lowered and any(facts.ttls.values()) and (left := facts.lowered.over - datetime.now(UTC)) > timedelta():
+        yield _still_remembered(region, facts.lowered, left)
+
+
+def _still_remembered(region: str, lowered: Lowered, left: timedelta) -> Problem:
+    """A short TTL counts only once nobody can have the record of before."""
+    if lowered.before is None:
+        found = f"were taken over by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC, with a TTL that is not known here"
+        return Problem(region, "names", found, "if it was a longer one, wait for as long from then on", "warning")
+    found = (
+        f"could be kept for {lowered.before} s until {lowered.at:%Y-%m-%d %H:%M:%S} UTC: for "
+        f"{math.ceil(left.total_seconds())} s more there are clients that would go to the old host after the switch"
+    )
+    return Problem(region, "names", found, f"wait until {lowered.over:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _certificates(catalogue: Catalogue, region: str, facts: Facts) -> Findings:

@@ -22,6 +22,7 @@ def cloud(monkeypatch):
     monkeypatch.setattr(facts, "_answers", lambda url: None)
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
     monkeypatch.setattr(facts, "monthly", lambda stack, region: 66.0)
+    monkeypatch.setattr(facts.remembered, "of_stack", lambda stack: None)
     with emulated_aws(monkeypatch):
         yield
 

@@ -1,12 +1,14 @@
 """What is in the way of a move: facts in, one line out; every rule with facts that break it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from catalogue.problems import errors
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings
+from infra.move.remembered import Lowered
 from tests.support import catalogue, whole
 
 REGION = "ap-southeast-2"
@@ -34,6 +36,8 @@ EXAMPLES = {
     "_certificates": ({"acme": "timed out"}, "https://acme-v02.api.letsencrypt.org/directory does not answer: timed out"),
     "_disks": ({"image_bytes": 9 * 1024**3}, "host watchme: a disk of 30 GiB, and its images take about 33 GiB with the system; infra:hosts.watchme.volume 33, or more"),
 }  # fmt: skip
+AGO = datetime.now(UTC) - timedelta(seconds=100)
+LATER = f"wait until {AGO + timedelta(seconds=3600):%Y-%m-%d %H:%M:%S} UTC"
 HTTP = whole(lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]}))
 
 
@@ -60,6 +64,19 @@ def test_finding(name):
 def test_an_administrator_who_could_not_connect():
     (found,) = findings(catalogue(), REGION, FINE)
     assert "203.0.113.10/32 is an example, from which nobody can connect; your own networks" in str(found)
+
+
+def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
+    told = "\n".join(map(str, findings(MADE, REGION, replace(FINE, lowered=Lowered(3600, AGO)))))
+    assert "error: ap-southeast-2: names: could be kept for 3600 s until" in told and LATER in told
+    seconds = int(told.split("UTC: for ")[1].split(" s more")[0])
+    assert 0 < seconds <= 3500
+    assert findings(MADE, REGION, replace(FINE, lowered=Lowered(90, AGO))) == []
+
+
+def test_what_was_made_by_hand_may_be_remembered_for_longer():
+    (found,) = findings(MADE, REGION, replace(FINE, lowered=Lowered(None, AGO)))
+    assert "warning: ap-southeast-2: names: were taken over by an update at" in str(found)
 
 
 def test_an_image_that_is_in_the_new_region_only_is_fine():

@@ -1,0 +1,57 @@
+"""Since when names are remembered for as short as they are now. AWS does not tell; the stack's own updates do."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from catalogue.stack import PROJECT, Stack
+from infra.pulumi import attempt
+
+KEY = f"{PROJECT}:recordTtl"
+
+
+UNKNOWN = 86400  # seconds: the longest that anybody has been told to remember a record here
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Records could be kept for `before` seconds (None: as somebody had made them by hand) until the update that ended
+    at `at`; a resolver that asked just before has one until `over`."""
+
+    before: int | None
+    at: datetime
+
+    @property
+    def over(self) -> datetime:
+        return self.at + timedelta(seconds=UNKNOWN if self.before is None else self.before)
+
+
+def of_stack(stack: Stack) -> Lowered | None:
+    """None where it was never longer, or where there is no history to ask."""
+    done = attempt("stack", "history", "--json", "--full-dates", "--stack", stack.name)
+    return (
+        None if done.returncode else lowered(json.loads(done.stdout or "[]"), Stack.model_fields["recordTtl"].default)
+    )
+
+
+def lowered(updates: Iterable[dict[str, Any]], default: int) -> Lowered | None:
+    """Out of a stack's updates, the newest first: when the TTL became what it is now, if it was longer before.
+
+    A failed update may have written the record, or not: it ends no longer TTL, and it may have begun one.
+    """
+    now: int | None = None
+    since: datetime | None = None
+    for update in updates:
+        if update["kind"] == "resource-import":
+            return Lowered(None, since) if since else None
+        if update["kind"] != "update":
+            continue
+        ttl = int((update.get("config") or {}).get(KEY, {}).get("value") or default)
+        now = ttl if now is None else now
+        if ttl > now:
+            return Lowered(ttl, since) if since else None
+        if update["result"] == "succeeded":
+            since = datetime.fromisoformat(update["endTime"])
+    return None
