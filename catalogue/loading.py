@@ -65,7 +65,7 @@ def look_up(settings: dict[str, Any], key: str) -> Any:
     return value
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(yaml.CSafeLoader):
     """YAML in which a key given twice is an error, not a silent last one wins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
