@@ -119,6 +119,8 @@ class Stack(Model):
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
     hosts: Annotated[dict[Name, AnyHost], Field(min_length=1)]
     sharedRepositories: bool = False
+    protected: bool = False
+    budget: Annotated[float, Field(gt=0, strict=False)] = 300
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []
@@ -214,6 +216,9 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     """
     path = file or project / f"Pulumi.{name}.yaml"
     if not path.exists():
+        if file is not None:
+            found = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
+            raise CatalogueError([Problem(path.name, "stack", found, "unset that variable, or make the file again")])
         known = sorted(entry.name.split(".")[1] for entry in project.glob("Pulumi.*.yaml"))
         raise CatalogueError(
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]

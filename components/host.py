@@ -88,6 +88,9 @@ class Host(access.Reachable):
                 volume_type="gp3", volume_size=spec.volume, encrypted=True, tags=label
             ),
             user_data=pulumi.Output.secret(text),
+            # Against a slip in AWS's console; the program itself may still retire a region
+            disable_api_termination=stack.protected,
+            force_destroy=True,
             tags=label,
             opts=inside(
                 self,

@@ -190,14 +190,19 @@ def scan_regions(
     for file in found:
         for mention in file.mentions:
             left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
-            typer.echo(f"{file.shown}:{mention.line}: {mention.kind} in a {file.kind} file: {mention.found}{left}")
+            typer.echo(
+                f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}: {mention.found}{left}"
+            )
     left = sum(mention.becomes is None or not change for file in found for mention in file.mentions)
     for file in found if change else []:
         scan.write(file)
     if not change and (diffs := "\n".join(file.diff for file in found if file.changed != file.text)):
         typer.echo(f"\n{diffs}\n")
     total = sum(len(file.mentions) for file in found)
-    typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s), {left} left")
+    if any(mention.kind in scan.ELSEWHERE for file in found for mention in file.mentions):
+        typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
+    written = ", changed" if change and total > left else ""
+    typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
     if left:
         raise typer.Exit(2)
 
@@ -261,6 +266,25 @@ def push(
     where = region or catalogue.stack.region
     digest = pushing.push(catalogue, image, source, where)
     typer.echo(f"{image} is in {where}: {digest}; pulumi up --stack {stack} releases it")
+
+
+@app.command()
+def preview(
+    base: Annotated[str, typer.Option(help="Commit to compare the working tree with.")] = "origin/main",
+    stack: Annotated[list[str] | None, typer.Option(help="Stack, several times; else all that have a file.")] = None,
+    format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
+    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Fold nothing.")] = False,
+) -> None:
+    """Show what a change does to the cloud, to every host and to the bill; needs no AWS, no passphrase, no login. 1
+    when the catalogue does not validate or the policy refuses it."""
+    from infra.preview import command
+
+    if format not in command.FORMATS:
+        raise InfraError(f"--format {format}: formats are {', '.join(command.FORMATS)}")
+    report = command.made(base, stack or [])
+    command.write(report, format, out, whole)
+    raise typer.Exit(report.code)
 
 
 def run() -> None:

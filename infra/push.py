@@ -13,6 +13,8 @@ from catalogue.loading import Catalogue
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 
+# What Docker and the file system say of an image that is not there
+ABSENT = ("reference does not exist", "No such image", "no such file or directory")
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "docker-daemon", "docker", "dir")
 
 
@@ -62,6 +64,11 @@ def _there(repository: str, region: str, stack: str) -> None:
 
 def _skopeo(*words: str) -> str:
     done = subprocess.run(["skopeo", *words], capture_output=True, text=True, check=False)
+    if done.returncode and any(words in done.stderr for words in ABSENT):
+        named = next(word for word in words if ":" in word and not word.startswith("-"))
+        raise InfraError(
+            f"there is no image {named.removeprefix('docker-daemon:')}: build or pull it, or name another --from"
+        )
     if done.returncode:
         raise InfraError(f"skopeo {words[0]}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     return done.stdout

@@ -30,6 +30,8 @@ FILES = [
     ("TypeScript", re.compile(r"\.(ts|tsx|js|jsx|mjs|cjs)$")),
     ("document", re.compile(r"\.(md|rst|txt|adoc)$")),
 ]
+# What may stay where it is when a stack moves
+ELSEWHERE = ("ARN", "endpoint")
 # The first that matches says what a mention is; {r} is the region
 KINDS = [
     ("registry address", r"\d{{12}}\.dkr\.ecr\.{r}\.amazonaws\.com"),
@@ -164,3 +166,9 @@ def write(scanned: Scanned) -> None:
     temporary.write_bytes(scanned.changed.encode())
     temporary.chmod(scanned.path.stat().st_mode & 0o7777)
     temporary.replace(scanned.path)
+
+
+def a_file(kind: str) -> str:
+    """`an environment file`, `a Python file`."""
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind}" if kind.endswith(" file") else f"{article} {kind} file"

@@ -60,7 +60,7 @@ def write_env(lab: Lab) -> None:
     lines.append(f'export PATH={":".join(path_entries())}:"$PATH"')
     target = lab.path("env")
     target.touch(0o600)
-    target.write_text("# Made by `make lab`. Use it: . .lab/env\n" + "\n".join(lines) + "\n")
+    target.write_text(f"# Made by the lab. Use it: . {lab.directory.name}/env\n" + "\n".join(lines) + "\n")
 
 
 def install_plugins(lab: Lab) -> dict[str, str]:

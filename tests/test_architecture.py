@@ -13,7 +13,8 @@ PURE = {"catalogue": set(), "rendering": {"catalogue"}, "agent": set()}
 MAY = {
     **PURE,
     "components": {"catalogue", "rendering", "agent"},
-    "infra": {"catalogue", "rendering"},
+    "policy": set(),
+    "infra": {"catalogue", "rendering", "agent", "policy"},
 }
 FOREIGN = {"catalogue": {"pydantic", "yaml"}, "rendering": {"yaml", "jinja2"}, "agent": set()}
 OURS = {"agent", "benchmarks", "catalogue", "components", "infra", "lab", "policy", "rendering", "tests"}
@@ -50,7 +51,7 @@ def test_no_kind_of_service_knows_another():
 
 
 def test_only_the_lab_knows_that_a_lab_exists():
-    folders = ["agent", "catalogue", "components", "files", "infra", "rendering"]
+    folders = ["agent", "catalogue", "components", "files", "infra", "policy", "rendering"]
     paths = [
         ROOT / "__main__.py",
         *(path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()),

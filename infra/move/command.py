@@ -25,6 +25,8 @@ def preflight(catalogue: Catalogue, region: str) -> bool:
         typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
     typer.echo(findings.cost(catalogue, region, asked))
     stopping = len(errors(found))
+    if fine := findings.fine(catalogue, region, asked):
+        typer.echo(f"looked at, and fine: {', '.join(fine)}")
     typer.echo(f"{stopping} finding(s) in the way, {len(found) - stopping} to know")
     return not stopping
 
@@ -51,18 +53,30 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         planned = run.previewed(name, file)
         there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
         if there and not any(phase.step == "retire" for phase in planned):
-            raise InfraError(f"stack {name} is in {region} already, and nothing stands by that would not")
+            raise InfraError(
+                f"stack {name} serves from {region} already, and what stands by is as you ask: nothing to do"
+            )
         typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
-        if not yes and not typer.confirm("\nDo all this?"):
+        gone = [phase.region for phase in planned if phase.step == "retire"]
+        question = f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
+        if not yes and not typer.confirm(f"\n{question}"):
             raise InfraError("nothing was touched")
         shutil.copy(file, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
     progress = run.up(name, planned, lambda line: typer.echo(line))
     if progress.reasons:
         raise InfraError("\n  ".join(stopped(progress, now, name, region, keep)))
+    if now.serving == region and "switch" not in {step for step, _ in progress.times}:
+        # A standby was retired, or a move given up: nothing moved that a report could tell of
+        typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
+        return
     ended = run.told(catalogue, now, region, began, progress, before)
     target = written or project_root() / f"move-{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}.md"
     target.write_text(report.markdown(ended))
-    typer.echo(f"\nstack {name} serves from {region}; the report: {target}")
+    typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
+
+
+def _beside(standby: list[str]) -> str:
+    return f", {', '.join(standby)} stands by" if standby else ""
 
 
 def stopped(progress: Progress, now: Standing, name: str, region: str, keep: bool) -> list[str]:
@@ -86,6 +100,7 @@ def where(now: Standing, name: str, region: str) -> None:
     standby = f", and stands by in {', '.join(now.standby)}" if now.standby else ""
     if now.is_under_way:
         typer.echo(f"stack {name} was whole in {now.serving}{standby}")
-        typer.echo(f"a move to {now.wanted} was begun and has not come to its end: it goes on")
+        how = "it is given up" if region == now.serving else "it goes on"
+        typer.echo(f"a move to {now.wanted} was begun and has not come to its end: {how}")
     else:
         typer.echo(f"stack {name} serves from {now.serving}{standby}")

@@ -1,35 +1,49 @@
-"""What a stack's hosts cost in a region, by AWS's own price list: nothing here that could be out of date."""
+"""What a stack's hosts cost in a region: by AWS's own price list where it tells, else by the dated table."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from catalogue.prices import Prices, table
+from catalogue.prices import monthly as monthly_by
 from catalogue.stack import Stack
 
-HOURS = 730  # of a month, as AWS counts
 QUICK = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
 # The price list of all regions is asked for in this one
 LIST = "us-east-1"
 
 
-def monthly(stack: Stack, region: str) -> float | None:
-    """US dollars a month for machines and disks, on demand; None where AWS does not tell."""
+class Cost(NamedTuple):
+    """US dollars a month (None where nobody knows), and whose word that is."""
+
+    dollars: float | None
+    by: str
+
+
+def monthly(stack: Stack, region: str) -> Cost:
+    """What the stack's machines, disks and addresses would cost in a region, on demand."""
+    known = table().regions.get(region)
+    if told := _told(stack, region):
+        return Cost(monthly_by(stack, told), "AWS's price list")
+    return Cost(monthly_by(stack, known), f"prices of {table().as_of}")
+
+
+def _told(stack: Stack, region: str) -> Prices | None:
     client = boto3.client("pricing", region_name=LIST, config=QUICK)
-    total = 0.0
-    for host in stack.ec2_hosts.values():
-        machine = _price(
-            client, region, instanceType=host.instanceType, operatingSystem="Linux", tenancy="Shared",
-            preInstalledSw="NA", capacitystatus="Used",
-        )  # fmt: skip
-        disk = _price(client, region, productFamily="Storage", volumeApiName="gp3")
-        if machine is None or disk is None:
-            return None
-        total += HOURS * machine + host.volume * disk
-    return round(total, 2)
+    disk = _price(client, region, productFamily="Storage", volumeApiName="gp3")
+    machines = {
+        type: _price(
+            client, region, instanceType=type, operatingSystem="Linux", tenancy="Shared", preInstalledSw="NA",
+            capacitystatus="Used",
+        )
+        for type in {host.instanceType for host in stack.ec2_hosts.values()} if disk is not None
+    }  # fmt: skip
+    known = {type: price for type, price in machines.items() if price is not None}
+    return None if disk is None or len(known) < len(machines) else Prices(known, disk, table().address)
 
 
 def _price(client: Any, region: str, **wanted: str) -> float | None:

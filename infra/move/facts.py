@@ -17,7 +17,7 @@ from catalogue.sizes import INSTANCE_TYPES
 from infra import route53
 from infra.errors import InfraError
 from infra.move import remembered
-from infra.move.costs import monthly
+from infra.move.costs import Cost, monthly
 
 ATTEMPTS = 3
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
@@ -30,7 +30,7 @@ class Facts:
     """`enabled` is None where AWS does not tell; so are quotas, and addresses and machine images that are not there.
     `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
     name → seconds of a record, `lowered` since when those are not longer, `latency` region → milliseconds of a
-    connection from this machine, `costs` region → US dollars a month of the hosts' machines and disks there.
+    connection from this machine, `costs` region → what the hosts would cost there.
     `image_bytes` are compressed."""
 
     enabled: bool | None
@@ -48,7 +48,7 @@ class Facts:
     lowered: remembered.Lowered | None = None
     acme: str | None = None
     latency: dict[str, float | None] = field(default_factory=dict)
-    costs: dict[str, float | None] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
 
 def gather(catalogue: Catalogue, region: str) -> Facts:

@@ -139,15 +139,26 @@ def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings
             yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
 
 
-RULES = (_region, _machines, _quotas, _images, _names, _records, _certificates, _challenges, _administrators, _disks)
+NAMES = {
+    _region: "region", _machines: "machines and their images", _quotas: "quotas", _images: "container images",
+    _names: "repositories", _records: "names and their time to live", _certificates: "certificate authority",
+    _challenges: "proof of names", _administrators: "administrators' networks", _disks: "disks",
+}  # fmt: skip
+RULES = tuple(NAMES)
+
+
+def fine(catalogue: Catalogue, region: str, facts: Facts) -> list[str]:
+    """What was looked at and has no finding."""
+    looked = (_region,) if facts.enabled is False else RULES
+    return [NAMES[rule] for rule in looked if not any(rule(catalogue, region, facts))]
 
 
 def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:
     """What the hosts cost a month now, meanwhile and afterwards."""
     now, after = facts.costs.get(catalogue.stack.region), facts.costs.get(region)
-    if now is None or after is None:
-        return "a month: AWS does not tell what the hosts cost (allow pricing:GetProducts); https://calculator.aws does"
+    if now is None or after is None or now.dollars is None or after.dollars is None:
+        return "a month: nobody here knows what the hosts cost (allow pricing:GetProducts); https://calculator.aws does"
     return (
-        f"a month, machines and disks on demand: ${now:.2f} now, ${now + after:.2f} while both regions are there, "
-        f"${after:.2f} afterwards"
+        f"a month, machines, disks and addresses on demand: ${now.dollars:.2f} now, "
+        f"${now.dollars + after.dollars:.2f} while both regions are there, ${after.dollars:.2f} afterwards ({after.by})"
     )

@@ -63,6 +63,9 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
         return None
     if kind == "command:local:Command":
         step = COMMANDS.get(name.rsplit("-", 1)[-1])
+        if step == "drain":
+            # The resource is named after the new region, and waits for the old one
+            return step, ""
         newest = step == "images" and name.startswith("images-newest-")
         return ("newest images" if newest else step, region) if step else None
     return next(((step, region) for beginning, step in KINDS if kind.startswith(beginning)), None)
@@ -75,4 +78,11 @@ def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
         if key := phase_of(entry["urn"], entry["op"]):
             found.setdefault(key, Phase(*key)).touches[entry["urn"].split("::", 3)[3]] = entry["op"]
     order = list(STEPS)
-    return sorted(found.values(), key=lambda phase: (order.index(phase.step), phase.region))
+    serving = next((phase.region for phase in found.values() if phase.step == "gate"), "")
+
+    def place(phase: Phase) -> tuple[int, str]:
+        # What stands by is served last, once the names are where they are to be
+        late = serving and phase.region not in ("", serving) and phase.step in ("images", "release")
+        return (order.index("verify" if late else phase.step), f"~{phase.region}" if late else phase.region)
+
+    return sorted(found.values(), key=place)

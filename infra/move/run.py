@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -103,23 +104,32 @@ def up(stack: str, planned: list[Phase], say: Say) -> Progress:
     with (
         tempfile.TemporaryFile("w+") as complaints,
         subprocess.Popen(
-            command, cwd=project_root(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True
+            command,
+            cwd=project_root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            # A terminal's Ctrl-C reaches us alone: it is handed on, since a second one would end Pulumi at once
+            start_new_session=True,
         ) as process,
     ):
         assert process.stdout
-        try:
-            progress.follow(_events(process.stdout))
-        except KeyboardInterrupt:
-            # Pulumi got the same signal, and ends what it is at
-            say("interrupted: what is under way comes to its end")
-            progress.follow(_events(process.stdout))
-            process.wait()
-            progress.reasons = ["interrupted; run the same command again to go on"]
-            return progress
+        interrupted = False
+        while True:
+            try:
+                progress.follow(_events(process.stdout))
+                break
+            except KeyboardInterrupt:
+                interrupted = True
+                process.send_signal(signal.SIGINT)
+                say("interrupted: the step that is under way comes to its end")
         code = process.wait()
         complaints.seek(0)
         said = complaints.read().strip()
-    if code:
+    if code and interrupted:
+        progress.reasons = ["interrupted; run the same command again to go on"]
+    elif code:
         found = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
         progress.reasons = found[:1] or [f"pulumi up ended with {code}"]
     else:

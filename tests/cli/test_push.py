@@ -2,6 +2,8 @@
 
 import pytest
 
+from infra import push
+from infra.errors import InfraError
 from infra.push import _named
 
 
@@ -17,3 +19,14 @@ from infra.push import _named
 )
 def test_a_plain_name_is_an_image_of_docker_with_its_tag(given, named):
     assert _named(given) == named
+
+
+def test_an_image_that_is_not_there_is_said_without_skopeos_words(monkeypatch):
+    class Done:
+        returncode = 1
+        stderr = 'time="…" level=fatal msg="Error response from daemon: reference does not exist"'
+
+    monkeypatch.setattr(push.subprocess, "run", lambda *_, **__: Done)
+    with pytest.raises(InfraError, match=r"there is no image my-built-image:latest: build or pull it") as error:
+        push._skopeo("copy", "--all", "--authfile", "/tmp/auth", "docker-daemon:my-built-image:latest", "docker://x")
+    assert "level=fatal" not in str(error.value)

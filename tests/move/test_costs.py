@@ -30,17 +30,26 @@ def answers(stub: Stubber, *prices: list[str]) -> None:
         stub.add_response("get_products", {"PriceList": [entry(price) for price in given]}, expected)
 
 
-def test_machine_and_disk(pricing):
-    answers(pricing, ["0.0000000000", "0.1000000000"], ["0.0960000000"])
-    assert costs.monthly(stack(), "ap-northeast-1") == pytest.approx(730 * 0.1 + 30 * 0.096)
+ADDRESS = 730 * 0.005
+BY_TABLE = 730 * 0.0864 + 30 * 0.096 + ADDRESS
 
 
-def test_what_the_list_does_not_have_is_not_guessed(pricing):
-    answers(pricing, [], ["0.0960000000"])
-    assert costs.monthly(stack(), "ap-northeast-1") is None
+def test_machine_disk_and_address(pricing):
+    answers(pricing, ["0.0960000000"], ["0.0000000000", "0.1000000000"])
+    found = costs.monthly(stack(), "ap-northeast-1")
+    assert found == (pytest.approx(730 * 0.1 + 30 * 0.096 + ADDRESS, abs=0.01), "AWS's price list")
 
 
-def test_whoever_may_not_ask_is_told_nothing(pricing):
+def test_what_the_list_does_not_have_the_dated_table_has(pricing):
+    answers(pricing, ["0.0960000000"], [])
+    assert costs.monthly(stack(), "ap-northeast-1") == (pytest.approx(BY_TABLE, abs=0.01), "prices of 2026-10-05")
+
+
+def test_whoever_may_not_ask_gets_the_dated_table(pricing):
     pricing.add_client_error("get_products", "AccessDeniedException")
+    assert costs.monthly(stack(), "ap-northeast-1").dollars == pytest.approx(BY_TABLE, abs=0.01)
+
+
+def test_a_region_that_nobody_knows_is_not_guessed(pricing):
     pricing.add_client_error("get_products", "AccessDeniedException")
-    assert costs.monthly(stack(), "ap-northeast-1") is None
+    assert costs.monthly(stack(), "us-east-1").dollars is None

@@ -21,7 +21,7 @@ def cloud(monkeypatch):
     # Neither is AWS's: they would go to the network
     monkeypatch.setattr(facts, "_answers", lambda url: None)
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
-    monkeypatch.setattr(facts, "monthly", lambda stack, region: 66.0)
+    monkeypatch.setattr(facts, "monthly", lambda stack, region: facts.Cost(66.0, "a test"))
     monkeypatch.setattr(facts.remembered, "of_stack", lambda stack: None)
     with emulated_aws(monkeypatch):
         yield

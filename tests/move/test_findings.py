@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from catalogue.problems import errors
+from infra.move.costs import Cost
 from infra.move.facts import Facts
-from infra.move.findings import RULES, cost, findings
+from infra.move.findings import RULES, cost, findings, fine
 from infra.move.remembered import Lowered
 from tests.support import catalogue, whole
 
@@ -95,8 +96,14 @@ def test_every_rule_has_an_example():
 
 
 def test_what_it_costs():
-    known = replace(FINE, costs={"ap-northeast-1": 66.0, REGION: 64.5})
+    known = replace(FINE, costs={"ap-northeast-1": Cost(66.0, "AWS"), REGION: Cost(64.5, "AWS")})
     assert cost(MADE, REGION, known) == (
-        "a month, machines and disks on demand: $66.00 now, $130.50 while both regions are there, $64.50 afterwards"
+        "a month, machines, disks and addresses on demand: $66.00 now, $130.50 while both regions are there, "
+        "$64.50 afterwards (AWS)"
     )
-    assert "AWS does not tell" in cost(MADE, REGION, FINE)
+    assert "nobody here knows" in cost(MADE, REGION, FINE)
+
+
+def test_what_was_looked_at_and_is_fine_is_said_too():
+    assert len(fine(MADE, REGION, FINE)) == len(RULES)
+    assert "disks" not in fine(MADE, REGION, replace(FINE, image_bytes=9 * 1024**3))

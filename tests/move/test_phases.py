@@ -27,7 +27,7 @@ KINDS = {
     f"command:local:Command::gate-ap-northeast-1-{AT}-gate": ("gate", TOKYO),
     "aws:route53/record:Record::api.hey-watch.me": ("switch", ""),
     f"command:local:Command::verified-ap-northeast-1-{AT}-verify": ("verify", TOKYO),
-    f"command:local:Command::drained-ap-northeast-1-{AT}-drain": ("drain", TOKYO),
+    f"command:local:Command::drained-ap-northeast-1-{AT}-drain": ("drain", ""),
     "infra:index:Host::watchme-ap-northeast-1": None,
     "pulumi:providers:aws::aws-ap-northeast-1": None,
 }
@@ -114,3 +114,22 @@ def test_the_report_says_what_was_and_what_is_left():
     assert (
         "`uv run infra move ap-northeast-1 --retire --stack prod`" in text and "- `watchme-web:latest` sha256:1" in text
     )
+
+
+def test_what_stands_by_comes_last():
+    """It gets its images and release once the names are where they are to be."""
+    steps = [
+        {"op": "create", "urn": f"{URN}command:local:Command::{name}"}
+        for name in (
+            f"images-{SYDNEY}-images",
+            f"images-{TOKYO}-{AT}-images",
+            f"gate-{TOKYO}-{AT}-gate",
+            f"verified-{TOKYO}-{AT}-verify",
+        )
+    ]
+    assert [str(phase) for phase in phases(steps)] == [
+        f"images {TOKYO}",
+        f"gate {TOKYO}",
+        f"verify {TOKYO}",
+        f"images {SYDNEY}",
+    ]

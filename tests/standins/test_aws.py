@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 from pulumi.provider.experimental import provider as api
 
-from lab.standins.aws import ec2, services
+from lab.standins.aws import ec2, instances, services
 from lab.standins.aws.cloud import connect
 from lab.standins.plain import UNKNOWN, plain_map, property_map
 from lab.standins.plugin import Plugin, PluginError
@@ -30,7 +30,7 @@ def plugin(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with mock_aws():
-        made = Plugin({**ec2.KINDS, **services.KINDS}, connect, services.INVOKES)
+        made = Plugin({**ec2.KINDS, **instances.KINDS, **services.KINDS}, connect, services.INVOKES)
         made.cloud = connect({"region": REGION})
         yield made
 

@@ -1,24 +1,23 @@
 """EC2: network, security groups, instances, addresses."""
 
-import time
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lab.standins.aws.cloud import is_gone, refusals, tag_list
-from lab.standins.plugin import Call, Kind, PluginError, Values
+from lab.standins.plugin import Call, Kind, Values
 
 
-def _tagged(resource: str, inputs: Values) -> dict[str, Any]:
+def tagged(resource: str, inputs: Values) -> dict[str, Any]:
     tags = tag_list(inputs.get("tags"))
     return {"TagSpecifications": [{"ResourceType": resource, "Tags": tags}]} if tags else {}
 
 
-def _arn(call: Call, kind: str, id: str) -> str:
+def arn(call: Call, kind: str, id: str) -> str:
     return f"arn:aws:ec2:{call.cloud.region}:{call.cloud.account}:{kind}/{id}"
 
 
-def _update_tags(call: Call, id: str, old: Values, new: Values) -> Values:
+def update_tags(call: Call, id: str, old: Values, new: Values) -> Values:
     ec2 = call.cloud.client("ec2")
     gone = set(old.get("tags") or {}) - set(new.get("tags") or {})
     with refusals(f"tagging {id}"):
@@ -54,20 +53,20 @@ def _simple(
                 return None
             raise
 
-    return Kind({**inputs, "tags": "update"}, required, outputs, made, _update_tags, gone, read)
+    return Kind({**inputs, "tags": "update"}, required, outputs, made, update_tags, gone, read)
 
 
 def _vpc(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_vpc(CidrBlock=values["cidrBlock"], **_tagged("vpc", values))["Vpc"]["VpcId"]
+    id = ec2.create_vpc(CidrBlock=values["cidrBlock"], **tagged("vpc", values))["Vpc"]["VpcId"]
     for key, name in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
         ec2.modify_vpc_attribute(VpcId=id, **{name: {"Value": bool(values.get(key, key == "enableDnsSupport"))}})
-    return id, {"arn": _arn(call, "vpc", id)}
+    return id, {"arn": arn(call, "vpc", id)}
 
 
 def _gateway(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_internet_gateway(**_tagged("internet-gateway", values))["InternetGateway"]["InternetGatewayId"]
+    id = ec2.create_internet_gateway(**tagged("internet-gateway", values))["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=id, VpcId=values["vpcId"])
-    return id, {"arn": _arn(call, "internet-gateway", id)}
+    return id, {"arn": arn(call, "internet-gateway", id)}
 
 
 def _delete_gateway(ec2: Any, id: str, state: Values) -> None:
@@ -76,17 +75,17 @@ def _delete_gateway(ec2: Any, id: str, state: Values) -> None:
 
 
 def _subnet(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **_tagged("subnet", values))
+    made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **tagged("subnet", values))
     id = made["Subnet"]["SubnetId"]
     ec2.modify_subnet_attribute(SubnetId=id, MapPublicIpOnLaunch={"Value": bool(values.get("mapPublicIpOnLaunch"))})
-    return id, {"arn": _arn(call, "subnet", id)}
+    return id, {"arn": arn(call, "subnet", id)}
 
 
 def _routes(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    id = ec2.create_route_table(VpcId=values["vpcId"], **_tagged("route-table", values))["RouteTable"]["RouteTableId"]
+    id = ec2.create_route_table(VpcId=values["vpcId"], **tagged("route-table", values))["RouteTable"]["RouteTableId"]
     for route in values.get("routes", []):
         ec2.create_route(RouteTableId=id, DestinationCidrBlock=route["cidrBlock"], GatewayId=route["gatewayId"])
-    return id, {"arn": _arn(call, "route-table", id)}
+    return id, {"arn": arn(call, "route-table", id)}
 
 
 def _association(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
@@ -97,13 +96,13 @@ def _association(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 def _group(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     made = ec2.create_security_group(
         GroupName=values["name"], Description=values["description"], VpcId=values["vpcId"],
-        **_tagged("security-group", values),
+        **tagged("security-group", values),
     )  # fmt: skip
     id = made["GroupId"]
     # As the real plugin does: the rule that AWS adds by itself goes
     everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.revoke_security_group_egress(GroupId=id, IpPermissions=[everything])
-    return id, {"arn": _arn(call, "security-group", id)}
+    return id, {"arn": arn(call, "security-group", id)}
 
 
 def _rule(direction: str) -> Kind:
@@ -116,7 +115,7 @@ def _rule(direction: str) -> Kind:
         made = add(
             GroupId=values["securityGroupId"],
             IpPermissions=permission(values),
-            **_tagged("security-group-rule", values),
+            **tagged("security-group-rule", values),
         )
         id = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         return id, {"securityGroupRuleId": id}
@@ -131,137 +130,8 @@ def _rule(direction: str) -> Kind:
     )  # fmt: skip
 
 
-def _launch(call: Call, values: Values) -> tuple[str, Values]:
-    ec2 = call.cloud.client("ec2")
-    root, metadata = values.get("rootBlockDevice", {}), values.get("metadataOptions", {})
-    _known("rootBlockDevice", root, {"volumeType", "volumeSize", "encrypted", "tags"})
-    _known("metadataOptions", metadata, {"httpEndpoint", "httpTokens", "httpPutResponseHopLimit"})
-    with refusals("launching instance"):
-        image = ec2.describe_images(ImageIds=[values["ami"]])["Images"][0]
-        made = ec2.run_instances(
-            ImageId=values["ami"],
-            InstanceType=values["instanceType"],
-            MinCount=1,
-            MaxCount=1,
-            SubnetId=values["subnetId"],
-            SecurityGroupIds=values["vpcSecurityGroupIds"],
-            IamInstanceProfile={"Name": values["iamInstanceProfile"]} if "iamInstanceProfile" in values else {},
-            UserData=values.get("userData", ""),
-            MetadataOptions=_metadata(values),
-            BlockDeviceMappings=[
-                {
-                    "DeviceName": image["RootDeviceName"],
-                    "Ebs": {
-                        "VolumeType": root.get("volumeType", "gp3"),
-                        "VolumeSize": root.get("volumeSize", 8),
-                        "Encrypted": root.get("encrypted", False),
-                        "DeleteOnTermination": True,
-                    },
-                }
-            ],
-            **_tagged("instance", values),
-        )
-    id = made["Instances"][0]["InstanceId"]
-    for _ in range(600):
-        found = _instance(call, id)
-        if found and found["State"]["Name"] == "running":
-            return id, _instance_outputs(call, found)
-        if not found or found["State"]["Name"] in ("terminated", "shutting-down"):
-            reason = (found or {}).get("StateReason", {}).get("Message", "no reason given")
-            raise PluginError(f"waiting for EC2 Instance ({id}) create: unexpected state 'terminated': {reason}")
-        time.sleep(0.1)
-    raise PluginError(f"waiting for EC2 Instance ({id}) create: timeout while waiting for state to become 'running'")
-
-
-def _known(what: str, values: Values, names: set[str]) -> None:
-    if unknown := set(values) - names:
-        raise PluginError(f"the stand-in does not know {what} {sorted(unknown)}")
-
-
-def _instance(call: Call, id: str) -> dict[str, Any] | None:
-    try:
-        found = call.cloud.client("ec2").describe_instances(InstanceIds=[id])["Reservations"]
-    except ClientError as error:
-        if is_gone(error):
-            return None
-        raise
-    return found[0]["Instances"][0] if found else None
-
-
-def _instance_outputs(call: Call, found: dict[str, Any]) -> Values:
-    return {
-        "arn": _arn(call, "instance", found["InstanceId"]),
-        "instanceState": found["State"]["Name"],
-        "publicIp": found.get("PublicIpAddress", ""),
-        "privateIp": found.get("PrivateIpAddress", ""),
-    }
-
-
-def _change_instance(call: Call, id: str, old: Values, new: Values) -> Values:
-    ec2 = call.cloud.client("ec2")
-    _update_tags(call, id, old, new)
-    with refusals(f"changing instance {id}"):
-        if old["instanceType"] != new["instanceType"]:
-            ec2.stop_instances(InstanceIds=[id])
-            ec2.modify_instance_attribute(InstanceId=id, InstanceType={"Value": new["instanceType"]})
-            ec2.start_instances(InstanceIds=[id])
-        if old["vpcSecurityGroupIds"] != new["vpcSecurityGroupIds"]:
-            ec2.modify_instance_attribute(InstanceId=id, Groups=new["vpcSecurityGroupIds"])
-        if old.get("metadataOptions") != new.get("metadataOptions"):
-            ec2.modify_instance_metadata_options(InstanceId=id, **_metadata(new))
-        if old.get("iamInstanceProfile") != new.get("iamInstanceProfile"):
-            _change_profile(ec2, id, new["iamInstanceProfile"])
-        if old.get("rootBlockDevice") != new.get("rootBlockDevice"):
-            _change_root(ec2, id, old.get("rootBlockDevice", {}), new["rootBlockDevice"])
-    return _instance_outputs(call, _instance(call, id) or {})
-
-
-def _metadata(values: Values) -> dict[str, Any]:
-    given = values.get("metadataOptions", {})
-    return {
-        "HttpEndpoint": given.get("httpEndpoint", "enabled"),
-        "HttpTokens": given.get("httpTokens", "optional"),
-        "HttpPutResponseHopLimit": given.get("httpPutResponseHopLimit", 1),
-    }
-
-
-def _change_profile(ec2: Any, id: str, name: str) -> None:
-    filters = [{"Name": "instance-id", "Values": [id]}]
-    found = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
-    if found:
-        association = found[0]["AssociationId"]
-        ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile={"Name": name})
-    else:
-        ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile={"Name": name})
-
-
-def _change_root(ec2: Any, id: str, old: Values, new: Values) -> None:
-    if fixed := [key for key in ("encrypted",) if old.get(key) != new.get(key)]:
-        raise PluginError(f"the stand-in cannot change rootBlockDevice.{fixed[0]} in place")
-    mappings = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
-    volume = mappings[0]["Ebs"]["VolumeId"]
-    if (old.get("volumeSize"), old.get("volumeType")) != (new.get("volumeSize"), new.get("volumeType")):
-        ec2.modify_volume(VolumeId=volume, Size=new["volumeSize"], VolumeType=new["volumeType"])
-    if new.get("tags"):
-        ec2.create_tags(Resources=[volume], Tags=tag_list(new["tags"]))
-
-
-def _terminate(call: Call, id: str, state: Values) -> None:
-    try:
-        call.cloud.client("ec2").terminate_instances(InstanceIds=[id])
-    except ClientError as error:
-        if not is_gone(error):
-            with refusals(f"terminating instance {id}"):
-                raise
-
-
-def _read_instance(call: Call, id: str, state: Values) -> Values | None:
-    found = _instance(call, id)
-    return None if not found or found["State"]["Name"] == "terminated" else _instance_outputs(call, found)
-
-
 def _address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.allocate_address(Domain=values.get("domain", "vpc"), **_tagged("elastic-ip", values))
+    made = ec2.allocate_address(Domain=values.get("domain", "vpc"), **tagged("elastic-ip", values))
     id = made["AllocationId"]
     return id, {"publicIp": made["PublicIp"], "allocationId": id}
 
@@ -274,19 +144,6 @@ def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     )
     return made["AssociationId"], {}
 
-
-INSTANCE_INPUTS = {
-    "ami": "replace",
-    "instanceType": "update",
-    "subnetId": "replace",
-    "vpcSecurityGroupIds": "update",
-    "associatePublicIpAddress": "replace",
-    "iamInstanceProfile": "update",
-    "metadataOptions": "update",
-    "rootBlockDevice": "update",
-    "userData": "refuse",
-    "tags": "update",
-}
 
 KINDS = {
     "aws:ec2/vpc:Vpc": _simple(
@@ -329,10 +186,6 @@ KINDS = {
         {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
         lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
         lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
-    ),
-    "aws:ec2/instance:Instance": Kind(
-        INSTANCE_INPUTS, {"ami", "instanceType", "subnetId"}, ["arn", "instanceState", "publicIp", "privateIp"],
-        _launch, _change_instance, _terminate, _read_instance,
     ),
 }  # fmt: skip
 KINDS["aws:ec2/securityGroup:SecurityGroup"].autonamed = True

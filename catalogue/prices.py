@@ -1,0 +1,60 @@
+"""What machines cost: a dated table of AWS's prices, and what a stack's hosts come to by any such table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from catalogue.stack import Stack
+
+HOURS = 730  # of a month, as AWS counts
+
+
+@dataclass(frozen=True)
+class Prices:
+    """A region's, in US dollars: `machines` an hour by instance type, `disk` a GiB of gp3 for a month, `address` an
+    hour of a public IPv4 address."""
+
+    machines: Mapping[str, float]
+    disk: float
+    address: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """Region → prices, as they were on a day; `address` is the same in all."""
+
+    as_of: date
+    source: str
+    regions: Mapping[str, Prices]
+    address: float
+
+
+@cache
+def table() -> Table:
+    """The one of this repository, prices.yaml."""
+    found = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
+    regions = {
+        name: Prices(entry["machines"], entry["disk"], found["address"]) for name, entry in found["regions"].items()
+    }
+    return Table(found["as_of"], found["source"], regions, found["address"])
+
+
+def monthly(stack: Stack, prices: Prices | None) -> float | None:
+    """US dollars a month for the machines, disks and addresses that a stack has in one region; None where a price is
+    not known. What is pushed and asked for (images, traffic, logs) is not in it."""
+    total = 0.0
+    for host in stack.ec2_hosts.values():
+        if prices is None or host.instanceType not in prices.machines:
+            return None
+        total += HOURS * (prices.machines[host.instanceType] + prices.address) + host.volume * prices.disk
+    return round(total, 2)
+
+
+def monthly_everywhere(stack: Stack) -> float | None:
+    """The same in all of the stack's regions, by the dated table."""
+    parts = [monthly(stack, table().regions.get(region)) for region in stack.regions]
+    return None if None in parts else round(sum(part for part in parts if part is not None), 2)

@@ -1,0 +1,1 @@
+"""What a change will do: to the cloud, to every host, to the bill; before it does."""

@@ -1,0 +1,70 @@
+"""Two commits of this project side by side, and what their programs would make."""
+
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.errors import InfraError
+from infra.paths import project_root
+
+PROGRAM = Path(__file__).parent / "snapshot.py"
+
+
+def git(*arguments: str, root: Path | None = None) -> bytes:
+    """Raises InfraError with git's last line."""
+    done = subprocess.run(["git", *arguments], cwd=root or project_root(), capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise InfraError(f"git {' '.join(arguments[:2])}: {lines[-1]}")
+    return done.stdout
+
+
+def resolved(reference: str) -> str:
+    """A commit's full id. Raises InfraError for what is none."""
+    try:
+        return git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}").decode().strip()
+    except InfraError:
+        raise InfraError(
+            f"--base {reference}: this repository has no such commit; fetch it (in CI: fetch-depth: 0), or name another"
+        ) from None
+
+
+def described() -> str:
+    """The working tree, by its commit."""
+    commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
+    return f"{commit} with changes that are not committed" if git("status", "--porcelain") else commit
+
+
+@contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """The files of a commit in a directory of their own; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="infra-preview-") as folder:
+        archive = Path(folder) / "archive.tar"
+        archive.write_bytes(git("archive", "--format=tar", commit))
+        target = Path(folder) / "tree"
+        with tarfile.open(archive) as tar:
+            tar.extractall(target, filter="data")
+        yield target
+
+
+def stacks(root: Path) -> list[str]:
+    """The stacks that have a file."""
+    return sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
+
+
+def snapshots(base: Path, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Stack → {base, head}: see snapshot.py. Raises InfraError."""
+    asked = json.dumps({"base": str(base), "head": str(head), "stacks": names})
+    done = subprocess.run(
+        [sys.executable, "-B", str(PROGRAM)], input=asked, text=True, capture_output=True, check=False
+    )  # fmt: skip
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise InfraError(f"the programs could not be run: {lines[-1]}")
+    return json.loads(done.stdout)

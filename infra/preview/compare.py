@@ -1,0 +1,97 @@
+"""From two snapshots to a report. Pure."""
+
+import hashlib
+import json
+from typing import Any
+
+from catalogue.prices import monthly_everywhere, table
+from catalogue.sizes import INSTANCE_TYPES
+from catalogue.stack import Stack
+from infra.move.phases import phases
+from infra.preview import graph, hosts
+from infra.preview.graph import Step
+from infra.preview.hosts import HostChange
+from infra.preview.report import Cost, StackReport
+from policy import rules
+from policy.facts import Facts, Finding, Limits, Resource
+
+# What a disk must hold: the system, and images of two releases (WatchMe's document has 30 GiB)
+SMALLEST_DISK = 20
+Snapshot = dict[str, Any]
+
+
+def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
+    """What becomes of a stack. A base that does not stand counts as nothing there."""
+    if head["error"]:
+        return StackReport(head["stack"], error=head["error"])
+    there = {} if base["error"] else base
+    steps = graph.steps(there.get("resources", []), head["resources"])
+    return reported(there, head, steps, source)
+
+
+def reported(
+    there: Snapshot, head: Snapshot, steps: list[Step], source: str, said: list[str] | None = None
+) -> StackReport:
+    """The report, by steps that are known already; `said` is what the hosts themselves told."""
+    was, will = there.get("region", ""), head["region"]
+    moved = (was, will) if was and was != will else None
+    changes = hosts.compared(there.get("hosts", {}), head["hosts"], bool(moved))
+    return StackReport(
+        head["stack"],
+        fingerprint(source, steps, changes, there, head),
+        steps=steps,
+        hosts=changes,
+        cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
+        findings=findings(head),
+        problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
+        moves=moved,
+        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
+        hosts_say=said or [],
+    )
+
+
+def fingerprint(source: str, steps: list[Step], changes: list[HostChange], there: Snapshot, head: Snapshot) -> str:
+    """What a person approves: the files, the steps and what they start from, each told apart. No two plans that do
+    different things have the same, and the same plan has it on every machine."""
+    parts = (
+        {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
+        [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
+        {name: host["manifest"] for name, host in there.get("hosts", {}).items()},
+    )
+    return "-".join([source, *(_short(part) for part in parts)])
+
+
+PARTS = ("what it was made from", "the hosts' files", "the steps on resources", "what the hosts have now")
+
+
+def _short(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:10]
+
+
+def differing(approved: str, now: str) -> list[str]:
+    """Which parts of two fingerprints are not the same."""
+    before, after = approved.split("-"), now.split("-")
+    if len(before) != len(PARTS):
+        return ["the fingerprint's form"]
+    return [name for name, one, other in zip(PARTS, before, after, strict=True) if one != other]
+
+
+def facts(snapshot: Snapshot) -> Facts:
+    """What the policy looks at."""
+    stack = Stack.model_validate(snapshot["configuration"])
+    known = [Resource(made["type"], made["name"], made["inputs"]) for made in snapshot["resources"] if made["custom"]]
+    limits = Limits(stack.budget, tuple(INSTANCE_TYPES), SMALLEST_DISK, stack.protected or stack.name == "prod")
+    files = {name: host["files"] for name, host in snapshot["hosts"].items()}
+    return Facts(stack.name, known, files, limits, monthly_everywhere(stack))
+
+
+def findings(snapshot: Snapshot) -> list[Finding]:
+    return rules.findings(facts(snapshot))
+
+
+def _monthly(snapshot: Snapshot) -> float | None:
+    return monthly_everywhere(Stack.model_validate(snapshot["configuration"])) if snapshot else 0.0
+
+
+def _told(problem: dict[str, str]) -> str:
+    return f"{problem['level']}: {problem['file']}: {problem['where']}: {problem['found']}; {problem['allowed']}"

@@ -1,0 +1,1 @@
+"""A report for a terminal, a comment, a program, a browser."""

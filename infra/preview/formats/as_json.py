@@ -1,0 +1,34 @@
+"""For programs."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from infra.preview.report import Report, StackReport
+
+
+def text(report: Report) -> str:
+    """Every stack with its verdict, and everything that the other formats show."""
+    shown = {"base": report.base, "head": report.head, "source": report.source, "refused": bool(report.code)}
+    return json.dumps({**shown, "stacks": [_stack(stack) for stack in report.stacks]}, indent=1, ensure_ascii=False)
+
+
+def _stack(stack: StackReport) -> dict[str, Any]:
+    steps = [
+        {
+            "op": step.op, "type": step.type, "name": step.name, "changed": step.changed, "because": step.because,
+            "danger": step.danger, "notes": step.notes,
+        }
+        for step in stack.steps
+    ]  # fmt: skip
+    hosts = [
+        {**asdict(host), "effects": [{**asdict(effect), "gap": effect.gap} for effect in host.effects]}
+        for host in stack.hosts
+    ]
+    return {
+        "stack": stack.stack, "verdict": stack.verdict, "fingerprint": stack.fingerprint, "error": stack.error,
+        "moves": stack.moves, "phases": [{"step": str(phase), "touches": phase.touches} for phase in stack.phases],
+        "steps": steps, "hosts": hosts, "cost": asdict(stack.cost),
+        "findings": [asdict(finding) for finding in stack.findings], "problems": stack.problems,
+        "hosts_say": stack.hosts_say,
+    }  # fmt: skip

@@ -1,0 +1,61 @@
+"""For a browser: one file, nothing from outside, diffs side by side."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from infra.preview.formats import words
+from infra.preview.report import Report
+
+HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+
+
+class Row(NamedTuple):
+    """A line on the left and one on the right, by their numbers; 0 and "" where there is none."""
+
+    kind: str
+    left: int
+    old: str
+    right: int
+    new: str
+
+
+def rows(diff: tuple[str, ...]) -> Iterator[Row]:
+    """A unified diff side by side: what goes stands beside what comes in its place."""
+    left = right = 0
+    gone: list[tuple[int, str]] = []
+    come: list[tuple[int, str]] = []
+
+    def changed() -> Iterator[Row]:
+        for index in range(max(len(gone), len(come))):
+            (a, old), (b, new) = (side[index] if index < len(side) else (0, "") for side in (gone, come))
+            yield Row("both" if a and b else "gone" if a else "come", a, old, b, new)
+        gone.clear()
+        come.clear()
+
+    for line in diff:
+        if hunk := HUNK.match(line):
+            yield from changed()
+            left, right = int(hunk[1]), int(hunk[2])
+            yield Row("hunk", 0, line, 0, "")
+        elif line.startswith("-"):
+            gone.append((left, line[1:]))
+            left += 1
+        elif line.startswith("+"):
+            come.append((right, line[1:]))
+            right += 1
+        else:
+            yield from changed()
+            yield Row("same", left, line[1:], right, line[1:])
+            left, right = left + 1, right + 1
+    yield from changed()
+
+
+def text(report: Report) -> str:
+    """The page."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return made.get_template("page.html.j2").render(report=report, words=words, rows=rows)

@@ -1,0 +1,70 @@
+"""For people at a terminal: coloured, long diffs folded."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from infra.preview.formats import words
+from infra.preview.hosts import FileChange, HostChange
+from infra.preview.report import Report, StackReport
+
+FOLDED = 30  # lines of a diff that are shown, unless all are asked for
+COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+OPS = {"create": "green", "update": "yellow", "replace": "bold red", "delete": "red"}
+
+
+def show(report: Report, console: Console, whole: bool = False) -> None:
+    """Prints it; `whole` folds nothing."""
+    console.print(escape(words.heading(report)), style="dim", soft_wrap=True)
+    for stack in report.stacks:
+        _stack(stack, console, whole)
+
+
+def _stack(stack: StackReport, console: Console, whole: bool) -> None:
+    style = "bold red" if stack.is_refused else "bold green" if stack.is_empty else "bold"
+    console.print(f"\n{escape(stack.stack)}: {escape(stack.verdict)}", style=style, soft_wrap=True)
+    if stack.error:
+        console.print(escape(stack.error), soft_wrap=True)
+        return
+    for finding in stack.findings:
+        console.print(
+            f"  policy {escape(str(finding))}", style="red" if finding.level == "error" else "yellow", soft_wrap=True
+        )
+    for line in [*stack.problems, *stack.hosts_say]:
+        console.print(f"  {escape(line)}", style="yellow", soft_wrap=True)
+    for number, line in enumerate(words.phase_lines(stack), 1):
+        console.print(f"  {number:2}. {escape(line)}", soft_wrap=True)
+    if not stack.moves or whole:
+        for step in stack.steps:
+            note = words.step_note(step)
+            console.print(
+                f"  [{OPS[step.op]}]{escape(words.step_line(step))}[/]" + (f": {escape(note)}" if note else ""),
+                soft_wrap=True,
+            )
+    for host in stack.changed_hosts:
+        _host(host, console, whole)
+    console.print(f"  {escape(words.cost(stack.cost))}", soft_wrap=True)
+    console.print(f"  plan {stack.fingerprint}", style="dim", soft_wrap=True)
+
+
+def _host(host: HostChange, console: Console, whole: bool) -> None:
+    console.print(f"\n  host {escape(host.host)}: {words.host_line(host)}", style="bold", soft_wrap=True)
+    for effect in host.effects:
+        console.print(f"    {escape(effect.service)} {effect.how}: away {escape(effect.gap)}", soft_wrap=True)
+    for line in words.facts_of(host):
+        console.print(f"    {escape(line)}", soft_wrap=True)
+    for file in host.files:
+        _file(file, console, whole or host.how == "changed")
+
+
+def _file(file: FileChange, console: Console, opened: bool) -> None:
+    meta = f" {file.meta}" if file.meta else ""
+    console.print(
+        f"    {escape(file.path)} {file.how} [green]+{file.added}[/] [red]−{file.removed}[/]{escape(meta)}",
+        soft_wrap=True,
+    )
+    shown = file.diff[:FOLDED] if opened and file.how == "changed" else file.diff[: FOLDED // 3] if opened else ()
+    for line in shown:
+        console.print(Text(f"      {line}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
+    if left := len(file.diff) - len(shown):
+        console.print(f"      … {left} lines more (--whole)", style="dim")

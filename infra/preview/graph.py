@@ -1,0 +1,165 @@
+"""What becomes of the cloud's resources between two graphs. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from catalogue.sizes import INSTANCE_TYPES
+
+Op = Literal["create", "update", "replace", "delete"]
+Resource = dict[str, Any]
+# What only this program's own components are, and what only says where to ask
+PLUMBING = ("infra:", "pulumi:")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A resource type, as kinds.yaml has it."""
+
+    name: str
+    new: tuple[str, ...] = ()
+    lost: str = ""
+    update: dict[str, str] = field(default_factory=dict)
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to one resource. `changed` are its inputs that differ, by their path; `because` says why a new one
+    has to be made."""
+
+    urn: str
+    op: Op
+    changed: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
+    old: Any = None
+    new: Any = None
+
+    @property
+    def type(self) -> str:
+        return self.urn.split("::")[2].rsplit("$", 1)[-1]
+
+    @property
+    def name(self) -> str:
+        return self.urn.split("::", 3)[3]
+
+    @property
+    def kind(self) -> Kind:
+        return kind(self.type)
+
+    @property
+    def danger(self) -> str:
+        """What is lost, in words; "" where nothing is."""
+        return self.kind.lost if self.op in ("replace", "delete") else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a change in place means for who uses it."""
+        if self.op != "update":
+            return []
+        found = [text for key, text in self.kind.update.items() if any(_covers(key, path) for path in self.changed)]
+        return [f"the {self.kind.name} {text}" for text in found]
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text())
+    return {
+        type: Kind(e["is"], tuple(e.get("new", ())), e.get("lost", ""), e.get("update", {}))
+        for type, e in found.items()
+    }  # fmt: skip
+
+
+def kind(type: str) -> Kind:
+    return kinds().get(type) or Kind(type.rsplit(":", 1)[-1], known=False)
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """The paths of all values that differ: `tags.system`, `rootBlockDevice.volumeSize`."""
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = [differences(before.get(key), after.get(key), f"{path}.{key}") for key in sorted({*before, *after})]
+        return [entry for part in found for entry in part]
+    return [path.lstrip(".")]
+
+
+def _covers(key: str, path: str) -> bool:
+    """Is a value at `path` part of what `key` names, or the other way round."""
+    return path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.")
+
+
+def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
+    """Everything that is made, changed, made anew or deleted, what loses most first."""
+    old, new = _own(before), _own(after)
+    found = {urn: Step(urn, "create", new=made["inputs"]) for urn, made in new.items() if urn not in old}
+    found |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
+    for urn in new.keys() & old.keys():
+        if step := _changed(urn, old[urn], new[urn]):
+            found[urn] = step
+    _follow(found, new)
+    return sorted(found.values(), key=lambda step: (not step.danger, ORDER.index(step.op), step.type, step.urn))
+
+
+ORDER: tuple[Op, ...] = ("delete", "replace", "update", "create")
+
+
+def _own(resources: Iterable[Resource]) -> dict[str, Resource]:
+    return {made["urn"]: made for made in resources if made["custom"] and not made["type"].startswith(PLUMBING)}
+
+
+def _other_processor(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """AWS's provider asks for a new machine, which the pinned image of the old processor cannot start."""
+    before, after = (INSTANCE_TYPES.get(str(inputs.get("instanceType"))) for inputs in (old, new))
+    if before and after and before.architecture != after.architecture:
+        return f"another processor ({before.architecture} → {after.architecture})"
+    return ""
+
+
+CONDITIONS = {"aws:ec2/instance:Instance": _other_processor}
+
+
+def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
+    ignored = new["ignores"]
+    paths = [
+        path
+        for path in differences(old["inputs"], new["inputs"])
+        if not any(path == key or path.startswith(f"{key}.") for key in ignored)
+    ]
+    because = [path for path in paths if any(_covers(key, path) for key in kind(new["type"]).new)]
+    if old["provider"] != new["provider"]:
+        because.append(f"provider {new['provider'].rsplit('::', 1)[-1]}")
+    if (condition := CONDITIONS.get(new["type"])) and (reason := condition(old["inputs"], new["inputs"])):
+        because.append(reason)
+    if not paths and not because:
+        return None
+    op: Op = "replace" if because else "update"
+    return Step(urn, op, tuple(paths), tuple(because), old["inputs"], new["inputs"])
+
+
+def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
+    """What holds something of a resource that is made anew changes with it, or has to be made anew itself."""
+    anew = [urn for urn, step in found.items() if step.op == "replace"]
+    while anew:
+        gone = anew.pop()
+        for urn, made in new.items():
+            holds = [key for key, urns in made["propertyDependencies"].items() if gone in urns]
+            holds = [key for key in holds if key not in made["ignores"]]
+            step = found.get(urn)
+            if not holds or (step and step.op in ("create", "replace")):
+                continue
+            bound = [key for key in holds if key in kind(made["type"]).new]
+            because = tuple(f"{key} of the new {kind(gone_type(gone)).name}" for key in bound)
+            known = step or Step(urn, "update", old=made["inputs"], new=made["inputs"])
+            changed = tuple(dict.fromkeys([*known.changed, *holds]))
+            found[urn] = Step(urn, "replace" if bound else "update", changed, because, known.old, known.new)
+            if bound:
+                anew.append(urn)
+
+
+def gone_type(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1]

@@ -1,0 +1,131 @@
+"""A preview as a value, which every format shows. Pure."""
+
+from dataclasses import dataclass, field
+
+from infra.move.phases import Phase
+from infra.preview.graph import Step
+from infra.preview.hosts import HostChange
+from policy.facts import Finding
+
+# Of one service, and of several
+VERBS = {
+    "restarts": ("restarts", "restart"),
+    "restarts for its own users": ("restarts with nothing before it", "restart with nothing before them"),
+    "restarts behind its socket": ("restarts without a gap", "restart without a gap"),
+    "blue-green": ("rolls over without a gap", "roll over without a gap"),
+    "starts": ("starts", "start"),
+    "stops for good": ("stops for good", "stop for good"),
+    "runs at its next time": ("changes its times", "change their times"),
+}
+WORDS = {"create": "created", "update": "changed", "replace": "made anew", "delete": "deleted"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """US dollars a month before and after (None where a price is not known), by the prices of `as_of`."""
+
+    before: float | None
+    after: float | None
+    as_of: str
+
+    @property
+    def more(self) -> float:
+        return round((self.after or 0) - (self.before or 0), 2)
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """One stack. With an `error` nothing else is known; `problems` are the catalogue's own, `moves` is (from, to) where
+    the stack changes its region, `hosts_say` what was found on the hosts themselves (live previews only)."""
+
+    stack: str
+    fingerprint: str = ""
+    error: str = ""
+    steps: list[Step] = field(default_factory=list)
+    hosts: list[HostChange] = field(default_factory=list)
+    cost: Cost = Cost(None, None, "")
+    findings: list[Finding] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    moves: tuple[str, str] | None = None
+    phases: list[Phase] = field(default_factory=list)
+    hosts_say: list[str] = field(default_factory=list)
+
+    @property
+    def changed_hosts(self) -> list[HostChange]:
+        return [host for host in self.hosts if host.how != "same"]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.error and not self.steps and not self.changed_hosts
+
+    @property
+    def is_refused(self) -> bool:
+        return bool(self.error) or any(finding.level == "error" for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """The one line that a reviewer needs."""
+        if self.error:
+            first, *more = self.error.splitlines()
+            return f"does not validate: {first.removeprefix('error: ')}" + (f"; and {len(more)} more" if more else "")
+        parts = [*self._dangers(), *self._effects()]
+        if not parts:
+            parts = [f"{self._counted()}, no service restarts"] if self.steps or self.changed_hosts else ["no change"]
+        if refused := [finding for finding in self.findings if finding.level == "error"]:
+            parts.insert(0, f"refused by policy ({len(refused)}): {refused[0].where}: {refused[0].found}")
+        if self.cost.more:
+            parts.append(f"{'+' if self.cost.more > 0 else '−'}${abs(self.cost.more):.2f} a month")
+        return "; ".join(parts)
+
+    def _counted(self) -> str:
+        files = sum(len(host.files) for host in self.changed_hosts)
+        cloud = [step for step in self.steps if step.type.startswith("aws:")]
+        parts = [f"{len(cloud)} resource(s) in AWS"] if cloud else []
+        return ", ".join([*parts, *([f"{files} file(s) on hosts"] if files else [])]) or "the hosts' releases alone"
+
+    def _dangers(self) -> list[str]:
+        """What is lost, the same loss of several told once."""
+        if self.moves:
+            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps"]
+        found: dict[str, list[Step]] = {}
+        for step in self.steps:
+            for text in [step.danger] if step.danger else step.notes:
+                found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)
+        lines = []
+        for key, steps in found.items():
+            verb, text = key.split("|", 1)
+            op, kind = verb.split(" ", 1)
+            said = {"replace": f"replaces the {kind}", "delete": f"deletes the {kind}"}.get(op, "")
+            many = f" ({len(steps)} of them)" if len(steps) > 1 else ""
+            lines.append(f"{said}{many}: {text}" if said else f"{text}{many}")
+        return lines
+
+    def _effects(self) -> list[str]:
+        by_way: dict[str, list[str]] = {}
+        for host in self.changed_hosts:
+            for effect in host.effects:
+                by_way.setdefault(effect.how, []).append(effect.service)
+        return [
+            f"{len(names)} service{'s' * (len(names) > 1)} {VERBS[way][len(names) > 1]}: {_listed(names)}"
+            for way, names in by_way.items()
+            if way in VERBS
+        ]
+
+
+def _listed(names: list[str]) -> str:
+    shown = list(dict.fromkeys(names))
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All stacks of a preview; `source` says what it was made from."""
+
+    base: str
+    head: str
+    source: str
+    stacks: list[StackReport]
+
+    @property
+    def code(self) -> int:
+        return 1 if any(stack.is_refused for stack in self.stacks) else 0

@@ -1,0 +1,295 @@
+"""Two checkouts as values: what each one's program makes and what its hosts get, as JSON on standard output.
+
+Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file:
+it imports nothing else of ours, and works without AWS, passphrase or Pulumi login. What is encrypted in a stack's
+configuration stays so: a mark stands for it that changes with it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import runpy
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+# An attempt of a region move is named by its time, which says nothing about the change
+ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
+KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
+LIBRARIES = ("boto3", "jinja2", "pulumi", "pulumi_aws.ec2", "pulumi_aws.ecr", "pulumi_command", "pydantic", "yaml")
+SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
+SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret
+
+
+# What somebody may have written in plain text all the same
+PLANTED = re.compile(
+    r"(?P<before>[A-Za-z0-9_]*(?:SECRET|TOKEN|PASSW(?:OR)?D|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)[A-Za-z0-9_]*[\"']?\s*[=:]\s*)"
+    r"(?P<value>(?!\[secret |\s)[^\n]+)"
+    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)"
+    r"|(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def unspoken(text: str) -> str:
+    """Text without what looks like a secret; the mark in its place changes with it."""
+
+    def hidden(found: re.Match[str]) -> str:
+        return (found["before"] or "") + mark(found["value"] or found["pem"] or found["key"])
+
+    return PLANTED.sub(hidden, text)
+
+
+def mark(text: str) -> str:
+    return f"[secret {hashlib.sha256(text.encode()).hexdigest()[:12]}]"
+
+
+def sealed(value: Any) -> Any:
+    """Configuration without what is encrypted in it."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            return mark(str(value["secure"]))
+        return {key: sealed(item) for key, item in value.items()}
+    return [sealed(item) for item in value] if isinstance(value, list) else value
+
+
+def masked(value: Any) -> Any:
+    """Inputs without what Pulumi holds for secret."""
+    if isinstance(value, dict):
+        if value.get(SECRET) == SECRET_VALUE:
+            return mark(json.dumps(value.get("value"), sort_keys=True, default=str))
+        return {key: masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
+
+
+def stable(text: str) -> str:
+    return ATTEMPT.sub("ATTEMPT", text)
+
+
+def address(name: str) -> str:
+    """One of documentation's own (RFC 5737), for every machine another."""
+    return f"192.0.2.{1 + int(hashlib.sha256(name.encode()).hexdigest(), 16) % 254}"
+
+
+def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
+    """Repository → suffix (`:tag`, `@digest`) → digest: the one that is named, or without a registry a made-up one."""
+    found: dict[str, dict[str, str]] = {}
+    for system in catalogue.running.values():
+        for service in system.compose_services:
+            repository, suffix = service.image.repository, service.image.suffix
+            digest = hashlib.sha256(f"{repository}{suffix}".encode()).hexdigest()
+            found.setdefault(repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
+    return found
+
+
+def keys(stack: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with marks for keys that have not been made yet."""
+    missing = {f"infra:{key}": text for key, text in KEYS.items() if not values.get(f"infra:{key}")}
+    of_hosts = {
+        f"infra:{key}": dict.fromkeys(stack.ec2_hosts, text) | (values.get(f"infra:{key}") or {})
+        for key, text in (("hostPublicKeys", KEYS["sshPublicKey"]), ("hostPrivateKeys", KEYS["sshPrivateKey"]))
+    }
+    return values | missing | of_hosts
+
+
+def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dict[str, str]], state: Any) -> Any:
+    """The program under mocks: its resources in their order, and what components and the stack put out."""
+    import pulumi
+    from pulumi.runtime import rpc
+    from pulumi.runtime.mocks import MockMonitor
+
+    resources: list[dict[str, Any]] = []
+    outputs: dict[str, Any] = {}
+
+    class Mocks(pulumi.runtime.Mocks):
+        def new_resource(self, args):
+            made = {
+                "arn": f"arn:aws:mock:{args.name}", "publicIp": address(args.name), "repositoryUrl": args.name,
+                "secret": "[made by AWS]", "stdout": '{"line": "", "release": "", "images": {}, "copied": 0}',
+            }  # fmt: skip
+            return f"{args.name}-id", {**made, **args.inputs}
+
+        def call(self, args):
+            if args.token == "aws:ecr/getImages:getImages":
+                found = images.get(args.args["repositoryName"], {}).items()
+                tagged = [{"imageTag": suffix[1:], "imageDigest": d} for suffix, d in found if suffix[0] == ":"]
+                pinned = [{"imageTag": "", "imageDigest": d} for suffix, d in found if suffix[0] == "@"]
+                return {"imageIds": tagged + pinned, "id": "i", "repositoryName": args.args["repositoryName"]}, []
+            if args.token == "pulumi:pulumi:readStackResourceOutputs":
+                return {"name": args.args["stackName"], "outputs": state or {}}, []
+            if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
+                types = [value for filter in args.args["filters"] for value in filter["values"]]
+                return {"instanceTypes": types, "locations": [], "locationTypes": [], "id": "i", "region": "r"}, []
+            return {
+                "zoneId": "ZONE", "arn": "arn:aws:route53:::hostedzone/ZONE", "id": "ZONE",
+                "value": f"image of {args.args.get('name', '')}", "name": args.args.get("name", ""),
+            }, []  # fmt: skip
+
+    class Monitor(MockMonitor):
+        def RegisterResource(self, request):
+            answer = super().RegisterResource(request)
+            inputs = masked(rpc.deserialize_properties(request.object))
+            resources.append(
+                {
+                    "urn": stable(answer.urn), "type": request.type, "name": stable(request.name),
+                    "custom": bool(request.custom), "parent": stable(request.parent), "protect": bool(request.protect),
+                    "inputs": json.loads(stable(json.dumps(inputs, default=str))),
+                    "dependencies": sorted(map(stable, request.dependencies)),
+                    "propertyDependencies": {
+                        key: sorted(map(stable, found.urns)) for key, found in request.propertyDependencies.items()
+                    },
+                    "ignores": list(request.ignoreChanges), "provider": request.provider.rpartition("::")[0],
+                }
+            )  # fmt: skip
+            return answer
+
+        def RegisterResourceOutputs(self, request):
+            outputs[request.urn] = masked(rpc.deserialize_properties(request.outputs))
+            return super().RegisterResourceOutputs(request)
+
+    mocks = Mocks()
+    pulumi.runtime.set_mocks(mocks, project="infra", stack=name, preview=False, monitor=Monitor(mocks))
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    secret = [key for key in texts if key in ("infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets")]
+    pulumi.runtime.set_all_config(texts, secret)
+    pulumi.runtime.test(lambda: runpy.run_path(str(root / "__main__.py")) and None)()
+    return {"resources": resources, "outputs": {stable(urn): found for urn, found in outputs.items()}}
+
+
+def text(content: bytes) -> str:
+    try:
+        return unspoken(content.decode())
+    except UnicodeDecodeError:
+        return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
+
+
+def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """What a host gets: the manifest that its agent works from, and every file as people read it."""
+    from catalogue.sizes import MiB, to_bytes
+    from rendering.archive import manifest_of
+    from rendering.host import render
+
+    digests = {f"{repository}{suffix}": d for repository, found in images.items() for suffix, d in found.items()}
+    rendered = render(catalogue, name, digests)
+    files = {file.path: text(file.content) for file in rendered.files}
+    for file in rendered.environment_files:
+        secrets = {key: f"[secret {file.versions.get(place, 'not set')}]" for key, place in file.secrets.items()}
+        lines = [f"{key}={value}" for key, value in sorted({**file.values, **secrets}.items())]
+        files[file.path] = unspoken("\n".join([*([file.head] if file.head else []), *lines]) + "\n")
+    files |= {link.path: f"-> {link.target}\n" for link in rendered.links}
+    spec = catalogue.stack.hosts[name]
+    addresses = {
+        service.container: str(service.address)
+        for system in catalogue.systems_on(name)
+        for service in system.compose_services
+    }
+    manifest = json.loads(json.dumps(manifest_of(rendered), default=str))
+    return {
+        "manifest": manifest, "files": files, "addresses": addresses,
+        "spec": spec.model_dump(mode="json"),
+        "room": spec.memory_mib and spec.memory_mib - to_bytes(spec.reserve) // MiB,
+        "limits": {s.name: s.at_once * s.limit for system in catalogue.systems_on(name) for s in system.active},
+    }  # fmt: skip
+
+
+def take(root: Path, name: str, file: Path, state: Any = None) -> dict[str, Any]:
+    """The snapshot of one stack. What its owner would be told is in `problems` (all) and `error` (why there is no
+    more)."""
+    import yaml
+
+    from catalogue.checks import check
+    from catalogue.loading import load
+    from catalogue.problems import CatalogueError
+    from catalogue.stack import read_stack, stack_from
+
+    found: dict[str, Any] = {"stack": name, "problems": [], "error": ""}
+    try:
+        read_stack(root, name, file)
+        raw = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
+        values = sealed(raw)
+        stack = stack_from(name, values, file.name)
+        values = keys(stack, values)
+        catalogue = load(root, stack_from(name, values, file.name))
+        problems = check(catalogue)
+    except CatalogueError as error:
+        return found | {"error": str(error), "problems": [asdict(problem) for problem in error.problems]}
+    found["problems"] = [asdict(problem) for problem in problems]
+    if any(problem.level == "error" for problem in problems):
+        return found | {"error": "\n".join(str(p) for p in problems if p.level == "error")}
+    images = wanted_images(catalogue)
+    found |= {
+        "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
+        "configuration": stack.model_dump(mode="json"),
+        "hosts": {host: host_of(catalogue, host, images) for host in stack.hosts},
+    }  # fmt: skip
+    return found | program(root, name, values, images, state)
+
+
+def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """What Pulumi would know of a stack that is as its snapshot says."""
+    by_urn = {made["urn"]: made for made in snapshot["resources"]}
+    stack = next(urn for urn, made in by_urn.items() if made["type"] == "pulumi:pulumi:Stack")
+    placed = {"region": snapshot["region"], "standby": snapshot["standby"], "move": {}}
+    return {
+        urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
+        for urn, made in by_urn.items()
+        if made["type"].startswith("infra:") or made["type"] == "aws:route53/record:Record"
+    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
+
+
+def apart(root: str, name: str, state: Any = None) -> "Running":
+    """A snapshot in a process of its own, which has the libraries already."""
+    out = tempfile.TemporaryFile()  # noqa: SIM115 (both processes have it)
+    pid = os.fork()
+    if pid:
+        return Running(pid, out)
+    sys.path.insert(0, root)
+    path = Path(root)
+    try:
+        os.chdir(root)
+        made = take(path, name, path / f"Pulumi.{name}.yaml", state)
+    except BaseException as error:  # the program's own last word, whatever it is
+        made = {"stack": name, "problems": [], "error": str(error) or type(error).__name__}
+    out.write(json.dumps(made).encode())
+    out.flush()
+    os._exit(0)
+
+
+@dataclass
+class Running:
+    pid: int
+    out: Any
+
+    def wait(self) -> dict[str, Any]:
+        os.waitpid(self.pid, 0)
+        self.out.seek(0)
+        said = self.out.read()
+        return json.loads(said) if said else {"problems": [], "error": "the program ended without a word"}
+
+
+def pair(base: str, head: str, name: str) -> dict[str, Any]:
+    """Both checkouts of a stack. One that changes its place is asked again, now that it is known from where."""
+    running = apart(base, name), apart(head, name)
+    before, after = (one.wait() for one in running)
+    moves = not (before["error"] or after["error"]) and any(before[key] != after[key] for key in ("region", "standby"))
+    if moves:
+        after = apart(head, name, state_of(before)).wait()
+    return {"base": before, "head": after}
+
+
+def main() -> int:
+    """Reads {base, head: directories; stacks: names}, writes stack → its pair."""
+    asked = json.load(sys.stdin)
+    # Before the processes part: most of the time goes into these
+    for library in LIBRARIES:
+        __import__(library)
+    found = {name: pair(asked["base"], asked["head"], name) for name in asked["stacks"]}
+    json.dump(found, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

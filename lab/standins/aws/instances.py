@@ -1,0 +1,180 @@
+"""EC2: instances."""
+
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lab.standins.aws.cloud import is_gone, refusals, tag_list
+from lab.standins.aws.ec2 import arn, tagged, update_tags
+from lab.standins.plugin import Call, Kind, PluginError, Values
+
+
+def _launch(call: Call, values: Values) -> tuple[str, Values]:
+    ec2 = call.cloud.client("ec2")
+    root, metadata = values.get("rootBlockDevice", {}), values.get("metadataOptions", {})
+    _known("rootBlockDevice", root, {"volumeType", "volumeSize", "encrypted", "tags"})
+    _known("metadataOptions", metadata, {"httpEndpoint", "httpTokens", "httpPutResponseHopLimit"})
+    with refusals("launching instance"):
+        image = ec2.describe_images(ImageIds=[values["ami"]])["Images"][0]
+        made = ec2.run_instances(
+            ImageId=values["ami"],
+            InstanceType=values["instanceType"],
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=values["subnetId"],
+            SecurityGroupIds=values["vpcSecurityGroupIds"],
+            IamInstanceProfile={"Name": values["iamInstanceProfile"]} if "iamInstanceProfile" in values else {},
+            UserData=values.get("userData", ""),
+            MetadataOptions=_metadata(values),
+            BlockDeviceMappings=[
+                {
+                    "DeviceName": image["RootDeviceName"],
+                    "Ebs": {
+                        "VolumeType": root.get("volumeType", "gp3"),
+                        "VolumeSize": root.get("volumeSize", 8),
+                        "Encrypted": root.get("encrypted", False),
+                        "DeleteOnTermination": True,
+                    },
+                }
+            ],
+            **tagged("instance", values),
+        )
+    id = made["Instances"][0]["InstanceId"]
+    for _ in range(600):
+        found = _instance(call, id)
+        if found and found["State"]["Name"] == "running":
+            if values.get("disableApiTermination"):
+                # moto passes over it at the launch
+                _protect(ec2, id, True)
+            return id, _instance_outputs(call, found)
+        if not found or found["State"]["Name"] in ("terminated", "shutting-down"):
+            reason = (found or {}).get("StateReason", {}).get("Message", "no reason given")
+            raise PluginError(f"waiting for EC2 Instance ({id}) create: unexpected state 'terminated': {reason}")
+        time.sleep(0.1)
+    raise PluginError(f"waiting for EC2 Instance ({id}) create: timeout while waiting for state to become 'running'")
+
+
+def _known(what: str, values: Values, names: set[str]) -> None:
+    if unknown := set(values) - names:
+        raise PluginError(f"the stand-in does not know {what} {sorted(unknown)}")
+
+
+def _instance(call: Call, id: str) -> dict[str, Any] | None:
+    try:
+        found = call.cloud.client("ec2").describe_instances(InstanceIds=[id])["Reservations"]
+    except ClientError as error:
+        if is_gone(error):
+            return None
+        raise
+    return found[0]["Instances"][0] if found else None
+
+
+def _instance_outputs(call: Call, found: dict[str, Any]) -> Values:
+    return {
+        "arn": arn(call, "instance", found["InstanceId"]),
+        "instanceState": found["State"]["Name"],
+        "publicIp": found.get("PublicIpAddress", ""),
+        "privateIp": found.get("PrivateIpAddress", ""),
+    }
+
+
+def _change_instance(call: Call, id: str, old: Values, new: Values) -> Values:
+    ec2 = call.cloud.client("ec2")
+    update_tags(call, id, old, new)
+    with refusals(f"changing instance {id}"):
+        if old["instanceType"] != new["instanceType"]:
+            ec2.stop_instances(InstanceIds=[id])
+            ec2.modify_instance_attribute(InstanceId=id, InstanceType={"Value": new["instanceType"]})
+            ec2.start_instances(InstanceIds=[id])
+        if bool(old.get("disableApiTermination")) != bool(new.get("disableApiTermination")):
+            _protect(ec2, id, bool(new.get("disableApiTermination")))
+        if old["vpcSecurityGroupIds"] != new["vpcSecurityGroupIds"]:
+            ec2.modify_instance_attribute(InstanceId=id, Groups=new["vpcSecurityGroupIds"])
+        if old.get("metadataOptions") != new.get("metadataOptions"):
+            ec2.modify_instance_metadata_options(InstanceId=id, **_metadata(new))
+        if old.get("iamInstanceProfile") != new.get("iamInstanceProfile"):
+            _change_profile(ec2, id, new["iamInstanceProfile"])
+        if old.get("rootBlockDevice") != new.get("rootBlockDevice"):
+            _change_root(ec2, id, old.get("rootBlockDevice", {}), new["rootBlockDevice"])
+    return _instance_outputs(call, _instance(call, id) or {})
+
+
+def _metadata(values: Values) -> dict[str, Any]:
+    given = values.get("metadataOptions", {})
+    return {
+        "HttpEndpoint": given.get("httpEndpoint", "enabled"),
+        "HttpTokens": given.get("httpTokens", "optional"),
+        "HttpPutResponseHopLimit": given.get("httpPutResponseHopLimit", 1),
+    }
+
+
+def _change_profile(ec2: Any, id: str, name: str) -> None:
+    filters = [{"Name": "instance-id", "Values": [id]}]
+    found = ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+    if found:
+        association = found[0]["AssociationId"]
+        ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile={"Name": name})
+    else:
+        ec2.associate_iam_instance_profile(InstanceId=id, IamInstanceProfile={"Name": name})
+
+
+def _change_root(ec2: Any, id: str, old: Values, new: Values) -> None:
+    if fixed := [key for key in ("encrypted",) if old.get(key) != new.get(key)]:
+        raise PluginError(f"the stand-in cannot change rootBlockDevice.{fixed[0]} in place")
+    mappings = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
+    volume = mappings[0]["Ebs"]["VolumeId"]
+    if (old.get("volumeSize"), old.get("volumeType")) != (new.get("volumeSize"), new.get("volumeType")):
+        ec2.modify_volume(VolumeId=volume, Size=new["volumeSize"], VolumeType=new["volumeType"])
+    if new.get("tags"):
+        ec2.create_tags(Resources=[volume], Tags=tag_list(new["tags"]))
+
+
+def _protect(ec2: Any, id: str, protected: bool) -> None:
+    ec2.modify_instance_attribute(InstanceId=id, DisableApiTermination={"Value": protected})
+
+
+def _terminate(call: Call, id: str, state: Values) -> None:
+    ec2 = call.cloud.client("ec2")
+    try:
+        # Without forceDestroy in its state AWS refuses, as it does with the real plugin
+        if state.get("disableApiTermination") and state.get("forceDestroy"):
+            _protect(ec2, id, False)
+        ec2.terminate_instances(InstanceIds=[id])
+    except ClientError as error:
+        if not is_gone(error):
+            with refusals(f"terminating instance {id}"):
+                raise
+
+
+def _read_instance(call: Call, id: str, state: Values) -> Values | None:
+    found = _instance(call, id)
+    return None if not found or found["State"]["Name"] == "terminated" else _instance_outputs(call, found)
+
+
+INSTANCE_INPUTS = {
+    "ami": "replace",
+    "instanceType": "update",
+    "subnetId": "replace",
+    "vpcSecurityGroupIds": "update",
+    "associatePublicIpAddress": "replace",
+    "disableApiTermination": "update",
+    "forceDestroy": "update",
+    "iamInstanceProfile": "update",
+    "metadataOptions": "update",
+    "rootBlockDevice": "update",
+    "userData": "refuse",
+    "tags": "update",
+}
+
+KINDS = {
+    "aws:ec2/instance:Instance": Kind(
+        INSTANCE_INPUTS,
+        {"ami", "instanceType", "subnetId"},
+        ["arn", "instanceState", "publicIp", "privateIp"],
+        _launch,
+        _change_instance,
+        _terminate,
+        _read_instance,
+    ),
+}

@@ -1,0 +1,1 @@
+"""What no stack may be, whatever somebody wrote: rules over its resources and its hosts' files."""

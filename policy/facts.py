@@ -1,0 +1,54 @@
+"""What rules look at, and what they say."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of the program: Pulumi's type, the program's name of it, its inputs as Pulumi has them."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A stack as it would be. `files` are host → path → text, `limits` the stack's own (see `Limits`), `monthly` US
+    dollars a month (None where a price is not known)."""
+
+    stack: str
+    resources: list[Resource] = field(default_factory=list)
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    limits: "Limits" = field(default_factory=lambda: Limits())
+    monthly: float | None = None
+
+    def of(self, type: str) -> Iterator[Resource]:
+        return (resource for resource in self.resources if resource.type == type)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`budget` in US dollars a month, the machines that may be used, `volume` in GiB that a disk must have at least,
+    and whether the stack's machines must be protected."""
+
+    budget: float = 300.0
+    instance_types: tuple[str, ...] = ()
+    volume: int = 0
+    protected: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that is broken: `error` stops an update, `warning` is only shown."""
+
+    rule: str
+    where: str
+    found: str
+    remedy: str
+    level: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.rule}: {self.where}: {self.found}; {self.remedy}"

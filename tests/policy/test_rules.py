@@ -1,0 +1,123 @@
+"""Each rule with facts that break it and facts that keep it."""
+
+from dataclasses import replace
+
+import pytest
+
+from policy import rules
+from policy.facts import Facts, Limits, Resource
+from tests.support import whole
+
+TAGS = {"tags": {"project": "infra", "stack": "prod", "system": "watchme"}}
+MACHINE = {
+    "instanceType": "t4g.large", "metadataOptions": {"httpTokens": "required"}, "disableApiTermination": True,
+    "rootBlockDevice": {"encrypted": True, "volumeSize": 30}, **TAGS,
+}  # fmt: skip
+LIMITS = Limits(300.0, ("t4g.large",), 20, protected=True)
+COMPOSE = "services:\n  api:\n    ports:\n    - {}\n"
+UNIT = "[Service]\nNoNewPrivileges=true\nPrivateTmp=true\nProtectSystem=full\n{}"
+PATHS = "ReadWritePaths=/opt/whisper/models /opt/whisper/temp /opt/whisper/uploads\n"
+
+
+def of(type: str, inputs: dict) -> Facts:
+    return Facts("prod", [Resource(type, "it", inputs)], limits=LIMITS)
+
+
+def opening(network: str, port: int = 22, **more) -> Facts:
+    rule = {"fromPort": port, "toPort": port, "ipProtocol": "tcp", "cidrIpv4": network, **more, **TAGS}
+    return of(rules.OPENING, rule)
+
+
+def machine(**changes) -> Facts:
+    return of(rules.INSTANCE, MACHINE | changes)
+
+
+def files(path: str, text: str) -> Facts:
+    return Facts("prod", files={"watchme": {path: text}}, limits=LIMITS)
+
+
+def everybody(principal: str) -> str:
+    return f'{{"Statement": [{{"Effect": "Allow", "Principal": {principal}}}]}}'
+
+
+# rule, facts that break it, what is said; facts that keep it
+EXAMPLES = {
+    "ssh": (rules.ssh_open, opening("0.0.0.0/0"), "SSH is open to the world", opening("198.18.0.0/16")),
+    "ssh in a range": (rules.ssh_open, opening("0.0.0.0/0", 0, toPort=1024), "open to the world", opening("0.0.0.0/0", 443)),
+    "ssh by every protocol": (rules.ssh_open, opening("0.0.0.0/0", 0, ipProtocol="-1"), "open to", opening("0.0.0.0/0", 80)),
+    "ssh over IPv6": (rules.ssh_open, opening("", cidrIpv6="::/0"), "open to", opening("", cidrIpv6="2001:db8::/32")),
+    "ssh in the group itself": (
+        rules.ssh_open,
+        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}]}),
+        "open to the world",
+        of(rules.GROUP, {"ingress": []}),
+    ),
+    "metadata": (rules.imdsv1, machine(metadataOptions={"httpTokens": "optional"}), "without a token", machine()),
+    "disk in the clear": (rules.volumes, machine(rootBlockDevice={"volumeSize": 30}), "is not encrypted", machine()),
+    "disk as it came": (rules.volumes, machine(rootBlockDevice={"encrypted": True, "volumeSize": 8}), "a disk of 8 GiB; at least 20", machine()),
+    "a public repository": (
+        rules.public_registry,
+        of("aws:ecrpublic/repository:Repository", {}),
+        "everybody can pull",
+        of(rules.REPOSITORY, {}),
+    ),
+    "a repository for all": (
+        rules.public_registry,
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('"*"')}),
+        "everybody can pull",
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": "arn:aws:iam::1:root"}')}),
+    ),
+    "unscanned": (
+        rules.unscanned,
+        of(rules.REPOSITORY, {"imageScanningConfiguration": {"scanOnPush": False}}),
+        "are not scanned",
+        of(rules.REPOSITORY, {"imageScanningConfiguration": {"scanOnPush": True}}),
+    ),
+    "tags": (rules.tags, machine(tags={"project": "infra"}), "no tag stack, system", machine()),
+    "protection": (rules.protection, machine(disableApiTermination=False), "anybody's slip", machine()),
+    "instance type": (rules.instance_types, machine(instanceType="p5.48xlarge"), "p5.48xlarge is not on the list", machine()),
+    "budget": (rules.budget, replace(machine(), monthly=300.01), "$300.01 a month is above the budget", replace(machine(), monthly=300.0)),
+    "port": (rules.ports, files("/srv/c.yml", COMPOSE.format("8017:8017")), "port 8017:8017 of api is bound off loopback", files("/srv/c.yml", COMPOSE.format("127.0.0.1:8017:8017"))),
+    "port of any address": (rules.ports, files("/srv/c.yml", COMPOSE.format("0.0.0.0:80:80")), "bound off", files("/srv/c.yml", "colour: red\n")),
+    "port in the long form": (
+        rules.ports,
+        files("/srv/c.yml", COMPOSE.format("{published: 80, target: 80}")),
+        "bound off",
+        files("/srv/c.yml", COMPOSE.format("{host_ip: 127.0.0.1, published: 80, target: 80}")),
+    ),
+    "hardening": (
+        rules.hardening,
+        files("/etc/systemd/system/whisper-backend.service", UNIT.format("")),
+        f"without {PATHS.strip()}; its document gives it (WhisperBackendAPI",
+        files("/etc/systemd/system/whisper-backend.service", UNIT.format(PATHS).replace("=true", "=yes")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "broken", "said", "kept"), EXAMPLES.values(), ids=EXAMPLES)
+def test_rule(rule, broken, said, kept):
+    assert said in "\n".join(map(str, rule(broken)))
+    assert list(rule(kept)) == []
+
+
+def test_every_rule_has_an_example():
+    assert {rule for rule, *_ in EXAMPLES.values()} == set(rules.RULES)
+
+
+def test_an_unprotected_stack_needs_no_protection():
+    made = replace(machine(disableApiTermination=False), limits=replace(LIMITS, protected=False))
+    assert rules.findings(made) == []
+
+
+def test_the_documents_units_are_known_and_kept_by_this_projects_own():
+    """All five systems' hosts, as they are rendered."""
+    from rendering.host import render
+
+    catalogue = whole()
+    rendered = {
+        host: {f.path: f.content.decode() for f in render(catalogue, host).files} for host in catalogue.stack.hosts
+    }
+    names = {path.rsplit("/", 1)[1] for host in rendered.values() for path in host}
+    assert set(rules.documented()) <= names
+    assert list(rules.hardening(Facts("lab", files=rendered))) == []
+    assert list(rules.ports(Facts("lab", files=rendered))) == []

@@ -1,0 +1,199 @@
+"""Real changes, each made in a temporary clone, and what the report must say of it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from lab.run import run
+from tests.support import ROOT
+
+WATCHME, PROD = "files/systems/watchme.yaml", "Pulumi.prod.yaml"
+Change = Callable[[Path], None]
+SECRET = "AAABAK9b+planted/ciphertext=="
+ROTATED = "AAABAM3f+another/ciphertext=="
+
+
+def clone(target: Path) -> Path:
+    """What git tracks or would track of the working tree."""
+    for name in run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def replaced(file: str, old: str, new: str) -> Change:
+    def change(root: Path) -> None:
+        text = (root / file).read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        (root / file).write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def added(file: str, text: str) -> Change:
+    return lambda root: (root / file).write_text(f"{(root / file).read_text().rstrip()}\n{text}")
+
+
+def both(*changes: Change) -> Change:
+    def change(root: Path) -> None:
+        for one in changes:
+            one(root)
+
+    return change
+
+
+def retired(name: str) -> Change:
+    """The service's entry becomes that of one whose images stay."""
+
+    def change(root: Path) -> None:
+        text = (root / WATCHME).read_text()
+        begin = text.index(f"  - name: {name}\n")
+        end = text.index("\n\n", begin)
+        entry = yaml.safe_load(text[begin:end])[0]
+        gone = {key: entry[key] for key in ("name", "purpose", "purpose_ja", "port")}
+        gone |= {"retired": True, "repository": entry["image"]["repository"], "replaced_by": "ast-api"}
+        (root / WATCHME).write_text(text.replace(text[begin:end], f"  - {json.dumps(gone, ensure_ascii=False)}"))
+
+    return change
+
+
+def nothing(root: Path) -> None:
+    pass
+
+
+SERVICE = """
+  - name: summary-api
+    kind: compose
+    purpose: Summaries
+    purpose_ja: 要約
+    role: api
+    image: {repository: watchme-api-summary, tag: latest}
+    container: summary-api
+    port: 8040
+    address: 172.27.0.40
+    routes: [{public: /summary/}]
+    memory: {limit: 64m}
+    directory: /home/ubuntu/api_summary
+    unit: watchme-summary-api.service
+"""
+AST = "    directory: /home/ubuntu/api_ast\n"
+WITH_SECRET = both(
+    replaced(WATCHME, AST, f"{AST}    secrets: [HF_TOKEN]\n"),
+    added(PROD, f'  infra:secrets:\n    ast-api:\n      HF_TOKEN:\n        secure: "{SECRET}"\n'),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`change` is made, `before` first where the base needs something; the report then has these lines (of the terminal's
+    form, all of it shown) and none of `never`."""
+
+    change: Change
+    says: list[str]
+    verdict: str
+    never: list[str] = field(default_factory=list)
+    before: Change = nothing
+    code: int = 0
+
+
+ROWS = {
+    "nothing": Row(nothing, ["a month: $69.60, as before"], "no change", ["host watchme"]),
+    "new service": Row(
+        added(WATCHME, SERVICE),
+        [
+            "created: repository registry-ap-northeast-1-watchme-api-summary",
+            "summary-api starts: away none before, it is new",
+            "memory of the services' limits: 7032 of 7168 MiB → 7096 of 7168 MiB",
+            "port 8040: free → summary-api",
+            "address 172.27.0.40: free → summary-api",
+            "/etc/systemd/system/watchme-summary-api.service new",
+            "+    location /summary/ {",
+            "systemctl try-reload-or-restart nginx reloads: away none",
+        ],
+        "1 service starts: summary-api",
+        [" restarts:", "made anew", "deleted"],
+    ),
+    "port changed": Row(
+        replaced(WATCHME, "port: 8017", "port: 8047"),
+        ["port 8017: ast-api → free", "port 8047: free → ast-api", "-    - 127.0.0.1:8017:8017", "+    - 127.0.0.1:8047:8047"],
+        "1 service restarts: ast-api",
+        ["superb-api restarts", " starts:"],
+    ),
+    "nginx header changed": Row(
+        replaced(WATCHME, "    cors: [GET, POST, OPTIONS]", "    cors: [GET, POST, OPTIONS]\n    headers: {X-Frame-Options: DENY}"),
+        ["X-Frame-Options", "reloads: away none"],
+        "file(s) on hosts, no service restarts",
+        ["restarts:", "starts:"],
+    ),
+    "memory limit beyond the budget": Row(
+        replaced(WATCHME, "memory: {limit: 1g, observed: 1536m}", "memory: {limit: 2g, observed: 1536m}"),
+        ["infra:hosts.watchme: the services' memory limits add up to 8056 MiB", "at most 7168 MiB on t4g.large"],
+        "does not validate",
+        code=1,
+    ),
+    "service retired": Row(
+        retired("avatar-uploader"),
+        ["avatar-uploader stops for good: away for good", "port 8014: avatar-uploader → free", "docker-compose", "removed"],
+        "1 service stops for good: avatar-uploader",
+        ["deleted: repository", "superb-api restarts"],
+    ),
+    "image digest bumped": Row(
+        replaced(WATCHME, "a" * 64, "b" * 64),
+        ["+    image: 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast@sha256:" + "b" * 64, "ast-api restarts"],
+        "1 service restarts: ast-api",
+        ["superb-api restarts"],
+        before=replaced(
+            WATCHME, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, digest: sha256:" + "a" * 64 + "}"
+        ),
+    ),
+    "secret rotated": Row(
+        replaced(PROD, SECRET, ROTATED),
+        ["/home/ubuntu/api_ast/ast-api.env changed", "-HF_TOKEN=[secret ", "+HF_TOKEN=[secret ", "ast-api restarts"],
+        "1 service restarts: ast-api",
+        [SECRET, ROTATED],
+        before=WITH_SECRET,
+    ),
+    "instance type changed": Row(
+        replaced(PROD, "instanceType: t4g.large", "instanceType: t4g.xlarge"),
+        [
+            "changed: machine watchme-ap-northeast-1-instance (instanceType): the machine is stopped and started",
+            "7032 of 7168 MiB → 7032 of 15360 MiB",
+            "a month: $69.60 → $132.67",
+        ],
+        "the machine is stopped and started, some minutes without it; +$63.07 a month",
+        ["made anew"],
+    ),
+    "another processor": Row(
+        replaced(PROD, "instanceType: t4g.large", "instanceType: t3.large"),
+        ["made anew: machine watchme-ap-northeast-1-instance (another processor (arm64 → amd64))", "its disk is lost"],
+        "replaces the machine: its disk is lost with everything on it",
+    ),
+    "aws:region changed": Row(
+        replaced(PROD, "aws:region: ap-northeast-1", "aws:region: ap-southeast-2"),
+        [
+            "network ap-southeast-2: ", "images ap-southeast-2: 1 created", "gate ap-southeast-2", "switch: 1 updated",
+            "verify ap-southeast-2", "drain: 1 created", "host watchme: a new machine beside the old one", "retire ap-northeast-1",
+        ],
+        "moves from ap-northeast-1 to ap-southeast-2 in ",
+    ),
+    "it does not validate": Row(
+        replaced(WATCHME, "port: 8017", "port: eight"),
+        ["files/systems/watchme.yaml", "service ast-api", "port"],
+        "does not validate",
+        code=1,
+    ),
+    "ssh for the world": Row(
+        replaced(PROD, "203.0.113.10/32", "0.0.0.0/0"), ["0.0.0.0/0 is the whole world"], "does not validate", code=1
+    ),
+    "beyond the budget": Row(
+        both(replaced(PROD, "volume: 30", "volume: 4000")),
+        ["error: budget: prod: $450.72 a month is above the budget of $300.00", "gets its larger disk while it runs"],
+        "refused by policy (1): prod: $450.72 a month",
+        code=1,
+    ),
+}  # fmt: skip

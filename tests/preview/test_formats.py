@@ -1,0 +1,79 @@
+"""The forms of a report: what fits, what is escaped, what stands beside what."""
+
+import json
+
+from infra.preview.formats import as_json, markdown, page
+from infra.preview.formats.page import Row, rows
+from infra.preview.graph import Step
+from infra.preview.hosts import Effect, FileChange, HostChange
+from infra.preview.report import Report, StackReport
+
+DIFF = ("@@ -1,3 +1,3 @@", " one", "-two", "+TWO", "+three", " four")
+URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::"
+
+
+def report(hosts: int = 1, files: int = 1, diff: tuple[str, ...] = DIFF, steps: int = 1) -> Report:
+    changes = [
+        HostChange(f"host{h}", "changed", [FileChange(f"/etc/{f}.conf", "changed", diff) for f in range(files)], [Effect("web", "web.service", "restarts")])
+        for h in range(hosts)
+    ]  # fmt: skip
+    stack = StackReport(
+        "prod", "mocks-a-b-c", steps=[Step(f"{URN}m{n}", "delete") for n in range(steps)], hosts=changes
+    )
+    return Report("0" * 40, "head", "mocks", [stack])
+
+
+def comment(made: Report, limit: int = markdown.LIMIT) -> str:
+    return markdown.comment(made.stacks[0], made, limit)
+
+
+def test_a_small_change_is_shown_whole():
+    text = comment(report())
+    assert text.startswith("<!-- infra preview prod -->\n### 🔶 prod: deletes the machine: its disk is lost")
+    assert "```diff\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO" in text and "only counted here" not in text
+    assert "| web | restarts | some seconds;" in text and "plan `mocks-a-b-c`" in text
+
+
+def test_whatever_the_change_it_fits_a_comment_and_says_what_was_folded():
+    long = (DIFF[0], *[f"+{'x' * 90} {n}" for n in range(400)])
+    text = comment(report(hosts=30, files=40, diff=long, steps=2000))
+    assert len(text) <= markdown.LIMIT == 65_536
+    assert "parts are only counted here, what matters least first" in text
+    assert "deletes the machine (2000 of them): its disk is lost" in text and "plan `mocks-a-b-c`" in text
+
+
+def test_the_longest_diffs_fold_first():
+    made = report(files=2)
+    long = FileChange("/etc/long.conf", "changed", (DIFF[0], *["+" + "y" * 100] * 100))
+    made.stacks[0].hosts[0].files.append(long)
+    text = comment(made, 3000)
+    assert "- `/etc/long.conf` changed +100 −0" in text and "+TWO" in text and len(text) <= 3000
+
+
+def test_nothing_in_a_diff_ends_its_block_or_calls_anybody():
+    text = comment(report(diff=("@@ -1 +1 @@", "+```", "+@everyone <b>")))
+    assert "````diff\n@@ -1 +1 @@\n+```\n" in text
+    assert "@everyone" not in markdown.inline("@everyone") and markdown.inline("<b>") == "\\<b\\>"
+
+
+def test_a_diff_side_by_side():
+    assert list(rows(DIFF)) == [
+        Row("hunk", 0, DIFF[0], 0, ""),
+        Row("same", 1, "one", 1, "one"),
+        Row("both", 2, "two", 2, "TWO"),
+        Row("come", 0, "", 3, "three"),
+        Row("same", 3, "four", 4, "four"),
+    ]
+
+
+def test_the_page_is_whole_in_itself_and_escapes_what_it_shows():
+    text = page.text(report(diff=("@@ -1 +1 @@", "+<script>alert(1)</script>")))
+    assert "<script" not in text and "&lt;script&gt;" in text
+    assert "http://" not in text and "https://" not in text and "default-src 'none'" in text
+
+
+def test_json_is_for_programs():
+    found = json.loads(as_json.text(report()))
+    (stack,) = found["stacks"]
+    assert stack["fingerprint"] == "mocks-a-b-c" and stack["steps"][0]["danger"].startswith("its disk is lost")
+    assert stack["hosts"][0]["effects"][0]["gap"].startswith("some seconds")
