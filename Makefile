@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: lab lab-down lab-status rehearse-move rehearse-down test check bench
+.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -29,6 +29,9 @@ test: $(UV) ## style, types, every test
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done
+
+environment: $(UV) ## .venv, as the lock file says
+	@$(UV) sync --quiet --frozen
 
 bench: $(UV) ## measures the figures of benchmarks/README.md
 	@$(RUN) python -m benchmarks

@@ -11,6 +11,7 @@ from agent import (
     alerts,
     archive,
     boot_times,
+    contents,
     drift,
     ecr,
     health,
@@ -132,6 +133,11 @@ def show_drift(_: dict[str, Any]) -> int:
     return 0
 
 
+def show_contents(_: dict[str, Any]) -> int:
+    _print(contents.contents(World()))
+    return 0
+
+
 def releases(_: dict[str, Any]) -> int:
     world = World()
     _print({"current": store.current_id(world), "kept": store.kept(world), "history": store.history(world)})
@@ -162,7 +168,7 @@ def recover(_: dict[str, Any]) -> int:
 
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
-    "releases": releases, "prune": free, "boot-times": show_boot_times, "recover": recover,
+    "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
 }  # fmt: skip
 
 

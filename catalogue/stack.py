@@ -118,8 +118,9 @@ class Stack(Model):
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
     hosts: Annotated[dict[Name, AnyHost], Field(min_length=1)]
-    sharedRepositories: bool = False
-    protected: bool = False
+    # Pulumi writes numbers and truth back as text, hence strict=False on them
+    sharedRepositories: Annotated[bool, Field(strict=False)] = False
+    protected: Annotated[bool, Field(strict=False)] = False
     budget: Annotated[float, Field(gt=0, strict=False)] = 300
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
@@ -132,7 +133,6 @@ class Stack(Model):
     acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: str
     trustedRoots: list[str] = []
-    # Pulumi writes numbers back as text, hence strict=False on them
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
     healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180

@@ -6,25 +6,31 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.errors import InfraError
-from infra.paths import project_root
-from infra.preview import commits, compare
+from infra.paths import config_file, project_root
+from infra.preview import commits, compare, live
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.report import Report
 
 FORMATS = ("terminal", "markdown", "json", "html")
 
 
-def made(base: str, wanted: list[str]) -> Report:
-    """The report of the working tree against a commit, without AWS. Raises InfraError."""
+def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
+    """The report of the working tree: against the truth for each stack that can be asked, else (or with `mocks`)
+    against a commit, without AWS. Raises InfraError."""
     root = project_root()
-    commit = commits.resolved(base)
     there = commits.stacks(root)
-    if unknown := [name for name in wanted if name not in there]:
+    if unknown := [name for name in wanted if name not in there and config_file(name) is None]:
         raise InfraError(f"no stack {', '.join(unknown)}; stacks: {', '.join(there)}")
-    with commits.checkout(commit) as before:
-        found = commits.snapshots(before, root, wanted or there)
-    stacks = [compare.compared(pair["base"], pair["head"]) for pair in found.values()]
-    return Report(commit, commits.described(), "mocks", stacks)
+    names = wanted or there
+    asked = [] if mocks else [name for name in names if live.is_possible(name)]
+    rest = [name for name in names if name not in asked]
+    commit = commits.resolved(base) if rest else ""
+    found = {name: live.report(name) for name in asked}
+    if rest:
+        with commits.checkout(commit) as before:
+            pairs = commits.snapshots(before, root, rest)
+        found |= {name: compare.compared(pair["base"], pair["head"]) for name, pair in pairs.items()}
+    return Report(commit or "what is there", commits.described(), [found[name] for name in names])
 
 
 def write(report: Report, format: str, out: Path | None, whole: bool) -> None:

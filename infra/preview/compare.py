@@ -47,6 +47,7 @@ def reported(
         moves=moved,
         phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
         hosts_say=said or [],
+        source=source,
     )
 
 

@@ -35,8 +35,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class StackReport:
-    """One stack. With an `error` nothing else is known; `problems` are the catalogue's own, `moves` is (from, to) where
-    the stack changes its region, `hosts_say` what was found on the hosts themselves (live previews only)."""
+    """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
+    catalogue's own, `moves` is (from, to) where the stack changes its region, `hosts_say` what was found on the hosts
+    themselves (live previews only)."""
 
     stack: str
     fingerprint: str = ""
@@ -49,6 +50,7 @@ class StackReport:
     moves: tuple[str, str] | None = None
     phases: list[Phase] = field(default_factory=list)
     hosts_say: list[str] = field(default_factory=list)
+    source: str = "mocks"
 
     @property
     def changed_hosts(self) -> list[HostChange]:
@@ -119,11 +121,10 @@ def _listed(names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """All stacks of a preview; `source` says what it was made from."""
+    """All stacks of a preview, and the commits that were compared."""
 
     base: str
     head: str
-    source: str
     stacks: list[StackReport]
 
     @property

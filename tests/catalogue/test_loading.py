@@ -127,3 +127,12 @@ def test_the_schemas_defaults_are_the_models():
         assert ("default" in entry) is not field.is_required(), name
         # Pulumi has no default of nothing: an empty text stands for it
         assert field.is_required() or (entry["default"] or None) == (field.default or None), name
+
+
+def test_numbers_and_truth_are_read_as_pulumi_writes_them_back():
+    made = stack(
+        lambda config: config.update(
+            {"infra:protected": "true", "infra:sharedRepositories": "false", "infra:budget": "250"}
+        )
+    )
+    assert made.protected is True and made.sharedRepositories is False and made.budget == 250

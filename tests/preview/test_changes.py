@@ -31,7 +31,7 @@ def previewed(places, row: Row) -> Report:
         for files in kept:
             for path, content in files.items():
                 path.write_bytes(content)
-    return Report("0" * 40, "a clone", "mocks", [compare.compared(pair["base"], pair["head"])])
+    return Report("0" * 40, "a clone", [compare.compared(pair["base"], pair["head"])])
 
 
 def in_terminal(report: Report) -> str:

@@ -20,7 +20,7 @@ def report(hosts: int = 1, files: int = 1, diff: tuple[str, ...] = DIFF, steps: 
     stack = StackReport(
         "prod", "mocks-a-b-c", steps=[Step(f"{URN}m{n}", "delete") for n in range(steps)], hosts=changes
     )
-    return Report("0" * 40, "head", "mocks", [stack])
+    return Report("0" * 40, "head", [stack])
 
 
 def comment(made: Report, limit: int = markdown.LIMIT) -> str:

@@ -9,7 +9,7 @@ from infra.preview.report import Report, StackReport
 
 def text(report: Report) -> str:
     """Every stack with its verdict, and everything that the other formats show."""
-    shown = {"base": report.base, "head": report.head, "source": report.source, "refused": bool(report.code)}
+    shown = {"base": report.base, "head": report.head, "refused": bool(report.code)}
     return json.dumps({**shown, "stacks": [_stack(stack) for stack in report.stacks]}, indent=1, ensure_ascii=False)
 
 
@@ -26,7 +26,8 @@ def _stack(stack: StackReport) -> dict[str, Any]:
         for host in stack.hosts
     ]
     return {
-        "stack": stack.stack, "verdict": stack.verdict, "fingerprint": stack.fingerprint, "error": stack.error,
+        "stack": stack.stack, "source": stack.source, "verdict": stack.verdict, "fingerprint": stack.fingerprint,
+        "error": stack.error,
         "moves": stack.moves, "phases": [{"step": str(phase), "touches": phase.touches} for phase in stack.phases],
         "steps": steps, "hosts": hosts, "cost": asdict(stack.cost),
         "findings": [asdict(finding) for finding in stack.findings], "problems": stack.problems,

@@ -53,7 +53,7 @@ def whole(report: Report) -> str:
 def _sections(stack: StackReport, report: Report) -> Iterator[Section]:
     sign = "⛔" if stack.is_refused else "✅" if stack.is_empty else "🔶"
     yield Section(f"{MARK.format(stack=stack.stack)}\n### {sign} {stack.stack}: {inline(stack.verdict)}\n\n")
-    yield Section(f"<sub>{inline(words.heading(report))}</sub>\n\n")
+    yield Section(f"<sub>{inline(words.heading(report))}: {inline(words.source(stack))}</sub>\n\n")
     if stack.error:
         text = f"```\n{fenced(stack.error)}\n```\n"
         yield Section(text, f"```\n{fenced(stack.error)[:2000]}\n…\n```\n", 900)

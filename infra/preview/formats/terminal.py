@@ -26,6 +26,7 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
     if stack.error:
         console.print(escape(stack.error), soft_wrap=True)
         return
+    console.print(f"  {words.source(stack)}", style="dim", soft_wrap=True)
     for finding in stack.findings:
         console.print(
             f"  policy {escape(str(finding))}", style="red" if finding.level == "error" else "yellow", soft_wrap=True

@@ -14,7 +14,11 @@ SOURCES = {
 
 
 def heading(report: Report) -> str:
-    return f"{report.base[:10]} → {report.head}: {SOURCES[report.source]}"
+    return f"{report.base[:10]} → {report.head}"
+
+
+def source(stack: StackReport) -> str:
+    return SOURCES[stack.source]
 
 
 def step_line(step: Step) -> str:

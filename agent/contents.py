@@ -1,0 +1,49 @@
+"""What a host has now, for whoever compares it with what is to come. Reads only; no secret is in it."""
+
+from typing import Any
+
+from agent import slots, store
+from agent.desired import Wanted
+from agent.world import World
+
+
+def contents(world: World) -> dict[str, Any]:
+    """The serving release's manifest, and path → text of its files as they are; only `release`, None, before the first.
+
+    In an environment file `[secret VERSION]` stands for a value that is the release's own.
+    """
+    release = store.current(world)
+    if release is None:
+        return {"release": None}
+    environment = {item["path"]: item for item in release.manifest["environment_files"]}
+    files: dict[str, str] = {}
+    for file in release.files:
+        content = world.read(file.path)
+        if content is not None:
+            item = environment.get(file.path)
+            files[file.path] = _without_secrets(file, content, item) if item else content.decode(errors="replace")
+    # Which slot a link names is no difference: it is the host's own affair
+    chosen = {slot["link"] for slot in release.manifest["slots"]}
+    links = {link["path"]: world.link_target(link["path"]) for link in release.manifest["links"]}
+    files |= {path: f"-> {target}\n" for path, target in links.items() if target and path not in chosen}
+    return {
+        "release": release.id, "manifest": release.manifest, "files": files,
+        "serving": slots.running(world, release.manifest),
+    }  # fmt: skip
+
+
+def _without_secrets(file: Wanted, content: bytes, item: dict[str, Any]) -> str:
+    ours = _assigned(file.content)
+    lines = [item["head"]] if item["head"] else []
+    for name, value in sorted(_assigned(content).items()):
+        if value != ours.get(name):
+            shown = value if name in item["values"] else "[another value, not shown]"
+        else:
+            version = item["versions"].get(item["secrets"].get(name, ""), "not set")
+            shown = item["values"].get(name) or f"[secret {version}]"
+        lines.append(f"{name}={shown}")
+    return "\n".join(lines) + "\n"
+
+
+def _assigned(content: bytes) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in content.decode(errors="replace").splitlines() if "=" in line)

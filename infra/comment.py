@@ -1,0 +1,151 @@
+"""A preview as comments of a pull request: one for each stack, edited in place."""
+
+import json
+import re
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.errors import InfraError
+from infra.preview.formats.markdown import LIMIT
+
+MARKED = re.compile(r"<!-- infra preview ([a-z0-9-]+) -->\n")
+NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+ATTEMPTS, PATIENCE = 3, 60.0
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request at an API such as https://api.github.com. `token` may write its comments, and nothing else."""
+
+    api: str
+    repository: str
+    number: int
+    token: str
+
+
+def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator[str]:
+    """Writes each stack's comment, and says what it did. A stack without a change gets none of its own.
+
+    The texts may come from a fork: nobody is mentioned by them. With `head` the pull request must be at that commit, or
+    nothing is written. Raises InfraError.
+    """
+    if head is not None and (now := _ask(pull, f"/repos/{pull.repository}/pulls/{pull.number}")["head"]["sha"]) != head:
+        raise InfraError(
+            f"pull request {pull.number} is at {now[:10]} by now, the preview is of {head[:10]}: nothing written"
+        )
+    known = _comments(pull)
+    for stack, text in sorted(texts.items()):
+        body = _safe(text)
+        found = known.get(stack)
+        if found is None and "### ✅" in body:
+            yield f"{stack}: no change, no comment"
+        elif found is None:
+            _ask(pull, f"/repos/{pull.repository}/issues/{pull.number}/comments", "POST", {"body": body})
+            yield f"{stack}: written"
+        elif found["body"] == body:
+            yield f"{stack}: as it was"
+        else:
+            _ask(pull, f"/repos/{pull.repository}/issues/comments/{found['id']}", "PATCH", {"body": body})
+            yield f"{stack}: edited"
+
+
+def found(api: str, repository: str, token: str, source: str, head: str) -> Pull:
+    """The open pull request from `source` (OWNER:BRANCH) that is at commit `head`. Raises InfraError."""
+    anywhere = Pull(api, repository, 0, token)
+    query = urllib.parse.urlencode({"head": source, "state": "open", "per_page": 100})
+    numbers = [
+        entry["number"]
+        for entry in _ask(anywhere, f"/repos/{repository}/pulls?{query}")
+        if entry["head"]["sha"] == head
+    ]
+    if not numbers:
+        raise InfraError(f"no open pull request from {source} is at {head[:10]}: nothing written")
+    return Pull(api, repository, min(numbers), token)
+
+
+def read(files: list[Path]) -> dict[str, str]:
+    """Stack → text, by the mark that each file begins with. Raises InfraError."""
+    texts = {}
+    for path in files:
+        text = path.read_text()
+        if not (mark := MARKED.match(text)):
+            raise InfraError(
+                f"{path}: is no preview of infra; make it with: infra preview --format markdown --out {path}"
+            )
+        if len(text) > LIMIT + 1:
+            raise InfraError(f"{path}: {len(text)} characters, and a comment holds {LIMIT}")
+        texts[mark[1]] = text.rstrip("\n")
+    return texts
+
+
+def _safe(text: str) -> str:
+    return re.sub("@(?!\u200b)", "@\u200b", text)[:LIMIT]
+
+
+def _comments(pull: Pull) -> dict[str, Any]:
+    """Our own by stack, of all pages: those of a bot which begin with the mark."""
+    url: str | None = f"/repos/{pull.repository}/issues/{pull.number}/comments?per_page=100"
+    found: dict[str, Any] = {}
+    while url:
+        entries, url = _page(pull, url)
+        for entry in entries:
+            mark = MARKED.match((entry.get("body") or "").replace("\r\n", "\n"))
+            if mark and entry["user"]["type"] == "Bot":
+                found.setdefault(mark[1], entry)
+    return found
+
+
+def _ask(pull: Pull, path: str, method: str = "GET", body: Any = None) -> Any:
+    return _page(pull, path, method, body)[0]
+
+
+def _page(pull: Pull, path: str, method: str = "GET", body: Any = None) -> tuple[Any, str | None]:
+    """An answer, and where the next page is."""
+    url = path if path.startswith(pull.api) else f"{pull.api}{path}"
+    headers = {
+        "Accept": "application/vnd.github+json", "Authorization": f"Bearer {pull.token}",
+        "X-GitHub-Api-Version": "2022-11-28", "Content-Type": "application/json", "User-Agent": "infra",
+    }  # fmt: skip
+    data = None if body is None else json.dumps(body).encode()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with urllib.request.urlopen(
+                urllib.request.Request(url, data, headers, method=method), timeout=30
+            ) as answer:
+                following = NEXT.search(answer.headers.get("Link") or "")
+                return json.load(answer), following[1] if following else None
+        except urllib.error.HTTPError as error:
+            wait = float(error.headers.get("Retry-After") or 2 * attempt)
+            if (
+                attempt < ATTEMPTS
+                and wait <= PATIENCE
+                and (error.code >= 500 or error.code == 429 or "Retry-After" in error.headers)
+            ):
+                time.sleep(wait)
+                continue
+            raise InfraError(
+                f"{method} {url}: {error.code} {_reason(error)}; {HINTS.get(error.code, '')}".rstrip("; ")
+            ) from None
+        except (OSError, ValueError) as error:
+            raise InfraError(f"{method} {url}: {error}") from None
+    raise AssertionError("every attempt returns or raises")
+
+
+HINTS = {
+    401: "is the token in GITHUB_TOKEN still good?",
+    403: "the job needs permissions: pull-requests: write",
+    404: "no such pull request, or the token may not see it",
+}
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error).get("message", ""))
+    except (ValueError, AttributeError):
+        return str(error.reason)

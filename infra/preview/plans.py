@@ -1,0 +1,93 @@
+"""A plan that binds: what was approved is done, or nothing."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from infra.errors import InfraError
+from infra.paths import project_root
+from infra.preview import command, compare
+from infra.preview.formats import as_json
+from infra.preview.report import Report
+
+FOLDER = Path(".infra/plans")
+
+
+def keep(report: Report) -> None:
+    """Keeps each stack's report under its fingerprint, so that a later refusal can say what changed since."""
+    for stack in json.loads(as_json.text(report))["stacks"]:
+        if stack["fingerprint"]:
+            path = project_root() / FOLDER / f"{stack['fingerprint']}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(stack))
+
+
+def up(stack: str, approved: str, base: str) -> int:
+    """`pulumi up`, if it would do exactly what was approved. Its exit code. Raises InfraError."""
+    source = approved.split("-")[0]
+    if approved.count("-") != len(compare.PARTS) - 1 or source not in ("live", "mocks"):
+        raise InfraError(
+            f"--plan {approved}: is no fingerprint; infra preview prints one for each stack, such as live-3f…"
+        )
+    report = command.made(base, [stack], mocks=source == "mocks")
+    (now,) = report.stacks
+    if now.error:
+        raise InfraError(f"nothing was touched: {now.error}")
+    if now.source != source:
+        raise InfraError(
+            f"nothing was touched: plan {approved} is a live one, and stack {stack} cannot be asked from here"
+        )
+    if now.fingerprint != approved:
+        keep(report)
+        parts = compare.differing(approved, now.fingerprint)
+        lines = [
+            f"nothing was touched: what pulumi up would do now is not plan {approved}: {', '.join(parts)} changed since"
+        ]
+        lines += [f"  {line}" for line in since(approved, json.loads(as_json.text(report))["stacks"][0])]
+        raise InfraError(
+            "\n".join([*lines, f"look at it (infra preview --stack {stack}), and approve {now.fingerprint}"])
+        )
+    if now.is_refused:
+        raise InfraError(f"nothing was touched: {now.verdict}")
+    return subprocess.run(
+        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack],
+        cwd=project_root(),
+        check=False,
+    ).returncode
+
+
+def since(approved: str, now: dict[str, Any]) -> list[str]:
+    """What changed since a plan was kept; nothing where it was made elsewhere."""
+    path = project_root() / FOLDER / f"{approved}.json"
+    if not path.exists():
+        return [f"(the plan itself is not in {FOLDER}: it was made elsewhere)"]
+    return list(changes(json.loads(path.read_text()), now))
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Two kept reports of a stack, in lines. Pure."""
+    was, will = ({step["name"]: (step["op"], step["changed"]) for step in plan["steps"]} for plan in (before, now))
+    lines = [
+        f"{name}: {_told(was.get(name))} → {_told(will.get(name))}"
+        for name in sorted({*was, *will})
+        if was.get(name) != will.get(name)
+    ]
+    one, other = (
+        {f"{h['host']}:{f['path']}": f["diff"] for h in plan["hosts"] for f in h["files"]} for plan in (before, now)
+    )
+    lines += [
+        f"{path}: {_file(path, one, other)}" for path in sorted({*one, *other}) if one.get(path) != other.get(path)
+    ]
+    return lines + [line for line in now["hosts_say"] if line not in before["hosts_say"]]
+
+
+def _told(step: tuple[str, list[str]] | None) -> str:
+    if step is None:
+        return "nothing"
+    op, changed = step
+    return f"{op} ({', '.join(changed)})" if changed else op
+
+
+def _file(path: str, before: dict[str, Any], now: dict[str, Any]) -> str:
+    return "changes now" if path not in before else "changes no more" if path not in now else "changes in another way"

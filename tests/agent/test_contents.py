@@ -1,0 +1,36 @@
+"""What a host says of its files, and what it never says."""
+
+from agent.contents import contents
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import AVATAR, SITE, applied, release, serving, world_for
+from tests.support import service
+
+ENVIRONMENT = "/home/ubuntu/watchme-docker/web.env"
+
+
+def test_a_host_without_a_release_has_nothing_to_say():
+    assert contents(FakeWorld()) == {"release": None}
+
+
+def test_the_files_are_those_of_the_host_and_not_of_the_release():
+    made = release()
+    world = serving(made)
+    content, *rest = world.files[AVATAR]
+    world.files[AVATAR] = (content + b"# by hand\n", *rest)
+    del world.files[SITE]
+    before = world.changes
+    found = contents(world)
+    assert found["release"] == made.id and found["manifest"]["host"] == "watchme"
+    assert found["files"][AVATAR].endswith("# by hand\n") and SITE not in found["files"]
+    assert found["files"]["/etc/nginx/sites-enabled/api.hey-watch.me"] == f"-> {SITE}\n"
+    assert world.changes == before
+
+
+def test_a_secret_is_its_version_and_what_somebody_wrote_is_not_shown():
+    made = release(lambda data: service(data, "web").update(environment={"MODE": "prod"}, secrets=["TOKEN"]))
+    world = world_for(made)
+    assert applied(world, made, {"web": {"TOKEN": "hunter2"}}).outcome == "applied"
+    assert contents(world)["files"][ENVIRONMENT] == "MODE=prod\nTOKEN=[secret not set]\n"
+    content, *rest = world.files[ENVIRONMENT]
+    world.files[ENVIRONMENT] = (content.replace(b"hunter2", b"hunter3").replace(b"prod", b"dev"), *rest)
+    assert contents(world)["files"][ENVIRONMENT] == "MODE=dev\nTOKEN=[another value, not shown]\n"

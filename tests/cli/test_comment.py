@@ -1,0 +1,108 @@
+"""Comments of a pull request, against a stand-in of GitHub's API."""
+
+import pytest
+from typer.testing import CliRunner
+
+from infra import comment
+from infra.comment import Pull, found, post, read
+from infra.errors import InfraError
+from infra.main import app
+from tests.github import HEAD, TOKEN, GitHub, serving
+
+PROD = "<!-- infra preview prod -->\n### 🔶 prod: 1 service restarts: web\n\n- `@team` look\n"
+DEV = "<!-- infra preview dev -->\n### ✅ dev: no change\n"
+
+
+@pytest.fixture
+def github():
+    with serving(GitHub()) as made:
+        yield made
+
+
+def pull(github: GitHub, token: str = TOKEN, number: int = 7) -> Pull:
+    return Pull(github.url, "team/infra", number, token)
+
+
+def posted(github: GitHub, *texts: str, head: str | None = HEAD, **named) -> list[str]:
+    return list(post(pull(github, **named), {text.split()[3]: text for text in texts}, head))
+
+
+def test_each_stack_with_a_change_gets_one_comment_and_mentions_nobody(github):
+    assert posted(github, PROD, DEV) == ["dev: no change, no comment", "prod: written"]
+    (made,) = github.comments
+    assert made["body"].startswith("<!-- infra preview prod -->") and "@team" not in made["body"]
+
+
+def test_it_is_edited_in_place_on_whatever_page_it_is(github):
+    for number in range(5):
+        github.says(f"hello {number}", "User")
+    assert posted(github, PROD) == ["prod: written"]
+    for number in range(4):
+        github.says(f"hello again {number}", "User")
+    assert posted(github, PROD) == ["prod: as it was"]
+    assert posted(github, PROD.replace("web", "admin")) == ["prod: edited"]
+    assert github.writes == ["POST /repos/team/infra/issues/7/comments", "PATCH 105"]
+
+
+def test_a_change_that_is_gone_is_said_where_it_was_said(github):
+    github.says(PROD.replace("prod", "dev"))
+    assert posted(github, DEV) == ["dev: edited"] and "no change" in github.comments[0]["body"]
+
+
+def test_a_comment_that_a_person_wrote_with_our_mark_is_not_ours(github):
+    github.says(PROD, "User")
+    assert posted(github, PROD) == ["prod: written"] and len(github.comments) == 2
+
+
+def test_nothing_is_written_for_a_commit_that_is_no_more(github):
+    with pytest.raises(InfraError, match=r"is at aaaaaaaaaa by now, the preview is of bbbbbbbbbb: nothing written"):
+        posted(github, PROD, head="b" * 40)
+    assert github.writes == []
+
+
+def test_a_pull_request_is_found_by_where_it_comes_from(github):
+    assert found(github.url, "team/infra", TOKEN, "fork:topic", HEAD).number == 7
+    with pytest.raises(InfraError, match="no open pull request from other:topic"):
+        found(github.url, "team/infra", TOKEN, "other:topic", HEAD)
+
+
+def test_what_passes_is_tried_again(github, monkeypatch):
+    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    github.failures = [502, 429]
+    assert posted(github, PROD) == ["prod: written"]
+
+
+REFUSED = {
+    "a bad token": ({"token": "no"}, [], r"401 Bad credentials; is the token in GITHUB_TOKEN still good"),
+    "no right": ({}, [403], r"403 try later; the job needs permissions: pull-requests: write"),
+    "no such pull request": ({"number": 8}, [], r"404 Not Found; no such pull request"),
+    "ill for good": ({}, [500, 500, 500], r"GET http\S+: 500 try later"),
+}
+
+
+@pytest.mark.parametrize(("named", "failures", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_is_one_line_without_the_token(github, monkeypatch, named, failures, said):
+    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    github.failures = failures
+    with pytest.raises(InfraError, match=said) as error:
+        posted(github, PROD, **named)
+    assert TOKEN not in str(error.value) and github.writes == []
+
+
+def test_only_previews_are_posted(tmp_path):
+    (tmp_path / "x.md").write_text("hello")
+    with pytest.raises(InfraError, match="is no preview of infra"):
+        read([tmp_path / "x.md"])
+    (tmp_path / "x.md").write_text(PROD + "x" * 70_000)
+    with pytest.raises(InfraError, match="a comment holds 65536"):
+        read([tmp_path / "x.md"])
+
+
+def test_the_command(github, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    (tmp_path / "prod.md").write_text(PROD)
+    words = ["comment", str(tmp_path / "prod.md"), "--repository", "team/infra", "--api", github.url, "--head", HEAD]
+    ran = CliRunner().invoke(app, [*words, "--from", "fork:topic"])
+    assert (ran.exit_code, ran.output) == (0, "prod: written\n")
+    ran = CliRunner().invoke(app, words[:6])
+    assert ran.exit_code == 1 and "which pull request" in str(ran.exception)

@@ -1,0 +1,55 @@
+"""The workflows: valid, pinned, and with no more rights than they need."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from lab import tools
+from tests.support import ROOT
+
+FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def test_actionlint_has_nothing_to_say():
+    linter = tools.build("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "actionlint")
+    ran = subprocess.run([linter, "-no-color", *FILES], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert {path.stem for path in FILES} == {"check", "preview", "comment", "up"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_and_rights_are_named(path):
+    text, workflow = path.read_text(), yaml.safe_load(path.read_text())
+    used = re.findall(r"uses: (\S+)(.*)", text)
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name) and re.search(r"# v\d", note) for name, note in used), used
+    assert "permissions" in workflow and "concurrency" in workflow
+    assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+    assert not re.search(r"secrets\.(?!PULUMI_CONFIG_PASSPHRASE|GITHUB_TOKEN)", text), "no long-lived key"
+
+
+def test_the_job_that_runs_a_forks_code_has_nothing_to_lose():
+    text = (ROOT / ".github/workflows/preview.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow[True] == {"pull_request": None} and workflow["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in workflow["jobs"].values())
+    assert "secrets." not in text and "id-token" not in text and "github.token" not in text
+
+
+def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/comment.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    checkouts = [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert [step["with"] for step in checkouts] == [{"persist-credentials": False}], (
+        "the default branch, and no other ref"
+    )
+    assert all("${{" not in step.get("run", "") for step in job["steps"]), (
+        "what a fork names goes through the environment"
+    )
+
+
+def test_prod_does_what_was_approved():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/up.yml").read_text())["jobs"]
+    assert jobs["prod"]["environment"] == "prod" and jobs["prod"]["needs"] == "plan"
+    assert jobs["prod"]["steps"][-1]["run"] == '.venv/bin/infra up --stack prod --plan "$FINGERPRINT"'
