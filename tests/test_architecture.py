@@ -13,7 +13,7 @@ PURE = {"catalogue": set(), "rendering": {"catalogue"}, "agent": set()}
 MAY = {
     **PURE,
     "components": {"catalogue", "rendering", "agent"},
-    "policy": set(),
+    "policy": {"catalogue", "rendering"},
     "infra": {"catalogue", "rendering", "agent", "policy"},
 }
 FOREIGN = {"catalogue": {"pydantic", "yaml"}, "rendering": {"yaml", "jinja2"}, "agent": set()}

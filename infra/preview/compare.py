@@ -5,18 +5,15 @@ import json
 from typing import Any
 
 from catalogue.prices import monthly_everywhere, table
-from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack
 from infra.move.phases import phases
 from infra.preview import graph, hosts
 from infra.preview.graph import Step
-from infra.preview.hosts import HostChange
 from infra.preview.report import Cost, StackReport
 from policy import rules
-from policy.facts import Facts, Finding, Limits, Resource
+from policy.facts import Facts, Finding, Resource
+from policy.of_stack import limits
 
-# What a disk must hold: the system, and images of two releases (WatchMe's document has 30 GiB)
-SMALLEST_DISK = 20
 Snapshot = dict[str, Any]
 
 
@@ -38,7 +35,7 @@ def reported(
     changes = hosts.compared(there.get("hosts", {}), head["hosts"], bool(moved))
     return StackReport(
         head["stack"],
-        fingerprint(source, steps, changes, there, head),
+        fingerprint(source, steps, there, head, said or []),
         steps=steps,
         hosts=changes,
         cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
@@ -51,13 +48,13 @@ def reported(
     )
 
 
-def fingerprint(source: str, steps: list[Step], changes: list[HostChange], there: Snapshot, head: Snapshot) -> str:
-    """What a person approves: the files, the steps and what they start from, each told apart. No two plans that do
-    different things have the same, and the same plan has it on every machine."""
+def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: list[str]) -> str:
+    """What a person approves: the files, the steps and what they start from (the hosts' releases, and what somebody
+    changed since), each told apart. The same plan has the same on every machine."""
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
         [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
-        {name: host["manifest"] for name, host in there.get("hosts", {}).items()},
+        [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, said],
     )
     return "-".join([source, *(_short(part) for part in parts)])
 
@@ -81,9 +78,8 @@ def facts(snapshot: Snapshot) -> Facts:
     """What the policy looks at."""
     stack = Stack.model_validate(snapshot["configuration"])
     known = [Resource(made["type"], made["name"], made["inputs"]) for made in snapshot["resources"] if made["custom"]]
-    limits = Limits(stack.budget, tuple(INSTANCE_TYPES), SMALLEST_DISK, stack.protected or stack.name == "prod")
     files = {name: host["files"] for name, host in snapshot["hosts"].items()}
-    return Facts(stack.name, known, files, limits, monthly_everywhere(stack))
+    return Facts(stack.name, known, files, limits(stack), monthly_everywhere(stack))
 
 
 def findings(snapshot: Snapshot) -> list[Finding]:

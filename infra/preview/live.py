@@ -1,5 +1,6 @@
 """The same report from the truth: what Pulumi would do, and what the hosts have."""
 
+import copy
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from infra.preview.report import StackReport
 from infra.preview.snapshot import host_of, stable, wanted_images
 from infra.pulumi import attempt, pulumi
 
+INSTANCE = "aws:ec2/instance:Instance"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
 
@@ -37,23 +39,41 @@ def is_possible(stack: str) -> bool:
 def report(name: str) -> StackReport:
     """What `pulumi up` would do to a stack now. Raises InfraError where it cannot be asked."""
     try:
-        catalogue = checked(load(project_root(), stack_from(name, _configuration(name), f"Pulumi.{name}.yaml")))
+        catalogue = catalogue_of(name)
     except CatalogueError as error:
-        return StackReport(name, error=str(error))
-    preview = _preview(name)
+        return StackReport(name, error=str(error), source="live")
+    root = project_root()
+    with ThreadPoolExecutor(3) as pool:
+        by_pulumi, by_hosts = pool.submit(_preview, name), pool.submit(_hosts, catalogue)
+        by_mocks = pool.submit(snapshots, root, root, [name])
+        preview, (there, said), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()
     if isinstance(preview, str):
-        return StackReport(name, error=preview)
-    there, said = _hosts(catalogue)
+        return StackReport(name, error=preview, source="live")
+    taken = list(steps(preview))
     head = _head(catalogue, there)
+    if there:
+        there["configuration"] = configuration_before(head["configuration"], there, taken)
     # The policy looks at what the program asks for, whatever is there already
-    head["resources"] = snapshots(project_root(), project_root(), [name])[name]["head"].get("resources", [])
-    return reported(there, head, list(steps(preview)), "live", said)
+    head["resources"] = mocked[name]["head"].get("resources", [])
+    return reported(there, head, taken, "live", said)
 
 
-def _configuration(name: str) -> dict[str, Any]:
-    """The stack's configuration with its secrets, which stay in this process."""
+def configuration_before(after: dict[str, Any], there: Snapshot, taken: list[Step]) -> dict[str, Any]:
+    """The stack as it is, as far as its cost goes: where it was, and with the machines that the steps change. Pure."""
+    before = copy.deepcopy(after) | {"region": there["region"], "standbyRegions": there["standby"]}
+    for step in taken:
+        host = before["hosts"].get(step.name.removesuffix(f"-{there['region']}-instance"))
+        if host and step.type == INSTANCE and step.old:
+            host["instanceType"] = step.old["instanceType"]
+            host["volume"] = (step.old.get("rootBlockDevice") or {}).get("volumeSize", host["volume"])
+    return before
+
+
+def catalogue_of(name: str) -> Catalogue:
+    """The catalogue of a stack with its secrets, which stay in this process. Raises CatalogueError, InfraError."""
     found = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
-    return {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
+    values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
+    return checked(load(project_root(), stack_from(name, values, f"Pulumi.{name}.yaml")))
 
 
 def _preview(name: str) -> list[dict[str, Any]] | str:
@@ -98,6 +118,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str]]:
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_asked, targets.values()), strict=True))
     found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
+    found["standby"] = outputs.get("standby", [])
     said: list[str] = []
     for name, answer in answers.items():
         if isinstance(answer, str):
@@ -123,9 +144,8 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
 def _head(catalogue: Catalogue, there: Snapshot) -> Snapshot:
     """The stack as it is to be, its images by the digests that the registry has now."""
     images = wanted_images(catalogue)
-    registry = there.get("region") or catalogue.stack.region
-    for repository, digests in _digests(images, registry).items():
-        images[repository] |= digests
+    for repository, known in digests(catalogue, there.get("region") or catalogue.stack.region).items():
+        images[repository] |= known
     made = {name: host_of(catalogue, name, images) for name in catalogue.stack.hosts}
     for name, host in there.get("hosts", {}).items():
         if name in made:
@@ -154,19 +174,21 @@ def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
                 )
 
 
-def _digests(images: dict[str, dict[str, str]], region: str) -> dict[str, dict[str, str]]:
-    """Repository → tag's suffix → digest, of what the registry has. What it does not have Pulumi's preview names."""
+def digests(catalogue: Catalogue, region: str) -> dict[str, dict[str, str]]:
+    """Repository → suffix (`:tag`, `@digest`) → digest, of those that run and that a region's registry has."""
+    images = wanted_images(catalogue)
     client = boto3.client("ecr", region_name=region)
 
     def of(repository: str) -> dict[str, str]:
+        pinned = {suffix: digest for suffix, digest in images[repository].items() if suffix.startswith("@")}
         wanted: Any = [{"imageTag": suffix[1:]} for suffix in images[repository] if suffix.startswith(":")]
         if not wanted:
-            return {}
+            return pinned
         try:
             details = client.describe_images(repositoryName=repository, imageIds=wanted)["imageDetails"]
         except (BotoCoreError, ClientError):
-            return {}
-        return {f":{tag}": entry["imageDigest"] for entry in details for tag in entry.get("imageTags", [])}
+            return pinned
+        return pinned | {f":{tag}": entry["imageDigest"] for entry in details for tag in entry.get("imageTags", [])}
 
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(images, pool.map(of, images), strict=True))

@@ -40,7 +40,7 @@ def comment(stack: StackReport, report: Report, limit: int = LIMIT) -> str:
     if folded:
         text += (
             f"\n{len(folded)} of {len(sections)} parts are only counted here, what matters least first: a comment "
-            f"holds {limit} characters. All: `infra preview --base {report.base[:10]} --stack {stack.stack} --whole`\n"
+            f"holds {limit} characters. All of it: `infra preview --stack {stack.stack} --whole`\n"
         )
     return text if len(text) <= limit else f"{text[: limit - LEAST]}\n\n… cut at {limit} characters\n"
 

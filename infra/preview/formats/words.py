@@ -14,7 +14,12 @@ SOURCES = {
 
 
 def heading(report: Report) -> str:
-    return f"{report.base[:10]} → {report.head}"
+    return f"{short(report.base)} → {report.head}"
+
+
+def short(base: str) -> str:
+    """A commit in a few letters; words as they are."""
+    return base if " " in base else base[:10]
 
 
 def source(stack: StackReport) -> str:

@@ -1,0 +1,44 @@
+"""`pulumi preview --policy-pack policy`: the same rules as `infra preview` has, asked by Pulumi's engine."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pulumi_policy import (  # type: ignore[import-not-found]
+    EnforcementLevel,
+    PolicyPack,
+    ReportViolation,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+
+from policy.facts import Resource
+from policy.of_stack import facts
+from policy.rules import RULES, Rule
+
+
+def policy(rule: Rule) -> StackValidationPolicy:
+    """A rule as Pulumi has one."""
+
+    def validate(args: StackValidationArgs, report: ReportViolation) -> None:
+        resources = [Resource(r.resource_type, r.name, plain(r.props)) for r in args.resources]
+        stack = next((r.urn.split("::")[0].removeprefix("urn:pulumi:") for r in args.resources), "")
+        for finding in rule(facts(ROOT, stack, resources)):
+            report(str(finding), None)
+
+    said = " ".join((rule.__doc__ or "").split())
+    return StackValidationPolicy(rule.__name__.replace("_", "-"), said, validate, EnforcementLevel.MANDATORY)
+
+
+def plain(value: Any) -> Any:
+    """What Pulumi wraps, as it is; what is not known yet is nothing."""
+    if hasattr(value, "items"):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+if __name__ == "__main__":
+    PolicyPack("infra", [policy(rule) for rule in RULES])

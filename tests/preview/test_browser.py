@@ -1,0 +1,101 @@
+"""The page in a real browser: what it shows, in both colour schemes and on a phone, and that it asks nobody for anything."""
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from infra.preview.formats import page as html
+from infra.preview.graph import Step
+from infra.preview.hosts import Effect, FileChange, HostChange
+from infra.preview.report import Cost, Report, StackReport
+from lab import tools
+from tests.system.conftest import must_be_possible
+
+pytestmark = pytest.mark.lab
+DIFF = ("@@ -1,3 +1,4 @@", " location / {", "-  limit 1m;", "+  limit 2m;", "+  " + "x" * 300, " }")
+URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::machine"
+SHOWN = Report(
+    "0" * 40,
+    "head",
+    [
+        StackReport(
+            "prod",
+            "mocks-a-b-c",
+            steps=[Step(URN, "replace", ("subnetId",), ("subnetId",))],
+            hosts=[
+                HostChange(
+                    "watchme",
+                    "changed",
+                    [FileChange("/etc/nginx/site.conf", "changed", DIFF), FileChange("/srv/new.yml", "new", ("@@ -0,0 +1 @@", "+a: 1"))],
+                    [Effect("web", "web.service", "restarts")],
+                )
+            ],
+            cost=Cost(60.0, 70.0, "2026-10-05"),
+        ),
+        StackReport("dev", error="error: files/systems/watchme.yaml: service web: port 'eight'; a number"),
+    ],
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    must_be_possible()
+    path = tmp_path_factory.mktemp("page") / "preview.html"
+    path.write_text(html.text(SHOWN))
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=tools.ensure_browser(), args=["--no-sandbox"])
+        yield browser, path
+        browser.close()
+
+
+def page_of(opened, **options) -> Page:
+    browser, path = opened
+    page = browser.new_page(**options)
+    page.goto(path.as_uri())
+    return page
+
+
+def test_it_shows_the_verdict_and_the_diff_side_by_side(opened):
+    page = page_of(opened)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    assert page.locator("h2").all_inner_texts()[0].startswith("prod: replaces the machine: its disk is lost")
+    changed = page.locator("details", has_text="/etc/nginx/site.conf")
+    row = changed.locator("tr", has_text="limit 1m;")
+    left, right = row.locator("td.minus").bounding_box(), row.locator("td.plus").bounding_box()
+    assert left and right and left["x"] + left["width"] <= right["x"] + 60 and abs(left["y"] - right["y"]) < 2
+    assert row.locator("td").all_inner_texts() == ["2", "  limit 1m;", "2", "  limit 2m;"]
+    page.reload()
+    assert [url for url in asked if not url.startswith("file:")] == []
+
+
+def test_what_is_folded_opens_with_the_keyboard(opened):
+    page = page_of(opened)
+    new = page.locator("details", has_text="/srv/new.yml")
+    assert new.get_attribute("open") is None
+    new.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert new.get_attribute("open") is not None and new.locator("td.plus").inner_text() == "a: 1"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_both_colour_schemes(opened, scheme):
+    page = page_of(opened, color_scheme=scheme)
+    contrast = """element => {
+      const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+      const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+      const [front, back] = [numbers(getComputedStyle(element).color), DARK ? [18, 18, 18] : [255, 255, 255]].map(light);
+      return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+    }""".replace("DARK", "true" if scheme == "dark" else "false")
+    for selector in ("h1", "h2", ".bad", "summary code"):
+        assert page.locator(selector).first.evaluate(contrast) >= 4.5, selector
+
+
+def test_a_phone_scrolls_the_diff_and_not_the_page(opened):
+    page = page_of(opened, viewport={"width": 375, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_what_does_not_validate_says_where(opened):
+    page = page_of(opened)
+    assert "service web: port 'eight'" in page.locator("#dev pre").inner_text()

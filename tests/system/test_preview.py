@@ -1,0 +1,98 @@
+"""A preview from the truth, and a plan that binds, on the lab's own stack."""
+
+import json
+
+import pytest
+
+from tests.system.conftest import System
+from tests.system.test_serving import wait_until_well
+
+pytestmark = pytest.mark.lab
+YAML = "files/systems/watchme.yaml"
+COMPOSE = "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"
+
+
+def previewed(system: System, code: int = 0) -> dict:
+    ran = system.command("infra", "preview", "--stack", "lab", "--format", "json")
+    assert ran.code == code, ran.output
+    (stack,) = json.loads(ran.output[ran.output.index("{") :])["stacks"]
+    assert stack["source"] == "live" and stack["fingerprint"].startswith("live-")
+    return stack
+
+
+def approve(system: System, fingerprint: str):
+    return system.command("infra", "up", "--stack", "lab", "--plan", fingerprint)
+
+
+def limit(system: System) -> str:
+    return system.on_host("grep", "mem_limit", COMPOSE).output.strip()
+
+
+def test_without_a_change_there_is_none(watchme):
+    wait_until_well(watchme)
+    stack = previewed(watchme)
+    assert stack["verdict"] == "no change" and stack["steps"] == [] and stack["hosts_say"] == [], stack
+
+
+def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
+    ran = watchme.command("infra", "render", "--stack", "lab", "--out", str(tmp_path))
+    assert ran.code == 0 and "images are named by their tags" not in ran.output, ran.output
+    served = json.loads(watchme.on_host("cat", "/var/lib/infra/current/manifest.json").output)
+    assert json.loads((tmp_path / "watchme.manifest.json").read_text()) == served
+    files = [path for path in (tmp_path / "watchme").rglob("*") if path.is_file()]
+    assert len(files) == len(served["files"]) > 30
+    for path in files:
+        on_host = watchme.on_host("sha256sum", f"/{path.relative_to(tmp_path / 'watchme')}").output.split()[0]
+        assert on_host in {file["sha256"] for file in served["files"]}
+
+
+def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
+    """The preview says which unit restarts; a hand edit since makes the plan another; the new one is done."""
+    avatar = watchme.project / YAML
+    text = avatar.read_text()
+    begin = text.index("  - name: avatar-uploader")
+    avatar.write_text(text[:begin] + text[begin:].replace("limit: 200m", "limit: 208m", 1))
+    before = limit(watchme)
+    stack = previewed(watchme)
+    assert stack["verdict"] == "1 service restarts: avatar-uploader"
+    (host,) = [host for host in stack["hosts"] if host["how"] != "same"]
+    (file,) = host["files"]
+    assert file["path"] == COMPOSE and "-    mem_limit: 200m" in file["diff"] and "+    mem_limit: 208m" in file["diff"]
+
+    watchme.on_host("sh", "-c", f"echo '# by hand' >> {COMPOSE}")
+    ran = approve(watchme, stack["fingerprint"])
+    assert ran.code == 1 and "nothing was touched" in ran.output and "changed since" in ran.output, ran.output
+    assert f"watchme: {COMPOSE} was edited by hand" in ran.output and limit(watchme) == before
+
+    now = previewed(watchme)
+    assert f"watchme: {COMPOSE} was edited by hand" in now["hosts_say"]
+    ran = approve(watchme, now["fingerprint"])
+    assert ran.code == 0 and "1 units (re)started" in ran.output, ran.output
+    assert limit(watchme) == "mem_limit: 208m"
+    assert previewed(watchme)["verdict"] == "no change"
+
+
+def test_an_image_that_was_pushed_since_is_another_plan(watchme):
+    from tests.system.faults import push
+
+    before = previewed(watchme)
+    push(watchme)
+    stack = previewed(watchme)
+    assert "1 service restarts: avatar-uploader" in stack["verdict"] and stack["fingerprint"] != before["fingerprint"]
+    ran = approve(watchme, before["fingerprint"])
+    assert ran.code == 1 and "the hosts' files" in ran.output and f"watchme:{COMPOSE}: changes now" in ran.output, (
+        ran.output
+    )
+    watchme.must_up()
+
+
+WRONG = {
+    "no fingerprint": ("yesterday", "is no fingerprint"),
+    "of somewhere else": ("live-0000000000-0000000000-0000000000", "it was made elsewhere"),
+}
+
+
+@pytest.mark.parametrize(("plan", "said"), WRONG.values(), ids=WRONG)
+def test_a_plan_that_nobody_made(watchme, plan, said):
+    ran = approve(watchme, plan)
+    assert ran.code == 1 and said in ran.output and "Traceback" not in ran.output, ran.output
