@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench
+.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench bench-preview
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -29,6 +29,9 @@ test: $(UV) ## style, types, every test
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done
+
+bench-preview: $(UV) ## measures previews; no lab
+	@$(RUN) python -m benchmarks.preview
 
 environment: $(UV) ## .venv, as the lock file says
 	@$(UV) sync --quiet --frozen

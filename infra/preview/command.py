@@ -7,9 +7,9 @@ from rich.console import Console
 
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
-from infra.preview import commits, compare, live
+from infra.preview import commits, compare
 from infra.preview.formats import as_json, markdown, page, terminal
-from infra.preview.report import Report
+from infra.preview.report import Report, StackReport
 
 FORMATS = ("terminal", "markdown", "json", "html")
 
@@ -22,15 +22,22 @@ def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
     if unknown := [name for name in wanted if name not in there and config_file(name) is None]:
         raise InfraError(f"no stack {', '.join(unknown)}; stacks: {', '.join(there)}")
     names = wanted or there
-    asked = [] if mocks else [name for name in names if live.is_possible(name)]
-    rest = [name for name in names if name not in asked]
+    found = {} if mocks else _asked(names)
+    rest = [name for name in names if name not in found]
     commit = commits.resolved(base) if rest else ""
-    found = {name: live.report(name) for name in asked}
     if rest:
         with commits.checkout(commit) as before:
             pairs = commits.snapshots(before, root, rest)
         found |= {name: compare.compared(pair["base"], pair["head"]) for name, pair in pairs.items()}
     return Report(commit or "what is there", commits.described(), [found[name] for name in names])
+
+
+def _asked(names: list[str]) -> dict[str, StackReport]:
+    """The stacks that can be asked themselves."""
+    # What talks to AWS and to hosts takes long to load, and a preview without them does not need it
+    from infra.preview import live
+
+    return {name: live.report(name) for name in names if live.is_possible(name)}
 
 
 def write(report: Report, format: str, out: Path | None, whole: bool) -> None:

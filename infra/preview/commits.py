@@ -62,7 +62,7 @@ def snapshots(base: Path, head: Path, names: list[str]) -> dict[str, dict[str, A
     """Stack → {base, head}: see snapshot.py. Raises InfraError."""
     asked = json.dumps({"base": str(base), "head": str(head), "stacks": names})
     done = subprocess.run(
-        [sys.executable, "-B", str(PROGRAM)], input=asked, text=True, capture_output=True, check=False
+        [sys.executable, str(PROGRAM)], input=asked, text=True, capture_output=True, check=False
     )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

@@ -5,6 +5,7 @@ it imports nothing else of ours, and works without AWS, passphrase or Pulumi log
 configuration stays so: a mark stands for it that changes with it.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -283,6 +284,8 @@ def pair(base: str, head: str, name: str) -> dict[str, Any]:
 def main() -> int:
     """Reads {base, head: directories; stacks: names}, writes stack → its pair."""
     asked = json.load(sys.stdin)
+    # Nothing here lives long enough to be worth collecting
+    gc.disable()
     # Before the processes part: most of the time goes into these
     for library in LIBRARIES:
         __import__(library)

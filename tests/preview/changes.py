@@ -14,6 +14,7 @@ from tests.support import ROOT
 WATCHME, PROD = "files/systems/watchme.yaml", "Pulumi.prod.yaml"
 Change = Callable[[Path], None]
 SECRET = "AAABAK9b+planted/ciphertext=="
+PLANTED = "sk_live_planted"
 ROTATED = "AAABAM3f+another/ciphertext=="
 
 
@@ -157,6 +158,12 @@ ROWS = {
         "1 service restarts: ast-api",
         [SECRET, ROTATED],
         before=WITH_SECRET,
+    ),
+    "a secret in plain text": Row(
+        replaced(WATCHME, AST, f"{AST}    environment: {{STRIPE_API_KEY: {PLANTED}, COLOUR: red}}\n"),
+        ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts"],
+        "1 service restarts: ast-api",
+        [PLANTED],
     ),
     "instance type changed": Row(
         replaced(PROD, "instanceType: t4g.large", "instanceType: t4g.xlarge"),

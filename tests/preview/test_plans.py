@@ -1,0 +1,113 @@
+"""What changed since a plan was approved, and which part of its fingerprint that is."""
+
+import json
+
+import pytest
+
+from infra.errors import InfraError
+from infra.preview import plans
+from infra.preview.compare import differing
+from infra.preview.formats import as_json
+from infra.preview.graph import Step
+from infra.preview.hosts import FileChange, HostChange
+from infra.preview.report import Report, StackReport
+
+URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::"
+
+
+def report(*steps: Step, files=(), fingerprint: str = "mocks-1-2-3", said=(), **more) -> Report:
+    host = HostChange("watchme", "changed", [FileChange(path, "changed", diff) for path, diff in files])
+    return Report(
+        "0" * 40,
+        "head",
+        [StackReport("prod", fingerprint, steps=list(steps), hosts=[host], hosts_say=list(said), **more)],
+    )
+
+
+def plan(*args, **named):
+    return json.loads(as_json.text(report(*args, **named)))["stacks"][0]
+
+
+CASES = {
+    "nothing": (plan(), plan(), []),
+    "a step more": (plan(), plan(Step(f"{URN}m", "delete")), ["m: nothing → delete"]),
+    "another step": (
+        plan(Step(f"{URN}m", "update", ("tags",))),
+        plan(Step(f"{URN}m", "replace", ("ami",))),
+        ["m: update (tags) → replace (ami)"],
+    ),
+    "a file": (plan(files=[("/a", ("+1",))]), plan(files=[("/a", ("+2",))]), ["watchme:/a: changes in another way"]),
+    "a file more": (plan(), plan(files=[("/a", ("+1",))]), ["watchme:/a: changes now"]),
+    "a file less": (plan(files=[("/a", ("+1",))]), plan(), ["watchme:/a: changes no more"]),
+    "by hand": (plan(), plan(said=["watchme: /a was edited by hand"]), ["watchme: /a was edited by hand"]),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "said"), CASES.values(), ids=CASES)
+def test_what_changed_since(before, now, said):
+    assert plans.changes(before, now) == said
+
+
+def test_which_part_of_a_fingerprint_differs():
+    assert differing("live-1-2-3", "live-1-9-3") == ["the steps on resources"]
+    assert differing("live-1-2-3", "mocks-1-2-4") == ["what it was made from", "what the hosts have now"]
+    assert differing("nonsense", "live-1-2-3") == ["the fingerprint's form"]
+
+
+@pytest.fixture
+def previewing(monkeypatch, tmp_path):
+    """`infra up` with a preview that a test gives; what it runs is kept instead."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(plans, "project_root", lambda: tmp_path)
+
+    class Done:
+        returncode = 0
+
+    monkeypatch.setattr(plans.subprocess, "run", lambda argv, **_: ran.append(argv) or Done)
+
+    def preview(made: Report) -> list[list[str]]:
+        monkeypatch.setattr(plans.command, "made", lambda *_, **__: made)
+        return ran
+
+    return preview
+
+
+def test_the_approved_plan_is_done(previewing):
+    ran = previewing(report())
+    assert plans.up("prod", "mocks-1-2-3", "HEAD") == 0
+    assert ran == [["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "prod"]]
+
+
+REFUSED = {
+    "another": (
+        report(fingerprint="mocks-1-9-3"),
+        "mocks-1-2-3",
+        r"not plan mocks-1-2-3: the steps on resources changed since",
+    ),
+    "it does not validate": (
+        report(error="error: files: port"),
+        "mocks-1-2-3",
+        "nothing was touched: error: files: port",
+    ),
+    "a live one from where nothing can be asked": (
+        report(),
+        "live-1-2-3",
+        r"is a live one, and stack prod cannot be asked",
+    ),
+    "no fingerprint": (report(), "yesterday", "is no fingerprint"),
+}
+
+
+@pytest.mark.parametrize(("made", "approved", "said"), REFUSED.values(), ids=REFUSED)
+def test_anything_else_is_refused(previewing, made, approved, said):
+    ran = previewing(made)
+    with pytest.raises(InfraError, match=said):
+        plans.up("prod", approved, "HEAD")
+    assert ran == []
+
+
+def test_a_refusal_says_what_changed_where_the_plan_was_kept(previewing, tmp_path):
+    previewing(report(fingerprint="mocks-1-9-3", files=[("/a", ("+1",))]))
+    plans.keep(report())
+    with pytest.raises(InfraError, match=r"watchme:/a: changes now"):
+        plans.up("prod", "mocks-1-2-3", "HEAD")
