@@ -32,12 +32,12 @@ def adopted() -> Iterator[Adopted]:
     """What an earlier or killed run left goes first, and everything goes at the end."""
     must_be_possible()
     up.clear(LAB, take_over=True)
-    up.start(LAB, filled=[SYDNEY])
     project = LAB.path("project")
-    copy_project(project)
-    rehearse.in_sydney(LAB, project)
     system = System(LAB, project)
     try:
+        up.start(LAB, filled=[SYDNEY])
+        copy_project(project)
+        rehearse.in_sydney(LAB, project)
         made = handmade.make(LAB, project, SYDNEY)
         ran = adopt(system, made)
         assert ran.code == 0, ran.output

@@ -194,12 +194,12 @@ def system() -> Iterator[System]:
     """A lab with WatchMe on it. What an earlier or killed run left goes first, and everything goes at the end."""
     must_be_possible()
     up.clear(LAB, take_over=True)
-    up.start(LAB)
     project = LAB.path("project")
-    copy_project(project)
     made = System(LAB, project)
-    up.prepare(LAB, project)
     try:
+        up.start(LAB)
+        copy_project(project)
+        up.prepare(LAB, project)
         made.must_up()
         # What may run only once in the world starts when its name has pointed here for a while
         settled(LAB, project, patience=120)
