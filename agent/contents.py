@@ -1,8 +1,9 @@
 """What a host has now, for whoever compares it with what is to come. Reads only; no secret is in it."""
 
+import hashlib
 from typing import Any
 
-from agent import slots, store
+from agent import store
 from agent.desired import Wanted
 from agent.world import World
 
@@ -21,15 +22,20 @@ def contents(world: World) -> dict[str, Any]:
         content = world.read(file.path)
         if content is not None:
             item = environment.get(file.path)
-            files[file.path] = _without_secrets(file, content, item) if item else content.decode(errors="replace")
+            files[file.path] = _without_secrets(file, content, item) if item else _text(content)
     # Which slot a link names is no difference: it is the host's own affair
     chosen = {slot["link"] for slot in release.manifest["slots"]}
     links = {link["path"]: world.link_target(link["path"]) for link in release.manifest["links"]}
     files |= {path: f"-> {target}\n" for path, target in links.items() if target and path not in chosen}
-    return {
-        "release": release.id, "manifest": release.manifest, "files": files,
-        "serving": slots.running(world, release.manifest),
-    }  # fmt: skip
+    return {"release": release.id, "manifest": release.manifest, "files": files}
+
+
+def _text(content: bytes) -> str:
+    """As a preview shows it too: infra/preview/snapshot.py."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
 
 def _without_secrets(file: Wanted, content: bytes, item: dict[str, Any]) -> str:
@@ -40,7 +46,7 @@ def _without_secrets(file: Wanted, content: bytes, item: dict[str, Any]) -> str:
             shown = value if name in item["values"] else "[another value, not shown]"
         else:
             version = item["versions"].get(item["secrets"].get(name, ""), "not set")
-            shown = item["values"].get(name) or f"[secret {version}]"
+            shown = item["values"].get(name, f"[secret {version}]")
         lines.append(f"{name}={shown}")
     return "\n".join(lines) + "\n"
 

@@ -1,10 +1,11 @@
 """What machines cost: a dated table of AWS's prices, and what a stack's hosts come to by any such table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -43,18 +44,26 @@ def table() -> Table:
     return Table(found["as_of"], found["source"], regions, found["address"])
 
 
-def monthly(stack: Stack, prices: Prices | None) -> float | None:
-    """US dollars a month for the machines, disks and addresses that a stack has in one region; None where a price is
-    not known. What is pushed and asked for (images, traffic, logs) is not in it."""
+# Host → instance type, and GiB of its disk
+Machines = Mapping[str, Sequence[Any]]
+
+
+def machines_of(stack: Stack) -> Machines:
+    return {name: (host.instanceType, host.volume) for name, host in stack.ec2_hosts.items()}
+
+
+def monthly(machines: Machines, prices: Prices | None) -> float | None:
+    """US dollars a month for machines, their disks and addresses in one region; None where a price is not known. What
+    is pushed and asked for (images, traffic, logs) is not in it."""
     total = 0.0
-    for host in stack.ec2_hosts.values():
-        if prices is None or host.instanceType not in prices.machines:
+    for type, volume in machines.values():
+        if prices is None or type not in prices.machines:
             return None
-        total += HOURS * (prices.machines[host.instanceType] + prices.address) + host.volume * prices.disk
+        total += HOURS * (prices.machines[type] + prices.address) + volume * prices.disk
     return round(total, 2)
 
 
-def monthly_everywhere(stack: Stack) -> float | None:
-    """The same in all of the stack's regions, by the dated table."""
-    parts = [monthly(stack, table().regions.get(region)) for region in stack.regions]
+def monthly_everywhere(machines: Machines, regions: Iterable[str]) -> float | None:
+    """The same in all of a stack's regions, by the dated table."""
+    parts = [monthly(machines, table().regions.get(region)) for region in regions]
     return None if None in parts else round(sum(part for part in parts if part is not None), 2)

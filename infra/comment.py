@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InfraError
-from infra.preview.formats.markdown import LIMIT
+from infra.preview.formats.markdown import LIMIT, quiet
 
 MARKED = re.compile(r"<!-- infra preview ([a-z0-9-]+) -->\n")
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
@@ -32,8 +32,8 @@ class Pull:
 def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator[str]:
     """Writes each stack's comment, and says what it did. A stack without a change gets none of its own.
 
-    The texts may come from a fork: nobody is mentioned by them. With `head` the pull request must be at that commit, or
-    nothing is written. Raises InfraError.
+    The texts may come from a fork: nobody is mentioned by them, and they say so. With `head` the pull request must be
+    at that commit, or nothing is written. Raises InfraError.
     """
     if head is not None and (now := _ask(pull, f"/repos/{pull.repository}/pulls/{pull.number}")["head"]["sha"]) != head:
         raise InfraError(
@@ -43,7 +43,7 @@ def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator
     for stack, text in sorted(texts.items()):
         body = _safe(text)
         found = known.get(stack)
-        if found is None and "### ✅" in body:
+        if found is None and body.split("\n")[1].startswith("### ✅"):
             yield f"{stack}: no change, no comment"
         elif found is None:
             _ask(pull, f"/repos/{pull.repository}/issues/{pull.number}/comments", "POST", {"body": body})
@@ -69,8 +69,8 @@ def found(api: str, repository: str, token: str, source: str, head: str) -> Pull
     return Pull(api, repository, min(numbers), token)
 
 
-def read(files: list[Path]) -> dict[str, str]:
-    """Stack → text, by the mark that each file begins with. Raises InfraError."""
+def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
+    """Stack → text, by the mark that each file begins with; of this project's own `stacks` alone. Raises InfraError."""
     texts = {}
     for path in files:
         text = path.read_text()
@@ -78,14 +78,20 @@ def read(files: list[Path]) -> dict[str, str]:
             raise InfraError(
                 f"{path}: is no preview of infra; make it with: infra preview --format markdown --out {path}"
             )
+        if mark[1] not in stacks:
+            raise InfraError(f"{path}: there is no stack {mark[1]}; stacks: {', '.join(stacks)}")
         if len(text) > LIMIT + 1:
             raise InfraError(f"{path}: {len(text)} characters, and a comment holds {LIMIT}")
         texts[mark[1]] = text.rstrip("\n")
     return texts
 
 
+ORIGIN = "\n\n<sub>Made by the code of this pull request itself.</sub>"
+
+
 def _safe(text: str) -> str:
-    return re.sub("@(?!\u200b)", "@\u200b", text)[:LIMIT]
+    """A comment that mentions nobody, and says whose word it is."""
+    return quiet(text)[: LIMIT - len(ORIGIN)] + ORIGIN
 
 
 def _comments(pull: Pull) -> dict[str, Any]:
@@ -125,7 +131,8 @@ def _page(pull: Pull, path: str, method: str = "GET", body: Any = None) -> tuple
             if (
                 attempt < ATTEMPTS
                 and wait <= PATIENCE
-                and (error.code >= 500 or error.code == 429 or "Retry-After" in error.headers)
+                # A comment that was half written would be there twice
+                and (error.code == 429 or "Retry-After" in error.headers or (error.code >= 500 and method != "POST"))
             ):
                 time.sleep(wait)
                 continue

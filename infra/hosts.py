@@ -27,8 +27,13 @@ def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
     addresses = outputs(stack)["addresses"]
     if host is not None and host not in addresses:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
+    return reached(stack, {name: address for name, address in addresses.items() if host in (None, name)})
+
+
+def reached(stack: Stack, addresses: dict[str, str]) -> dict[str, Target]:
+    """Host → how to reach it at its address. Raises InfraError."""
     key = pulumi("config", "get", f"{PROJECT}:sshPrivateKey", "--stack", stack.name)
-    return {name: _target(stack, name, address, key) for name, address in addresses.items() if host in (None, name)}
+    return {name: _target(stack, name, address, key) for name, address in addresses.items()}
 
 
 def _target(stack: Stack, host: str, address: str, key: str) -> Target:

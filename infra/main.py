@@ -311,12 +311,13 @@ def comment(
 ) -> None:
     """Write previews as comments of a pull request, one for each stack, edited in place. GITHUB_TOKEN is the token."""
     from infra import comment as comments
+    from infra.preview.commits import stacks
 
     if not (token := os.environ.get("GITHUB_TOKEN")):
         raise InfraError("GITHUB_TOKEN is not set: a token that may write comments of the pull request")
     if pull is None and (source is None or head is None):
         raise InfraError("which pull request: --pull NUMBER, or --from OWNER:BRANCH with --head COMMIT")
-    texts = comments.read(files)
+    texts = comments.read(files, stacks(project_root()))
     if pull is None:
         to = comments.found(api, repository, token, source or "", head or "")
     else:

@@ -1,5 +1,6 @@
 """The files of every host in a directory, as a release would carry them."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,21 +19,24 @@ def write(stack: str, out: Path) -> Iterator[str]:
     asked = live.is_possible(stack)
     root = project_root()
     catalogue = live.catalogue_of(stack) if asked else checked(load(root, read_stack(root, stack, config_file(stack))))
-    known = live.digests(catalogue, catalogue.stack.region) if asked else {}
+    known, untold = live.digests(catalogue, catalogue.stack.region) if asked else ({}, [])
     digests = {
         f"{repository}{suffix}": digest for repository, found in known.items() for suffix, digest in found.items()
     }
     for host in catalogue.stack.hosts:
-        contents = members(build(render(catalogue, host, digests)).archive)
-        modes = {file.path: file.mode for file in render(catalogue, host, digests).files}
-        for name, content in contents.items():
-            path = name.removeprefix("files")
-            if path in modes and name != path:
-                target = out / host / path.lstrip("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-                target.chmod(modes[path])
-        (out / f"{host}.manifest.json").write_bytes(contents["manifest.json"])
+        rendered = render(catalogue, host, digests)
+        # What an earlier rendering left is not of this one
+        shutil.rmtree(out / host, ignore_errors=True)
+        for file in rendered.files:
+            target = out / host / file.path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.content)
+            target.chmod(file.mode)
+        (out / f"{host}.manifest.json").write_bytes(members(build(rendered).archive)["manifest.json"])
         yield f"{host}: {out / host}"
+        if any(name.startswith("@") for item in rendered.environment_files for name in item.secrets.values()):
+            yield f"{host}: its manifest is without the version of its user's key in AWS, which only an update knows"
     if not asked:
-        yield "images are named by their tags: the stack's registry was not asked (is Pulumi logged in?)"
+        yield "Pulumi was not asked (is it logged in?): images are named by tags, and secrets have no real versions"
+    elif untold:
+        yield f"named by their tags, since the registry does not tell of them: {', '.join(untold)}"

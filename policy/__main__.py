@@ -1,6 +1,9 @@
 """`pulumi preview --policy-pack policy`: the same rules as `infra preview` has, asked by Pulumi's engine."""
 
 import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,9 @@ from pulumi_policy import (  # type: ignore[import-not-found]
     StackValidationArgs,
     StackValidationPolicy,
 )
+from pulumi_policy.proxy import UnknownValueError  # type: ignore[import-not-found]
 
-from policy.facts import Resource
+from policy.facts import Facts, Resource
 from policy.of_stack import facts
 from policy.rules import RULES, Rule
 
@@ -26,17 +30,28 @@ def policy(rule: Rule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         resources = [Resource(r.resource_type, r.name, plain(r.props)) for r in args.resources]
         stack = next((r.urn.split("::")[0].removeprefix("urn:pulumi:") for r in args.resources), "")
-        for finding in rule(facts(ROOT, stack, resources)):
-            report(str(finding), None)
+        for finding in rule(replace(of_stack(stack), resources=resources)):
+            if finding.level == "error":
+                report(str(finding), None)
 
     said = " ".join((rule.__doc__ or "").split())
     return StackValidationPolicy(rule.__name__.replace("_", "-"), said, validate, EnforcementLevel.MANDATORY)
 
 
+@cache
+def of_stack(name: str) -> Facts:
+    """What every rule needs of the stack itself."""
+    return facts(ROOT, name, [])
+
+
 def plain(value: Any) -> Any:
-    """What Pulumi wraps, as it is; what is not known yet is nothing."""
+    """What Pulumi wraps, as it is. What is known only after the update is left out."""
     if hasattr(value, "items"):
-        return {key: plain(item) for key, item in value.items()}
+        found = {}
+        for key in value:
+            with suppress(UnknownValueError):
+                found[key] = plain(value[key])
+        return found
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from catalogue.loading import load
-from catalogue.prices import monthly_everywhere
+from catalogue.prices import machines_of, monthly_everywhere
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack, read_stack
 from policy.facts import Facts, Limits, Resource
@@ -24,4 +24,10 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
         host: {file.path: file.content.decode(errors="replace") for file in render(catalogue, host).files}
         for host in catalogue.stack.hosts
     }
-    return Facts(name, resources, files, limits(catalogue.stack), monthly_everywhere(catalogue.stack))
+    return Facts(
+        name,
+        resources,
+        files,
+        limits(catalogue.stack),
+        monthly_everywhere(machines_of(catalogue.stack), catalogue.stack.regions),
+    )

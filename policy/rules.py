@@ -12,6 +12,7 @@ from policy.facts import Facts, Finding
 
 INSTANCE = "aws:ec2/instance:Instance"
 OPENING = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+OLD_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 REPOSITORY = "aws:ecr/repository:Repository"
 WORLD = ("0.0.0.0/0", "::/0")
@@ -28,9 +29,11 @@ LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 def ssh_open(facts: Facts) -> Iterator[Finding]:
     """SSH is for administrators' networks."""
     entries = [(r.name, r.inputs) for r in facts.of(OPENING)]
+    entries += [(r.name, r.inputs) for r in facts.of(OLD_RULE) if r.inputs.get("type") == "ingress"]
     entries += [(r.name, rule) for r in facts.of(GROUP) for rule in r.inputs.get("ingress") or []]
     for name, rule in entries:
-        networks = [rule.get("cidrIpv4"), rule.get("cidrIpv6"), *(rule.get("cidrBlocks") or [])]
+        blocks = [*(rule.get("cidrBlocks") or []), *(rule.get("ipv6CidrBlocks") or [])]
+        networks = [rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
         if _opens(rule, 22) and any(network in WORLD for network in networks):
             yield Finding("ssh-open", name, "SSH is open to the world", "infra:adminCidrs: your own networks")
 
@@ -53,7 +56,14 @@ def imdsv1(facts: Facts) -> Iterator[Finding]:
 
 def volumes(facts: Facts) -> Iterator[Finding]:
     """Disks are encrypted, and as large as the images of a release and the one before need."""
+    for volume in facts.of("aws:ebs/volume:Volume"):
+        if volume.inputs.get("encrypted") is not True:
+            yield Finding("volume-encrypted", volume.name, "is not encrypted", "encrypted: true")
     for machine in facts.of(INSTANCE):
+        for device in machine.inputs.get("ebsBlockDevices") or []:
+            if device.get("encrypted") is not True:
+                found = f"its disk {device.get('deviceName', '')} is not encrypted"
+                yield Finding("volume-encrypted", machine.name, found, "encrypted: true")
         disk = machine.inputs.get("rootBlockDevice") or {}
         if disk.get("encrypted") is not True:
             yield Finding("volume-encrypted", machine.name, "its disk is not encrypted", "encrypted: true")
@@ -74,7 +84,7 @@ def public_registry(facts: Facts) -> Iterator[Finding]:
 
 
 def _for_all(policy: str) -> bool:
-    return re.search(r'"(Principal|AWS)"\s*:\s*(\[\s*)?"\*"', policy) is not None
+    return re.search(r'"(Principal|AWS)"\s*:\s*(\[[^\]]*)?"\*"', policy) is not None
 
 
 def unscanned(facts: Facts) -> Iterator[Finding]:
@@ -111,6 +121,10 @@ def instance_types(facts: Facts) -> Iterator[Finding]:
 def budget(facts: Facts) -> Iterator[Finding]:
     """The credits last as long as they are meant to."""
     limit = facts.limits.budget
+    if facts.monthly is None:
+        yield Finding(
+            "budget", facts.stack, "what it costs is not known", "add its prices to catalogue/prices.yaml", "warning"
+        )
     if facts.monthly is not None and facts.monthly > limit:
         found = f"${facts.monthly:.2f} a month is above the budget of ${limit:.2f}"
         yield Finding("budget", facts.stack, found, "a smaller instanceType or disk, or a larger infra:budget")
@@ -148,10 +162,17 @@ def hardening(facts: Facts) -> Iterator[Finding]:
         wanted = documented().get(path.rsplit("/", 1)[1])
         if wanted is None:
             continue
-        lines = {line.strip() for line in text.splitlines()}
-        if missing := [line for line in wanted["directives"] if not _written(line) & lines]:
+        drop_ins = [t for h, p, t in _files(facts, (".conf",)) if h == host and p.startswith(f"{path}.d/")]
+        last = _last("\n".join([text, *drop_ins]))
+        if missing := [line for line in wanted["directives"] if not _written(line) & last]:
             found = f"without {', '.join(missing)}"
             yield Finding("hardening", f"{host}:{path}", found, f"its document gives it ({wanted['document']})")
+
+
+def _last(text: str) -> set[str]:
+    """What holds in the end: a later line of a directive, in a drop-in too, takes the place of an earlier one."""
+    pairs = (line.strip().split("=", 1) for line in text.splitlines() if "=" in line)
+    return {f"{key}={value}" for key, value in {pair[0]: pair[1] for pair in pairs}.items()}
 
 
 def _written(line: str) -> set[str]:

@@ -8,7 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from catalogue.prices import Prices, table
+from catalogue.prices import Prices, machines_of, table
 from catalogue.prices import monthly as monthly_by
 from catalogue.stack import Stack
 
@@ -28,8 +28,8 @@ def monthly(stack: Stack, region: str) -> Cost:
     """What the stack's machines, disks and addresses would cost in a region, on demand."""
     known = table().regions.get(region)
     if told := _told(stack, region):
-        return Cost(monthly_by(stack, told), "AWS's price list")
-    return Cost(monthly_by(stack, known), f"prices of {table().as_of}")
+        return Cost(monthly_by(machines_of(stack), told), "AWS's price list")
+    return Cost(monthly_by(machines_of(stack), known), f"prices of {table().as_of}")
 
 
 def _told(stack: Stack, region: str) -> Prices | None:

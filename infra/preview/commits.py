@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InfraError
-from infra.paths import project_root
+from infra.paths import config_file, project_root
 
 PROGRAM = Path(__file__).parent / "snapshot.py"
 
@@ -58,9 +58,10 @@ def stacks(root: Path) -> list[str]:
     return sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
 
 
-def snapshots(base: Path, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
-    """Stack → {base, head}: see snapshot.py. Raises InfraError."""
-    asked = json.dumps({"base": str(base), "head": str(head), "stacks": names})
+def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Stack → {base, head}, or {head} alone: see snapshot.py. Raises InfraError."""
+    files = {name: str(config_file(name) or "") for name in names}
+    asked = json.dumps({"base": str(base or ""), "head": str(head), "stacks": files})
     done = subprocess.run(
         [sys.executable, str(PROGRAM)], input=asked, text=True, capture_output=True, check=False
     )  # fmt: skip

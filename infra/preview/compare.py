@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from catalogue.prices import monthly_everywhere, table
@@ -11,50 +12,67 @@ from infra.preview import graph, hosts
 from infra.preview.graph import Step
 from infra.preview.report import Cost, StackReport
 from policy import rules
-from policy.facts import Facts, Finding, Resource
+from policy.facts import Facts, Resource
 from policy.of_stack import limits
+from rendering.archive import AGENT
 
 Snapshot = dict[str, Any]
 
 
 def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
-    """What becomes of a stack. A base that does not stand counts as nothing there."""
+    """What becomes of a stack. A base that does not stand counts as nothing there, and is told."""
     if head["error"]:
         return StackReport(head["stack"], error=head["error"])
-    there = {} if base["error"] else base
-    steps = graph.steps(there.get("resources", []), head["resources"])
-    return reported(there, head, steps, source)
+    there, said = ({}, _base_error(base)) if base["error"] else (base, [])
+    return reported(there, head, graph.steps(there.get("resources", []), head["resources"]), source, unbound=said)
+
+
+def _base_error(base: Snapshot) -> list[str]:
+    if "there is no stack" in base["error"]:
+        return []
+    return [f"the base does not stand, everything is shown as new: {base['error'].splitlines()[0]}"]
 
 
 def reported(
-    there: Snapshot, head: Snapshot, steps: list[Step], source: str, said: list[str] | None = None
+    there: Snapshot,
+    head: Snapshot,
+    steps: list[Step],
+    source: str,
+    said: Sequence[str] = (),
+    unbound: Sequence[str] = (),
 ) -> StackReport:
-    """The report, by steps that are known already; `said` is what the hosts themselves told."""
+    """The report, by steps that are known already. `said` is what the hosts told and what a plan binds, `unbound` what
+    is only to be known."""
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
-    changes = hosts.compared(there.get("hosts", {}), head["hosts"], bool(moved))
     return StackReport(
         head["stack"],
-        fingerprint(source, steps, there, head, said or []),
+        fingerprint(source, steps, there, head, said),
         steps=steps,
-        hosts=changes,
-        cost=Cost(_monthly(there), _monthly(head), str(table().as_of)),
-        findings=findings(head),
+        hosts=hosts.compared(there.get("hosts", {}), head["hosts"], was, will),
+        cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
+        findings=rules.findings(facts(head)),
         problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
         phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
-        hosts_say=said or [],
+        hosts_say=[*said, *unbound],
         source=source,
     )
 
 
-def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: list[str]) -> str:
+def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: Sequence[str]) -> str:
     """What a person approves: the files, the steps and what they start from (the hosts' releases, and what somebody
-    changed since), each told apart. The same plan has the same on every machine."""
+    changed since), each told apart. What the program asks for is in it with the agent's own code, which goes to every
+    host. The same plan has the same on every machine."""
+    asked = sorted(head["resources"], key=lambda made: made["urn"])
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
-        [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
-        [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, said],
+        [
+            [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
+            [[made["urn"], made["inputs"]] for made in asked],
+            [[path.name, path.read_text()] for path in sorted(AGENT.glob("*.py"))],
+        ],
+        [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, list(said)],
     )
     return "-".join([source, *(_short(part) for part in parts)])
 
@@ -79,15 +97,14 @@ def facts(snapshot: Snapshot) -> Facts:
     stack = Stack.model_validate(snapshot["configuration"])
     known = [Resource(made["type"], made["name"], made["inputs"]) for made in snapshot["resources"] if made["custom"]]
     files = {name: host["files"] for name, host in snapshot["hosts"].items()}
-    return Facts(stack.name, known, files, limits(stack), monthly_everywhere(stack))
-
-
-def findings(snapshot: Snapshot) -> list[Finding]:
-    return rules.findings(facts(snapshot))
+    return Facts(stack.name, known, files, limits(stack), _monthly(snapshot))
 
 
 def _monthly(snapshot: Snapshot) -> float | None:
-    return monthly_everywhere(Stack.model_validate(snapshot["configuration"])) if snapshot else 0.0
+    """None too where the snapshot is of a program that did not know its machines yet."""
+    if "machines" not in snapshot:
+        return None
+    return monthly_everywhere(snapshot["machines"], [snapshot["region"], *snapshot["standby"]])
 
 
 def _told(problem: dict[str, str]) -> str:

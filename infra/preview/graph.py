@@ -98,7 +98,7 @@ def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
     old, new = _own(before), _own(after)
     found = {urn: Step(urn, "create", new=made["inputs"]) for urn, made in new.items() if urn not in old}
     found |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
-    for urn in new.keys() & old.keys():
+    for urn in sorted(new.keys() & old.keys()):
         if step := _changed(urn, old[urn], new[urn]):
             found[urn] = step
     _follow(found, new)
@@ -143,23 +143,24 @@ def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
 
 def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
     """What holds something of a resource that is made anew changes with it, or has to be made anew itself."""
-    anew = [urn for urn, step in found.items() if step.op == "replace"]
+    anew = sorted(urn for urn, step in found.items() if step.op == "replace")
     while anew:
-        gone = anew.pop()
-        for urn, made in new.items():
-            holds = [key for key, urns in made["propertyDependencies"].items() if gone in urns]
-            holds = [key for key in holds if key not in made["ignores"]]
+        gone = anew.pop(0)
+        for urn, made in sorted(new.items()):
             step = found.get(urn)
-            if not holds or (step and step.op in ("create", "replace")):
+            holds = [key for key, urns in sorted(made["propertyDependencies"].items()) if gone in urns]
+            holds = [key for key in holds if key not in made["ignores"]]
+            if not holds or (step and step.op == "create"):
                 continue
             bound = [key for key in holds if key in kind(made["type"]).new]
-            because = tuple(f"{key} of the new {kind(gone_type(gone)).name}" for key in bound)
             known = step or Step(urn, "update", old=made["inputs"], new=made["inputs"])
-            changed = tuple(dict.fromkeys([*known.changed, *holds]))
-            found[urn] = Step(urn, "replace" if bound else "update", changed, because, known.old, known.new)
-            if bound:
+            because = sorted({*known.because, *(f"{key} of the new {kind(_type(gone)).name}" for key in bound)})
+            changed = sorted({*known.changed, *holds})
+            op: Op = "replace" if bound or known.op == "replace" else "update"
+            found[urn] = Step(urn, op, tuple(changed), tuple(because), known.old, known.new)
+            if op == "replace" and known.op != "replace":
                 anew.append(urn)
 
 
-def gone_type(urn: str) -> str:
+def _type(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1]

@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.units import changed
 
 Host = dict[str, Any]
+WATCH = "infra-singles.service"
 KINDS = ("files", "environment_files", "links")
 # What users notice of each way to change a service: measured, benchmarks/README.md
 GAPS = {
@@ -16,6 +18,7 @@ GAPS = {
     "restarts behind its socket": "none: requests wait at the held port",
     "restarts for its own users": "some seconds; nothing stands before it",
     "blue-green": "none",
+    "waits for its name": "until Route 53 said twice that its name points here (infra:singleCheck)",
     "runs at its next time": "none",
     "stops for good": "for good",
     "reloads": "none",
@@ -75,20 +78,42 @@ class HostChange:
     addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-def compared(before: dict[str, Host], after: dict[str, Host], moves: bool = False) -> list[HostChange]:
-    """Every host of either. In a move of the region those that the program makes are new machines, beside the old."""
-    return [_host(name, before.get(name), after.get(name), moves) for name in sorted({*before, *after})]
+def compared(before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "") -> list[HostChange]:
+    """Every host of either. A stack that moves from region `was` to `will` has new machines there, which are held
+    against the old ones, or had some that stood by; one that is named HOST@REGION stands by."""
+    old, new = _placed(before, was), _placed(after, will)
+    found = []
+    for place in sorted({*old, *new}):
+        name = (new.get(place) or old[place])[0]
+        if will != was and was and place not in old and name in before:
+            found.append(_host(name, before[name], new[place][1], moved=True))
+        elif place in new or name not in after:
+            was_there, will_be = (side[place][1] if place in side else None for side in (old, new))
+            found.append(_host(name, was_there, will_be))
+    return found
 
 
-def _host(name: str, old: Host | None, new: Host | None, moves: bool) -> HostChange:
-    files, moved = list(_files(old, new)), bool(moves and old and new and new["spec"].get("kind", "ec2") == "ec2")
+def _placed(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]]:
+    """By where they are: those that the program makes, in a region; others are the same machine wherever it serves."""
+
+    def place(name: str, host: Host) -> str:
+        return f"{name}@{region}" if "@" not in name and host["spec"].get("kind", "ec2") == "ec2" else name
+
+    return {place(name, host): (name, host) for name, host in hosts.items()}
+
+
+def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) -> HostChange:
     was, will = (host["manifest"] if host else None for host in (old, new))
+    # The same release goes nowhere: what somebody changed by hand stays as it is
+    released = was != will
+    files = list(_files(old, new)) if released else []
     # A release can differ without any file: in what is asked of a service, or when
-    same = was == will and not files and _room(old) == _room(new)
+    same = not released and _room(old) == _room(new)
     how = "new" if old is None else "gone" if new is None else "same" if same else "changed"
+    drifted = set(old.get("drifted", ())) if old and released else set()
     return HostChange(
-        name, "moved" if moved else how, files, [] if moved else list(effects(was, will)), (_room(old), _room(new)),
-        _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
+        name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
+        (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
     )  # fmt: skip
 
 
@@ -119,35 +144,49 @@ def _lines(text: str | None) -> list[str]:
     return (text or "").splitlines()
 
 
-def effects(old: dict[str, Any] | None, new: dict[str, Any] | None) -> Iterator[Effect]:
-    """What the host's agent is going to do to its units, by the agent's own rule."""
+def effects(
+    old: dict[str, Any] | None, new: dict[str, Any] | None, drifted: AbstractSet[str] = frozenset()
+) -> Iterator[Effect]:
+    """What the host's agent is going to do to its units, by the agent's own rule. `drifted` are files that somebody
+    changed and units that do not run: a release puts them right."""
     if new is None:
         return
-    names = _services(new)
-    before = {unit["name"]: unit for unit in (old or {"units": []})["units"]}
-    paths = _differing(old, new)
+    names, of_old = _services(new), _services(old) if old else {}
+    before = {unit["name"] for unit in (old or {"units": []})["units"]}
+    paths = _differing(old, new) | drifted
     slots = {choice["unit"]: slot for slot in new["slots"] for choice in slot["choices"]}
-    sockets = {unit["name"].rsplit(".", 1)[0] for unit in new["units"] if unit["name"].endswith(".socket")}
-    touched = changed(new, paths)
-    handed_over: set[str] = set()
+    slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
+    held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
+    touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
+    watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
+    rests = any(
+        name in touched or name not in before for name in (unit["name"] for unit in new["units"]) if name == WATCH
+    )
+    told: set[str] = set()
     for unit in new["units"]:
-        name = unit["name"]
+        name, because = unit["name"], _because(unit, paths)
+        service = slots[name]["service"] if name in slots else _known(names, name)
         if name in slots:
-            slot = slots[name]
-            if name in touched and slot["service"] not in handed_over:
-                handed_over.add(slot["service"])
-                yield Effect(slot["service"], name, "blue-green", _because(unit, paths))
+            if service not in told and (name in touched or service not in slots_before):
+                told.add(service)
+                yield Effect(service, name, "blue-green" if service in slots_before else "starts", because)
+        elif name in watched and (rests or name not in before or name in touched):
+            yield Effect(service, name, "waits for its name", because)
         elif name not in before:
-            yield Effect(_known(names, name), name, "starts")
+            yield Effect(service, name, "starts")
         elif name in touched:
-            yield Effect(_known(names, name), name, _way(name, names, sockets, new), _because(unit, paths))
+            yield Effect(service, name, _way(name, held, new), because)
     kept = {unit["name"] for unit in new["units"]}
-    of_old = _services(old) if old else {}
-    yield from (Effect(_known(of_old, name), name, "stops for good") for name in before if name not in kept)
+    yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(before - kept))
     for reaction in new["reactions"]:
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))
         if old and hit:
             yield Effect(" ".join(reaction["run"]), "", "reloads", hit)
+
+
+def _with_socket(units: set[str]) -> set[str]:
+    """The services whose port systemd holds."""
+    return {f"{name.rsplit('.', 1)[0]}.service" for name in units if name.endswith(".socket")}
 
 
 def _known(names: dict[str, str], unit: str) -> str:
@@ -155,10 +194,10 @@ def _known(names: dict[str, str], unit: str) -> str:
     return names.get(unit, unit)
 
 
-def _way(name: str, names: dict[str, str], sockets: set[str], manifest: dict[str, Any]) -> str:
+def _way(name: str, held: set[str], manifest: dict[str, Any]) -> str:
     if name.endswith(".timer"):
         return "runs at its next time"
-    if name.rsplit(".", 1)[0] in sockets:
+    if name in held:
         return "restarts behind its socket"
     public = {probe["unit"] for probe in manifest["probes"] if probe["public"]}
     return "restarts" if name in public else "restarts for its own users"

@@ -1,9 +1,9 @@
 """The same report from the truth: what Pulumi would do, and what the hosts have."""
 
-import copy
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -11,16 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.checks import checked
 from catalogue.loading import Catalogue, load
-from catalogue.problems import CatalogueError
-from catalogue.stack import stack_from
+from catalogue.problems import CatalogueError, Problem
+from catalogue.stack import read_stack, stack_from
 from infra import hosts, ssh
 from infra.errors import InfraError
-from infra.paths import project_root
+from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step
 from infra.preview.report import StackReport
-from infra.preview.snapshot import host_of, stable, wanted_images
+from infra.preview.snapshot import hosts_of, machines, stable, unspoken, wanted_images
 from infra.pulumi import attempt, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -42,38 +42,48 @@ def report(name: str) -> StackReport:
         catalogue = catalogue_of(name)
     except CatalogueError as error:
         return StackReport(name, error=str(error), source="live")
-    root = project_root()
     with ThreadPoolExecutor(3) as pool:
         by_pulumi, by_hosts = pool.submit(_preview, name), pool.submit(_hosts, catalogue)
-        by_mocks = pool.submit(snapshots, root, root, [name])
-        preview, (there, said), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()
-    if isinstance(preview, str):
-        return StackReport(name, error=preview, source="live")
+        by_mocks = pool.submit(snapshots, None, project_root(), [name])
+        preview, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
+    if isinstance(preview, str) or mocked["error"]:
+        return StackReport(name, error=preview if isinstance(preview, str) else mocked["error"], source="live")
     taken = list(steps(preview))
-    head = _head(catalogue, there)
-    if there:
-        there["configuration"] = configuration_before(head["configuration"], there, taken)
+    head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already
-    head["resources"] = mocked[name]["head"].get("resources", [])
-    return reported(there, head, taken, "live", said)
+    head["resources"] = mocked["resources"]
+    if there:
+        there["machines"] = machines_before(head["machines"], there["region"], taken)
+    return reported(there, head, taken, "live", said, [*unbound, *untold])
 
 
-def configuration_before(after: dict[str, Any], there: Snapshot, taken: list[Step]) -> dict[str, Any]:
-    """The stack as it is, as far as its cost goes: where it was, and with the machines that the steps change. Pure."""
-    before = copy.deepcopy(after) | {"region": there["region"], "standbyRegions": there["standby"]}
+def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
+    """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
+    before = dict(after)
     for step in taken:
-        host = before["hosts"].get(step.name.removesuffix(f"-{there['region']}-instance"))
-        if host and step.type == INSTANCE and step.old:
-            host["instanceType"] = step.old["instanceType"]
-            host["volume"] = (step.old.get("rootBlockDevice") or {}).get("volumeSize", host["volume"])
+        if step.type != INSTANCE or not step.name.endswith(f"-{region}-instance"):
+            continue
+        host = step.name.removesuffix(f"-{region}-instance")
+        if step.op == "create":
+            before.pop(host, None)
+        elif step.old:
+            disk = step.old.get("rootBlockDevice") or {}
+            before[host] = [step.old["instanceType"], disk.get("volumeSize", after.get(host, [None, 0])[1])]
     return before
 
 
 def catalogue_of(name: str) -> Catalogue:
     """The catalogue of a stack with its secrets, which stay in this process. Raises CatalogueError, InfraError."""
+    # What is wrong is told of the sealed configuration: a complaint quotes what it found
+    sealed = checked(load(project_root(), read_stack(project_root(), name, config_file(name))))
     found = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
-    return checked(load(project_root(), stack_from(name, values, f"Pulumi.{name}.yaml")))
+    try:
+        return replace(sealed, stack=stack_from(name, values, f"Pulumi.{name}.yaml"))
+    except CatalogueError as error:
+        where = ", ".join(sorted({problem.where for problem in error.problems}))
+        rule = "set it anew with pulumi config set --secret --path"
+        raise CatalogueError([Problem(f"Pulumi.{name}.yaml", where, "what is encrypted does not fit", rule)]) from None
 
 
 def _preview(name: str) -> list[dict[str, Any]] | str:
@@ -107,31 +117,35 @@ def steps(preview: Iterable[dict[str, Any]]) -> Iterable[Step]:
     return sorted(found.values(), key=lambda step: (not step.danger, order.index(step.op), step.type, step.urn))
 
 
-def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str]]:
-    """What every host has, asked at the same time; and what they say that a reviewer should know."""
-    stack = catalogue.stack
+def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
+    """What every host has, asked at the same time; what a plan binds of what they say, and what is only to be known."""
     try:
-        outputs = hosts.outputs(stack)
-        targets = {name: target for name, target in hosts.targets(stack).items() if "@" not in name}
-    except InfraError:
-        return {}, ["the stack is not there yet"]
+        outputs = hosts.outputs(catalogue.stack)
+    except InfraError as error:
+        return {}, [], [f"no host was asked: {error}"]
+    known = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
+    gone = sorted(set(outputs["addresses"]) - set(known))
+    targets = hosts.reached(catalogue.stack, known)
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_asked, targets.values()), strict=True))
     found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
     found["standby"] = outputs.get("standby", [])
     said: list[str] = []
+    unbound = [f"{name} leaves the stack; it was not asked" for name in gone]
     for name, answer in answers.items():
         if isinstance(answer, str):
-            said.append(f"{name} could not be asked, its files are shown as new: {answer}")
-            continue
-        if answer["release"] is None:
-            continue
-        if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
-            said.append(f"{name} is behind the stack: it serves {answer['release'][:12]}, and not {wanted[:12]}")
-        said += [f"{name}: {entry['path']} {entry['found']} by hand" for entry in answer["drift"]]
-        limits = {"all services": answer["manifest"]["memory"]}
-        found["hosts"][name] = {"manifest": answer["manifest"], "files": answer["files"], "limits": limits}
-    return found, said
+            unbound.append(f"{name} could not be asked, its files are shown as new: {answer}")
+        elif answer["release"] is not None:
+            if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
+                said.append(f"{name} is behind the stack: it serves {answer['release'][:12]}, and not {wanted[:12]}")
+            said += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
+            found["hosts"][name] = {
+                "manifest": answer["manifest"],
+                "files": {path: unspoken(text) for path, text in answer["files"].items()},
+                "limits": {"all services": answer["manifest"]["memory"]},
+                "drifted": sorted({entry["path"] for entry in answer["drift"]}),
+            }
+    return found, said, unbound
 
 
 def _asked(target: ssh.Target) -> dict[str, Any] | str:
@@ -141,22 +155,29 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
         return str(error)
 
 
-def _head(catalogue: Catalogue, there: Snapshot) -> Snapshot:
-    """The stack as it is to be, its images by the digests that the registry has now."""
-    images = wanted_images(catalogue)
-    for repository, known in digests(catalogue, there.get("region") or catalogue.stack.region).items():
-        images[repository] |= known
-    made = {name: host_of(catalogue, name, images) for name in catalogue.stack.hosts}
+def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
+    """The stack as it is to be, its images by the digests that the registry has now; and what it does not tell."""
+    serving = [
+        image
+        for host in there.get("hosts", {}).values()
+        for unit in host["manifest"]["units"]
+        for image in unit["images"]
+    ]
+    images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
+    made = hosts_of(catalogue, images)
     for name, host in there.get("hosts", {}).items():
+        # A host knows none of its addresses and its room; a user's key in AWS is known to AWS alone
+        host |= {key: made[name][key] if name in made else None for key in ("addresses", "room")}
+        host["addresses"], host["spec"] = host["addresses"] or {}, made[name]["spec"] if name in made else {}
         if name in made:
-            # The host knows none of its addresses and its room; a user's key in AWS is known to AWS alone
-            host |= {key: made[name][key] for key in ("addresses", "room", "spec")}
             _same_credentials(host["manifest"], made[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
+    said = [f"the registry was not told of, or does not have: {', '.join(untold)}"] if untold else []
     return {
-        "stack": catalogue.stack.name, "problems": [], "region": catalogue.stack.region, "hosts": made,
+        "stack": catalogue.stack.name, "problems": [], "region": catalogue.stack.region,
+        "standby": catalogue.stack.standbyRegions, "hosts": made, "machines": machines(catalogue.stack),
         "configuration": public,
-    }  # fmt: skip
+    }, said  # fmt: skip
 
 
 def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -174,21 +195,34 @@ def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
                 )
 
 
-def digests(catalogue: Catalogue, region: str) -> dict[str, dict[str, str]]:
-    """Repository → suffix (`:tag`, `@digest`) → digest, of those that run and that a region's registry has."""
-    images = wanted_images(catalogue)
+Images = dict[str, dict[str, str]]
+
+
+def digests(catalogue: Catalogue, region: str, serving: Iterable[str] = ()) -> tuple[Images, list[str]]:
+    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry; and the images of which it
+    does not tell: those are as they serve (`serving` are images by digest), or named by their tag."""
     client = boto3.client("ecr", region_name=region)
+    has = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in serving if "@" in image}
+    wanted = [(repository, suffix) for repository, found in wanted_images(catalogue).items() for suffix in found]
 
-    def of(repository: str) -> dict[str, str]:
-        pinned = {suffix: digest for suffix, digest in images[repository].items() if suffix.startswith("@")}
-        wanted: Any = [{"imageTag": suffix[1:]} for suffix in images[repository] if suffix.startswith(":")]
-        if not wanted:
-            return pinned
+    def of(image: tuple[str, str]) -> str | None:
+        repository, suffix = image
+        if suffix.startswith("@"):
+            return suffix[1:]
         try:
-            details = client.describe_images(repositoryName=repository, imageIds=wanted)["imageDetails"]
-        except (BotoCoreError, ClientError):
-            return pinned
-        return pinned | {f":{tag}": entry["imageDigest"] for entry in details for tag in entry.get("imageTags", [])}
+            (found,) = client.describe_images(repositoryName=repository, imageIds=[{"imageTag": suffix[1:]}])[
+                "imageDetails"
+            ]
+        except (BotoCoreError, ClientError, ValueError):
+            return None
+        return found["imageDigest"]
 
+    images: Images = {repository: {} for repository, _ in wanted}
+    untold = []
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(images, pool.map(of, images), strict=True))
+        for (repository, suffix), digest in zip(wanted, pool.map(of, wanted), strict=True):
+            if digest is None:
+                untold.append(f"{repository}{suffix}")
+            if known := digest or has.get(repository):
+                images[repository][suffix] = known
+    return images, untold

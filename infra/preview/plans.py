@@ -67,11 +67,11 @@ def since(approved: str, now: dict[str, Any]) -> list[str]:
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Two kept reports of a stack, in lines. Pure."""
-    was, will = ({step["name"]: (step["op"], step["changed"]) for step in plan["steps"]} for plan in (before, now))
+    was, will = ({(step["type"], step["name"]): step for step in plan["steps"]} for plan in (before, now))
     lines = [
-        f"{name}: {_told(was.get(name))} → {_told(will.get(name))}"
-        for name in sorted({*was, *will})
-        if was.get(name) != will.get(name)
+        f"{key[1]}: {_told(was.get(key))} → {_told(will.get(key))}"
+        for key in sorted({*was, *will})
+        if any(was.get(key, {}).get(part) != will.get(key, {}).get(part) for part in ("op", "changed", "asked"))
     ]
     one, other = (
         {f"{h['host']}:{f['path']}": f["diff"] for h in plan["hosts"] for f in h["files"]} for plan in (before, now)
@@ -82,11 +82,11 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return lines + [line for line in now["hosts_say"] if line not in before["hosts_say"]]
 
 
-def _told(step: tuple[str, list[str]] | None) -> str:
+def _told(step: dict[str, Any] | None) -> str:
     if step is None:
         return "nothing"
-    op, changed = step
-    return f"{op} ({', '.join(changed)})" if changed else op
+    changed = f" ({', '.join(step['changed'])})" if step["changed"] else ""
+    return f"{step['op']}{changed} [{step['asked']}]"
 
 
 def _file(path: str, before: dict[str, Any], now: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ VERBS = {
     "restarts for its own users": ("restarts with nothing before it", "restart with nothing before them"),
     "restarts behind its socket": ("restarts without a gap", "restart without a gap"),
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
+    "waits for its name": ("waits until its name points there", "wait until their names point there"),
     "starts": ("starts", "start"),
     "stops for good": ("stops for good", "stop for good"),
     "runs at its next time": ("changes its times", "change their times"),
@@ -30,7 +31,7 @@ class Cost:
 
     @property
     def more(self) -> float:
-        return round((self.after or 0) - (self.before or 0), 2)
+        return 0.0 if self.after is None or self.before is None else round(self.after - self.before, 2)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class StackReport:
         """The one line that a reviewer needs."""
         if self.error:
             first, *more = self.error.splitlines()
-            return f"does not validate: {first.removeprefix('error: ')}" + (f"; and {len(more)} more" if more else "")
+            why = "does not validate" if self.source == "mocks" else "cannot be done"
+            return f"{why}: {first.removeprefix('error: ')}" + (f"; and {len(more)} more" if more else "")
         parts = [*self._dangers(), *self._effects()]
         if not parts:
             parts = [f"{self._counted()}, no service restarts"] if self.steps or self.changed_hosts else ["no change"]

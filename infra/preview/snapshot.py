@@ -13,7 +13,7 @@ import re
 import runpy
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +25,30 @@ SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special val
 SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret
 
 
-# What somebody may have written in plain text all the same
-PLANTED = re.compile(
-    r"(?P<before>[A-Za-z0-9_]*(?:SECRET|TOKEN|PASSW(?:OR)?D|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)[A-Za-z0-9_]*[\"']?\s*[=:]\s*)"
-    r"(?P<value>(?!\[secret |\s)[^\n]+)"
-    r"|(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----)"
-    r"|(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)",
-    re.DOTALL | re.IGNORECASE,
+# What somebody may have written in plain text all the same: a key file, a password in a URL, an access key of AWS, and
+# whatever is assigned to a name like API_KEY, in one line or in an indented block
+PLANTED = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),
+    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+)
+NAME = r"[\w-]*(?:SECRET|TOKEN|PASSW(?:OR)?D|API[-_]?KEY|PRIVATE[-_]?KEY|CREDENTIALS?)[\w-]*[\"']?"
+ASSIGNED = re.compile(
+    rf"^(?P<before>(?P<indent>[ \t]*).*?{NAME}[ \t]*[=:][ \t]*)"
+    r"(?:[|>][-+]?[ \t]*\n(?P<block>(?:(?P=indent)[ \t]+[^\n]*(?:\n|\Z))+)|(?P<value>(?!\[secret )[^\s][^\n]*))",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 def unspoken(text: str) -> str:
     """Text without what looks like a secret; the mark in its place changes with it."""
+    for pattern in PLANTED:
+        text = pattern.sub(lambda found: mark(found[0]), text)
 
     def hidden(found: re.Match[str]) -> str:
-        return (found["before"] or "") + mark(found["value"] or found["pem"] or found["key"])
+        return found["before"] + (f"{mark(found['block'])}\n" if found["block"] else mark(found["value"]))
 
-    return PLANTED.sub(hidden, text)
+    return ASSIGNED.sub(hidden, text)
 
 
 def mark(text: str) -> str:
@@ -136,7 +143,7 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
             resources.append(
                 {
                     "urn": stable(answer.urn), "type": request.type, "name": stable(request.name),
-                    "custom": bool(request.custom), "parent": stable(request.parent), "protect": bool(request.protect),
+                    "custom": bool(request.custom), "parent": stable(request.parent),
                     "inputs": json.loads(stable(json.dumps(inputs, default=str))),
                     "dependencies": sorted(map(stable, request.dependencies)),
                     "propertyDependencies": {
@@ -196,6 +203,21 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]]) -> dic
     }  # fmt: skip
 
 
+def hosts_of(catalogue: Any, images: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
+    """Every host of a stack; one of a region that stands by is HOST@REGION."""
+    stack = catalogue.stack
+    found = {host: host_of(catalogue, host, images) for host in stack.hosts}
+    for region in getattr(stack, "standbyRegions", []):
+        there = replace(catalogue, stack=stack.at(region))
+        found |= {f"{host}@{region}": host_of(there, host, images) for host in stack.ec2_hosts}
+    return found
+
+
+def machines(stack: Any) -> dict[str, list[Any]]:
+    """Host → instance type and GiB of its disk, of those that cost something in AWS."""
+    return {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
+
+
 def take(root: Path, name: str, file: Path, state: Any = None) -> dict[str, Any]:
     """The snapshot of one stack. What its owner would be told is in `problems` (all) and `error` (why there is no
     more)."""
@@ -223,8 +245,8 @@ def take(root: Path, name: str, file: Path, state: Any = None) -> dict[str, Any]
     images = wanted_images(catalogue)
     found |= {
         "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
-        "configuration": stack.model_dump(mode="json"),
-        "hosts": {host: host_of(catalogue, host, images) for host in stack.hosts},
+        "configuration": stack.model_dump(mode="json"), "machines": machines(stack),
+        "hosts": hosts_of(catalogue, images),
     }  # fmt: skip
     return found | program(root, name, values, images, state)
 
@@ -241,26 +263,26 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
 
 
-def apart(root: str, name: str, state: Any = None) -> "Running":
+def apart(root: str, name: str, file: str, state: Any = None) -> "Running":
     """A snapshot in a process of its own, which has the libraries already."""
     out = tempfile.TemporaryFile()  # noqa: SIM115 (both processes have it)
     pid = os.fork()
     if pid:
-        return Running(pid, out)
+        return Running(name, pid, out)
     sys.path.insert(0, root)
-    path = Path(root)
     try:
         os.chdir(root)
-        made = take(path, name, path / f"Pulumi.{name}.yaml", state)
+        made = json.dumps(take(Path(root), name, Path(file or f"{root}/Pulumi.{name}.yaml"), state))
     except BaseException as error:  # the program's own last word, whatever it is
-        made = {"stack": name, "problems": [], "error": str(error) or type(error).__name__}
-    out.write(json.dumps(made).encode())
+        made = json.dumps({"stack": name, "problems": [], "error": str(error) or type(error).__name__})
+    out.write(made.encode())
     out.flush()
     os._exit(0)
 
 
 @dataclass
 class Running:
+    stack: str
     pid: int
     out: Any
 
@@ -268,28 +290,32 @@ class Running:
         os.waitpid(self.pid, 0)
         self.out.seek(0)
         said = self.out.read()
-        return json.loads(said) if said else {"problems": [], "error": "the program ended without a word"}
+        if said:
+            return json.loads(said)
+        return {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
 
 
-def pair(base: str, head: str, name: str) -> dict[str, Any]:
-    """Both checkouts of a stack. One that changes its place is asked again, now that it is known from where."""
-    running = apart(base, name), apart(head, name)
-    before, after = (one.wait() for one in running)
-    moves = not (before["error"] or after["error"]) and any(before[key] != after[key] for key in ("region", "standby"))
-    if moves:
-        after = apart(head, name, state_of(before)).wait()
-    return {"base": before, "head": after}
+def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
+    """Both checkouts of a stack (`base` may be none). One that changes its place is asked again, now that it is known
+    from where."""
+    after = apart(head, name, file)
+    before = apart(base, name, "").wait() if base else None
+    made = after.wait()
+    if before is None:
+        return {"head": made}
+    moves = not (before["error"] or made["error"]) and any(before[key] != made[key] for key in ("region", "standby"))
+    return {"base": before, "head": apart(head, name, file, state_of(before)).wait() if moves else made}
 
 
 def main() -> int:
-    """Reads {base, head: directories; stacks: names}, writes stack → its pair."""
+    """Reads {base, head: directories; stacks: name → its file in head, or ""}, writes stack → its pair."""
     asked = json.load(sys.stdin)
     # Nothing here lives long enough to be worth collecting
     gc.disable()
     # Before the processes part: most of the time goes into these
     for library in LIBRARIES:
         __import__(library)
-    found = {name: pair(asked["base"], asked["head"], name) for name in asked["stacks"]}
+    found = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
     json.dump(found, sys.stdout)
     return 0
 

@@ -31,6 +31,7 @@ def test_each_stack_with_a_change_gets_one_comment_and_mentions_nobody(github):
     assert posted(github, PROD, DEV) == ["dev: no change, no comment", "prod: written"]
     (made,) = github.comments
     assert made["body"].startswith("<!-- infra preview prod -->") and "@team" not in made["body"]
+    assert made["body"].endswith("<sub>Made by the code of this pull request itself.</sub>")
 
 
 def test_it_is_edited_in_place_on_whatever_page_it_is(github):
@@ -72,6 +73,25 @@ def test_what_passes_is_tried_again(github, monkeypatch):
     assert posted(github, PROD) == ["prod: written"]
 
 
+def test_a_comment_that_may_be_there_already_is_not_written_again(github, monkeypatch):
+    monkeypatch.setattr(comment.time, "sleep", lambda seconds: None)
+    github.page = 100
+    sent = []
+    real = comment._page
+    monkeypatch.setattr(
+        comment,
+        "_page",
+        lambda *a: sent.append(a) or (github.failures.append(500) if a[2:3] == ("POST",) else None) or real(*a),
+    )
+    with pytest.raises(InfraError, match="500"):
+        posted(github, PROD)
+    assert github.writes == [] and github.failures == []
+
+
+def test_a_change_whose_diff_looks_like_no_change_is_told(github):
+    assert posted(github, PROD + "### ✅ nothing\n") == ["prod: written"]
+
+
 REFUSED = {
     "a bad token": ({"token": "no"}, [], r"401 Bad credentials; is the token in GITHUB_TOKEN still good"),
     "no right": ({}, [403], r"403 try later; the job needs permissions: pull-requests: write"),
@@ -92,10 +112,13 @@ def test_a_refusal_is_one_line_without_the_token(github, monkeypatch, named, fai
 def test_only_previews_are_posted(tmp_path):
     (tmp_path / "x.md").write_text("hello")
     with pytest.raises(InfraError, match="is no preview of infra"):
-        read([tmp_path / "x.md"])
+        read([tmp_path / "x.md"], ["prod"])
+    (tmp_path / "x.md").write_text(PROD.replace("prod", "staging"))
+    with pytest.raises(InfraError, match="there is no stack staging; stacks: prod"):
+        read([tmp_path / "x.md"], ["prod"])
     (tmp_path / "x.md").write_text(PROD + "x" * 70_000)
     with pytest.raises(InfraError, match="a comment holds 65536"):
-        read([tmp_path / "x.md"])
+        read([tmp_path / "x.md"], ["prod"])
 
 
 def test_the_command(github, tmp_path, monkeypatch):

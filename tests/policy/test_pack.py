@@ -61,3 +61,8 @@ def test_it_finds_what_the_preview_finds(pack):
         (name, said.split("\n")[0]) for name, said in analysed(pack)
     }
     assert analysed(pack, metadataOptions={"httpTokens": "required"}) == set()
+
+
+def test_what_is_known_only_after_the_update_is_no_finding(pack):
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    assert analysed(pack, metadataOptions={"httpTokens": "required"}, subnetId=unknown, userData=unknown) == set()

@@ -16,6 +16,7 @@ MACHINE = {
 LIMITS = Limits(300.0, ("t4g.large",), 20, protected=True)
 COMPOSE = "services:\n  api:\n    ports:\n    - {}\n"
 UNIT = "[Service]\nNoNewPrivileges=true\nPrivateTmp=true\nProtectSystem=full\n{}"
+WHISPER = "/etc/systemd/system/whisper-backend.service"
 PATHS = "ReadWritePaths=/opt/whisper/models /opt/whisper/temp /opt/whisper/uploads\n"
 
 
@@ -51,6 +52,44 @@ EXAMPLES = {
         of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}]}),
         "open to the world",
         of(rules.GROUP, {"ingress": []}),
+    ),
+    "ssh over IPv6 in the group itself": (
+        rules.ssh_open,
+        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["::/0"]}]}),
+        "open to the world",
+        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["2001:db8::/32"]}]}),
+    ),
+    "ssh by a rule of the old kind": (
+        rules.ssh_open,
+        of(rules.OLD_RULE, {"type": "ingress", "fromPort": 0, "toPort": 65535, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}),
+        "open to the world",
+        of(rules.OLD_RULE, {"type": "egress", "fromPort": 0, "toPort": 65535, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}),
+    ),
+    "a second disk in the clear": (rules.volumes, machine(ebsBlockDevices=[{"deviceName": "/dev/sdf"}]), "its disk /dev/sdf is not", machine()),
+    "a volume in the clear": (
+        rules.volumes,
+        of("aws:ebs/volume:Volume", {}),
+        "is not encrypted",
+        of("aws:ebs/volume:Volume", {"encrypted": True}),
+    ),
+    "a repository for all among others": (
+        rules.public_registry,
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": ["arn:aws:iam::1:root", "*"]}')}),
+        "everybody can pull",
+        of("aws:ecr/repositoryPolicy:RepositoryPolicy", {"policy": everybody('{"AWS": ["arn:aws:iam::1:root"]}')}),
+    ),
+    "no price": (rules.budget, machine(), "warning: budget: prod: what it costs is not known", replace(machine(), monthly=1.0)),
+    "hardening that is taken back": (
+        rules.hardening,
+        files(f"{WHISPER}", UNIT.format(PATHS) + "NoNewPrivileges=no\n"),
+        "without NoNewPrivileges=true",
+        files(f"{WHISPER}", "NoNewPrivileges=no\n" + UNIT.format(PATHS)),
+    ),
+    "hardening that a drop-in takes back": (
+        rules.hardening,
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), f"{WHISPER}.d/x.conf": "[Service]\nPrivateTmp=false\n"}}),
+        "without PrivateTmp=true",
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), f"{WHISPER}.d/x.conf": "[Service]\nNice=5\n"}}),
     ),
     "metadata": (rules.imdsv1, machine(metadataOptions={"httpTokens": "optional"}), "without a token", machine()),
     "disk in the clear": (rules.volumes, machine(rootBlockDevice={"volumeSize": 30}), "is not encrypted", machine()),
@@ -106,7 +145,7 @@ def test_every_rule_has_an_example():
 
 def test_an_unprotected_stack_needs_no_protection():
     made = replace(machine(disableApiTermination=False), limits=replace(LIMITS, protected=False))
-    assert rules.findings(made) == []
+    assert rules.findings(replace(made, monthly=1.0)) == []
 
 
 def test_the_documents_units_are_known_and_kept_by_this_projects_own():

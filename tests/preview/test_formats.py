@@ -1,8 +1,11 @@
 """The forms of a report: what fits, what is escaped, what stands beside what."""
 
+import io
 import json
 
-from infra.preview.formats import as_json, markdown, page
+from rich.console import Console
+
+from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.formats.page import Row, rows
 from infra.preview.graph import Step
 from infra.preview.hosts import Effect, FileChange, HostChange
@@ -53,7 +56,19 @@ def test_the_longest_diffs_fold_first():
 def test_nothing_in_a_diff_ends_its_block_or_calls_anybody():
     text = comment(report(diff=("@@ -1 +1 @@", "+```", "+@everyone <b>")))
     assert "````diff\n@@ -1 +1 @@\n+```\n" in text
-    assert "@everyone" not in markdown.inline("@everyone") and markdown.inline("<b>") == "\\<b\\>"
+    assert "@everyone" not in text and markdown.quiet(text) == text
+    assert markdown.inline("<b>") == "\\<b\\>"
+
+
+def test_whole_folds_nothing_and_else_a_long_diff_is_cut():
+    long = (DIFF[0], *[f"+line {n}" for n in range(50)])
+    shown = {}
+    for whole in (True, False):
+        out = io.StringIO()
+        terminal.show(report(diff=long), Console(file=out, soft_wrap=True), whole)
+        shown[whole] = out.getvalue()
+    assert "line 49" in shown[True] and "--whole" not in shown[True]
+    assert "line 49" not in shown[False] and "… 21 lines more (--whole)" in shown[False]
 
 
 def test_a_diff_side_by_side():

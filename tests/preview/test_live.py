@@ -1,6 +1,6 @@
 """What Pulumi's own preview becomes; no Pulumi here."""
 
-from infra.preview.live import configuration_before, steps
+from infra.preview.live import machines_before, steps
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
 
@@ -46,15 +46,28 @@ def test_an_attempt_of_a_move_is_the_same_plan_at_any_time():
     assert list(steps([gate("20261121T200000Z")])) == list(steps([gate("20261122T200000Z")]))
 
 
-def test_what_it_costs_now_is_by_the_machines_that_are_there():
-    after = {
-        "region": "ap-northeast-1",
-        "standbyRegions": [],
-        "hosts": {"watchme": {"instanceType": "t4g.xlarge", "volume": 30}},
-    }
-    there = {"region": "ap-northeast-1", "standby": ["ap-southeast-2"]}
-    old = {"instanceType": "t4g.large", "rootBlockDevice": {"volumeSize": 20}}
-    taken = list(steps([entry("update", old=old, new={"instanceType": "t4g.xlarge"})]))
-    before = configuration_before(after, there, taken)
-    assert before["hosts"]["watchme"] == {"instanceType": "t4g.large", "volume": 20}
-    assert before["standbyRegions"] == ["ap-southeast-2"] and after["hosts"]["watchme"]["volume"] == 30
+AFTER = {"watchme": ["t4g.xlarge", 30], "new": ["t4g.small", 10]}
+OLD = {"instanceType": "t4g.large", "rootBlockDevice": {"volumeSize": 20}}
+
+
+def machine(op: str, host: str, **states):
+    return entry(op, URN.replace("watchme-", f"{host}-"), **states)
+
+
+def test_the_machines_that_are_there_are_without_what_the_steps_make():
+    taken = list(
+        steps(
+            [
+                machine("update", "watchme", old=OLD, new={}),
+                machine("create", "new", new={}),
+                machine("delete", "gone", old=OLD),
+            ]
+        )
+    )
+    before = machines_before(AFTER, "ap-northeast-1", taken)
+    assert before == {"watchme": ["t4g.large", 20], "gone": ["t4g.large", 20]} and len(AFTER) == 2
+
+
+def test_a_move_changes_nothing_of_the_machines_before():
+    taken = list(steps([machine("create", "watchme", new={})]))
+    assert machines_before(AFTER, "ap-southeast-2", taken) == AFTER

@@ -28,18 +28,26 @@ def plan(*args, **named):
     return json.loads(as_json.text(report(*args, **named)))["stacks"][0]
 
 
+NOTHING = as_json.digest(None)
+SIZES = [as_json.digest({"instanceType": type}) for type in ("t4g.large", "t4g.xlarge")]
+LARGER = f"m: update (instanceType) [{SIZES[0]}] → update (instanceType) [{SIZES[1]}]"
 CASES = {
     "nothing": (plan(), plan(), []),
-    "a step more": (plan(), plan(Step(f"{URN}m", "delete")), ["m: nothing → delete"]),
+    "a step more": (plan(), plan(Step(f"{URN}m", "delete")), [f"m: nothing → delete [{NOTHING}]"]),
     "another step": (
         plan(Step(f"{URN}m", "update", ("tags",))),
         plan(Step(f"{URN}m", "replace", ("ami",))),
-        ["m: update (tags) → replace (ami)"],
+        [f"m: update (tags) [{NOTHING}] → replace (ami) [{NOTHING}]"],
+    ),
+    "the same step with another value": (
+        plan(Step(f"{URN}m", "update", ("instanceType",), new={"instanceType": "t4g.large"})),
+        plan(Step(f"{URN}m", "update", ("instanceType",), new={"instanceType": "t4g.xlarge"})),
+        [LARGER],
     ),
     "a file": (plan(files=[("/a", ("+1",))]), plan(files=[("/a", ("+2",))]), ["watchme:/a: changes in another way"]),
     "a file more": (plan(), plan(files=[("/a", ("+1",))]), ["watchme:/a: changes now"]),
     "a file less": (plan(files=[("/a", ("+1",))]), plan(), ["watchme:/a: changes no more"]),
-    "by hand": (plan(), plan(said=["watchme: /a was edited by hand"]), ["watchme: /a was edited by hand"]),
+    "by hand": (plan(), plan(said=["watchme: /a was edited"]), ["watchme: /a was edited"]),
 }
 
 

@@ -1,10 +1,16 @@
 """For programs."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import Any
 
 from infra.preview.report import Report, StackReport
+
+
+def digest(value: Any) -> str:
+    """Tells inputs apart without showing them."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 
 def text(report: Report) -> str:
@@ -17,7 +23,7 @@ def _stack(stack: StackReport) -> dict[str, Any]:
     steps = [
         {
             "op": step.op, "type": step.type, "name": step.name, "changed": step.changed, "because": step.because,
-            "danger": step.danger, "notes": step.notes,
+            "danger": step.danger, "notes": step.notes, "asked": digest(step.new),
         }
         for step in stack.steps
     ]  # fmt: skip

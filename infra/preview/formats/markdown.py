@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.preview.formats import words
 from infra.preview.hosts import FileChange, HostChange
@@ -10,6 +10,7 @@ from infra.preview.report import Report, StackReport
 
 LIMIT = 65_536  # characters of a comment at GitHub
 MARK = "<!-- infra preview {stack} -->"
+ROOM = 200  # of them for what whoever posts it adds
 STEPS = 60  # lines of steps before they fold into counts
 LEAST = 240  # characters that say what was folded
 
@@ -23,9 +24,9 @@ class Section:
     weight: int = 1000
 
 
-def comment(stack: StackReport, report: Report, limit: int = LIMIT) -> str:
+def comment(stack: StackReport, report: Report, limit: int = LIMIT - ROOM) -> str:
     """One stack's comment, of at most `limit` characters."""
-    sections = list(_sections(stack, report))
+    sections = [replace(part, text=quiet(part.text), folded=quiet(part.folded)) for part in _sections(stack, report)]
     folded: set[int] = set()
     order = sorted(range(len(sections)), key=lambda index: (sections[index].weight, -len(sections[index].text)))
     total = sum(len(section.text) for section in sections)
@@ -113,10 +114,15 @@ def _file(host: HostChange, file: FileChange) -> Section:
 
 
 def inline(text: str) -> str:
-    """Text on one line, in which nothing is markup or a mention."""
+    """Text on one line, in which nothing is markup."""
     for character in "\\*[]<>|`":
         text = text.replace(character, f"\\{character}")
-    return text.replace("\n", " ").replace("@", "@\u200b")
+    return text.replace("\n", " ")
+
+
+def quiet(text: str) -> str:
+    """Text that mentions nobody; the @@ of a diff stays as it is."""
+    return re.sub(r"@(?=[A-Za-z0-9])", "@\u200b", text)
 
 
 def fenced(text: str) -> str:

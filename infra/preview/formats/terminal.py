@@ -55,16 +55,24 @@ def _host(host: HostChange, console: Console, whole: bool) -> None:
     for line in words.facts_of(host):
         console.print(f"    {escape(line)}", soft_wrap=True)
     for file in host.files:
-        _file(file, console, whole or host.how == "changed")
+        # What is wholly new or gone says less line by line than a change does
+        room = (
+            len(file.diff)
+            if whole
+            else 0
+            if host.how != "changed"
+            else FOLDED
+            if file.how == "changed"
+            else FOLDED // 3
+        )
+        _file(file, console, room)
 
 
-def _file(file: FileChange, console: Console, opened: bool) -> None:
+def _file(file: FileChange, console: Console, room: int) -> None:
     meta = f" {file.meta}" if file.meta else ""
-    console.print(
-        f"    {escape(file.path)} {file.how} [green]+{file.added}[/] [red]−{file.removed}[/]{escape(meta)}",
-        soft_wrap=True,
-    )
-    shown = file.diff[:FOLDED] if opened and file.how == "changed" else file.diff[: FOLDED // 3] if opened else ()
+    counted = f"[green]+{file.added}[/] [red]−{file.removed}[/]"
+    console.print(f"    {escape(file.path)} {file.how} {counted}{escape(meta)}", soft_wrap=True)
+    shown = file.diff[:room]
     for line in shown:
         console.print(Text(f"      {line}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
     if left := len(file.diff) - len(shown):

@@ -1,0 +1,120 @@
+"""What becomes of a host's units between two manifests, by the agent's own rule."""
+
+import pytest
+
+from infra.preview.hosts import compared, effects
+
+
+def unit(name: str, *files: str, flag: str = ""):
+    return {"name": name, "files": [f"/u/{name}", *files], "images": [], "flag": flag}
+
+
+def manifest(*units, slots=(), versions=None, public=("web.service",), reactions=()):
+    files = sorted({path for one in units for path in one["files"]})
+    return {
+        "units": list(units), "slots": list(slots), "links": [], "environment_files": [], "reactions": list(reactions), "ports": [],
+        "files": [{"path": path, "mode": 420, "owner": "root", "sha256": (versions or {}).get(path, "1")} for path in files],
+        "probes": [{"unit": one["name"], "service": one["name"].split(".")[0], "public": one["name"] in public} for one in units],
+    }  # fmt: skip
+
+
+def slots(service: str):
+    return {"service": service, "choices": [{"unit": f"{service}-{c}.service"} for c in ("blue", "green")]}
+
+
+def told(old, new, drifted=frozenset()):
+    return [(effect.service, effect.how) for effect in effects(old, new, drifted)]
+
+
+WEB, DB = unit("web.service"), unit("db.service")
+SINGLE = unit("cron.service", flag="/run/flag")
+WATCH = unit("infra-singles.service")
+SOCKET = unit("web.socket")
+BLUE = [unit("web-blue.service", "/c"), unit("web-green.service", "/c")]
+CHANGED = {"/u/web.service": "2"}
+CASES = {
+    "nothing": (manifest(WEB), manifest(WEB), []),
+    "restarted": (manifest(WEB, DB), manifest(WEB, DB, versions=CHANGED), [("web", "restarts")]),
+    "for its own users": (manifest(WEB, DB), manifest(WEB, DB, versions={"/u/db.service": "2"}), [("db", "restarts for its own users")]),
+    "new": (manifest(WEB), manifest(WEB, DB), [("db", "starts")]),
+    "gone": (manifest(WEB, DB), manifest(WEB), [("db", "stops for good")]),
+    "a new host": (None, manifest(WEB), [("web", "starts")]),
+    "behind its socket": (
+        manifest(WEB, SOCKET),
+        manifest(WEB, SOCKET, versions=CHANGED),
+        [("web", "restarts behind its socket")],
+    ),
+    "its first socket": (manifest(WEB), manifest(WEB, SOCKET, versions=CHANGED), [("web", "restarts"), ("web", "starts")]),
+    "the socket itself": (
+        manifest(WEB, SOCKET),
+        manifest(WEB, SOCKET, versions={"/u/web.socket": "2"}),
+        [("web", "restarts for its own users")],
+    ),
+    "blue-green": (manifest(*BLUE, slots=[slots("web")]), manifest(*BLUE, slots=[slots("web")], versions={"/c": "2"}), [("web", "blue-green")]),
+    "blue-green from now on": (
+        manifest(WEB),
+        manifest(*BLUE, slots=[slots("web")]),
+        [("web", "starts"), ("web", "stops for good")],
+    ),
+    "one in the world": (
+        manifest(SINGLE, WATCH),
+        manifest(SINGLE, WATCH, versions={"/u/cron.service": "2"}),
+        [("cron", "waits for its name")],
+    ),
+    "its watch": (
+        manifest(SINGLE, WATCH),
+        manifest(SINGLE, WATCH, versions={"/u/infra-singles.service": "2"}),
+        [("cron", "waits for its name"), ("infra-singles", "restarts for its own users")],
+    ),
+    "told to read anew": (
+        manifest(WEB),
+        manifest(WEB, versions=CHANGED, reactions=[{"paths": ["/u/"], "run": ["systemctl", "reload", "x"]}]),
+        [("web", "restarts"), ("systemctl reload x", "reloads")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "found"), CASES.values(), ids=CASES)
+def test_effects(old, new, found):
+    assert told(old, new) == found
+
+
+def test_what_somebody_changed_or_stopped_is_put_right_by_a_release():
+    assert told(manifest(WEB, DB), manifest(WEB, DB), {"/u/web.service"}) == [("web", "restarts")]
+    assert told(manifest(WEB, DB), manifest(WEB, DB), {"db.service"}) == [("db", "restarts for its own users")]
+
+
+def host(made, kind: str = "ec2", drifted=(), files=None):
+    return {
+        "manifest": made, "files": files or {}, "addresses": {}, "limits": {"all": 1}, "room": 10, "spec": {"kind": kind},
+        "drifted": list(drifted),
+    }  # fmt: skip
+
+
+def shown(before, after, was="tokyo", will="tokyo"):
+    return [
+        (change.host, change.how, [effect.service for effect in change.effects])
+        for change in compared(before, after, was, will)
+    ]
+
+
+NEWER = manifest(WEB, versions=CHANGED)
+
+
+def test_the_same_release_touches_nothing_whatever_was_changed_by_hand():
+    hand_made = host(manifest(WEB), drifted=["/u/web.service"], files={"/u/web.service": "by hand\n"})
+    assert shown({"h": hand_made}, {"h": host(manifest(WEB), files={"/u/web.service": "ours\n"})}) == [
+        ("h", "same", [])
+    ]
+
+
+def test_in_a_move_a_machine_is_new_and_held_against_the_old_one_and_one_of_the_owners_is_not():
+    before = {"h": host(manifest(WEB)), "home": host(manifest(WEB), "ssh")}
+    after = {"h": host(NEWER), "home": host(manifest(WEB), "ssh")}
+    assert shown(before, after, "tokyo", "sydney") == [("h", "moved", []), ("home", "same", [])]
+
+
+def test_one_that_stood_by_is_no_new_machine_when_it_serves():
+    before = {"h": host(manifest(WEB)), "h@sydney": host(manifest(WEB))}
+    after = {"h": host(NEWER), "h@tokyo": host(manifest(WEB))}
+    assert shown(before, after, "tokyo", "sydney") == [("h", "changed", ["web"]), ("h@tokyo", "same", [])]
