@@ -65,8 +65,8 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     progress = run.up(name, planned, lambda line: typer.echo(line))
     if progress.reasons:
         raise InfraError("\n  ".join(stopped(progress, now, name, region, keep)))
-    if now.serving == region and "switch" not in {step for step, _ in progress.times}:
-        # A standby was retired, or a move given up: nothing moved that a report could tell of
+    if now.serving == region and now.is_under_way:
+        # A move was given up: nothing moved that a report could tell of
         typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
         return
     ended = run.told(catalogue, now, region, began, progress, before)

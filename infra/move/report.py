@@ -33,7 +33,7 @@ OTHERS = ("boot", "images", "newest images", "release", "gate", "verify", "drain
 def markdown(report: Report) -> str:
     waited = sum(seconds for step, _, seconds in report.steps if step.rsplit(" ", 1)[0] in OTHERS)
     lines = [
-        f"# Stack {report.stack}: {report.old} → {report.new}",
+        f"# Stack {report.stack}: {report.new if report.old == report.new else f'{report.old} → {report.new}'}",
         "",
         f"{report.began}, {report.total:.0f} s.",
         "",
@@ -77,5 +77,6 @@ def _left(report: Report) -> list[str]:
     scan = (
         f"- The region in other repositories: `uv run infra scan-regions --from {report.old} --to {report.new} PATH…`"
     )
-    gone = [] if report.standby else [f"- Nothing is left in {report.old}"]
-    return [*retire, *gone, scan]
+    retired = [step.removeprefix("retire ") for step, _, _ in report.steps if step.startswith("retire ")]
+    gone = [f"- Nothing is left in {region}" for region in retired]
+    return [*retire, *gone, *([] if report.old == report.new else [scan])] or ["- Nothing"]

@@ -116,6 +116,16 @@ def test_the_report_says_what_was_and_what_is_left():
     )
 
 
+def test_the_report_of_a_retirement_tells_of_no_move():
+    steps = [(f"retire {SYDNEY}", "47 deleted", 4.0)]
+    text = markdown(Report("prod", TOKYO, TOKYO, "2026-11-21 20:00 UTC", 60.0, steps, {}))
+    assert (
+        text.startswith(f"# Stack prod: {TOKYO}\n")
+        and f"- Nothing is left in {SYDNEY}" in text
+        and "scan-regions" not in text
+    )
+
+
 def test_what_stands_by_comes_last():
     """It gets its images and release once the names are where they are to be."""
     steps = [

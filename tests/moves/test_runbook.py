@@ -48,7 +48,9 @@ def test_a_command_of_the_runbook_does_what_it_says(start, command):
     region = re.search(r"(?:move|aws:region) (\S+)", command)
     if "infra move" in command and "--check" not in command and region:
         assert points_to(start) == region[1] and answers(start)
-        assert f"stack lab serves from {region[1]}; the report: report.md" in ran.output
+        other = SYDNEY if region[1] == TOKYO else TOKYO
+        beside = "" if "--retire" in command else f", {other} stands by"
+        assert f"stack lab serves from {region[1]}{beside}; the report: report.md" in ran.output
         assert bool(of_region(start, SYDNEY)) is ("--retire" not in command)
     if command.startswith("pulumi up"):
         assert points_to(start) == SYDNEY and not of_region(start, TOKYO)
