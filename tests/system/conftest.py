@@ -43,7 +43,7 @@ class System:
             stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
-            output, _ = process.communicate(stdin, timeout=200)
+            output, _ = process.communicate(stdin, timeout=400)
         except subprocess.TimeoutExpired:
             # With all that it started, or its lock on the stack would fail every test to come
             os.killpg(process.pid, signal.SIGKILL)
