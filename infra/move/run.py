@@ -103,6 +103,7 @@ def up(stack: str, planned: list[Phase], say: Say) -> Progress:
     command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack]
     with (
         tempfile.TemporaryFile("w+") as complaints,
+        _as_interrupts(signal.SIGTERM, signal.SIGHUP),
         subprocess.Popen(
             command,
             cwd=project_root(),
@@ -111,7 +112,7 @@ def up(stack: str, planned: list[Phase], say: Say) -> Progress:
             stderr=complaints,
             text=True,
             # A terminal's Ctrl-C reaches us alone: it is handed on, since a second one would end Pulumi at once
-            start_new_session=True,
+            process_group=0,
         ) as process,
     ):
         assert process.stdout
@@ -135,6 +136,21 @@ def up(stack: str, planned: list[Phase], say: Say) -> Progress:
     else:
         progress.reasons = []
     return progress
+
+
+@contextmanager
+def _as_interrupts(*signals: signal.Signals) -> Iterator[None]:
+    """Whoever ends us in another way is understood too: Pulumi must not be left alone in the middle."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, interrupt) for one in signals}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,7 @@ class System:
             output, _ = process.communicate(stdin, timeout=400)
         except subprocess.TimeoutExpired:
             # With all that it started, or its lock on the stack would fail every test to come
-            os.killpg(process.pid, signal.SIGKILL)
+            end_session(process.pid)
             process.wait()
             workspace.clear_dead_locks(self.lab)
             raise
