@@ -73,7 +73,10 @@ def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
     """Stack → text, by the mark that each file begins with; of this project's own `stacks` alone. Raises InfraError."""
     texts = {}
     for path in files:
-        text = path.read_text()
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise InfraError(f"{path}: {error.strerror}") from None
         if not (mark := MARKED.match(text)):
             raise InfraError(
                 f"{path}: is no preview of infra; make it with: infra preview --format markdown --out {path}"

@@ -24,10 +24,10 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
         host: {file.path: file.content.decode(errors="replace") for file in render(catalogue, host).files}
         for host in catalogue.stack.hosts
     }
-    return Facts(
-        name,
-        resources,
-        files,
-        limits(catalogue.stack),
-        monthly_everywhere(machines_of(catalogue.stack), catalogue.stack.regions),
-    )
+    plain = {
+        f"{host}:{item.path}": sorted(item.values)
+        for host in catalogue.stack.hosts
+        for item in render(catalogue, host).environment_files
+    }
+    monthly = monthly_everywhere(machines_of(catalogue.stack), catalogue.stack.regions)
+    return Facts(name, resources, files, plain, {}, limits(catalogue.stack), monthly)

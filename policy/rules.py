@@ -23,6 +23,7 @@ UNTAGGED = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:iam/accessKey:AccessKey", "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/userPolicy:UserPolicy", "aws:route53/record:Record",
 }  # fmt: skip
+SECRET = re.compile(r"SECRET|TOKEN|PASSW(OR)?D|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 
 
@@ -71,6 +72,22 @@ def volumes(facts: Facts) -> Iterator[Finding]:
         if size < facts.limits.volume:
             found = f"a disk of {size or 'the image’s own number of'} GiB"
             yield Finding("volume-size", machine.name, found, f"at least {facts.limits.volume} GiB")
+
+
+def shrinking(facts: Facts) -> Iterator[Finding]:
+    """What AWS is going to refuse in the middle of an update is refused before it."""
+    for machine, (before, after) in facts.shrinking.items():
+        found = f"its disk would shrink from {before} to {after} GiB, which AWS refuses"
+        yield Finding("volume-shrinks", machine, found, "keep its size, or let a new machine have the smaller one")
+
+
+def plain_secrets(facts: Facts) -> Iterator[Finding]:
+    """A secret in the catalogue is in git, for good."""
+    for place, names in facts.plain.items():
+        for name in names:
+            if SECRET.search(name):
+                rule = "name it under secrets:, its value with pulumi config set --secret, and take this one for known"
+                yield Finding("plain-secret", place, f"{name} stands in plain text in the catalogue", rule)
 
 
 def public_registry(facts: Facts) -> Iterator[Finding]:
@@ -197,6 +214,7 @@ def documented() -> dict[str, Any]:
 Rule = Callable[[Facts], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     ssh_open, imdsv1, volumes, public_registry, unscanned, tags, protection, instance_types, budget, ports, hardening,
+    shrinking, plain_secrets,
 )  # fmt: skip
 
 

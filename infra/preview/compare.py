@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from catalogue.prices import monthly_everywhere, table
@@ -51,7 +52,7 @@ def reported(
         steps=steps,
         hosts=hosts.compared(there.get("hosts", {}), head["hosts"], was, will),
         cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
-        findings=rules.findings(facts(head)),
+        findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
         problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
         phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
@@ -97,7 +98,24 @@ def facts(snapshot: Snapshot) -> Facts:
     stack = Stack.model_validate(snapshot["configuration"])
     known = [Resource(made["type"], made["name"], made["inputs"]) for made in snapshot["resources"] if made["custom"]]
     files = {name: host["files"] for name, host in snapshot["hosts"].items()}
-    return Facts(stack.name, known, files, limits(stack), _monthly(snapshot))
+    plain = {
+        f"{name}:{item['path']}": sorted(item["values"])
+        for name, host in snapshot["hosts"].items()
+        for item in host["manifest"]["environment_files"]
+    }
+    return Facts(stack.name, known, files, plain, {}, limits(stack), _monthly(snapshot))
+
+
+def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:
+    """Machine → GiB of its disk before and after, of those that lose some in place."""
+    found = {}
+    for step in steps:
+        before, after = (
+            ((inputs or {}).get("rootBlockDevice") or {}).get("volumeSize") for inputs in (step.old, step.new)
+        )
+        if step.op == "update" and before and after and int(after) < int(before):
+            found[step.name] = (int(before), int(after))
+    return found
 
 
 def _monthly(snapshot: Snapshot) -> float | None:

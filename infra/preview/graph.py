@@ -24,6 +24,7 @@ class Kind:
     new: tuple[str, ...] = ()
     lost: str = ""
     update: dict[str, str] = field(default_factory=dict)
+    ends: bool = False
     known: bool = True
 
 
@@ -69,7 +70,7 @@ class Step:
 def kinds() -> dict[str, Kind]:
     found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text())
     return {
-        type: Kind(e["is"], tuple(e.get("new", ())), e.get("lost", ""), e.get("update", {}))
+        type: Kind(e["is"], tuple(e.get("new", ())), e.get("lost", ""), e.get("update", {}), e.get("ends", False))
         for type, e in found.items()
     }  # fmt: skip
 
@@ -102,7 +103,18 @@ def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
         if step := _changed(urn, old[urn], new[urn]):
             found[urn] = step
     _follow(found, new)
-    return sorted(found.values(), key=lambda step: (not step.danger, ORDER.index(step.op), step.type, step.urn))
+    return ordered(found.values())
+
+
+def ordered(found: Iterable[Step]) -> list[Step]:
+    """What loses most first: the table has kinds in that order."""
+    known = list(kinds())
+
+    def place(step: Step) -> tuple[bool, int, int, str, str]:
+        rank = known.index(step.type) if step.type in known else len(known)
+        return (not step.danger, rank if step.danger else 0, ORDER.index(step.op), step.type, step.urn)
+
+    return sorted(found, key=place)
 
 
 ORDER: tuple[Op, ...] = ("delete", "replace", "update", "create")
@@ -146,6 +158,8 @@ def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
     anew = sorted(urn for urn, step in found.items() if step.op == "replace")
     while anew:
         gone = anew.pop(0)
+        if kind(_type(gone)).ends:
+            continue
         for urn, made in sorted(new.items()):
             step = found.get(urn)
             holds = [key for key, urns in sorted(made["propertyDependencies"].items()) if gone in urns]

@@ -18,7 +18,7 @@ from infra.errors import InfraError
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import Snapshot, reported
-from infra.preview.graph import PLUMBING, Op, Step
+from infra.preview.graph import PLUMBING, Op, Step, ordered
 from infra.preview.report import StackReport
 from infra.preview.snapshot import hosts_of, machines, stable, unspoken, wanted_images
 from infra.pulumi import attempt, pulumi
@@ -113,8 +113,7 @@ def steps(preview: Iterable[dict[str, Any]]) -> Iterable[Step]:
         known = found.get(urn)
         if known is None or (new and not known.new):
             found[urn] = Step(urn, op, changed, because, old, json.loads(stable(json.dumps(new))))
-    order = ("delete", "replace", "update", "create")
-    return sorted(found.values(), key=lambda step: (not step.danger, order.index(step.op), step.type, step.urn))
+    return ordered(found.values())
 
 
 def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:

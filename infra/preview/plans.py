@@ -45,16 +45,17 @@ def up(stack: str, approved: str, base: str) -> int:
             f"nothing was touched: what pulumi up would do now is not plan {approved}: {', '.join(parts)} changed since"
         ]
         lines += [f"  {line}" for line in since(approved, json.loads(as_json.text(report))["stacks"][0])]
+        how = f"--mocks --base {base} " if source == "mocks" else ""
         raise InfraError(
-            "\n".join([*lines, f"look at it (infra preview --stack {stack}), and approve {now.fingerprint}"])
+            "\n".join([*lines, f"look at it (infra preview {how}--stack {stack}), and approve {now.fingerprint}"])
         )
     if now.is_refused:
         raise InfraError(f"nothing was touched: {now.verdict}")
-    return subprocess.run(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack],
-        cwd=project_root(),
-        check=False,
-    ).returncode
+    try:
+        words = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
+        return subprocess.run(words, cwd=project_root(), check=False).returncode
+    except FileNotFoundError:
+        raise InfraError("nothing was touched: pulumi is not on PATH (https://www.pulumi.com/docs/install/)") from None
 
 
 def since(approved: str, now: dict[str, Any]) -> list[str]:

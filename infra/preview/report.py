@@ -69,7 +69,8 @@ class StackReport:
     def verdict(self) -> str:
         """The one line that a reviewer needs."""
         if self.error:
-            first, *more = self.error.splitlines()
+            lines = [line for line in self.error.splitlines() if not line.endswith("touched:")] or [self.error]
+            first, *more = lines
             why = "does not validate" if self.source == "mocks" else "cannot be done"
             return f"{why}: {first.removeprefix('error: ')}" + (f"; and {len(more)} more" if more else "")
         parts = [*self._dangers(), *self._effects()]
@@ -90,12 +91,14 @@ class StackReport:
     def _dangers(self) -> list[str]:
         """What is lost, the same loss of several told once."""
         if self.moves:
-            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps"]
+            gone = [phase for phase in self.phases if phase.step == "retire"]
+            ends = f", the last of which deletes {self._gone()}" if gone else ""
+            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps{ends}"]
         found: dict[str, list[Step]] = {}
         for step in self.steps:
             for text in [step.danger] if step.danger else step.notes:
                 found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)
-        lines = []
+        lines = self._openings()
         for key, steps in found.items():
             verb, text = key.split("|", 1)
             op, kind = verb.split(" ", 1)
@@ -103,6 +106,23 @@ class StackReport:
             many = f" ({len(steps)} of them)" if len(steps) > 1 else ""
             lines.append(f"{said}{many}: {text}" if said else f"{text}{many}")
         return lines
+
+    def _gone(self) -> str:
+        """`1 machine with its disk, 15 repositories with their images`, of what a move deletes."""
+        kinds = [step.kind.name for step in self.steps if step.op == "delete"]
+        machines, repositories = kinds.count("machine"), kinds.count("repository")
+        return f"{machines} machine(s) with their disks, {repositories} repositories with their images"
+
+    def _openings(self) -> list[str]:
+        """Who may reach SSH from now on, and who may not any more."""
+        said = {"create": "opens SSH to", "delete": "closes SSH to"}
+        rules = [(step.op, step.new or step.old or {}) for step in self.steps if step.kind.name == "opening"]
+        found = [
+            (op, rule.get("cidrIpv4", "somebody"))
+            for op, rule in rules
+            if op in said and float(rule.get("fromPort", 0)) == 22
+        ]
+        return [f"{said[op]} {network}" for op, network in sorted(found, key=lambda one: one[0] == "create")]
 
     def _effects(self) -> list[str]:
         by_way: dict[str, list[str]] = {}

@@ -94,6 +94,18 @@ EXAMPLES = {
     "metadata": (rules.imdsv1, machine(metadataOptions={"httpTokens": "optional"}), "without a token", machine()),
     "disk in the clear": (rules.volumes, machine(rootBlockDevice={"volumeSize": 30}), "is not encrypted", machine()),
     "disk as it came": (rules.volumes, machine(rootBlockDevice={"encrypted": True, "volumeSize": 8}), "a disk of 8 GiB; at least 20", machine()),
+    "a disk that shrinks": (
+        rules.shrinking,
+        replace(machine(), shrinking={"m": (30, 20)}),
+        "its disk would shrink from 30 to 20 GiB, which AWS refuses",
+        machine(),
+    ),
+    "a secret in the catalogue": (
+        rules.plain_secrets,
+        Facts("prod", plain={"h:/x.env": ["COLOUR", "STRIPE_API_KEY"]}),
+        "STRIPE_API_KEY stands in plain text in the catalogue",
+        Facts("prod", plain={"h:/x.env": ["COLOUR", "KEYBOARD"]}),
+    ),
     "a public repository": (
         rules.public_registry,
         of("aws:ecrpublic/repository:Repository", {}),

@@ -161,9 +161,27 @@ ROWS = {
     ),
     "a secret in plain text": Row(
         replaced(WATCHME, AST, f"{AST}    environment: {{STRIPE_API_KEY: {PLANTED}, COLOUR: red}}\n"),
-        ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts"],
-        "1 service restarts: ast-api",
+        ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts", "name it under secrets:"],
+        "refused by policy (1): watchme:/home/ubuntu/api_ast/ast-api.env: STRIPE_API_KEY stands in plain text",
         [PLANTED],
+        code=1,
+    ),
+    "a smaller disk": Row(
+        replaced(PROD, "volume: 30", "volume: 20"),
+        ["its disk would shrink from 30 to 20 GiB, which AWS refuses"],
+        "refused by policy (1): watchme-ap-northeast-1-instance: its disk would shrink",
+        code=1,
+    ),
+    "other administrators": Row(
+        replaced(PROD, "203.0.113.10/32", "198.18.0.0/24"),
+        ["created: opening network-ap-northeast-1-in-22-198.18.0.0/24"],
+        "closes SSH to 203.0.113.10/32; opens SSH to 198.18.0.0/24",
+    ),
+    "a region that is none": Row(
+        replaced(PROD, "aws:region: ap-northeast-1", "aws:region: ap-northest-1"),
+        ["such as ap-northeast-1"],
+        "does not validate: Pulumi.prod.yaml: aws:region: 'ap-northest-1' is no region",
+        code=1,
     ),
     "instance type changed": Row(
         replaced(PROD, "instanceType: t4g.large", "instanceType: t4g.xlarge"),
@@ -186,7 +204,8 @@ ROWS = {
             "network ap-southeast-2: ", "images ap-southeast-2: 1 created", "gate ap-southeast-2", "switch: 1 updated",
             "verify ap-southeast-2", "drain: 1 created", "host watchme: a new machine beside the old one", "retire ap-northeast-1",
         ],
-        "moves from ap-northeast-1 to ap-southeast-2 in ",
+        "moves from ap-northeast-1 to ap-southeast-2 in 13 steps, the last of which deletes 1 machine(s) with their disks, 15 repo",
+        ["services restart", "services start"],
     ),
     "it does not validate": Row(
         replaced(WATCHME, "port: 8017", "port: eight"),

@@ -122,7 +122,7 @@ def inline(text: str) -> str:
 
 def quiet(text: str) -> str:
     """Text that mentions nobody; the @@ of a diff stays as it is."""
-    return re.sub(r"@(?=[A-Za-z0-9])", "@\u200b", text)
+    return re.sub(r"@(?!sha256:)(?=[A-Za-z0-9])", "@\u200b", text)
 
 
 def fenced(text: str) -> str:

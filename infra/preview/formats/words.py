@@ -8,7 +8,7 @@ from infra.preview.report import WORDS, Cost, Report, StackReport
 
 SOURCES = {
     "mocks": "made without AWS: both commits' programs ran under mocks. It shows in what the commits differ, and not "
-    "what somebody changed by hand",
+    "what somebody changed by hand; digests of images stand for what their tags point to",
     "live": "made from `pulumi preview` and from the hosts themselves",
 }
 
