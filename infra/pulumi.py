@@ -1,6 +1,8 @@
 """Pulumi's own command line, for what only it knows."""
 
+import json
 import subprocess
+from typing import Any
 
 from infra.errors import InfraError
 from infra.paths import project_root
@@ -27,3 +29,16 @@ def attempt(*arguments: str, value: str | None = None) -> subprocess.CompletedPr
         raise InfraError(
             "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/) and run again"
         ) from None
+
+
+def preview(*arguments: str) -> list[dict[str, Any]]:
+    """The steps that `pulumi up` would take. Raises InfraError with what the program says against them."""
+    done = attempt("preview", "--json", *arguments)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = {}
+    if done.returncode or "steps" not in found:
+        said = [entry.get("message", "").strip() for entry in found.get("diagnostics", [])]
+        raise InfraError("\n".join(line for line in said if line) or done.stderr.strip() or "the preview failed")
+    return found["steps"]

@@ -23,7 +23,7 @@ from infra.move.phases import STEPS, Phase, phases
 from infra.move.progress import Progress
 from infra.move.report import Latency, Report
 from infra.paths import config_file, project_root
-from infra.pulumi import attempt, pulumi
+from infra.pulumi import attempt, preview, pulumi
 from rendering.host import dns_names, render
 
 Say = Callable[[str], None]
@@ -76,15 +76,7 @@ def configured(stack: str, region: str, standby: list[str]) -> Iterator[Path]:
 
 def previewed(stack: str, file: Path) -> list[Phase]:
     """The steps that `pulumi up` would take. Raises InfraError with what the program says."""
-    done = attempt("preview", "--json", "--stack", stack, "--config-file", str(file))
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        found = {}
-    if done.returncode or "steps" not in found:
-        said = [entry.get("message", "").strip() for entry in found.get("diagnostics", [])]
-        raise InfraError("\n".join(line for line in said if line) or done.stderr.strip() or "the preview failed")
-    return phases(found["steps"])
+    return phases(preview("--stack", stack, "--config-file", str(file)))
 
 
 def plan_lines(found: list[Phase]) -> list[str]:

@@ -21,7 +21,7 @@ from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step, ordered
 from infra.preview.report import StackReport
 from infra.preview.snapshot import hosts_of, machines, stable, unspoken, wanted_images
-from infra.pulumi import attempt, pulumi
+from infra.pulumi import attempt, preview, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
@@ -45,10 +45,10 @@ def report(name: str) -> StackReport:
     with ThreadPoolExecutor(3) as pool:
         by_pulumi, by_hosts = pool.submit(_preview, name), pool.submit(_hosts, catalogue)
         by_mocks = pool.submit(snapshots, None, project_root(), [name])
-        preview, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
-    if isinstance(preview, str) or mocked["error"]:
-        return StackReport(name, error=preview if isinstance(preview, str) else mocked["error"], source="live")
-    taken = list(steps(preview))
+        told, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
+    if isinstance(told, str) or mocked["error"]:
+        return StackReport(name, error=told if isinstance(told, str) else mocked["error"], source="live")
+    taken = list(steps(told))
     head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already
     head["resources"] = mocked["resources"]
@@ -88,21 +88,16 @@ def catalogue_of(name: str) -> Catalogue:
 
 def _preview(name: str) -> list[dict[str, Any]] | str:
     """The steps, or what the program says against them."""
-    done = attempt("preview", "--json", "--stack", name)
     try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        found = {}
-    if done.returncode or "steps" not in found:
-        said = [entry.get("message", "").strip() for entry in found.get("diagnostics", [])]
-        return "\n".join(line for line in said if line) or done.stderr.strip() or "pulumi preview failed"
-    return found["steps"]
+        return preview("--stack", name)
+    except InfraError as error:
+        return str(error)
 
 
-def steps(preview: Iterable[dict[str, Any]]) -> Iterable[Step]:
+def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
     """Pulumi's own steps, the several of a replacement as one. Pure."""
     found: dict[str, Step] = {}
-    for entry in preview:
+    for entry in previewed:
         op: Op | None = "replace" if entry["op"] in REPLACING else OPS.get(entry["op"])
         urn = stable(entry["urn"])
         if op is None or urn.split("::")[2].rsplit("$", 1)[-1].startswith(PLUMBING):
