@@ -17,8 +17,8 @@ class Resource:
 @dataclass(frozen=True)
 class Facts:
     """A stack as it would be. `files` are host → path → text, `plain` "host:path" → the names to which an environment
-    file assigns plain values, `shrinking` the machines whose disk would shrink (GiB before and after), `limits` the stack's own (see `Limits`), `monthly` US
-    dollars a month (None where a price is not known)."""
+    file assigns plain values, `shrinking` the machines whose disk would shrink (GiB before and after), `limits` the
+    stack's own (see `Limits`), `monthly` US dollars a month (None where a price is not known)."""
 
     stack: str
     resources: list[Resource] = field(default_factory=list)
