@@ -5,6 +5,8 @@ OWN_UV := $(CURDIR)/.tools/uv/bin/uv
 export UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
 # The machine's own Python, and never one that would have to be downloaded
 export UV_PYTHON_DOWNLOADS := never
+# Compiled once and kept: pulumi_aws is large, and half of a preview would be its compilation
+unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 

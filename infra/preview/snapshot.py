@@ -7,6 +7,7 @@ configuration stays so: a mark stands for it that changes with it.
 
 import gc
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -20,7 +21,10 @@ from typing import Any
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
 KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
-LIBRARIES = ("boto3", "jinja2", "pulumi", "pulumi_aws.ec2", "pulumi_aws.ecr", "pulumi_command", "pydantic", "yaml")
+LIBRARIES = (
+    "boto3", "jinja2", "pulumi", "pulumi_aws.ec2", "pulumi_aws.ecr", "pulumi_aws.iam", "pulumi_aws.route53",
+    "pulumi_aws.ssm", "pulumi_aws.vpc", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
+)  # fmt: skip
 SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
 SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret
 
@@ -314,7 +318,8 @@ def main() -> int:
     gc.disable()
     # Before the processes part: most of the time goes into these
     for library in LIBRARIES:
-        __import__(library)
+        # Pulumi's modules load when something of theirs is asked for
+        hasattr(importlib.import_module(library), "__all__")
     found = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
     json.dump(found, sys.stdout)
     return 0
