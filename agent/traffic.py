@@ -41,9 +41,18 @@ def caddy():
             continue
 
 
+def being_answered():
+    """How many requests Nginx has passed on and not answered yet: they are in its log only when they end. It keeps no
+    connection to a service open; Caddy does, so that its say nothing."""
+    ran = subprocess.run(
+        ["ss", "-Htnp", "state", "established", "dst", "127.0.0.0/8"], capture_output=True, text=True, check=False
+    )
+    return sum('(("nginx"' in line for line in ran.stdout.splitlines())
+
+
 def main(payload):
-    """The requests of the last `within` seconds that a service answered: how many, from whom most, and how long ago the
-    latest was (None: none in the log)."""
+    """The requests of the last `within` seconds that a service answered: how many, from whom most, how long ago the
+    latest was (None: none in the log), and how many are `open`."""
     now = time.time()
     seen = [entry for entry in [*nginx(), *caddy()] if entry[2] not in UNSERVED]
     lately = [client for when, client, _ in seen if when >= now - payload["within"]]
@@ -51,4 +60,5 @@ def main(payload):
     latest = max((when for when, _, _ in seen), default=None)
     print(json.dumps({
         "requests": len(lately), "clients": clients[:3], "ago": None if latest is None else max(0.0, now - latest),
+        "open": being_answered(),
     }), flush=True)  # fmt: skip

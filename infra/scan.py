@@ -76,7 +76,8 @@ class Scanned:
         lines = difflib.unified_diff(
             self.text.splitlines(), self.changed.splitlines(), f"a/{self.shown}", f"b/{self.shown}", lineterm=""
         )
-        return "\n".join(lines)
+        # Shown as far as it can be
+        return "\n".join(lines).encode(errors="replace").decode()
 
 
 def files(roots: list[Path]) -> Iterator[tuple[Path, str]]:
@@ -103,10 +104,8 @@ def scan(roots: list[Path], old: str, new: str) -> Iterator[Scanned]:
             continue
         if mark not in content or b"\0" in content[:8192]:
             continue
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            continue
+        # Whatever its encoding is, a region is written in ASCII: all else goes through as it is
+        text = content.decode(errors="surrogateescape")
         mentions = list(mentions_of(text, old, new, shown))
         if mentions:
             yield Scanned(path, shown, kind_of_file(shown), mentions, text, changed(text, mentions))
@@ -163,7 +162,7 @@ def changed(text: str, mentions: list[Mention]) -> str:
 def write(scanned: Scanned) -> None:
     """Puts the changed text in the file's place as a whole, with its permissions and its line ends. Raises OSError."""
     temporary = scanned.path.with_name(f".{scanned.path.name}.infra")
-    temporary.write_bytes(scanned.changed.encode())
+    temporary.write_bytes(scanned.changed.encode(errors="surrogateescape"))
     temporary.chmod(scanned.path.stat().st_mode & 0o7777)
     temporary.replace(scanned.path)
 

@@ -44,6 +44,7 @@ class Facts:
     there: set[str] = field(default_factory=set)
     image_bytes: int = 0
     repositories: set[str] = field(default_factory=set)
+    own_repositories: set[str] = field(default_factory=set)
     ttls: dict[str, int | None] = field(default_factory=dict)
     lowered: remembered.Lowered | None = None
     acme: str | None = None
@@ -80,6 +81,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             image_bytes=sum((there | here).values()),
             costs={name: monthly(stack, name) for name in (stack.region, region)},
             repositories=new.repositories(),
+            own_repositories=remembered.repositories(stack, region),
             ttls=_ttls(catalogue),
             lowered=remembered.of_stack(stack),
             acme=_answers(stack.acmeDirectory),

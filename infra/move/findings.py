@@ -84,12 +84,16 @@ def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 
 def _names(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
-    """A repository that is there already would fail to be made: it is somebody's, or of a move that was given up."""
+    """A repository that is there already would fail to be made, in the middle of the move, unless the stack has it."""
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}
-    taken = sorted(ours & facts.repositories)
+    taken = sorted(ours & facts.repositories - facts.own_repositories)
     if taken and not catalogue.stack.sharedRepositories:
-        rule = "if an earlier try of this stack made them, pulumi up knows them; else delete them"
-        yield Problem(region, "repositories", f"{len(taken)} are there already: {', '.join(taken)}", rule, "warning")
+        found = f"{len(taken)} are there already, and are not the stack's: {', '.join(taken)}"
+        rule = (
+            "delete them, their images come along again: "
+            f"aws ecr delete-repository --force --region {region} --repository-name NAME"
+        )
+        yield Problem(region, "repositories", found, rule)
 
 
 def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:

@@ -10,6 +10,7 @@ from catalogue.stack import PROJECT, Stack
 from infra.pulumi import attempt
 
 KEY = f"{PROJECT}:recordTtl"
+REPOSITORY = "aws:ecr/repository:Repository"
 
 
 UNKNOWN = 86400  # seconds: the longest that anybody has been told to remember a record here
@@ -34,6 +35,16 @@ def of_stack(stack: Stack) -> Lowered | None:
     return (
         None if done.returncode else lowered(json.loads(done.stdout or "[]"), Stack.model_fields["recordTtl"].default)
     )
+
+
+def repositories(stack: Stack, region: str) -> set[str]:
+    """The repositories of a region that the stack has by its own state: none where there is none to ask."""
+    done = attempt("stack", "export", "--stack", stack.name)
+    if done.returncode:
+        return set()
+    found = (json.loads(done.stdout)["deployment"] or {}).get("resources") or []
+    ours = [entry for entry in found if entry["type"] == REPOSITORY and region in entry["urn"].rsplit("::", 1)[-1]]
+    return {entry["id"] for entry in ours if "id" in entry}
 
 
 def lowered(updates: Iterable[dict[str, Any]], default: int) -> Lowered | None:

@@ -124,7 +124,12 @@ def test_who_asks_by_the_proxys_log(tmp_path, monkeypatch, capsys):
     own = traffic.nginx
     monkeypatch.setattr(traffic, "nginx", lambda: own(str(log)))
     monkeypatch.setattr(traffic, "caddy", lambda: [])
+    sockets = (
+        '0 0 127.0.0.1:5000 127.0.0.1:8017 users:(("nginx",pid=7,fd=3))\n0 0 127.0.0.1:1 127.0.0.1:2 users:(("sshd"\n'
+    )
+    monkeypatch.setattr(traffic.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=sockets))
     traffic.main({"within": 30})
     said = json.loads(capsys.readouterr().out)
+    assert said["open"] == 1
     # A redirection to TLS and what strangers try are no client's requests; an answer that failed is one
     assert (said["requests"], said["clients"]) == (2, [["198.51.100.1", 2]]) and said["ago"] < 10

@@ -88,7 +88,8 @@ def repository(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / "deploy.sh").chmod(0o755)
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\0ap-southeast-2")
-    (tmp_path / "latin.txt").write_bytes(b"\xe9 ap-southeast-2")
+    # Shift-JIS: the region of Sydney
+    (tmp_path / "memo.txt").write_bytes("シドニー: ap-southeast-2".encode("shift-jis"))
     (tmp_path / "link.py").symlink_to("app/main.py")
     return tmp_path
 
@@ -100,7 +101,7 @@ def infra(*argv):
 def test_it_shows_first_and_writes_when_told(repository):
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     shown = infra(repository, "--from", OLD, "--to", NEW)
-    assert shown.returncode == 2 and "2 mention(s) of ap-southeast-2 in 2 file(s), 2 left" in shown.stdout
+    assert shown.returncode == 2 and "3 mention(s) of ap-southeast-2 in 3 file(s), 3 left" in shown.stdout
     assert "deploy.sh:2: flag in a shell file: ap-southeast-2" in shown.stdout
     assert "-region = 'ap-southeast-2'\n+region = 'ap-northeast-1'" in shown.stdout
     assert {path: path.read_bytes() for path in before} == before
@@ -109,8 +110,9 @@ def test_it_shows_first_and_writes_when_told(repository):
     assert written.returncode == 0 and "0 left" in written.stdout
     assert (repository / "deploy.sh").read_text() == "#!/bin/sh\naws ecr login --region ap-northeast-1\n"
     assert (repository / "deploy.sh").stat().st_mode & 0o777 == 0o755
+    assert (repository / "memo.txt").read_bytes() == "シドニー: ap-northeast-1".encode("shift-jis")
     changed = {path.name for path, content in before.items() if path.read_bytes() != content}
-    assert changed == {"deploy.sh", "main.py", "link.py"}
+    assert changed == {"deploy.sh", "main.py", "link.py", "memo.txt"}
     assert infra(repository, "--from", OLD, "--to", NEW).returncode == 0
 
 

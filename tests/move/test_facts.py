@@ -23,6 +23,7 @@ def cloud(monkeypatch):
     monkeypatch.setattr(facts, "_latency", lambda endpoint: 12.0 if OLD in endpoint else 140.0)
     monkeypatch.setattr(facts, "monthly", lambda stack, region: facts.Cost(66.0, "a test"))
     monkeypatch.setattr(facts.remembered, "of_stack", lambda stack: None)
+    monkeypatch.setattr(facts.remembered, "repositories", lambda stack, region: {"watchme-web"})
     with emulated_aws(monkeypatch):
         yield
 
@@ -46,7 +47,11 @@ def test_what_is_there_is_told(cloud):
 
     found = facts.gather(catalogue(), NEW)
     assert found.here == {"watchme-api-ast:latest"} and found.there == {"watchme-web:latest"}
-    assert found.repositories == {"watchme-web"} and found.addresses_used == 1 and found.vcpus_used == 0
+    assert (
+        found.repositories == found.own_repositories == {"watchme-web"}
+        and found.addresses_used == 1
+        and found.vcpus_used == 0
+    )
     assert "t4g.large" in found.offered and found.enabled is not False
     assert found.ttls == {"api.hey-watch.me": 300} and found.latency == {OLD: 12.0, NEW: 140.0}
 

@@ -67,8 +67,9 @@ def test_what_may_run_only_once_is_asked_for_when_it_can_be_there(monkeypatch, c
 
 TARGET = {"host": "watchme", "address": "192.0.2.9", "port": 22, "user": "u", "host_key": "k", "private_key": "p"}
 DRAIN = {"hosts": [{"region": "ap-southeast-2", "target": TARGET}], "ttl": 60, "quiet": 30, "limit": 100, "program": ""}
-QUIET = {"requests": 0, "clients": [], "ago": 99.0}
-BUSY = {"requests": 3, "clients": [["198.51.100.1", 3]], "ago": 2.0}
+QUIET = {"requests": 0, "clients": [], "ago": 99.0, "open": 0}
+BUSY = {"requests": 3, "clients": [["198.51.100.1", 3]], "ago": 2.0, "open": 0}
+LONG = QUIET | {"open": 1}
 
 
 def traffic(monkeypatch, answers, serves=True):
@@ -80,6 +81,15 @@ def traffic(monkeypatch, answers, serves=True):
 def test_a_region_goes_when_names_are_forgotten_and_nobody_asks(monkeypatch, clock):
     traffic(monkeypatch, [BUSY, BUSY, QUIET])
     assert drain.run(DRAIN, lambda line: None) == {"seconds": 62}
+
+
+def test_an_answer_that_takes_long_is_waited_for(monkeypatch, clock):
+    """It is in no log before it ends."""
+    said = []
+    traffic(monkeypatch, [LONG] * 12 + [QUIET])
+    assert drain.run(DRAIN, said.append) == {"seconds": 72}
+    assert "ap-southeast-2/watchme is still answering 1 request(s)" in said and said[-1] == "quiet after 72 s"
+    assert said[1] == "names may be remembered for 55 s more"
 
 
 def test_who_still_asks_is_named_and_nothing_goes(monkeypatch):

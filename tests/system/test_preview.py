@@ -1,5 +1,6 @@
 """A preview from the truth, and a plan that binds, on the lab's own stack."""
 
+import hashlib
 import json
 
 import pytest
@@ -41,9 +42,11 @@ def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
     assert json.loads((tmp_path / "watchme.manifest.json").read_text()) == served
     files = [path for path in (tmp_path / "watchme").rglob("*") if path.is_file()]
     assert len(files) == len(served["files"]) > 30
+    wanted = {file["path"]: file["sha256"] for file in served["files"]}
     for path in files:
-        on_host = watchme.on_host("sha256sum", f"/{path.relative_to(tmp_path / 'watchme')}").output.split()[0]
-        assert on_host in {file["sha256"] for file in served["files"]}
+        place = f"/{path.relative_to(tmp_path / 'watchme')}"
+        rendered = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert watchme.on_host("sha256sum", place).output.split()[0] == rendered == wanted[place], place
 
 
 def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):

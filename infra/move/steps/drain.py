@@ -47,7 +47,7 @@ def _busy(hosts: dict[str, Target], request: dict[str, Any], silent: dict[str, i
         silent[name] = silent[name] + 1 if gone else 0
         if seen is None and silent[name] < SURE:
             found[name] = {"requests": None}
-        elif seen and seen["requests"]:
+        elif seen and (seen["requests"] or seen["open"]):
             found[name] = seen
     return found
 
@@ -74,6 +74,8 @@ def _shown(busy: dict[str, dict[str, Any]]) -> str:
     def of(name: str, seen: dict[str, Any]) -> str:
         if seen["requests"] is None:
             return f"{name} does not say who asks it"
+        if seen["open"] and not seen["requests"]:
+            return f"{name} is still answering {seen['open']} request(s)"
         clients = ", ".join(f"{client} ({count})" for client, count in seen["clients"])
         return f"{name} still answered {seen['requests']} request(s), the last {seen['ago']:.0f} s ago, from {clients}"
 
