@@ -9,7 +9,8 @@ import typer
 from catalogue.loading import Catalogue
 from catalogue.problems import errors
 from infra.errors import InfraError
-from infra.move import facts, findings, report, run
+from infra.move import attempts, facts, findings, report, run
+from infra.move.attempts import Attempts
 from infra.move.progress import Progress
 from infra.move.run import Standing
 from infra.paths import config_file, project_root
@@ -47,7 +48,9 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     is_new = now.serving != region and not now.is_under_way and region not in now.standby
     if is_new and not preflight(catalogue, region):
         raise typer.Exit(2)
-    began, before = time.time(), run.latencies(catalogue)
+    so_far = (attempts.kept(name, region) if now.is_under_way else None) or Attempts(
+        time.time(), run.latencies(catalogue)
+    )
     with run.configured(name, region, standby) as file:
         typer.echo("\nlooking what would be done …")
         planned = run.previewed(name, file)
@@ -62,15 +65,23 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         if not yes and not typer.confirm(f"\n{question}"):
             raise InfraError("nothing was touched")
         shutil.copy(file, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
+    # Whoever ends this, the next one knows how it was before
+    attempts.keep(name, region, so_far)
+    began = time.time()
     progress = run.up(name, planned, lambda line: typer.echo(line))
+    so_far = so_far.and_then(run.done(progress), time.time() - began)
     if progress.reasons:
+        attempts.keep(name, region, so_far)
         raise InfraError("\n  ".join(stopped(progress, now, name, region, keep)))
+    for other in (region, now.wanted):
+        attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
         # A move was given up: nothing moved that a report could tell of
         typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
         return
-    ended = run.told(catalogue, now, region, began, progress, before)
-    target = written or project_root() / f"move-{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(began))}.md"
+    ended = run.told(catalogue, now, region, so_far)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
+    target = written or project_root() / f"move-{name}-{stamp}.md"
     target.write_text(report.markdown(ended))
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
 

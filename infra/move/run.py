@@ -17,8 +17,9 @@ from typing import Any
 
 from catalogue.loading import Catalogue
 from catalogue.stack import PROJECT
-from infra import names
+from infra import locks, names
 from infra.errors import InfraError
+from infra.move.attempts import Attempts
 from infra.move.phases import STEPS, Phase, phases
 from infra.move.progress import Progress
 from infra.move.report import Latency, Report
@@ -90,7 +91,16 @@ def plan_lines(found: list[Phase]) -> list[str]:
 
 
 def up(stack: str, planned: list[Phase], say: Say) -> Progress:
-    """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end."""
+    """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
+    lock that a killed one left here holds up nothing."""
+    progress, said = _up(stack, planned, say)
+    if progress.reasons and locks.removed(stack, said):
+        say("an update that was killed here had left its lock: removed")
+        progress, _ = _up(stack, planned, say)
+    return progress
+
+
+def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
     progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
     command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack]
     with (
@@ -120,14 +130,16 @@ def up(stack: str, planned: list[Phase], say: Say) -> Progress:
         code = process.wait()
         complaints.seek(0)
         said = complaints.read().strip()
+    told: list[str] = []
     if code and interrupted:
         progress.reasons = ["interrupted; run the same command again to go on"]
     elif code:
+        told = list(progress.reasons)
         found = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
         progress.reasons = found[:1] or [f"pulumi up ended with {code}"]
     else:
         progress.reasons = []
-    return progress
+    return progress, "\n".join([said, *told])
 
 
 @contextmanager
@@ -195,17 +207,21 @@ def _distance(name: str, address: str, path: str, roots: list[str]) -> Latency:
     return Latency(1000 * min(opened), 1000 * min(new))
 
 
-def told(
-    catalogue: Catalogue, now: Standing, region: str, began: float, progress: Progress, before: dict[str, Latency]
-) -> Report:
-    """The report of a move that has ended."""
-    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", catalogue.stack.name))
-    steps = [
+def done(progress: Progress) -> list[tuple[str, str, float]]:
+    """The steps that came to their end: name, what it did, seconds."""
+    return [
         (str(phase), phase.what, timed.seconds)
         for key, timed in progress.times.items()
-        if (phase := progress.planned.get(key, Phase(*key)))
+        if not timed.failed and timed.ended and (phase := progress.planned.get(key, Phase(*key)))
     ]
+
+
+def told(catalogue: Catalogue, now: Standing, region: str, whole: Attempts) -> Report:
+    """The report of a move that has ended, in however many attempts."""
+    name = catalogue.stack.name
+    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
     return Report(
-        catalogue.stack.name, now.serving or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
-        time.time() - began, steps, outputs.get("images", {}), before, latencies(catalogue), outputs.get("standby", []),
+        name, now.serving or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
+        whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
+        outputs.get("standby", []),
     )  # fmt: skip

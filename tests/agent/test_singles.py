@@ -88,7 +88,7 @@ def test_two_hosts_never_run_it_together(spans, shift):
         )
         for host in addresses
     }
-    for number, (points, deaf) in enumerate(itertools.chain(steps, [("a", set())] * LOOKS * 2)):  # noqa: B007
+    for number, (points, deaf) in enumerate(itertools.chain(steps, [("a", set())] * LOOKS * 2)):
         for host in addresses:
             worlds[host].clock = number * STEP + (shift if host == "b" else 0)
             watches[host].look()

@@ -1,0 +1,51 @@
+"""What an `infra move` that was stopped leaves for the one that goes on: the report is of both."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from infra.move.report import Latency
+from infra.paths import project_root
+
+FOLDER = Path(".infra/moves")
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """`began` in seconds since 1970, `before` how far the names were from here then; `steps` that were done since
+    (step, what it did, seconds), and the seconds that were `spent`."""
+
+    began: float
+    before: dict[str, Latency] = field(default_factory=dict)
+    steps: list[tuple[str, str, float]] = field(default_factory=list)
+    spent: float = 0.0
+
+    def and_then(self, steps: list[tuple[str, str, float]], seconds: float) -> "Attempts":
+        """With what one more attempt did; of a step that it did anew, that."""
+        again = {step for step, _, _ in steps}
+        kept = [entry for entry in self.steps if entry[0] not in again]
+        return Attempts(self.began, self.before, [*kept, *steps], self.spent + seconds)
+
+
+def _place(stack: str, region: str) -> Path:
+    return project_root() / FOLDER / f"{stack}-{region}.json"
+
+
+def kept(stack: str, region: str) -> Attempts | None:
+    """Of a move to a region that has not come to its end; None where there is none, or somebody else began it."""
+    try:
+        found = json.loads(_place(stack, region).read_text())
+        before = {name: Latency(**entry) for name, entry in found["before"].items()}
+        return Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep(stack: str, region: str, attempts: Attempts) -> None:
+    place = _place(stack, region)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(asdict(attempts)))
+
+
+def forget(stack: str, region: str) -> None:
+    _place(stack, region).unlink(missing_ok=True)

@@ -1,0 +1,212 @@
+"""`infra move` from its first question to its report, with Pulumi and AWS played."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+import typer
+
+from infra import locks
+from infra.errors import InfraError
+from infra.move import attempts, command, run
+from infra.move.attempts import Attempts
+from infra.move.phases import Phase
+from infra.move.progress import Progress, Timed
+from infra.move.report import Latency
+from infra.move.run import Standing
+from tests.support import ROOT, catalogue
+
+SYDNEY, TOKYO, NAME = "ap-southeast-2", "ap-northeast-1", "api.hey-watch.me"
+BEFORE, AFTER = {NAME: Latency(120.0, 480.0)}, {NAME: Latency(2.0, 9.0)}
+GATE, RETIRE = Phase("gate", TOKYO, {"g": "create"}), Phase("retire", SYDNEY, {"i": "delete"})
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """What the command finds, to be changed by a test, and what it did."""
+    config = tmp_path / "Pulumi.prod.yaml"
+    config.write_text("as it was")
+    played = SimpleNamespace(
+        standing=Standing(SYDNEY, SYDNEY, []), fine=True, planned=[GATE, RETIRE], fails="", asked=[], answer=True,
+        distances=[BEFORE, AFTER], config=config, folder=tmp_path,
+    )  # fmt: skip
+
+    @contextmanager
+    def configured(stack, region, standby):
+        copy = tmp_path / "copy"
+        copy.write_text(f"{region} {standby}")
+        yield copy
+
+    def up(stack, planned, say):
+        progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, lambda: 0.0)
+        done = planned[:1] if played.fails else planned
+        progress.times = {(phase.step, phase.region): Timed(1.0, 3.0, 1) for phase in done}
+        progress.reasons = [played.fails] if played.fails else []
+        return progress
+
+    def confirm(question):
+        played.asked.append(question)
+        return played.answer
+
+    for module in (command, run, attempts):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(command, "preflight", lambda *_: played.fine)
+    monkeypatch.setattr(command, "config_file", lambda name: config)
+    monkeypatch.setattr(command.typer, "confirm", confirm)
+    monkeypatch.setattr(run, "standing", lambda _: played.standing)
+    monkeypatch.setattr(run, "configured", configured)
+    monkeypatch.setattr(run, "previewed", lambda *_: played.planned)
+    monkeypatch.setattr(run, "latencies", lambda _: played.distances.pop(0))
+    monkeypatch.setattr(run, "pulumi", lambda *_: '{"images": {"web:latest": "sha256:1"}}')
+    monkeypatch.setattr(run, "up", up)
+    return played
+
+
+def move(region=TOKYO, keep=False, yes=False):
+    command.move(catalogue(), region, keep, yes, None)
+
+
+def report_of(stage) -> str:
+    (found,) = stage.folder.glob("move-prod-*.md")
+    return found.read_text()
+
+
+def test_it_asks_by_what_it_deletes_and_a_no_touches_nothing(stage):
+    stage.answer = False
+    with pytest.raises(InfraError, match="nothing was touched"):
+        move()
+    assert (
+        stage.asked == [f"\nDo all this, and delete {SYDNEY} at the end?"] and stage.config.read_text() == "as it was"
+    )
+
+
+def test_what_is_in_the_way_ends_it_before_anything_is_asked(stage):
+    stage.fine = False
+    with pytest.raises(typer.Exit) as ended:
+        move()
+    assert ended.value.exit_code == 2 and stage.asked == [] and stage.config.read_text() == "as it was"
+
+
+def test_where_the_stack_is_there_already_nothing_is_done(stage):
+    stage.standing, stage.planned = Standing(TOKYO, TOKYO, []), []
+    with pytest.raises(InfraError, match=f"serves from {TOKYO} already"):
+        move(yes=True)
+    assert stage.config.read_text() == "as it was"
+
+
+def test_a_stack_that_is_nowhere_has_nothing_to_move(stage):
+    stage.standing = Standing("", SYDNEY, [])
+    with pytest.raises(InfraError, match=f"nowhere yet: pulumi config set aws:region {TOKYO}"):
+        move(yes=True)
+
+
+def test_one_that_stops_says_how_to_go_on_and_how_to_give_it_up(stage):
+    stage.fails = "gate ap-northeast-1: failed: 502"
+    with pytest.raises(InfraError) as stopped:
+        move(yes=True)
+    lines = str(stopped.value).splitlines()
+    assert [line.strip() for line in lines] == [
+        stage.fails,
+        "Nothing that served was deleted.",
+        f"Go on: uv run infra move {TOKYO} --retire --stack prod",
+        f"Give it up: uv run infra move {SYDNEY} --retire --stack prod",
+    ]
+
+
+def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
+    """How far the names were before the first attempt, and the steps of both."""
+    stage.fails = "verify: failed: 502"
+    with pytest.raises(InfraError):
+        move(yes=True)
+    stage.fails, stage.standing, stage.planned = "", Standing(SYDNEY, TOKYO, []), [RETIRE]
+    move(yes=True)
+    assert f"a move to {TOKYO} was begun and has not come to its end: it goes on" in capsys.readouterr().out
+    text = report_of(stage)
+    assert f"| gate {TOKYO} | 1 created | 2.0 |" in text and f"| retire {SYDNEY} | 1 deleted | 2.0 |" in text
+    assert f"| {NAME} | 120 ms | 2 ms | 480 ms | 9 ms |" in text
+    assert attempts.kept("prod", TOKYO) is None
+
+
+def test_one_that_is_given_up_has_no_report(stage, capsys):
+    stage.standing, stage.planned = Standing(SYDNEY, TOKYO, []), [Phase("retire", TOKYO, {"i": "delete"})]
+    attempts.keep("prod", TOKYO, Attempts(1.0, BEFORE))
+    move(SYDNEY, yes=True)
+    said = capsys.readouterr().out
+    assert "it is given up" in said and f"stack prod serves from {SYDNEY}, as before" in said
+    assert not list(stage.folder.glob("move-*.md")) and attempts.kept("prod", TOKYO) is None
+
+
+def test_what_was_kept_by_nobody_is_nothing(stage):
+    place = stage.folder / ".infra/moves/prod-x.json"
+    place.parent.mkdir(parents=True)
+    place.write_text("{")
+    assert attempts.kept("prod", "x") is None and attempts.kept("prod", "y") is None
+
+
+def test_a_step_that_was_done_anew_counts_once():
+    both = Attempts(0.0, {}, [("gate", "a", 1.0), ("images", "b", 2.0)], 5.0).and_then([("gate", "c", 3.0)], 4.0)
+    assert both.steps == [("images", "b", 2.0), ("gate", "c", 3.0)] and both.spent == 9.0
+
+
+def pulumi_that(folder, script: str) -> dict[str, str]:
+    """An environment with a pulumi that does this."""
+    program = folder / "pulumi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(folder / "log")}
+
+
+UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True)).reasons)"
+
+
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda word: word.name)
+def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word):
+    script = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
+    env = pulumi_that(tmp_path, script)
+    with subprocess.Popen([sys.executable, "-c", UP], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout and "begun" in process.stdout.readline()
+        process.send_signal(word)
+        said = process.stdout.read()
+    assert "interrupted: the step that is under way comes to its end" in said
+    assert "reasons: ['interrupted; run the same command again to go on']" in said
+    assert (tmp_path / "log").read_text() == "asked\n"
+
+
+def locked(pid: int, machine: str) -> str:
+    return f"error: the stack is currently locked by 1 lock(s). Either wait\n  file:///x.json: created by root@{machine} (pid {pid}) at 2026"
+
+
+def ended() -> int:
+    """The number of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return process.pid
+
+
+def test_a_lock_that_a_killed_update_left_here_holds_up_nothing(tmp_path):
+    message = locked(ended(), os.uname().nodename)
+    script = (
+        f"echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
+    )
+    env = pulumi_that(tmp_path, script)
+    ran = subprocess.run([sys.executable, "-c", UP], cwd=ROOT, env=env, text=True, capture_output=True, check=False)
+    assert "had left its lock: removed" in ran.stdout and "reasons: []" in ran.stdout, ran.stdout + ran.stderr
+    assert (tmp_path / "log").read_text().split() == ["up", "cancel", "up"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        locked(os.getpid(), os.uname().nodename),
+        locked(1, os.uname().nodename),
+        locked(ended(), "elsewhere"),
+        "created by a@b (pid 9)",
+        "",
+    ],
+)
+def test_a_lock_that_somebody_may_hold_is_left(said):
+    assert not locks.is_dead(said)
