@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench bench-preview
+.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench bench-preview bench-scan
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -34,6 +34,9 @@ check: $(UV) ## the catalogue's checks on every stack
 
 bench-preview: $(UV) ## measures previews; no lab
 	@$(RUN) python -m benchmarks.preview
+
+bench-scan: $(UV) ## measures infra scan-regions; no lab
+	@$(RUN) python -m benchmarks.scan
 
 environment: $(UV) ## .venv, as the lock file says
 	@$(UV) sync --quiet --frozen

@@ -52,6 +52,7 @@ for place in stack.regions:
 
 here = made[stack.region]
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
+digests = digests.apply(lambda known: known | configuration.approved_images())
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
 for host in stack.hosts:

@@ -14,6 +14,8 @@ from catalogue.validation import problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
+# In the environment of an update that does what somebody approved: repository and suffix → digest, as JSON
+APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import PROJECT, SECRET_KEYS, Stack, in_plain_text, is_empty, stack_from
+from catalogue.stack import APPROVED_IMAGES, PROJECT, SECRET_KEYS, Stack, in_plain_text, is_empty, stack_from
 
 
 def stack() -> Stack:
@@ -22,6 +23,11 @@ def stack() -> Stack:
     if plain:
         raise CatalogueError(in_plain_text(file, plain))
     return stack_from(name, given, file)
+
+
+def approved_images() -> dict[str, str]:
+    """`repository:tag` → digest of what was approved (`infra up --plan`): it stands, whatever was pushed since."""
+    return json.loads(os.environ.get(APPROVED_IMAGES, "{}"))
 
 
 def schema() -> dict[str, str]:

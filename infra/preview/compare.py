@@ -57,6 +57,7 @@ def reported(
         moves=moved,
         phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
         hosts_say=[*said, *unbound],
+        images=head.get("images", {}),
         source=source,
     )
 

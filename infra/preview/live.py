@@ -171,6 +171,7 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         "stack": catalogue.stack.name, "problems": [], "region": catalogue.stack.region,
         "standby": catalogue.stack.standbyRegions, "hosts": made, "machines": machines(catalogue.stack),
         "configuration": public,
+        "images": {f"{name}{suffix}": d for name, found in images.items() for suffix, d in found.items()},
     }, said  # fmt: skip
 
 

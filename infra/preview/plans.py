@@ -1,10 +1,12 @@
 """A plan that binds: what was approved is done, or nothing."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from catalogue.stack import APPROVED_IMAGES
 from infra.errors import InfraError
 from infra.paths import project_root
 from infra.preview import command, compare
@@ -53,7 +55,9 @@ def up(stack: str, approved: str, base: str) -> int:
         raise InfraError(f"nothing was touched: {now.verdict}")
     try:
         words = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
-        return subprocess.run(words, cwd=project_root(), check=False).returncode
+        # What is pushed from here on was not approved
+        bound = {**os.environ, APPROVED_IMAGES: json.dumps(now.images)}
+        return subprocess.run(words, cwd=project_root(), env=bound, check=False).returncode
     except FileNotFoundError:
         raise InfraError("nothing was touched: pulumi is not on PATH (https://www.pulumi.com/docs/install/)") from None
 

@@ -38,7 +38,7 @@ class Cost:
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
     catalogue's own, `moves` is (from, to) where the stack changes its region, `hosts_say` what was found on the hosts
-    themselves (live previews only)."""
+    themselves (live previews only), `images` what is to run, `repository:tag` → digest (live previews only)."""
 
     stack: str
     fingerprint: str = ""
@@ -52,6 +52,7 @@ class StackReport:
     phases: list[Phase] = field(default_factory=list)
     hosts_say: list[str] = field(default_factory=list)
     source: str = "mocks"
+    images: dict[str, str] = field(default_factory=dict)
 
     @property
     def changed_hosts(self) -> list[HostChange]:

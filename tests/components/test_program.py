@@ -309,3 +309,16 @@ def test_a_secret_in_plain_text_is_refused(monkeypatch):
         run_program()
     assert "infra:sshPrivateKey: stands in plain text" in str(error.value)
     assert "PRIVATE-USER-KEY" not in str(error.value)
+
+
+def test_an_update_that_was_approved_runs_the_images_that_were(monkeypatch):
+    """Whatever is under their tags by now; what was not approved by name is as the registry says."""
+    approved = f"sha256:{'a' * 64}"
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("INFRA_APPROVED_IMAGES", json.dumps({"watchme-web:latest": approved}))
+    applies = [r for r in run_program().of("command:local:Command") if r.name.endswith("-release-apply")]
+    manifest = json.loads(
+        members(base64.b64decode(json.loads(opened(applies[0].inputs["stdin"]))["archive"]))["manifest.json"]
+    )
+    images = dict(image.split("/", 1)[1].split("@") for unit in manifest["units"] for image in unit["images"])
+    assert images["watchme-web"] == approved and len(images) == 13 and set(images.values()) != {approved}

@@ -25,9 +25,11 @@ from tests.moves.on import (
     of_region,
     points_to,
     refused,
+    runs,
+    turns,
 )
 from tests.moves.traffic import inner_address
-from tests.system.conftest import Ran, System
+from tests.system.conftest import Ran, System, end_session
 
 pytestmark = pytest.mark.lab
 OLD, NEW = TOKYO, SYDNEY
@@ -44,6 +46,15 @@ def aws_refuses(*actions: str, region: str = "", body: str = "") -> Fault:
 
 def killed_at(said: str) -> Fault:
     return lambda system: system.up_killed_at(said)
+
+
+def killed_with_its_lock(said: str) -> Fault:
+    """As above, and nobody clears up after it: that is `infra move`'s to do, which comes next."""
+
+    def fault(system: System) -> Ran:
+        return system.up_and(said, lambda process: end_session(process.pid))
+
+    return fault
 
 
 def configured(**values: str) -> Fault:
@@ -93,6 +104,34 @@ def interrupted(system: System) -> Ran:
     command = ["infra", "move", NEW, "--retire", "--yes", "--stack", "lab"]
     ran = system.follow("3 times in a row", lambda process: os.killpg(process.pid, signal.SIGINT), *command)
     assert f"a move to {NEW} was begun and has not come to its end: it goes on" in ran.output, ran.output
+    assert "an update that was killed here had left its lock: removed" in ran.output, ran.output
+    return ran
+
+
+def without_docker(system: System) -> Ran:
+    """The new host does not take its release."""
+    system.on_host("mv", "/usr/bin/docker-compose", "/usr/bin/docker-compose.away", region=NEW)
+    ran = system.up()
+    system.on_host("mv", "/usr/bin/docker-compose.away", "/usr/bin/docker-compose", region=NEW)
+    return ran
+
+
+def never_well(system: System) -> Ran:
+    """The new host's release comes to nothing: a port of it is deaf while the others are well."""
+    rule = ["INPUT", "-i", "lo", "-p", "tcp", "--dport", "9000", "-j", "DROP"]
+    system.on_host("iptables", "-I", *rule, region=NEW)
+    with system.configured(healthDeadline="15"):
+        ran = system.up()
+    system.on_host("iptables", "-D", *rule, region=NEW)
+    return ran
+
+
+def away_after_the_switch(system: System) -> Ran:
+    """The new host's proxy ends between the switch and the look at every public path."""
+    stop = lambda _: system.on_host("systemctl", "stop", "nginx", region=NEW)  # noqa: E731
+    with system.configured(confirmDeadline="5", singleCheck="9"):
+        ran = system.up_and("name server(s) give the new address", stop)
+    system.on_host("systemctl", "start", "nginx", region=NEW)
     return ran
 
 
@@ -128,6 +167,7 @@ class Row:
     fault: Fault
     told: str
     serves: str = OLD
+    answers: bool = True
 
 
 # In the program's order: what follows is refused too, or it would be there before its turn
@@ -139,21 +179,29 @@ CREATIONS = [
 ROWS = {
     "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
     **{
-        f"{action} is refused": Row(aws_refuses(*CREATIONS[number:]), "AccessDenied")
+        f"{action} is refused": Row(aws_refuses(*CREATIONS[number:]), f"when calling the {action}")
         for number, action in enumerate(CREATIONS)
     },
+    "killed at a creation": Row(killed_at(f"watchme-{NEW}-instance created"), ""),
     "the machine does not boot": Row(never_boots, "timeout after 15s"),
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
     "the registry goes away": Row(registry_down, "image(s) not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),
+    "the release is refused": Row(without_docker, "not installed: docker-compose"),
+    "the release is never well": Row(never_well, "rolled back on watchme"),
     "killed while releasing": Row(killed_at("switching"), ""),
     "the proxy ends before the gate": Row(proxy_down, "no name was pointed there"),
+    "killed, and its lock is left": Row(killed_with_its_lock("3 times in a row"), ""),
     "infra move is interrupted": Row(interrupted, "interrupted; run the same command again to go on"),
     "killed at the gate": Row(killed_at("3 times in a row"), ""),
     "the record is refused": Row(aws_refuses("rrset", body="<Type>A</Type>"), "AccessDenied"),
     "the name servers do not answer": Row(
         configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
     ),
+    "the proxy ends after the switch": Row(
+        away_after_the_switch, "the region that was left is still there", NEW, False
+    ),
+    "killed at the verification": Row(killed_at("name server(s) give the new address"), "", NEW),
     "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
     "killed while draining": Row(killed_at("until nobody asks"), "", NEW),
 }
@@ -169,15 +217,32 @@ def leaving(sydney: System) -> System:
     return sydney
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_failure_leaves_the_old_region_whole(leaving, row):
+@pytest.fixture(scope="module")
+def began(leaving: System) -> float:
+    """When the first row began, by the clock of the scheduler's log."""
+    return runs(leaving)[-1][0]
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[list[str]]:
+    """A line a row, for people: `pytest -s` shows it at the end."""
+    lines = ["| what fails | what is told | serves |", "|---|---|---|"]
+    yield lines
+    print("\n".join(["", *lines]))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
+    row = ROWS[name]
     before = of_region(leaving, OLD)
     ran = row.fault(leaving)
     assert ran.code != 0, ran.output
     assert row.told in ran.output, ran.output
-    assert points_to(leaving) == row.serves and answers(leaving)
+    assert points_to(leaving) == row.serves and (answers(leaving) or not row.answers)
     assert of_region(leaving, OLD) == before and len(before) > 40
     assert leaving.ask("GET", "/health", address=old_address(leaving))[0] == 200
+    said = next((line.strip() for line in ran.output.splitlines() if row.told and row.told in line), "(killed)")
+    table.append(f"| {name} | {said[:140]} | {row.serves} |")
 
 
 def old_address(system: System) -> str:
@@ -185,21 +250,26 @@ def old_address(system: System) -> str:
 
 
 # As above: what follows is refused too, or it would be gone before its turn
-REMOVALS = ["TerminateInstances", "DeleteRepository", "DeleteVpc"]
+REMOVALS = [
+    "DisassociateAddress", "ReleaseAddress", "TerminateInstances", "DeleteRolePolicy", "DeleteRepository",
+    "DeleteSecurityGroup", "DeleteSubnet", "DeleteVpc",
+]  # fmt: skip
 DELETIONS = {
     **{
-        f"{action} is refused": Row(aws_refuses(*REMOVALS[number:], region=OLD), "AccessDenied", NEW)
+        f"{action} is refused": Row(aws_refuses(*REMOVALS[number:]), "AccessDenied", NEW)
         for number, action in enumerate(REMOVALS)
     },
     "killed while deleting": Row(killed_at(f"network-{OLD}-vpc delet"), "", NEW),
 }
 
 
-@pytest.mark.parametrize("row", DELETIONS.values(), ids=DELETIONS)
-def test_a_failed_deletion_leaves_the_new_region_serving(leaving, row):
+@pytest.mark.parametrize("name", DELETIONS)
+def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
+    row = DELETIONS[name]
     ran = row.fault(leaving)
     assert ran.code != 0 and row.told in ran.output, ran.output
     assert points_to(leaving) == NEW and answers(leaving)
+    table.append(f"| {name} | {row.told or '(killed)'} | {row.serves} |")
 
 
 def test_the_same_command_comes_to_the_end(leaving):
@@ -208,6 +278,12 @@ def test_the_same_command_comes_to_the_end(leaving):
     ran = leaving.pulumi("preview", "--expect-no-changes")
     assert ran.code == 0, ran.output
     assert leaving.containers_of("watchme", OLD) == [] and len(leaving.containers_of("watchme")) == 1
+
+
+def test_through_all_that_there_was_one_scheduler_in_the_world(leaving, began):
+    """Whatever failed, and whoever was killed: nobody's turn came again once another's had begun."""
+    seen = turns([run for run in runs(leaving) if run[0] >= began])
+    assert len(seen) == len({machine for machine, _, _ in seen}) == 2, seen
 
 
 def test_a_move_that_is_given_up_leaves_nothing_behind(leaving):

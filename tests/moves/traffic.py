@@ -11,7 +11,7 @@ from dnslib import DNSRecord
 
 from lab.run import run
 from lab.table import PublicClient
-from tests.moves.on import NAME, SYDNEY, TOKYO, client
+from tests.moves.on import NAME, SYDNEY, TOKYO, client, region_of
 from tests.system.conftest import System
 
 PATHS = ["/health", "/avatar/health", "/vault/health", "/behavior-features/health"]
@@ -46,7 +46,21 @@ class Clients:
             for thread in threads:
                 thread.join(15)
 
+    def in_region(self, region: str) -> int:
+        """Answers that a region gave so far."""
+        with self.lock:
+            counted = dict(self.served)
+        return sum(count for address, count in counted.items() if region_of(self.system, address) == region)
+
     def _work(self, number: int) -> None:
+        """A client that breaks down is a failure too, whatever it broke down of."""
+        try:
+            self._ask(number)
+        except Exception as error:
+            with self.lock:
+                self.failed.append(f"client {number} broke down: {error!r}")
+
+    def _ask(self, number: int) -> None:
         address, until, connection = "", 0.0, None
         asked = number
         while not self.stopped.is_set():

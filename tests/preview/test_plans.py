@@ -71,7 +71,9 @@ def previewing(monkeypatch, tmp_path):
     class Done:
         returncode = 0
 
-    monkeypatch.setattr(plans.subprocess, "run", lambda argv, **_: ran.append(argv) or Done)
+    monkeypatch.setattr(
+        plans.subprocess, "run", lambda argv, env, **_: ran.append([*argv, env["INFRA_APPROVED_IMAGES"]]) or Done
+    )
 
     def preview(made: Report) -> list[list[str]]:
         monkeypatch.setattr(plans.command, "made", lambda *_, **__: made)
@@ -81,9 +83,11 @@ def previewing(monkeypatch, tmp_path):
 
 
 def test_the_approved_plan_is_done(previewing):
-    ran = previewing(report())
+    ran = previewing(report(images={"web:latest": "sha256:1"}))
     assert plans.up("prod", "mocks-1-2-3", "HEAD") == 0
-    assert ran == [["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "prod"]]
+    (words,) = ran
+    assert words[:-1] == ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "prod"]
+    assert json.loads(words[-1]) == {"web:latest": "sha256:1"}
 
 
 REFUSED = {

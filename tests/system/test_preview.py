@@ -89,6 +89,53 @@ def test_an_image_that_was_pushed_since_is_another_plan(watchme):
     watchme.must_up()
 
 
+FORMS = ("terminal", "markdown", "json", "html")
+SECRETS = ("planted-hunter2-7f3a", "planted-rotated-19c4")
+PLAIN = "a-plain-value-5e21"
+
+
+def set_secret(system: System, value: str) -> None:
+    path = "infra:secrets.avatar-uploader.UPLOAD_TOKEN"
+    ran = system.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", path, "--", value)
+    assert ran.code == 0, ran.output
+
+
+def shown(system: System) -> str:
+    """A live preview in every form, and every plan that was kept."""
+    forms = [
+        system.command(
+            "infra", "preview", "--stack", "lab", "--format", form, *(["--whole"] if form == "terminal" else [])
+        )
+        for form in FORMS
+    ]
+    assert [ran.code for ran in forms] == [0] * len(FORMS), forms
+    plans = [path.read_text() for path in (system.project / ".infra/plans").iterdir()]
+    return "\n".join([*(ran.output for ran in forms), *plans])
+
+
+def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
+    """It knows the values, and shows none: new, set anew, in a refusal, and in what is kept of a plan."""
+    place = "    directory: /home/ubuntu/watchme-avatar-uploader # not in the document\n"
+    environment = f"{place}    environment: {{COLOUR: {PLAIN}}}\n    secrets: [UPLOAD_TOKEN]\n"
+    watchme.edit(YAML, place, environment)
+    with watchme.configured():
+        set_secret(watchme, SECRETS[0])
+        told = [shown(watchme)]
+        old = previewed(watchme)["fingerprint"]
+        told.append(watchme.must_up())
+        set_secret(watchme, SECRETS[1])
+        told.append(shown(watchme))
+        told.append(approve(watchme, old).output)
+        told.append(watchme.must_up())
+        told.append(watchme.command("infra", "drift", "--stack", "lab").output)
+        watchme.restore(YAML)
+        watchme.must_up()
+    everything = "\n".join(told)
+    assert "UPLOAD_TOKEN=[secret " in told[0] and "UPLOAD_TOKEN=[secret " in told[2]
+    assert PLAIN in told[0], "what is looked for would have been found"
+    assert [secret for secret in SECRETS if secret in everything] == []
+
+
 WRONG = {
     "no fingerprint": ("yesterday", "is no fingerprint"),
     "of somewhere else": ("live-0000000000-0000000000-0000000000", "it was made elsewhere"),
