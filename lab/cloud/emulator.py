@@ -199,6 +199,7 @@ class Application:
             environ["wsgi.input"] = io.BytesIO(body)
             request = faults.asked(environ, body)
             if reason := faults.refusal(self.refusals, request):
+                faults.remember(self.refusals, request)
                 status, kind, text = faults.answer(request, reason)
                 start(status, [("Content-Type", kind)])
                 return [text]

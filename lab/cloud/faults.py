@@ -42,6 +42,12 @@ def refusal(file: Path, request: Asked) -> str | None:
     return None
 
 
+def remember(file: Path, request: Asked) -> None:
+    """What was refused, for a test that wants to know: a line a request, beside the file of refusals."""
+    with file.with_suffix(".log").open("a") as log:
+        log.write(f"{request.region} {request.action}\n")
+
+
 def answer(request: Asked, reason: str) -> tuple[str, str, bytes]:
     """Status, content type and body, as the service would say it."""
     if request.service in ("ecr", "ssm"):

@@ -79,12 +79,19 @@ def turns(seen: list[tuple[float, str]]) -> list[tuple[str, float, float]]:
     return found
 
 
+def were_refused(system: System) -> list[str]:
+    """The actions that AWS refused the last time that it did."""
+    log = system.lab.path("run", "refusals.log")
+    return [line.split(" ", 1)[1] for line in log.read_text().splitlines()] if log.exists() else []
+
+
 @contextmanager
 def refused(
     system: System, *actions: str, region: str = "", body: str = "", reason: str = "AccessDenied"
 ) -> Iterator[None]:
     """AWS refuses actions meanwhile."""
     file = system.lab.path("run", "refusals.json")
+    file.with_suffix(".log").unlink(missing_ok=True)
     entries = [{"action": action, "region": region, "body": body, "reason": reason} for action in actions]
     part = file.with_suffix(".part")
     part.write_text(json.dumps(entries))

@@ -27,6 +27,7 @@ from tests.moves.on import (
     refused,
     runs,
     turns,
+    were_refused,
 )
 from tests.moves.traffic import inner_address
 from tests.system.conftest import Ran, System, end_session
@@ -162,12 +163,14 @@ def never_quiet(system: System) -> Ran:
 
 @dataclass(frozen=True)
 class Row:
-    """What happens, what the user is told, and which region serves afterwards."""
+    """What happens, what the user is told, and which region serves afterwards (`answers`: under its name too). `refuses`
+    is what AWS was asked and said no to."""
 
     fault: Fault
     told: str
     serves: str = OLD
     answers: bool = True
+    refuses: str = ""
 
 
 # In the program's order: what follows is refused too, or it would be there before its turn
@@ -176,13 +179,21 @@ CREATIONS = [
     "CreateSecurityGroup", "AuthorizeSecurityGroup", "CreateRepository", "PutLifecyclePolicy", "CreateRole",
     "PutRolePolicy", "CreateInstanceProfile", "AllocateAddress", "RunInstances", "AssociateAddress",
 ]  # fmt: skip
+
+
+def refusals(actions: list[str]) -> dict[str, Row]:
+    """A row for each of these, which are among CREATIONS."""
+    return {
+        f"{action} is refused": Row(aws_refuses(*CREATIONS[CREATIONS.index(action) :]), "AccessDenied", refuses=action)
+        for action in actions
+    }
+
+
 ROWS = {
     "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
-    **{
-        f"{action} is refused": Row(aws_refuses(*CREATIONS[number:]), f"when calling the {action}")
-        for number, action in enumerate(CREATIONS)
-    },
+    **refusals(CREATIONS[:-1]),
     "killed at a creation": Row(killed_at(f"watchme-{NEW}-instance created"), ""),
+    **refusals(CREATIONS[-1:]),
     "the machine does not boot": Row(never_boots, "timeout after 15s"),
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
     "the registry goes away": Row(registry_down, "image(s) not copied"),
@@ -238,6 +249,7 @@ def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
     ran = row.fault(leaving)
     assert ran.code != 0, ran.output
     assert row.told in ran.output, ran.output
+    assert not row.refuses or any(action.startswith(row.refuses) for action in were_refused(leaving))
     assert points_to(leaving) == row.serves and (answers(leaving) or not row.answers)
     assert of_region(leaving, OLD) == before and len(before) > 40
     assert leaving.ask("GET", "/health", address=old_address(leaving))[0] == 200
@@ -256,7 +268,7 @@ REMOVALS = [
 ]  # fmt: skip
 DELETIONS = {
     **{
-        f"{action} is refused": Row(aws_refuses(*REMOVALS[number:]), "AccessDenied", NEW)
+        f"{action} is refused": Row(aws_refuses(*REMOVALS[number:]), "AccessDenied", NEW, refuses=action)
         for number, action in enumerate(REMOVALS)
     },
     "killed while deleting": Row(killed_at(f"network-{OLD}-vpc delet"), "", NEW),
@@ -268,6 +280,7 @@ def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     row = DELETIONS[name]
     ran = row.fault(leaving)
     assert ran.code != 0 and row.told in ran.output, ran.output
+    assert not row.refuses or row.refuses in were_refused(leaving)
     assert points_to(leaving) == NEW and answers(leaving)
     table.append(f"| {name} | {row.told or '(killed)'} | {row.serves} |")
 
