@@ -1,11 +1,14 @@
 """What the last update left of this stack: Pulumi's own state, asked before anything is made."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 
 Hosts = dict[str, str]
+TORN = "failed to load checkpoint"
+TRIES = 10
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,16 @@ class Before:
 def before() -> Before:
     """Of the stack that is being updated."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    found = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name}).value or {}
-    return read(found.get("outputs") or {})
+    for left in reversed(range(TRIES)):
+        try:
+            found = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": name}).value or {}
+            return read(found.get("outputs") or {})
+        except Exception as error:
+            # The engine writes the state of what it has just registered: a file can be read in the middle of that
+            if TORN not in str(error) or not left:
+                raise
+            time.sleep(0.2)
+    raise AssertionError("the last try returns or raises")
 
 
 def read(resources: dict[str, Any]) -> Before:
