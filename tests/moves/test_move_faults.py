@@ -217,9 +217,7 @@ ROWS = {
     "the name servers do not answer": Row(
         configured(**{"nameServers[0]": "127.73.255.9:53", "confirmDeadline": "5"}), "does not answer for", NEW
     ),
-    "the proxy ends after the switch": Row(
-        away_after_the_switch, "the region that was left is still there", NEW, False
-    ),
+    "the proxy ends after the switch": Row(away_after_the_switch, "the region that was left is still there", NEW),
     "killed at the verification": Row(killed_at("name server(s) give the new address"), "", NEW),
     "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
     "killed while draining": Row(killed_at("until nobody asks"), "", NEW),
