@@ -5,19 +5,19 @@ import json
 import sys
 import time
 from base64 import b64decode
+from dataclasses import asdict
 from typing import Any
 
 from agent import (
-    alerts,
     archive,
     boot_times,
     contents,
     drift,
     ecr,
-    health,
     install,
     jobs,
     lock,
+    logs,
     prune,
     singles,
     slots,
@@ -27,8 +27,16 @@ from agent import (
 )
 from agent import recover as recovery
 from agent.job import Job
+from agent.measures.proxy import certificates
+from agent.monitor import history
+from agent.monitor import run as monitoring
+from agent.monitor.conditions import firing
+from agent.monitor.look import Look
 from agent.outcome import Mask, Refused
 from agent.world import World
+
+DAY = 86400.0
+REPAIRS_SHOWN = 5
 
 
 def receive(payload: dict[str, Any]) -> int:
@@ -99,6 +107,7 @@ def status(_: dict[str, Any]) -> int:
     world = World()
     id = store.current_id(world)
     release = store.load(world, id) if id else None
+    look = Look(world, release) if release else None
     begun = transaction.unfinished(world)
     ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
     names = slots.running(world, release.manifest) if release else []
@@ -111,9 +120,11 @@ def status(_: dict[str, Any]) -> int:
             "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
             "holder": lock.holder(),
             "units": {name: state["active"] for name, state in units.states(world, names).items()},
-            "certificates": [list(entry) for entry in alerts.certificates(world, release)] if release else [],
-            "alerts": alerts.firing(world, release) if release else [],
-            "services": health.once(world, slots.probes(world, release.manifest)) if release else {},
+            "certificates": [list(entry) for entry in certificates(world, release)] if release else [],
+            "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in firing(look)] if look else [],
+            "services": look.services if look else {},
+            "drifted": sorted({entry["path"] for entry in drift.drift(world) if entry["path"] not in names}),
+            "repairs": [asdict(r) for r in history.repairs(world) if world.wall() - r.at < DAY][-REPAIRS_SHOWN:],
             "resting": sorted(slots.resting(world, release.manifest)) if release else [],
         }
     )
@@ -135,6 +146,12 @@ def show_drift(_: dict[str, Any]) -> int:
 
 def show_contents(_: dict[str, Any]) -> int:
     _print(contents.contents(World()))
+    return 0
+
+
+def show_logs(payload: dict[str, Any]) -> int:
+    for event in logs.logs(World(), payload["service"], payload["lines"], payload["follow"]):
+        _print(event)
     return 0
 
 
@@ -169,18 +186,21 @@ def recover(_: dict[str, Any]) -> int:
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
+    "logs": show_logs,
 }  # fmt: skip
 
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…` and
-    `watch-singles` are for systemd."""
+    `watch-singles` are for systemd, `monitor` for it and for people."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
     try:
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
+        if verb == "monitor":
+            sys.exit(monitoring.main(World(), sys.argv[2:]))
         if verb == "watch-singles":
             sys.exit(singles.run(World(), lambda line: print(line, flush=True)))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))

@@ -44,9 +44,16 @@ def told_of(world: World, unit: str) -> list[str]:
     return [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}"]
 
 
+def journal_of(world: World, units: list[str]) -> list[str]:
+    """What journalctl shows of the logs of units, all of one manager."""
+    words = []
+    for unit in units:
+        account, name = split(unit)
+        found = world.account(account) if account else None
+        words += [f"_SYSTEMD_USER_UNIT={name}", f"_UID={found.uid}", "+"] if found else ["-u", name]
+    return words[:-1] if words and words[-1] == "+" else words
+
+
 def journal(world: World, unit: str, lines: int) -> Ran:
     """The end of a unit's log."""
-    account, name = split(unit)
-    found = world.account(account) if account else None
-    own = [f"_SYSTEMD_USER_UNIT={name}", f"_UID={found.uid}"] if found else ["-u", name]
-    return world.run("journalctl", *own, "-n", str(lines), "-o", "cat", "--no-pager")
+    return world.run("journalctl", *journal_of(world, [unit]), "-n", str(lines), "-o", "cat", "--no-pager")

@@ -24,12 +24,13 @@ class _Loader:
 
     def __init__(self, sources):
         self.sources = sources
+        self.packages = {name.rpartition(".")[0] for name in sources}
 
     def find_spec(self, name, path=None, target=None):
         if name in self.sources:
             import importlib.machinery
 
-            return importlib.machinery.ModuleSpec(name, self, is_package=name == "agent")
+            return importlib.machinery.ModuleSpec(name, self, is_package=name in self.packages)
         return None
 
     def create_module(self, spec):

@@ -41,6 +41,15 @@ def size(world: World, image: str, config: dict[str, Any], environment: dict[str
     return None
 
 
+def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
+    """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
+    login = _login(world, host, config, {})
+    if login is None:
+        return "no login can be had"
+    status, _ = world.fetch(f"https://{host}/v2/", {"Authorization": f"Basic {login}"}, timeout=5)
+    return "" if status == 200 else f"it answered {status}" if status else "it does not answer"
+
+
 def _login(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:
     """The registry's login as HTTP wants it, by Docker's own configuration."""
     if known := config.get("auths", {}).get(host, {}).get("auth"):

@@ -15,7 +15,10 @@ HISTORY = f"{STATE}/history"
 REMEMBERED = 200
 OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
-LATER: dict[str, Any] = {"accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": []}
+LATER: dict[str, Any] = {
+    "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
+    "kind": "",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import grp
 import http.client
 import os
 import pwd
+import select
 import shutil
 import socket
 import ssl
@@ -13,10 +14,12 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent import cgroups, namespaces
 from agent.places import open_directory, parent_of, read_file, way_to
 
 
@@ -37,6 +40,17 @@ class Ran:
 class Account:
     uid: int
     home: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A file system: bytes, and inodes (0 where it has no such number)."""
+
+    device: int
+    size: int
+    free: int
+    inodes: int
+    free_inodes: int
 
 
 class World:
@@ -78,6 +92,26 @@ class World:
         except subprocess.TimeoutExpired as late:
             return Ran(124, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
         return Ran(done.returncode, done.stdout.decode(errors="replace"))
+
+    def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:
+        """The lines of a command as it says them, and None after each pause in which it says nothing; it ends with
+        whoever listens."""
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
+            assert process.stdout
+            rest = b""
+            try:
+                while True:
+                    if not select.select([process.stdout], [], [], pause)[0]:
+                        yield None
+                        continue
+                    chunk = os.read(process.stdout.fileno(), 65536)
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for line in whole:
+                        yield line.decode(errors="replace")
+                    if not chunk:
+                        return
+            finally:
+                process.kill()
 
     def has_command(self, name: str) -> bool:
         return shutil.which(name) is not None
@@ -163,6 +197,24 @@ class World:
             place = place.parent
         return shutil.disk_usage(place).free
 
+    def usage(self, path: str) -> "Usage | None":
+        """The file system that a path is on; None where there is no such path."""
+        try:
+            found, device = os.statvfs(path), os.stat(path).st_dev
+        except OSError:
+            return None
+        block = found.f_frsize
+        return Usage(device, found.f_blocks * block, found.f_bavail * block, found.f_files, found.f_favail)
+
+    def memory_of(self, pid: int) -> int | None:
+        """Bytes that the control group of a process uses, without what the kernel could drop at once; None where it
+        has none that counts."""
+        return cgroups.memory_of(pid)
+
+    def resolve_inside(self, asked: list[tuple[int, str]]) -> list[str]:
+        """For each (process, name): the address that Docker's resolver gives in the process's network; "" for none."""
+        return namespaces.resolve(asked)
+
     def memory(self) -> int:
         """The machine's memory in bytes."""
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -180,6 +232,17 @@ class World:
             return error.code, b""
         except (OSError, http.client.HTTPException):
             return 0, b""
+
+    def date_at(self, url: str, timeout: float = 2) -> str:
+        """The date that a server says it is, whatever else it answers; "" where nothing answers."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, timeout=timeout) as response:
+                return response.headers.get("Date", "")
+        except urllib.error.HTTPError as error:
+            return error.headers.get("Date", "")
+        except (OSError, http.client.HTTPException):
+            return ""
 
     def status_of(self, url: str, name: str | None = None) -> int:
         """HTTP status of a GET, 0 where nothing answers. With `name` the request goes to this host's own proxy."""

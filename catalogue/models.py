@@ -89,16 +89,26 @@ class Milestone(Model):
     within: Annotated[int, Field(ge=1)]
 
 
+Measure = Literal[
+    "unit down", "unit restarts", "unit failed", "service unwell", "single twice", "proxy down", "proxy server errors",
+    "certificate", "network", "container attachment", "legacy network", "name resolution", "open port",
+    "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
+    "registry login",
+]  # fmt: skip
+
+
 class Alert(Model):
     """A condition that should wake somebody up: what is measured on a host is above `above`. `within` are seconds,
-    `least` how many must have been seen for it to count; `text` may name subject, value and these fields."""
+    `least` how many must have been seen for it to count; `text` may name subject, value and these fields. `repair` is
+    what a host's monitor does about it by itself."""
 
     alert: Name
-    measure: Literal["unit down", "unit restarts", "proxy down", "proxy server errors", "certificate"]
+    measure: Measure
     above: float | int
     within: int = 0
     least: int = 0
     text: str
+    repair: Literal["make network", "attach", "start", "prune"] | None = None
 
     @model_validator(mode="after")
     def _text_names_only_fields(self) -> "Alert":
@@ -113,7 +123,8 @@ class System(Model):
     """One product: what it needs of a host, its sites and its services. `document` is where the facts come from.
 
     `packages` are Debian packages, `enables` units that packages bring and that are to run. `variant` is the one of
-    its variants that the stack chose (infra:variants).
+    its variants that the stack chose (infra:variants). `monitor_names` are commands of before that stand for the
+    host's monitor now (`*.sh` or `*.py`).
     """
 
     system: Name
@@ -126,6 +137,7 @@ class System(Model):
     drop_ins: list[DropIn] = []
     milestones: list[Milestone] = []
     network: ContainerNetwork | None = None
+    monitor_names: list[AbsolutePath] = []
     sites: list[Site] = []
     services: list[AnyService]
 

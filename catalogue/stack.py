@@ -124,6 +124,7 @@ class Stack(Model):
     sharedRepositories: Annotated[bool, Field(strict=False)] = False
     protected: Annotated[bool, Field(strict=False)] = False
     budget: Annotated[float, Field(gt=0, strict=False)] = 300
+    repairs: Annotated[bool, Field(strict=False)] = True
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []

@@ -24,16 +24,26 @@ def outputs(stack: Stack) -> dict[str, Any]:
 
 def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:
     """Host → how to reach it; only `host` when one is named. Raises InfraError."""
-    addresses = outputs(stack)["addresses"]
+    return chosen(stack, outputs(stack), host, private_key(stack))
+
+
+def chosen(stack: Stack, told: dict[str, Any], host: str | None, key: str) -> dict[str, Target]:
+    """The same by a stack's outputs and key. Raises InfraError."""
+    addresses = told["addresses"]
     if host is not None and host not in addresses:
         raise InfraError(f"stack {stack.name} has no host {host!r}; hosts: {', '.join(sorted(addresses))}")
-    return reached(stack, {name: address for name, address in addresses.items() if host in (None, name)})
+    return {name: _target(stack, name, addresses[name], key) for name in addresses if host in (None, name)}
 
 
 def reached(stack: Stack, addresses: dict[str, str]) -> dict[str, Target]:
     """Host → how to reach it at its address. Raises InfraError."""
-    key = pulumi("config", "get", f"{PROJECT}:sshPrivateKey", "--stack", stack.name)
+    key = private_key(stack)
     return {name: _target(stack, name, address, key) for name, address in addresses.items()}
+
+
+def private_key(stack: Stack) -> str:
+    """Raises InfraError where it cannot be decrypted here."""
+    return pulumi("config", "get", f"{PROJECT}:sshPrivateKey", "--stack", stack.name)
 
 
 def _target(stack: Stack, host: str, address: str, key: str) -> Target:

@@ -75,20 +75,35 @@ HostName = Annotated[str | None, typer.Option("--host", help="Host, where the st
 
 
 @app.command()
-def status(stack: StackName, host: HostName = None) -> None:
-    """Show which release serves on each host, whether it is the stack's, and how its services are; 2 when not all is
-    in order."""
-    from infra import hosts, releases, ssh
+def status(
+    stack: StackName,
+    host: HostName = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every host at a glance: region, release and whether it is the stack's, services, alerts, certificates, what
+    was changed by hand, what it repaired; 2 when not all is in order."""
+    from infra import status as looking
 
-    made = catalogue_of(stack).stack
-    wanted = hosts.outputs(made).get("releases", {})
-    orderly = True
-    for name, target in hosts.targets(made, host).items():
-        lines, fine = releases.state(stack, name, ssh.ask(target, "status"), wanted.get(name, {}).get("id"))
-        orderly = orderly and fine
-        typer.echo("\n".join(lines))
-    if not orderly:
+    found = looking.of_stack(catalogue_of(stack).stack, host)
+    typer.echo(looking.as_json(stack, found) if json else "\n".join(looking.lines(found)))
+    if not all(entry.said[1] for entry in found):
         raise typer.Exit(2)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, nginx or caddy, monitor, watch, or releases.")],
+    stack: StackName,
+    host: HostName = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of before, from each host.")] = 50,
+) -> None:
+    """Show what a service says, from every host that runs it. Secrets of the stack are masked."""
+    from infra import logs as telling
+
+    catalogue = catalogue_of(stack)
+    for line in telling.lines(catalogue, service, host, lines, follow):
+        typer.echo(line)
 
 
 @app.command(name="boot-times")

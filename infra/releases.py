@@ -1,5 +1,6 @@
 """What hosts tell of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +65,12 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
     ]
     lines += [f"  alert {alert['alert']}: {alert['text']}" for alert in answer["alerts"]]
+    if drifted := answer.get("drifted"):
+        lines.append(f"  changed by hand: {changed(drifted)} (infra drift --stack {stack} shows it)")
+    for repair in answer.get("repairs", []):
+        did = "repaired" if repair["worked"] else "could not repair"
+        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(repair["at"]))
+        lines.append(f"  {did} {repair['alert']} at {when} UTC: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:
         lines.append(f"  last job: {last['line']}")

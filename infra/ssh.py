@@ -123,12 +123,19 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
     yield from events(transport, target, PROGRAM, {"program": program, "payload": payload})
 
 
-def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:
-    """The one answer of the host's agent. Raises InfraError, a refusal of the agent's included."""
+def tell(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
+    """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connected(target) as transport:
-        answers = [event for event in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}) if event]
+        for event in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}):
+            if "result" in event:
+                raise InfraError(f"{target.host}: {event['result']['line']}")
+            if event:
+                yield event
+
+
+def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:
+    """The one answer of the host's agent. Raises InfraError."""
+    answers = list(tell(target, verb, payload))
     if not answers:
         raise InfraError(f"{target}: the agent said nothing to {verb!r}")
-    if "result" in answers[-1]:
-        raise InfraError(f"{target.host}: {answers[-1]['result']['line']}")
     return answers[-1]

@@ -31,11 +31,16 @@ class Release:
 
 def build(host: HostFiles) -> Release:
     """The release of a host. The same files and agent give the same bytes, on any machine and at any time."""
-    agent = {f"agent/{path.name}": path.read_bytes() for path in sorted(AGENT.glob("*.py"))}
+    agent = {f"agent/{name}": text for name, text in agent_sources().items()}
     manifest = manifest_of(host)
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
     contents = {"manifest.json": text, **agent, **{f"files{file.path}": file.content for file in host.files}}
     return Release(hashlib.sha256(text).hexdigest(), _packed(contents), _hashes(host), manifest)
+
+
+def agent_sources() -> dict[str, bytes]:
+    """The agent's files by their path below agent/."""
+    return {str(path.relative_to(AGENT)): path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
 
 
 def manifest_of(host: HostFiles) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from catalogue.models import ContainerNetwork, System
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
-from rendering.files import EnvironmentFile, File, HostFiles, Unit
+from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Unit
 from rendering.templates import BANNER, fill
 
 UNITS = "/etc/systemd/system"
@@ -177,4 +177,14 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
         directories=directories,
         environment_files=environment_files(services, secrets, stack),
         commands=["docker", "docker-compose"],
+        networks=[Network(network.name, str(network.subnet), str(network.gateway), network.unit)],
+        containers=[container(service, place, network) for service in services for place in places(service)],
+    )
+
+
+def container(service: ComposeService, place: Place, network: ContainerNetwork) -> Container:
+    """What the host's monitor holds a container against."""
+    aliases = [service.container] if place.slot else []
+    return Container(
+        place.container, service.name, place.unit, network.name, str(place.address), aliases, service.limit
     )

@@ -159,10 +159,34 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A network of containers, which its unit makes."""
+
+    name: str
+    subnet: str
+    gateway: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as it is to be while its unit runs; `limit` is its memory in bytes."""
+
+    name: str
+    service: str
+    unit: str
+    network: str
+    address: str
+    aliases: list[str]
+    limit: int
+
+
+@dataclass(frozen=True)
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
     bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
-    `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml."""
+    `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml, `kind` who made the
+    host (ec2: the program, ssh: its owner)."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -183,6 +207,9 @@ class HostFiles:
     milestones: list[Milestone] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
+    kind: str = "ec2"
     memory: int = 0
     health: Health = Health()
     keep: int = 5

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import caddy, compose, nginx, singles, sites, units
+from rendering import caddy, compose, monitor, nginx, singles, sites, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -44,6 +44,7 @@ def render(
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,
         alerts=[alert.model_dump() for alert in catalogue.alerts],
+        kind=stack.hosts[host].kind,
     )
 
 
@@ -99,6 +100,8 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         File(f"{ROOTS}/infra-root-{number}.crt", f"{root.strip()}\n".encode())
         for number, root in enumerate(stack.trustedRoots, 1)
     ]
+    # First in the order of names: a system's own limits have the last word
+    files += [File("/etc/systemd/journald.conf.d/00-infra.conf", fill("journald.conf.j2", f"Pulumi.{stack.name}.yaml"))]
     login = _registry_login(stack, host) if has_images else HostFiles("")
     # A machine that AWS gives no role identifies itself with a user's key
     asks_aws = has_images or bool(dns_names(catalogue, host))
@@ -117,7 +120,9 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         commands=["systemctl"],
     )
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
-    return reduce(_joined, [files_of_host, proxy, login, singles.watch(catalogue, host)])
+    return reduce(
+        _joined, [files_of_host, proxy, login, singles.watch(catalogue, host), monitor.timed(catalogue, host)]
+    )
 
 
 def dns_names(catalogue: Catalogue, host: str) -> list[str]:

@@ -15,7 +15,7 @@ from infra.preview.report import Cost, StackReport
 from policy import rules
 from policy.facts import Facts, Resource
 from policy.of_stack import limits
-from rendering.archive import AGENT
+from rendering.archive import agent_sources
 
 Snapshot = dict[str, Any]
 
@@ -72,7 +72,7 @@ def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot,
         [
             [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
             [[made["urn"], made["inputs"]] for made in asked],
-            [[path.name, path.read_text()] for path in sorted(AGENT.glob("*.py"))],
+            [[name, text.decode()] for name, text in agent_sources().items()],
         ],
         [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, list(said)],
     )

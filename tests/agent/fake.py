@@ -4,13 +4,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.world import Account, Ran, World
+from agent.world import Account, Ran, Usage, World
+from tests.agent.docker import Docker
 
 INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl")
 LOOKS = (
     "docker image inspect",
     "docker info",
     "docker ps",
+    "docker network ls",
+    "docker network inspect",
+    "docker container inspect",
+    "docker events",
     "systemctl is-",
     "journalctl",
     "ss ",
@@ -49,6 +54,10 @@ class FakeWorld(World):
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
     space: int = 10 * 1024**3
+    docker: Docker = field(default_factory=Docker)
+    disk: Usage = field(default_factory=lambda: Usage(1, 30 * 1024**3, 20 * 1024**3, 1_000_000, 900_000))
+    used: dict[int, int] = field(default_factory=dict)
+    date: str = ""
     ran: list[str] = field(default_factory=list)
     clock: float = 0.0
     time: float = 1.8e9
@@ -71,7 +80,8 @@ class FakeWorld(World):
         for beginning, answer in self.answers.items():
             if command.startswith(beginning):
                 return answer
-        return self._pretend(argv)
+        answered = self.docker.answer(argv)
+        return self._pretend(argv) if answered is None else answered
 
     def _pretend(self, argv):
         if argv[0] == "runuser":
@@ -121,6 +131,8 @@ class FakeWorld(World):
             case ("systemctl", "restart", *names):
                 names = [name for name in names if name not in self.skipped]
                 self.active |= {name if "." in name else f"{name}.service" for name in names}
+            case ("systemctl", "start", *names):
+                self.active |= {name for name in names if not name.startswith("-")} - self.skipped
             case ("systemctl", "disable", name):
                 self.enabled.discard(name)
             case ("systemctl", "stop", *names):
@@ -207,6 +219,18 @@ class FakeWorld(World):
     def listing(self, path):
         names = [name for name in [*self.files, *self.links] if name.startswith(path + "/")]
         return sorted({name[len(path) + 1 :].split("/")[0] for name in names})
+
+    def usage(self, path):
+        return self.disk
+
+    def memory_of(self, pid):
+        return self.used.get(pid, 10 * 1024**2)
+
+    def resolve_inside(self, asked):
+        return [self.docker.resolve(*pair) for pair in asked]
+
+    def date_at(self, url, timeout=2):
+        return self.date
 
     def free(self, path):
         return self.space

@@ -1,12 +1,11 @@
 """Native units on a host in memory: accounts, their own managers, what must be there, and the proxy's change."""
 
 import copy
-import time
 from dataclasses import replace
 
 import pytest
 
-from agent import alerts, boot_times, store, units
+from agent import boot_times, store, units
 from agent.recover import recover
 from agent.world import Ran
 from rendering.archive import build
@@ -176,62 +175,6 @@ def current(world):
     found = store.current(world)
     assert found
     return found
-
-
-def test_nothing_fires_on_a_host_that_is_well():
-    assert alerts.firing(serving(release("services", "recall")), current(serving(release("services", "recall")))) == []
-
-
-@pytest.mark.parametrize(
-    ("cause", "text"),
-    [
-        (lambda w: w.active.discard("recall-api.service"), "recall-api.service does not run"),
-        (lambda w: w.active.discard("nginx.service"), "nginx.service does not run: nothing here can be reached"),
-        (lambda w: w.answers.update({"journalctl UNIT=recall-api.service": Ran(0, "again\n" * 4)}), "recall-api.service was restarted 4 times in 600 s"),
-        (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to end"),
-        (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to end: certificate has expired"),
-        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's answers in 300 s were server errors (2 of 20)"),
-    ],
-)  # fmt: skip
-def test_what_fires(cause, text):
-    world = serving(release("services", "recall"))
-    cause(world)
-    (fired,) = alerts.firing(world, current(world))
-    assert text in fired["text"]
-
-
-def log(world, status, count, age=10):
-    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(world.time - age))
-    return f'10.0.0.1 - - [{at}] "GET /ai/x HTTP/1.1" {status} 5 "-" "-"\n' * count
-
-
-@pytest.mark.parametrize("lines", [(500, 19, 10), (500, 100, 301)], ids=["too few", "too old"])
-def test_what_does_not_fire(lines):
-    world = serving(release("services", "recall"))
-    world.answers["tail"] = Ran(0, log(world, *lines))
-    assert alerts.firing(world, current(world)) == []
-
-
-def test_caddys_log_is_read_too():
-    def caddy(config):
-        config["infra:hosts"]["services"]["proxy"] = "caddy"
-
-    world = serving(release("services", "recall", config=caddy))
-    entry = f'"ts":{world.time - 5},"status":%d}}\n'
-    answer, failure = '{"logger":"http.log.access.log0",' + entry, '{"logger":"http.log.error.log0",' + entry
-    cut, plain = '{"logger":"http.log.access","status":20', "serving initial configuration"
-    lines = (answer % 200) * 18 + (failure % 502 + answer % 502) * 2 + f"{cut}\n{plain}\n"
-    world.answers["journalctl -u caddy.service"] = Ran(0, lines)
-    (fired,) = alerts.firing(world, current(world))
-    assert "10.0 % of caddy.service's answers in 300 s were server errors (2 of 20)" in fired["text"]
-
-
-def test_what_a_client_sends_cannot_break_the_look():
-    world = serving(release("services", "recall"))
-    hostile = log(world, 500, 30).replace("- - [", "- [a [")
-    world.answers["tail"] = Ran(0, hostile + log(world, 200, 1).replace("/20", "/xx"))
-    (fired,) = alerts.firing(world, current(world))
-    assert "(30 of 30)" in fired["text"]
 
 
 def test_a_link_that_a_user_laid_is_refused_before_anything_is_touched():

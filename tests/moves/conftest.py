@@ -38,6 +38,7 @@ def adopted() -> Iterator[Adopted]:
         up.start(LAB, filled=[SYDNEY])
         copy_project(project)
         rehearse.in_sydney(LAB, project)
+        system.set("infra:repairs", "false")
         made = handmade.make(LAB, project, SYDNEY)
         ran = adopt(system, made)
         assert ran.code == 0, ran.output

@@ -1,0 +1,60 @@
+"""What a service's units and containers said, line by line; secrets that this host knows are masked."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from agent import jobs, managers, store
+from agent.outcome import Mask, Refused
+from agent.world import World
+
+OWN = {"monitor": ["infra-monitor.service"], "watch": ["infra-singles.service"]}
+RELEASES = "releases"  # what the agent says while it applies them
+
+
+def units_of(manifest: dict[str, Any], service: str) -> list[str]:
+    """The units of a service, both of one that has two; of each instance of a template."""
+    slots = [choice["unit"] for slot in manifest["slots"] if slot["service"] == service for choice in slot["choices"]]
+    probes = [
+        p["unit"] for p in manifest["probes"] if p["service"] == service or p["service"].startswith(f"{service}/")
+    ]
+    proxies = [unit["name"] for unit in manifest["units"] if unit["name"] == f"{service}.service"]
+    return slots or probes or OWN.get(service) or proxies
+
+
+def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[str, Any]]:
+    """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
+    said. Raises Refused for a service that this host does not run."""
+    release = store.current(world)
+    manifest = release.manifest if release else {"slots": [], "probes": [], "units": []}
+    units = units_of(manifest, service)
+    if not units and service != RELEASES:
+        raise Refused(f"this host runs no {service}")
+    mask = Mask(jobs.secret_values(world, None))
+    wanted = ["-t", "infra"] if service == RELEASES else managers.journal_of(world, units)
+    shown = [
+        "-o",
+        "json",
+        "--output-fields=MESSAGE,CONTAINER_NAME,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT",
+        "--no-pager",
+        "-q",
+    ]
+    command = ["journalctl", *wanted, "-n", str(lines), *shown, *(["-f"] if follow else [])]
+    for line in world.stream(*command):
+        if line is None:
+            yield {}
+        elif (entry := _entry(line)) is not None:
+            yield mask.all_of(entry)
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    message = said.get("MESSAGE")
+    if isinstance(message, list):
+        # What is no text comes as its bytes
+        message = bytes(message).decode(errors="replace")
+    source = said.get("CONTAINER_NAME") or said.get("_SYSTEMD_USER_UNIT") or said.get("_SYSTEMD_UNIT") or "systemd"
+    return {"at": int(said.get("__REALTIME_TIMESTAMP", 0)) / 1e6, "from": source, "line": message or ""}

@@ -1,0 +1,115 @@
+"""Containers: their network, their addresses in it, who finds whom, what they use."""
+
+import re
+from typing import Any
+
+from agent.monitor.look import Look, Measured, Measures
+
+COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
+MEMORY_EVENT = "oom"
+OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"  # what systemd says of a unit's process that the kernel killed
+
+
+def network(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a network that is missing, or has another subnet or gateway."""
+    for wanted in look.manifest["networks"]:
+        found = look.networks.get(wanted["name"])
+        if found is None:
+            answers = bool(look.networks)
+            yield Measured(wanted["name"], 1, "it is missing" if answers else "Docker does not answer")
+        else:
+            right = (found.subnet, found.gateway) == (wanted["subnet"], wanted["gateway"])
+            yield Measured(wanted["name"], 0 if right else 1, f"it is {found.subnet}, gateway {found.gateway}")
+
+
+def attachment(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a running container that is not in its network at its address."""
+    for wanted in look.expected:
+        container = look.containers.get(wanted["name"])
+        if container and container.running:
+            at = container.addresses.get(wanted["network"])
+            said = f"it is at {at or 'none'}, not at {wanted['address']} of {wanted['network']}"
+            yield Measured(wanted["name"], 0 if at == wanted["address"] else 1, said)
+
+
+def legacy(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a network of before: one that a compose project of ours made for itself, or that one of our containers is
+    in beside its own."""
+    ours = {entry["name"] for entry in look.manifest["networks"]}
+    projects = {found[1] for unit in look.manifest["units"] for file in unit["files"] if (found := _folder(file))}
+    inside: dict[str, list[str]] = {}
+    for wanted in look.manifest["containers"]:
+        for name in look.containers[wanted["name"]].addresses if wanted["name"] in look.containers else ():
+            inside.setdefault(name, []).append(wanted["name"])
+    for name, found in look.networks.items():
+        if name not in ours:
+            members = inside.get(name, [])
+            said = f" ({', '.join(members)})" if members else ", and nothing of ours is in it"
+            yield Measured(name, 1 if members or found.project in projects else 0, said)
+
+
+def _folder(path: str) -> re.Match[str] | None:
+    return COMPOSE_FILE.search(path)
+
+
+def resolution(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a container whose name another one of its network cannot resolve. Each asks for the next: every resolver
+    and every name has its turn."""
+    by_network: dict[str, list[dict[str, Any]]] = {}
+    for wanted in look.expected:
+        container = look.containers.get(wanted["name"])
+        if container and container.running and wanted["network"] in container.addresses:
+            by_network.setdefault(wanted["network"], []).append(wanted)
+    asked = [(ring[index - 1], wanted) for ring in by_network.values() for index, wanted in enumerate(ring)]
+    pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
+    for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs), strict=True):
+        right = address == wanted["address"]
+        said = f" by {asker['name']}: {address or 'no answer'}, not {wanted['address']}"
+        yield Measured(wanted["name"], 0 if right else 1, said)
+
+
+def open_ports(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a container's port that listens on more than this host itself."""
+    open_at: dict[int, set[str]] = {}
+    for line in look.world.run("ss", "-Hltn").output.splitlines():
+        address, _sign, port = line.split()[3].rpartition(":") if len(line.split()) > 3 else ("", "", "")
+        if port.isdigit() and not address.strip("[]").startswith(("127.", "::1")):
+            open_at.setdefault(int(port), set()).add(address)
+    for port in (port for port in look.manifest["ports"] if port["container"]):
+        at = open_at.get(port["port"], set())
+        yield Measured(f"port {port['port']} of {port['service']}", 1 if at else 0, f" at {', '.join(sorted(at))}")
+
+
+def near_limit(look: Look, _: dict[str, Any]) -> Measures:
+    """Percent of its memory limit that a container uses."""
+    for name, used, limit in memory(look):
+        yield Measured(name, round(100 * used / limit, 1), f" ({used // 1024**2} of {limit // 1024**2} MiB)")
+
+
+def memory(look: Look) -> list[tuple[str, int, int]]:
+    """Container, bytes that it uses (without what could be dropped), bytes that it may use."""
+    found = []
+    for wanted in look.manifest["containers"]:
+        container = look.containers.get(wanted["name"])
+        used = look.world.memory_of(container.pid) if container and container.running else None
+        if used is not None and wanted["limit"]:
+            found.append((wanted["name"], used, wanted["limit"]))
+    return found
+
+
+def killed(look: Look, condition: dict[str, Any]) -> Measures:
+    """How often the kernel killed something of a container or unit for want of memory."""
+    since = ["--since", f"-{condition['within']}s"]
+    known = {container["name"] for container in look.manifest["containers"]}
+    names: list[str] = []
+    if known:
+        window = ["--since", f"{condition['within']}s", "--until", "0s"]
+        form = ["--filter", f"event={MEMORY_EVENT}", "--format", "{{.Actor.Attributes.name}}"]
+        names = look.world.run("docker", "events", *window, *form, timeout=10).output.split()
+    shown = ["-o", "cat", "--output-fields=UNIT,USER_UNIT", "--no-pager", "-q"]
+    told = look.world.run("journalctl", f"MESSAGE_ID={OUT_OF_MEMORY}", *since, *shown)
+    names += told.output.split()
+    for name in sorted({*names}):
+        yield Measured(name, names.count(name))
+    if not names:
+        yield Measured("processes", 0)

@@ -1,0 +1,79 @@
+"""The machine: memory, swap, disks, clock."""
+
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from agent import aws, prune
+from agent.monitor.look import Look, Measured, Measures
+from agent.world import Usage
+
+UNKNOWN = 3600.0
+DISKS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay", "tmpfs", "vfat"}
+NOT_OURS = ("/var/lib/docker/", "/var/lib/containerd/", "/run/docker/", "/run/containerd/", "/dev/", "/proc/", "/sys/")
+TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service", "ntp.service")
+
+
+def memory(look: Look, _: dict[str, Any]) -> Measures:
+    """Percent of the memory that nobody could have any more."""
+    yield from _used(look, "memory", "MemTotal", "MemAvailable")
+
+
+def swap(look: Look, _: dict[str, Any]) -> Measures:
+    """Percent of the swap that is in use."""
+    yield from _used(look, "swap", "SwapTotal", "SwapFree")
+
+
+def _used(look: Look, subject: str, whole: str, free: str) -> Measures:
+    size, left = look.memory.get(whole, 0), look.memory.get(free, 0)
+    if size:
+        yield Measured(subject, round(100 * (size - left) / size, 1), f" ({left // 1024**2} MiB left)")
+
+
+def disk(look: Look, _: dict[str, Any]) -> Measures:
+    """Percent of each disk's space that is in use."""
+    for path, usage in _disks(look):
+        freed = f", {size // 1024**2} MiB of them images that no release needs" if (size := _images(look, path)) else ""
+        yield Measured(
+            path, round(100 * (1 - usage.free / usage.size), 1), f" ({usage.free // 1024**2} MiB left{freed})"
+        )
+
+
+def _images(look: Look, path: str) -> int:
+    return prune.reclaimable(look.world) if path == "/" and look.manifest["containers"] else 0
+
+
+def inodes(look: Look, _: dict[str, Any]) -> Measures:
+    """Percent of each disk's inodes that are in use; some file systems have no such number."""
+    for path, usage in _disks(look):
+        if usage.inodes:
+            yield Measured(path, round(100 * (1 - usage.free_inodes / usage.inodes), 1))
+
+
+def _disks(look: Look) -> Iterable[tuple[str, Usage]]:
+    """What can be full, each once: every file system that is mounted to be written to, but for containers' own."""
+    seen: dict[int, tuple[str, Usage]] = {}
+    lines = (look.world.read("/proc/mounts") or b"").decode().splitlines()
+    mounts = [fields for line in lines if len(fields := line.split(" ")) > 3]
+    places = [place for _, place, kind, options, *_ in mounts if kind in DISKS and "ro" not in options.split(",")]
+    for path in ["/", *sorted(place for place in places if not place.startswith(NOT_OURS))]:
+        usage = look.world.usage(path)
+        if usage and usage.size:
+            seen.setdefault(usage.device, (path, usage))
+    return seen.values()
+
+
+def clock(look: Look, _: dict[str, Any]) -> Measures:
+    """Seconds between this host's clock and AWS's, by the instance's metadata; elsewhere UNKNOWN where a daemon that
+    keeps the time says that it does not."""
+    # Any answer has a date, a refusal too
+    if look.manifest["kind"] == "ec2" and (told := look.world.date_at(aws.METADATA)):
+        off = abs(look.world.wall() - parsedate_to_datetime(told).timestamp())
+        # The answer has whole seconds
+        yield Measured("the clock", max(0.0, round(off - 1, 1)))
+        return
+    daemons = look.world.run("systemctl", "is-active", *TIME_DAEMONS).output.split()
+    if "active" in daemons:
+        said = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
+        wrong = " or more: its time daemon says that it is not synchronised"
+        yield Measured("the clock", 0.0 if said == "yes" else UNKNOWN, wrong)

@@ -1,0 +1,69 @@
+"""The proxy: does it run, how many of its answers are errors, how long are its certificates good."""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from agent import managers, units
+from agent.monitor.look import Look, Measured, Measures
+from agent.store import Release
+from agent.world import World
+
+LOG_LINES = 20000
+# Any text that a client sends may stand before the time
+NGINX_LINE = re.compile(r'\[(\d\d/\w{3}/\d{4}:[\d:]{8} [+-]\d{4})\] "[^"]*" (\d{3}) ')
+
+
+def proxy_unit(release: Release) -> str | None:
+    return next((name for name in release.unit_names if name in ("nginx.service", "caddy.service")), None)
+
+
+def down(look: Look, _: dict[str, Any]) -> Measures:
+    name = proxy_unit(look.release)
+    if name:
+        yield Measured(name, 0 if units.states(look.world, [name])[name]["active"] else 1)
+
+
+def server_errors(look: Look, condition: dict[str, Any]) -> Measures:
+    """The share of answers, in percent, that the proxy gave with a 5xx."""
+    name, world = proxy_unit(look.release), look.world
+    if not name:
+        return
+    read = _of_caddy if name.startswith("caddy") else _of_nginx
+    statuses = [status for at, status in read(world) if at >= world.wall() - condition["within"]]
+    failed = sum(status >= 500 for status in statuses)
+    share = round(100 * failed / len(statuses), 1) if len(statuses) >= condition["least"] else 0.0
+    yield Measured(name, share, f" ({failed} of {len(statuses)})")
+
+
+def _of_nginx(world: World) -> Iterator[tuple[float, int]]:
+    for line in world.run("tail", "-n", str(LOG_LINES), "/var/log/nginx/access.log").output.splitlines():
+        match = NGINX_LINE.search(line)
+        with contextlib.suppress(ValueError):
+            if match:
+                yield datetime.strptime(match[1], "%d/%b/%Y:%H:%M:%S %z").timestamp(), int(match[2])
+
+
+def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
+    for line in managers.journal(world, "caddy.service", LOG_LINES).output.splitlines():
+        # A failure stands there twice: as an error, and as an answer. The journal cuts long lines
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            if entry["logger"].startswith("http.log.access"):
+                yield float(entry["ts"]), int(entry["status"])
+
+
+def certificates_left(look: Look, _: dict[str, Any]) -> Measures:
+    """Minus the days that are left: the more, the worse."""
+    for name, days, wrong in certificates(look.world, look.release):
+        yield Measured(name, -days, f": {wrong}" if wrong else "")
+
+
+def certificates(world: World, release: Release) -> Iterator[tuple[str, int, str]]:
+    """Public name, days left of the certificate that the proxy shows for it, and what is wrong with it."""
+    for name in release.manifest["names"]:
+        ends, wrong = world.certificate_ends(name)
+        yield name, int((ends - world.wall()) // 86400) if ends else 0, wrong

@@ -1,0 +1,21 @@
+"""The release: is it whole, can the next one be brought."""
+
+import json
+from typing import Any
+
+from agent import ecr, lock, registry, transaction
+from agent.monitor.look import Look, Measured, Measures
+
+
+def unfinished(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a switch that nobody is at work on and that was not ended."""
+    begun = transaction.unfinished(look.world)
+    said = f" ({begun.release[:12]}, by {begun.who})" if begun else ""
+    yield Measured("the release", 1 if begun and lock.holder() is None else 0, said)
+
+
+def login(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a registry that this host has no login for."""
+    for host in sorted({image.split("/")[0] for image in look.release.images if "/" in image}):
+        wrong = registry.login_fault(look.world, host, json.loads(look.world.read(ecr.CONFIG) or b"{}"))
+        yield Measured(host, 1 if wrong else 0, wrong)

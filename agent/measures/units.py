@@ -1,0 +1,60 @@
+"""Units and services: do they run, how often were they started again, are they well."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from agent import managers
+from agent.measures.proxy import proxy_unit
+from agent.monitor.look import Look, Measured, Measures
+
+RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
+
+
+def down(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a unit of the release that does not run."""
+    for name, state in look.units.items():
+        if name != proxy_unit(look.release):
+            yield Measured(name, 0 if state["active"] else 1)
+
+
+def restarts(look: Look, condition: dict[str, Any]) -> Measures:
+    """How often systemd started a unit again by itself."""
+    told = [f"MESSAGE_ID={RESTART_SCHEDULED}", "--since", f"-{condition['within']}s"]
+    ran = look.world.run("journalctl", *told, "-o", "json", "--no-pager", "-q")
+    seen = Counter(_unit(json.loads(line)) for line in ran.output.splitlines() if line.startswith("{"))
+    for name in look.running:
+        account, unit = managers.split(name)
+        found = look.world.account(account) if account else None
+        yield Measured(name, seen[str(found.uid) if found else "", unit])
+
+
+def _unit(entry: dict[str, Any]) -> tuple[str, str]:
+    """Whose manager told it ("" is the host's own), and of which unit."""
+    return (entry["_UID"], entry["USER_UNIT"]) if "USER_UNIT" in entry else ("", entry.get("UNIT", ""))
+
+
+def failed(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for every unit of the host's, the release's or not, that has failed."""
+    ran = look.world.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager")
+    names = [line.split()[0] for line in ran.output.splitlines() if line.strip()]
+    for name in [name for name in names if name not in look.running]:
+        yield Measured(name, 1)
+    if not names:
+        yield Measured("units", 0)
+
+
+def unwell(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a service that runs and does not answer 200 on its health path."""
+    units = {probe["service"]: probe["unit"] for probe in look.manifest["probes"]}
+    for service, status in look.services.items():
+        active = look.units.get(units[service], {}).get("active", True)
+        yield Measured(service, 1 if status != 200 and active else 0, f" (it answered {status})" if status else "")
+
+
+def twice(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a service of which only one may run in the world, and that runs although its name points elsewhere."""
+    for unit in look.manifest["units"]:
+        if unit.get("flag") and not look.world.exists(unit["flag"]):
+            ran = look.world.run("systemctl", "is-active", unit["name"])
+            yield Measured(unit["name"], 1 if ran.output.strip() == "active" else 0)

@@ -1,0 +1,64 @@
+"""What should not be: conditions as data, held against what is measured on this host. Reads only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agent.measures import containers, machine, proxy, release, units
+from agent.monitor.look import Look, Measures
+
+MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
+    "unit down": units.down,
+    "unit restarts": units.restarts,
+    "unit failed": units.failed,
+    "service unwell": units.unwell,
+    "single twice": units.twice,
+    "proxy down": proxy.down,
+    "proxy server errors": proxy.server_errors,
+    "certificate": proxy.certificates_left,
+    "network": containers.network,
+    "container attachment": containers.attachment,
+    "legacy network": containers.legacy,
+    "name resolution": containers.resolution,
+    "open port": containers.open_ports,
+    "container memory": containers.near_limit,
+    "memory kills": containers.killed,
+    "memory": machine.memory,
+    "swap": machine.swap,
+    "disk": machine.disk,
+    "inodes": machine.inodes,
+    "clock": machine.clock,
+    "release unfinished": release.unfinished,
+    "registry login": release.login,
+}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A condition held against one of its subjects. `repair` names what can be done about it, "" where nothing can."""
+
+    alert: str
+    subject: str
+    value: float
+    met: bool
+    text: str
+    repair: str = ""
+
+
+def held(look: Look) -> list[Held]:
+    """Every condition of the release against every subject, in the order of files/alerts.yaml."""
+    return [entry for condition in look.manifest["alerts"] for entry in _held(look, condition)]
+
+
+def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
+    found = []
+    for subject, value, detail in MEASURES[condition["measure"]](look, condition):
+        met = value > condition["above"]
+        text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
+        found.append(Held(condition["alert"], subject, value, met, text, condition.get("repair") or ""))
+    return found
+
+
+def firing(look: Look) -> list[Held]:
+    """The conditions that are met."""
+    return [entry for entry in held(look) if entry.met]

@@ -1,0 +1,66 @@
+"""What the monitor remembers on the host: what it put right, and how the host was, for a day. Bounded."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.store import STATE
+from agent.world import World
+
+PLACE = f"{STATE}/monitor"
+REPAIRS, SAMPLES, LAST = (f"{PLACE}/{name}.json" for name in ("repairs", "samples", "last"))
+REPAIRS_KEPT = 200
+SAMPLES_KEPT = 300  # a day, one every five minutes
+
+
+@dataclass(frozen=True)
+class Repair:
+    """`at` is in seconds since 1970; `worked` once another look found it right, `said` what was done or why it could
+    not be."""
+
+    at: float
+    alert: str
+    subject: str
+    repair: str
+    worked: bool
+    said: str
+
+
+def repairs(world: World) -> list[Repair]:
+    """Oldest first."""
+    return [Repair(**entry) for entry in _read(world, REPAIRS)]
+
+
+def remember_repairs(world: World, made: list[Repair]) -> None:
+    if made:
+        _write(world, REPAIRS, [asdict(entry) for entry in [*repairs(world), *made]][-REPAIRS_KEPT:])
+
+
+def samples(world: World) -> list[dict[str, Any]]:
+    """Oldest first: `at`, and what `sample` of agent/monitor/run.py says."""
+    return _read(world, SAMPLES)
+
+
+def remember_sample(world: World, sample: dict[str, Any]) -> None:
+    _write(world, SAMPLES, [*samples(world), sample][-SAMPLES_KEPT:])
+
+
+def remember_run(world: World, ended: dict[str, Any]) -> None:
+    _write(world, LAST, ended)
+
+
+def last_run(world: World) -> dict[str, Any] | None:
+    return json.loads(world.read(LAST) or b"null")
+
+
+def _read(world: World, path: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(world.read(path) or b"[]")
+    except ValueError:
+        # A disk that was full, a power cut: what is remembered is worth less than the next run
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _write(world: World, path: str, value: Any) -> None:
+    world.write(path, json.dumps(value, separators=(",", ":")).encode(), 0o600, "root", "root")

@@ -1,0 +1,110 @@
+"""A host as it is at one moment: each thing asked once, however many conditions are about it. Reads only."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from agent import health, slots, units
+from agent.store import Release
+from agent.world import World
+
+
+class Measured(NamedTuple):
+    """What a measure found of one subject; `detail` is said after the condition's own text."""
+
+    subject: str
+    value: float
+    detail: str = ""
+
+
+Measures = Iterator[Measured]
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that is there. `addresses` are by network."""
+
+    running: bool
+    pid: int
+    addresses: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of Docker's. `project` is the compose project that made it."""
+
+    subnet: str
+    gateway: str
+    project: str
+
+
+@dataclass
+class Look:
+    """`release` is the one that serves."""
+
+    world: World
+    release: Release
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self.release.manifest
+
+    @cached_property
+    def running(self) -> list[str]:
+        """The units that are to run now."""
+        return slots.running(self.world, self.manifest)
+
+    @cached_property
+    def units(self) -> dict[str, dict[str, bool]]:
+        """Of those, which are active."""
+        return units.states(self.world, self.running)
+
+    @cached_property
+    def services(self) -> dict[str, int]:
+        """Service → HTTP status, of those that are to run."""
+        return health.once(self.world, slots.probes(self.world, self.manifest))
+
+    @cached_property
+    def expected(self) -> list[dict[str, Any]]:
+        """The containers, by the manifest, whose units are to run and do."""
+        return [c for c in self.manifest["containers"] if self.units.get(c["unit"], {}).get("active")]
+
+    @cached_property
+    def containers(self) -> dict[str, Container]:
+        """What Docker has, by name."""
+        found = {}
+        for entry in self._docker("ps", "-aq", inspect="container"):
+            networks = entry["NetworkSettings"]["Networks"]
+            found[entry["Name"].lstrip("/")] = Container(
+                entry["State"]["Running"],
+                entry["State"]["Pid"],
+                {name: network["IPAddress"] for name, network in networks.items()},
+            )
+        return found
+
+    @cached_property
+    def networks(self) -> dict[str, Network]:
+        found = {}
+        for entry in self._docker("network", "ls", "-q", inspect="network"):
+            (plan, *_) = entry["IPAM"]["Config"] or [{}]
+            project = (entry["Labels"] or {}).get("com.docker.compose.project", "")
+            found[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
+        return found
+
+    def _docker(self, *listing: str, inspect: str) -> list[dict[str, Any]]:
+        """Nothing where Docker does not answer, or is not there."""
+        ids = self.world.run("docker", *listing, timeout=10)
+        if ids.code or not ids.output.split():
+            return []
+        shown = self.world.run("docker", inspect, "inspect", *ids.output.split(), timeout=10)
+        # What is gone by now is told in lines after the list
+        return json.JSONDecoder().raw_decode(shown.output)[0] if shown.output.startswith("[") else []
+
+    @cached_property
+    def memory(self) -> dict[str, int]:
+        """The machine's memory in bytes, by the kernel's names: MemTotal, MemAvailable, SwapTotal, SwapFree."""
+        lines = (self.world.read("/proc/meminfo") or b"").decode().splitlines()
+        fields = (line.split() for line in lines)
+        return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields if len(field) > 1}

@@ -1,0 +1,83 @@
+"""What may be put right without anybody: each repair restores what the release says, and can lose nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from agent import managers, prune
+from agent.monitor.conditions import Held
+from agent.monitor.history import Repair
+from agent.monitor.look import Look
+from agent.outcome import Failed
+from agent.units import must
+
+FIRST_PAUSE = 300.0  # seconds until the same is tried again, twice as many after each time
+PER_DAY = 6
+DAY = 86400.0
+
+
+def wanted(found: list[Held], kind: str) -> list[Held]:
+    """Of what is not right, what a kind of repair can put right, each thing once."""
+    return list({entry.subject: entry for entry in found if entry.met and entry.repair == kind}.values())
+
+
+def why_not(entry: Held, past: list[Repair], now: float) -> str:
+    """Why a repair is not tried now; "" when it is. What did not last is tried less and less often, and PER_DAY times
+    a day at most."""
+    tries = [r for r in past if (r.repair, r.subject) == (entry.repair, entry.subject) and now - r.at < DAY]
+    if not tries:
+        return ""
+    if len(tries) >= PER_DAY:
+        return f"tried {len(tries)} times in a day: it is left to people"
+    pause = FIRST_PAUSE * 2 ** (len(tries) - 1)
+    left = tries[-1].at + pause - now
+    return f"tried {len(tries)} times in a day, next in {left:.0f} s" if left > 0 else ""
+
+
+def repair(look: Look, entry: Held) -> str:
+    """Does it, and says what it did. Raises Failed."""
+    return REPAIRS[entry.repair](look, entry.subject)
+
+
+def _make_network(look: Look, subject: str) -> str:
+    """Its unit takes the containers with it: they could not be in a network that is not there."""
+    network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
+    must(look.world, "systemctl", "restart", network["unit"])
+    return f"{network['unit']} was restarted, and what is in that network with it"
+
+
+def _attach(look: Look, subject: str) -> str:
+    wanted = _container(look, subject)
+    network, address = wanted["network"], wanted["address"]
+    if network in look.containers[subject].addresses:
+        must(look.world, "docker", "network", "disconnect", network, subject)
+    names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
+    must(look.world, "docker", "network", "connect", "--ip", address, *names, network, subject)
+    return f"{subject} was put into {network} at {address}"
+
+
+def _container(look: Look, name: str) -> dict[str, Any]:
+    return next(entry for entry in look.manifest["containers"] if entry["name"] == name)
+
+
+def _start(look: Look, subject: str) -> str:
+    account, name = managers.split(subject)
+    managers.systemctl(look.world, account, "reset-failed", name)
+    ran = managers.systemctl(look.world, account, "start", name)
+    if ran.code:
+        raise Failed(f"systemctl start {subject}: {ran.last_lines()}")
+    return f"{subject} was started"
+
+
+def _prune(look: Look, _: str) -> str:
+    freed = prune.images(look.world)
+    if not freed:
+        raise Failed("no image is there that no release needs: what fills the disk is something else")
+    return f"images that no release needs were removed, up to {freed // 1024**2} MiB"
+
+
+REPAIRS: dict[str, Callable[[Look, str], str]] = {
+    "make network": _make_network,
+    "attach": _attach,
+    "start": _start,
+    "prune": _prune,
+}

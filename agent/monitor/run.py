@@ -1,0 +1,151 @@
+"""One run of the monitor: look, put right what may be, look again, remember."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from agent import lock, slots, store, transaction
+from agent.measures import containers
+from agent.monitor import history, repairs
+from agent.monitor.conditions import Held, held
+from agent.monitor.history import Repair
+from agent.monitor.look import Look
+from agent.outcome import Failed, Refused
+from agent.world import World
+
+LOCK = "/run/infra/monitor.lock"
+SETTLE = 20.0  # seconds that what was put right has to show it
+
+
+def main(world: World, arguments: list[str]) -> int:
+    """`infra-monitor` on the host: 0 when all is well, 2 when something is not."""
+    parser = argparse.ArgumentParser(prog="infra-monitor", description="Looks after this host.")
+    parser.add_argument("--fix", action="store_true", help="put right what can be without losing anything")
+    parser.add_argument("--now", action="store_true", help="with --fix: also what was tried too often lately")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    asked = parser.parse_args(arguments)
+    with lock.lock("the monitor", lambda line: None, LOCK, patience=60):
+        ended = run(world, asked.fix, asked.now)
+    print(json.dumps(ended) if asked.json else text(ended), flush=True)
+    return 0 if ended["well"] else 2
+
+
+def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
+    """What was found (`conditions`), what was done about it (`repairs`), what was left alone and why (`left`)."""
+    began = world.now()
+    release = store.current(world)
+    if release is None:
+        return {"at": world.wall(), "release": None, "well": False, "conditions": [], "repairs": [], "left": []}
+    look = Look(world, release)
+    found = held(look)
+    made: list[Repair] = []
+    left: list[str] = []
+    if fix and any(entry.met for entry in found):
+        look, found, made, left = _repaired(look, found, now)
+        history.remember_repairs(world, made)
+    history.remember_sample(world, sample(look, found))
+    ended = {
+        "at": world.wall(), "host": release.manifest["host"], "release": release.id,
+        "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
+        "repairs": [asdict(entry) for entry in made], "left": left, "took": round(world.now() - began, 2),
+    }  # fmt: skip
+    history.remember_run(world, ended)
+    return ended
+
+
+def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held], list[Repair], list[str]]:
+    """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
+    beside it."""
+    world, past = look.world, history.repairs(look.world)
+    made: list[Repair] = []
+    left: list[str] = []
+    try:
+        with lock.lock("the monitor's repairs", lambda line: None, lock.LOCK, patience=0):
+            if transaction.unfinished(world):
+                raise Refused("a switch is not finished: its recovery comes first")
+            for kind in repairs.REPAIRS:
+                batch = []
+                for entry in repairs.wanted(found, kind):
+                    if why := "" if now else repairs.why_not(entry, past, world.wall()):
+                        left.append(f"{entry.alert} {entry.subject}: {why}")
+                    else:
+                        batch.append(_one(look, entry))
+                if batch:
+                    # What one repair puts right another need not: a network brings its containers along
+                    look, found = _settled(world, look.release, found, batch)
+                    made += _judged(batch, found)
+    except Refused as refusal:
+        left.append(str(refusal))
+    return look, found, made, left
+
+
+def _one(look: Look, entry: Held) -> Repair:
+    at = look.world.wall()
+    try:
+        return Repair(at, entry.alert, entry.subject, entry.repair, True, repairs.repair(look, entry))
+    except Failed as failure:
+        return Repair(at, entry.alert, entry.subject, entry.repair, False, str(failure))
+
+
+def _settled(world: World, release: store.Release, before: list[Held], made: list[Repair]) -> tuple[Look, list[Held]]:
+    """The host once more, when nothing is wrong but what was and was not put right, or after SETTLE seconds."""
+    known = {(entry.alert, entry.subject) for entry in before if entry.met}
+    known -= {(entry.alert, entry.subject) for entry in made if entry.worked}
+    end = world.now() + SETTLE
+    while True:
+        look = Look(world, release)
+        found = held(look)
+        if world.now() >= end or all((entry.alert, entry.subject) in known for entry in found if entry.met):
+            return look, found
+        world.sleep(2)
+
+
+def _judged(made: list[Repair], found: list[Held]) -> list[Repair]:
+    still = {(entry.alert, entry.subject): entry.text for entry in found if entry.met}
+
+    def judged(entry: Repair) -> Repair:
+        text = still.get((entry.alert, entry.subject))
+        if text is None or not entry.worked:
+            return entry
+        return Repair(**{**asdict(entry), "worked": False, "said": f"{entry.said}, and still: {text}"})
+
+    return [judged(entry) for entry in made]
+
+
+def sample(look: Look, found: list[Held]) -> dict[str, Any]:
+    """How the host is, in few bytes: each service's status, each container's memory, what is met."""
+    resting = sorted(slots.resting(look.world, look.manifest))
+    return {
+        "at": round(look.world.wall()),
+        "services": look.services,
+        "memory": {name: used for name, used, _ in containers.memory(look)},
+        "available": look.memory.get("MemAvailable", 0),
+        "met": [f"{entry.alert} {entry.subject}" for entry in found if entry.met],
+        **({"resting": resting} if resting else {}),
+    }
+
+
+def text(ended: dict[str, Any]) -> str:
+    """For people: a line for each condition, and one for each thing that is not right."""
+    if ended["release"] is None:
+        return "no release was brought to this host yet"
+    lines: list[str] = []
+    write: Callable[[str], None] = lines.append
+    names = list(dict.fromkeys(entry["alert"] for entry in ended["conditions"]))
+    for name in names:
+        entries = [entry for entry in ended["conditions"] if entry["alert"] == name]
+        met = [entry for entry in entries if entry["met"]]
+        write(f"{'✗' if met else '✓'} {name}: {len(entries) - len(met)} of {len(entries)} well")
+        for entry in met:
+            write(f"    {entry['text']}")
+    for entry in ended["repairs"]:
+        write(
+            f"{'repaired' if entry['worked'] else 'not repaired'}: {entry['alert']} {entry['subject']}: {entry['said']}"
+        )
+    for line in ended["left"]:
+        write(f"left alone: {line}")
+    count = sum(entry["met"] for entry in ended["conditions"])
+    write(f"{ended['host']}: {'all is well' if ended['well'] else f'{count} thing(s) are not right'}")
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""Questions asked from inside a container's network."""
+
+import ctypes
+import os
+import socket
+import threading
+
+NETWORK = 0x40000000  # CLONE_NEWNET
+RESOLVER = ("127.0.0.11", 53)  # Docker's own, in every network that somebody made
+TIMEOUT = 1.0
+
+
+def resolve(asked: list[tuple[int, str]]) -> list[str]:
+    """See World.resolve_inside."""
+    found = [""] * len(asked)
+
+    def ask(index: int, pid: int, name: str) -> None:
+        try:
+            _enter(pid)
+            found[index] = _address(name)
+        except OSError:
+            pass
+
+    # A thread each, which ends there: one that has gone into another network never comes back
+    threads = [threading.Thread(target=ask, args=(i, *pair)) for i, pair in enumerate(asked)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def _enter(pid: int) -> None:
+    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(descriptor, NETWORK):
+            raise OSError(ctypes.get_errno(), "setns")
+    finally:
+        os.close(descriptor)
+
+
+def query(name: str) -> bytes:
+    """A DNS question for a name's IPv4 address."""
+    labels = b"".join(bytes([len(part)]) + part for part in name.encode().split(b"."))
+    return b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\x00\x00\x01\x00\x01"
+
+
+def answered(reply: bytes, question: bytes) -> str:
+    """The address in the reply to a question; "" where it has none. Docker gives one answer, its address last."""
+    failed, answers = reply[3] & 0x0F, int.from_bytes(reply[6:8], "big")
+    if failed or not answers or len(reply) < len(question) + 16:
+        return ""
+    return ".".join(str(byte) for byte in reply[-4:])
+
+
+def _address(name: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.settimeout(TIMEOUT)
+        question = query(name)
+        out.sendto(question, RESOLVER)
+        return answered(out.recv(512), question)

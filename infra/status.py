@@ -1,0 +1,75 @@
+"""Every host of a stack at a glance, all asked at the same time."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogue.stack import Stack
+from infra import hosts, releases, ssh
+from infra.errors import InfraError
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
+    last, "" where none is known."""
+
+    stack: str
+    host: str
+    region: str
+    wanted: str
+    answer: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def said(self) -> tuple[list[str], bool]:
+        """Lines for people, and whether all is in order."""
+        if self.error:
+            return [f"{self.host}: {self.error}"], False
+        lines, orderly = releases.state(self.stack, self.host, self.answer, self.wanted)
+        return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
+
+    @property
+    def as_value(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
+            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, **self.answer,
+        }  # fmt: skip
+
+
+def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
+    """Of every host, or of one. A host that does not answer is told, and holds up no other. Raises InfraError."""
+    # Each is a run of Pulumi's own command
+    with ThreadPoolExecutor(2) as pool:
+        told, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)
+        outputs = told.result()
+        targets = hosts.chosen(stack, outputs, host, key.result())
+    wanted = {name: release.get("id") or "" for name, release in outputs.get("releases", {}).items()}
+
+    def of(name: str) -> HostStatus:
+        spec = stack.hosts.get(name.partition("@")[0])
+        region = name.partition("@")[2] or (
+            outputs.get("region", stack.region) if spec in stack.ec2_hosts.values() else ""
+        )
+        known = (stack.name, name, region or "its owner's", wanted.get(name, ""))
+        try:
+            return HostStatus(*known, answer=ssh.ask(targets[name], "status"))
+        except InfraError as error:
+            return HostStatus(*known, error=str(error))
+
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(of, targets))
+
+
+def lines(found: list[HostStatus]) -> Iterator[str]:
+    for entry in found:
+        yield from entry.said[0]
+
+
+def as_json(stack: str, found: list[HostStatus]) -> str:
+    orderly = all(entry.said[1] for entry in found)
+    hosts_told = {entry.host: entry.as_value for entry in found}
+    return json.dumps({"stack": stack, "orderly": orderly, "hosts": hosts_told}, ensure_ascii=False)

@@ -1,0 +1,38 @@
+"""What looks after a host between releases: a timer, and the command by which people run the same."""
+
+from catalogue.loading import Catalogue
+from rendering.compose import UNITS
+from rendering.files import File, HostFiles, Unit
+from rendering.templates import BANNER, fill
+
+COMMAND = "/usr/local/bin/infra-monitor"
+UNIT = "infra-monitor.timer"
+
+
+def timed(catalogue: Catalogue, host: str) -> HostFiles:
+    """The monitor of a host: every five minutes, by its name, and by the names that a system had for it before."""
+    stack = catalogue.stack
+    source = f"Pulumi.{stack.name}.yaml"
+    flags = " --fix" if stack.repairs else ""
+    files = [
+        File(f"{UNITS}/infra-monitor.{kind}", fill(f"infra-monitor.{kind}.j2", source, flags=flags))
+        for kind in ("service", "timer")
+    ]
+    names = [
+        File(path, _for_interpreter(path, catalogue.file_of(system)), mode=0o755)
+        for system in catalogue.systems_on(host)
+        for path in system.monitor_names
+    ]
+    command = File(COMMAND, fill("infra-monitor.j2", source), mode=0o755)
+    return HostFiles("", files=[*files, command, *names], units=[Unit(UNIT, [file.path for file in files])])
+
+
+def _for_interpreter(path: str, source: str) -> bytes:
+    """A thin command: people write `python3 PATH` or `bash PATH` before it."""
+    banner = BANNER.format(source=source)
+    if path.endswith(".py"):
+        lines = ["#!/usr/bin/python3", banner, "import os", "import sys", "",
+                 f'os.execv("{COMMAND}", ["{COMMAND}", *sys.argv[1:]])']  # fmt: skip
+    else:
+        lines = ["#!/bin/sh", banner, f'exec {COMMAND} "$@"']
+    return "\n".join([*lines, ""]).encode()

@@ -1,0 +1,68 @@
+"""Docker of a host in memory: its networks, and the containers in them."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.world import Ran
+
+
+@dataclass
+class Docker:
+    """`networks` are name → (subnet, gateway, project); `containers` name → network → address. `right` is how a manifest
+    wants it: what a network's unit makes."""
+
+    networks: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    containers: dict[str, dict[str, str]] = field(default_factory=dict)
+    right: dict[str, Any] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, manifest: dict[str, Any]) -> "Docker":
+        made = cls(networks={"bridge": ("172.17.0.0/16", "172.17.0.1", "")}, right=manifest)
+        made.make()
+        return made
+
+    def make(self) -> None:
+        self.networks |= {n["name"]: (n["subnet"], n["gateway"], "") for n in self.right["networks"]}
+        self.containers |= {c["name"]: {c["network"]: c["address"]} for c in self.right["containers"]}
+
+    def pid(self, name: str) -> int:
+        return 100 + list(self.containers).index(name)
+
+    def resolve(self, pid: int, name: str) -> str:
+        """The address of a name in the networks of a process's container."""
+        asking = next(own for own in self.containers if self.pid(own) == pid)
+        shared = self.containers[asking].keys() & self.containers.get(name, {}).keys()
+        return self.containers[name][min(shared)] if shared else ""
+
+    def answer(self, argv: tuple[str, ...]) -> Ran | None:
+        """What the docker command says, or None for what this does not play."""
+        match argv:
+            case ("docker", "ps", *_):
+                return Ran(0, "\n".join(self.containers))
+            case ("docker", "network", "ls", *_):
+                return Ran(0, "\n".join(self.networks))
+            case ("docker", "container", "inspect", *names):
+                return Ran(0, json.dumps([self._container(name) for name in names]))
+            case ("docker", "network", "inspect", *names):
+                return Ran(0, json.dumps([self._network(name) for name in names]) + "\nError: no such network: x")
+            case ("docker", "network", "disconnect", network, name):
+                del self.containers[name][network]
+            case ("docker", "network", "connect", "--ip", address, *_, network, name):
+                self.containers[name][network] = address
+            case ("systemctl", "restart", unit) if unit in {n["unit"] for n in self.right.get("networks", [])}:
+                self.make()
+            case _:
+                return None
+        return Ran(0, "")
+
+    def _container(self, name: str) -> dict[str, Any]:
+        networks = {network: {"IPAddress": address} for network, address in self.containers[name].items()}
+        state = {"Running": name not in self.stopped, "Pid": self.pid(name)}
+        return {"Name": f"/{name}", "State": state, "NetworkSettings": {"Networks": networks}}
+
+    def _network(self, name: str) -> dict[str, Any]:
+        subnet, gateway, project = self.networks[name]
+        labels = {"com.docker.compose.project": project} if project else None
+        return {"Name": name, "IPAM": {"Config": [{"Subnet": subnet, "Gateway": gateway}]}, "Labels": labels}

@@ -1,0 +1,221 @@
+"""What should wake somebody up: each condition on a host that is well, and on one where its cause is there."""
+
+import json
+import time
+from email.utils import formatdate
+
+import pytest
+
+from agent.monitor.conditions import MEASURES, Held, firing, held
+from agent.monitor.look import Look
+from agent.world import Ran, Usage
+from rendering.archive import build
+from rendering.host import render
+from tests.agent.docker import Docker
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import serving
+from tests.agent.test_native import current
+from tests.agent.test_native import release as native_release
+from tests.agent.test_native import serving as native_serving
+from tests.support import digests, whole
+
+GiB = 1024**3
+LOGIN = json.dumps({"Username": "AWS", "Secret": "t"})
+MEMINFO = (
+    "MemTotal: 8000000 kB\nMemFree: 100 kB\nMemAvailable: 4000000 kB\nSwapTotal: 2000000 kB\nSwapFree: 1900000 kB\n"
+)
+NETWORK = "watchme-network"
+LISTENS = "LISTEN 0 128 {at} 0.0.0.0:*\n"
+
+
+def watchme() -> FakeWorld:
+    """WatchMe on a host in memory, all well."""
+    made = build(render(whole(), "watchme", digests()))
+    world = serving(made)
+    world.docker = Docker.of(made.manifest)
+    world.files["/proc/meminfo"] = (MEMINFO.encode(), 0o444, "root", "root")
+    world.answers["docker-credential-ecr-login get"] = Ran(0, LOGIN)
+    world.fetch = lambda url, *_, **__: (200, b"")  # type: ignore[method-assign]
+    world.date = formatdate(world.time, usegmt=True)
+    return world
+
+
+def fired(world: FakeWorld) -> list[Held]:
+    return firing(Look(world, current(world)))
+
+
+def recall() -> FakeWorld:
+    return native_serving(native_release("services", "recall"))
+
+
+def test_every_measure_of_the_catalogue_is_one_of_the_agents():
+    assert {alert.measure for alert in whole().alerts} == set(MEASURES)
+
+
+@pytest.mark.parametrize("make", [watchme, recall], ids=["containers", "native"])
+def test_nothing_fires_on_a_host_that_is_well(make):
+    assert fired(make()) == []
+
+
+def test_every_condition_looked_at_something():
+    world = watchme()
+    looked = {entry.alert for entry in held(Look(world, current(world)))}
+    # The scheduler runs here, so that nothing rests
+    assert looked == {alert.alert for alert in whole().alerts} - {"single-twice"}
+
+
+def moved(world: FakeWorld) -> None:
+    world.docker.containers["ast-api"][NETWORK] = "172.27.0.99"
+
+
+CAUSES = {
+    "Docker hangs": (lambda w: w.answers.update({"docker network ls": Ran(124, "no end")}), "the network watchme-network is not as it should be: Docker does not answer"),
+    "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network is not as it should be: it is missing"),
+    "another subnet": (
+        lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),
+        "is not as it should be: it is 172.28.0.0/16, gateway 172.28.0.1",
+    ),
+    "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not where others look for it: it is at none, not at 172.27.0.17"),
+    "at another address": (moved, "ast-api is not where others look for it: it is at 172.27.0.99, not at 172.27.0.17 of watchme-network"),
+    "a network of before": (
+        lambda w: w.docker.networks.update({"api_ast_default": ("172.20.0.0/16", "172.20.0.1", "api_ast")}),
+        "api_ast_default is a network of before, and nothing of ours is in it",
+    ),
+    "a container in another network too": (
+        lambda w: (w.docker.networks.update(old=("172.20.0.0/16", "", "")), w.docker.containers["ast-api"].update(old="172.20.0.2")),
+        "old is a network of before (ast-api)",
+    ),
+    "a name that is not found": (
+        lambda w: setattr(w, "resolve_inside", lambda asked: ["" if name == "ast-api" else w.docker.resolve(pid, name) for pid, name in asked]),
+        "ast-api is not found by its name by watchme-avatar-uploader: no answer, not 172.27.0.17",
+    ),
+    "a port for the world": (
+        lambda w: w.answers.update({"ss -Hltn": Ran(0, LISTENS.format(at="0.0.0.0:8017") + LISTENS.format(at="127.0.0.1:8018") + LISTENS.format(at="*:443"))}),
+        "port 8017 of ast-api listens on more than this host itself at 0.0.0.0",
+    ),
+    "a unit that failed": (
+        lambda w: w.answers.update({"systemctl list-units --failed": Ran(0, "backup.service loaded failed failed Backup\n")}),
+        "backup.service has failed",
+    ),
+    "an unwell service": (
+        lambda w: setattr(w, "web", lambda url: 500 if ":8017/" in url else 200),
+        "ast-api runs and is not well (it answered 500)",
+    ),
+    "a scheduler too many": (
+        lambda w: w.there.discard("/run/infra/single/scheduler"),
+        "watchme-scheduler.service runs although its name points elsewhere",
+    ),
+    "killed for want of memory": (lambda w: w.answers.update({"docker events": Ran(0, "superb-api\nsuperb-api\n")}), "the kernel killed something of superb-api for want of memory, 2 times in 3600 s"),
+    "near its limit": (lambda w: w.used.update({w.docker.pid("superb-api"): 1000 * 1024**2}), "superb-api uses 97.7 % of its memory limit (1000 of 1024 MiB)"),
+    "memory": (
+        lambda w: w.files.update({"/proc/meminfo": (MEMINFO.replace("4000000", "400000").encode(), 0o444, "root", "root")}),
+        "95.0 % of the memory is in use (390 MiB left)",
+    ),
+    "swap": (
+        lambda w: w.files.update({"/proc/meminfo": (MEMINFO.replace("1900000", "500000").encode(), 0o444, "root", "root")}),
+        "75.0 % of the swap is in use (488 MiB left)",
+    ),
+    "disk": (lambda w: setattr(w, "disk", Usage(1, 30 * GiB, 3 * GiB, 10, 9)), "the disk of / is 90.0 % full (3072 MiB left)"),
+    "inodes": (lambda w: setattr(w, "disk", Usage(1, 30 * GiB, 20 * GiB, 1000, 50)), "the disk of / has 95.0 % of its inodes in use"),
+    "clock": (lambda w: setattr(w, "date", formatdate(w.time - 400, usegmt=True)), "the clock is 399 s off"),
+    "an unfinished switch": (
+        lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}),
+        "the release of a switch was neither ended nor undone (abc, by alice@laptop)",
+    ),
+    "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login can be had"),
+    "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),
+}  # fmt: skip
+TRANSACTION = json.dumps(
+    {
+        "job": "j", "kind": "apply", "who": "alice@laptop", "host": "watchme", "release": "abc", "base": None, "began": 0,
+        "before": [], "states": {}, "stops": [], "starts": [], "sick": [],
+    }
+).encode()  # fmt: skip
+
+
+@pytest.mark.parametrize(("cause", "text"), CAUSES.values(), ids=CAUSES)
+def test_what_fires(cause, text):
+    world = watchme()
+    cause(world)
+    found = [entry.text for entry in fired(world)]
+    assert any(text in line for line in found), found
+
+
+def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
+    world = watchme()
+    world.active.discard("watchme-ast-api.service")
+    del world.docker.containers["ast-api"]
+    world.web = lambda url: 0 if ":8017/" in url or "behavior-features" in url else 200
+    assert [entry.alert for entry in fired(world)] == ["unit-down"]
+
+
+def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
+    world = native_serving(native_release("home"))
+    assert not [entry for entry in held(Look(world, current(world))) if entry.alert == "clock"]
+    world.answers["systemctl is-active systemd-timesyncd.service"] = Ran(0, "active\ninactive")
+    world.answers["timedatectl"] = Ran(0, "no\n")
+    assert "the clock is 3600 s off or more: its time daemon" in "".join(entry.text for entry in fired(world))
+
+
+def told(unit: str, count: int) -> Ran:
+    return Ran(0, f'{{"UNIT":"{unit}","_UID":"0"}}\n' * count)
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (lambda w: w.active.discard("recall-api.service"), "recall-api.service does not run"),
+        (lambda w: w.active.discard("nginx.service"), "nginx.service does not run: nothing here can be reached"),
+        (lambda w: w.answers.update({"journalctl MESSAGE_ID=5eb": told("recall-api.service", 4)}), "recall-api.service was restarted 4 times in 600 s"),
+        (lambda w: w.certificates.update({"example.com": (w.time + 20 * 86400, "")}), "the certificate for example.com is missing, not trusted or about to end"),
+        (lambda w: w.certificates.update({"example.com": (0.0, "certificate has expired")}), "about to end: certificate has expired"),
+        (lambda w: w.answers.update({"tail": Ran(0, log(w, 500, 2) + log(w, 200, 18))}), "10.0 % of nginx.service's answers in 300 s were server errors (2 of 20)"),
+    ],
+)  # fmt: skip
+def test_what_fires_on_a_host_of_units(cause, text):
+    world = recall()
+    cause(world)
+    (found,) = fired(world)
+    assert text in found.text
+
+
+def test_restarts_of_an_accounts_unit_are_its_own():
+    world = native_serving(native_release("home"))
+    uid = world.account("ice").uid
+    lines = f'{{"USER_UNIT":"vocoder.service","_UID":"{uid}"}}\n' * 4 + '{"USER_UNIT":"vocoder.service","_UID":"9"}\n'
+    world.answers["journalctl MESSAGE_ID=5eb"] = Ran(0, lines + '{"UNIT":"vocoder.service"}\nno line\n')
+    assert [entry.text for entry in fired(world)] == ["ice/vocoder.service was restarted 4 times in 600 s"]
+
+
+def log(world, status, count, age=10):
+    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(world.time - age))
+    return f'10.0.0.1 - - [{at}] "GET /ai/x HTTP/1.1" {status} 5 "-" "-"\n' * count
+
+
+@pytest.mark.parametrize("lines", [(500, 19, 10), (500, 100, 301)], ids=["too few", "too old"])
+def test_what_does_not_fire(lines):
+    world = native_serving(native_release("services", "recall"))
+    world.answers["tail"] = Ran(0, log(world, *lines))
+    assert fired(world) == []
+
+
+def test_caddys_log_is_read_too():
+    def caddy(config):
+        config["infra:hosts"]["services"]["proxy"] = "caddy"
+
+    world = native_serving(native_release("services", "recall", config=caddy))
+    entry = f'"ts":{world.time - 5},"status":%d}}\n'
+    answer, failure = '{"logger":"http.log.access.log0",' + entry, '{"logger":"http.log.error.log0",' + entry
+    cut, plain = '{"logger":"http.log.access","status":20', "serving initial configuration"
+    lines = (answer % 200) * 18 + (failure % 502 + answer % 502) * 2 + f"{cut}\n{plain}\n"
+    world.answers["journalctl -u caddy.service"] = Ran(0, lines)
+    (found,) = fired(world)
+    assert "10.0 % of caddy.service's answers in 300 s were server errors (2 of 20)" in found.text
+
+
+def test_what_a_client_sends_cannot_break_the_look():
+    world = native_serving(native_release("services", "recall"))
+    hostile = log(world, 500, 30).replace("- - [", "- [a [")
+    world.answers["tail"] = Ran(0, hostile + log(world, 200, 1).replace("/20", "/xx"))
+    (found,) = fired(world)
+    assert "(30 of 30)" in found.text

@@ -1,0 +1,80 @@
+"""What a host tells of its services' logs."""
+
+import json
+
+import pytest
+
+from agent.logs import logs, units_of
+from agent.outcome import Refused
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied, release, serving
+from tests.agent.test_native import release as native_release
+from tests.agent.test_native import serving as native_serving
+from tests.support import service
+
+
+def entry(message, **fields) -> str:
+    return json.dumps({"__REALTIME_TIMESTAMP": "1795566697500000", "MESSAGE": message, **fields})
+
+
+def told(world: FakeWorld, name: str, lines: list[str | None], follow: bool = False):
+    """The events, and the command that they came from."""
+    commands = []
+
+    def stream(*argv, pause=5.0):
+        commands.append(" ".join(argv))
+        return iter(lines)
+
+    world.stream = stream  # type: ignore[method-assign]
+    return list(logs(world, name, 20, follow)), commands[0]
+
+
+def test_a_containers_lines_come_under_its_units_name():
+    said = [entry("hello", CONTAINER_NAME="ast-api"), None, entry("Started.", _SYSTEMD_UNIT="init.scope"), "no json"]
+    events, command = told(serving(release()), "ast-api", said)
+    assert events == [
+        {"at": 1795566697.5, "from": "ast-api", "line": "hello"},
+        {},
+        {"at": 1795566697.5, "from": "init.scope", "line": "Started."},
+    ]
+    assert command.startswith("journalctl -u watchme-ast-api.service -n 20 -o json") and not command.endswith("-f")
+    assert told(serving(release()), "ast-api", [], follow=True)[1].endswith(" -f")
+
+
+def test_what_is_no_text_is_shown_as_far_as_it_can_be():
+    events, _ = told(serving(release()), "ast-api", [entry([104, 105, 255]), entry(None)])
+    assert [event["line"] for event in events] == ["hi\ufffd", ""]
+
+
+def test_an_accounts_unit_and_every_instance_of_it():
+    _, command = told(native_serving(native_release("home")), "vocoder", [])
+    assert "_SYSTEMD_USER_UNIT=vocoder.service _UID=" in command and " -u " not in command
+    instances = units_of(native_release("home").manifest, "vocoder-mode")
+    assert instances == [] or all(unit.startswith("ice/") for unit in instances)
+
+
+def test_secrets_are_masked():
+    def with_secret(data):
+        service(data, "avatar-uploader")["secrets"] = ["TOKEN"]
+
+    def set_secret(config):
+        config["infra:secrets"] = {"avatar-uploader": {"TOKEN": "hunter2-planted"}}
+
+    world = serving(release())
+    made = release(with_secret, set_secret)
+    assert applied(world, made, {"avatar-uploader": {"TOKEN": "hunter2-planted"}}).outcome == "applied"
+    events, _ = told(world, "avatar-uploader", [entry("TOKEN is hunter2-planted")])
+    assert events[0]["line"] == "TOKEN is [secret]"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("nginx", "-u nginx.service"), ("monitor", "-u infra-monitor.service"), ("releases", "-t infra")],
+)
+def test_what_is_no_service_of_a_product(name, wanted):
+    assert wanted in told(serving(release()), name, [])[1]
+
+
+def test_a_service_that_does_not_run_here():
+    with pytest.raises(Refused, match="this host runs no whisper-backend"):
+        list(logs(serving(release()), "whisper-backend", 20, False))

@@ -1,0 +1,176 @@
+"""One run of the monitor on a host in memory: what it puts right, what it leaves alone, what it remembers."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from agent import lock
+from agent.monitor import history, run
+from agent.monitor.conditions import Held
+from agent.monitor.history import Repair
+from agent.monitor.repairs import PER_DAY, why_not
+from agent.world import Ran, Usage
+from tests.agent.fake import FakeWorld
+from tests.agent.test_conditions import NETWORK, TRANSACTION, moved, watchme
+
+AST = "watchme-ast-api.service"
+
+
+@pytest.fixture(autouse=True)
+def locks(monkeypatch, tmp_path):
+    """Of this test alone."""
+    monkeypatch.setattr(run, "LOCK", str(tmp_path / "monitor"))
+    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "jobs"))
+
+
+def fixed(world: FakeWorld, now: bool = False) -> dict:
+    world.ran.clear()
+    return run.run(world, True, now)
+
+
+def unattached(world: FakeWorld) -> None:
+    world.docker.containers["ast-api"].clear()
+
+
+def image(world: FakeWorld) -> None:
+    """A full disk, and an image that no release needs, whose removal frees it."""
+    world.disk = Usage(1, 30 * 1024**3, 1024**3, 10, 9)
+    old = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-web@sha256:old"
+    world.answers |= {
+        "docker image ls": Ran(0, "sha256:1\n"),
+        "docker image inspect -f {{.Size}}": Ran(0, f'2000000000 ["{old}"]\n'),
+    }
+
+    def removed(*argv, **_):
+        if argv[:3] == ("docker", "image", "rm"):
+            world.disk = Usage(1, 30 * 1024**3, 20 * 1024**3, 10, 9)
+        return FakeWorld.run(world, *argv)
+
+    world.run = removed  # type: ignore[method-assign]
+
+
+REPAIRS = {
+    "a missing network": (lambda w: w.docker.networks.pop(NETWORK), "systemctl restart watchme-infrastructure.service"),
+    "a container that is not attached": (unattached, f"docker network connect --ip 172.27.0.17 {NETWORK} ast-api"),
+    "a container at another address": (moved, f"docker network disconnect {NETWORK} ast-api"),
+    "a stopped unit": (lambda w: w.active.discard(AST), f"systemctl start {AST}"),
+    "a stopped proxy": (lambda w: w.active.discard("nginx.service"), "systemctl start nginx.service"),
+    "a full disk": (image, "docker image rm"),
+}
+
+
+@pytest.mark.parametrize(("cause", "command"), REPAIRS.values(), ids=REPAIRS)
+def test_what_is_put_right(cause, command):
+    world = watchme()
+    cause(world)
+    world.ran.clear()
+    looked = run.run(world, False)
+    assert not looked["well"] and looked["repairs"] == [] and not world.commands(command)
+    ended = fixed(world)
+    assert world.commands(command)
+    (repair,) = ended["repairs"]
+    assert ended["well"] and repair["worked"], repair
+    assert [asdict(entry) for entry in history.repairs(world)] == [repair]
+    assert fixed(world)["repairs"] == []
+
+
+def test_what_nobody_may_put_right_is_only_told():
+    world = watchme()
+    world.docker.networks["api_ast_default"] = ("172.20.0.0/16", "", "api_ast")
+    ended = fixed(world)
+    assert not ended["well"] and ended["repairs"] == [] and world.docker.networks["api_ast_default"]
+
+
+def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
+    world = watchme()
+    world.active.discard(AST)
+    world.skipped.add(AST)
+    ended = fixed(world)
+    assert not ended["well"] and not ended["repairs"][0]["worked"]
+    assert f"{AST} was started, and still: {AST} does not run" in ended["repairs"][0]["said"]
+    again = fixed(world)
+    assert again["repairs"] == [] and again["left"] == [f"unit-down {AST}: tried 1 times in a day, next in 300 s"]
+    world.time += 301
+    assert fixed(world)["repairs"] and fixed(world)["left"][0].endswith("tried 2 times in a day, next in 600 s")
+    assert fixed(world, now=True)["repairs"]
+
+
+def test_one_that_fails_says_why():
+    world = watchme()
+    unattached(world)
+    world.answers["docker network connect"] = Ran(1, "Error response from daemon: Address already in use")
+    (repair,) = fixed(world)["repairs"]
+    assert not repair["worked"] and "Address already in use" in repair["said"]
+
+
+MET = Held("unit-down", AST, 1, True, "does not run", "start")
+
+
+def test_a_day_has_a_limit():
+    tried = [Repair(at, MET.alert, AST, "start", False, "") for at in range(PER_DAY)]
+    assert why_not(MET, tried, 80_000.0) == "tried 6 times in a day: it is left to people"
+    assert why_not(MET, tried, 90_000.0) == ""
+    assert why_not(replace(MET, subject="another.service"), tried, 10.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}), "its recovery comes first"),
+    ],
+    ids=["a switch that is not finished"],
+)  # fmt: skip
+def test_beside_a_release_nothing_is_touched(cause, said):
+    world = watchme()
+    world.active.discard(AST)
+    cause(world)
+    ended = fixed(world)
+    assert ended["repairs"] == [] and said in ended["left"][0] and not world.commands("systemctl start")
+
+
+def test_a_release_at_work_is_left_alone():
+    world = watchme()
+    world.active.discard(AST)
+    with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
+        ended = fixed(world)
+    assert ended["repairs"] == [] and "another job is at work on this host: apply of release abc" in ended["left"][0]
+
+
+def test_what_is_remembered_is_bounded_and_a_torn_file_is_nothing():
+    world = watchme()
+    for _ in range(3):
+        run.run(world, False)
+    assert len(history.samples(world)) == 3 and history.samples(world)[0]["services"]["ast-api"] == 200
+    history.remember_repairs(world, [Repair(float(n), "a", "b", "start", True, "") for n in range(500)])
+    assert [entry.at for entry in history.repairs(world)] == [float(n) for n in range(300, 500)]
+    many = json.dumps([{"at": n} for n in range(1000)]).encode()
+    world.write(history.SAMPLES, many, 0o600, "root", "root")
+    history.remember_sample(world, {"at": 1000})
+    assert len(history.samples(world)) == history.SAMPLES_KEPT and history.samples(world)[-1] == {"at": 1000}
+    world.write(history.SAMPLES, many[:50], 0o600, "root", "root")
+    assert history.samples(world) == []
+
+
+def test_people_read_a_line_a_condition(capsys):
+    world = watchme()
+    world.active.discard(AST)
+    assert run.main(world, []) == 2
+    said = capsys.readouterr().out
+    # 13 services, their network, the scheduler's watch, the monitor itself
+    assert "✓ network: 1 of 1 well" in said and f"✗ unit-down: 15 of 16 well\n    {AST} does not run" in said
+    assert said.endswith("watchme: 1 thing(s) are not right\n")
+    assert run.main(world, ["--fix"]) == 0
+    said = capsys.readouterr().out
+    assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: all is well\n")
+
+
+def test_programs_read_json(capsys):
+    assert run.main(watchme(), ["--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["well"] and told["host"] == "watchme" and {entry["alert"] for entry in told["conditions"]} > {"disk"}
+
+
+def test_a_host_without_a_release_says_so(capsys):
+    assert run.main(FakeWorld(), []) == 2
+    assert capsys.readouterr().out == "no release was brought to this host yet\n"

@@ -1,0 +1,70 @@
+"""`infra logs`: which hosts are asked, and how what they say becomes one stream."""
+
+import pytest
+
+from infra import logs
+from infra.errors import InfraError
+from infra.ssh import Target
+from tests.support import whole
+
+TARGETS = {
+    name: Target(name, "192.0.2.1", 22, "u", "k", "p") for name in ("watchme", "services", "watchme@ap-southeast-2")
+}
+
+
+def event(at: float, line: str) -> dict:
+    return {"at": at, "from": "ast-api", "line": line}
+
+
+@pytest.fixture
+def saying(monkeypatch):
+    """What each host says; an InfraError where it cannot be asked."""
+    said: dict[str, list] = {}
+
+    def tell(target, verb, payload):
+        for entry in said[target.host]:
+            if isinstance(entry, InfraError):
+                raise entry
+            yield entry
+
+    monkeypatch.setattr(
+        logs.hosts, "targets", lambda stack, host: {n: t for n, t in TARGETS.items() if host in (None, n)}
+    )
+    monkeypatch.setattr(logs.ssh, "tell", tell)
+    return said
+
+
+def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
+    saying["watchme"] = [event(10, "first"), event(30, "third")]
+    saying["watchme@ap-southeast-2"] = [event(20, "second")]
+    assert list(logs.lines(whole(), "ast-api", None, 50, False)) == [
+        "1970-01-01 00:00:10 watchme ast-api: first",
+        "1970-01-01 00:00:20 watchme@ap-southeast-2 ast-api: second",
+        "1970-01-01 00:00:30 watchme ast-api: third",
+    ]
+
+
+def test_one_host_needs_no_name(saying):
+    saying["watchme"] = [event(10, "first")]
+    assert list(logs.lines(whole(), "ast-api", "watchme", 50, True)) == ["1970-01-01 00:00:10 ast-api: first"]
+
+
+def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying):
+    saying["watchme"] = [event(10, "first")]
+    saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
+    found = logs.lines(whole(), "ast-api", None, 50, True)
+    assert next(found).endswith("first")
+    with pytest.raises(InfraError, match="does not answer"):
+        next(found)
+
+
+MISTAKES = {
+    "no such service": (("asr-api", None), "stack lab runs no asr-api; there is admin, api-manager, ast-api"),
+    "not on that host": (("ast-api", "services"), "services runs no ast-api; watchme does"),
+}
+
+
+@pytest.mark.parametrize(("asked", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_names_what_there_is(saying, asked, said):
+    with pytest.raises(InfraError, match=said):
+        list(logs.lines(whole(), *asked, 50, False))

@@ -1,0 +1,77 @@
+"""`infra status`: every host at a glance, whoever of them answers."""
+
+import json
+import threading
+
+import pytest
+
+from infra import status
+from infra.errors import InfraError
+from tests.cli.test_releases import STATUS
+from tests.support import whole
+
+ID = "a" * 64
+OUTPUTS = {
+    "region": "ap-northeast-1",
+    "addresses": {"watchme": "192.0.2.1", "home": "192.0.2.7", "watchme@ap-southeast-2": "192.0.2.9"},
+    "releases": {"watchme": {"id": ID}, "home": {"id": "b" * 64}},
+}
+REPAIR = {"at": 1795566697.0, "alert": "unit-down", "worked": True, "said": "x.service was started"}
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """Host → its answer; an InfraError where it does not. All must be asked before one may answer."""
+    given: dict = dict.fromkeys(OUTPUTS["addresses"], STATUS)
+    together = threading.Barrier(len(given), timeout=5)
+
+    def ask(target, verb):
+        together.wait()
+        if isinstance(given[target.host], InfraError):
+            raise given[target.host]
+        return given[target.host]
+
+    monkeypatch.setattr(status.hosts, "outputs", lambda stack: OUTPUTS)
+    monkeypatch.setattr(status.hosts, "private_key", lambda stack: "p")
+    monkeypatch.setattr(status.ssh, "ask", ask)
+    return given
+
+
+def found() -> list[status.HostStatus]:
+    return status.of_stack(whole().stack)
+
+
+def test_all_hosts_are_asked_at_once_and_each_says_where_it_is(answers):
+    said = list(status.lines(found()))
+    for line in (
+        "watchme (ap-northeast-1): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+        "home (its owner's): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+        "watchme@ap-southeast-2 (ap-southeast-2): serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
+    ):
+        assert line in said
+
+
+def test_one_that_does_not_answer_holds_up_no_other(answers):
+    answers["home"] = InfraError("home (u@192.0.2.7:22) does not answer: timed out")
+    told = {entry.host: entry for entry in found()}
+    assert told["home"].said == (["home: home (u@192.0.2.7:22) does not answer: timed out"], False)
+    assert told["watchme"].said[1] is True
+
+
+def test_programs_get_all_of_it(answers):
+    answers["home"] = InfraError("home does not answer")
+    said = json.loads(status.as_json("lab", found()))
+    assert said["orderly"] is False and said["hosts"]["watchme"]["is_the_stacks"] is True
+    assert said["hosts"]["home"] == {
+        "region": "its owner's", "orderly": False, "error": "home does not answer", "wanted": "b" * 64,
+        "is_the_stacks": False,
+    }  # fmt: skip
+    assert said["hosts"]["watchme"]["services"] == {"web": 200}
+
+
+def test_hand_edits_and_repairs_are_told(answers):
+    answers["watchme"] = {**STATUS, "drifted": ["/etc/x", "/etc/y"], "repairs": [REPAIR, {**REPAIR, "worked": False}]}
+    said = "\n".join(status.lines(found()))
+    assert "  changed by hand: /etc/x and 1 more (infra drift --stack lab shows it)" in said
+    assert "  repaired unit-down at 2026-11-25 00:31 UTC: x.service was started" in said
+    assert "  could not repair unit-down at" in said

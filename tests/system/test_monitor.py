@@ -1,0 +1,199 @@
+"""The monitor on a lab host: each of its conditions is made true, and repaired or told."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.system.conftest import System
+from tests.system.on import until
+from tests.system.test_serving import wait_until_well
+
+pytestmark = pytest.mark.lab
+MONITOR = "/usr/local/bin/infra-monitor"
+SCRIPTS = "/home/ubuntu/watchme-server-configs/scripts"
+NETWORK = "watchme-network"
+HOG = "x = bytearray({mib} << 20); import time; time.sleep({seconds})"
+
+
+def looked(system: System, *flags: str) -> dict:
+    ran = system.on_host(MONITOR, "--json", *flags)
+    told = json.loads(ran.output[ran.output.index("{") :])
+    assert ran.code == (0 if told["well"] else 2), ran.output
+    return told
+
+
+def texts(told: dict) -> list[str]:
+    return [entry["text"] for entry in told["conditions"] if entry["met"]]
+
+
+def sh(system: System, script: str) -> str:
+    ran = system.on_host("sh", "-ec", script)
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+@pytest.fixture
+def host(system: System) -> System:
+    """All is well when a test begins."""
+    wait_until_well(system, 90)
+    # Whoever asked while something was down was told so, which counts for five minutes
+    until("a monitor that finds nothing", lambda: found(system) <= {"proxy-errors"}, 60)
+    return system
+
+
+def found(system: System) -> set[str]:
+    return {entry["alert"] for entry in looked(system)["conditions"] if entry["met"]}
+
+
+def test_all_is_well_and_it_says_what_it_looked_at(host):
+    ran = host.on_host(MONITOR)
+    assert ran.code == 0 and ran.output.endswith("watchme: all is well"), ran.output
+    for line in ("✓ network: 1 of 1 well", "✓ container-attached: 13 of 13 well", "✓ name-resolution: 13 of 13 well"):
+        assert line in ran.output
+    told = looked(host)
+    print(f"a run took {told['took']} s")
+    assert {"open-port", "registry-login", "clock", "disk"} <= {entry["alert"] for entry in told["conditions"]}
+
+
+@pytest.mark.parametrize(
+    "command", [f"bash {SCRIPTS}/check-infrastructure.sh", f"python3 {SCRIPTS}/network_monitor.py"]
+)
+def test_the_names_of_before_stand_for_it(host, command):
+    """As the document's owner types them, without being root."""
+    ran = host.on_host("runuser", "-u", "ubuntu", "--", *command.split(), "--json")
+    assert ran.code in (0, 2) and json.loads(ran.output)["host"] == "watchme", ran.output
+
+
+def test_a_timer_looks_and_remembers(host):
+    assert host.on_host("systemctl", "is-active", "infra-monitor.timer").output == "active"
+    sh(host, "rm -f /var/lib/infra/monitor/last.json; systemctl start infra-monitor.service")
+    told = json.loads(sh(host, "cat /var/lib/infra/monitor/last.json"))
+    assert told["host"] == "watchme" and told["repairs"] == []
+    assert host.on_host("systemctl", "is-failed", "infra-monitor.service").output == "inactive"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`script` breaks something on the host; `text` is then told. `after` puts it back, where no repair does."""
+
+    script: str
+    text: str
+    after: str = ""
+
+
+BROKEN = {
+    "not attached": Row(f"docker network disconnect {NETWORK} ast-api", "ast-api is not where others look for it: it is at none"),
+    "at another address": Row(
+        f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.99 {NETWORK} ast-api",
+        "ast-api is not where others look for it: it is at 172.27.0.99, not at 172.27.0.17",
+    ),
+    "no network": Row(
+        f"for c in $(docker ps -q); do docker network disconnect -f {NETWORK} $c; done; docker network rm {NETWORK}",
+        f"the network {NETWORK} is not as it should be: it is missing",
+    ),
+    "a stopped unit": Row("systemctl stop watchme-admin.service", "watchme-admin.service does not run"),
+    "a stopped proxy": Row("systemctl stop nginx", "nginx.service does not run: nothing here can be reached"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BROKEN.values(), ids=BROKEN)
+def test_what_is_repaired(host, row):
+    sh(host, row.script)
+    told = looked(host)
+    assert any(row.text in text for text in texts(told)) and told["repairs"] == [], told
+    told = looked(host, "--fix", "--now")
+    assert told["repairs"] and all(entry["worked"] for entry in told["repairs"]), told
+    wait_until_well(host, 60)
+    assert found(host) <= {"proxy-errors"}
+    remembered = json.loads(sh(host, "cat /var/lib/infra/monitor/repairs.json"))
+    assert remembered[-1]["worked"] and host.on_host("cat", "/var/lib/infra/current/manifest.json").code == 0
+
+
+def in_container(container: str, python: str, then: str = "") -> str:
+    """A script that runs Python in a container's memory group, as the container itself would."""
+    group = (
+        "/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/$(docker inspect -f '{{.State.Pid}}' "
+        + container
+        + ")/cgroup)"
+    )
+    return f"g={group}; sh -c \"echo \\$\\$ > $g/cgroup.procs; exec python3 -c '{python}'\" {then}"
+
+
+SLOW_CLOCK = """
+import http.server
+class Late(http.server.BaseHTTPRequestHandler):
+    def date_time_string(self, timestamp=None): return "Tue, 24 Nov 2020 00:00:00 GMT"
+    def do_GET(self): self.send_error(401)
+http.server.HTTPServer(("127.0.0.1", 8999), Late).serve_forever()
+"""
+NAT = "OUTPUT -t nat -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 127.0.0.1:8999"
+SIX = 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(("::", 8017)); s.listen(); time.sleep(60)'
+TOLD = {
+    "a network of before": Row(
+        "docker network create --label com.docker.compose.project=api_ast api_ast_default",
+        "api_ast_default is a network of before", "docker network rm api_ast_default",
+    ),
+    "a port for the world": Row(
+        f"systemd-run --unit=t-open python3 -c '{SIX}'; sleep 1", "port 8017 of ast-api listens on more than this host itself at [::]",
+        "systemctl stop t-open",
+    ),
+    "a unit that failed": Row("systemd-run --wait --unit=t-fails false || true", "t-fails.service has failed", "systemctl reset-failed t-fails"),
+    "a service that hangs": Row("docker pause ast-api", "ast-api runs and is not well", "docker unpause ast-api"),
+    "a name that is not found": Row(
+        f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.98 {NETWORK} ast-api",
+        "ast-api is not found by its name by watchme-avatar-uploader: 172.27.0.98, not 172.27.0.17",
+        f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.17 {NETWORK} ast-api",
+    ),
+    "near its limit": Row(
+        "systemd-run --unit=t-hog sh -c " + json.dumps(in_container("watchme-web-prod", HOG.format(mib=188, seconds=60))).replace("$", "\\$") + "; sleep 2",
+        "watchme-web-prod uses 9", "systemctl stop t-hog",
+    ),
+    "a full disk": Row(
+        "mkdir -p /srv/t; mount -t tmpfs -o size=1m t /srv/t; head -c 1000000 /dev/zero > /srv/t/x", "the disk of /srv/t is 95", "umount /srv/t",
+    ),
+    "no inodes": Row(
+        "mkdir -p /srv/t; mount -t tmpfs -o size=1m,nr_inodes=20 t /srv/t; cd /srv/t; touch $(seq 19)",
+        "the disk of /srv/t has 100.0 % of its inodes in use", "cd /; umount /srv/t",
+    ),
+    "a clock that is off": Row(
+        f"systemd-run --unit=t-clock python3 -c '{SLOW_CLOCK}'; iptables -I {NAT}; sleep 1", "the clock is ", f"iptables -D {NAT}; systemctl stop t-clock",
+    ),
+    "a switch that nobody ended": Row(
+        """echo '{"job":"j","kind":"apply","who":"alice","host":"watchme","release":"abc","base":null,"began":0,"before":[],"states":{},"stops":[],"starts":[],"sick":[]}' > /var/lib/infra/transaction.json""",
+        "the release of a switch was neither ended nor undone (abc, by alice)", "rm /var/lib/infra/transaction.json",
+    ),
+    "a registry that does not answer": Row(
+        "iptables -I OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset", "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1",
+        "iptables -D OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset",
+    ),
+    "killed for want of memory": Row(
+        in_container("watchme-admin", HOG.format(mib=400, seconds=1), "|| true; sleep 1"),
+        "the kernel killed something of watchme-admin for want of memory", "systemctl restart docker",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TOLD.values(), ids=TOLD)
+def test_what_is_told(host, row):
+    sh(host, row.script)
+    try:
+        found: list[str] = []
+
+        def told() -> bool:
+            found[:] = texts(looked(host))
+            return any(row.text in text for text in found)
+
+        _within(told, found)
+    finally:
+        if row.after:
+            sh(host, row.after)
+
+
+def _within(condition: Callable[[], bool], found: list[str], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, found
+        time.sleep(1)
