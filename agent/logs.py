@@ -44,7 +44,18 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
         if line is None:
             yield {}
         elif (entry := _entry(line)) is not None:
-            yield mask.all_of(entry)
+            entry = _job(entry) if service == RELEASES else entry
+            yield mask.all_of(entry) if entry else {}
+
+
+def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
+    """What a job says is for programs: its lines and its result are for people too."""
+    try:
+        said = json.loads(entry["line"])
+        text = said.get("say") or said.get("result", {}).get("line")
+    except (ValueError, AttributeError):
+        return entry
+    return {**entry, "line": text} if text else None
 
 
 def _entry(line: str) -> dict[str, Any] | None:

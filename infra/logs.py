@@ -18,7 +18,11 @@ def hosts_of(catalogue: Catalogue, service: str) -> list[str]:
     """The hosts that run a service, by the catalogue. Raises InfraError naming what there is."""
     stack = catalogue.stack
     names = {
-        host: {s.name for system in catalogue.systems_on(host) for s in system.active} | {spec.proxy, *OF_HOSTS}
+        host: {
+            *OF_HOSTS,
+            *(s.name for system in catalogue.systems_on(host) for s in system.active),
+            *(spec.proxy for system in catalogue.systems_on(host) if system.sites),
+        }
         for host, spec in stack.hosts.items()
     }
     found = [host for host, known in names.items() if service in known]

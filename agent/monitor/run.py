@@ -25,10 +25,11 @@ def main(world: World, arguments: list[str]) -> int:
     parser.add_argument("--fix", action="store_true", help="put right what can be without losing anything")
     parser.add_argument("--now", action="store_true", help="with --fix: also what was tried too often lately")
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--quiet", action="store_true", help="say only what is not right")
     asked = parser.parse_args(arguments)
     with lock.lock("the monitor", lambda line: None, LOCK, patience=60):
         ended = run(world, asked.fix, asked.now)
-    print(json.dumps(ended) if asked.json else text(ended), flush=True)
+    print(json.dumps(ended) if asked.json else text(ended, asked.quiet), flush=True)
     return 0 if ended["well"] else 2
 
 
@@ -127,8 +128,9 @@ def sample(look: Look, found: list[Held]) -> dict[str, Any]:
     }
 
 
-def text(ended: dict[str, Any]) -> str:
-    """For people: a line for each condition, and one for each thing that is not right."""
+def text(ended: dict[str, Any], quiet: bool = False) -> str:
+    """For people: a line for each condition (`quiet`: for each that is met), and one for each thing that is not
+    right."""
     if ended["release"] is None:
         return "no release was brought to this host yet"
     lines: list[str] = []
@@ -137,6 +139,8 @@ def text(ended: dict[str, Any]) -> str:
     for name in names:
         entries = [entry for entry in ended["conditions"] if entry["alert"] == name]
         met = [entry for entry in entries if entry["met"]]
+        if quiet and not met:
+            continue
         write(f"{'✗' if met else '✓'} {name}: {len(entries) - len(met)} of {len(entries)} well")
         for entry in met:
             write(f"    {entry['text']}")

@@ -53,6 +53,17 @@ def test_an_accounts_unit_and_every_instance_of_it():
     assert instances == [] or all(unit.startswith("ice/") for unit in instances)
 
 
+def test_a_releases_lines_are_for_people():
+    said = [
+        entry('{"say": "switching 3 files"}'),
+        entry('{"awaiting": 60}'),
+        entry('{"result": {"line": "applied on w"}}'),
+        entry("Traceback"),
+    ]
+    events, _ = told(serving(release()), "releases", said)
+    assert [event.get("line") for event in events] == ["switching 3 files", None, "applied on w", "Traceback"]
+
+
 def test_secrets_are_masked():
     def with_secret(data):
         service(data, "avatar-uploader")["secrets"] = ["TOKEN"]

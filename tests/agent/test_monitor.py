@@ -163,6 +163,7 @@ def test_people_read_a_line_a_condition(capsys):
     assert run.main(world, ["--fix"]) == 0
     said = capsys.readouterr().out
     assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: all is well\n")
+    assert run.main(world, ["--quiet"]) == 0 and capsys.readouterr().out == "watchme: all is well\n"
 
 
 def test_programs_read_json(capsys):
