@@ -119,6 +119,7 @@ class Stack(Model):
     names: dict[str, str] = {}
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
+    statusCidrs: list[Network] = []
     hosts: Annotated[dict[Name, AnyHost], Field(min_length=1)]
     # Pulumi writes numbers and truth back as text, hence strict=False on them
     sharedRepositories: Annotated[bool, Field(strict=False)] = False

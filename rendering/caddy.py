@@ -4,6 +4,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import Site, System
 from catalogue.sizes import to_bytes
 from rendering.files import File, HostFiles, Reaction, Unit
+from rendering.monitor import PAGE
 from rendering.sites import WEBROOT, certificate, view
 from rendering.templates import fill
 
@@ -15,7 +16,7 @@ MAIN = "/etc/caddy/Caddyfile"
 def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
     """A site's file; its certificate where the name is proved by DNS, which Caddy cannot do."""
     seen = view(catalogue, system, site)
-    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, in_bytes=to_bytes)
+    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE, in_bytes=to_bytes)
     by_dns = site.challenge == "dns-01"
     return HostFiles(
         host="",

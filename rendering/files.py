@@ -186,7 +186,7 @@ class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
     bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
     `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml, `kind` who made the
-    host (ec2: the program, ssh: its owner)."""
+    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's)."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -210,6 +210,7 @@ class HostFiles:
     networks: list[Network] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     kind: str = "ec2"
+    region: str = ""
     memory: int = 0
     health: Health = Health()
     keep: int = 5

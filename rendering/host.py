@@ -45,6 +45,7 @@ def render(
         keep=stack.keepReleases,
         alerts=[alert.model_dump() for alert in catalogue.alerts],
         kind=stack.hosts[host].kind,
+        region=stack.region if host in stack.ec2_hosts else "",
     )
 
 

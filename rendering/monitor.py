@@ -7,6 +7,7 @@ from rendering.templates import BANNER, fill
 
 COMMAND = "/usr/local/bin/infra-monitor"
 UNIT = "infra-monitor.timer"
+PAGE = "/var/www/infra-status"
 
 
 def timed(catalogue: Catalogue, host: str) -> HostFiles:
@@ -23,8 +24,13 @@ def timed(catalogue: Catalogue, host: str) -> HostFiles:
         for system in catalogue.systems_on(host)
         for path in system.monitor_names
     ]
+    # Where the proxy serves the host's own page from; the monitor writes it
+    has_sites = any(system.sites for system in catalogue.systems_on(host))
+    page = [{"path": PAGE, "mode": 0o755, "owner": "root", "group": "root"}] if has_sites else []
     command = File(COMMAND, fill("infra-monitor.j2", source), mode=0o755)
-    return HostFiles("", files=[*files, command, *names], units=[Unit(UNIT, [file.path for file in files])])
+    return HostFiles(
+        "", files=[*files, command, *names], units=[Unit(UNIT, [file.path for file in files])], directories=page
+    )
 
 
 def _for_interpreter(path: str, source: str) -> bytes:

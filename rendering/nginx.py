@@ -5,6 +5,7 @@ from catalogue.models import Site, System
 from catalogue.services import ComposeService
 from rendering.compose import Place, places
 from rendering.files import Choice, File, HostFiles, Link, Reaction, Slots, Unit
+from rendering.monitor import PAGE
 from rendering.sites import WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
@@ -14,7 +15,7 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
     """A site's file, its link and its certificate."""
     seen = view(catalogue, system, site)
-    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT)
+    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE)
     available = f"/etc/nginx/sites-available/{seen.name}"
     return HostFiles(
         host="",

@@ -27,13 +27,15 @@ class Location:
 
 @dataclass(frozen=True)
 class SiteView:
-    """A site under its name in this stack. `headers` go with every answer; `is_open` when a route takes all paths."""
+    """A site under its name in this stack. `headers` go with every answer; `is_open` when a route takes all paths;
+    `status` are the networks that may see the host's own page."""
 
     name: str
     challenge: str
     headers: dict[str, str]
     cors: bool
     locations: list[Location]
+    status: list[str]
 
     @property
     def is_open(self) -> bool:
@@ -64,6 +66,7 @@ def view(catalogue: Catalogue, system: System, site: Site) -> SiteView:
             )
             for service, route in routes
         ],
+        [str(network) for network in catalogue.stack.statusCidrs or catalogue.stack.adminCidrs],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import lock, slots, store, transaction
 from agent.measures import containers
-from agent.monitor import history, repairs
+from agent.monitor import history, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
 from agent.monitor.look import Look
@@ -50,9 +50,11 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     ended = {
         "at": world.wall(), "host": release.manifest["host"], "release": release.id,
         "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
-        "repairs": [asdict(entry) for entry in made], "left": left, "took": round(world.now() - began, 2),
+        "repairs": [asdict(entry) for entry in made], "left": left,
+        "resting": sorted(slots.resting(world, release.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
     history.remember_run(world, ended)
+    page.write(world, look, ended)
     return ended
 
 
@@ -117,14 +119,12 @@ def _judged(made: list[Repair], found: list[Held]) -> list[Repair]:
 
 def sample(look: Look, found: list[Held]) -> dict[str, Any]:
     """How the host is, in few bytes: each service's status, each container's memory, what is met."""
-    resting = sorted(slots.resting(look.world, look.manifest))
     return {
         "at": round(look.world.wall()),
         "services": look.services,
         "memory": {name: used for name, used, _ in containers.memory(look)},
         "available": look.memory.get("MemAvailable", 0),
         "met": [f"{entry.alert} {entry.subject}" for entry in found if entry.met],
-        **({"resting": resting} if resting else {}),
     }
 
 

@@ -1,0 +1,69 @@
+"""What is said of the catalogue and its stacks, and what is made of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalogue.checks import check as problems_of
+from catalogue.problems import errors
+from infra.cli import StackName, app, catalogue_of
+from infra.paths import project_root
+
+
+@app.command()
+def check(stack: StackName) -> None:
+    """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS."""
+    catalogue = catalogue_of(stack)
+    found = problems_of(catalogue)
+    for problem in found:
+        typer.echo(str(problem), err=True)
+    if errors(found):
+        raise typer.Exit(1)
+    services = sum(len(system.active) for system in catalogue.running.values())
+    typer.echo(f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)")
+
+
+@app.command()
+def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write DIR/HOST/… to.")]) -> None:
+    """Write the exact files of every host, byte for byte what a release carries, and its manifest. Images are named by
+    their digest where the stack's registry can be asked."""
+    from infra import rendered
+
+    for line in rendered.write(stack, out):
+        typer.echo(line)
+
+
+@app.command()
+def docs() -> None:
+    """Make the tables of the system pages (docs/systems/) anew from the catalogue."""
+    from infra.docs import write_pages
+
+    for path in write_pages(project_root()):
+        typer.echo(f"written: {path}")
+
+
+@app.command()
+def init(stack: StackName) -> None:
+    """Make a stack's SSH and host keys and keep them as encrypted configuration. Keys that are there stay."""
+    from infra.init import initialise
+
+    catalogue = catalogue_of(stack)
+    for line in initialise(catalogue.stack):
+        typer.echo(line)
+
+
+@app.command()
+def push(
+    image: Annotated[str, typer.Argument(help="REPOSITORY[:TAG] of the catalogue, such as watchme-api-ast:latest.")],
+    stack: StackName,
+    source: Annotated[str, typer.Option("--from", help="An image of Docker here, or oci:DIR, docker-archive:FILE.")],
+    region: Annotated[str | None, typer.Option(help="Region to push to; else where the stack is.")] = None,
+) -> None:
+    """Push an image of this machine into the stack's registry, the first one of a new service included."""
+    from infra import push as pushing
+
+    catalogue = catalogue_of(stack)
+    where = region or catalogue.stack.region
+    digest = pushing.push(catalogue, image, source, where)
+    typer.echo(f"{image} is in {where}: {digest}; pulumi up --stack {stack} releases it")

@@ -1,0 +1,73 @@
+"""What a change will do, and doing it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli import StackName, app
+from infra.errors import InfraError
+from infra.paths import project_root
+
+
+@app.command()
+def preview(
+    base: Annotated[str, typer.Option(help="Commit to compare the working tree with.")] = "origin/main",
+    stack: Annotated[list[str] | None, typer.Option(help="Stack, several times; else all that have a file.")] = None,
+    format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
+    out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Fold nothing.")] = False,
+    mocks: Annotated[bool, typer.Option("--mocks", help="Ask neither Pulumi nor hosts, though they could be.")] = False,
+) -> None:
+    """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
+    stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, without AWS. 1 when the
+    catalogue does not validate or the policy refuses it."""
+    from infra.preview import command, plans
+
+    if format not in command.FORMATS:
+        raise InfraError(f"--format {format}: formats are {', '.join(command.FORMATS)}")
+    report = command.made(base, stack or [], mocks)
+    plans.keep(report)
+    command.write(report, format, out, whole)
+    raise typer.Exit(report.code)
+
+
+@app.command()
+def up(
+    stack: StackName,
+    plan: Annotated[str, typer.Option(help="Fingerprint of the preview that was approved.")],
+    base: Annotated[str, typer.Option(help="Commit that a preview without AWS was compared with.")] = "origin/main",
+) -> None:
+    """Do what was approved: `pulumi up`, refused when it would now do anything else, with what changed since."""
+    from infra.preview import plans
+
+    raise typer.Exit(plans.up(stack, plan, base))
+
+
+@app.command()
+def comment(
+    files: Annotated[list[Path], typer.Argument(help="Previews, as --format markdown wrote them.")],
+    repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")],
+    pull: Annotated[int | None, typer.Option(help="Number of the pull request.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", help="OWNER:BRANCH it comes from, where its number is not known.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Commit that it must be at; else nothing is written.")] = None,
+    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL")] = "https://api.github.com",
+) -> None:
+    """Write previews as comments of a pull request, one for each stack, edited in place. GITHUB_TOKEN is the token."""
+    from infra import comment as comments
+    from infra.preview.commits import stacks
+
+    if not (token := os.environ.get("GITHUB_TOKEN")):
+        raise InfraError("GITHUB_TOKEN is not set: a token that may write comments of the pull request")
+    if pull is None and (source is None or head is None):
+        raise InfraError("which pull request: --pull NUMBER, or --from OWNER:BRANCH with --head COMMIT")
+    texts = comments.read(files, stacks(project_root()))
+    if pull is None:
+        to = comments.found(api, repository, token, source or "", head or "")
+    else:
+        to = comments.Pull(api, repository, pull, token)
+    for line in comments.post(to, texts, head):
+        typer.echo(line)

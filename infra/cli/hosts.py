@@ -1,0 +1,114 @@
+"""What hosts are asked, and told."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from infra.cli import HostName, StackName, app, catalogue_of
+from infra.errors import InfraError
+
+
+@app.command()
+def status(
+    stack: StackName,
+    host: HostName = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every host at a glance: region, release and whether it is the stack's, services, alerts, certificates, what
+    was changed by hand, what it repaired; 2 when not all is in order."""
+    from infra import status as looking
+
+    found = looking.of_stack(catalogue_of(stack).stack, host)
+    typer.echo(looking.as_json(stack, found) if json else "\n".join(looking.lines(found)))
+    if not all(entry.said[1] for entry in found):
+        raise typer.Exit(2)
+
+
+@app.command()
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, nginx or caddy, monitor, watch, or releases.")],
+    stack: StackName,
+    host: HostName = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of before, from each host.")] = 50,
+) -> None:
+    """Show what a service says, from every host that runs it. Secrets of the stack are masked."""
+    from infra import logs as telling
+
+    catalogue = catalogue_of(stack)
+    for line in telling.lines(catalogue, service, host, lines, follow):
+        typer.echo(line)
+
+
+@app.command(name="boot-times")
+def boot_times(stack: StackName, host: HostName = None) -> None:
+    """Show how long after being switched on each host reached its milestones; 2 when one was late or is not reached."""
+    from infra import hosts, releases, ssh
+
+    fine = True
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        lines, in_time = releases.boot_times(name, ssh.ask(target, "boot-times"))
+        fine = fine and in_time
+        typer.echo("\n".join(lines))
+    if not fine:
+        raise typer.Exit(2)
+
+
+@app.command()
+def drift(stack: StackName, host: HostName = None) -> None:
+    """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something."""
+    from infra import hosts, releases, ssh
+
+    found = False
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        answer = ssh.ask(target, "drift")
+        found = found or bool(answer["drift"])
+        typer.echo(releases.drift(name, answer))
+    if found:
+        raise typer.Exit(2)
+
+
+@app.command(name="releases")
+def list_releases(stack: StackName, host: HostName = None) -> None:
+    """List what was done on each host: when, by whom, what changed and how it ended."""
+    from rich.console import Console
+
+    from infra import hosts, releases, ssh
+
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        # Into a file or a pipe whole, whatever a terminal's width would be
+        Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, ssh.ask(target, "releases")))
+
+
+@app.command()
+def rollback(
+    stack: StackName,
+    release: Annotated[
+        str | None, typer.Argument(help="Beginning of a kept release's id; else the one before.")
+    ] = None,
+    host: HostName = None,
+) -> None:
+    """Go back on a host to a release that it keeps: files, images and environment, without the network."""
+    from functools import partial
+
+    from infra import delivery, hosts, outside
+
+    made = catalogue_of(stack).stack
+    found = hosts.targets(made, host)
+    if len(found) > 1:
+        raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
+    (target,) = found.values()
+    look = partial(outside.complaint, target.address, made.trustedRoots)
+    ended = delivery.go_back(target, release, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
+    typer.echo(ended["line"])
+    raise typer.Exit(ended["code"])
+
+
+@app.command()
+def prune(stack: StackName, host: HostName = None) -> None:
+    """Remove the images on each host that no kept release needs and no container uses."""
+    from infra import hosts, ssh
+
+    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+        typer.echo(f"{name}: freed up to {ssh.ask(target, 'prune')['freed'] // 1024**2} MiB")

@@ -1,0 +1,94 @@
+"""Moves of a stack, and what is taken along."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalogue.checks import checked
+from infra.cli import StackName, app, catalogue_of
+from infra.errors import InfraError
+
+
+@app.command(name="scan-regions")
+def scan_regions(
+    paths: Annotated[list[Path], typer.Argument(help="Repositories, folders or files to look through.")],
+    old: Annotated[str, typer.Option("--from", help="The region to look for.")],
+    new: Annotated[str, typer.Option("--to", help="The region that takes its place.")],
+    change: Annotated[bool, typer.Option("--write", help="Change the files, instead of only showing how.")] = False,
+) -> None:
+    """Find hard-coded regions in other repositories, say which kind each is, and show or make the change; 2 while any
+    is left."""
+    from infra import scan
+
+    for region in (old, new):
+        if not scan.REGION.fullmatch(region):
+            raise InfraError(f"{region!r} is no region; a region is such as ap-northeast-1")
+    if old == new:
+        raise InfraError(f"--from and --to are both {old}: nothing would change")
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise InfraError(f"not there: {', '.join(missing)}")
+    found = list(scan.scan(paths, old, new))
+    for file in found:
+        for mention in file.mentions:
+            left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
+            typer.echo(
+                f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}: {mention.found}{left}"
+            )
+    left = sum(mention.becomes is None or not change for file in found for mention in file.mentions)
+    for file in found if change else []:
+        scan.write(file)
+    if not change and (diffs := "\n".join(file.diff for file in found if file.changed != file.text)):
+        typer.echo(f"\n{diffs}\n")
+    total = sum(len(file.mentions) for file in found)
+    if any(mention.kind in scan.ELSEWHERE for file in found for mention in file.mentions):
+        typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
+    written = ", changed" if change and total > left else ""
+    typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
+    if left:
+        raise typer.Exit(2)
+
+
+@app.command()
+def move(
+    region: Annotated[str, typer.Argument(help="The region to move to, such as ap-northeast-1.")],
+    stack: StackName,
+    check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep/--retire", help="Keep the old region standing by, or delete it once nobody asks it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report (Markdown).")] = None,
+) -> None:
+    """Move a stack to another region: look what is in the way, show every step, do it, and write a report. Interrupted
+    or failed, the same command goes on. With --check: say all that is in the way; 2 when something is."""
+    from infra.move import command
+
+    catalogue = checked(catalogue_of(stack))
+    if check:
+        command.check(catalogue, region)
+    else:
+        command.move(catalogue, region, keep, yes, report)
+
+
+adopting = typer.Typer(no_args_is_help=True, help="Take over what was made by hand, as it is.")
+app.add_typer(adopting, name="adopt")
+
+
+@adopting.command(name="aws")
+def adopt_aws(
+    stack: StackName,
+    region: Annotated[str, typer.Option(help="Region where it was made.")],
+    host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there are several.")] = None,
+    instance: Annotated[str | None, typer.Option(help="Its instance, where no public name leads to one.")] = None,
+    user: Annotated[str, typer.Option(help="Its owner's account on it.")] = "ubuntu",
+    identity: Annotated[
+        Path | None, typer.Option(help="Its owner's private key: lets the stack's key in, and pins its host key.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
+) -> None:
+    """Find an instance, its address, security group, repositories and record; show what they are to the program and
+    what differs; and take them over, so that no update replaces or deletes the host."""
+    from infra.adopt import command
+
+    command.adopt(checked(catalogue_of(stack)), region, host, instance, command.Owner(user, identity), yes)
