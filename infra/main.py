@@ -19,6 +19,7 @@ def run() -> None:
         elif isinstance(error, InfraError):
             line = f"infra: {error}"
         else:
-            line = f"infra: {type(error).__name__}: {error}; this is a fault of infra itself: infra --debug COMMAND shows where"
+            said = f"{type(error).__name__}: {error}"
+            line = f"infra: {said}; this is a fault of infra itself: infra --debug COMMAND shows where"
         typer.echo(line, err=True)
         raise SystemExit(1) from None

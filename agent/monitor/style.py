@@ -19,7 +19,7 @@ table { border-collapse: collapse; width: 100%; }
 .wide { overflow-x: auto; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 td, li { overflow-wrap: anywhere; }
-.well, .sick { font-weight: 600; }
+.well, .sick { font-weight: 600; overflow-wrap: normal; }
 .well { color: var(--good); }
 .sick { color: var(--bad); }
 .stale .well, .stale .day, .stale meter { color: inherit; opacity: .5; filter: grayscale(1); }

@@ -1,13 +1,13 @@
 """The page in a real browser: what it shows, in both colour schemes and on a phone, and that it asks nobody for anything."""
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from infra.preview.formats import page as html
 from infra.preview.graph import Step
 from infra.preview.hosts import Effect, FileChange, HostChange
 from infra.preview.report import Cost, Report, StackReport
-from lab import tools
+from tests.browsing import browsing, contrast
 from tests.system.conftest import must_be_possible
 
 pytestmark = pytest.mark.lab
@@ -41,10 +41,8 @@ def opened(tmp_path_factory):
     must_be_possible()
     path = tmp_path_factory.mktemp("page") / "preview.html"
     path.write_text(html.text(SHOWN))
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=tools.ensure_browser(), args=["--no-sandbox"])
+    with browsing() as browser:
         yield browser, path
-        browser.close()
 
 
 def page_of(opened, **options) -> Page:
@@ -80,15 +78,8 @@ def test_what_is_folded_opens_with_the_keyboard(opened):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_in_both_colour_schemes(opened, scheme):
     page = page_of(opened, color_scheme=scheme)
-    contrast = """element => {
-      const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-      const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-      const [front, back] = [numbers(getComputedStyle(element).color), DARK ? [18, 18, 18] : [255, 255, 255]].map(light);
-      return (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
-    }""".replace("DARK", "true" if scheme == "dark" else "false")
     for selector in ("h1", "h2", ".bad", "summary code"):
-        assert page.locator(selector).first.evaluate(contrast) >= 4.5, selector
+        assert contrast(page, selector, scheme) >= 4.5, selector
 
 
 def test_a_phone_scrolls_the_diff_and_not_the_page(opened):

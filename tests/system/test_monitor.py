@@ -75,6 +75,20 @@ def test_a_timer_looks_and_remembers(host):
     assert host.on_host("systemctl", "is-failed", "infra-monitor.service").output == "inactive"
 
 
+def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
+    sh(host, "rm -f /var/www/infra-status/*; systemctl start infra-monitor.service")
+    status, headers, body = host.ask("GET", "/status/")
+    assert status == 200 and b"<h1>watchme in ap-northeast-1</h1>" in body and headers["Cache-Control"] == "no-store"
+    told = json.loads(host.ask("GET", "/status/status.json")[2])
+    assert {entry["service"] for entry in told["services"]} > {"ast-api", "web"} and told["certificates"][0][1] > 80
+    assert host.ask("GET", "/status")[0] == 301 and host.ask("GET", "/status/../status/x")[0] == 404
+    with host.configured(**{"statusCidrs[0]": "192.0.2.0/24"}):
+        host.must_up()
+        assert [host.ask("GET", path)[0] for path in ("/status/", "/status/status.json")] == [403, 403]
+    host.must_up()
+    assert host.ask("GET", "/status/")[0] == 200
+
+
 @dataclass(frozen=True)
 class Row:
     """`script` breaks something on the host; `text` is then told. `after` puts it back, where no repair does."""
