@@ -18,6 +18,8 @@ ENCRYPTED = "[encrypted]"
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
+# Secrets of every host's monitor, under infra:secrets.monitor: where somebody wants to be told
+MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 

@@ -122,7 +122,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     )
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
     return reduce(
-        _joined, [files_of_host, proxy, login, singles.watch(catalogue, host), monitor.timed(catalogue, host)]
+        _joined, [files_of_host, proxy, login, singles.watch(catalogue, host), monitor.timed(catalogue, host, secrets)]
     )
 
 

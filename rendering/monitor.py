@@ -1,16 +1,19 @@
 """What looks after a host between releases: a timer, and the command by which people run the same."""
 
 from catalogue.loading import Catalogue
+from catalogue.stack import MONITOR
 from rendering.compose import UNITS
+from rendering.environment import Secrets, secret_file
 from rendering.files import File, HostFiles, Unit
 from rendering.templates import BANNER, fill
 
 COMMAND = "/usr/local/bin/infra-monitor"
 UNIT = "infra-monitor.timer"
 PAGE = "/var/www/infra-status"
+NOTIFY = "/etc/infra/notify.env"
 
 
-def timed(catalogue: Catalogue, host: str) -> HostFiles:
+def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> HostFiles:
     """The monitor of a host: every five minutes, by its name, and by the names that a system had for it before."""
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
@@ -28,8 +31,13 @@ def timed(catalogue: Catalogue, host: str) -> HostFiles:
     has_sites = any(system.sites for system in catalogue.systems_on(host))
     page = [{"path": PAGE, "mode": 0o755, "owner": "root", "group": "root"}] if has_sites else []
     command = File(COMMAND, fill("infra-monitor.j2", source), mode=0o755)
+    told = (stack.secrets if secrets is None else secrets).get(MONITOR, {})
     return HostFiles(
-        "", files=[*files, command, *names], units=[Unit(UNIT, [file.path for file in files])], directories=page
+        "",
+        files=[*files, command, *names],
+        units=[Unit(UNIT, [file.path for file in files])],
+        directories=page,
+        environment_files=[secret_file(NOTIFY, MONITOR, sorted(told), {MONITOR: told}, stack)] if told else [],
     )
 
 

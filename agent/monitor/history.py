@@ -53,6 +53,19 @@ def last_run(world: World) -> dict[str, Any] | None:
     return json.loads(world.read(LAST) or b"null")
 
 
+def read_state(world: World, path: str) -> dict[str, Any]:
+    """What a part of the monitor remembers for itself; nothing where that is torn."""
+    try:
+        found = json.loads(world.read(path) or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_state(world: World, path: str, value: dict[str, Any]) -> None:
+    _write(world, path, value)
+
+
 def _read(world: World, path: str) -> list[dict[str, Any]]:
     try:
         found = json.loads(world.read(path) or b"[]")

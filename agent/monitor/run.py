@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import lock, slots, store, transaction
 from agent.measures import containers
-from agent.monitor import history, page, repairs
+from agent.monitor import history, notices, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
 from agent.monitor.look import Look
@@ -53,6 +53,8 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
         "repairs": [asdict(entry) for entry in made], "left": left,
         "resting": sorted(slots.resting(world, release.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
+    if wrong := notices.tell(world, ended, made):
+        left.append(wrong)
     history.remember_run(world, ended)
     page.write(world, look, ended)
     return ended

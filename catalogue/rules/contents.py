@@ -7,6 +7,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 from catalogue.services import RetiredService, repository_of
+from catalogue.stack import MONITOR, MONITOR_SECRETS
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 UNWRITABLE = ("\n", "'", "\\", "${")
@@ -53,6 +54,9 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             rule = f"name it under secrets: in {file}, or remove it"
             yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is used by nothing", rule, "warning")
     names = {service.name for _, _, service in services(catalogue)}
-    for name in sorted(set(stack.secrets) - names):
+    for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
+        rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
+        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
+    for name in sorted(set(stack.secrets) - names - {MONITOR}):
         rule = f"services: {', '.join(sorted(names))}"
         yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{name}", "no running service has this name", rule)

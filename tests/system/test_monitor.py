@@ -89,6 +89,34 @@ def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
     assert host.ask("GET", "/status/")[0] == 200
 
 
+HOOK = """
+import http.server
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        open("/run/t-hook", "ab").write(self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.send_response(200); self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8998), Hook).serve_forever()
+"""
+
+
+def test_somebody_is_told_once(host):
+    """A webhook on the host itself; its address is one of the stack's secrets."""
+    sh(host, f"systemd-run --unit=t-hook python3 -c '{HOOK}'")
+    path = "infra:secrets.monitor.webhook"
+    with host.configured():
+        url = "http://127.0.0.1:8998/T0/planted"
+        ran = host.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", path, "--", url)
+        assert ran.code == 0, ran.output
+        said = host.must_up()
+        sh(host, "systemctl stop watchme-admin.service")
+        told = [looked(host), looked(host), looked(host, "--fix", "--now")]
+    host.must_up()
+    sh(host, "systemctl stop t-hook")
+    lines = [json.loads(line)["lines"] for line in sh(host, "cat /run/t-hook").splitlines()]
+    assert lines == [["watchme-admin.service does not run"], ["repaired: watchme-admin.service was started"]], lines
+    assert "planted" not in f"{said}{told}" and host.on_host("test", "-e", "/etc/infra/notify.env").code == 1
+
+
 @dataclass(frozen=True)
 class Row:
     """`script` breaks something on the host; `text` is then told. `after` puts it back, where no repair does."""

@@ -1,0 +1,80 @@
+"""Telling somebody, once: what begins, what has ended, what was repaired. What could not be told is told later."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from agent.monitor import history
+from agent.monitor.history import PLACE, Repair
+from agent.world import World
+
+CONFIG = "/etc/infra/notify.env"
+TOLD = f"{PLACE}/told.json"
+AGAIN = 86400.0  # seconds until what still is not right is told once more
+QUIET_RUNS = 2  # without it, until it counts as ended: what comes and goes is one thing
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Notices:
+    """`lines` are to be told now; `state` is what is remembered once they are: subject → {told, text, quiet}."""
+
+    lines: list[str]
+    state: dict[str, dict[str, Any]]
+
+
+def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair], now: float) -> Notices:
+    """What is to be told, by what was told before and what is not right now (subject → text). Pure."""
+    lines, kept = [], {}
+    for key, text in met.items():
+        known = state.get(key)
+        if known is None or now - known["told"] >= AGAIN:
+            lines.append(f"{text}" if known is None else f"still: {text}")
+            known = {"told": now}
+        kept[key] = {"told": known["told"], "text": text, "quiet": 0}
+    for key, known in state.items():
+        if key in met:
+            continue
+        quiet = known["quiet"] + 1
+        if quiet >= QUIET_RUNS:
+            lines.append(f"over: {known['text']}")
+        else:
+            kept[key] = {**known, "quiet": quiet}
+    lines += [f"repaired: {entry.said}" for entry in made if entry.worked]
+    return Notices(lines, kept)
+
+
+def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
+    """Tells what is due, where somebody is named. Why it could not be told, which a later run does; "" when it was."""
+    url = webhook(world)
+    if not url:
+        return ""
+    state = history.read_state(world, TOLD)
+    owed: list[str] = state.pop("owed", [])  # type: ignore[assignment]
+    met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
+    notices = due(state, met, made, ended["at"])
+    lines = [*owed, *notices.lines]
+    wrong = _post(world, url, ended["host"], lines) if lines else ""
+    history.write_state(world, TOLD, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
+    return wrong
+
+
+def webhook(world: World) -> str:
+    """Where somebody wants to be told; "" where nobody does."""
+    lines = (world.read(CONFIG) or b"").decode().splitlines()
+    return next((line.split("=", 1)[1].strip("'") for line in lines if line.startswith("webhook=")), "")
+
+
+def _post(world: World, url: str, host: str, lines: list[str]) -> str:
+    """In the form that Slack, Mattermost and many others take. The address itself is a secret."""
+    body = json.dumps({"text": "\n".join(f"{host}: {line}" for line in lines), "host": host, "lines": lines}).encode()
+    status = 0
+    for attempt in range(TRIES):
+        status, _ = world.fetch(url, {"Content-Type": "application/json"}, "POST", body, timeout=5)
+        if 200 <= status < 300:
+            return ""
+        if attempt < TRIES - 1:
+            world.sleep(2**attempt)
+    return (
+        f"{len(lines)} notice(s) could not be told: the webhook answered {status or 'nothing'}; a later run tells them"
+    )

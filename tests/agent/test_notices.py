@@ -1,0 +1,98 @@
+"""Who is told what, and how often."""
+
+import json
+
+import pytest
+
+from agent.monitor import run
+from agent.monitor.history import Repair
+from agent.monitor.notices import AGAIN, CONFIG, TRIES, due
+from tests.agent.test_conditions import watchme
+from tests.agent.test_monitor import locks  # noqa: F401 (a fixture)
+
+DOWN = {"unit-down x.service": "x.service does not run"}
+REPAIR = Repair(1.0, "unit-down", "x.service", "start", True, "x.service was started")
+
+
+def after(*looks: dict[str, str], step: float = 300.0) -> list[list[str]]:
+    """What is told after each of these looks."""
+    state, told = {}, []
+    for number, met in enumerate(looks):
+        notices = due(state, met, [], number * step)
+        state = notices.state
+        told.append(notices.lines)
+    return told
+
+
+LOOKS = {
+    "once, whatever comes after": (after(DOWN, DOWN, DOWN), [["x.service does not run"], [], []]),
+    "its end, when it has been away for two": (after(DOWN, {}, {}, {}), [["x.service does not run"], [], ["over: x.service does not run"], []]),
+    "what comes and goes is one thing": (after(DOWN, {}, DOWN, {}, DOWN), [["x.service does not run"], [], [], [], []]),
+    "a day later once more": (after(DOWN, DOWN, step=AGAIN), [["x.service does not run"], ["still: x.service does not run"]]),
+    "nothing of nothing": (after({}, {}), [[], []]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("told", "wanted"), LOOKS.values(), ids=LOOKS)
+def test_what_is_told_when(told, wanted):
+    assert told == wanted
+
+
+def test_a_repair_that_worked_is_told():
+    assert due({}, {}, [REPAIR], 0.0).lines == ["repaired: x.service was started"]
+
+
+@pytest.fixture
+def listening():
+    """A host whose owner wants to be told, and what they were told; `status` is how the webhook answers."""
+    world = watchme()
+    world.files[CONFIG] = (b"webhook='https://hooks.example.com/T0/secret'\n", 0o600, "root", "root")
+    world.told, world.status, own = [], 200, world.fetch
+
+    def fetch(url, headers, method="GET", body=None, timeout=20):
+        if "hooks.example.com" not in url:
+            return own(url, headers)
+        world.told.append(json.loads(body))
+        return world.status, b""
+
+    world.fetch = fetch
+    return world
+
+
+def test_it_goes_to_the_webhook_once(listening):
+    listening.active.discard("watchme-ast-api.service")
+    for _ in range(3):
+        run.run(listening, False)
+    (said,) = listening.told
+    assert said["text"] == "watchme: watchme-ast-api.service does not run" and said["host"] == "watchme"
+
+
+def test_what_could_not_be_told_is_told_later_and_said(listening):
+    listening.active.discard("watchme-ast-api.service")
+    listening.status = 503
+    ended = run.run(listening, False)
+    assert len(listening.told) == TRIES
+    assert ended["left"] == ["1 notice(s) could not be told: the webhook answered 503; a later run tells them"]
+    listening.status = 204
+    assert run.run(listening, False)["left"] == []
+    assert listening.told[-1]["lines"] == ["watchme-ast-api.service does not run"]
+    run.run(listening, False)
+    assert len(listening.told) == TRIES + 1
+
+
+def test_a_repair_is_told_and_its_condition_never_was(listening):
+    listening.active.discard("watchme-ast-api.service")
+    run.run(listening, True)
+    assert [said["lines"] for said in listening.told] == [["repaired: watchme-ast-api.service was started"]]
+
+
+def test_the_address_is_a_secret(listening):
+    listening.status = 500
+    listening.active.discard("watchme-ast-api.service")
+    assert "hooks.example.com" not in json.dumps(run.run(listening, False))
+
+
+def test_nobody_is_told_where_nobody_is_named():
+    world = watchme()
+    world.active.discard("watchme-ast-api.service")
+    assert run.run(world, False)["left"] == [] and not [path for path in world.files if path.endswith("told.json")]
