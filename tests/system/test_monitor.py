@@ -1,6 +1,8 @@
 """The monitor on a lab host: each of its conditions is made true, and repaired or told."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,6 +89,38 @@ def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
         assert [host.ask("GET", path)[0] for path in ("/status/", "/status/status.json")] == [403, 403]
     host.must_up()
     assert host.ask("GET", "/status/")[0] == 200
+
+
+def test_a_glance_from_anywhere(host):
+    ran = host.command("infra", "status", "--stack", "lab", "--json")
+    told = json.loads(ran.output)
+    assert set(told["hosts"]) == {"watchme", "services", "home"} and told["hosts"]["watchme"]["is_the_stacks"]
+    assert told["hosts"]["watchme"]["region"] == "ap-northeast-1" and len(told["hosts"]["watchme"]["services"]) == 13
+    assert ran.code == (0 if told["orderly"] else 2)
+    sh(host, "echo '# by hand' >> /etc/infra/singles.json")
+    shown = host.command("infra", "status", "--stack", "lab", "--host", "watchme").output
+    sh(host, "sed -i '$d' /etc/infra/singles.json")
+    assert "changed by hand: /etc/infra/singles.json" in shown, shown
+
+
+def test_logs_from_anywhere(host):
+    ran = host.command("infra", "logs", "ast-api", "--stack", "lab", "-n", "200")
+    assert ran.code == 0 and "ast-api: watchme-api-ast listens on 8017" in ran.output, ran.output
+    ran = host.command("infra", "logs", "releases", "--stack", "lab", "--host", "watchme", "-n", "5")
+    assert "applied on watchme: release" in ran.output and '{"' not in ran.output, ran.output
+    said = host.command("infra", "logs", "asr-api", "--stack", "lab")
+    assert said.code == 1 and "stack lab runs no asr-api; there is" in said.output
+
+
+def test_logs_are_followed_until_somebody_has_seen_enough(host):
+    def enough(process):
+        sh(host, "docker restart -t 1 watchme-admin")
+        time.sleep(6)
+        os.killpg(process.pid, signal.SIGINT)
+
+    ran = host.follow("watchme-admin listens", enough, "infra", "logs", "admin", "--stack", "lab", "-f", "-n", "200")
+    lines = [line for line in ran.output.splitlines() if "watchme-admin listens on 9000" in line]
+    assert len(lines) >= 2 and "Traceback" not in ran.output, ran.output
 
 
 HOOK = """
