@@ -1,0 +1,33 @@
+"""What people type: shown under each command's help, and held against the command itself by a test."""
+
+EXAMPLES: dict[str, list[str]] = {
+    "check": ["infra check --stack prod"],
+    "render": ["infra render --stack prod --out /tmp/prod"],
+    "docs": ["infra docs"],
+    "init": ["infra init --stack prod"],
+    "push": ["infra push watchme-web:latest --from my-built-image --stack prod"],
+    "preview": [
+        "infra preview --base origin/main",
+        "infra preview --stack prod --format html --out preview.html",
+    ],
+    "up": ["infra up --stack prod --plan live-9bba4a3259-4f53cda18c-a8aaf8890b"],
+    "comment": ["infra comment --pull 12 --repository owner/name previews/prod.md"],
+    "status": ["infra status --stack prod", "infra status --stack prod --json"],
+    "logs": ["infra logs ast-api --stack prod -n 100", "infra logs nginx --stack prod --follow"],
+    "boot-times": ["infra boot-times --stack prod --host home"],
+    "drift": ["infra drift --stack prod"],
+    "releases": ["infra releases --stack prod --host watchme"],
+    "rollback": ["infra rollback --stack prod", "infra rollback 1a2b3c --stack prod --host watchme"],
+    "prune": ["infra prune --stack prod"],
+    "scan-regions": [
+        "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",
+        "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1 --write",
+    ],
+    "move": ["infra move ap-northeast-1 --check --stack prod", "infra move ap-northeast-1 --keep --stack prod"],
+    "adopt aws": ["infra adopt aws --region ap-southeast-2 --identity ~/watchme-key.pem --stack prod"],
+}
+
+
+def epilog(command: str) -> str:
+    """Each example is a paragraph of its own."""
+    return "\n\n".join(f"$ {example}" for example in EXAMPLES.get(command, []))
