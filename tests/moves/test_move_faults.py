@@ -273,7 +273,7 @@ DELETIONS = {
         f"deletion {number} is refused": Row(NEXT_REMOVAL, "AccessDenied", NEW)
         for number in range(1, len(REMOVALS) + 1)
     },
-    "killed while deleting": Row(killed_at(f"network-{OLD}-vpc delet"), "", NEW),
+    "killed while deleting": Row(killed_at("deleting ("), "", NEW),
 }
 
 
