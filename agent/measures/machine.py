@@ -31,16 +31,14 @@ def _used(look: Look, subject: str, whole: str, free: str) -> Measures:
 
 
 def disk(look: Look, _: dict[str, Any]) -> Measures:
-    """Percent of each disk's space that is in use."""
+    """Percent of each disk's space that is in use. Only that of the images can be freed."""
+    images = look.world.usage("/var/lib/docker")
     for path, usage in _disks(look):
-        freed = f", {size // 1024**2} MiB of them images that no release needs" if (size := _images(look, path)) else ""
-        yield Measured(
-            path, round(100 * (1 - usage.free / usage.size), 1), f" ({usage.free // 1024**2} MiB left{freed})"
-        )
-
-
-def _images(look: Look, path: str) -> int:
-    return prune.reclaimable(look.world) if path == "/" and look.manifest["containers"] else 0
+        holds = bool(images and images.device == usage.device and look.manifest["containers"])
+        unneeded = prune.reclaimable(look.world) // 1024**2 if holds else 0
+        freed = f", {unneeded} MiB in images that no release needs" if unneeded else ""
+        used = round(100 * (1 - usage.free / usage.size), 1)
+        yield Measured(path, used, f" ({usage.free // 1024**2} MiB left{freed})", holds)
 
 
 def inodes(look: Look, _: dict[str, Any]) -> Measures:

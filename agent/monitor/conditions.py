@@ -52,10 +52,12 @@ def held(look: Look) -> list[Held]:
 
 def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
     found = []
-    for subject, value, detail in MEASURES[condition["measure"]](look, condition):
+    for subject, value, detail, mendable in MEASURES[condition["measure"]](look, condition):
         met = value > condition["above"]
         text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
-        found.append(Held(condition["alert"], subject, value, met, text, condition.get("repair") or ""))
+        found.append(
+            Held(condition["alert"], subject, value, met, text, (condition.get("repair") if mendable else "") or "")
+        )
     return found
 
 

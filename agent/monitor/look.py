@@ -12,11 +12,13 @@ from agent.world import World
 
 
 class Measured(NamedTuple):
-    """What a measure found of one subject; `detail` is said after the condition's own text."""
+    """What a measure found of one subject; `detail` is said after the condition's own text. Where the condition's
+    repair could not help this one, it is not `mendable`."""
 
     subject: str
     value: float
     detail: str = ""
+    mendable: bool = True
 
 
 Measures = Iterator[Measured]

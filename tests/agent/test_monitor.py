@@ -82,6 +82,23 @@ def test_what_nobody_may_put_right_is_only_told():
     assert not ended["well"] and ended["repairs"] == [] and world.docker.networks["api_ast_default"]
 
 
+def test_a_disk_without_images_is_left_to_people():
+    world = watchme()
+    world.files["/proc/mounts"] = (
+        b"/dev/sdb1 /srv/data ext4 rw 0 0\n/dev/sr0 /media iso9660 ro 0 0\n",
+        0o444,
+        "root",
+        "root",
+    )
+    full, well = Usage(2, 30 * 1024**3, 1024**3, 10, 9), world.disk
+    world.usage = lambda path: full if path == "/srv/data" else well  # type: ignore[method-assign]
+    ended = fixed(world)
+    assert [entry["text"] for entry in ended["conditions"] if entry["met"]] == [
+        "the disk of /srv/data is 96.7 % full (1024 MiB left)"
+    ]
+    assert ended["repairs"] == [] and not world.commands("docker image rm")
+
+
 def test_a_repair_that_does_not_last_is_no_success_and_is_tried_less_and_less():
     world = watchme()
     world.active.discard(AST)
