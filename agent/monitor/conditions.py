@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.measures import containers, machine, proxy, release, units
-from agent.monitor.look import Look, Measures
+from agent.monitor.look import Look, Measured, Measures
 
 MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "unit down": units.down,
@@ -51,14 +51,21 @@ def held(look: Look) -> list[Held]:
 
 
 def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
-    found = []
-    for subject, value, detail, mendable in MEASURES[condition["measure"]](look, condition):
-        met = value > condition["above"]
-        text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
-        found.append(
-            Held(condition["alert"], subject, value, met, text, (condition.get("repair") if mendable else "") or "")
-        )
-    return found
+    """One that cannot be looked at is something that is not right itself, and hides no other."""
+    alert = condition["alert"]
+    try:
+        return [_of(measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
+    except Exception as error:
+        said = f"{alert} could not be looked at: {type(error).__name__}: {error}"
+        return [Held(alert, "the look itself", 0, True, said)]
+
+
+def _of(measured: Measured, condition: dict[str, Any]) -> Held:
+    subject, value, detail, mendable = measured
+    met = value > condition["above"]
+    text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
+    repair = (condition.get("repair") if mendable else "") or ""
+    return Held(condition["alert"], subject, value, met, text, repair)
 
 
 def firing(look: Look) -> list[Held]:

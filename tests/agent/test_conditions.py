@@ -141,6 +141,20 @@ def test_what_fires(cause, text):
     assert any(text in line for line in found), found
 
 
+def test_what_cannot_be_looked_at_hides_nothing_else():
+    world = watchme()
+    world.active.discard("nginx.service")
+
+    def broken(asked):
+        raise ValueError("no such namespace")
+
+    world.resolve_inside = broken  # type: ignore[method-assign]
+    assert [entry.text for entry in fired(world)] == [
+        "name-resolution could not be looked at: ValueError: no such namespace",
+        "nginx.service does not run: nothing here can be reached",
+    ]
+
+
 def test_a_container_whose_unit_is_down_is_one_finding_and_not_five():
     world = watchme()
     world.active.discard("watchme-ast-api.service")
