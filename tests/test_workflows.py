@@ -6,6 +6,8 @@ import subprocess
 import pytest
 import yaml
 
+from infra.preview.formats import markdown
+from infra.preview.report import Report, StackReport
 from lab import tools
 from tests.support import ROOT
 
@@ -48,6 +50,17 @@ def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
     assert all("${{" not in step.get("run", "") for step in job["steps"]), (
         "what a fork names goes through the environment"
     )
+
+
+def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
+    """By the workflow's own command, out of the comment as it is."""
+    plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b"
+    stack = StackReport("prod", plan, source="live")
+    (tmp_path / "prod.md").write_text(markdown.whole(Report("what is there", "head", [stack])))
+    command = re.search(r"\$\((sed -n .* prod\.md)\)", (ROOT / ".github/workflows/up.yml").read_text())
+    assert command
+    ran = subprocess.run(["sh", "-c", command[1]], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.stdout == f"{plan}\n"
 
 
 def test_prod_does_what_was_approved():

@@ -11,7 +11,7 @@ from agent.units import changed
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
 KINDS = ("files", "environment_files", "links")
-# What users notice of each way to change a service: measured, benchmarks/README.md
+# What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
 GAPS = {
     "starts": "none before, it is new",
     "restarts": "some seconds; the proxy answers 503 with Retry-After",

@@ -71,6 +71,13 @@ def test_whole_folds_nothing_and_else_a_long_diff_is_cut():
     assert "line 49" not in shown[False] and "… 21 lines more (--whole)" in shown[False]
 
 
+def test_what_is_lost_is_red_and_what_comes_is_green():
+    out = io.StringIO()
+    terminal.show(report(), Console(file=out, force_terminal=True, color_system="standard", soft_wrap=True))
+    text = out.getvalue()
+    assert "\x1b[31mdeleted: machine m0\x1b[0m" in text and "\x1b[32m      +TWO\x1b[0m" in text
+
+
 def test_a_diff_side_by_side():
     assert list(rows(DIFF)) == [
         Row("hunk", 0, DIFF[0], 0, ""),
