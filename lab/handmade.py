@@ -20,12 +20,12 @@ from lab.cloud.machine_images import AMI
 from lab.images import stubs
 from lab.run import run, succeeds, wait_until
 from lab.settings import ACCOUNT, ZONE, Lab
-from rendering import singles
 from rendering.files import HostFiles
 from rendering.host import render
 
 NAME = f"api.{ZONE}"
 # The document's 13: with those of the retired services, and without the two that were to be made in Tokyo
+OURS = ("infra-", "00-infra")  # how the names begin of what only this program brings
 RETIRED = ("watchme-api-behavior-features", "watchme-api-opensmile")
 MANAGER, SCHEDULER = "/home/ubuntu/watchme-api-manager/docker-compose.all.yml", "watchme-scheduler"
 # The lab finds the container of a host by this name
@@ -121,7 +121,7 @@ def _set_up(lab: Lab, project: Path, region: str, container: str) -> None:
         input=registry.token(lab).encode(), check=True, capture_output=True,
     )  # fmt: skip
     _shell(container, "rm -f /etc/nginx/sites-enabled/default; systemctl daemon-reload")
-    units = [unit.name for unit in files.units if unit.name != singles.UNIT and SCHEDULER not in unit.name]
+    units = [u.name for u in files.units if not u.name.startswith(OURS) and SCHEDULER not in u.name]
     _shell(container, f"systemctl enable -q --now {' '.join(units)} && systemctl restart nginx")
 
 
@@ -130,7 +130,9 @@ def _packed(files: HostFiles) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for file in files.files:
-            if Path(file.path).name.startswith("infra-") or file.path.startswith(("/etc/infra/", "/root/.docker/")):
+            if Path(file.path).name.startswith(OURS) or file.path.startswith(("/etc/infra/", "/root/.docker/")):
+                continue
+            if b"infra-monitor" in file.content:
                 continue
             if SCHEDULER in file.path:
                 continue
