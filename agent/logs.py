@@ -38,6 +38,7 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
         "--output-fields=MESSAGE,CONTAINER_NAME,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT",
         "--no-pager",
         "-q",
+        "--all",
     ]
     command = ["journalctl", *wanted, "-n", str(lines), *shown, *(["-f"] if follow else [])]
     for line in world.stream(*command):
@@ -68,4 +69,8 @@ def _entry(line: str) -> dict[str, Any] | None:
         # What is no text comes as its bytes
         message = bytes(message).decode(errors="replace")
     source = said.get("CONTAINER_NAME") or said.get("_SYSTEMD_USER_UNIT") or said.get("_SYSTEMD_UNIT") or "systemd"
-    return {"at": int(said.get("__REALTIME_TIMESTAMP", 0)) / 1e6, "from": source, "line": message or ""}
+    return {
+        "at": int(said.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
+        "from": source,
+        "line": "[not text]" if message is None else message,
+    }

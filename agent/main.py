@@ -200,7 +200,11 @@ def command() -> None:
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
         if verb == "monitor":
-            sys.exit(monitoring.main(World(), sys.argv[2:]))
+            try:
+                sys.exit(monitoring.main(World(), sys.argv[2:]))
+            except Refused as refusal:
+                # Neither well nor not: nobody looked
+                sys.exit(f"infra-monitor: {refusal}")
         if verb == "watch-singles":
             sys.exit(singles.run(World(), lambda line: print(line, flush=True)))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))

@@ -44,13 +44,13 @@ def images(world: World) -> int:
 
 def _unneeded(world: World) -> list[tuple[int, list[str]]]:
     """Size and names of each image out of the releases' own registries: what else is on a machine is its owner's."""
-    ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc").output.split()))
+    ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc", timeout=60).output.split()))
     releases = store.kept(world)
     needed = images_of(world, [id for id in releases if not store.never_served(world, id)])
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []
-    shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids).output
+    shown = world.run("docker", "image", "inspect", "-f", "{{.Size}} {{json .RepoDigests}}", *ids, timeout=60).output
     lines = [line.split(" ", 1) for line in shown.splitlines() if re.match(r"\d+ (\[|null)", line)]
     found = [(int(size), json.loads(names) or []) for size, names in lines]
     return [

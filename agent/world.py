@@ -230,7 +230,8 @@ class World:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, ValueError):
+            # What is no address has no answer, and may be a secret
             return 0, b""
 
     def date_at(self, url: str, timeout: float = 2) -> str:

@@ -42,8 +42,15 @@ def lines(catalogue: Catalogue, service: str, host: str | None, count: int, foll
         raise InfraError(f"{host} runs no {service}; {', '.join(wanted)} does")
     payload = {"service": service, "lines": count, "follow": follow}
     if not follow:
-        found = [(event["at"], name, event) for name, event in _all(asked, payload)]
+        found, wrong = [], None
+        try:
+            for name, event in _all(asked, payload):
+                found.append((event["at"], name, event))
+        except InfraError as error:
+            wrong = error
         yield from (shown(name, event, len(asked) > 1) for _, name, event in sorted(found, key=lambda one: one[0]))
+        if wrong:
+            raise wrong
         return
     try:
         yield from (shown(name, event, len(asked) > 1) for name, event in _all(asked, payload))

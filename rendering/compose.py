@@ -184,7 +184,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
 
 def container(service: ComposeService, place: Place, network: ContainerNetwork) -> Container:
     """What the host's monitor holds a container against."""
-    aliases = [service.container] if place.slot else []
+    aliases = [service.compose_key, *([service.container] if place.slot else [])]
     return Container(
         place.container, service.name, place.unit, network.name, str(place.address), aliases, service.limit
     )

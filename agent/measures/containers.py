@@ -3,23 +3,26 @@
 import re
 from typing import Any
 
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import LOOK, Look, Measured, Measures, Unanswered
 
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
 MEMORY_EVENT = "oom"
+SCOPE = re.compile(r"docker-[0-9a-f]{64}\.scope")
 OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"  # what systemd says of a unit's process that the kernel killed
 
 
 def network(look: Look, _: dict[str, Any]) -> Measures:
-    """1 for a network that is missing, or has another subnet or gateway."""
+    """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not made anew:
+    it could not be."""
+    ours = {container["name"] for container in look.manifest["containers"]}
     for wanted in look.manifest["networks"]:
-        found = look.networks.get(wanted["name"])
+        name, found = wanted["name"], look.networks.get(wanted["name"])
         if found is None:
-            answers = bool(look.networks)
-            yield Measured(wanted["name"], 1, "it is missing" if answers else "Docker does not answer")
-        else:
-            right = (found.subnet, found.gateway) == (wanted["subnet"], wanted["gateway"])
-            yield Measured(wanted["name"], 0 if right else 1, f"it is {found.subnet}, gateway {found.gateway}")
+            yield Measured(name, 1, "it is missing")
+            continue
+        right = found.subnet == wanted["subnet"] and found.gateway in ("", wanted["gateway"])
+        inside = {other for other, container in look.containers.items() if name in container.addresses}
+        yield Measured(name, 0 if right else 1, f"it is {found.subnet}, gateway {found.gateway}", inside <= ours)
 
 
 def attachment(look: Look, _: dict[str, Any]) -> Measures:
@@ -36,6 +39,8 @@ def legacy(look: Look, _: dict[str, Any]) -> Measures:
     """1 for a network of before: one that a compose project of ours made for itself, or that one of our containers is
     in beside its own."""
     ours = {entry["name"] for entry in look.manifest["networks"]}
+    if not ours:
+        return
     projects = {found[1] for unit in look.manifest["units"] for file in unit["files"] if (found := _folder(file))}
     inside: dict[str, list[str]] = {}
     for wanted in look.manifest["containers"]:
@@ -105,10 +110,14 @@ def killed(look: Look, condition: dict[str, Any]) -> Measures:
     if known:
         window = ["--since", f"{condition['within']}s", "--until", "0s"]
         form = ["--filter", f"event={MEMORY_EVENT}", "--format", "{{.Actor.Attributes.name}}"]
-        names = look.world.run("docker", "events", *window, *form, timeout=10).output.split()
+        said = look.world.run("docker", "events", *window, *form, timeout=LOOK)
+        if said.code:
+            raise Unanswered(f"docker events: {said.last_lines(1)}")
+        names = said.output.split()
     shown = ["-o", "cat", "--output-fields=UNIT,USER_UNIT", "--no-pager", "-q"]
-    told = look.world.run("journalctl", f"MESSAGE_ID={OUT_OF_MEMORY}", *since, *shown)
-    names += told.output.split()
+    told = look.world.run("journalctl", f"MESSAGE_ID={OUT_OF_MEMORY}", *since, *shown, timeout=2 * LOOK)
+    # Docker has told of its own already, by their names
+    names += [] if told.code else [name for name in told.output.split() if not SCOPE.fullmatch(name)]
     for name in sorted({*names}):
         yield Measured(name, names.count(name))
     if not names:

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent import managers
 from agent.measures.proxy import proxy_unit
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import LOOK, Look, Measured, Measures, Unanswered
 
 RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 
@@ -21,7 +21,7 @@ def down(look: Look, _: dict[str, Any]) -> Measures:
 def restarts(look: Look, condition: dict[str, Any]) -> Measures:
     """How often systemd started a unit again by itself."""
     told = [f"MESSAGE_ID={RESTART_SCHEDULED}", "--since", f"-{condition['within']}s"]
-    ran = look.world.run("journalctl", *told, "-o", "json", "--no-pager", "-q")
+    ran = look.world.run("journalctl", *told, "-o", "json", "--no-pager", "-q", timeout=2 * LOOK)
     seen = Counter(_unit(json.loads(line)) for line in ran.output.splitlines() if line.startswith("{"))
     for name in look.running:
         account, unit = managers.split(name)
@@ -36,7 +36,9 @@ def _unit(entry: dict[str, Any]) -> tuple[str, str]:
 
 def failed(look: Look, _: dict[str, Any]) -> Measures:
     """1 for every unit of the host's, the release's or not, that has failed."""
-    ran = look.world.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager")
+    ran = look.world.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", timeout=LOOK)
+    if ran.code:
+        raise Unanswered(f"systemctl list-units: {ran.last_lines(1)}")
     names = [line.split()[0] for line in ran.output.splitlines() if line.strip()]
     for name in [name for name in names if name not in look.running]:
         yield Measured(name, 1)

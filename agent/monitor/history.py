@@ -32,8 +32,11 @@ def repairs(world: World) -> list[Repair]:
 
 
 def remember_repairs(world: World, made: list[Repair]) -> None:
+    """What is known of the same attempt already, that it was begun, gives way."""
     if made:
-        _write(world, REPAIRS, [asdict(entry) for entry in [*repairs(world), *made]][-REPAIRS_KEPT:])
+        known = {(entry.at, entry.alert, entry.subject) for entry in made}
+        past = [entry for entry in repairs(world) if (entry.at, entry.alert, entry.subject) not in known]
+        _write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-REPAIRS_KEPT:])
 
 
 def samples(world: World) -> list[dict[str, Any]]:

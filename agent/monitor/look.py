@@ -22,6 +22,11 @@ class Measured(NamedTuple):
 
 
 Measures = Iterator[Measured]
+LOOK = 10.0  # seconds that a look may take
+
+
+class Unanswered(Exception):
+    """What would have to be known was not told: nothing follows from that."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Look:
 
     world: World
     release: Release
+    silent: str = ""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -96,13 +102,22 @@ class Look:
         return found
 
     def _docker(self, *listing: str, inspect: str) -> list[dict[str, Any]]:
-        """Nothing where Docker does not answer, or is not there."""
-        ids = self.world.run("docker", *listing, timeout=10)
-        if ids.code or not ids.output.split():
+        """Raises Unanswered where Docker does not say; asked once, it is not waited for again."""
+        if self.silent:
+            raise Unanswered(self.silent)
+        ids = self.world.run("docker", *listing, timeout=LOOK)
+        if ids.code:
+            self.silent = f"docker {' '.join(listing)}: {ids.last_lines(1)}"
+            raise Unanswered(self.silent)
+        if not ids.output.split():
             return []
-        shown = self.world.run("docker", inspect, "inspect", *ids.output.split(), timeout=10)
-        # What is gone by now is told in lines after the list
-        return json.JSONDecoder().raw_decode(shown.output)[0] if shown.output.startswith("[") else []
+        shown = self.world.run("docker", inspect, "inspect", *ids.output.split(), timeout=LOOK)
+        try:
+            # What is gone by now is told in lines beside the list
+            return json.JSONDecoder().raw_decode(shown.output[shown.output.index("[") :])[0]
+        except ValueError:
+            self.silent = f"docker {inspect} inspect: {shown.last_lines(1)}"
+            raise Unanswered(self.silent) from None
 
     @cached_property
     def memory(self) -> dict[str, int]:

@@ -41,17 +41,27 @@ def repair(look: Look, entry: Held) -> str:
 def _make_network(look: Look, subject: str) -> str:
     """Its unit takes the containers with it: they could not be in a network that is not there."""
     network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
-    must(look.world, "systemctl", "restart", network["unit"])
+    must(look.world, "systemctl", "restart", "--no-block", network["unit"])
     return f"{network['unit']} was restarted, and what is in that network with it"
 
 
 def _attach(look: Look, subject: str) -> str:
+    """Only where nobody else has its address: it would be nowhere then."""
     wanted = _container(look, subject)
     network, address = wanted["network"], wanted["address"]
-    if network in look.containers[subject].addresses:
-        must(look.world, "docker", "network", "disconnect", network, subject)
+    for other, container in look.containers.items():
+        if other != subject and container.addresses.get(network) == address:
+            raise Failed(f"{address} of {network} is {other}'s, which is not where it should be")
+    before = look.containers[subject].addresses.get(network)
     names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
-    must(look.world, "docker", "network", "connect", "--ip", address, *names, network, subject)
+    if before:
+        must(look.world, "docker", "network", "disconnect", network, subject)
+    try:
+        must(look.world, "docker", "network", "connect", "--ip", address, *names, network, subject)
+    except Failed:
+        if before:
+            look.world.run("docker", "network", "connect", "--ip", before, *names, network, subject)
+        raise
     return f"{subject} was put into {network} at {address}"
 
 
@@ -62,7 +72,7 @@ def _container(look: Look, name: str) -> dict[str, Any]:
 def _start(look: Look, subject: str) -> str:
     account, name = managers.split(subject)
     managers.systemctl(look.world, account, "reset-failed", name)
-    ran = managers.systemctl(look.world, account, "start", name)
+    ran = managers.systemctl(look.world, account, "start", "--no-block", name)
     if ran.code:
         raise Failed(f"systemctl start {subject}: {ran.last_lines()}")
     return f"{subject} was started"

@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from agent import lock, slots, store, transaction
@@ -11,12 +11,12 @@ from agent.measures import containers
 from agent.monitor import history, notices, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
-from agent.monitor.look import Look
+from agent.monitor.look import Look, Unanswered
 from agent.outcome import Failed, Refused
 from agent.world import World
 
 LOCK = "/run/infra/monitor.lock"
-SETTLE = 20.0  # seconds that what was put right has to show it
+SETTLE = 60.0  # seconds that what was put right has to show it
 
 
 def main(world: World, arguments: list[str]) -> int:
@@ -35,7 +35,7 @@ def main(world: World, arguments: list[str]) -> int:
 
 def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     """What was found (`conditions`), what was done about it (`repairs`), what was left alone and why (`left`)."""
-    began = world.now()
+    began, at_work = world.now(), lock.holder(lock.LOCK)
     release = store.current(world)
     if release is None:
         return {"at": world.wall(), "release": None, "well": False, "conditions": [], "repairs": [], "left": []}
@@ -45,53 +45,81 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     left: list[str] = []
     if fix and any(entry.met for entry in found):
         look, found, made, left = _repaired(look, found, now)
-        history.remember_repairs(world, made)
-    history.remember_sample(world, sample(look, found))
+    at_work = at_work or lock.holder(lock.LOCK)
     ended = {
-        "at": world.wall(), "host": release.manifest["host"], "release": release.id,
+        "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
         "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
         "repairs": [asdict(entry) for entry in made], "left": left,
-        "resting": sorted(slots.resting(world, release.manifest)), "took": round(world.now() - began, 2),
+        "resting": sorted(slots.resting(world, look.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
-    if wrong := notices.tell(world, ended, made):
-        left.append(wrong)
-    history.remember_run(world, ended)
-    page.write(world, look, ended)
+    if at_work:
+        # What a release stops and starts is no outage
+        left.append(f"nobody was told, since a job is at work: {at_work}")
+    else:
+        _step(left, "telling", lambda: notices.tell(world, ended, made))
+        _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look, found)))
+    _step(left, "writing the page", lambda: page.write(world, look, ended))
+    _step(left, "remembering this run", lambda: history.remember_run(world, ended))
     return ended
+
+
+def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
+    """One that fails, on a full disk or without an answer, is told, and takes no other along."""
+    try:
+        wrong = do()
+    except Exception as error:
+        wrong = f"{what} failed: {type(error).__name__}: {error}"
+    if wrong:
+        left.append(wrong)
 
 
 def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held], list[Repair], list[str]]:
     """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
-    beside it."""
-    world, past = look.world, history.repairs(look.world)
+    beside it, and what it has changed is looked at anew."""
+    world = look.world
     made: list[Repair] = []
     left: list[str] = []
-    try:
-        with lock.lock("the monitor's repairs", lambda line: None, lock.LOCK, patience=0):
-            if transaction.unfinished(world):
-                raise Refused("a switch is not finished: its recovery comes first")
-            for kind in repairs.REPAIRS:
-                batch = []
+    for kind in repairs.REPAIRS:
+        if not repairs.wanted(found, kind):
+            continue
+        batch: list[Repair] = []
+        try:
+            with lock.lock("the monitor's repairs", lambda line: None, lock.LOCK, patience=0):
+                release = store.current(world)
+                if transaction.unfinished(world) or release is None:
+                    raise Refused("a switch is not finished: its recovery comes first")
+                look = Look(world, release)
+                found = held(look)
                 for entry in repairs.wanted(found, kind):
-                    if why := "" if now else repairs.why_not(entry, past, world.wall()):
-                        left.append(f"{entry.alert} {entry.subject}: {why}")
-                    else:
-                        batch.append(_one(look, entry))
-                if batch:
-                    # What one repair puts right another need not: a network brings its containers along
-                    look, found = _settled(world, look.release, found, batch)
-                    made += _judged(batch, found)
-    except Refused as refusal:
-        left.append(str(refusal))
+                    _attempt(look, entry, now, batch, left)
+        except Refused as refusal:
+            left.append(str(refusal))
+            break
+        if batch:
+            # What one repair puts right another need not: a network brings its containers along
+            look, found = _settled(world, look.release, found, batch)
+            batch = _judged(batch, found)
+            made += batch
+            _step(left, "remembering repairs", lambda batch=batch: history.remember_repairs(world, batch))
     return look, found, made, left
 
 
-def _one(look: Look, entry: Held) -> Repair:
-    at = look.world.wall()
+def _attempt(look: Look, entry: Held, now: bool, batch: list[Repair], left: list[str]) -> None:
+    """Nothing is done that cannot be written down before: its pauses would not count."""
+    world, at = look.world, look.world.wall()
+    begun = Repair(at, entry.alert, entry.subject, entry.repair, False, "begun")
+    if why := "" if now else repairs.why_not(entry, history.repairs(world), at):
+        left.append(f"{entry.alert} {entry.subject}: {why}")
+        return
     try:
-        return Repair(at, entry.alert, entry.subject, entry.repair, True, repairs.repair(look, entry))
-    except Failed as failure:
-        return Repair(at, entry.alert, entry.subject, entry.repair, False, str(failure))
+        history.remember_repairs(world, [begun])
+    except OSError as error:
+        left.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {error}")
+        return
+    try:
+        batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))
+    except (Failed, Unanswered) as failure:
+        batch.append(replace(begun, said=str(failure)))
 
 
 def _settled(world: World, release: store.Release, before: list[Held], made: list[Repair]) -> tuple[Look, list[Held]]:

@@ -7,9 +7,10 @@ from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 from catalogue.services import RetiredService, repository_of
-from catalogue.stack import MONITOR, MONITOR_SECRETS
+from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
+ADDRESS = re.compile(r"https?://[!-~]+")
 UNWRITABLE = ("\n", "'", "\\", "${")
 
 
@@ -57,6 +58,10 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
         yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
+    url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
+    if url != ENCRYPTED and not ADDRESS.fullmatch(url):
+        rule = "an address that begins with https://, in ASCII and without spaces"
+        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
     for name in sorted(set(stack.secrets) - names - {MONITOR}):
         rule = f"services: {', '.join(sorted(names))}"
         yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{name}", "no running service has this name", rule)

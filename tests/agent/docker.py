@@ -51,7 +51,9 @@ class Docker:
                 del self.containers[name][network]
             case ("docker", "network", "connect", "--ip", address, *_, network, name):
                 self.containers[name][network] = address
-            case ("systemctl", "restart", unit) if unit in {n["unit"] for n in self.right.get("networks", [])}:
+            case ("systemctl", "restart", "--no-block", unit) if unit in {
+                n["unit"] for n in self.right.get("networks", [])
+            }:
                 self.make()
             case _:
                 return None

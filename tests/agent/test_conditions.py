@@ -69,7 +69,7 @@ def moved(world: FakeWorld) -> None:
 
 
 CAUSES = {
-    "Docker hangs": (lambda w: w.answers.update({"docker network ls": Ran(124, "no end")}), "the network watchme-network is not as it should be: Docker does not answer"),
+    "Docker hangs": (lambda w: w.answers.update({"docker network ls": Ran(124, "no end")}), "network could not be looked at: Unanswered: docker network ls -q: no end"),
     "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network is not as it should be: it is missing"),
     "another subnet": (
         lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),

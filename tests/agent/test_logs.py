@@ -43,7 +43,7 @@ def test_a_containers_lines_come_under_its_units_name():
 
 def test_what_is_no_text_is_shown_as_far_as_it_can_be():
     events, _ = told(serving(release()), "ast-api", [entry([104, 105, 255]), entry(None)])
-    assert [event["line"] for event in events] == ["hi\ufffd", ""]
+    assert [event["line"] for event in events] == ["hi\ufffd", "[not text]"]
 
 
 def test_an_accounts_unit_and_every_instance_of_it():

@@ -7,12 +7,14 @@ import pytest
 
 from agent import lock
 from agent.monitor import history, run
-from agent.monitor.conditions import Held
+from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
+from agent.monitor.look import Look
 from agent.monitor.repairs import PER_DAY, why_not
 from agent.world import Ran, Usage
 from tests.agent.fake import FakeWorld
 from tests.agent.test_conditions import NETWORK, TRANSACTION, moved, watchme
+from tests.agent.test_native import current
 
 AST = "watchme-ast-api.service"
 
@@ -51,11 +53,17 @@ def image(world: FakeWorld) -> None:
 
 
 REPAIRS = {
-    "a missing network": (lambda w: w.docker.networks.pop(NETWORK), "systemctl restart watchme-infrastructure.service"),
-    "a container that is not attached": (unattached, f"docker network connect --ip 172.27.0.17 {NETWORK} ast-api"),
+    "a missing network": (
+        lambda w: w.docker.networks.pop(NETWORK),
+        "systemctl restart --no-block watchme-infrastructure.service",
+    ),
+    "a container that is not attached": (
+        unattached,
+        f"docker network connect --ip 172.27.0.17 --alias api {NETWORK} ast-api",
+    ),
     "a container at another address": (moved, f"docker network disconnect {NETWORK} ast-api"),
-    "a stopped unit": (lambda w: w.active.discard(AST), f"systemctl start {AST}"),
-    "a stopped proxy": (lambda w: w.active.discard("nginx.service"), "systemctl start nginx.service"),
+    "a stopped unit": (lambda w: w.active.discard(AST), f"systemctl start --no-block {AST}"),
+    "a stopped proxy": (lambda w: w.active.discard("nginx.service"), "systemctl start --no-block nginx.service"),
     "a full disk": (image, "docker image rm"),
 }
 
@@ -152,6 +160,72 @@ def test_a_release_at_work_is_left_alone():
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
         ended = fixed(world)
     assert ended["repairs"] == [] and "another job is at work on this host: apply of release abc" in ended["left"][0]
+
+
+def test_a_docker_that_does_not_answer_makes_nothing_anew():
+    """Nothing follows from what was not told, and least of all that everything is to be restarted."""
+    for answer in (Ran(124, "no end after 10 s"), Ran(1, "Cannot connect to the Docker daemon")):
+        world = watchme()
+        world.answers["docker"] = answer
+        ended = fixed(world)
+        assert not ended["well"] and ended["repairs"] == [] and not world.commands("systemctl restart")
+        assert not [e for e in ended["conditions"] if e["alert"] == "memory-kills" and "Cannot" in e["subject"]]
+
+
+def test_a_network_that_others_are_in_is_not_made_anew():
+    world = watchme()
+    world.docker.networks[NETWORK] = ("172.28.0.0/16", "172.28.0.1", "")
+    world.docker.containers["somebody's"] = {NETWORK: "172.28.0.9"}
+    ended = fixed(world)
+    assert not ended["well"] and not world.commands("systemctl restart")
+
+
+def test_a_container_is_not_taken_away_from_where_it_is_for_an_address_that_another_has():
+    world = watchme()
+    moved(world)
+    world.docker.containers["other"] = {NETWORK: "172.27.0.17"}
+    ended = fixed(world)
+    assert "172.27.0.17 of watchme-network is other's" in ended["repairs"][0]["said"]
+    assert world.docker.containers["ast-api"] == {NETWORK: "172.27.0.99"}
+
+
+def test_what_cannot_be_written_down_is_not_done_and_the_rest_is_told():
+    """A full disk: pauses would not count, and a unit would be started with every run."""
+    world = watchme()
+    world.active.discard(AST)
+    own = world.write
+
+    def full(path, *rest):
+        if path.startswith(history.PLACE):
+            raise OSError(28, "No space left on device")
+        own(path, *rest)
+
+    world.write = full  # type: ignore[method-assign]
+    ended = fixed(world)
+    assert ended["repairs"] == [] and not world.commands("systemctl start")
+    said = "\n".join(ended["left"])
+    assert "nothing was done, since it cannot be written down: [Errno 28]" in said
+    assert "remembering this run failed" in said
+
+
+def test_what_has_come_right_meanwhile_is_not_repaired():
+    """A release may have ended between the look and the lock: it is looked at anew."""
+    world = watchme()
+    world.active.discard(AST)
+    look = Look(world, current(world))
+    before = held(look)
+    world.active.add(AST)
+    _, found, made, left = run._repaired(look, before, False)
+    assert made == [] and left == [] and not [entry for entry in found if entry.met]
+
+
+def test_while_a_job_is_at_work_nobody_is_told_and_no_day_is_spoiled():
+    world = watchme()
+    world.active.discard(AST)
+    with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
+        ended = run.run(world, False)
+    assert not ended["well"] and "nobody was told, since a job is at work: apply of release abc" in ended["left"][0]
+    assert history.samples(world) == []
 
 
 def test_what_is_remembered_is_bounded_and_a_torn_file_is_nothing():

@@ -7,6 +7,7 @@ import pytest
 from agent.monitor import run
 from agent.monitor.history import Repair
 from agent.monitor.notices import AGAIN, CONFIG, TRIES, due
+from agent.world import World
 from tests.agent.test_conditions import watchme
 from tests.agent.test_monitor import locks  # noqa: F401 (a fixture)
 
@@ -90,6 +91,10 @@ def test_the_address_is_a_secret(listening):
     listening.status = 500
     listening.active.discard("watchme-ast-api.service")
     assert "hooks.example.com" not in json.dumps(run.run(listening, False))
+
+
+def test_what_is_no_address_is_not_quoted():
+    assert World().fetch("hooks.example.com/T0/secret", {}) == (0, b"")
 
 
 def test_nobody_is_told_where_nobody_is_named():

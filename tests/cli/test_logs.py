@@ -49,10 +49,11 @@ def test_one_host_needs_no_name(saying):
     assert list(logs.lines(whole(), "ast-api", "watchme", 50, True)) == ["1970-01-01 00:00:10 ast-api: first"]
 
 
-def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying):
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
-    found = logs.lines(whole(), "ast-api", None, 50, True)
+    found = logs.lines(whole(), "ast-api", None, 50, follow)
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
         next(found)
