@@ -39,12 +39,12 @@ def test_thirteen_services_answer_under_their_public_paths(system):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_container_sees_its_internal_path(system, name):
     route = service(WATCHME, name)["routes"][0]
-    status, _, body = system.ask("GET", f"{route['public']}status/whisper?a=1")
+    status, _, body = system.ask("GET", f"{route['public']}jobs/whisper?a=1")
     seen = json.loads(body)
     assert status == 200
     repository = service(WATCHME, name)["image"]["repository"]
     # What is expected is the application's own truth, not the catalogue's
-    assert seen["path"] == f"{stubs()[repository]['prefix']}status/whisper"
+    assert seen["path"] == f"{stubs()[repository]['prefix']}jobs/whisper"
     assert seen["service"] == repository
     assert seen["host"] == "api.hey-watch.me" and seen["headers"]["X-Forwarded-Proto"] == ["https"]
 
