@@ -8,6 +8,7 @@ from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+OWN_PAGE = "/status/"  # of each host, written by its monitor
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
@@ -48,6 +49,8 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
                     yield Problem(
                         file, where, f"{kind} path {path!r}", "a path that begins with /, such as /api/scheduler/"
                     )
+            if f"{route.public}/".startswith(OWN_PAGE):
+                yield Problem(file, where, f"public path {route.public!r} is the host's own page", "any other path")
             if route.is_prefix != route.inside.endswith("/"):
                 found = f"public path {route.public!r} with internal path {route.inside!r}"
                 yield Problem(file, where, found, "both end with / (all below it), or neither does (that page alone)")

@@ -45,6 +45,7 @@ SYSTEM_EXAMPLES = {
     "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
     "address clash": (setting("admin", address="172.27.0.17"), "service admin: address 172.27.0.17 is ast-api's"),
     "path clash": (routed("admin", public="/vault/"), "public path api.hey-watch.me/vault/ is vault-api's already"),
+    "the host's own page": (routed("admin", public="/status/"), "public path '/status/' is the host's own page"),
     "directory clash": (
         setting("admin", directory="/home/ubuntu/api_ast"),
         "directory /home/ubuntu/api_ast is ast-api's",
