@@ -27,7 +27,6 @@ from agent import (
 )
 from agent import recover as recovery
 from agent.job import Job
-from agent.measures.proxy import certificates
 from agent.monitor import history
 from agent.monitor import run as monitoring
 from agent.monitor.conditions import firing
@@ -35,7 +34,6 @@ from agent.monitor.look import Look
 from agent.outcome import Mask, Refused
 from agent.world import World
 
-DAY = 86400.0
 REPAIRS_SHOWN = 5
 
 
@@ -120,11 +118,11 @@ def status(_: dict[str, Any]) -> int:
             "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
             "holder": lock.holder(),
             "units": {name: state["active"] for name, state in units.states(world, names).items()},
-            "certificates": [list(entry) for entry in certificates(world, release)] if release else [],
+            "certificates": [list(entry) for entry in look.certificates] if look else [],
             "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in firing(look)] if look else [],
             "services": look.services if look else {},
             "drifted": sorted({entry["path"] for entry in drift.drift(world) if entry["path"] not in names}),
-            "repairs": [asdict(r) for r in history.repairs(world) if world.wall() - r.at < DAY][-REPAIRS_SHOWN:],
+            "repairs": [asdict(entry) for entry in history.recent_repairs(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.resting(world, release.manifest)) if release else [],
         }
     )

@@ -30,14 +30,15 @@ def _used(look: Look, subject: str, whole: str, free: str) -> Measures:
         yield Measured(subject, round(100 * (size - left) / size, 1), f" ({left // 1024**2} MiB left)")
 
 
-def disk(look: Look, _: dict[str, Any]) -> Measures:
+def disk(look: Look, condition: dict[str, Any]) -> Measures:
     """Percent of each disk's space that is in use. Only that of the images can be freed."""
     images = look.world.usage("/var/lib/docker")
     for path, usage in _disks(look):
         holds = bool(images and images.device == usage.device and look.manifest["containers"])
-        unneeded = prune.reclaimable(look.world) // 1024**2 if holds else 0
-        freed = f", {unneeded} MiB in images that no release needs" if unneeded else ""
         used = round(100 * (1 - usage.free / usage.size), 1)
+        # Docker is asked for long: only for somebody who is going to be told
+        unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
+        freed = f", {unneeded} MiB in images that no release needs" if unneeded else ""
         yield Measured(path, used, f" ({usage.free // 1024**2} MiB left{freed})", holds)
 
 

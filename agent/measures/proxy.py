@@ -58,12 +58,5 @@ def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
 
 def certificates_left(look: Look, _: dict[str, Any]) -> Measures:
     """Minus the days that are left: the more, the worse."""
-    for name, days, wrong in certificates(look.world, look.release):
+    for name, days, wrong in look.certificates:
         yield Measured(name, -days, f": {wrong}" if wrong else "")
-
-
-def certificates(world: World, release: Release) -> Iterator[tuple[str, int, str]]:
-    """Public name, days left of the certificate that the proxy shows for it, and what is wrong with it."""
-    for name in release.manifest["names"]:
-        ends, wrong = world.certificate_ends(name)
-        yield name, int((ends - world.wall()) // 86400) if ends else 0, wrong

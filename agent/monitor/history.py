@@ -10,6 +10,7 @@ from agent.world import World
 PLACE = f"{STATE}/monitor"
 REPAIRS, SAMPLES, LAST = (f"{PLACE}/{name}.json" for name in ("repairs", "samples", "last"))
 REPAIRS_KEPT = 200
+DAY = 86400.0
 SAMPLES_KEPT = 300  # a day, one every five minutes
 
 
@@ -28,7 +29,12 @@ class Repair:
 
 def repairs(world: World) -> list[Repair]:
     """Oldest first."""
-    return [Repair(**entry) for entry in _read(world, REPAIRS)]
+    return [Repair(**entry) for entry in read(world, REPAIRS, [])]
+
+
+def recent_repairs(world: World) -> list[Repair]:
+    """Those of the last day."""
+    return [entry for entry in repairs(world) if world.wall() - entry.at < DAY]
 
 
 def remember_repairs(world: World, made: list[Repair]) -> None:
@@ -36,47 +42,31 @@ def remember_repairs(world: World, made: list[Repair]) -> None:
     if made:
         known = {(entry.at, entry.alert, entry.subject) for entry in made}
         past = [entry for entry in repairs(world) if (entry.at, entry.alert, entry.subject) not in known]
-        _write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-REPAIRS_KEPT:])
+        write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-REPAIRS_KEPT:])
 
 
 def samples(world: World) -> list[dict[str, Any]]:
     """Oldest first: `at`, and what `sample` of agent/monitor/run.py says."""
-    return _read(world, SAMPLES)
+    return read(world, SAMPLES, [])
 
 
 def remember_sample(world: World, sample: dict[str, Any]) -> None:
-    _write(world, SAMPLES, [*samples(world), sample][-SAMPLES_KEPT:])
+    write(world, SAMPLES, [*samples(world), sample][-SAMPLES_KEPT:])
 
 
 def remember_run(world: World, ended: dict[str, Any]) -> None:
-    _write(world, LAST, ended)
+    write(world, LAST, ended)
 
 
-def last_run(world: World) -> dict[str, Any] | None:
-    return json.loads(world.read(LAST) or b"null")
-
-
-def read_state(world: World, path: str) -> dict[str, Any]:
-    """What a part of the monitor remembers for itself; nothing where that is torn."""
+def read(world: World, path: str, nothing: Any) -> Any:
+    """What stands there, of the kind of `nothing`; `nothing` itself where that is torn."""
     try:
-        found = json.loads(world.read(path) or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_state(world: World, path: str, value: dict[str, Any]) -> None:
-    _write(world, path, value)
-
-
-def _read(world: World, path: str) -> list[dict[str, Any]]:
-    try:
-        found = json.loads(world.read(path) or b"[]")
+        found = json.loads(world.read(path) or b"null")
     except ValueError:
         # A disk that was full, a power cut: what is remembered is worth less than the next run
-        return []
-    return found if isinstance(found, list) else []
+        return nothing
+    return found if isinstance(found, type(nothing)) else nothing
 
 
-def _write(world: World, path: str, value: Any) -> None:
+def write(world: World, path: str, value: Any) -> None:
     world.write(path, json.dumps(value, separators=(",", ":")).encode(), 0o600, "root", "root")

@@ -120,6 +120,15 @@ class Look:
             raise Unanswered(self.silent) from None
 
     @cached_property
+    def certificates(self) -> list[tuple[str, int, str]]:
+        """Public name, days left of the certificate that the proxy shows for it, and what is wrong with it."""
+        found = []
+        for name in self.manifest["names"]:
+            ends, wrong = self.world.certificate_ends(name)
+            found.append((name, int((ends - self.world.wall()) // 86400) if ends else 0, wrong))
+        return found
+
+    @cached_property
     def memory(self) -> dict[str, int]:
         """The machine's memory in bytes, by the kernel's names: MemTotal, MemAvailable, SwapTotal, SwapFree."""
         lines = (self.world.read("/proc/meminfo") or b"").decode().splitlines()

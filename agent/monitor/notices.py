@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.monitor import history
-from agent.monitor.history import PLACE, Repair
+from agent.monitor.history import DAY, PLACE, Repair
 from agent.world import World
 
 CONFIG = "/etc/infra/notify.env"
 TOLD = f"{PLACE}/told.json"
-AGAIN = 86400.0  # seconds until what still is not right is told once more
+AGAIN = DAY  # seconds until what still is not right is told once more
 QUIET_RUNS = 2  # without it, until it counts as ended: what comes and goes is one thing
 TRIES = 3
 
@@ -29,7 +29,7 @@ def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair
     for key, text in met.items():
         known = state.get(key)
         if known is None or now - known["told"] >= AGAIN:
-            lines.append(f"{text}" if known is None else f"still: {text}")
+            lines.append(text if known is None else f"still: {text}")
             known = {"told": now}
         kept[key] = {"told": known["told"], "text": text, "quiet": 0}
     for key, known in state.items():
@@ -49,13 +49,13 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
     url = webhook(world)
     if not url:
         return ""
-    state = history.read_state(world, TOLD)
-    owed: list[str] = state.pop("owed", [])  # type: ignore[assignment]
+    state = history.read(world, TOLD, {})
+    owed = state.pop("owed", [])
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
     notices = due(state, met, made, ended["at"])
     lines = [*owed, *notices.lines]
     wrong = _post(world, url, ended["host"], lines) if lines else ""
-    history.write_state(world, TOLD, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
+    history.write(world, TOLD, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from agent import store
 from agent.measures import containers
-from agent.measures.proxy import certificates
 from agent.monitor import history
 from agent.monitor.history import Repair
 from agent.monitor.look import Look
@@ -57,7 +56,7 @@ def facts(world: World, look: Look, ended: dict[str, Any]) -> dict[str, Any]:
         "well": ended["well"], "met": [entry["text"] for entry in ended["conditions"] if entry["met"]],
         "services": services, "resting": sorted(ended["resting"]),
         "machine": [[e["alert"], e["subject"], e["value"]] for e in ended["conditions"] if e["alert"] in MACHINE],
-        "certificates": [list(entry) for entry in certificates(world, look.release)],
+        "certificates": [list(entry) for entry in look.certificates],
         "jobs": [{key: job[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
         "repairs": [_repair(entry) for entry in reversed(history.repairs(world)[-JOBS:])],
     }  # fmt: skip

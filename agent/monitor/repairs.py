@@ -5,14 +5,13 @@ from typing import Any
 
 from agent import managers, prune
 from agent.monitor.conditions import Held
-from agent.monitor.history import Repair
+from agent.monitor.history import DAY, Repair
 from agent.monitor.look import Look
 from agent.outcome import Failed
 from agent.units import must
 
 FIRST_PAUSE = 300.0  # seconds until the same is tried again, twice as many after each time
 PER_DAY = 6
-DAY = 86400.0
 
 
 def wanted(found: list[Held], kind: str) -> list[Held]:

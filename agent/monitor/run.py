@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from agent import lock, slots, store, transaction
-from agent.measures import containers
 from agent.monitor import history, notices, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
@@ -57,7 +56,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
         left.append(f"nobody was told, since a job is at work: {at_work}")
     else:
         _step(left, "telling", lambda: notices.tell(world, ended, made))
-        _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look, found)))
+        _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look)))
     _step(left, "writing the page", lambda: page.write(world, look, ended))
     _step(left, "remembering this run", lambda: history.remember_run(world, ended))
     return ended
@@ -142,20 +141,14 @@ def _judged(made: list[Repair], found: list[Held]) -> list[Repair]:
         text = still.get((entry.alert, entry.subject))
         if text is None or not entry.worked:
             return entry
-        return Repair(**{**asdict(entry), "worked": False, "said": f"{entry.said}, and still: {text}"})
+        return replace(entry, worked=False, said=f"{entry.said}, and still: {text}")
 
     return [judged(entry) for entry in made]
 
 
-def sample(look: Look, found: list[Held]) -> dict[str, Any]:
-    """How the host is, in few bytes: each service's status, each container's memory, what is met."""
-    return {
-        "at": round(look.world.wall()),
-        "services": look.services,
-        "memory": {name: used for name, used, _ in containers.memory(look)},
-        "available": look.memory.get("MemAvailable", 0),
-        "met": [f"{entry.alert} {entry.subject}" for entry in found if entry.met],
-    }
+def sample(look: Look) -> dict[str, Any]:
+    """What a day is drawn of: each service's status."""
+    return {"at": round(look.world.wall()), "services": look.services}
 
 
 def text(ended: dict[str, Any], quiet: bool = False) -> str:
@@ -164,7 +157,7 @@ def text(ended: dict[str, Any], quiet: bool = False) -> str:
     if ended["release"] is None:
         return "no release was brought to this host yet"
     lines: list[str] = []
-    write: Callable[[str], None] = lines.append
+    write = lines.append
     names = list(dict.fromkeys(entry["alert"] for entry in ended["conditions"]))
     for name in names:
         entries = [entry for entry in ended["conditions"] if entry["alert"] == name]
