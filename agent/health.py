@@ -9,6 +9,7 @@ from agent.outcome import Failed
 from agent.world import World
 
 INTERVAL = 1.0
+STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
 AT_ONCE = 8
 
 
@@ -67,6 +68,8 @@ def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float |
 
 
 def _said(world: World, probe: dict[str, Any], code: int) -> str:
+    if world.exists(f"{STOPPED}/{probe['service']}"):
+        return "was stopped for want of memory"
     if probe["url"] is None:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
     said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")

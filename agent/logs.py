@@ -8,7 +8,7 @@ from agent import jobs, managers, store
 from agent.outcome import Mask, Refused
 from agent.world import World
 
-OWN = {"monitor": ["infra-monitor.service"], "watch": ["infra-singles.service"]}
+OWN = {"monitor": ["infra-monitor.service"], "watch": ["infra-singles.service"], "memory": ["infra-memory.service"]}
 RELEASES = "releases"  # what the agent says while it applies them
 
 

@@ -18,7 +18,9 @@ from agent import (
     jobs,
     lock,
     logs,
+    pressure,
     prune,
+    restore,
     singles,
     slots,
     store,
@@ -122,8 +124,8 @@ def status(_: dict[str, Any]) -> int:
             "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in firing(look)] if look else [],
             "services": look.services if look else {},
             "drifted": sorted({entry["path"] for entry in drift.drift(world) if entry["path"] not in names}),
-            "repairs": [asdict(entry) for entry in history.recent_repairs(world)[-REPAIRS_SHOWN:]],
-            "resting": sorted(slots.resting(world, release.manifest)) if release else [],
+            "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
+            "resting": sorted(slots.waiting(world, release.manifest)) if release else [],
         }
     )
     return 0
@@ -166,6 +168,12 @@ def free(_: dict[str, Any]) -> int:
     return 0
 
 
+def bring_back(payload: dict[str, Any]) -> int:
+    """What no release brings, from a disk of before."""
+    _print(restore.restore(World(), payload, lambda line: _print({"say": line})))
+    return 0
+
+
 def recover(_: dict[str, Any]) -> int:
     """At boot: what the host was in the middle of is finished or undone. A failure is tried again by the next job."""
     world = World()
@@ -184,13 +192,14 @@ def recover(_: dict[str, Any]) -> int:
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
-    "logs": show_logs,
+    "logs": show_logs, "restore": bring_back,
 }  # fmt: skip
+WATCHES = {"watch-singles": singles.run, "watch-memory": pressure.run}
 
 
 def command() -> None:
-    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…` and
-    `watch-singles` are for systemd, `monitor` for it and for people."""
+    """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
+    `watch-singles` and `watch-memory` are for systemd, `monitor` for it and for people."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
@@ -203,8 +212,8 @@ def command() -> None:
             except Refused as refusal:
                 # Neither well nor not: nobody looked
                 sys.exit(f"infra-monitor: {refusal}")
-        if verb == "watch-singles":
-            sys.exit(singles.run(World(), lambda line: print(line, flush=True)))
+        if verb in WATCHES:
+            sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
     except Refused as refusal:
         sys.exit(_refused("", str(refusal)))

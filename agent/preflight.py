@@ -66,7 +66,7 @@ def _ways(world: World, target: Release) -> None:
 
 
 def _memory(world: World, target: Release) -> None:
-    limits, has = target.manifest["memory"], world.memory()
+    limits, has = target.manifest["memory"], world.memory()["MemTotal"]
     if limits > has:
         raise Refused(
             f"the services' memory limits add up to {limits // MiB} MiB, and this machine has {has // MiB} MiB: "

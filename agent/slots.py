@@ -49,16 +49,26 @@ def _other(slot: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[str]:
-    """The units of a release that are to run now: all without slots, and of the others the ones that serve. One that
-    may run only once in the world is not to run while it has no flag."""
+    """The units of a release that are to run now: all without slots, and of the others the ones that serve; none that
+    rests."""
     absent = units_of(manifest) | resting(world, manifest)
     ordinary = [unit["name"] for unit in manifest["units"] if unit["name"] not in absent]
     return ordinary + _serving(world, manifest, planned or [])
 
 
 def resting(world: World, manifest: dict[str, Any]) -> set[str]:
-    """The units that wait until this host owns their name: see agent/singles.py."""
+    """The units that are not to run now."""
+    return waiting(world, manifest) | stopped(world, manifest)
+
+
+def waiting(world: World, manifest: dict[str, Any]) -> set[str]:
+    """Those that wait until this host owns their name: see agent/singles.py."""
     return {unit["name"] for unit in manifest["units"] if unit.get("flag") and not world.exists(unit["flag"])}
+
+
+def stopped(world: World, manifest: dict[str, Any]) -> set[str]:
+    """Those that made room in memory: see agent/pressure.py."""
+    return {unit["name"] for unit in manifest["units"] if unit.get("bar") and world.exists(unit["bar"])}
 
 
 def _serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:

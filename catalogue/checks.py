@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import contents, hosts, identity, places, regions, rollouts, singles, units
+from catalogue.rules import contents, hosts, identity, places, regions, rollouts, units, watched
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -43,7 +43,9 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.files,
     units.milestones,
     rollouts.blue_green,
-    singles.singles,
+    watched.singles,
+    watched.alone,
+    watched.yielding,
     regions.regions,
     contents.images,
     contents.retired,

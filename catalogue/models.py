@@ -90,8 +90,9 @@ class Milestone(Model):
 
 
 Measure = Literal[
-    "unit down", "unit restarts", "unit failed", "service unwell", "single twice", "proxy down", "proxy server errors",
-    "certificate", "network", "container attachment", "legacy network", "name resolution", "open port",
+    "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
+    "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
+    "open port",
     "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
     "registry login",
 ]  # fmt: skip
@@ -124,7 +125,8 @@ class System(Model):
 
     `packages` are Debian packages, `enables` units that packages bring and that are to run. `variant` is the one of
     its variants that the stack chose (infra:variants). `monitor_names` are commands of before that stand for the
-    host's monitor now (`*.sh` or `*.py`).
+    host's monitor now (`*.sh` or `*.py`). `data` are directories that no release brings: a lost host gets them back
+    from a snapshot of its disk.
     """
 
     system: Name
@@ -138,6 +140,7 @@ class System(Model):
     milestones: list[Milestone] = []
     network: ContainerNetwork | None = None
     monitor_names: list[AbsolutePath] = []
+    data: list[AbsolutePath] = []
     sites: list[Site] = []
     services: list[AnyService]
 

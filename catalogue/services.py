@@ -95,7 +95,7 @@ class Service(Model):
     environment: dict[EnvironmentName, str] = {}
     secrets: list[EnvironmentName] = []
     single: bool = False
-    stop_priority: int | None = None
+    stop_priority: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def listens(self) -> int | None:

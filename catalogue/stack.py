@@ -143,6 +143,7 @@ class Stack(Model):
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
     healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180
     confirmDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 60
+    keepSnapshots: Annotated[int, Field(ge=0, le=1000, strict=False)] = 7
     keepReleases: Annotated[int, Field(ge=2, le=50, strict=False)] = 5
     sshPublicKey: str | None = None
     sshPrivateKey: str | None = None

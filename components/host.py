@@ -14,7 +14,8 @@ CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 
 class Host(access.Reachable):
-    """`address` is the public address; the rest is `components.access.Reachable`."""
+    """`address` is the public address, `marks` are further tags of its disk; the rest is
+    `components.access.Reachable`."""
 
     def __init__(
         self,
@@ -26,12 +27,13 @@ class Host(access.Reachable):
         network: Network | None,
         profile: pulumi.Input[str],
         needs: list[str],
+        marks: dict[str, str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
         assert network, "there is one wherever there is an instance"
         label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
-        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label)
+        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label, marks)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -62,6 +64,7 @@ class Host(access.Reachable):
         profile: pulumi.Input[str],
         needs: list[str],
         label: dict[str, str],
+        marks: dict[str, str],
     ) -> aws.ec2.Instance:
         text = user_data(
             f"{stack.name}-{host}",
@@ -85,7 +88,7 @@ class Host(access.Reachable):
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
-                volume_type="gp3", volume_size=spec.volume, encrypted=True, tags=label
+                volume_type="gp3", volume_size=spec.volume, encrypted=True, tags={**label, **marks}
             ),
             user_data=pulumi.Output.secret(text),
             # Against a slip in AWS's console; the program itself may still retire a region

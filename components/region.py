@@ -13,8 +13,9 @@ from components.network import Network
 from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for
+from components.snapshots import Snapshots, marked
 from rendering.archive import build
-from rendering.host import dns_names, needs, render, watches
+from rendering.host import data, dns_names, needs, render, watches
 
 Digests = pulumi.Output[dict[str, str]]
 
@@ -47,10 +48,12 @@ def told(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
 
 
 def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
-    """The network and the repositories of a region."""
+    """The network, the repositories and the snapshots of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
     network = Network(f"network-{region}", here.stack, opts=options) if here.stack.ec2_hosts else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
+    if here.stack.keepSnapshots and any(data(here, host) for host in here.stack.ec2_hosts):
+        Snapshots(f"snapshots-{region}", here.stack, opts=options)
     return Region(here, options, network, registry, zone_arn)
 
 
@@ -66,7 +69,8 @@ def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOp
     watching = watches(catalogue, host)
     rights = HostPermissions(f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, opts=options)
     if isinstance(spec, Ec2Host):
-        made = Host(name, host, spec, stack, image, region.network, rights.profile, wanted, opts=options)
+        marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}
+        made = Host(name, host, spec, stack, image, region.network, rights.profile, wanted, marks, opts=options)
     else:
         made = ExistingHost(name, host, spec, stack, wanted, opts=options)
     region.machines[host] = made

@@ -11,7 +11,7 @@ from infra import hosts, ssh
 from infra.errors import InfraError
 from infra.ssh import Target
 
-OF_HOSTS = ("monitor", "watch", "releases")
+OF_HOSTS = ("monitor", "watch", "memory", "releases")
 
 
 def hosts_of(catalogue: Catalogue, service: str) -> list[str]:

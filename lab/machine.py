@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from lab import products
+from lab.cloud import disks
 from lab.run import Daemon, run, succeeds, wait_until
 from lab.say import step
 from lab.settings import CACHE, KINDS, LABEL, REGIONS, ROOT, Lab
@@ -84,7 +85,8 @@ def _metadata_rule(lab: Lab, action: str) -> list[str]:
 
 def base_image(kind: str) -> str:
     """A machine image's name, by what it is made from."""
-    return f"watchme-lab-{kind}:{hashlib.sha256((IMAGE / 'Dockerfile').read_bytes()).hexdigest()[:12]}"
+    parts = [path.read_bytes() for path in sorted(IMAGE.rglob("*")) if path.is_file()]
+    return f"watchme-lab-{kind}:{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
 
 
 def ensure_base_images() -> None:
@@ -145,6 +147,7 @@ def remove_hosts(lab: Lab) -> None:
     """Every container and image of this lab, the ones that a killed run left included."""
     if containers := run("docker", "ps", "-aq", "--filter", f"label={LABEL}={lab.name}").split():
         run("docker", "rm", "-f", "-v", *containers)
+    disks.release(lab)
     for image in map(lab.image, KINDS):
         if succeeds("docker", "image", "inspect", image):
             run("docker", "rmi", "-f", image)

@@ -43,12 +43,14 @@ class EnvironmentFile:
 @dataclass(frozen=True)
 class Unit:
     """A systemd unit to enable and keep running. A change of one of `files` or `images` restarts it. A unit of an
-    account's own manager is named ACCOUNT/UNIT. With a `flag`, a path, it runs only while that is there."""
+    account's own manager is named ACCOUNT/UNIT. With a `flag`, a path, it runs only while that is there; with a `bar`,
+    only while that is not."""
 
     name: str
     files: list[str]
     images: list[str] = field(default_factory=list)
     flag: str = ""
+    bar: str = ""
 
 
 @dataclass(frozen=True)

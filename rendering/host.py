@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import caddy, compose, monitor, nginx, singles, sites, units
+from rendering import caddy, compose, monitor, nginx, pressure, singles, sites, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -35,7 +35,8 @@ def render(
     known = catalogue.stack.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
         own = _system(catalogue, host, system, digests or {}, known)
-        files = _joined(files, singles.bound(own, catalogue, system))
+        bound = pressure.barred(singles.bound(own, catalogue, system), catalogue, system)
+        files = _joined(files, bound)
     stack = catalogue.stack
     limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
     return replace(
@@ -121,15 +122,19 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         commands=["systemctl"],
     )
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
-    return reduce(
-        _joined, [files_of_host, proxy, login, singles.watch(catalogue, host), monitor.timed(catalogue, host, secrets)]
-    )
+    watches = [singles.watch(catalogue, host), pressure.watch(catalogue, host)]
+    return reduce(_joined, [files_of_host, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
 
 
 def dns_names(catalogue: Catalogue, host: str) -> list[str]:
     """The public names of a host that it proves by DNS."""
     sites_on = [site for system in catalogue.systems_on(host) for site in system.sites]
     return [catalogue.stack.public_name(site.name) for site in sites_on if site.challenge == "dns-01"]
+
+
+def data(catalogue: Catalogue, host: str) -> list[str]:
+    """Directories of a host that no release brings."""
+    return [path for system in catalogue.systems_on(host) for path in system.data]
 
 
 def watches(catalogue: Catalogue, host: str) -> bool:

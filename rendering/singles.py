@@ -1,22 +1,16 @@
 """Services of which only one may run in the world: what binds their units to the watch in agent/singles.py."""
 
-import hashlib
-import json
-from dataclasses import replace
-from pathlib import Path
-
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import ComposeService, Service
 from catalogue.stack import SshHost
-from rendering.compose import UNITS
-from rendering.files import File, HostFiles, Unit
-from rendering.templates import BANNER, fill
+from rendering import watches
+from rendering.files import HostFiles
 
-AGENT = Path(__file__).parent.parent / "agent"
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
+PARTS = ["singles", "aws", "world", "places"]
 
 
 def singles(system: System) -> list[Service]:
@@ -30,14 +24,11 @@ def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
 
 
 def bound(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
-    """A system's files with its single services' units bound to the watch: each gets a drop-in and its flag."""
+    """A system's files, its single services' units bound to the watch: each has its flag."""
     for service in singles(system):
-        drop_in = _drop_in(catalogue, system, service)
-        files = replace(
-            files,
-            files=[*files.files, drop_in],
-            units=[_flagged(unit, service, drop_in) if unit.name == service.unit else unit for unit in files.units],
-        )
+        flag = f"{FLAGS}/{service.name}"
+        lines = _lines(catalogue, service, flag)
+        files = watches.bound(files, catalogue, system, service, "infra-single", lines, flag=flag)
     return files
 
 
@@ -57,18 +48,7 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
             for system, service in found
         ],
     }
-    source = f"Pulumi.{stack.name}.yaml"
-    files = [
-        File(CONFIG, json.dumps(config, indent=2, sort_keys=True).encode() + b"\n"),
-        File(f"{UNITS}/{UNIT}", fill("infra-singles.service.j2", source, third=third(stack.singleCheck), code=code())),
-    ]
-    return HostFiles("", files=files, units=[Unit(UNIT, [file.path for file in files])])
-
-
-def code() -> str:
-    """What the watch is made of: a new one takes the place of the one that runs."""
-    parts = [(AGENT / f"{name}.py").read_bytes() for name in ("singles", "aws", "world", "places")]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+    return watches.watch(f"Pulumi.{stack.name}.yaml", UNIT, CONFIG, config, PARTS, third=third(stack.singleCheck))
 
 
 def third(check: int) -> int:
@@ -77,24 +57,18 @@ def third(check: int) -> int:
     return check // 3
 
 
-def _flagged(unit: Unit, service: Service, drop_in: File) -> Unit:
-    return replace(unit, files=[*unit.files, drop_in.path], flag=f"{FLAGS}/{service.name}")
-
-
-def _drop_in(catalogue: Catalogue, system: System, service: Service) -> File:
+def _lines(catalogue: Catalogue, service: Service, flag: str) -> list[str]:
     stop = [f"TimeoutStopSec={third(catalogue.stack.singleCheck)}"]
     if isinstance(service, ComposeService):
         # A compose command that was cut short leaves its container: running, or bound to a network that goes
         stop.append(f"ExecStopPost=-/usr/bin/docker rm --force {service.container}")
-    lines = [
-        BANNER.format(source=catalogue.file_of(system)),
+    return [
         "# Only one may run in the world: here while the public name points here, and never without the watch",
         "[Unit]",
         f"BindsTo={UNIT}",
         f"After={UNIT}",
-        f"ConditionPathExists={FLAGS}/{service.name}",
+        f"ConditionPathExists={flag}",
         "",
         "[Service]",
         *stop,
     ]
-    return File(f"{UNITS}/{service.unit}.d/infra-single.conf", "\n".join([*lines, ""]).encode())

@@ -5,15 +5,13 @@ from dataclasses import replace
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
 from catalogue.services import ConfigFile, NativeService, TimerService
-from catalogue.systemd.directives import Sections, Value, canonical, texts
+from catalogue.systemd.directives import TIES, Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
 from rendering.files import File, HostFiles, Requirement, Unit, own_group
 from rendering.templates import BANNER
 
 SYSTEM = "/etc/systemd/system"
 OF_ACCOUNT = ".config/systemd/user"
-# A unit that stops or restarts takes these along
-TIES = ("Requires", "Requisite", "BindsTo", "PartOf")
 
 
 def text(sections: Sections, source: str) -> bytes:

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from agent import managers
+from agent import managers, slots
 from agent.measures.proxy import proxy_unit
 from agent.monitor.look import LOOK, Look, Measured, Measures, Unanswered
 
@@ -52,6 +52,13 @@ def unwell(look: Look, _: dict[str, Any]) -> Measures:
     for service, status in look.services.items():
         active = look.units.get(units[service], {}).get("active", True)
         yield Measured(service, 1 if status != 200 and active else 0, f" (it answered {status})" if status else "")
+
+
+def stopped(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a unit that made room in memory."""
+    gone = slots.stopped(look.world, look.manifest)
+    for name in [unit["name"] for unit in look.manifest["units"] if unit.get("bar")]:
+        yield Measured(name, 1 if name in gone else 0)
 
 
 def twice(look: Look, _: dict[str, Any]) -> Measures:

@@ -12,6 +12,7 @@ MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "unit restarts": units.restarts,
     "unit failed": units.failed,
     "service unwell": units.unwell,
+    "unit stopped": units.stopped,
     "single twice": units.twice,
     "proxy down": proxy.down,
     "proxy server errors": proxy.server_errors,

@@ -1,4 +1,4 @@
-"""What the monitor remembers on the host: what it put right, and how the host was, for a day. Bounded."""
+"""What a host remembers of its own doings: what was put right, what made room, and how it was, for a day. Bounded."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,16 +8,16 @@ from agent.store import STATE
 from agent.world import World
 
 PLACE = f"{STATE}/monitor"
-REPAIRS, SAMPLES, LAST = (f"{PLACE}/{name}.json" for name in ("repairs", "samples", "last"))
-REPAIRS_KEPT = 200
+REPAIRS, MEMORY, SAMPLES, LAST = (f"{PLACE}/{name}.json" for name in ("repairs", "memory", "samples", "last"))
+KEPT = 200
 DAY = 86400.0
 SAMPLES_KEPT = 300  # a day, one every five minutes
 
 
 @dataclass(frozen=True)
 class Repair:
-    """`at` is in seconds since 1970; `worked` once another look found it right, `said` what was done or why it could
-    not be."""
+    """What the host did by itself. `at` is in seconds since 1970; `worked` once another look found it right, `said`
+    what was done or why it could not be."""
 
     at: float
     alert: str
@@ -32,9 +32,24 @@ def repairs(world: World) -> list[Repair]:
     return [Repair(**entry) for entry in read(world, REPAIRS, [])]
 
 
-def recent_repairs(world: World) -> list[Repair]:
+def made_room(world: World) -> list[Repair]:
+    """What agent/pressure.py stopped and started, oldest first."""
+    return [Repair(**entry) for entry in read(world, MEMORY, [])]
+
+
+def doings(world: World) -> list[Repair]:
+    """Both, oldest first."""
+    return sorted([*repairs(world), *made_room(world)], key=lambda entry: entry.at)
+
+
+def recent_doings(world: World) -> list[Repair]:
     """Those of the last day."""
-    return [entry for entry in repairs(world) if world.wall() - entry.at < DAY]
+    return [entry for entry in doings(world) if world.wall() - entry.at < DAY]
+
+
+def remember_room(world: World, made: Repair) -> None:
+    """In a file of its own: nobody else writes it."""
+    write(world, MEMORY, [asdict(entry) for entry in [*made_room(world), made]][-KEPT:])
 
 
 def remember_repairs(world: World, made: list[Repair]) -> None:
@@ -42,7 +57,7 @@ def remember_repairs(world: World, made: list[Repair]) -> None:
     if made:
         known = {(entry.at, entry.alert, entry.subject) for entry in made}
         past = [entry for entry in repairs(world) if (entry.at, entry.alert, entry.subject) not in known]
-        write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-REPAIRS_KEPT:])
+        write(world, REPAIRS, [asdict(entry) for entry in [*past, *made]][-KEPT:])
 
 
 def samples(world: World) -> list[dict[str, Any]]:

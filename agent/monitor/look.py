@@ -130,7 +130,5 @@ class Look:
 
     @cached_property
     def memory(self) -> dict[str, int]:
-        """The machine's memory in bytes, by the kernel's names: MemTotal, MemAvailable, SwapTotal, SwapFree."""
-        lines = (self.world.read("/proc/meminfo") or b"").decode().splitlines()
-        fields = (line.split() for line in lines)
-        return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields if len(field) > 1}
+        """The machine's memory in bytes, by the kernel's names."""
+        return self.world.memory()

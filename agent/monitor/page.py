@@ -54,11 +54,11 @@ def facts(world: World, look: Look, ended: dict[str, Any]) -> dict[str, Any]:
     return {
         "at": ended["at"], "host": ended["host"], "region": look.manifest["region"], "release": ended["release"],
         "well": ended["well"], "met": [entry["text"] for entry in ended["conditions"] if entry["met"]],
-        "services": services, "resting": sorted(ended["resting"]),
+        "services": services, "resting": ended["resting"], "stopped": ended["stopped"],
         "machine": [[e["alert"], e["subject"], e["value"]] for e in ended["conditions"] if e["alert"] in MACHINE],
         "certificates": [list(entry) for entry in look.certificates],
         "jobs": [{key: job[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
-        "repairs": [_repair(entry) for entry in reversed(history.repairs(world)[-JOBS:])],
+        "repairs": [_repair(entry) for entry in reversed(history.doings(world)[-JOBS:])],
     }  # fmt: skip
 
 
@@ -121,8 +121,9 @@ def _services(value: dict[str, Any]) -> Iterator[str]:
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
             f'<td>{_day(entry["day"])}</td><td class="memory">{_memory(entry["memory"])}</td></tr>'
         )
-    for unit in value["resting"]:
-        yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">is not to run here now</td></tr>'
+    why = {"resting": "is not to run here now", "stopped": "is stopped for want of memory"}
+    for unit, said in [(unit, said) for key, said in why.items() for unit in value[key]]:
+        yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{said}</td></tr>'
     yield "</tbody></table></div>"
 
 

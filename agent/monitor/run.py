@@ -49,7 +49,8 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
         "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
         "repairs": [asdict(entry) for entry in made], "left": left,
-        "resting": sorted(slots.resting(world, look.manifest)), "took": round(world.now() - began, 2),
+        "resting": sorted(slots.waiting(world, look.manifest)),
+        "stopped": sorted(slots.stopped(world, look.manifest)), "took": round(world.now() - began, 2),
     }  # fmt: skip
     if at_work:
         # What a release stops and starts is no outage

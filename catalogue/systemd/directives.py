@@ -31,6 +31,8 @@ MOVED: dict[tuple[str, str], tuple[str, str]] = {
     ("Unit", "PropagateReloadFrom"): ("Unit", "ReloadPropagatedFrom"),
     ("Journal", "RateLimitInterval"): ("Journal", "RateLimitIntervalSec"),
 }
+# A unit that stops or restarts takes those along that name it here
+TIES = ("Requires", "Requisite", "BindsTo", "PartOf")
 # Gone without one of the same meaning
 GONE = {
     "CPUShares": "CPUWeight",

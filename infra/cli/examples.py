@@ -18,6 +18,7 @@ EXAMPLES: dict[str, list[str]] = {
     "drift": ["infra drift --stack prod"],
     "releases": ["infra releases --stack prod --host watchme"],
     "rollback": ["infra rollback --stack prod", "infra rollback 1a2b3c --stack prod --host watchme"],
+    "restore": ["infra restore services --stack prod --list", "infra restore services --stack prod"],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [
         "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",

@@ -27,7 +27,7 @@ def status(
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="A service, nginx or caddy, monitor, watch, or releases.")],
+    service: Annotated[str, typer.Argument(help="A service, nginx or caddy, monitor, watch, memory, or releases.")],
     stack: StackName,
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
@@ -103,6 +103,28 @@ def rollback(
     ended = delivery.go_back(target, release, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
     typer.echo(ended["line"])
     raise typer.Exit(ended["code"])
+
+
+@app.command()
+def restore(
+    host: Annotated[str, typer.Argument(help="A host that the program made.")],
+    stack: StackName,
+    snapshot: Annotated[str | None, typer.Option(help="Its snapshot, such as snap-0a1b; else the newest.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Only list its snapshots, newest first.")] = False,
+) -> None:
+    """Bring a host that was made anew what no release brings (`data` in files/systems/), from a snapshot of the disk
+    that it had. What is there stays as it is; interrupted, the same command goes on."""
+    from infra import restore as restoring
+
+    catalogue = catalogue_of(stack)
+    if show:
+        region = host.partition("@")[2] or catalogue.stack.region
+        for found in restoring.snapshots(catalogue.stack, host.partition("@")[0], region):
+            typer.echo(str(found))
+        return
+    answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))
+    for line in restoring.lines(host, answer):
+        typer.echo(line)
 
 
 @app.command()

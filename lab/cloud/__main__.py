@@ -11,6 +11,7 @@ from typing import Any
 from werkzeug.serving import make_server
 
 from lab.cloud import dns, machine_images
+from lab.cloud.disks import Disks
 from lab.cloud.forward import Forwarder
 from lab.cloud.hosts import Machines
 from lab.cloud.metadata import Metadata
@@ -43,7 +44,14 @@ def main(lab: Lab) -> None:
         id = machines.instance_at(address)
         return next((instance for instance in emulator.instances() if instance.id == id), None)
 
-    api = emulator.Application(machines.follow, lab.path("run", "refusals.json"))
+    disks = Disks(lab, machines.container)
+
+    def follow() -> None:
+        machines.follow(emulator.instances())
+        with machines.lock:
+            disks.follow(emulator.volumes(), emulator.snapshots())
+
+    api = emulator.Application(follow, lab.path("run", "refusals.json"))
     serve(api, lab.services, API_PORT)
     serve(api, lab.gateway, 443, lab.path("tls", "aws"))
     serve(

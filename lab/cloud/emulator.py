@@ -38,6 +38,14 @@ def instances() -> list[Any]:
     return [instance for region in REGIONS for instance in ec2(region).all_instances()]
 
 
+def volumes() -> list[Any]:
+    return [volume for region in REGIONS for volume in ec2(region).volumes.values()]
+
+
+def snapshots() -> list[Any]:
+    return [snapshot for region in REGIONS for snapshot in ec2(region).snapshots.values()]
+
+
 def give_loopback_addresses(lab: Lab) -> None:
     """Public addresses out of the lab's own, each once."""
     numbers = iter(range(2, 250 * 250))
@@ -186,10 +194,10 @@ class Credentials:
 
 
 class Application:
-    """moto as a WSGI app; `follow` is told all instances after every EC2 request, and a file of `refusals`
+    """moto as a WSGI app; `follow` is called after every EC2 request, and a file of `refusals`
     (lab/cloud/faults.py) is looked at before any."""
 
-    def __init__(self, follow: Callable[[list[Any]], None], refusals: Path) -> None:
+    def __init__(self, follow: Callable[[], None], refusals: Path) -> None:
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.follow, self.refusals = follow, refusals
 
@@ -212,5 +220,5 @@ class Application:
             reason = f"<Code>InvalidAction</Code><Message>{escape(str(error))}</Message>"
             return [f"<Response><Errors><Error>{reason}</Error></Errors></Response>".encode()]
         if "/ec2/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
-            self.follow(instances())
+            self.follow()
         return [answer]

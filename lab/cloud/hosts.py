@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalogue.sizes import INSTANCE_TYPES, MiB
+from lab.cloud import meminfo
 from lab.cloud.forward import Forwarder
 from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
@@ -17,7 +19,7 @@ RUN = [
     "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined", "--security-opt",
     "apparmor=unconfined", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v",
     "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", "/var/lib/docker", "-e", "container=docker",
-    "--stop-signal", "SIGRTMIN+3",
+    "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
 ]  # fmt: skip
 
 
@@ -51,6 +53,7 @@ class Machines:
             self._boot(instance, name)
         elif state == "running":
             _docker("start", name)
+            meminfo.keep(self._meminfo(instance), name)
         elif state in ("stopping", "stopped"):
             _docker("stop", "-t", "20", name)
         elif state in ("shutting-down", "terminated"):
@@ -62,14 +65,22 @@ class Machines:
         seed.chmod(0o700)
         _seed(seed, instance)
         names = [f"--add-host={host}:{address}" for host, address in self.lab.host_names.items()]
+        known = INSTANCE_TYPES.get(instance.instance_type)
+        file, size = self._meminfo(instance), known.memory if known else 8192
+        meminfo.write(file, size * MiB, 0, 0)
         address = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
         self.addresses[instance.id] = address
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
             "--network", self.lab.bridge, "--ip", address, *names, *RUN,
+            "--memory", f"{size}m", "--memory-swap", f"{size}m", "-v", f"{file}:/proc/meminfo:ro",
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
         )  # fmt: skip
+        meminfo.keep(file, name)
+
+    def _meminfo(self, instance: Any) -> Path:
+        return self.lab.path("meminfo", instance.id)
 
     def _forward(self, instances: list[Any]) -> None:
         wanted = {}

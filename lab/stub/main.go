@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,17 @@ func faulty(fault, health string, handler http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+// held is memory that somebody asked a service to hold, for the tests of machines that run out of it.
+var held [][]byte
+
+func hold(mib int) {
+	block := make([]byte, mib<<20)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	held = append(held, block)
+}
+
 // work is what only one of may run in the world: every run is told to one log for all regions.
 func work(url string) {
 	client := http.Client{Timeout: time.Second}
@@ -56,6 +68,9 @@ func main() {
 		if !strings.HasPrefix(r.URL.Path, prefix) || guessed {
 			http.Error(w, name+" knows nothing under "+r.URL.Path, http.StatusNotFound)
 			return
+		}
+		if mib, err := strconv.Atoi(r.Header.Get("Stub-Hold")); err == nil {
+			hold(mib)
 		}
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(map[string]any{

@@ -236,7 +236,7 @@ class FakeWorld(World):
         return self.space
 
     def memory(self):
-        return 8 * 1024**3
+        return super().memory() or {"MemTotal": 8 * 1024**3, "MemAvailable": 6 * 1024**3}
 
     def fetch(self, url, headers, method="GET", body=None, timeout=20):
         return 0, b""

@@ -123,6 +123,20 @@ SYSTEM_EXAMPLES = {
         lambda data: data["sites"][0].update(name="api.example.com"),
         "service scheduler: single: true without a public name of ours; a site in hey-watch.me",
     ),
+    "room made by what may not pause": (
+        both(
+            setting("web", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
+            setting("web", stop_priority=1),
+        ),
+        "service web: stop_priority: 1 with rollout: blue-green; recreate: what is rolled out without a gap",
+    ),
+    "room made with another": (
+        both(
+            setting("scheduler", directory="/home/ubuntu/watchme-api-manager", unit="watchme-api-manager.service"),
+            setting("api-manager", stop_priority=3),
+        ),
+        "service api-manager: stop_priority: 3 in the unit of scheduler; a unit and a directory of its own",
+    ),
     "blue-green off the proxy": (
         setting("vault-api", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99", routes=[]),
         "rollout: blue-green without a route",

@@ -64,6 +64,17 @@ EXAMPLES = {
     "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; for one system unit with a port"),
     "nowhere for secrets": ("whisper", setting("whisper-backend", secrets=["KEY"]), "secrets, but no environment_file"),
     "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; one of the two"),
+    "room behind a socket": (
+        "recall", setting("recall-api", stop_priority=1),
+        "service recall-api: stop_priority: 1 of a unit behind a socket; no socket: the next request would start it again",
+    ),
+    "room and what needs it": (
+        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that takes no other",
+    ),
+    "room that nobody knows": (
+        "totton", setting("gadget", stop_priority=2), "stop_priority: 2 without a memory limit; memory: {limit: …}, so that it",
+    ),
+    "room made by a timer": ("vocoder", setting("vocoder-monitor", stop_priority=1), "stop_priority: 1 of an account's unit, a template or a timer"),
     "routes without a port": ("recall", setting("recall-api", port=None, socket=False), "has routes but no port"),
     "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper'; accounts of the system: root, whisper"),
     "nobody's user unit": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),

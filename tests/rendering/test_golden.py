@@ -121,6 +121,24 @@ def test_a_single_services_unit_is_bound_to_the_watch():
     assert "WatchdogSec=10" in FILES["/etc/systemd/system/infra-singles.service"]
 
 
+def test_what_makes_room_is_the_documents():
+    """docker stop api-sed-aggregator opensmile-aggregator, in that order."""
+    told = json.loads(FILES["/etc/infra/memory.json"])
+    assert [(entry["container"], entry["unit"], entry["needs"] // 1024**2) for entry in told] == [
+        ("api-sed-aggregator", "api-sed-aggregator.service", 512),
+        ("opensmile-aggregator", "opensmile-aggregator.service", 512),
+    ]
+    for entry in told:
+        drop_in, bar = (
+            f"/etc/systemd/system/{entry['unit']}.d/infra-memory.conf",
+            f"/run/infra/stopped/{entry['service']}",
+        )
+        assert directives(FILES[drop_in]) == ["[Unit]", f"ConditionPathExists=!{bar}"]
+        unit = next(unit for unit in HOST.units if unit.name == entry["unit"])
+        assert unit.bar == bar and drop_in in unit.files
+    assert {unit.name for unit in HOST.units if unit.bar} == {entry["unit"] for entry in told}
+
+
 def test_avatar_location_is_the_documents():
     expected = on_loopback(directives((DOCUMENT / "avatar-location.conf").read_text()))
     assert set(expected) <= set(location("/avatar/"))
@@ -171,7 +189,7 @@ def test_units_of_the_document_are_all_there():
         "opensmile-aggregator.service", "vibe-transcriber-v2.service", "watchme-admin.service",
         "watchme-api-manager.service", "watchme-avatar-uploader.service", "watchme-vault-api.service",
         "watchme-web-app.service", "watchme-ast-api.service", "watchme-superb-api.service", "nginx.service",
-    } | {"watchme-scheduler.service", "infra-singles.service", "infra-monitor.timer"}  # fmt: skip
+    } | {"watchme-scheduler.service", "infra-singles.service", "infra-memory.service", "infra-monitor.timer"}  # fmt: skip
 
 
 def test_the_network_is_the_documents():

@@ -245,6 +245,12 @@ TOLD = {
         "iptables -I OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset", "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1",
         "iptables -D OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset",
     ),
+    "a scheduler too many": Row(
+        # The watch is held, or it would put right within seconds what is wrong about its flag
+        "systemctl kill -s STOP infra-singles.service; rm /run/infra/single/scheduler",
+        "watchme-scheduler.service runs although its name points elsewhere",
+        "touch /run/infra/single/scheduler; systemctl kill -s CONT infra-singles.service",
+    ),
     "killed for want of memory": Row(
         in_container("watchme-admin", HOG.format(mib=400, seconds=1), "|| true; sleep 1"),
         "the kernel killed something of watchme-admin for want of memory", "systemctl restart docker",

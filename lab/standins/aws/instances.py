@@ -47,6 +47,8 @@ def _launch(call: Call, values: Values) -> tuple[str, Values]:
             if values.get("disableApiTermination"):
                 # moto passes over it at the launch
                 _protect(ec2, id, True)
+            if root.get("tags"):
+                ec2.create_tags(Resources=[_root_volume(ec2, id)], Tags=tag_list(root["tags"]))
             return id, _instance_outputs(call, found)
         if not found or found["State"]["Name"] in ("terminated", "shutting-down"):
             reason = (found or {}).get("StateReason", {}).get("Message", "no reason given")
@@ -122,12 +124,16 @@ def _change_profile(ec2: Any, id: str, name: str) -> None:
 def _change_root(ec2: Any, id: str, old: Values, new: Values) -> None:
     if fixed := [key for key in ("encrypted",) if old.get(key) != new.get(key)]:
         raise PluginError(f"the stand-in cannot change rootBlockDevice.{fixed[0]} in place")
-    mappings = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
-    volume = mappings[0]["Ebs"]["VolumeId"]
+    volume = _root_volume(ec2, id)
     if (old.get("volumeSize"), old.get("volumeType")) != (new.get("volumeSize"), new.get("volumeType")):
         ec2.modify_volume(VolumeId=volume, Size=new["volumeSize"], VolumeType=new["volumeType"])
     if new.get("tags"):
         ec2.create_tags(Resources=[volume], Tags=tag_list(new["tags"]))
+
+
+def _root_volume(ec2: Any, id: str) -> str:
+    mappings = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]["BlockDeviceMappings"]
+    return mappings[0]["Ebs"]["VolumeId"]
 
 
 def _protect(ec2: Any, id: str, protected: bool) -> None:

@@ -1,0 +1,148 @@
+"""Want of memory: services of low priority make room, in the catalogue's order, before the kernel kills anything.
+
+What is stopped is always a beginning of that order, told by flags that a reboot removes; whoever was stopped last comes
+back first. The unit of such a service needs its flag to be absent, so that nothing else starts it meanwhile.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agent import lock
+from agent.health import STOPPED
+from agent.monitor import history
+from agent.monitor.history import Repair
+from agent.singles import notify
+from agent.world import World
+
+CONFIG = "/etc/infra/memory.json"
+LOOK = 0.5  # seconds from look to look
+PART, LEAST = 16, 160 * 1024**2  # a part of the memory, and bytes: with less than both left, a service makes room
+PATIENCE = 10.0  # seconds that a service has to end by itself
+GIVEN_UP = 30.0  # seconds after which another one makes room, whether or not this one has
+CALM, LONGEST_CALM = (
+    60.0,
+    960.0,
+)  # seconds with room before a service comes back; twice as many for each time it had to go
+HOUR = 3600.0
+
+
+def floor(size: int) -> int:
+    """Bytes that are to be left of a machine's memory."""
+    return max(size // PART, LEAST)
+
+
+@dataclass
+class Going:
+    """A service that was told to end."""
+
+    service: dict[str, Any]
+    since: float
+    killed: bool = False
+
+
+@dataclass
+class Watch:
+    """The services of a host that make room, first to go first: `service`, `unit`, `container` ("" for a native one)
+    and `needs`, the bytes that it may use. `look` is one round."""
+
+    world: World
+    services: list[dict[str, Any]]
+    say: Callable[[str], None]
+    going: Going | None = None
+    calm_since: float | None = None
+
+    @property
+    def stopped(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.services if self.world.exists(flag(entry["service"]))]
+
+    def look(self) -> None:
+        if self.going and self._has_gone(self.going):
+            self.going = None
+        found = self.world.memory()
+        size, left = found.get("MemTotal", 0), found.get("MemAvailable")
+        if left is None:
+            return
+        if left < floor(size):
+            self.calm_since = None
+            self._make_room(left, size)
+        else:
+            self._bring_back(left, size)
+
+    def _make_room(self, left: int, size: int) -> None:
+        if self.going:
+            late = self.world.now() - self.going.since > PATIENCE
+            if (late or left < floor(size) // 2) and not self.going.killed:
+                self._kill(self.going)
+            return
+        entry = next((entry for entry in self.services if not self.world.exists(flag(entry["service"]))), None)
+        if entry is None:
+            return
+        # The flag first: nothing starts it again meanwhile
+        self.world.write(flag(entry["service"]), b"", 0o644, "root", "root")
+        # Itself before its unit, whose own commands want memory too
+        if entry["container"]:
+            self.world.signal_container(entry["container"], "SIGTERM")
+        self.world.run("systemctl", "stop", "--no-block", entry["unit"])
+        self.going = Going(entry, self.world.now())
+        self._record(entry, "stop", f"{entry['service']} was stopped: {_of(left, size)} were left")
+
+    def _has_gone(self, going: Going) -> bool:
+        state = self.world.run("systemctl", "is-active", going.service["unit"]).output.strip()
+        return state in ("inactive", "failed") or self.world.now() - going.since > GIVEN_UP
+
+    def _kill(self, going: Going) -> None:
+        """Ends it at once: its memory is wanted now."""
+        going.killed = True
+        if going.service["container"]:
+            self.world.signal_container(going.service["container"], "SIGKILL")
+        else:
+            self.world.run("systemctl", "kill", "-s", "KILL", going.service["unit"])
+        self.say(f"{going.service['service']} did not end soon enough and was killed")
+
+    def _bring_back(self, left: int, size: int) -> None:
+        """The last one that went, once there is room for all that it may use, and has been for a while. Not beside a
+        release: that has its own wants."""
+        now, stopped = self.world.now(), self.stopped
+        if not stopped or self.going or left < stopped[-1]["needs"] + 2 * floor(size) or lock.holder(lock.LOCK):
+            self.calm_since = None
+            return
+        self.calm_since = now if self.calm_since is None else self.calm_since
+        if now - self.calm_since < self._calm(stopped[-1]):
+            return
+        entry, self.calm_since = stopped[-1], None
+        self.world.remove(flag(entry["service"]))
+        self.world.run("systemctl", "start", "--no-block", entry["unit"])
+        self._record(entry, "start", f"{entry['service']} was started again: {_of(left, size)} are left")
+
+    def _calm(self, entry: dict[str, Any]) -> float:
+        past = [e for e in history.made_room(self.world) if e.subject == entry["service"] and e.repair == "stop"]
+        times = sum(self.world.wall() - event.at < HOUR for event in past)
+        return min(CALM * 2 ** max(0, times - 1), LONGEST_CALM)
+
+    def _record(self, entry: dict[str, Any], what: str, said: str) -> None:
+        self.say(said)
+        # A full disk holds nobody up
+        with contextlib.suppress(OSError):
+            history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, said))
+
+
+def flag(service: str) -> str:
+    return f"{STOPPED}/{service}"
+
+
+def _of(left: int, size: int) -> str:
+    return f"{left // 1024**2} of {size // 1024**2} MiB"
+
+
+def run(world: World, say: Callable[[str], None]) -> None:
+    """Watches for as long as the host runs. Its end stops and starts nothing: a new one goes on by the flags."""
+    watch = Watch(world, json.loads(world.read(CONFIG) or b"[]"), say)
+    notify("READY=1")
+    while True:
+        began = world.now()
+        watch.look()
+        notify("WATCHDOG=1")
+        world.sleep(max(0.0, began + LOOK - world.now()))

@@ -1,0 +1,70 @@
+"""What a service needs that a watch of the host stops and starts: of which only one may run in the world, or that makes
+room in memory."""
+
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.problems import Problem
+from catalogue.rules.each import services
+from catalogue.services import ComposeService, NativeService, Service, TimerService
+from catalogue.systemd.directives import TIES, texts
+
+
+def singles(catalogue: Catalogue) -> Iterator[Problem]:
+    """It runs where a public name of ours points, so it has one; and it is started and stopped alone."""
+    stack = catalogue.stack
+    for file, system, service in services(catalogue):
+        if not service.single:
+            continue
+        where = f"service {service.name}"
+        sites = [site for route in service.routes if (site := system.site_of(route))] or system.sites
+        if not any(stack.in_zone(stack.public_name(site.name)) for site in sites[:1]):
+            rule = f"a site in {stack.zone}: only one may run in the world, which is where that name points"
+            yield Problem(file, where, "single: true without a public name of ours", rule)
+
+
+def alone(catalogue: Catalogue) -> Iterator[Problem]:
+    """A watch stops a service by its unit, and nothing else along with it."""
+    for file, system, service in services(catalogue):
+        said = {"single: true": service.single, f"stop_priority: {service.stop_priority}": service.stop_priority}
+        for name in [name for name, given in said.items() if given]:
+            for found, rule in _not_alone(system, service):
+                yield Problem(file, f"service {service.name}", f"{name} {found}", rule)
+
+
+def _not_alone(system: System, service: Service) -> Iterator[tuple[str, str]]:
+    shared = [other.name for other in system.active if other is not service and other.unit == service.unit]
+    if shared:
+        yield (
+            f"in the unit of {', '.join(shared)}",
+            "a unit and a directory of its own: it is started and stopped alone",
+        )
+    if isinstance(service, TimerService) or (
+        isinstance(service, NativeService) and (service.account or service.instances)
+    ):
+        rule = "one unit of the host's own systemd, which can be bound to another"
+        yield "of an account's unit, a template or a timer", rule
+    if isinstance(service, NativeService) and service.socket:
+        yield "of a unit behind a socket", "no socket: the next request would start it again"
+    taken = [other.name for other in system.native_services if other is not service and service.unit in _needed(other)]
+    if taken:
+        yield f"of a unit that {', '.join(taken)} needs", "a unit that takes no other along when it stops"
+
+
+def _needed(service: NativeService) -> set[str]:
+    """The units whose stop is this one's too."""
+    unit = service.run.get("Unit", {})
+    return {name for tie in TIES for line in texts(unit.get(tie, [])) for name in line.split()}
+
+
+def yielding(catalogue: Catalogue) -> Iterator[Problem]:
+    """What makes room has one place, and memory that is known."""
+    for file, _, service in services(catalogue):
+        where = f"service {service.name}"
+        if service.stop_priority and isinstance(service, ComposeService) and service.is_blue_green:
+            rule = "recreate: what is rolled out without a gap is not what may be stopped first"
+            yield Problem(file, where, f"stop_priority: {service.stop_priority} with rollout: blue-green", rule)
+        if service.stop_priority and not (service.limit or service.observed):
+            rule = "memory: {limit: …}, so that it comes back only when there is room for it"
+            yield Problem(file, where, f"stop_priority: {service.stop_priority} without a memory limit", rule)

@@ -1,0 +1,167 @@
+"""What no release brings, back onto a host: from a snapshot of the disk that it had, by way of a volume of its own.
+
+What is there stays as it is. The volume goes whatever happens; one that a killed command left goes with the next.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+
+from catalogue.loading import Catalogue
+from catalogue.stack import Stack
+from infra import hosts, ssh
+from infra.errors import InfraError
+from rendering.host import data, render
+
+DEVICE = "/dev/sdz"
+TAG = "restore"
+WAIT: Any = {"Delay": 2, "MaxAttempts": 150}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`size` is in GiB."""
+
+    id: str
+    at: datetime
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.at:%Y-%m-%d %H:%M} UTC, {self.size} GiB"
+
+
+def snapshots(stack: Stack, host: str, region: str) -> list[Snapshot]:
+    """Of the disks that a host had, newest first. Raises InfraError."""
+    with _in_words(region):
+        return _snapshots(_client(region), stack, host)
+
+
+def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Brings a host its data from a snapshot, the newest where none is `wanted`: what came by path, and what was not
+    there. Raises InfraError."""
+    stack = catalogue.stack
+    name, paths = host.partition("@")[0], data(catalogue, host.partition("@")[0])
+    outputs = hosts.outputs(stack)
+    target = hosts.chosen(stack, outputs, host, hosts.private_key(stack))[host]
+    if name not in stack.ec2_hosts:
+        raise InfraError(f"{host} is a machine of its owner's: the program knows no disks of it")
+    if not paths:
+        raise InfraError(f"nothing that runs on {host} has data (`data` in files/systems/): a release brings all of it")
+    region = host.partition("@")[2] or outputs.get("region", stack.region)
+    with _in_words(region):
+        ec2 = _client(region)
+        snapshot = _chosen(_snapshots(ec2, stack, name), wanted, stack, name, region)
+        instance = _instance(ec2, stack, name, region)
+        say(f"making a volume of {snapshot}")
+        with _attached(ec2, stack, name, snapshot, instance) as volume:
+            accounts = [account.__dict__ for account in render(catalogue, name).accounts]
+            payload = {"volume": volume, "paths": paths, "accounts": accounts}
+            answer: dict[str, Any] = {}
+            for event in ssh.tell(target, "restore", payload):
+                if "say" in event:
+                    say(event["say"])
+                else:
+                    answer = event
+            return answer
+
+
+def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
+    for path, came in answer["brought"].items():
+        kept = f", {came['kept']} were there already" if came["kept"] else ""
+        yield f"{host}: {path}: {came['files']} file(s) came, {came['bytes'] // 1024**2} MiB{kept}"
+    for path in answer["absent"]:
+        yield f"{host}: {path}: not in the snapshot"
+
+
+def _client(region: str) -> Any:
+    return boto3.client("ec2", region_name=region)
+
+
+@contextmanager
+def _in_words(region: str) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError, WaiterError) as error:
+        raise InfraError(f"AWS, {region}: {error}; run again when that is mended: nothing is lost") from None
+
+
+def _named(stack: Stack, host: str) -> list[dict[str, Any]]:
+    """As the program names a host's machine and its disk, and a snapshot of it after them."""
+    return [
+        {"Name": "tag:stack", "Values": [stack.name]},
+        {"Name": "tag:Name", "Values": [f"{stack.name}-{host}"]},
+    ]
+
+
+def _snapshots(ec2: Any, stack: Stack, host: str) -> list[Snapshot]:
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_named(stack, host))
+    found = [
+        Snapshot(entry["SnapshotId"], entry["StartTime"], entry["VolumeSize"])
+        for page in pages
+        for entry in page["Snapshots"]
+        if entry["State"] == "completed"
+    ]
+    return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+
+
+def _chosen(found: list[Snapshot], wanted: str | None, stack: Stack, host: str, region: str) -> Snapshot:
+    if not found:
+        raise InfraError(
+            f"there is no snapshot of {host}'s disk in {region} (tags stack={stack.name}, Name={stack.name}-{host}); "
+            "infra:keepSnapshots makes one a day"
+        )
+    chosen = [snapshot for snapshot in found if wanted in (None, snapshot.id)]
+    if not chosen:
+        raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, found))}")
+    return chosen[0]
+
+
+def _instance(ec2: Any, stack: Stack, host: str, region: str) -> dict[str, Any]:
+    running = {"Name": "instance-state-name", "Values": ["running"]}
+    found = ec2.describe_instances(Filters=[*_named(stack, host), running])["Reservations"]
+    instances = [instance for reservation in found for instance in reservation["Instances"]]
+    if len(instances) != 1:
+        raise InfraError(
+            f"{len(instances)} machines of {host} run in {region}, and one is needed: pulumi up --stack {stack.name}"
+        )
+    return instances[0]
+
+
+@contextmanager
+def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Iterator[str]:
+    """A volume made of a snapshot, at a machine, while it is needed. One that a killed command left is used."""
+    zone = instance["Placement"]["AvailabilityZone"]
+    left = [{"Name": "tag:stack", "Values": [stack.name]}, {"Name": f"tag:{TAG}", "Values": [host]}]
+    found = ec2.describe_volumes(Filters=left)["Volumes"]
+    usable = [e["VolumeId"] for e in found if (e["SnapshotId"], e["AvailabilityZone"]) == (snapshot.id, zone)]
+    for entry in found:
+        if entry["VolumeId"] not in usable[:1]:
+            _remove(ec2, entry["VolumeId"])
+    volume = usable[0] if usable else _made(ec2, stack, host, snapshot, zone)
+    try:
+        if not ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]:
+            ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=WAIT)
+            ec2.attach_volume(VolumeId=volume, InstanceId=instance["InstanceId"], Device=DEVICE)
+        ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig=WAIT)
+        yield volume
+    finally:
+        _remove(ec2, volume)
+
+
+def _made(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, zone: str) -> str:
+    tags = {"project": "watchme-infra", "stack": stack.name, TAG: host}
+    label = {"ResourceType": "volume", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    made = ec2.create_volume(SnapshotId=snapshot.id, AvailabilityZone=zone, VolumeType="gp3", TagSpecifications=[label])
+    return made["VolumeId"]
+
+
+def _remove(ec2: Any, volume: str) -> None:
+    for attachment in ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]:
+        ec2.detach_volume(VolumeId=volume, InstanceId=attachment["InstanceId"], Device=attachment["Device"])
+    ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig=WAIT)
+    ec2.delete_volume(VolumeId=volume)

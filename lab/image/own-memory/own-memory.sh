@@ -1,0 +1,2 @@
+# Tells dockerd this machine's own memory group, below which its containers are then
+sed -n 's#^[0-9]*:memory:\(.*\)/init.scope$#DOCKER_OPTS=--cgroup-parent=\1/docker#p' /proc/1/cgroup > /run/lab-docker.env

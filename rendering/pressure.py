@@ -1,0 +1,45 @@
+"""Services that make room in memory: what bars their units while they are gone, and the watch in agent/pressure.py."""
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.services import ComposeService, Service
+from rendering import watches
+from rendering.files import HostFiles
+
+UNIT = "infra-memory.service"
+CONFIG = "/etc/infra/memory.json"
+FLAGS = "/run/infra/stopped"
+PARTS = ["pressure", "singles", "world", "places", "lock", "health", "monitor/history"]
+
+
+def yielding(catalogue: Catalogue, host: str) -> list[Service]:
+    """The services of a host that make room, first to go first."""
+    found = [service for system in catalogue.systems_on(host) for service in system.active if service.stop_priority]
+    return sorted(found, key=lambda service: (service.stop_priority or 0, service.name))
+
+
+def barred(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
+    """A system's files, the units of its services that make room barred while their flag is there."""
+    for service in system.active:
+        if service.stop_priority:
+            flag = f"{FLAGS}/{service.name}"
+            lines = ["# Gone while memory is wanted", "[Unit]", f"ConditionPathExists=!{flag}"]
+            files = watches.bound(files, catalogue, system, service, "infra-memory", lines, bar=flag)
+    return files
+
+
+def watch(catalogue: Catalogue, host: str) -> HostFiles:
+    """What a host runs on which something can make room."""
+    services = yielding(catalogue, host)
+    if not services:
+        return HostFiles("")
+    told = [
+        {
+            "service": service.name,
+            "unit": service.unit,
+            "container": service.container if isinstance(service, ComposeService) else "",
+            "needs": service.limit or service.observed,
+        }
+        for service in services
+    ]
+    return watches.watch(f"Pulumi.{catalogue.stack.name}.yaml", UNIT, CONFIG, told, PARTS)

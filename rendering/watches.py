@@ -1,0 +1,43 @@
+"""What the host's watches have in common: a unit that runs one, and units of services that are bound to it."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.services import Service
+from rendering.compose import UNITS
+from rendering.files import File, HostFiles, Unit
+from rendering.templates import BANNER, fill
+
+AGENT = Path(__file__).parent.parent / "agent"
+
+
+def watch(source: str, unit: str, config: str, value: Any, parts: list[str], **values: Any) -> HostFiles:
+    """A watch: its unit, and what it is told. `parts` are the agent's files that it is made of: a new one takes the
+    place of the one that runs."""
+    code = hashlib.sha256(b"".join((AGENT / f"{name}.py").read_bytes() for name in parts)).hexdigest()[:12]
+    files = [
+        File(config, json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"),
+        File(f"{UNITS}/{unit}", fill(f"{unit}.j2", source, code=code, **values)),
+    ]
+    return HostFiles("", files=files, units=[Unit(unit, [file.path for file in files])])
+
+
+def bound(
+    files: HostFiles, catalogue: Catalogue, system: System, service: Service, name: str, lines: list[str], **paths: str
+) -> HostFiles:
+    """A system's files with a service's unit bound to a watch: by a drop-in of this name, and by `paths` of its Unit
+    (`flag`, `bar`)."""
+    banner = BANNER.format(source=catalogue.file_of(system))
+    drop_in = File(f"{UNITS}/{service.unit}.d/{name}.conf", "\n".join([banner, *lines, ""]).encode())
+
+    def of(unit: Unit) -> Unit:
+        if unit.name != service.unit:
+            return unit
+        return replace(unit, files=[*unit.files, drop_in.path], **paths)
+
+    return replace(files, files=[*files.files, drop_in], units=[of(unit) for unit in files.units])

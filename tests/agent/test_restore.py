@@ -1,0 +1,159 @@
+"""What no release brings, back from another disk: what comes, what stays, and in whose name."""
+
+import os
+
+import pytest
+
+from agent import restore
+from agent.outcome import Refused
+from agent.world import Ran
+from tests.agent.fake import FakeWorld
+
+SAME = lambda user, group: (user, group)  # noqa: E731
+
+
+@pytest.fixture
+def disk(tmp_path):
+    source = tmp_path / "disk/opt/whisper"
+    (source / "models").mkdir(parents=True)
+    (source / "models/large.bin").write_bytes(b"model")
+    (source / "models/large.bin").chmod(0o640)
+    os.utime(source / "models/large.bin", (1_600_000_000, 1_600_000_000))
+    (source / "server").write_bytes(b"program")
+    (source / "server").chmod(0o755)
+    (source / "latest").symlink_to("models/large.bin")
+    (source / "models").chmod(0o750)
+    os.mkfifo(source / "pipe")
+    return source
+
+
+def test_everything_that_is_absent_comes_with_mode_and_times(disk, tmp_path):
+    here = tmp_path / "opt/whisper"
+    told = restore.bring(str(disk), str(here), SAME)
+    assert (told.files, told.size, told.kept) == (2, 12, 0)
+    model = here / "models/large.bin"
+    assert model.read_bytes() == b"model" and model.stat().st_mode & 0o7777 == 0o640
+    assert model.stat().st_mtime == 1_600_000_000 and (here / "models").stat().st_mode & 0o7777 == 0o750
+    assert os.readlink(here / "latest") == "models/large.bin" and not (here / "pipe").exists()
+
+
+def test_what_is_here_stays_as_it_is(disk, tmp_path):
+    here = tmp_path / "opt/whisper"
+    here.mkdir(parents=True)
+    (here / "server").write_bytes(b"newer")
+    told = restore.bring(str(disk), str(here), SAME)
+    assert (here / "server").read_bytes() == b"newer" and (told.files, told.kept) == (1, 1)
+    again = restore.bring(str(disk), str(here), SAME)
+    assert (again.files, again.kept) == (0, 2)
+
+
+def test_a_file_has_its_name_only_once_it_is_whole(disk, tmp_path, monkeypatch):
+    def torn(source, target, size):
+        target.write(b"mod")
+        raise OSError("cut off")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(restore.shutil, "copyfileobj", torn)
+        with pytest.raises(OSError, match="cut off"):
+            restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
+    names = {name for _, _, names in os.walk(tmp_path / "opt") for name in names}
+    assert not names & {"large.bin", "server"}
+    restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
+    assert (tmp_path / "opt/whisper/models/large.bin").read_bytes() == b"model"
+    assert not [name for _, _, names in os.walk(tmp_path / "opt") for name in names if name.endswith(".infra")]
+
+
+def test_a_link_that_a_user_laid_leads_nowhere(disk, tmp_path):
+    """In a directory of a user's own, which the agent must not be led out of."""
+    outside, here = tmp_path / "outside", tmp_path / "opt/whisper"
+    outside.mkdir()
+    here.mkdir(parents=True)
+    (here / "models").symlink_to(outside)
+    os.lchown(here / "models", 4711, 4711)
+    with pytest.raises(OSError, match="symbolic link"):
+        restore.bring(str(disk), str(here), SAME)
+    assert list(outside.iterdir()) == []
+
+
+def test_accounts_are_known_by_their_names(tmp_path):
+    for name, text in {
+        "a": "root:x:0:0\nwhisper:x:997:996\nold:x:1005:1005\n",
+        "b": "root:x:0:0\nwhisper:x:998:998\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "ga").write_text("whisper:x:996:\n")
+    (tmp_path / "gb").write_text("whisper:x:998:\n")
+    ids = restore.owners(*(str(tmp_path / name) for name in ("a", "ga", "b", "gb")))
+    assert ids(997, 996) == (998, 998) and ids(0, 0) == (0, 0)
+    assert ids(1005, 1005) == (1005, 1005), "one that is not here keeps its number"
+
+
+VOLUME = "vol-0123456789abcdef0"
+DISK = "nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
+
+
+class Disks(FakeWorld):
+    """`kinds` are disks and what is on them; the one that is `mounted` has `has`."""
+
+    kinds: dict[str, str]
+    has: dict[str, set[str]]
+    mounted = ""
+
+    def listing(self, path):
+        return sorted(self.kinds) if path == restore.DEVICES else super().listing(path)
+
+    def exists(self, path):
+        inside = path.removeprefix(restore.PLACE)
+        return inside in self.has.get(self.mounted, set()) if inside != path else super().exists(path)
+
+    def run(self, *argv, **options):
+        match argv:
+            case ("blkid", *_, device):
+                return Ran(0, self.kinds[device.rsplit("/", 1)[1]])
+            case ("mount", "-o", _, device, _):
+                self.mounted = device.rsplit("/", 1)[1]
+            case ("umount", _):
+                self.mounted = ""
+        return super().run(*argv, **options)
+
+
+def disks(kinds: dict[str, str], has: dict[str, set[str]]) -> Disks:
+    world = Disks()
+    world.kinds, world.has = kinds, has
+    return world
+
+
+def test_the_part_of_the_disk_that_has_it_is_found():
+    kinds = {
+        "nvme-Amazon_Elastic_Block_Store_vol0other": "ext4",
+        DISK: "",
+        f"{DISK}-part1": "ext4",
+        f"{DISK}-part15": "vfat",
+        f"{DISK}-part16": "xfs",
+    }
+    world = disks(
+        kinds, {f"{DISK}-part16": {"/opt/whisper"}, "nvme-Amazon_Elastic_Block_Store_vol0other": {"/opt/whisper"}}
+    )
+    with restore._mounted(world, VOLUME, ["/opt/whisper"]) as place:
+        assert world.mounted == f"{DISK}-part16" and place == restore.PLACE
+    assert world.mounted == ""
+    assert (
+        world.commands("mount")[-1]
+        == f"mount -o ro,nosuid,nodev,noexec,nouuid {restore.DEVICES}/{DISK}-part16 {restore.PLACE}"
+    )
+
+
+def test_a_disk_without_it_is_refused_and_let_go():
+    world = disks({f"{DISK}-part1": "ext4"}, {})
+    with (
+        pytest.raises(Refused, match="nothing on the disk of vol-0123456789abcdef0 has /opt/whisper or /srv/recall"),
+        restore._mounted(world, VOLUME, ["/opt/whisper", "/srv/recall"]),
+    ):
+        pass
+    assert world.mounted == ""
+
+
+def test_a_disk_that_does_not_come_is_not_waited_for_forever():
+    world = disks({}, {})
+    with pytest.raises(Refused, match="did not appear here within 60 s"), restore._mounted(world, VOLUME, ["/opt"]):
+        pass

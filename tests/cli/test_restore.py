@@ -1,0 +1,109 @@
+"""`infra restore` in an AWS in memory: which snapshot, by which volume, and that none is left."""
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra import restore
+from infra.errors import InfraError
+from tests.support import stack
+
+REGION = "ap-northeast-1"
+STACK = stack()
+
+
+@pytest.fixture
+def ec2(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("ec2", region_name=REGION)
+
+
+def tags(kind: str, host: str, of: str = STACK.name) -> list[dict]:
+    given = {"project": "watchme-infra", "stack": of, "Name": f"{of}-{host}"}
+    return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in given.items()]}]
+
+
+def machine(ec2, host: str = "services") -> str:
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags("instance", host))
+    return made["Instances"][0]["InstanceId"]
+
+
+def snapshot(ec2, host: str = "services", of: str = STACK.name) -> str:
+    volume = ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=20)["VolumeId"]
+    made = ec2.create_snapshot(VolumeId=volume, TagSpecifications=tags("snapshot", host, of))["SnapshotId"]
+    ec2.delete_volume(VolumeId=volume)
+    return made
+
+
+def volumes(ec2) -> list[str]:
+    """But for machines' own."""
+    return [
+        v["VolumeId"]
+        for v in ec2.describe_volumes()["Volumes"]
+        if v.get("SnapshotId") and {"Key": "restore", "Value": "services"} in v.get("Tags", [])
+    ]
+
+
+def test_the_newest_of_the_hosts_own_snapshots(ec2):
+    snapshot(ec2, "watchme")
+    snapshot(ec2, "services", "dev")
+    mine = {snapshot(ec2), snapshot(ec2)}
+    found = restore.snapshots(STACK, "services", REGION)
+    assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
+    assert restore._chosen(found, None, STACK, "services", REGION) == found[0]
+    assert restore._chosen(found, found[1].id, STACK, "services", REGION) == found[1]
+    with pytest.raises(InfraError, match=r"snap-9 is no snapshot of services's disk; there is snap-.*20 GiB; snap-"):
+        restore._chosen(found, "snap-9", STACK, "services", REGION)
+
+
+def test_no_snapshot_says_what_makes_some(ec2):
+    with pytest.raises(InfraError, match=r"no snapshot of services's disk in ap-northeast-1 .*infra:keepSnapshots"):
+        restore._chosen(restore.snapshots(STACK, "services", REGION), None, STACK, "services", REGION)
+
+
+def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
+    instance, snapped = machine(ec2), snapshot(ec2)
+    (chosen,) = restore.snapshots(STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION)
+    assert found["InstanceId"] == instance and chosen.id == snapped
+    with pytest.raises(ZeroDivisionError), restore._attached(ec2, STACK, "services", chosen, found) as volume:
+        (made,) = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
+        assert made["SnapshotId"] == snapped and made["Attachments"][0]["InstanceId"] == instance
+        raise ZeroDivisionError
+    assert volumes(ec2) == []
+
+
+def test_what_a_killed_command_left_is_used_or_goes(ec2):
+    machine(ec2)
+    snapshot(ec2), snapshot(ec2)
+    new, old = restore.snapshots(STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION)
+    left = [
+        restore._made(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"]) for chosen in (old, new)
+    ]
+    ec2.attach_volume(VolumeId=left[1], InstanceId=found["InstanceId"], Device=restore.DEVICE)
+    with restore._attached(ec2, STACK, "services", new, found) as volume:
+        assert volume == left[1] and volumes(ec2) == [left[1]]
+    assert volumes(ec2) == []
+
+
+def test_a_host_that_is_not_there_says_so(ec2):
+    with pytest.raises(InfraError, match="0 machines of services run in ap-northeast-1, and one is needed: pulumi up"):
+        restore._instance(ec2, STACK, "services", REGION)
+
+
+def test_aws_refusing_is_one_line(ec2):
+    with pytest.raises(InfraError, match=r"AWS, ap-northeast-1: .*vol-1.*run again"), restore._in_words(REGION):
+        restore._remove(ec2, "vol-1")
+
+
+def test_what_came_is_told():
+    answer = {"brought": {"/opt/whisper": {"files": 3, "bytes": 7 * 1024**2, "kept": 2}}, "absent": ["/srv/recall"]}
+    assert list(restore.lines("services", answer)) == [
+        "services: /opt/whisper: 3 file(s) came, 7 MiB, 2 were there already",
+        "services: /srv/recall: not in the snapshot",
+    ]

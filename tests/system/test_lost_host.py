@@ -1,0 +1,109 @@
+"""Machines that somebody destroyed in AWS: one update makes them anew, one command brings their data back."""
+
+import time
+
+import boto3
+import pytest
+
+from lab import services
+from tests.system.conftest import System
+from tests.system.test_monitor import sh
+from tests.system.test_serving import wait_until_well
+
+pytestmark = pytest.mark.lab
+REGION = "ap-northeast-1"
+UPLOADS = "/opt/whisper/uploads"
+
+
+def ec2(system: System):
+    keys = services.credentials(system.lab)
+    return boto3.client(
+        "ec2", region_name=REGION, endpoint_url=system.lab.endpoint,
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+
+
+def instance(system: System, host: str) -> dict:
+    filters = [{"Name": "tag:Name", "Values": [f"lab-{host}"]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    (found,) = ec2(system).describe_instances(Filters=filters)["Reservations"]
+    return found["Instances"][0]
+
+
+def destroy(system: System, host: str) -> str:
+    """As somebody does in the console who has turned the protection off."""
+    lost = instance(system, host)["InstanceId"]
+    ec2(system).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
+    ec2(system).terminate_instances(InstanceIds=[lost])
+    return lost
+
+
+def take_snapshot(system: System, host: str) -> str:
+    """What Data Lifecycle Manager does every night: with the disk's own tags."""
+    (disk,) = instance(system, host)["BlockDeviceMappings"]
+    volume = ec2(system).describe_volumes(VolumeIds=[disk["Ebs"]["VolumeId"]])["Volumes"][0]
+    label = [{"ResourceType": "snapshot", "Tags": volume["Tags"]}]
+    return ec2(system).create_snapshot(VolumeId=volume["VolumeId"], TagSpecifications=label)["SnapshotId"]
+
+
+def owner(system: System, path: str) -> str:
+    return system.on_host("stat", "-c", "%U %a", path, host="services").output
+
+
+def infra(system: System, *argv: str):
+    return system.command("infra", "restore", "services", "--stack", "lab", *argv)
+
+
+def test_lost_machines_are_made_anew_by_one_update_and_get_their_data_back(system):
+    wait_until_well(system, 60)
+    said = "a talk of Tuesday"
+    put = f"install -o whisper -m 640 /dev/null {UPLOADS}/talk.wav; printf '{said}' > {UPLOADS}/talk.wav"
+    assert system.on_host("sh", "-ec", put, host="services").code == 0
+    before = owner(system, f"{UPLOADS}/talk.wav")
+    assert before == "whisper 640"
+    snapshot = take_snapshot(system, "services")
+    addresses = system.output("addresses")
+    lost = {destroy(system, host) for host in ("watchme", "services")}
+    began = time.monotonic()
+    shown = system.pulumi("preview")
+    assert shown.code == 0 and "watchme-ap-northeast-1-instance" in shown.output, shown.output
+    update = time.monotonic()
+    system.must_up()
+    wait_until_well(system, 120)
+    print(
+        f"two lost machines serve again {time.monotonic() - update:.0f} s after `pulumi up` ({update - began:.0f} s of preview before)"
+    )
+    assert {instance(system, host)["InstanceId"] for host in ("watchme", "services")}.isdisjoint(lost)
+    assert system.output("addresses") == addresses, "the names still lead there"
+
+    # The lab's machine image has the owners' programs; what was uploaded it has not
+    assert system.on_host("ls", UPLOADS, host="services").output == ""
+    assert snapshot in infra(system, "--list").output
+    began = time.monotonic()
+    ran = infra(system)
+    print(f"infra restore took {time.monotonic() - began:.0f} s")
+    assert ran.code == 0 and "services: /opt/whisper: 1 file(s) came" in ran.output, ran.output
+    assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == said
+    assert owner(system, f"{UPLOADS}/talk.wav") == before
+    assert ec2(system).describe_volumes(Filters=[{"Name": "tag:restore", "Values": ["*"]}])["Volumes"] == []
+    assert system.on_host("findmnt", "/run/infra/restore", host="services").code == 1
+
+    sh_on = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")
+    again = infra(system, "--snapshot", snapshot)
+    assert sh_on.code == 0 and "/opt/whisper: 0 file(s) came" in again.output, again.output
+    assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == "newer"
+
+
+def test_what_cannot_be_restored_says_why(system):
+    wrong = system.command("infra", "restore", "home", "--stack", "lab")
+    assert wrong.code == 1 and "home is a machine of its owner's" in wrong.output, wrong.output
+    wrong = system.command("infra", "restore", "watchme", "--stack", "lab")
+    assert wrong.code == 1 and "nothing that runs on watchme has data" in wrong.output, wrong.output
+    wrong = infra(system, "--snapshot", "snap-9")
+    assert wrong.code == 1 and "snap-9 is no snapshot of services's disk; there is snap-" in wrong.output, wrong.output
+
+
+def test_an_update_without_a_change_asks_and_changes_nothing(system):
+    """What is asked of AWS at each update is no change."""
+    ran = system.pulumi("preview", "--diff", "--expect-no-changes")
+    assert ran.code == 0, ran.output
+    assert sh(system, "cat /var/lib/infra/current/manifest.json")
