@@ -1,4 +1,4 @@
-"""`python -m lab up|down|status`: the person's lab; `rehearse-move` and `rehearse-down`: the one for a region move."""
+"""`python -m lab up|down|status|pictures`: the lab of a person; `rehearse-move` and `rehearse-down`: that of a move."""
 
 import os
 import subprocess
@@ -29,6 +29,12 @@ def main(command: str) -> int:
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
+    elif command == "pictures":
+        # The browser's driver is slow to load
+        from lab import pictures
+
+        pictures.take(lab)
+        return 0
     well = table.show(table.settled(lab))
     # What has no public name is told by its host
     subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=workspace.full_environment(lab), check=False)

@@ -245,6 +245,12 @@ TOLD = {
         "iptables -I OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset", "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1",
         "iptables -D OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset",
     ),
+    "swap in use": Row(
+        # The lab's machine has none: its numbers are another host's
+        "sed 's/^SwapTotal:.*/SwapTotal: 2000000 kB/; s/^SwapFree:.*/SwapFree: 500000 kB/' /proc/meminfo > /run/t-meminfo;"
+        " mount --bind /run/t-meminfo /proc/meminfo",
+        "75.0 % of the swap is in use (488 MiB left)", "umount /proc/meminfo",
+    ),
     "a scheduler too many": Row(
         # The watch is held, or it would put right within seconds what is wrong about its flag
         "systemctl kill -s STOP infra-singles.service; rm /run/infra/single/scheduler",
