@@ -87,7 +87,7 @@ class Watch:
             self.world.signal_container(entry["container"], "SIGTERM")
         self.world.run("systemctl", "stop", "--no-block", entry["unit"])
         self.going = Going(entry, self.world.now())
-        self._record(entry, "stop", f"{entry['service']} was stopped: {_of(left, size)} were left")
+        self._record(entry, "make room", f"{entry['service']} was stopped: {_of(left, size)} were left")
 
     def _has_gone(self, going: Going) -> bool:
         state = self.world.run("systemctl", "is-active", going.service["unit"]).output.strip()
@@ -115,10 +115,10 @@ class Watch:
         entry, self.calm_since = stopped[-1], None
         self.world.remove(flag(entry["service"]))
         self.world.run("systemctl", "start", "--no-block", entry["unit"])
-        self._record(entry, "start", f"{entry['service']} was started again: {_of(left, size)} are left")
+        self._record(entry, "bring back", f"{entry['service']} was started again: {_of(left, size)} are left")
 
     def _calm(self, entry: dict[str, Any]) -> float:
-        past = [e for e in history.made_room(self.world) if e.subject == entry["service"] and e.repair == "stop"]
+        past = [e for e in history.made_room(self.world) if e.subject == entry["service"] and e.repair == "make room"]
         times = sum(self.world.wall() - event.at < HOUR for event in past)
         return min(CALM * 2 ** max(0, times - 1), LONGEST_CALM)
 

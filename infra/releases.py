@@ -68,9 +68,10 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     if drifted := answer.get("drifted"):
         lines.append(f"  changed by hand: {changed(drifted)} (infra drift --stack {stack} shows it)")
     for repair in answer.get("repairs", []):
-        did = "repaired" if repair["worked"] else "could not repair"
+        done = f"{'repaired' if repair['worked'] else 'could not repair'} {repair['alert']}"
+        did = {"make room": "made room", "bring back": "had room again"}.get(repair["repair"], done)
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(repair["at"]))
-        lines.append(f"  {did} {repair['alert']} at {when} UTC: {repair['said']}")
+        lines.append(f"  {did} at {when} UTC: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:
         lines.append(f"  last job: {last['line']}")

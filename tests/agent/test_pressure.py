@@ -150,7 +150,7 @@ def test_they_come_back_last_one_first_each_after_a_calm_with_room():
     looks(watch, calm + 1)
     assert stopped(watch) == [] and world.active == {OTHER, *(e["unit"] for e in ORDER)}
     told = [(e.subject, e.repair) for e in history.doings(world)]
-    assert told == [("first", "stop"), ("second", "stop"), ("second", "start"), ("first", "start")]
+    assert told == [("first", "make room"), ("second", "make room"), ("second", "bring back"), ("first", "bring back")]
     assert history.doings(world)[0].said == "first was stopped: 0 of 2048 MiB were left"
 
 

@@ -16,7 +16,13 @@ OUTPUTS = {
     "addresses": {"watchme": "192.0.2.1", "home": "192.0.2.7", "watchme@ap-southeast-2": "192.0.2.9"},
     "releases": {"watchme": {"id": ID}, "home": {"id": "b" * 64}},
 }
-REPAIR = {"at": 1795566697.0, "alert": "unit-down", "worked": True, "said": "x.service was started"}
+REPAIR = {
+    "at": 1795566697.0,
+    "alert": "unit-down",
+    "repair": "start",
+    "worked": True,
+    "said": "x.service was started",
+}
 
 
 @pytest.fixture
@@ -70,8 +76,16 @@ def test_programs_get_all_of_it(answers):
 
 
 def test_hand_edits_and_repairs_are_told(answers):
-    answers["watchme"] = {**STATUS, "drifted": ["/etc/x", "/etc/y"], "repairs": [REPAIR, {**REPAIR, "worked": False}]}
+    room = {
+        **REPAIR,
+        "alert": "memory",
+        "repair": "stop",
+        "said": "sed-aggregator was stopped: 140 of 8192 MiB were left",
+    }
+    done = [REPAIR, {**REPAIR, "worked": False}, room]
+    answers["watchme"] = {**STATUS, "drifted": ["/etc/x", "/etc/y"], "repairs": done}
     said = "\n".join(status.lines(found()))
     assert "  changed by hand: /etc/x and 1 more (infra drift --stack lab shows it)" in said
     assert "  repaired unit-down at 2026-11-25 00:31 UTC: x.service was started" in said
     assert "  could not repair unit-down at" in said
+    assert "  made room at 2026-11-25 00:31 UTC: sed-aggregator was stopped: 140 of 8192 MiB were left" in said

@@ -113,7 +113,7 @@ def test_services_make_room_in_their_order_and_come_back(small):
 
     sh(small, "systemctl stop 't-hog-*'")
     until("both are back", lambda: not stopped(small) and active(small) == every, 200)
-    assert events(small) == [(FIRST, "stop"), (SECOND, "stop"), (SECOND, "start"), (FIRST, "start")]
+    assert events(small) == [(FIRST, "make room"), (SECOND, "make room"), (SECOND, "bring back"), (FIRST, "bring back")]
     assert kills(small) == killed
 
 
