@@ -79,7 +79,7 @@ def test_hand_edits_and_repairs_are_told(answers):
     room = {
         **REPAIR,
         "alert": "memory",
-        "repair": "stop",
+        "repair": "make room",
         "said": "sed-aggregator was stopped: 140 of 8192 MiB were left",
     }
     done = [REPAIR, {**REPAIR, "worked": False}, room]
