@@ -21,6 +21,8 @@ def alerts(catalogue: Catalogue) -> Iterator[Problem]:
 def told(catalogue: Catalogue) -> Iterator[Problem]:
     """What only AWS can see reaches somebody."""
     stack, file = catalogue.stack, f"Pulumi.{catalogue.stack.name}.yaml"
+    for address in [address for address, count in Counter(stack.alarmEmails).items() if count > 1]:
+        yield Problem(file, "infra:alarmEmails", f"{address} stands twice", "each address once")
     if stack.alarmEmails:
         return
     if stack.creditsBudget:

@@ -174,6 +174,10 @@ STACK_EXAMPLES = {
         configured(alarmEmails=[], creditsBudget=0),
         "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, nobody is told; name whom",
     ),
+    "told twice": (
+        configured(alarmEmails=["a@example.com", "a@example.com"]),
+        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com stands twice; each address once",
+    ),
     "credits with nobody to tell": (
         configured(alarmEmails=[]),
         "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has nobody to tell",
