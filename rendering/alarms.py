@@ -1,6 +1,6 @@
 """From the conditions to alarms in the cloud: what a host tells CloudWatch, and what fires there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from catalogue.alerts import Alert, CloudAlert
@@ -45,39 +45,52 @@ def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
 
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
-    """All that fire about a host, in the order of files/alerts.yaml."""
+    """All that fire about a host: what it tells by itself, then what AWS counts."""
     stack, where = catalogue.stack, published(catalogue, host)
     if not where:
         return []
     spec, serves = stack.hosts[host], any(system.sites for system in catalogue.systems_on(host))
-    own = [
-        _of_host(alert, where, f"host {host} of stack {stack.name}")
-        for alert in catalogue.host_alerts
-        if alert.metric and (serves or not alert.of_proxy)
-    ]
+    own = [_of_host(a, where) for a in catalogue.host_alerts if a.metric and (serves or not a.of_proxy)]
     machines = [
-        _of_machine(alert, f"host {host} of stack {stack.name}")
+        _of_machine(alert)
         for alert in catalogue.cloud_alerts
         if isinstance(spec, Ec2Host) and (spec.burstable or not alert.burstable)
     ]
-    return own + machines
+    look = f"look: uv run infra status --stack {stack.name} --host {host}"
+    return [replace(alarm, description=f"{host}: {alarm.description}; {look}") for alarm in own + machines]
 
 
-def _of_host(alert: Alert, where: dict[str, Any], host: str) -> Alarm:
+def _of_host(alert: Alert, where: dict[str, Any]) -> Alarm:
     """What the host says by itself. Its silence is as bad as anything that it could say."""
     return Alarm(
-        alert.alert, f"{host}: {alert.measure} above {alert.above}, or its monitor tells nothing", where["namespace"],
-        alert.metric or "", where["dimensions"], "Maximum", "GreaterThanThreshold", alert.above, 60 * EVERY, RUNS,
-        "breaching",
-    )  # fmt: skip
+        alert.alert,
+        f"{alert.measure} above {alert.above}, or its monitor tells nothing",
+        where["namespace"],
+        alert.metric or "",
+        where["dimensions"],
+        statistic="Maximum",
+        comparison="GreaterThanThreshold",
+        threshold=alert.above,
+        period=60 * EVERY,
+        periods=RUNS,
+        missing="breaching",
+    )
 
 
-def _of_machine(alert: CloudAlert, host: str) -> Alarm:
+def _of_machine(alert: CloudAlert) -> Alarm:
     """What AWS counts. A machine that is stopped has no count, and its monitor's silence is told already."""
-    cloud, above = alert.cloud, alert.above
-    bound = above if above is not None else alert.below
+    bound = alert.below if alert.above is None else alert.above
     assert bound is not None, "the model has one of them"
     return Alarm(
-        alert.alert, f"{host}: {alert.text}", cloud.namespace, cloud.metric, {}, cloud.statistic,
-        "LessThanThreshold" if above is None else "GreaterThanThreshold", bound, cloud.period, cloud.periods, "missing",
-    )  # fmt: skip
+        alert.alert,
+        alert.text,
+        alert.cloud.namespace,
+        alert.cloud.metric,
+        dimensions={},
+        statistic=alert.cloud.statistic,
+        comparison="LessThanThreshold" if alert.above is None else "GreaterThanThreshold",
+        threshold=bound,
+        period=alert.cloud.period,
+        periods=alert.cloud.periods,
+        missing="missing",
+    )
