@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from components import before, configuration, lookup, move, region
+from components import before, budget, configuration, lookup, move, region
 from components.serving import running, serve
 
 try:
@@ -65,6 +65,9 @@ for place in stack.standbyRegions:
     region.images_here(made[place], f"images-{place}", here.name, running(here, digests), once=False)
     for host in stack.ec2_hosts:
         region.release(made[place], host, digests, rights[place, host], everywhere)
+
+if stack.creditsBudget:
+    budget.credits(stack, everywhere)
 
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)

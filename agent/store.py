@@ -17,7 +17,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
-    "kind": "", "region": "",
+    "kind": "", "region": "", "metrics": {},
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import contents, hosts, identity, places, regions, rollouts, units, watched
+from catalogue.rules import alerts, contents, hosts, identity, places, regions, rollouts, units, watched
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -53,4 +53,6 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     hosts.hosts,
     hosts.memory,
     hosts.admin_networks,
+    alerts.alerts,
+    alerts.told,
 )

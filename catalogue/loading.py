@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from catalogue.alerts import KINDS as ALERT_KINDS
+from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.fields import Model
-from catalogue.models import Account, Alert, ContainerNetwork, Directory, DropIn, Milestone, Site, System
+from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.services import KINDS, ConfigFile, FileKey, Image, Memory, Route
 from catalogue.stack import Stack
@@ -25,15 +27,33 @@ ALERTS = Path("files/alerts.yaml")
 class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
     the static files that the systems' services name, by their path below `files/static/`, `alerts` what should wake
-    somebody up on any host."""
+    somebody up."""
 
     stack: Stack
     systems: dict[str, System]
     sources: dict[str, bytes] = field(default_factory=dict)
-    alerts: list[Alert] = field(default_factory=list)
+    alerts: list[AnyAlert] = field(default_factory=list)
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in self.stack.hosts[host].systems if name in self.systems]
+
+    def has_identity(self, host: str) -> bool:
+        """Does AWS know the host: an instance by its role, any other machine by a user's key, where it asks AWS for
+        something."""
+        systems = self.systems_on(host)
+        pulls = any(system.compose_services for system in systems)
+        proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
+        return host in self.stack.ec2_hosts or pulls or proves
+
+    @property
+    def host_alerts(self) -> list[Alert]:
+        """What hosts' monitors look at."""
+        return [alert for alert in self.alerts if isinstance(alert, Alert)]
+
+    @property
+    def cloud_alerts(self) -> list[CloudAlert]:
+        """What only AWS can look at."""
+        return [alert for alert in self.alerts if isinstance(alert, CloudAlert)]
 
     def file_of(self, system: System) -> str:
         return f"{SYSTEMS}/{system.system}.yaml"
@@ -113,13 +133,20 @@ def load(root: Path, stack: Stack) -> Catalogue:
     return Catalogue(stack, systems, _sources(root, systems), read_alerts(root / ALERTS))
 
 
-def read_alerts(path: Path) -> list[Alert]:
+def read_alerts(path: Path) -> list[AnyAlert]:
     """Raises CatalogueError naming every field that is wrong."""
     try:
-        return TypeAdapter(list[Alert]).validate_python(yaml.load(path.read_text(), _UniqueKeys))
+        return TypeAdapter(list[AnyAlert]).validate_python(yaml.load(path.read_text(), _UniqueKeys))
     except ValidationError as error:
         where = lambda found: f"alert number {int(found[0]) + 1}: {found[-1]}" if found else "file"  # noqa: E731
-        raise CatalogueError(problems_of(error, str(ALERTS), where, lambda _: list(Alert.model_fields))) from None
+        raise CatalogueError(problems_of(error, str(ALERTS), where, _alert_fields)) from None
+
+
+def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
+    """(number, kind, field) or (number, kind, "cloud", field)."""
+    if len(path) < 3:
+        return []
+    return list((CloudMetric if path[2:-1] == ("cloud",) else ALERT_KINDS[str(path[1])]).model_fields)
 
 
 def _sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:

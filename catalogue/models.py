@@ -5,7 +5,7 @@ The kinds of its services are in `services.py`. Rules that span services are in 
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from catalogue.fields import (
     AbsolutePath,
@@ -87,37 +87,6 @@ class Milestone(Model):
     name: str
     unit: UnitName
     within: Annotated[int, Field(ge=1)]
-
-
-Measure = Literal[
-    "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
-    "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
-    "open port",
-    "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
-    "registry login",
-]  # fmt: skip
-
-
-class Alert(Model):
-    """A condition that should wake somebody up: what is measured on a host is above `above`. `within` are seconds,
-    `least` how many must have been seen for it to count; `text` may name subject, value and these fields. `repair` is
-    what a host's monitor does about it by itself."""
-
-    alert: Name
-    measure: Measure
-    above: float | int
-    within: int = 0
-    least: int = 0
-    text: str
-    repair: Literal["make network", "attach", "start", "prune"] | None = None
-
-    @model_validator(mode="after")
-    def _text_names_only_fields(self) -> "Alert":
-        try:
-            self.text.format(subject="", value=0.0, **self.model_dump())
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"text names {error}; it may name subject, value and the alert's own fields") from None
-        return self
 
 
 class System(Model):

@@ -54,7 +54,7 @@ def machines_of(stack: Stack) -> Machines:
 
 def monthly(machines: Machines, prices: Prices | None) -> float | None:
     """US dollars a month for machines, their disks and addresses in one region; None where a price is not known. What
-    is pushed and asked for (images, traffic, logs) is not in it."""
+    is pushed and asked for (images, traffic, logs) is not in it, nor alarms and metrics."""
     total = 0.0
     for type, volume in machines.values():
         if prices is None or type not in prices.machines:

@@ -53,6 +53,11 @@ class Ec2Host(Host):
     def machine(self) -> str:
         return self.instanceType
 
+    @property
+    def burstable(self) -> bool:
+        """Does AWS count its processor time in credits, as it does for its T families."""
+        return self.instanceType.startswith("t")
+
 
 class SshHost(Host):
     """A machine that is there already. `address` is where SSH and the world reach it, `hostKey` the public key that it
@@ -97,6 +102,7 @@ class Login:
 
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
@@ -127,6 +133,9 @@ class Stack(Model):
     sharedRepositories: Annotated[bool, Field(strict=False)] = False
     protected: Annotated[bool, Field(strict=False)] = False
     budget: Annotated[float, Field(gt=0, strict=False)] = 300
+    creditsBudget: Annotated[float, Field(ge=0, strict=False)] = 0
+    # AWS Budgets tells ten addresses at most
+    alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
     repairs: Annotated[bool, Field(strict=False)] = True
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU

@@ -1,4 +1,5 @@
-"""What a host may do in AWS: pull from these repositories, answer its own names' ACME challenges, nothing else."""
+"""What a host may do in AWS: pull from these repositories, answer its own names' ACME challenges, tell its own metrics,
+nothing else."""
 
 import json
 from typing import Any
@@ -19,10 +20,15 @@ ASSUME = json.dumps(
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
-def policy(repository_arns: list[str], zone_arn: str, names: list[str], watches: bool = False) -> dict[str, Any]:
+def policy(
+    repository_arns: list[str], zone_arn: str, names: list[str], watches: bool = False, namespace: str = ""
+) -> dict[str, Any]:
     """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write; a host that
-    `watches` reads where they point."""
+    `watches` reads where they point; under `namespace` it may tell CloudWatch metrics."""
     statements: list[dict[str, Any]] = []
+    if namespace:
+        own = {"StringEquals": {"cloudwatch:namespace": namespace}}
+        statements += [{"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own}]
     if watches:
         statements += [
             {"Effect": "Allow", "Action": "route53:ListHostedZonesByName", "Resource": "*"},
@@ -34,7 +40,7 @@ def policy(repository_arns: list[str], zone_arn: str, names: list[str], watches:
             {"Effect": "Allow", "Action": PULL, "Resource": repository_arns},
         ]
     if names:
-        own = {
+        challenges = {
             "route53:ChangeResourceRecordSetsNormalizedRecordNames": [f"_acme-challenge.{name}" for name in names],
             "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
         }
@@ -44,7 +50,7 @@ def policy(repository_arns: list[str], zone_arn: str, names: list[str], watches:
                 "Effect": "Allow",
                 "Action": "route53:ChangeResourceRecordSets",
                 "Resource": zone_arn,
-                "Condition": {"ForAllValues:StringEquals": own},
+                "Condition": {"ForAllValues:StringEquals": challenges},
             },
         ]
     return {"Version": "2012-10-17", "Statement": statements}
@@ -66,12 +72,13 @@ class HostPermissions(pulumi.ComponentResource):
         zone_arn: pulumi.Input[str],
         names: list[str],
         watches: bool,
+        namespace: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
         document = pulumi.Output.all(repository_arns, zone_arn).apply(
-            lambda args: json.dumps(policy(args[0], args[1], names, watches))
+            lambda args: json.dumps(policy(args[0], args[1], names, watches, namespace))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:

@@ -1,4 +1,4 @@
-"""All that a stack has in one region: network, repositories, hosts and their releases."""
+"""All that a stack has in one region: network, repositories, hosts, their releases and alarms."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,6 +7,7 @@ import pulumi
 from catalogue.loading import Catalogue
 from catalogue.stack import Ec2Host
 from components import access, move
+from components.alarms import HostAlarms, Topic
 from components.existing_host import ExistingHost
 from components.host import Host
 from components.network import Network
@@ -14,6 +15,7 @@ from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for
 from components.snapshots import Snapshots, marked
+from rendering.alarms import alarms, published
 from rendering.archive import build
 from rendering.host import data, dns_names, needs, render, watches
 
@@ -22,11 +24,12 @@ Digests = pulumi.Output[dict[str, str]]
 
 @dataclass
 class Region:
-    """What was made. `digests` is what its hosts run: `repository:tag` → digest."""
+    """What was made; `topic` is whom its alarms tell."""
 
     catalogue: Catalogue
     options: pulumi.ResourceOptions
     network: Network | None
+    topic: Topic | None
     registry: Registry
     zone_arn: str
     machines: dict[str, access.Reachable] = field(default_factory=dict)
@@ -48,13 +51,15 @@ def told(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
 
 
 def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
-    """The network, the repositories and the snapshots of a region."""
+    """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
     network = Network(f"network-{region}", here.stack, opts=options) if here.stack.ec2_hosts else None
+    heard = any(published(here, host) for host in here.stack.hosts)
+    topic = Topic(f"alarms-{region}", here.stack, opts=options) if heard else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
     if here.stack.keepSnapshots and any(data(here, host) for host in here.stack.ec2_hosts):
         Snapshots(f"snapshots-{region}", here.stack, opts=options)
-    return Region(here, options, network, registry, zone_arn)
+    return Region(here, options, network, topic, registry, zone_arn)
 
 
 def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOptions) -> HostPermissions:
@@ -66,8 +71,10 @@ def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOp
     options = region.options if host in stack.ec2_hosts else everywhere
     names, wanted = dns_names(catalogue, host), needs(catalogue, host)
     pulls = region.registry.arns if "docker" in wanted else []
-    watching = watches(catalogue, host)
-    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, opts=options)
+    watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
+    rights = HostPermissions(
+        f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, namespace, opts=options
+    )
     if isinstance(spec, Ec2Host):
         marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}
         made = Host(name, host, spec, stack, image, region.network, rights.profile, wanted, marks, opts=options)
@@ -98,7 +105,7 @@ def images_here(
 def release(
     region: Region, host: str, digests: Digests, rights: HostPermissions, everywhere: pulumi.ResourceOptions
 ) -> None:
-    """Brings the host its release."""
+    """Brings the host its release, and makes its alarms."""
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
@@ -108,3 +115,15 @@ def release(
     )
     name = f"{host}-{region.name}" if mine else host
     region.releases[host] = Release(f"{name}-release", stack, region.machines[host], built, secrets, opts=options)
+    _alarmed(region, host)
+
+
+def _alarmed(region: Region, host: str) -> None:
+    """The alarms of a host, from its release on: before it, its monitor's silence would be one. They are where the host
+    tells, whatever region holds the machine itself."""
+    found = alarms(region.catalogue, host)
+    if region.topic is None or not found:
+        return
+    options = pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=[region.releases[host]]))
+    name, machine = f"{host}-{region.name}-alarms", region.machines[host].machine
+    HostAlarms(name, region.catalogue.stack, host, found, machine, region.topic.arn, opts=options)

@@ -62,7 +62,7 @@ class Lab:
         names = {"route53.amazonaws.com": self.gateway, "acme.lab.internal": self.gateway}
         for region in REGIONS:
             names[f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"] = self.registry_address(region)
-            for service in ("api.ecr", "ec2", "ssm", "sts"):
+            for service in ("api.ecr", "ec2", "monitoring", "ssm", "sts"):
                 names[f"{service}.{region}.amazonaws.com"] = self.gateway
         return names
 

@@ -188,7 +188,8 @@ class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
     bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
     `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml, `kind` who made the
-    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's)."""
+    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's), `metrics` where CloudWatch
+    is told of it: region, namespace, dimensions (nothing for a host of which it is not)."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -209,6 +210,7 @@ class HostFiles:
     milestones: list[Milestone] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
     networks: list[Network] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     kind: str = "ec2"

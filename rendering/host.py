@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import caddy, compose, monitor, nginx, pressure, singles, sites, units
+from rendering import alarms, caddy, compose, monitor, nginx, pressure, singles, sites, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -44,7 +44,8 @@ def render(
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,
-        alerts=[alert.model_dump() for alert in catalogue.alerts],
+        alerts=[alert.model_dump() for alert in catalogue.host_alerts],
+        metrics=alarms.published(catalogue, host),
         kind=stack.hosts[host].kind,
         region=stack.region if host in stack.ec2_hosts else "",
     )
@@ -106,8 +107,8 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     files += [File("/etc/systemd/journald.conf.d/00-infra.conf", fill("journald.conf.j2", f"Pulumi.{stack.name}.yaml"))]
     login = _registry_login(stack, host) if has_images else HostFiles("")
     # A machine that AWS gives no role identifies itself with a user's key
-    asks_aws = has_images or bool(dns_names(catalogue, host))
-    credentials = ["/root/.aws/credentials"] if host not in stack.ec2_hosts and asks_aws else []
+    has_user = host not in stack.ec2_hosts and catalogue.has_identity(host)
+    credentials = ["/root/.aws/credentials"] if has_user else []
     files_of_host = HostFiles(
         host=host,
         files=files,

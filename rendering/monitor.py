@@ -11,15 +11,16 @@ COMMAND = "/usr/local/bin/infra-monitor"
 UNIT = "infra-monitor.timer"
 PAGE = "/var/www/infra-status"
 NOTIFY = "/etc/infra/notify.env"
+EVERY = 5  # minutes
 
 
 def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> HostFiles:
-    """The monitor of a host: every five minutes, by its name, and by the names that a system had for it before."""
+    """The monitor of a host: every EVERY minutes, by its name, and by the names that a system had for it before."""
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
     flags = " --fix" if stack.repairs else ""
     files = [
-        File(f"{UNITS}/infra-monitor.{kind}", fill(f"infra-monitor.{kind}.j2", source, flags=flags))
+        File(f"{UNITS}/infra-monitor.{kind}", fill(f"infra-monitor.{kind}.j2", source, flags=flags, every=EVERY))
         for kind in ("service", "timer")
     ]
     names = [

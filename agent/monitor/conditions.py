@@ -33,6 +33,8 @@ MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "registry login": release.login,
 }
 
+UNSEEN = "the look itself"  # the subject of a condition that could not be looked at
+
 
 @dataclass(frozen=True)
 class Held:
@@ -58,7 +60,7 @@ def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
         return [_of(measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
         said = f"{alert} could not be looked at: {type(error).__name__}: {error}"
-        return [Held(alert, "the look itself", 0, True, said)]
+        return [Held(alert, UNSEEN, 0, True, said)]
 
 
 def _of(measured: Measured, condition: dict[str, Any]) -> Held:

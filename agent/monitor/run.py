@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from agent import lock, slots, store, transaction
-from agent.monitor import history, notices, page, repairs
+from agent.monitor import history, metrics, notices, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
 from agent.monitor.look import Look, Unanswered
@@ -45,6 +45,8 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     if fix and any(entry.met for entry in found):
         look, found, made, left = _repaired(look, found, now)
     at_work = at_work or lock.holder(lock.LOCK)
+    # Beside a release too: there silence is an alarm
+    _step(left, "telling CloudWatch", lambda: metrics.publish(world, look.manifest, found))
     ended = {
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
         "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],

@@ -10,11 +10,13 @@ REGION = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)")
 STEPS = {
     "network": "what hosts are connected by",
     "repositories": "where images are kept",
+    "topic": "whom alarms tell",
     "rights": "what hosts may do in AWS",
     "host": "machine and address",
     "boot": "until it takes a release",
     "images": "copied by the new host itself",
     "release": "files, units, containers",
+    "alarms": "what AWS watches of the new host",
     "newest images": "what was pushed meanwhile",
     "gate": "every public path, at the new address",
     "switch": "names point to the new host",
@@ -25,6 +27,7 @@ STEPS = {
 KINDS = (
     ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),
     ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"), ("command:remote:", "boot"),
+    ("aws:sns/", "topic"), ("aws:cloudwatch/", "alarms"),
 )  # fmt: skip
 COMMANDS = {"images": "images", "apply": "release", "gate": "gate", "verify": "verify", "drain": "drain"}
 NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending-replace"}
@@ -82,7 +85,7 @@ def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
 
     def place(phase: Phase) -> tuple[int, str]:
         # What stands by is served last, once the names are where they are to be
-        late = serving and phase.region not in ("", serving) and phase.step in ("images", "release")
+        late = serving and phase.region not in ("", serving) and phase.step in ("images", "release", "alarms")
         return (order.index("verify" if late else phase.step), f"~{phase.region}" if late else phase.region)
 
     return sorted(found.values(), key=place)

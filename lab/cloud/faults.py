@@ -50,7 +50,7 @@ def remember(file: Path, request: Asked) -> None:
 
 def answer(request: Asked, reason: str) -> tuple[str, str, bytes]:
     """Status, content type and body, as the service would say it."""
-    if request.service in ("ecr", "ssm"):
+    if request.service in ("ecr", "ssm", "monitoring", "budgets"):
         return (
             "400 Bad Request",
             "application/x-amz-json-1.1",

@@ -1,7 +1,8 @@
 """What moto's IAM leaves out and the program depends on: resources and conditions of a policy.
 
-moto calls every resource "*" and denies any statement with a condition it does not know. Here the resources of ECR and
-Route 53 requests, and Route 53's two condition keys, are evaluated as AWS does; nothing is allowed that AWS would deny.
+moto calls every resource "*", denies any statement with a condition it does not know, and takes what a request is
+signed for as the service that policies name. Here the resources of ECR and Route 53 requests, Route 53's two condition
+keys and CloudWatch's namespace are evaluated as AWS does; nothing is allowed that AWS would deny.
 Signatures are not judged, since moto computes Route 53's wrongly: who asks is known by the access key alone.
 """
 
@@ -19,6 +20,9 @@ from lab.settings import ACCOUNT
 
 NAMES = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
 TYPES = "route53:ChangeResourceRecordSetsRecordTypes"
+NAMESPACE = "cloudwatch:namespace"
+# What requests are signed for, where policies call it something else
+PREFIXES = {"monitoring": "cloudwatch"}
 _request: ContextVar[tuple[list[str], dict[str, list[str]]]] = ContextVar("request", default=([], {}))
 
 
@@ -26,6 +30,7 @@ def install() -> None:
     """Teaches moto's evaluator the resource and the condition values of the request at hand."""
     authorize: Callable[..., None] = BaseResponse._authenticate_and_authorize_normal_action
     matches = IAMPolicyStatement._check_element_matches
+    permitted = IAMRequestBase.check_action_permitted
 
     def with_request(self: Any, resource: str = "*") -> None:
         token = _request.set((resources(self), conditions(self)))
@@ -44,6 +49,12 @@ def install() -> None:
         _, values = _request.get()
         return holds(self._statement.get("Condition") or {}, values)
 
+    def check_action_permitted(self: Any, resource: str) -> None:
+        service, _, action = self._action.partition(":")
+        self._action = f"{PREFIXES.get(service, service)}:{action}"
+        permitted(self, resource)
+
+    IAMRequestBase.check_action_permitted = check_action_permitted  # type: ignore[method-assign]
     BaseResponse._authenticate_and_authorize_normal_action = with_request  # type: ignore[method-assign]
     IAMPolicyStatement._check_element_matches = element_matches  # type: ignore[method-assign]
     IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
@@ -77,8 +88,18 @@ def resources(response: Any) -> list[str]:
 
 
 def conditions(response: Any) -> dict[str, list[str]]:
+    """The values of a request's condition keys."""
+    if response.service_name == "cloudwatch":
+        return _namespace(response)
     if response.service_name != "route53" or response.method != "POST" or "/rrset" not in response.uri:
         return {}
     root = ElementTree.fromstring(response.body)
     texts = {tag: [e.text or "" for e in root.iter() if e.tag.rsplit("}", 1)[-1] == tag] for tag in ("Name", "Type")}
     return {NAMES: [name.rstrip(".").lower() for name in texts["Name"]], TYPES: texts["Type"]}
+
+
+def _namespace(response: Any) -> dict[str, list[str]]:
+    """Of metrics that are told, in JSON or as a form."""
+    json_of = json.loads(response.body) if response.body.startswith("{") else {}
+    found = [json_of["Namespace"]] if "Namespace" in json_of else response.querystring.get("Namespace")
+    return {NAMESPACE: found} if found else {}

@@ -6,6 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
+from agent.credentials import CREDENTIALS
 from agent.monitor.conditions import MEASURES, Held, firing, held
 from agent.monitor.look import Look
 from agent.world import Ran, Usage
@@ -25,6 +26,7 @@ MEMINFO = (
     "MemTotal: 8000000 kB\nMemFree: 100 kB\nMemAvailable: 4000000 kB\nSwapTotal: 2000000 kB\nSwapFree: 1900000 kB\n"
 )
 NETWORK = "watchme-network"
+KEY = b"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = s3cret\n"
 LISTENS = "LISTEN 0 128 {at} 0.0.0.0:*\n"
 
 
@@ -37,6 +39,7 @@ def watchme() -> FakeWorld:
     world.answers["docker-credential-ecr-login get"] = Ran(0, LOGIN)
     world.fetch = lambda url, *_, **__: (200, b"")  # type: ignore[method-assign]
     world.date = formatdate(world.time, usegmt=True)
+    world.files[CREDENTIALS] = (KEY, 0o600, "root", "root")
     return world
 
 
@@ -49,7 +52,7 @@ def recall() -> FakeWorld:
 
 
 def test_every_measure_of_the_catalogue_is_one_of_the_agents():
-    assert {alert.measure for alert in whole().alerts} == set(MEASURES)
+    assert {alert.measure for alert in whole().host_alerts} == set(MEASURES)
 
 
 @pytest.mark.parametrize("make", [watchme, recall], ids=["containers", "native"])
@@ -61,7 +64,7 @@ def test_every_condition_looked_at_something():
     world = watchme()
     looked = {entry.alert for entry in held(Look(world, current(world)))}
     # The scheduler runs here, so that nothing rests
-    assert looked == {alert.alert for alert in whole().alerts} - {"single-twice"}
+    assert looked == {alert.alert for alert in whole().host_alerts} - {"single-twice"}
 
 
 def moved(world: FakeWorld) -> None:

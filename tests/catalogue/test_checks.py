@@ -1,10 +1,12 @@
 """Every rule has an example that fails: what is changed, and what the one line must say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from catalogue.checks import RULES, check, checked
+from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
 from tests.catalogue import test_units as units
 from tests.support import catalogue, changed, service, unchanged, whole
@@ -182,6 +184,18 @@ STACK_EXAMPLES = {
         configured(standbyRegions=["ap-northeast-1"]),
         "infra:standbyRegions: ap-northeast-1 is aws:region itself",
     ),
+    "nobody to tell": (
+        configured(alarmEmails=[], creditsBudget=0),
+        "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, nobody is told; name whom",
+    ),
+    "told twice": (
+        configured(alarmEmails=["a@example.com", "a@example.com"]),
+        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com stands twice; each address once",
+    ),
+    "credits with nobody to tell": (
+        configured(alarmEmails=[]),
+        "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has nobody to tell",
+    ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }
@@ -196,9 +210,29 @@ def test_rule(system, config, line):
     assert line in "\n".join(str(problem) for problem in check(catalogue(system, config)))
 
 
+DISK, MEMORY = (next(a for a in whole().host_alerts if a.alert == name) for name in ("disk", "memory"))
+ALERT_EXAMPLES = {
+    "twice": ([DISK, DISK], "files/alerts.yaml: alert disk: stands twice"),
+    "one metric of two": (
+        [DISK, MEMORY.model_copy(update={"metric": DISK.metric})],
+        "files/alerts.yaml: metric DiskUsed: is that of disk, memory; each condition has a metric of its own",
+    ),
+}
+
+
+def with_alerts(alerts) -> Catalogue:
+    return replace(catalogue(), alerts=alerts)
+
+
+@pytest.mark.parametrize(("alerts", "line"), ALERT_EXAMPLES.values(), ids=ALERT_EXAMPLES)
+def test_rule_of_alerts(alerts, line):
+    assert line in "\n".join(map(str, check(with_alerts(alerts))))
+
+
 def test_every_rule_has_an_example():
     found = set()
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
+    made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}

@@ -118,6 +118,8 @@ def test_every_regional_name_holds_the_region_and_the_dns_name_does_not(made):
     for resource in made.made:
         if resource.typ == "aws:route53/record:Record" or resource.typ == "infra:index:PublicName":
             assert resource.name == "api.hey-watch.me"
+        elif resource.typ == "aws:budgets/budget:Budget":
+            assert resource.name == "credits"
         elif resource.typ.startswith(("aws:", "infra:", "command:")):
             assert "ap-northeast-1" in resource.name or resource.name == "aws-everywhere", resource.name
 
@@ -128,6 +130,7 @@ UNTAGGABLE = {
     "aws:iam/rolePolicy:RolePolicy",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:route53/record:Record",
+    "aws:sns/topicSubscription:TopicSubscription",
 }
 
 
@@ -175,8 +178,8 @@ def test_only_ssh_is_narrow():
     assert openings(stack()) == [(80, "0.0.0.0/0"), (443, "0.0.0.0/0"), (22, "203.0.113.10/32")]
 
 
-def test_the_role_may_pull_and_answer_its_own_challenge_only():
-    statements = policy(["arn:repo"], "arn:zone", ["api.hey-watch.me"])["Statement"]
+def test_the_role_may_pull_answer_its_own_challenge_and_tell_its_own_metrics_only():
+    statements = policy(["arn:repo"], "arn:zone", ["api.hey-watch.me"], namespace="infra/prod")["Statement"]
     by_action = {str(statement["Action"]): statement for statement in statements}
     change = by_action["route53:ChangeResourceRecordSets"]
     assert change["Resource"] == "arn:zone"
@@ -187,7 +190,11 @@ def test_the_role_may_pull_and_answer_its_own_challenge_only():
     pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     assert by_action[str(pull)]["Resource"] == ["arn:repo"]
     anywhere = {action for statement in statements if statement["Resource"] == "*" for action in _actions(statement)}
-    assert anywhere == {"ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange"}
+    telling = by_action["cloudwatch:PutMetricData"]
+    assert telling["Condition"] == {"StringEquals": {"cloudwatch:namespace": "infra/prod"}}
+    assert anywhere - {"cloudwatch:PutMetricData"} == {
+        "ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange",
+    }  # fmt: skip
     assert not any("*" in action for statement in statements for action in _actions(statement))
 
 

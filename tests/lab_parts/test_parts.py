@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 from dnslib import DNSRecord
 
 from lab.cloud.dns import Zone
 from lab.cloud.metadata import Metadata
-from lab.cloud.permissions import NAMES, TYPES, holds
+from lab.cloud.permissions import NAMES, NAMESPACE, TYPES, conditions, holds
 from lab.images import stubs, write_layout
 from lab.run import Daemon, run, wait_until
 from lab.say import LabError
@@ -35,6 +36,20 @@ def test_an_unknown_condition_does_not_hold():
     assert not holds({"StringLike": {NAMES: ["*"]}}, {NAMES: ["a"]})
     assert not holds({"StringEquals": {"aws:PrincipalOrgID": "o"}}, {})
     assert holds({}, {})
+
+
+TOLD = {
+    "as a form": ("", {"Action": ["PutMetricData"], "Namespace": ["infra/prod"]}),
+    "in JSON": ('{"Namespace": "infra/prod"}', {}),
+}
+
+
+@pytest.mark.parametrize(("body", "form"), TOLD.values(), ids=TOLD)
+def test_the_namespace_of_metrics_is_a_condition(body, form):
+    found = conditions(SimpleNamespace(service_name="cloudwatch", body=body, querystring=form))
+    assert holds({"StringEquals": {NAMESPACE: "infra/prod"}}, found)
+    assert not holds({"StringEquals": {NAMESPACE: "infra/dev"}}, found)
+    assert not holds({"StringEquals": {NAMESPACE: "infra/prod"}}, {})
 
 
 class Instance:

@@ -28,6 +28,10 @@ KINDS = {
     "aws:route53/record:Record::api.hey-watch.me": ("switch", ""),
     f"command:local:Command::verified-ap-northeast-1-{AT}-verify": ("verify", TOKYO),
     f"command:local:Command::drained-ap-northeast-1-{AT}-drain": ("drain", ""),
+    "aws:sns/topic:Topic::alarms-ap-northeast-1-topic": ("topic", TOKYO),
+    "aws:sns/topicSubscription:TopicSubscription::alarms-ap-northeast-1-to-ops@hey-watch.me": ("topic", TOKYO),
+    "aws:cloudwatch/metricAlarm:MetricAlarm::watchme-ap-northeast-1-alarms-disk": ("alarms", TOKYO),
+    "aws:budgets/budget:Budget::credits": None,
     "infra:index:Host::watchme-ap-northeast-1": None,
     "pulumi:providers:aws::aws-ap-northeast-1": None,
 }

@@ -48,11 +48,11 @@ def aws_refuses(*actions: str, region: str = "", body: str = "") -> Fault:
 CREATIONS = [
     "CreateVpc", "CreateInternetGateway", "CreateSubnet", "CreateRouteTable", "AssociateRouteTable",
     "CreateSecurityGroup", "AuthorizeSecurityGroup", "CreateRepository", "PutLifecyclePolicy", "CreateRole",
-    "PutRolePolicy", "CreateInstanceProfile", "AllocateAddress", "RunInstances", "AssociateAddress",
+    "PutRolePolicy", "CreateInstanceProfile", "AllocateAddress", "RunInstances", "AssociateAddress", "CreateTopic", "Subscribe",
 ]  # fmt: skip
 REMOVALS = [
     "DisassociateAddress", "ReleaseAddress", "TerminateInstances", "DeleteRolePolicy", "DeleteRepository",
-    "DeleteSecurityGroup", "DeleteSubnet", "DeleteVpc",
+    "DeleteSecurityGroup", "DeleteSubnet", "DeleteVpc", "DeleteAlarms", "Unsubscribe", "DeleteTopic",
 ]  # fmt: skip
 
 
@@ -209,6 +209,7 @@ ROWS = {
     "the release is refused": Row(without_docker, "not installed: docker-compose"),
     "the release is never well": Row(never_well, "rolled back on watchme"),
     "killed while releasing": Row(killed_at("switching"), ""),
+    "an alarm is refused": Row(aws_refuses("PutMetricAlarm"), "AccessDenied"),
     "the proxy ends before the gate": Row(proxy_down, "no name was pointed there"),
     "killed, and its lock is left": Row(killed_with_its_lock("3 times in a row"), ""),
     "infra move is interrupted": Row(interrupted, "interrupted; run the same command again to go on"),

@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 from pulumi.provider.experimental import provider as api
 
-from lab.standins.aws import ec2, instances, services
+from lab.standins.aws import alarms, ec2, instances, services
 from lab.standins.aws.cloud import connect
 from lab.standins.plain import UNKNOWN, plain_map, property_map
 from lab.standins.plugin import Plugin, PluginError
@@ -30,7 +30,7 @@ def plugin(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with mock_aws():
-        made = Plugin({**ec2.KINDS, **instances.KINDS, **services.KINDS}, connect, services.INVOKES)
+        made = Plugin({**ec2.KINDS, **instances.KINDS, **services.KINDS, **alarms.KINDS}, connect, services.INVOKES)
         made.cloud = connect({"region": REGION})
         yield made
 
@@ -51,6 +51,17 @@ def diff(plugin: Plugin, type: str, state: dict[str, Any], inputs: dict[str, Any
 
 def delete(plugin: Plugin, type: str, id: str, state: dict[str, Any]) -> None:
     asyncio.run(plugin.delete(api.DeleteRequest(urn(type), id, property_map(state), 60)))
+
+
+def update(plugin: Plugin, type: str, id: str, state: dict[str, Any], news: dict[str, Any]) -> None:
+    request = api.UpdateRequest(urn(type), id, property_map(state), property_map(news), 60, [], False)
+    asyncio.run(plugin.update(request))
+
+
+def is_there(plugin: Plugin, type: str, id: str, state: dict[str, Any]) -> bool:
+    """By what a refresh finds."""
+    request = api.ReadRequest(urn(type), id, property_map(state), property_map(state))
+    return asyncio.run(plugin.read(request)).resource_id == id
 
 
 def test_it_refuses_a_type_it_does_not_know(plugin):
@@ -138,9 +149,7 @@ def test_a_record_is_not_made_over_another_and_is_updated_in_place(plugin):
         create(plugin, record, inputs)
     news = {**inputs, "records": ["127.0.0.2"]}
     assert diff(plugin, record, state, news).replaces == []
-    asyncio.run(
-        plugin.update(api.UpdateRequest(urn(record), id, property_map(state), property_map(news), 60, [], False))
-    )
+    update(plugin, record, id, state, news)
     sets = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     found = [entry for entry in sets if entry["Type"] == "A"]
     assert [entry["ResourceRecords"] for entry in found] == [[{"Value": "127.0.0.2"}]]
@@ -162,9 +171,8 @@ def test_what_the_real_plugin_changes_in_place_and_this_one_cannot_is_refused(pl
     id, state = create(plugin, VPC, {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": True})
     news = {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": False}
     assert diff(plugin, VPC, state, news).replaces == []
-    request = api.UpdateRequest(urn(VPC), id, property_map(state), property_map(news), 60, [], False)
     with pytest.raises(PluginError, match="the stand-in cannot change enableDnsSupport in place"):
-        asyncio.run(plugin.update(request))
+        update(plugin, VPC, id, state, news)
 
 
 def test_a_changed_provider_setting_is_a_change(plugin):
@@ -173,3 +181,74 @@ def test_a_changed_provider_setting_is_a_change(plugin):
         "urn:pulumi:s::p::pulumi:providers:aws::x", "id", property_map(old), property_map(new), []
     )
     assert asyncio.run(plugin.diff_config(request)).changes == 2
+
+
+ALARM, TOPIC = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sns/topic:Topic"
+SUBSCRIPTION, BUDGET = "aws:sns/topicSubscription:TopicSubscription", "aws:budgets/budget:Budget"
+
+
+def test_an_alarm_is_as_it_is_asked_for_and_is_changed_in_place(plugin):
+    topic, _ = create(plugin, TOPIC, {"name": "t"})
+    inputs = {
+        "name": "prod/x/disk", "namespace": "infra/prod", "metricName": "DiskUsed", "dimensions": {"Host": "x"},
+        "statistic": "Maximum", "comparisonOperator": "GreaterThanThreshold", "threshold": 85, "period": 300,
+        "evaluationPeriods": 2, "treatMissingData": "breaching", "alarmActions": [topic], "okActions": [topic],
+        "alarmDescription": "full",
+    }  # fmt: skip
+    create(plugin, ALARM, {**inputs, "threshold": 10})
+    # An update that was killed in the middle goes on: what is there already is written over
+    id, state = create(plugin, ALARM, inputs)
+    news = {**inputs, "threshold": 90}
+    assert diff(plugin, ALARM, state, news).replaces == []
+    update(plugin, ALARM, id, state, news)
+    client = boto3.client("cloudwatch", region_name=REGION)
+    (found,) = client.describe_alarms()["MetricAlarms"]
+    assert (found["Threshold"], found["TreatMissingData"], found["EvaluationPeriods"]) == (90.0, "breaching", 2)
+    assert found["Dimensions"] == [{"Name": "Host", "Value": "x"}] and found["AlarmDescription"] == "full"
+    assert found["AlarmActions"] == found["OKActions"] == [topic] and found["AlarmArn"] == state["arn"]
+    delete(plugin, ALARM, id, state)
+    delete(plugin, ALARM, id, state)
+    assert not is_there(plugin, ALARM, id, state) and client.describe_alarms()["MetricAlarms"] == []
+
+
+def test_a_topic_writes_to_its_addresses(plugin):
+    topic, state = create(plugin, TOPIC, {"name": "t", "tags": {"stack": "prod"}})
+    inputs = {"topic": topic, "protocol": "email", "endpoint": "ops@example.com"}
+    id, subscription = create(plugin, SUBSCRIPTION, inputs)
+    found = boto3.client("sns", region_name=REGION).list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert [(entry["Protocol"], entry["Endpoint"]) for entry in found] == [("email", "ops@example.com")]
+    assert diff(plugin, SUBSCRIPTION, subscription, {**inputs, "endpoint": "a@example.com"}).replaces == ["endpoint"]
+    assert is_there(plugin, TOPIC, topic, state) and is_there(plugin, SUBSCRIPTION, id, subscription)
+    for type, gone, values in ((SUBSCRIPTION, id, subscription), (TOPIC, topic, state)):
+        delete(plugin, type, gone, values)
+        delete(plugin, type, gone, values)
+        assert not is_there(plugin, type, gone, values)
+
+
+def test_a_budget_is_changed_in_place(plugin):
+    told = {
+        "comparisonOperator": "GREATER_THAN",
+        "notificationType": "ACTUAL",
+        "threshold": 50,
+        "thresholdType": "PERCENTAGE",
+    }
+    inputs = {
+        "name": "credits", "budgetType": "COST", "timeUnit": "ANNUALLY", "limitAmount": "300", "limitUnit": "USD",
+        "costTypes": {"includeCredit": False, "includeRefund": False},
+        "notifications": [{**told, "subscriberEmailAddresses": ["ops@example.com"]}],
+    }  # fmt: skip
+    id, state = create(plugin, BUDGET, inputs)
+    with pytest.raises(PluginError, match="DuplicateRecordException"):
+        create(plugin, BUDGET, inputs)
+    news = {**inputs, "limitAmount": "200"}
+    assert diff(plugin, BUDGET, state, news).replaces == []
+    update(plugin, BUDGET, id, state, news)
+    client, account = boto3.client("budgets", region_name="us-east-1"), plugin.cloud.account
+    found = client.describe_budget(AccountId=account, BudgetName="credits")["Budget"]
+    assert (found["BudgetLimit"], found["TimeUnit"]) == ({"Amount": "200", "Unit": "USD"}, "ANNUALLY")
+    assert found["CostTypes"]["IncludeCredit"] is False
+    (notification,) = client.describe_notifications_for_budget(AccountId=account, BudgetName="credits")["Notifications"]
+    assert (notification["Threshold"], notification["NotificationType"]) == (50.0, "ACTUAL")
+    delete(plugin, BUDGET, id, state)
+    delete(plugin, BUDGET, id, state)
+    assert not is_there(plugin, BUDGET, id, state)

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 region = "ap-northeast-1"
 answers = []
 for service, operation, arguments in json.load(sys.stdin):
-    endpoint = {"endpoint_url": "https://ec2.ap-northeast-1.amazonaws.com"} if service in ("iam", "sts") else {}
+    endpoint = {"endpoint_url": "https://ec2.ap-northeast-1.amazonaws.com"} if service in ("iam", "sts", "sns") else {}
     client = boto3.client(service, region_name=region, config=Config(retries={"max_attempts": 0}), **endpoint)
     try:
         getattr(client, operation)(**arguments)
@@ -82,6 +82,18 @@ def test_it_may_answer_its_own_challenge_and_no_other(ask, zone):
     assert refused == [403] * 4
 
 
+def metric(namespace: str) -> tuple[str, str, dict]:
+    return ("cloudwatch", "put_metric_data", {"Namespace": namespace, "MetricData": [{"MetricName": "X", "Value": 1}]})
+
+
+def test_it_may_tell_its_own_stacks_metrics_and_no_others(ask):
+    asked = [metric(namespace) for namespace in ("infra/lab", "infra/prod", "infra", "Custom")]
+    assert ask(*asked) == ["allowed", 403, 403, 403]
+    assert (
+        ask(("cloudwatch", "describe_alarms", {}), ("cloudwatch", "delete_alarms", {"AlarmNames": ["x"]})) == [403] * 2
+    )
+
+
 def test_it_may_do_nothing_else(ask):
     other = {"repositoryName": "somebody-elses"}
     answers = ask(
@@ -96,8 +108,10 @@ def test_it_may_do_nothing_else(ask):
         ("ec2", "terminate_instances", {"InstanceIds": ["i-1"]}),
         ("ssm", "get_parameter", {"Name": "/aws/service/x"}),
         ("route53", "delete_hosted_zone", {"Id": "Z1"}),
+        ("sns", "list_topics", {}),
+        ("cloudwatch", "set_alarm_state", {"AlarmName": "x", "StateValue": "OK", "StateReason": "x"}),
     )
-    assert answers == [403] * 11
+    assert answers == [403] * 13
 
 
 def test_no_key_lies_on_its_disk(system):

@@ -72,5 +72,15 @@ def is_gone(error: ClientError) -> bool:
     return "NotFound" in code or code.startswith(("NoSuch", "InvalidAllocationID", "InvalidAssociationID"))
 
 
+def gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
+    """Deletes what may be gone already."""
+    try:
+        operation(**arguments)
+    except ClientError as error:
+        if not is_gone(error):
+            with refusals(what):
+                raise
+
+
 def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]

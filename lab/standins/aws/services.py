@@ -5,17 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import Cloud, is_gone, refusals, tag_list
+from lab.standins.aws.cloud import Cloud, gone_is_fine, is_gone, refusals, tag_list
 from lab.standins.plugin import Call, Kind, PluginError, Values
-
-
-def _gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
-    try:
-        operation(**arguments)
-    except ClientError as error:
-        if not is_gone(error):
-            with refusals(what):
-                raise
 
 
 def _role(call: Call, values: Values) -> tuple[str, Values]:
@@ -49,7 +40,7 @@ def _put_user_policy(call: Call, values: Values) -> tuple[str, Values]:
 def _delete_user_policy(call: Call, id: str, state: Values) -> None:
     user, name = id.split(":")
     remove = call.cloud.client("iam").delete_user_policy
-    _gone_is_fine(f"deleting policy {name}", remove, UserName=user, PolicyName=name)
+    gone_is_fine(f"deleting policy {name}", remove, UserName=user, PolicyName=name)
 
 
 def _user(call: Call, values: Values) -> tuple[str, Values]:
@@ -66,13 +57,13 @@ def _access_key(call: Call, values: Values) -> tuple[str, Values]:
 
 def _delete_access_key(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("iam").delete_access_key
-    _gone_is_fine("deleting an access key", remove, UserName=state["user"], AccessKeyId=id)
+    gone_is_fine("deleting an access key", remove, UserName=state["user"], AccessKeyId=id)
 
 
 def _delete_policy(call: Call, id: str, state: Values) -> None:
     role, name = id.split(":")
     remove = call.cloud.client("iam").delete_role_policy
-    _gone_is_fine(f"deleting policy {name}", remove, RoleName=role, PolicyName=name)
+    gone_is_fine(f"deleting policy {name}", remove, RoleName=role, PolicyName=name)
 
 
 def _profile(call: Call, values: Values) -> tuple[str, Values]:
@@ -86,8 +77,8 @@ def _profile(call: Call, values: Values) -> tuple[str, Values]:
 def _delete_profile(call: Call, id: str, state: Values) -> None:
     iam = call.cloud.client("iam")
     what = f"deleting instance profile {id}"
-    _gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
-    _gone_is_fine(what, iam.delete_instance_profile, InstanceProfileName=id)
+    gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
+    gone_is_fine(what, iam.delete_instance_profile, InstanceProfileName=id)
 
 
 def _repository(call: Call, values: Values) -> tuple[str, Values]:
@@ -120,7 +111,7 @@ def _change_repository(call: Call, id: str, old: Values, new: Values) -> Values:
 
 def _delete_repository(call: Call, id: str, state: Values) -> None:
     remove = call.cloud.client("ecr").delete_repository
-    _gone_is_fine(f"ECR Repository ({id}) delete", remove, repositoryName=id, force=state.get("forceDelete", False))
+    gone_is_fine(f"ECR Repository ({id}) delete", remove, repositoryName=id, force=state.get("forceDelete", False))
 
 
 def _read_repository(call: Call, id: str, state: Values) -> Values | None:
@@ -142,7 +133,7 @@ def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
 
 
 def _delete_lifecycle(call: Call, id: str, state: Values) -> None:
-    _gone_is_fine("deleting lifecycle policy", call.cloud.client("ecr").delete_lifecycle_policy, repositoryName=id)
+    gone_is_fine("deleting lifecycle policy", call.cloud.client("ecr").delete_lifecycle_policy, repositoryName=id)
 
 
 def _record_set(values: Values) -> dict[str, Any]:
@@ -252,7 +243,7 @@ INVOKES = {
 KINDS = {
     "aws:iam/role:Role": Kind(
         {"name": "replace", "assumeRolePolicy": "refuse", "tags": "refuse"}, {"assumeRolePolicy"}, ["arn"], _role,
-        delete=lambda call, id, _: _gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
+        delete=lambda call, id, _: gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
         autonamed=True,
     ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
@@ -261,7 +252,7 @@ KINDS = {
     ),
     "aws:iam/user:User": Kind(
         {"name": "replace", "tags": "refuse"}, set(), ["arn"], _user,
-        delete=lambda call, id, _: _gone_is_fine("deleting user", call.cloud.client("iam").delete_user, UserName=id),
+        delete=lambda call, id, _: gone_is_fine("deleting user", call.cloud.client("iam").delete_user, UserName=id),
         autonamed=True,
     ),
     "aws:iam/userPolicy:UserPolicy": Kind(

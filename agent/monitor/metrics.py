@@ -1,0 +1,50 @@
+"""What CloudWatch is told of this host: an alarm there has the same bound as the condition here, and fires when nothing
+comes too."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from agent import aws
+from agent.monitor.conditions import UNSEEN, Held
+from agent.world import World
+
+TIMEOUT = 5.0
+VERSION = "2010-08-01"
+
+
+def worst(manifest: dict[str, Any], found: list[Held]) -> dict[str, float]:
+    """Metric → the worst value of its condition's subjects; without those that could not be looked at. Pure."""
+    names = {condition["alert"]: condition.get("metric") for condition in manifest["alerts"]}
+    unseen = {entry.alert for entry in found if entry.subject == UNSEEN}
+    told: dict[str, float] = {}
+    for entry in found:
+        name = names.get(entry.alert)
+        if name and entry.alert not in unseen:
+            told[name] = max(entry.value, told.get(name, entry.value))
+    return told
+
+
+def request(where: dict[str, Any], told: dict[str, float]) -> aws.Request:
+    """PutMetricData of all in one, each with the host's dimensions."""
+    fields = {"Action": "PutMetricData", "Version": VERSION, "Namespace": where["namespace"]}
+    for number, (name, value) in enumerate(told.items(), 1):
+        datum = f"MetricData.member.{number}"
+        fields |= {f"{datum}.MetricName": name, f"{datum}.Value": f"{value}"}
+        for place, (key, part) in enumerate(where["dimensions"].items(), 1):
+            dimension = f"{datum}.Dimensions.member.{place}"
+            fields |= {f"{dimension}.Name": key, f"{dimension}.Value": part}
+    region = where["region"]
+    headers = (("content-type", "application/x-www-form-urlencoded"),)
+    host = f"monitoring.{region}.amazonaws.com"
+    return aws.Request("POST", host, region, "monitoring", headers=headers, body=urlencode(fields))
+
+
+def publish(world: World, manifest: dict[str, Any], found: list[Held]) -> str:
+    """Tells what was found, where somebody wants to hear of this host. Why it could not be told, "" when it was: the
+    next run tells how it is then. Raises Refused where the host has no identity in AWS."""
+    where, told = manifest["metrics"], worst(manifest, found)
+    if not where or not told:
+        return ""
+    asked = request(where, told)
+    status, _ = aws.ask(world, aws.identity(world), asked, TIMEOUT)
+    return "" if status == 200 else f"CloudWatch was not told: {status or 'no answer'} from {asked.host}"

@@ -1,0 +1,33 @@
+"""Conditions, and who is told of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from catalogue.loading import ALERTS, Catalogue
+from catalogue.problems import Problem
+
+
+def alerts(catalogue: Catalogue) -> Iterator[Problem]:
+    """Each has a name of its own, and a metric of its own where it has one."""
+    names = Counter(alert.alert for alert in catalogue.alerts)
+    metrics = Counter(alert.metric for alert in catalogue.host_alerts if alert.metric)
+    for name in [name for name, count in names.items() if count > 1]:
+        yield Problem(str(ALERTS), f"alert {name}", "stands twice", "each alert once")
+    for name in [name for name, count in metrics.items() if count > 1]:
+        told = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
+        yield Problem(str(ALERTS), f"metric {name}", f"is that of {told}", "each condition has a metric of its own")
+
+
+def told(catalogue: Catalogue) -> Iterator[Problem]:
+    """What only AWS can see reaches somebody."""
+    stack, file = catalogue.stack, f"Pulumi.{catalogue.stack.name}.yaml"
+    for address in [address for address, count in Counter(stack.alarmEmails).items() if count > 1]:
+        yield Problem(file, "infra:alarmEmails", f"{address} stands twice", "each address once")
+    if stack.alarmEmails:
+        return
+    if stack.creditsBudget:
+        found = "no address, and infra:creditsBudget has nobody to tell"
+        yield Problem(file, "infra:alarmEmails", found, "name an address, or set infra:creditsBudget to 0")
+    elif stack.ec2_hosts:
+        found = "no address: when a machine fails, nobody is told"
+        yield Problem(file, "infra:alarmEmails", found, "name whom AWS is to write to", "warning")

@@ -1,0 +1,63 @@
+"""Alarms in the cloud: whom they tell, and those of one host."""
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.stack import Stack
+from components.naming import inside, tags
+from rendering.alarms import Alarm
+
+
+class Topic(pulumi.ComponentResource):
+    """Whom a region's alarms tell: an alarm can only tell a topic of its own region. AWS writes to each address first,
+    and to nobody who does not confirm."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("infra:index:Topic", name, None, opts)
+        topic = aws.sns.Topic(f"{name}-topic", tags=tags(stack, "alarms"), opts=inside(self))
+        for address in stack.alarmEmails:
+            aws.sns.TopicSubscription(
+                f"{name}-to-{address}", topic=topic.arn, protocol="email", endpoint=address, opts=inside(self)
+            )
+        self.arn = topic.arn
+        self.register_outputs({"arn": self.arn})
+
+
+class HostAlarms(pulumi.ComponentResource):
+    """A host's alarms; `machine` is its id in EC2, where it has one."""
+
+    def __init__(
+        self,
+        name: str,
+        stack: Stack,
+        host: str,
+        alarms: list[Alarm],
+        machine: pulumi.Input[str],
+        topic: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("infra:index:HostAlarms", name, None, opts)
+        after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
+        for alarm in alarms:
+            aws.cloudwatch.MetricAlarm(
+                f"{name}-{alarm.alert}",
+                # People read it in the subject of a mail
+                name=f"{stack.name}/{stack.region}/{host}/{alarm.alert}",
+                alarm_description=alarm.description,
+                namespace=alarm.namespace,
+                metric_name=alarm.metric,
+                dimensions=alarm.dimensions or {"InstanceId": machine},
+                statistic=alarm.statistic,
+                comparison_operator=alarm.comparison,
+                threshold=alarm.threshold,
+                period=alarm.period,
+                evaluation_periods=alarm.periods,
+                treat_missing_data=alarm.missing,
+                alarm_actions=[topic],
+                ok_actions=[topic],
+                tags=tags(stack, host),
+                opts=inside(self, depends_on=after),
+            )
+        self.register_outputs({})

@@ -1,0 +1,96 @@
+"""From the conditions to alarms in the cloud: what a host tells CloudWatch, and what fires there."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from catalogue.alerts import Alert, CloudAlert
+from catalogue.loading import Catalogue
+from catalogue.stack import Ec2Host
+from rendering.monitor import EVERY
+
+# One alone may be a moment's; and it may come a little late
+RUNS = 2
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm of CloudWatch. `dimensions` are those of the host's own metrics; without any it is about a metric of
+    AWS's, of the machine. `period` is in seconds, `missing` what it counts as when nothing comes."""
+
+    alert: str
+    description: str
+    namespace: str
+    metric: str
+    dimensions: dict[str, str]
+    statistic: str
+    comparison: Literal["GreaterThanThreshold", "LessThanThreshold"]
+    threshold: float
+    period: int
+    periods: int
+    missing: Literal["breaching", "missing"]
+
+
+def namespace(stack: str) -> str:
+    """That of a stack's hosts: none of them may write in another's."""
+    return f"infra/{stack}"
+
+
+def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
+    """Where a host's monitor tells CloudWatch what it measured; nothing for a host that AWS does not know, or of which
+    nobody wants to hear."""
+    stack = catalogue.stack
+    if not stack.alarmEmails or not catalogue.has_identity(host):
+        return {}
+    return {"region": stack.region, "namespace": namespace(stack.name), "dimensions": {"Host": host}}
+
+
+def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
+    """All that fire about a host: what it tells by itself, then what AWS counts."""
+    stack, where = catalogue.stack, published(catalogue, host)
+    if not where:
+        return []
+    spec, serves = stack.hosts[host], any(system.sites for system in catalogue.systems_on(host))
+    own = [_of_host(a, where) for a in catalogue.host_alerts if a.metric and (serves or not a.of_proxy)]
+    machines = [
+        _of_machine(alert)
+        for alert in catalogue.cloud_alerts
+        if isinstance(spec, Ec2Host) and (spec.burstable or not alert.burstable)
+    ]
+    look = f"look: uv run infra status --stack {stack.name} --host {host}"
+    return [replace(alarm, description=f"{host}: {alarm.description}; {look}") for alarm in own + machines]
+
+
+def _of_host(alert: Alert, where: dict[str, Any]) -> Alarm:
+    """What the host says by itself. Its silence is as bad as anything that it could say."""
+    return Alarm(
+        alert.alert,
+        f"{alert.measure} above {alert.above}, or its monitor tells nothing",
+        where["namespace"],
+        alert.metric or "",
+        where["dimensions"],
+        statistic="Maximum",
+        comparison="GreaterThanThreshold",
+        threshold=alert.above,
+        period=60 * EVERY,
+        periods=RUNS,
+        missing="breaching",
+    )
+
+
+def _of_machine(alert: CloudAlert) -> Alarm:
+    """What AWS counts. A machine that is stopped has no count, and its monitor's silence is told already."""
+    bound = alert.below if alert.above is None else alert.above
+    assert bound is not None, "the model has one of them"
+    return Alarm(
+        alert.alert,
+        alert.text,
+        alert.cloud.namespace,
+        alert.cloud.metric,
+        dimensions={},
+        statistic=alert.cloud.statistic,
+        comparison="LessThanThreshold" if alert.above is None else "GreaterThanThreshold",
+        threshold=bound,
+        period=alert.cloud.period,
+        periods=alert.cloud.periods,
+        missing="missing",
+    )

@@ -1,0 +1,94 @@
+"""Conditions as alarms: values in, values out."""
+
+from catalogue.alerts import Alert, CloudAlert
+from rendering.alarms import Alarm, alarms, published
+from rendering.files import File
+from rendering.host import render
+from rendering.monitor import EVERY
+from tests.support import whole
+
+
+def by_name(host: str, config=lambda _: None) -> dict[str, Alarm]:
+    found = alarms(whole(config), host)
+    assert len({alarm.alert for alarm in found}) == len(found)
+    return {alarm.alert: alarm for alarm in found}
+
+
+def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
+    conditions = [a for a in whole().alerts if isinstance(a, CloudAlert) or a.metric]
+    found = by_name("watchme")
+    assert list(found) == [condition.alert for condition in conditions]
+    for condition in conditions:
+        alarm = found[condition.alert]
+        assert alarm.threshold == (condition.below if condition.above is None else condition.above)
+        assert alarm.comparison == ("LessThanThreshold" if condition.above is None else "GreaterThanThreshold")
+        if isinstance(condition, Alert):
+            assert (alarm.namespace, alarm.metric, alarm.dimensions) == (
+                "infra/lab",
+                condition.metric,
+                {"Host": "watchme"},
+            )
+            # The worst of what a run found; and a host that says nothing is not well
+            assert (alarm.statistic, alarm.missing, alarm.period) == ("Maximum", "breaching", 300)
+        else:
+            cloud = condition.cloud
+            assert (alarm.namespace, alarm.metric, alarm.dimensions) == (cloud.namespace, cloud.metric, {})
+            assert (alarm.statistic, alarm.period, alarm.periods) == (cloud.statistic, cloud.period, cloud.periods)
+            assert alarm.missing == "missing"
+
+
+def test_whoever_reads_a_mail_knows_what_it_is_about_and_where_to_look():
+    look = "; look: uv run infra status --stack lab --host services"
+    found = {name: alarm.description for name, alarm in by_name("services").items()}
+    assert found["disk"] == f"services: disk above 85, or its monitor tells nothing{look}"
+    assert found["status-check"] == f"services: the machine, or what AWS runs it on, does not answer AWS{look}"
+
+
+def test_a_machine_without_credits_has_no_alarm_of_them():
+    def large(config):
+        config["infra:hosts"]["watchme"]["instanceType"] = "m7g.large"
+
+    assert set(by_name("watchme")) - set(by_name("watchme", large)) == {"cpu-credits"}
+
+
+def desktop(config):
+    """A machine of somebody's own that pulls images, hence has a user's key."""
+    config["infra:hosts"]["home"]["systems"] = ["watchme", "totton"]
+    del config["infra:hosts"]["watchme"]
+
+
+def test_of_a_machine_elsewhere_aws_counts_nothing():
+    assert set(by_name("home", desktop)) == {"memory", "disk", "proxy-errors", "certificate"}
+
+
+def test_a_host_without_a_proxy_has_no_alarm_of_one():
+    def without_sites(config):
+        config["infra:hosts"]["services"]["systems"] = ["vocoder"]
+        config["infra:hosts"]["home"]["systems"] = ["totton"]
+
+    found = by_name("services", without_sites)
+    assert "memory" in found and not {"proxy-errors", "certificate"} & set(found)
+
+
+def test_a_host_that_aws_does_not_know_tells_it_nothing():
+    assert published(whole(), "home") == {} == render(whole(), "home").metrics and by_name("home") == {}
+
+
+def test_where_nobody_wants_to_hear_nothing_is_told_and_nothing_made():
+    def silent(config):
+        config["infra:alarmEmails"] = []
+
+    assert published(whole(silent), "watchme") == {} and by_name("watchme", silent) == {}
+
+
+def test_a_release_says_where_its_host_tells_what():
+    files = render(whole(), "watchme")
+    assert files.metrics == {"region": "ap-northeast-1", "namespace": "infra/lab", "dimensions": {"Host": "watchme"}}
+    metrics = {alert["alert"]: alert["metric"] for alert in files.alerts if alert["metric"]}
+    assert metrics == {alert.alert: alert.metric for alert in whole().host_alerts if alert.metric}
+
+
+def test_an_alarm_looks_as_often_as_the_host_does():
+    (timer,) = [f for f in render(whole(), "watchme").files if f.path.endswith("infra-monitor.timer")]
+    assert isinstance(timer, File) and f"OnUnitActiveSec={EVERY}min" in timer.content.decode()
+    assert by_name("watchme")["disk"].period == EVERY * 60
