@@ -42,13 +42,19 @@ for place in stack.regions:
         lookup.instance_types(stack.at(place), asking)
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 
+replaced = {
+    place: lookup.replaced(machines, place, asking)
+    for place, machines in prior.machines.items()
+    if place in stack.regions
+}
 made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zone.arn, regional)
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
-        rights[place, host] = region.machine(made[place], host, machine_images[place].get(host, ""), everywhere)
+        image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
+        rights[place, host] = region.machine(made[place], host, image, lost, everywhere)
 
 here = made[stack.region]
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)

@@ -56,7 +56,7 @@ class Ec2Host(Host):
     @property
     def burstable(self) -> bool:
         """Does AWS count its processor time in credits, as it does for its T families."""
-        return self.instanceType.startswith("t")
+        return self.instanceType[1:2].isdigit() and self.instanceType.startswith("t")
 
 
 class SshHost(Host):

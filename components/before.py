@@ -12,10 +12,19 @@ TRIES = 10
 
 
 @dataclass(frozen=True)
+class Machine:
+    """A host's machine in EC2; `replaces` is the lost one whose place it took, "" for the first."""
+
+    id: str
+    replaces: str = ""
+
+
+@dataclass(frozen=True)
 class Before:
     """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
     point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
-    pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place."""
+    pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
+    those of EC2 by region and host."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -23,6 +32,7 @@ class Before:
     gated: frozenset[str] = frozenset()
     ttl: int = 0
     move: dict[str, Any] = field(default_factory=dict)
+    machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
 
 
 def before() -> Before:
@@ -45,9 +55,13 @@ def read(resources: dict[str, Any]) -> Before:
     of = {kind: [r.get("outputs") or {} for r in resources.values() if r.get("type") == kind] for kind in KINDS}
     outputs = next(iter(of["pulumi:pulumi:Stack"]), {})
     hosts: dict[str, Hosts] = {}
+    machines: dict[str, dict[str, Machine]] = {}
     for made in of["infra:index:Host"]:
         if made.get("address") and made.get("region"):
             hosts.setdefault(made["region"], {})[made["host"]] = made["address"]
+        if made.get("machine") and made.get("region"):
+            found = Machine(made["machine"], made.get("replaces") or "")
+            machines.setdefault(made["region"], {})[made["host"]] = found
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
@@ -62,6 +76,7 @@ def read(resources: dict[str, Any]) -> Before:
         frozenset(served | {gate["region"] for gate in gates}),
         max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
         move,
+        machines,
     )
 
 

@@ -14,8 +14,8 @@ CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 
 class Host(access.Reachable):
-    """`address` is the public address, `marks` are further tags of its disk; the rest is
-    `components.access.Reachable`."""
+    """`address` is the public address, `marks` are further tags of its disk, `replaces` is the lost machine
+    whose place this one takes ("" for none); the rest is `components.access.Reachable`."""
 
     def __init__(
         self,
@@ -28,12 +28,13 @@ class Host(access.Reachable):
         profile: pulumi.Input[str],
         needs: list[str],
         marks: dict[str, str],
+        replaces: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
         assert network, "there is one wherever there is an instance"
         label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
-        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label, marks)
+        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label, marks, replaces)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -51,7 +52,15 @@ class Host(access.Reachable):
         self.ready = access.ready(
             self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
         )
-        self.register_outputs({"host": host, "region": stack.region, "address": self.address, "machine": self.machine})
+        self.register_outputs(
+            {
+                "host": host,
+                "region": stack.region,
+                "address": self.address,
+                "machine": self.machine,
+                "replaces": replaces,
+            }
+        )
 
     def _instance(
         self,
@@ -65,6 +74,7 @@ class Host(access.Reachable):
         needs: list[str],
         label: dict[str, str],
         marks: dict[str, str],
+        replaces: str,
     ) -> aws.ec2.Instance:
         text = user_data(
             f"{stack.name}-{host}",
@@ -100,5 +110,7 @@ class Host(access.Reachable):
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
                 # and a volume that is there cannot be encrypted any more
                 ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted"],
+                # The engine believes its state: that the machine is gone it is told by this
+                replacement_trigger=replaces or None,
             ),
         )

@@ -10,6 +10,10 @@ import pulumi_aws as aws
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack
+from components.before import Machine
+
+# States of a machine that is not lost
+THERE = ["pending", "running", "stopping", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,20 @@ def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str
         with _one_line(f"infra:amiParameter {parameter}", f"name a parameter that exists in {stack.region}"):
             found[host] = aws.ssm.get_parameter(name=parameter, region=stack.region, opts=options).value
     return found
+
+
+def replaced(machines: dict[str, Machine], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
+    """Host → the lost machine in whose place its machine is ("" for none): the one that is gone now, else what the last
+    update left."""
+    there = set()
+    if machines:
+        known = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in machines.values()))]
+        found = aws.ec2.get_instances(filters=known, instance_state_names=THERE, region=region, opts=options)
+        there = set(found.ids)
+    for host, machine in machines.items():
+        if machine.id not in there:
+            pulumi.log.warn(f"{host}: its machine {machine.id} is gone in {region}: a new one takes its place")
+    return {host: machine.replaces if machine.id in there else machine.id for host, machine in machines.items()}
 
 
 def instance_types(stack: Stack, options: pulumi.InvokeOptions) -> None:

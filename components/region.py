@@ -62,9 +62,11 @@ def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.Reso
     return Region(here, options, network, topic, registry, zone_arn)
 
 
-def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOptions) -> HostPermissions:
-    """A host of a region, ready for a release. A machine that no region holds keeps its name when the region changes,
-    and `everywhere` are its options."""
+def machine(
+    region: Region, host: str, image: str, replaces: str, everywhere: pulumi.ResourceOptions
+) -> HostPermissions:
+    """A host of a region, ready for a release; its machine takes the place of the lost one that it `replaces`. One that
+    no region holds keeps its name when the region changes, and `everywhere` are its options."""
     catalogue, stack = region.catalogue, region.catalogue.stack
     spec = stack.hosts[host]
     name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
@@ -77,7 +79,9 @@ def machine(region: Region, host: str, image: str, everywhere: pulumi.ResourceOp
     )
     if isinstance(spec, Ec2Host):
         marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}
-        made = Host(name, host, spec, stack, image, region.network, rights.profile, wanted, marks, opts=options)
+        made = Host(
+            name, host, spec, stack, image, region.network, rights.profile, wanted, marks, replaces, opts=options
+        )
     else:
         made = ExistingHost(name, host, spec, stack, wanted, opts=options)
     region.machines[host] = made

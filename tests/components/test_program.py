@@ -30,6 +30,7 @@ class Mocks(pulumi.runtime.Mocks):
     tags = ["latest"]
     empty = ""
     offered = ["t4g.large", "t4g.medium"]
+    lost: frozenset[str] = frozenset()
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.made: list[pulumi.runtime.MockResourceArgs] = []
@@ -56,6 +57,9 @@ class Mocks(pulumi.runtime.Mocks):
             return {"name": args.args["stackName"], "outputs": self.state}, []
         if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
             return {"instanceTypes": self.offered, "locations": [], "locationTypes": [], "id": "i", "region": "r"}, []
+        if args.token == "aws:ec2/getInstances:getInstances":
+            asked = [value for filter in args.args["filters"] for value in filter["values"]]
+            return {"ids": [id for id in asked if id not in self.lost], "id": "i", "region": args.args["region"]}, []
         return {"zoneId": "Z1", "arn": "arn:zone", "id": "Z1", "value": "ami-1", "name": "n"}, []
 
     def of(self, type: str) -> list[pulumi.runtime.MockResourceArgs]:

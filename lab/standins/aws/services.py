@@ -233,7 +233,18 @@ def offerings(cloud: Cloud, values: Values) -> Values:
     }  # fmt: skip
 
 
+def instances(cloud: Cloud, values: Values) -> Values:
+    filters = [{"Name": item["name"], "Values": item["values"]} for item in values.get("filters", [])]
+    filters.append({"Name": "instance-state-name", "Values": values.get("instanceStateNames") or ["running"]})
+    region = values.get("region", cloud.region)
+    with refusals("reading EC2 Instances"):
+        pages = cloud.at(values).client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+        found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
+    return {"id": region, "ids": [entry["InstanceId"] for entry in found], "region": region}
+
+
 INVOKES = {
+    "aws:ec2/getInstances:getInstances": instances,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": offerings,
     "aws:ssm/getParameter:getParameter": parameter,
     "aws:route53/getZone:getZone": zone,

@@ -1,0 +1,58 @@
+"""A machine that is gone in AWS: the next update makes a new one, and no later one does it again."""
+
+import pulumi
+import pytest
+
+from components.before import Machine, read
+from tests.components import test_program
+from tests.components.test_program import Mocks, run_program
+from tests.support import ROOT
+
+HOST = "urn::infra:index:Host::watchme-ap-northeast-1"
+
+
+def state(machine: str, replaces: str = "") -> dict:
+    outputs = {
+        "host": "watchme", "region": "ap-northeast-1", "address": "127.71.0.2", "machine": machine, "replaces": replaces,
+    }  # fmt: skip
+    return {HOST: {"type": "infra:index:Host", "outputs": outputs}}
+
+
+# What the last update left, which machines are gone, and what the engine is told to replace for
+UPDATES = {
+    "the first update": ({}, set(), None),
+    "it is there": (state("i-1"), set(), None),
+    "it is gone": (state("i-1"), {"i-1"}, "i-1"),
+    "the new one is there": (state("i-2", "i-1"), set(), "i-1"),
+    "an update that ended before the new one was noted": (state("i-1", ""), {"i-1"}, "i-1"),
+    "the new one is gone too": (state("i-2", "i-1"), {"i-2"}, "i-2"),
+}
+
+
+@pytest.mark.parametrize(("before", "lost", "trigger"), UPDATES.values(), ids=UPDATES)
+def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost, trigger, monkeypatch):
+    """It replaces what has another trigger than it noted down with it."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Mocks, "lost", frozenset(lost))
+    options, told = [], []
+    made = test_program.pulumi.CustomResource.__init__
+
+    def init(self, kind, name, *args, **kwargs):
+        if kind == "aws:ec2/instance:Instance":
+            options.append(kwargs.get("opts") or args[1])
+        made(self, kind, name, *args, **kwargs)
+
+    monkeypatch.setattr(pulumi.CustomResource, "__init__", init)
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    run_program(state=before)
+    (option,) = options
+    assert option.replacement_trigger == trigger
+    said = [text for text in told if "is gone" in text]
+    assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one takes its place" for id in lost]
+
+
+def test_the_state_tells_machines_and_whom_they_replaced():
+    assert read(state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
+    old = state("i-1")
+    del old[HOST]["outputs"]["replaces"]
+    assert read(old).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}, "a state of before"
