@@ -172,3 +172,20 @@ RETIRED = ("name", "port", "purpose", "purpose_ja", "replaced_by", "repository",
 def containers() -> dict[str, bool]:
     """WatchMe's containers, and whether its document says what they use."""
     return {service.container: bool(service.observed) for service in ours("watchme").compose_services}
+
+
+# What nobody writes on a host. `name` of a service is only its own where its container or unit has no other
+WATCHME = {
+    "document", "monitor_names",
+    *(f"{container}: {field}" for container in containers() for field in ("purpose_ja",)),
+    *(f"{container}: memory.observed" for container, used in containers().items() if used),
+    *(f"{name}: {field}" for name in ("sed-api", "opensmile-api") for field in RETIRED),
+    "api-sed-aggregator: stop_priority", "opensmile-aggregator: stop_priority", "watchme-scheduler-prod: single",
+    "watchme-web-prod: port_exception",
+    *(f"{container}: name" for container in (
+        "api_gen_prompt_mood_chart", "api-gpt-v1", "api-sed-aggregator", "watchme-vault-api", "watchme-admin",
+        "watchme-web-prod", "watchme-avatar-uploader",
+    )),
+}  # fmt: skip
+# The document has the scheduler in the manager's file
+SAME_UNIT = {f"watchme-scheduler-prod: {field}" for field in ("directory", "unit", "compose_file")}

@@ -14,20 +14,6 @@ from tests.adopt import hosts
 from tests.adopt.by_hand import watchme_by_hand
 from tests.support import stack
 
-# What nobody writes on a host. `name` of a service is only its own where its container or unit has no other
-WATCHME = {
-    "document", "monitor_names",
-    *(f"{container}: {field}" for container in hosts.containers() for field in ("purpose_ja",)),
-    *(f"{container}: memory.observed" for container, used in hosts.containers().items() if used),
-    *(f"{name}: {field}" for name in ("sed-api", "opensmile-api") for field in hosts.RETIRED),
-    "api-sed-aggregator: stop_priority", "opensmile-aggregator: stop_priority", "watchme-scheduler-prod: single",
-    "watchme-web-prod: port_exception",
-    *(f"{container}: name" for container in (
-        "api_gen_prompt_mood_chart", "api-gpt-v1", "api-sed-aggregator", "watchme-vault-api", "watchme-admin",
-        "watchme-web-prod", "watchme-avatar-uploader",
-    )),
-}  # fmt: skip
-
 
 def of(unit: str, *fields: str) -> set[str]:
     """The purpose of a unit is its description, and only in its own language."""
@@ -50,7 +36,7 @@ VOCODER = {
     *of("vocoder-monitor.timer", "files", "needs"),
 }  # fmt: skip
 SYSTEMS = {
-    "watchme": ("watchme", WATCHME), "whisper": ("services", WHISPER), "recall": ("services", RECALL),
+    "watchme": ("watchme", hosts.WATCHME), "whisper": ("services", WHISPER), "recall": ("services", RECALL),
     "totton": ("home", TOTTON), "vocoder": ("home", VOCODER),
 }  # fmt: skip
 
@@ -111,8 +97,7 @@ def test_a_host_by_hand_from_the_document_gives_watchme_back():
     """Compose files, units, network and Nginx site as the document writes them, and not as we render them."""
     facts = watchme_by_hand()
     found = understanding.understood(facts, {}, stack(), "watchme")
-    same_unit = {f"watchme-scheduler-prod: {field}" for field in ("directory", "unit", "compose_file")}
-    assert hosts.differences(hosts.ours("watchme"), found.system) == WATCHME | same_unit
+    assert hosts.differences(hosts.ours("watchme"), found.system) == hosts.WATCHME | hosts.SAME_UNIT
     unfit = lines(found.remarks, "does not fit")
     assert unfit == [
         f"{', '.join(hosts.containers())}: its address came from Docker: it keeps the one that it has now",
@@ -149,7 +134,9 @@ def test_what_would_be_lost_is_told_by_name():
     made, files = hosts.alone("watchme", "watchme")
     path = "/home/ubuntu/api_ast/docker-compose.prod.yml"
     body = yaml.safe_load(next(f.content for f in files.files if f.path == path))
-    body["services"]["api"] |= {"volumes": ["./models:/models"], "restart": "always"}
+    # A variable moves into a file beside it: it is not lost
+    more = {"volumes": ["./models:/models"], "restart": "always", "environment": {"MODE": "fast", "API_KEY": "x"}}
+    body["services"]["api"] |= more
     changed = replace(
         files, files=[replace(f, content=yaml.safe_dump(body).encode()) if f.path == path else f for f in files.files]
     )

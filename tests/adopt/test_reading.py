@@ -93,6 +93,14 @@ def test_of_paths_it_tells_what_they_are_and_of_variables_only_names(tmp_path):
     assert found[paths["no"]] == {"kind": "none"} and found[str(tmp_path)]["kind"] == "directory"
 
 
+def test_it_masks_there_as_it_does_here(tmp_path):
+    """Two modules go there as one program: neither may take the other's names."""
+    file = tmp_path / "docker-compose.yml"
+    file.write_text("services:\n  a:\n    environment:\n      API_KEY: hunter2\n      MODE: fast\n    image: b\n")
+    found = asked({"ask": "paths", "text": [str(file)], "names": [], "stat": []})[0]["paths"][str(file)]["text"]
+    assert found == hosts.masked(str(file), file.read_text()) and "MODE: fast" in found
+
+
 def test_units_are_read_with_drop_ins_instances_and_what_they_start(tmp_path):
     unit = tmp_path / "app@.service"
     unit.write_text("[Service]\nEnvironment=API_KEY=hunter2\nExecStart=/usr/bin/x %i\n")

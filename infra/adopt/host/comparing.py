@@ -75,7 +75,9 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     other: list[str] = []
     pinned = 0
     for place, before, after in _settings(files, facts, entries):
-        gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in before if key not in after]
+        moved = _moved(files, place)
+        lost = [key for key in before if key not in after and key.partition(".environment.")[2] not in moved]
+        gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
         differing = [key for key in before if key in after and before[key] != after[key]]
         images = [key for key in differing if _is_pin(before[key][0], after[key][0])]
         pinned += len(images)
@@ -97,6 +99,13 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
         [unit.name for unit in ours if _runs(unit, running, facts) and differing & set(unit.files)],
         stays, list(_twice(files, facts)),
     )  # fmt: skip
+
+
+def _moved(files: HostFiles, place: str) -> set[str]:
+    """The variables that stand in a file beside a compose file, and no longer in it."""
+    folder = place.rpartition("/")[0]
+    beside = [file for file in files.environment_files if folder and file.path.startswith(f"{folder}/")]
+    return {name for file in beside for name in (*file.values, *file.secrets)}
 
 
 def _is_pin(before: str, after: str) -> bool:

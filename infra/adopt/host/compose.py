@@ -85,10 +85,8 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
             if container.get("running") or unit.get("enabled"):
                 found.append(entry)
             else:
-                text = (
-                    f"{path}: does not run, and no unit starts it: left out; with retired: true it keeps a repository"
-                )
-                remarks.append(unfit(entry.where, text))
+                said = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
+                remarks.append(unfit(entry.where, f"{path}: {said}"))
     named = {(entry.path, entry.key) for entry in found}
     for container in facts["containers"] or []:
         if not container["files"] and container["running"]:

@@ -24,7 +24,9 @@ SHAPES = (
 RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
 WORD = r"[A-Za-z_][\w.-]*"
 ASSIGNED = re.compile(rf"(?P<name>{WORD})[\"']?[ \t]*[:=][ \t]*(?P<value>\S.*)$")
-OPTION = re.compile(rf"(?P<head>--?(?P<name>{WORD})[ =])(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"']+)")
+OPTION = re.compile(
+    rf"(?P<head>--?(?P<name>{WORD})(?:[ =]|[\"'],[ ]*(?=[\"'])))(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"']+)"
+)
 HEADER = re.compile(
     rf"(?P<head>\b(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?\s+)(?P<value>[^;]+)"
 )
@@ -36,6 +38,8 @@ ENTRY = re.compile(
     rf"^(?P<indent>[ ]*)(?P<item>- +)?(?P<quote>[\"']?)(?P<name>{WORD})"
     r"(?P<sep>(?P=quote)[ ]*:(?:[ ]+|$)|=)(?P<value>.*)$"
 )
+ITEM = re.compile(r"(?P<head>[ ]*- +)(?P<value>.*)")
+OPENED = re.compile(rf"^[ ]*- +[\"']?--?(?=[\w-]*(?i:key|token|secret|passw|credential)){WORD}[\"']?$")
 SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
 
 
@@ -62,7 +66,8 @@ def _of_unit(line: str) -> str:
     if re.match(r"\s*[#;]", line):
         return _plain(line)
     # Directives are no secrets, whatever they are called; what is handed to a program may be one
-    return OPTION.sub(_option, line)
+    head, sep, rest = line.partition("=")
+    return head + sep + VARIABLE.sub(_variable, OPTION.sub(_option, rest))
 
 
 def _variable(found: re.Match[str]) -> str:
@@ -92,6 +97,9 @@ def _compose(lines: list[str]) -> list[str]:
         indent = len(line) - len(line.lstrip(" "))
         if flow:
             flow = _flow(f"{flow} {line}", made)
+            continue
+        if made and OPENED.search(made[-1]) and (value := ITEM.fullmatch(line)):
+            made.append(f"{value['head']}{MARK}")
             continue
         if hidden is not None and (indent > hidden or not line.strip()):
             continue

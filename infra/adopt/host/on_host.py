@@ -47,7 +47,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     yield {
         "facts": {
             "hostname": socket.gethostname(), "memory": _memory(),
-            "adopted": os.path.exists("/var/lib/infra/releases/current"), "accounts": accounts, "units": units,
+            "adopted": os.path.lexists("/var/lib/infra/current"), "accounts": accounts, "units": units,
             "containers": containers, "networks": networks,
             "compose": {path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None},
             "nginx": _included("/etc/nginx/nginx.conf", "/etc/nginx", mask),

@@ -56,9 +56,9 @@ class Connection:
 
 
 def program() -> str:
-    """What runs on the host, as one text."""
-    parts = [(HERE / name).read_text() for name in ("masking.py", "on_host.py")]
-    return "\n".join([*parts, "run(payload, masked)", ""])
+    """What runs on the host, as one text. The masking has names of its own."""
+    masking, on_host = ((HERE / name).read_text() for name in ("masking.py", "on_host.py"))
+    return f"masking = {{}}\nexec({masking!r}, masking)\n{on_host}\nrun(payload, masking['masked'])\n"
 
 
 @contextmanager
