@@ -105,7 +105,7 @@ def adopt_host(
     port: Annotated[int, typer.Option(help="Where its SSH listens.")] = 22,
     host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
     host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there is one.")] = None,
-    system: Annotated[str | None, typer.Option(help="What to call the system; else the host's own name.")] = None,
+    system: Annotated[str | None, typer.Option(help="What to call the system; else as the file or the host.")] = None,
     write: Annotated[
         Path | None, typer.Option(help="A new file for the YAML, such as files/systems/NAME.yaml.")
     ] = None,

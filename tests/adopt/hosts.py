@@ -69,7 +69,7 @@ def _unit(path: str, text: str, texts: dict[str, str], made: Catalogue, files: H
     return {
         "path": path, "name": name, "account": account, "text": masked(path, text), "enabled": "[Install]" in text,
         "active": True, "drop_ins": {p: masked(p, t) for p, t in texts.items() if p.startswith(f"{path}.d/")},
-        "instances": [f"{instance}" for service in native for instance in service.instances] if stem.endswith("@") else [],
+        "instances": sorted(i for service in native for i in service.instances) if stem.endswith("@") else [],
         "ports": [service.listens for service in native if service.listens], "compose": _compose_files(text),
     }  # fmt: skip
 

@@ -32,8 +32,9 @@ TOTTON = {
     *of("totton-audio-web.service", "name", "role", "port_exception", "health", "memory.limit", "directives.Service.MemoryMax"),
 }  # fmt: skip
 VOCODER = {
-    "document", *of("vocoder.service"), *of("vocoder@.service", "memory.limit", "directives.Service.MemoryMax"),
-    *of("vocoder-monitor.timer", "files", "needs"),
+    "document", *of("vocoder.service"), *of("vocoder-monitor.timer", "files", "needs"),
+    # Instances come in the order of their names
+    *of("vocoder@.service", "instances", "memory.limit", "directives.Service.MemoryMax"),
 }  # fmt: skip
 SYSTEMS = {
     "watchme": ("watchme", hosts.WATCHME), "whisper": ("services", WHISPER), "recall": ("services", RECALL),

@@ -201,7 +201,7 @@ def test_the_command_shows_the_yaml_and_all_that_goes_with_it(there):
 
 def test_it_writes_a_new_file_and_none_that_is_there(there):
     path = there[2] / "recall.yaml"
-    ran = run(there, "--yes", "--system", "recall", "--write", str(path))
+    ran = run(there, "--yes", "--write", str(path))
     assert ran.exit_code == 0 and f"written: {path}" in ran.stdout, ran.output
     assert yaml.safe_load(path.read_text())["system"] == "recall"
     again = run(there, "--yes", "--system", "recall", "--write", str(path))

@@ -75,7 +75,8 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
     facts = host.facts()
     if facts["adopted"]:
         raise InfraError(f"{machine.address} runs a release already: infra drift tells what was changed by hand")
-    name = wish.system or understanding.name_of(facts["hostname"])
+    # A system is called as its file
+    name = wish.system or (wish.write.stem if wish.write else understanding.name_of(facts["hostname"]))
     names, stat = understanding.asked(facts)
     understood = understanding.understood(facts, host.entries([], names, stat), catalogue.stack, name)
     own, spec = _host(catalogue, machine, facts, wish.host)

@@ -33,7 +33,8 @@ class Change:
 @dataclass(frozen=True)
 class Comparison:
     """`gone` are settings of the host that would not be there any more, `other` those with another value; `starts` and
-    `restarts` are units, `stays` those of the host that the release does not touch."""
+    `restarts` are units, `stays` those of the host that the release does not touch, `twice` files of Nginx that have a
+    site's name too."""
 
     changes: list[Change] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)

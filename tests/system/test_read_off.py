@@ -1,0 +1,50 @@
+"""Native units on real machines, read off as somebody's who made them by hand: system and user units, templates, sockets,
+and the ports that their processes listen on."""
+
+import json
+
+import pytest
+
+from catalogue.models import System
+from infra.adopt import keys
+from infra.adopt.host import reading, understanding
+from tests.adopt import hosts
+from tests.adopt.test_host import RECALL, TOTTON, VOCODER, WHISPER
+
+pytestmark = pytest.mark.lab
+# With two sites each route names its own
+MACHINES = {
+    "services": ("ubuntu", ["recall", "whisper"], RECALL | WHISPER - {"variant"} | {"recall-api.service: routes"}),
+    "home": ("admin", ["totton", "vocoder"], TOTTON | VOCODER),
+}
+
+
+def read(system, host: str, user: str) -> understanding.Understood:
+    identity = system.project / "stack-key"
+    identity.touch(0o600)
+    identity.write_text(system.pulumi("config", "get", "--path", "infra:sshPrivateKey").output)
+    address = json.loads(system.output("addresses"))[host]
+    machine = reading.Machine(address, 22, user, identity, keys.fingerprint(address))
+    with reading.connected(machine, lambda _: None) as there:
+        facts = there.facts()
+        # What is the lab's, and what a release brought to every host
+        facts["units"] = [unit for unit in facts["units"] if not unit["name"].startswith("lab-")]
+        facts["journald"].pop("/etc/systemd/journald.conf.d/00-infra.conf")
+        names, stat = understanding.asked(facts)
+        return understanding.understood(facts, there.entries([], names, stat), hosts.MADE.stack, host)
+
+
+def together(names: list[str]) -> System:
+    """Several systems as the one that a host has."""
+    parts = [hosts.ours(name).model_dump(exclude_defaults=True) for name in names]
+    lists = ("accounts", "directories", "drop_ins", "milestones", "sites", "services")
+    joined = {key: [item for part in parts for item in part.get(key, [])] for key in lists}
+    return System.model_validate({"system": "both", "document": "both", **joined})
+
+
+@pytest.mark.parametrize("host", MACHINES)
+def test_a_machine_gives_its_systems_back(system, host):
+    user, names, expected = MACHINES[host]
+    found = read(system, host, user)
+    assert hosts.differences(together(names), found.system) == {*expected, "system"}
+    assert [remark for remark in found.remarks if remark.kind == "secret"] == []
