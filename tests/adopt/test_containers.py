@@ -77,6 +77,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "no memory limit": (without("mem_limit"), {"limit": 0, "memory": 150 * 1024**2}, {"memory": {"limit": "320m", "observed": "150m"}}, "nothing limits its memory: it gets 320m"),
     "memory in use": (BODY, {"memory": 700 * 1024**2 + 1}, {"memory": {"limit": "1g", "observed": "701m"}}, ""),
     "an address of Docker's": (BODY | {"networks": ["shop-network"]}, {"networks": {"shop-network": "172.28.0.3"}}, {"address": "172.28.0.3"}, "it keeps the one that it has now"),
+    "two networks": (BODY, {"networks": {"shop-network": "172.28.0.9", "db": "172.20.0.2"}}, {}, "is in db too: the catalogue's containers are in shop-network alone"),
     "no name": (without("container_name"), {"name": "shop_api_1"}, {"name": "shop_api_1", "container": "shop_api_1"}, ""),
     "a health check": (BODY | {"healthcheck": {"test": ["CMD", "curl", "-f", "http://localhost:8001/up"]}}, {}, {"health": "/up"}, ""),
     "a health check of the image": (BODY, {"health": ["/ok"]}, {"health": "/ok"}, ""),

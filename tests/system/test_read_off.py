@@ -2,6 +2,8 @@
 and the ports that their processes listen on."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,13 +21,19 @@ MACHINES = {
 }
 
 
-def read(system, host: str, user: str) -> understanding.Understood:
+@contextmanager
+def asked(system, host: str, user: str) -> Iterator[reading.Connection]:
     identity = system.project / "stack-key"
     identity.touch(0o600)
     identity.write_text(system.pulumi("config", "get", "--path", "infra:sshPrivateKey").output)
     address = json.loads(system.output("addresses"))[host]
     machine = reading.Machine(address, 22, user, identity, keys.fingerprint(address))
     with reading.connected(machine, lambda _: None) as there:
+        yield there
+
+
+def read(system, host: str, user: str) -> understanding.Understood:
+    with asked(system, host, user) as there:
         facts = there.facts()
         # What is the lab's, and what a release brought to every host
         facts["units"] = [unit for unit in facts["units"] if not unit["name"].startswith("lab-")]
@@ -48,3 +56,27 @@ def test_a_machine_gives_its_systems_back(system, host):
     found = read(system, host, user)
     assert hosts.differences(together(names), found.system) == {*expected, "system"}
     assert [remark for remark in found.remarks if remark.kind == "secret"] == []
+
+
+UNIT, SHOP = "/etc/systemd/system/shop.service", "/srv/shop"
+FILES = {
+    f"{SHOP}/docker-compose.yml": "services:\n  api:\n    image: shop\n    env_file: .env\n    environment:\n"
+    "      STRIPE_KEY: hunter2-a\n      DB: postgres://me:hunter2-b@db/x\n      MODE: fast\n",
+    f"{SHOP}/.env": "MAIL_PASSWORD=hunter2-c\n",
+    UNIT: "[Service]\nEnvironment=API_TOKEN=hunter2-d\n"
+    f"ExecStart=/usr/bin/docker-compose -f {SHOP}/docker-compose.yml up --secret-token hunter2-e\n",
+}
+
+
+def test_no_value_of_a_secret_leaves_a_machine(system):
+    """All that comes over the connection, and not only what is shown of it."""
+    system.on_host("mkdir", "-p", SHOP)
+    try:
+        for path, text in FILES.items():
+            system.on_host("tee", path, stdin=text)
+        with asked(system, "watchme", "ubuntu") as there:
+            said = json.dumps([there.facts(), there.entries([*FILES], [f"{SHOP}/.env"], [])])
+    finally:
+        system.on_host("rm", "-r", UNIT, SHOP)
+    assert "hunter2" not in said
+    assert all(name in said for name in ("STRIPE_KEY", "DB", "MODE: fast", "MAIL_PASSWORD", "API_TOKEN"))

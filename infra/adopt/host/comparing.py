@@ -88,7 +88,7 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
         other.append(
             f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
         )
-    differing = {change.path for change in changes if change.how != "same"}
+    changed = {change.path for change in changes if change.how != "same"}
     running = {_named(unit) for unit in facts["units"] if unit["active"]}
     ours = [unit for unit in files.units if unit.files]
     touched = {file.path for file in files.files} | {unit.name for unit in files.units}
@@ -97,7 +97,7 @@ def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
     ]
     return Comparison(
         changes, gone, other, [unit.name for unit in ours if not _runs(unit, running, facts)],
-        [unit.name for unit in ours if _runs(unit, running, facts) and differing & set(unit.files)],
+        [unit.name for unit in ours if _runs(unit, running, facts) and changed & set(unit.files)],
         stays, list(_twice(files, facts)),
     )  # fmt: skip
 

@@ -61,6 +61,10 @@ class Shared:
         name = self.network["name"]
         networks = entry.body.get("networks")
         told = (networks.get(name) or {}) if isinstance(networks, dict) else {}
+        others = [other for other in entry.container.get("networks", {}) if other != name]
+        if others and name in entry.container["networks"]:
+            text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
+            remarks.append(unfit(entry.where, text))
         if fixed := told.get("ipv4_address"):
             return str(fixed)
         if now := entry.container.get("networks", {}).get(name):
@@ -68,8 +72,7 @@ class Shared:
             return now
         free = next(str(host) for host in IPv4Network(self.network["subnet"]).hosts() if str(host) not in self.taken)
         self.taken.add(free)
-        others = ", ".join(entry.container.get("networks", {})) or "none"
-        remarks.append(unfit(entry.where, f"its networks are {others}: it gets {free} in {name}"))
+        remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it gets {free} in {name}"))
         return free
 
 

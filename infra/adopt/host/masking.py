@@ -23,7 +23,8 @@ SHAPES = (
 # A digest (sha256:…) is none, nor is a path
 RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
 WORD = r"[A-Za-z_][\w.-]*"
-ASSIGNED = re.compile(rf"(?P<name>{WORD})[\"']?[ \t]*[:=][ \t]*(?P<value>\S.*)$")
+# With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
+ASSIGNED = re.compile(rf"(?P<name>{WORD})(?:[\"']?[ \t]*=|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*(?=(?P<value>\S.*)$)")
 OPTION = re.compile(
     rf"(?P<head>--?(?P<name>{WORD})(?:[ =]|[\"'],[ ]*(?=[\"'])))(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"']+)"
 )
@@ -83,8 +84,13 @@ def _option(found: re.Match[str]) -> str:
 
 def _plain(line: str) -> str:
     line = HEADER.sub(_option, OPTION.sub(_option, line))
-    found = next((m for m in ASSIGNED.finditer(line) if looks_secret(m["name"], m["value"])), None)
-    return line[: found.start("value")] + MARK if found else line
+    assigned = (found for found in ASSIGNED.finditer(line) if not found["value"].startswith(MARK))
+    found = next((found for found in assigned if looks_secret(found["name"], found["value"])), None)
+    if found is None:
+        return line
+    head, last = line[: found.end()], found["value"].rstrip()[-1]
+    # A quote that was opened before is still closed
+    return head + MARK + (last if last in "\"'" and head.count(last) % 2 else "")
 
 
 def _compose(lines: list[str]) -> list[str]:
