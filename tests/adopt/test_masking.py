@@ -84,6 +84,18 @@ def test_no_value_of_a_secret_name_gets_through(value, quote, as_list):
     assert value not in masked(UNIT, f"[Service]\nEnvironment={quote}DB_PASSWORD={value}{quote}\n")
 
 
+AROUND = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\n "), max_size=90)
+
+
+@given(AROUND, AROUND, st.booleans(), st.sampled_from([None, False, True]), st.integers(20, 200))
+def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_list, flow, width):
+    value = f"{before}{HIDDEN}{after}"
+    environment = [f"DB_PASSWORD={value}", "MODE=fast"] if as_list else {"DB_PASSWORD": value, "MODE": "fast"}
+    data = {"services": {"api": {"environment": environment, "image": "x"}}}
+    text = yaml.safe_dump(data, default_flow_style=flow, width=width, allow_unicode=True)
+    assert HIDDEN not in masked(COMPOSE, text), text
+
+
 @pytest.mark.parametrize("path", ["compose.service.j2", "site.conf.j2", "network.service.j2"])
 def test_what_is_no_secret_stays_as_it_is(path):
     text = (ROOT / "files/templates" / path).read_text()
@@ -108,3 +120,9 @@ def test_long_names_are_no_secrets(line):
         else f"services:\n  api:\n    volumes:\n    {line}\n"
     )
     assert masked(COMPOSE, text) == text
+
+
+def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_were_whole():
+    text = "services:\n  a:\n    environment: {MODE: it's}\n  b:\n    image: x\n"
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(masked(COMPOSE, text))

@@ -24,7 +24,7 @@ SHAPES = (
 RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
 WORD = r"[A-Za-z_][\w.-]*"
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
-ASSIGNED = re.compile(rf"(?P<name>{WORD})(?:[\"']?[ \t]*=|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*(?=(?P<value>\S.*)$)")
+ASSIGNED = re.compile(rf"(?P<name>{WORD})(?:[\"']?[ \t]*=|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*(?=(?P<value>.*\S.*)$)")
 OPTION = re.compile(
     rf"(?P<head>--?(?P<name>{WORD})(?:[ =]|[\"'],[ ]*(?=[\"'])))(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"']+)"
 )
@@ -35,6 +35,7 @@ VARIABLE = re.compile(
     rf"(?P<quote>[\"'])?(?P<name>{WORD})=(?P<value>(?(quote)(?:(?!(?P=quote)).)*|\S*))(?(quote)(?P=quote))"
 )
 BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:- )?(?:environment|args)[ ]*:(?P<rest>.*)$")
+FLOW = re.compile(r"\b(?:environment|args)[\"']?[ ]*:[ ]*(?:[&!]\S+[ ]+)*[{\[]")
 ENTRY = re.compile(
     rf"^(?P<indent>[ ]*)(?P<item>- +)?(?P<quote>[\"']?)(?P<name>{WORD})"
     r"(?P<sep>(?P=quote)[ ]*:(?:[ ]+|$)|=)(?P<value>.*)$"
@@ -114,14 +115,13 @@ def _compose(lines: list[str]) -> list[str]:
         if inside is not None and line.strip() and (indent < inside or (indent == inside and not item)):
             inside = None
         head = BLOCK.match(line)
-        if inside is None and head:
+        if inside is None and FLOW.search(line):
+            flow = _flow(line, made)
+        elif inside is None and head:
             rest = re.sub(r"^\s*(&\S+)?\s*(#.*)?$", "", head["rest"])
             inside = indent + (2 if line.lstrip().startswith("- ") else 0)
-            if rest and not rest.strip().startswith("*"):
-                inside = None
-                flow = _flow(line, made)
-            else:
-                made.append(line)
+            # Another's, by its anchor; what it is otherwise, nobody needs
+            made.append(line if not rest or rest.strip().startswith("*") else f"{line.partition(':')[0]}: {MARK}")
         elif inside is not None and line.strip():
             shown = _entry(line)
             hidden = indent if shown != line or ENTRY.match(line) else None
@@ -130,12 +130,14 @@ def _compose(lines: list[str]) -> list[str]:
             shown = _plain(line)
             hidden = indent if shown != line else None
             made.append(shown)
-    return made
+    # What never closed took the rest with it: whoever reads this is to notice
+    return [*made, "["] if flow else made
 
 
 def _flow(text: str, made: list[str]) -> str:
     """`environment: {…}`: the names, once it is whole; else what there is of it."""
-    if text.count("{") + text.count("[") > text.count("}") + text.count("]"):
+    bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", text)
+    if "'" in bare or '"' in bare or bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]"):
         return text
     head, _, rest = text.partition(":")
     names = re.findall(rf"[{{\[,]\s*[\"']?({WORD})[\"']?\s*[:=]", rest)
