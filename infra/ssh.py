@@ -20,7 +20,8 @@ from infra.errors import InfraError
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 AGENT = "python3 -I -B /var/lib/infra/bin"
 PROGRAM = (
-    'python3 -I -c \'import json, sys; said = json.load(sys.stdin); payload = said["payload"]; exec(said["program"])\''
+    "python3 -I -B -c 'import json, sys; said = json.load(sys.stdin); "
+    'payload = said["payload"]; exec(said["program"])\''
 )
 RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5

@@ -3,6 +3,8 @@
 import base64
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
@@ -36,14 +38,14 @@ subprocess.run(["systemctl", "restart", "ssh"], check=True)
 """
 
 
-def fingerprint(address: str) -> str:
+def fingerprint(address: str, port: int = 22) -> str:
     """Of the key that the machine has now. Raises InfraError."""
-    return shown(_key(address).asbytes())
+    return shown(_key(address, port).asbytes())
 
 
-def _key(address: str) -> paramiko.PKey:
+def _key(address: str, port: int) -> paramiko.PKey:
     try:
-        with socket.create_connection((address, 22), 15) as plain:
+        with socket.create_connection((address, port), 15) as plain:
             transport = paramiko.Transport(plain)
             try:
                 transport.start_client(timeout=15)
@@ -51,7 +53,30 @@ def _key(address: str) -> paramiko.PKey:
             finally:
                 transport.close()
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise InfraError(f"{address} does not answer SSH: {error}; may you reach its port 22?") from None
+        raise InfraError(f"{address} does not answer SSH: {error}; may you reach its port {port}?") from None
+
+
+@contextmanager
+def owners(address: str, port: int, owner: str, identity: Path, expected: list[str]) -> Iterator[paramiko.Transport]:
+    """Its owner's own connection to a machine whose host key has one of the `expected` fingerprints. Raises
+    InfraError."""
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    key = _key(address, port)
+    if shown(key.asbytes()) not in expected:
+        raise InfraError(f"{address} has the host key {shown(key.asbytes())}, and not {' or '.join(expected)}")
+    if not identity.is_file():
+        raise InfraError(f"{identity} is not there: --identity names the file with the private key of {owner}")
+    client.get_host_keys().add(address if port == 22 else f"[{address}]:{port}", key.get_name(), key)
+    try:
+        client.connect(
+            address, port, owner, key_filename=str(identity), timeout=15, allow_agent=False, look_for_keys=False
+        )
+        yield client.get_transport()  # type: ignore[misc]
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise InfraError(f"{owner}@{address}: {error}; is {identity} its owner's key?") from None
+    finally:
+        client.close()
 
 
 def install(stack: Stack, host: str, address: str, owner: str, identity: Path, expected: str) -> None:
@@ -64,25 +89,13 @@ def install(stack: Stack, host: str, address: str, owner: str, identity: Path, e
         "user": stack.sshUser, "public": stack.sshPublicKey, "host_private": secret(f"hostPrivateKeys.{host}"),
         "host_public": stack.hostPublicKeys[host],
     }  # fmt: skip
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    key = _key(address)
-    if shown(key.asbytes()) not in (expected, shown(base64.b64decode(stack.hostPublicKeys[host].split()[1]))):
-        raise InfraError(f"{address} has another host key than a moment ago: {shown(key.asbytes())}")
-    client.get_host_keys().add(address, key.get_name(), key)
-    try:
-        client.connect(
-            address, username=owner, key_filename=str(identity), timeout=15, allow_agent=False, look_for_keys=False
-        )
-        channel = client.get_transport().open_session()  # type: ignore[union-attr]
+    own = shown(base64.b64decode(stack.hostPublicKeys[host].split()[1]))
+    with owners(address, 22, owner, identity, [expected, own]) as transport:
+        channel = transport.open_session()
         channel.exec_command(f"{'' if owner == 'root' else 'sudo -n '}python3 -I -c '{_packed()}'")
         channel.sendall(json.dumps(payload).encode())
         channel.shutdown_write()
         code, said = channel.recv_exit_status(), channel.makefile_stderr("r").read()
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        raise InfraError(f"{owner}@{address}: {error}; is {identity} its owner's key?") from None
-    finally:
-        client.close()
     if code:
         text = said if isinstance(said, str) else said.decode(errors="replace")
         raise InfraError(f"{owner}@{address}: {(text.strip().splitlines() or ['no reason given'])[-1]}")

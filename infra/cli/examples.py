@@ -26,6 +26,10 @@ EXAMPLES: dict[str, list[str]] = {
     ],
     "move": ["infra move ap-northeast-1 --check --stack prod", "infra move ap-northeast-1 --keep --stack prod"],
     "adopt aws": ["infra adopt aws --region ap-southeast-2 --identity ~/watchme-key.pem --stack prod"],
+    "adopt host": [
+        "infra adopt host 203.0.113.10 --identity ~/watchme-key.pem --stack prod",
+        "infra adopt host desktop.example --user ice --system desktop --write files/systems/desktop.yaml --stack prod",
+    ],
 }
 
 

@@ -92,3 +92,31 @@ def adopt_aws(
     from infra.adopt import command
 
     command.adopt(checked(catalogue_of(stack)), region, host, instance, command.Owner(user, identity), yes)
+
+
+@adopting.command(name="host")
+def adopt_host(
+    address: Annotated[str, typer.Argument(help="The host's name or address.")],
+    stack: StackName,
+    user: Annotated[
+        str, typer.Option(help="Its owner's account on it, which may use sudo without a password.")
+    ] = "ubuntu",
+    identity: Annotated[Path, typer.Option(help="Its owner's private key.")] = Path("~/.ssh/id_ed25519"),
+    port: Annotated[int, typer.Option(help="Where its SSH listens.")] = 22,
+    host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
+    host: Annotated[str | None, typer.Option(help="The stack's host that it is, where there is one.")] = None,
+    system: Annotated[str | None, typer.Option(help="What to call the system; else as the file or the host.")] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="A new file for the YAML, such as files/systems/NAME.yaml.")
+    ] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every line that would change on the host.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Take the host's key as it is, without asking.")] = False,
+) -> None:
+    """Read a hand-made host's units, compose files and Nginx sites without changing anything; write them as a system of
+    the catalogue; and list what does not fit, and what a release would change there."""
+    from infra.adopt.host import command, reading
+
+    catalogue = catalogue_of(stack)
+    key = command.host_key(address, port, host_key, yes)
+    machine = reading.Machine(address, port, user, identity.expanduser(), key)
+    command.adopt(catalogue, machine, command.Wish(host, system, write, diff))

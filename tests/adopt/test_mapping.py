@@ -43,7 +43,7 @@ SAID = {
     "type": ({"type": "t4g.small"}, "it is a t4g.small, and infra:hosts.watchme.instanceType says t4g.large"),
     "larger disk": ({"volume": 50}, "50 GiB, and infra:hosts.watchme.volume says 30: a disk cannot shrink"),
     "plain disk": ({"encrypted": False}, "its disk is not encrypted, and stays so"),
-    "role": ({"role": "vault-s3"}, "its role by vault-s3 is replaced by one that may pull images and prove its names"),
+    "role": ({"role": "vault-s3"}, "its role by vault-s3 is replaced by one that may pull images, prove its names"),
     "hops": ({"metadata": ("required", 2)}, "answers containers (2 hops): it will not any more"),
     "second group": (
         {"groups": [OWN, Group("sg-2", "rds-ec2-1", [("5432", "sg-9")], True)]},

@@ -1,15 +1,72 @@
 """A Sydney that was made by hand, as the WatchMe document tells it, becomes the program's without being replaced."""
 
-import pytest
+import itertools
 
+import pytest
+import yaml
+
+from catalogue.models import System
 from lab import registry
 from lab.images import build_programs, write_layout
 from lab.registry import tags
+from tests.adopt import hosts
 from tests.moves.conftest import adopt
 from tests.moves.on import SYDNEY, answers, client, points_to
 
 pytestmark = pytest.mark.lab
 TAKEN = ["Instance", "Eip", "EipAssociation", "Repository", "Record"]
+
+
+# Of every container is known what it uses now, and not what the document saw
+READ_OFF = hosts.WATCHME | hosts.SAME_UNIT | {f"{container}: memory.observed" for container in hosts.containers()}
+
+
+def test_the_machine_gives_our_own_yaml_back_but_for_what_no_machine_can_say(adopted):
+    found = System.model_validate(yaml.safe_load(adopted.read.yaml))
+    assert hosts.differences(hosts.ours("watchme"), found) == READ_OFF
+
+
+def test_reading_it_changes_nothing_on_it(adopted):
+    """Files by their content, owner and time, containers and units by their state and since when."""
+    assert len(adopted.read.before.splitlines()) > 1000
+    assert adopted.read.after.splitlines() == adopted.read.before.splitlines()
+
+
+def under(said: str, head: str) -> list[str]:
+    lines = said.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(head)) + 1
+    return [line.strip() for line in itertools.takewhile(lambda line: line.startswith("  "), lines[start:])]
+
+
+MANAGER = "/home/ubuntu/watchme-api-manager/docker-compose.all.yml"
+
+
+def test_it_says_what_a_release_would_change(adopted):
+    """Our own files, written by hand: all that differs is that the scheduler is in the manager's."""
+    said = adopted.read.said
+    assert under(said, "does not fit") == [
+        "site api.hey-watch.me: its certificate came by standalone: a name inside infra:zone (hey-watch.me) is proved by dns-01"
+    ]
+    assert under(said, "would be gone") == under(said, "in the way") == under(said, "secrets") == []
+    scheduler, description, waiting, images = under(said, "would have another value")
+    assert (
+        scheduler
+        == f"{MANAGER}: services.scheduler.labels.object_systemd_unit: watchme-scheduler.service → watchme-api-manager.service"
+    )
+    assert description.startswith(
+        "watchme-api-manager.service: [Unit] Description: API management UI → API management UI; Scheduler"
+    )
+    assert waiting.startswith("watchme-api-manager.service: [Service] ExecStart: ")
+    assert images == "13 image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+    assert under(said, "units that would start") == ["infra-monitor.timer"]
+    assert len(under(said, "units that would restart")) == 12
+    assert under(said, "units that the release leaves alone") == []
+
+
+def test_a_machine_that_was_taken_over_is_not_read_off_again(adopted):
+    owner = ["--user", "ubuntu", "--identity", str(adopted.made.identity), "--yes"]
+    ran = adopted.system.command("infra", "adopt", "host", adopted.made.address, "--stack", "lab", *owner)
+    assert ran.code == 1 and "runs a release already: infra drift tells what was changed by hand" in ran.output
 
 
 def test_it_finds_all_and_says_what_each_is(adopted):

@@ -1,0 +1,147 @@
+"""`infra adopt host`: look, understand, compare, show. Nothing is changed, neither there nor in Pulumi's state."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from catalogue.checks import check
+from catalogue.loading import SYSTEMS, Catalogue
+from catalogue.sizes import MiB
+from catalogue.stack import Host, SshHost
+from infra.adopt import keys
+from infra.adopt.host import comparing, understanding, written
+from infra.adopt.host.comparing import Comparison
+from infra.adopt.host.reading import Connection, Facts, Machine, connected
+from infra.adopt.host.remarks import Remark, lines
+from infra.adopt.host.understanding import Understood
+from infra.errors import InfraError
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants to see. `host` is the stack's host that it is, `system` what the system is to be called,
+    `write` the file that the YAML goes into."""
+
+    host: str | None
+    system: str | None
+    write: Path | None
+    diff: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that was found out."""
+
+    facts: Facts
+    understood: Understood
+    catalogue: Catalogue
+    host: str
+    comparison: Comparison
+
+
+def host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
+    """The fingerprint that the machine must have: the pinned one, or the one that somebody says yes to. Raises
+    InfraError."""
+    if pinned:
+        return pinned
+    found = keys.fingerprint(address, port)
+    typer.echo(f"{address} has the host key {found}: its console shows it too (ssh-keygen -lf on the host)", err=True)
+    if not yes and not typer.confirm("Is it that machine?", err=True):
+        raise InfraError("nothing was read; --host-key SHA256:… says which key is right")
+    return found
+
+
+def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
+    """Raises InfraError."""
+    if wish.write and wish.write.exists():
+        raise InfraError(f"{wish.write} is there already: name another file, and compare the two")
+    with connected(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
+        seen = look(catalogue, host, machine, wish)
+    head = [f"Read off {machine.address} by `infra adopt host`; what it said beside it tells what is a guess."]
+    text = written.yaml_of(seen.understood.system, head)
+    if wish.write:
+        wish.write.write_text(text)
+        typer.echo(f"written: {wish.write}")
+    else:
+        typer.echo(text)
+    for line in told(seen, wish.diff):
+        typer.echo(line)
+
+
+def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -> Seen:
+    """Asks the host three times: what it runs, what that names, and what it has of what a release would bring. Raises
+    InfraError."""
+    facts = host.facts()
+    if facts["adopted"]:
+        raise InfraError(f"{machine.address} runs a release already: infra drift tells what was changed by hand")
+    # A system is called as its file
+    name = wish.system or (wish.write.stem if wish.write else understanding.name_of(facts["hostname"]))
+    names, stat = understanding.asked(facts)
+    understood = understanding.understood(facts, host.entries([], names, stat), catalogue.stack, name)
+    own, spec = _host(catalogue, machine, facts, wish.host)
+    made = comparing.with_system(catalogue, understood.system, own, spec)
+    files = comparing.rendered(made, own, facts)
+    text, variables = comparing.asked(files)
+    return Seen(facts, understood, made, own, comparing.compared(files, facts, host.entries(text, variables, [])))
+
+
+def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | None) -> tuple[str, Host]:
+    """The stack's host that it is: the one that is chosen or has this address, else one that it could be."""
+    hosts = catalogue.stack.hosts
+    if chosen and chosen not in hosts:
+        raise InfraError(f"--host {chosen}: stack {catalogue.stack.name} has {', '.join(hosts)}")
+    there = [name for name, spec in hosts.items() if isinstance(spec, SshHost) and spec.address == machine.address]
+    if known := chosen or next(iter(there), None):
+        return known, hosts[known]
+    memory = f"{max(1, facts['memory'] // MiB)}m"
+    spec = SshHost(
+        kind="ssh", address=machine.address, port=machine.port, user=machine.user, systems=[], memory=memory,
+        # Its fingerprint is known, and no key has it: whoever pins it reads it off the host
+        hostKey="ssh-ed25519 AAAA",
+    )  # fmt: skip
+    return understanding.name_of(facts["hostname"]), spec
+
+
+def told(seen: Seen, diff: bool) -> list[str]:
+    """All that is said beside the YAML."""
+    remarks, comparison = seen.understood.remarks, seen.comparison
+    counted = {how: sum(change.how == how for change in comparison.changes) for how in ("same", "changed", "new")}
+    parts = [
+        ("does not fit", lines(remarks, "does not fit")),
+        ("would be gone", comparison.gone),
+        ("would have another value", comparison.other),
+        ("not to be read off a host", lines(remarks, "not to be read off a host")),
+        ("secrets, whose values were not read", [_set(remark) for remark in remarks if remark.kind == "secret"]),
+        ("infra check would say", _problems(seen)),
+        (
+            f"files of a release: {counted['same']} as they are, {counted['changed']} changed, {counted['new']} new",
+            [line for change in comparison.changes if change.how != "same" for line in _shown(change, diff)],
+        ),
+        ("units that would start", comparison.starts),
+        ("units that would restart", comparison.restarts),
+        ("units that the release leaves alone", comparison.stays),
+        ("in the way", comparison.twice),
+    ]
+    return [
+        line for head, found in parts for line in (f"\n{head}: {'' if found else 'nothing'}".rstrip(), *_under(found))
+    ]
+
+
+def _under(found: list[str]) -> list[str]:
+    return [f"  {line}" for line in found]
+
+
+def _set(remark: Remark) -> str:
+    return f"pulumi config set --secret --path infra:secrets.{remark.where}.{remark.text}"
+
+
+def _shown(change: comparing.Change, diff: bool) -> list[str]:
+    head = f"{change.how:<8} {change.path}{f' ({change.meta})' if change.meta else ''}"
+    return [head, *(f"    {line}" for line in change.diff)] if diff and change.how == "changed" else [head]
+
+
+def _problems(seen: Seen) -> list[str]:
+    """Of the system's own file: what else is wrong with the stack is not its matter."""
+    file = f"{SYSTEMS}/{seen.understood.system.system}.yaml"
+    return [str(problem) for problem in check(seen.catalogue) if problem.file == file]

@@ -1,0 +1,211 @@
+"""What a release would do to a host that was made by hand: file by file, setting by setting, unit by unit. Pure."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import yaml
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.stack import Host
+from infra.adopt.host import nginx, settings
+from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host.settings import Settings
+from infra.errors import InfraError
+from rendering.files import HostFiles, Unit
+from rendering.host import render
+
+How = Literal["same", "changed", "new"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file or link of the release. `meta` is what else than its text differs (mode, owner), `diff` is unified."""
+
+    path: str
+    how: How
+    meta: str = ""
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`gone` are settings of the host that would not be there any more, `other` those with another value; `starts` and
+    `restarts` are units, `stays` those of the host that the release does not touch, `twice` files of Nginx that have a
+    site's name too."""
+
+    changes: list[Change] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    starts: list[str] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    stays: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+
+
+def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> Catalogue:
+    """The stack with one host, which runs this system alone."""
+    hosts = {host: spec.model_copy(update={"systems": [system.system]})}
+    stack = catalogue.stack.model_copy(update={"hosts": hosts, "secrets": {}})
+    return replace(catalogue, stack=stack, systems={system.system: system})
+
+
+def rendered(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:
+    """What a release would bring: images by the digests that run there now."""
+    digests = {}
+    running = {container["name"]: container for container in facts["containers"] or []}
+    for service in next(iter(catalogue.systems.values())).compose_services:
+        found = running.get(service.container, {}).get("digests") or []
+        if found and service.image.tag:
+            digests[f"{service.image.repository}{service.image.suffix}"] = found[0].rsplit("@", 1)[-1]
+    return render(catalogue, host, digests, {})
+
+
+def asked(files: HostFiles) -> tuple[list[str], list[str]]:
+    """The paths whose text must be known, and the files of variables of which only names may be."""
+    return [file.path for file in files.files] + [link.path for link in files.links], [
+        file.path for file in files.environment_files
+    ]
+
+
+def compared(files: HostFiles, facts: Facts, entries: Entries) -> Comparison:
+    changes = list(_changes(files, entries))
+    gone: list[str] = []
+    other: list[str] = []
+    pinned = 0
+    for place, before, after in _settings(files, facts, entries):
+        moved = _moved(files, place)
+        lost = [key for key in before if key not in after and key.partition(".environment.")[2] not in moved]
+        gone += [f"{place}: {key}: {' | '.join(before[key])}" for key in lost]
+        differing = [key for key in before if key in after and before[key] != after[key]]
+        images = [key for key in differing if _is_pin(before[key][0], after[key][0])]
+        pinned += len(images)
+        shown = [key for key in differing if key not in images]
+        other += [f"{place}: {key}: {' | '.join(before[key])} → {' | '.join(after[key])}" for key in shown]
+    if pinned:
+        other.append(
+            f"{pinned} image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+        )
+    changed = {change.path for change in changes if change.how != "same"}
+    running = {_named(unit) for unit in facts["units"] if unit["active"]}
+    ours = [unit for unit in files.units if unit.files]
+    touched = {file.path for file in files.files} | {unit.name for unit in files.units}
+    stays = [
+        _named(u) for u in facts["units"] if u["path"] not in touched and not {_named(u), *_instances(u)} & touched
+    ]
+    return Comparison(
+        changes, gone, other, [unit.name for unit in ours if not _runs(unit, running, facts)],
+        [unit.name for unit in ours if _runs(unit, running, facts) and changed & set(unit.files)],
+        stays, list(_twice(files, facts)),
+    )  # fmt: skip
+
+
+def _moved(files: HostFiles, place: str) -> set[str]:
+    """The variables that stand in a file beside a compose file, and no longer in it."""
+    folder = place.rpartition("/")[0]
+    beside = [file for file in files.environment_files if folder and file.path.startswith(f"{folder}/")]
+    return {name for file in beside for name in (*file.values, *file.secrets)}
+
+
+def _is_pin(before: str, after: str) -> bool:
+    """Is it the same image, by its digest."""
+    repository, _, digest = after.partition("@")
+    return digest.startswith("sha256:") and before.rpartition(":")[0] == repository
+
+
+def _named(unit: dict[str, Any]) -> str:
+    return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
+
+
+def _instances(unit: dict[str, Any]) -> list[str]:
+    stem, kind = _named(unit).rsplit(".", 1)
+    return [f"{stem}{instance}.{kind}" for instance in unit["instances"]]
+
+
+def _runs(unit: Unit, running: set[str], facts: Facts) -> bool:
+    return unit.name in running or any(unit.name in _instances(found) for found in facts["units"])
+
+
+def _changes(files: HostFiles, entries: Entries) -> Iterator[Change]:
+    for file in files.files:
+        found = entries[file.path]
+        if found["kind"] == "none":
+            yield Change(file.path, "new", "", _diff("", file.content.decode(errors="replace")))
+            continue
+        before, after = found.get("text"), file.content.decode(errors="replace")
+        wanted = (f"{file.mode:04o}", file.owner)
+        there = (found.get("mode", ""), found.get("owner", ""))
+        meta = "" if there == wanted else f"{' '.join(there)} → {' '.join(wanted)}"
+        same = before == after and not meta
+        yield Change(file.path, "same" if same else "changed", meta, _diff(before or "", after))
+    for link in files.links:
+        found = entries[link.path]
+        how: How = "new" if found["kind"] == "none" else "same" if found.get("target") == link.target else "changed"
+        yield Change(link.path, how, "", () if how == "same" else (f"+ → {link.target}",))
+    for file in files.environment_files:
+        names = entries[file.path].get("names")
+        wanted = {*file.values, *file.secrets}
+        # Whoever may not read the values cannot say that they stay
+        how = "new" if names is None else "changed"
+        lines = [f"-{name}" for name in sorted(set(names or []) - wanted)] + [f"+{n}" for n in sorted(wanted)]
+        yield Change(file.path, how, "names alone: values are not read" if names is not None else "", tuple(lines))
+
+
+def _diff(before: str, after: str) -> tuple[str, ...]:
+    return tuple(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
+
+
+def _settings(files: HostFiles, facts: Facts, entries: Entries) -> Iterator[tuple[str, Settings, Settings]]:
+    """Place, what is set there now, and what a release would set."""
+    for file in files.files:
+        now = entries[file.path].get("text")
+        if now is None or (reader := _reader(file.path)) is None:
+            continue
+        try:
+            yield (
+                file.path.rsplit("/", 1)[1] if reader is settings.of_unit else file.path,
+                reader(now),
+                reader(file.content.decode()),
+            )
+        except yaml.YAMLError:
+            continue
+    for name in files.names:
+        made = [file.content.decode() for file in files.files if file.path.endswith(f"/sites-available/{name}")]
+        try:
+            now_tree = [block for block in _servers(facts) if name in _names(block)]
+            after = settings.of_nginx([entry for text in made for entry in nginx.parsed(text)])
+            yield f"site {name}", settings.of_nginx(now_tree), after
+        except InfraError:
+            continue
+
+
+def _reader(path: str) -> Callable[[str], Settings] | None:
+    if path.endswith((".yml", ".yaml")):
+        return settings.of_compose
+    return (
+        settings.of_unit if path.endswith((".service", ".timer", ".socket", ".conf")) and "/systemd/" in path else None
+    )
+
+
+def _servers(facts: Facts) -> list[dict[str, Any]]:
+    http = [entry for entry in nginx.whole(facts["nginx"]) if entry["directive"] == "http"]
+    return [entry for block in http for entry in block["block"] if entry["directive"] == "server"]
+
+
+def _names(server: dict[str, Any]) -> list[str]:
+    return [name for entry in server["block"] if entry["directive"] == "server_name" for name in entry["args"]]
+
+
+def _twice(files: HostFiles, facts: Facts) -> Iterator[str]:
+    """Other files of Nginx that have a site's name too: two servers of one name are one too many."""
+    links = {link.path for link in files.links} | {file.path for file in files.files}
+    for path, text in facts["nginx"].items():
+        try:
+            servers = [entry for entry in nginx.parsed(text, path) if entry["directive"] == "server"]
+        except InfraError:
+            continue
+        names = sorted({name for server in servers for name in _names(server)} & set(files.names))
+        if path not in links and names:
+            yield f"{path} serves {', '.join(names)} too: take it away when the release comes, or Nginx has two"

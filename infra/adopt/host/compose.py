@@ -1,0 +1,314 @@
+"""Containers as the catalogue has them: from compose files, and from what Docker says where those are silent. Pure."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+import yaml
+
+from catalogue.rules.contents import UNWRITABLE
+from catalogue.sizes import MiB, shown
+from catalogue.stack import Stack
+from infra.adopt.host.masking import MARK
+from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host.remarks import Remark, secret, unfit
+
+IMAGE = re.compile(
+    r"(?:(?P<host>[^/]*[.:][^/]*|localhost)/)?(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
+)
+ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
+FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What a service is called in a file of its own says nothing
+NAMELESS = {"api", "app", "web", "server", "service", "main"}
+FREE_NETWORK = IPv4Network("172.30.0.0/16")
+DEFAULT = "docker-compose.prod.yml"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A service of a compose file, with its container (nothing where there is none) and the unit that runs the file."""
+
+    path: str
+    key: str
+    body: dict[str, Any]
+    container: dict[str, Any]
+    unit: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        return str(self.told("container_name") or self.container.get("name") or self.key)
+
+    def told(self, name: str, default: Any = None) -> Any:
+        """What the file says; not what only a variable of compose's would."""
+        value = self.body.get(name)
+        return default if value is None or "${" in str(value) else value
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The network of a host's containers, and the addresses that are taken there."""
+
+    network: dict[str, Any]
+    taken: set[str]
+
+    def address(self, entry: Entry, remarks: list[Remark]) -> str:
+        """The container's own there, or one that is free."""
+        name = self.network["name"]
+        networks = entry.body.get("networks")
+        told = (networks.get(name) or {}) if isinstance(networks, dict) else {}
+        others = [other for other in entry.container.get("networks", {}) if other != name]
+        if others and name in entry.container["networks"]:
+            text = f"is in {', '.join(others)} too: the catalogue's containers are in {name} alone"
+            remarks.append(unfit(entry.where, text))
+        if fixed := told.get("ipv4_address"):
+            return str(fixed)
+        if now := entry.container.get("networks", {}).get(name):
+            remarks.append(unfit(entry.where, "its address came from Docker: it keeps the one that it has now"))
+            return now
+        free = next(str(host) for host in IPv4Network(self.network["subnet"]).hosts() if str(host) not in self.taken)
+        self.taken.add(free)
+        remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it gets {free} in {name}"))
+        return free
+
+
+def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
+    """Every service of every compose file that runs, or that a unit would start."""
+    found = []
+    for path, text in facts["compose"].items():
+        unit = _unit_of(facts, path)
+        for key, body in _services(path, text, remarks):
+            containers = [c for c in facts["containers"] or [] if path in c["files"] and c["key"] == key]
+            container = containers[0] if containers else {}
+            entry = Entry(path, key, body, container, unit)
+            if container.get("running") or unit.get("enabled"):
+                found.append(entry)
+            else:
+                said = "does not run, and no unit starts it: left out; with retired: true it keeps a repository"
+                remarks.append(unfit(entry.where, f"{path}: {said}"))
+    named = {(entry.path, entry.key) for entry in found}
+    for container in facts["containers"] or []:
+        if not container["files"] and container["running"]:
+            remarks.append(unfit(container["name"], "runs without a compose file: write it one, and run this again"))
+        elif container["running"] and not any((path, container["key"]) in named for path in container["files"]):
+            missing = ", ".join(container["files"])
+            remarks.append(unfit(container["name"], f"runs, and {missing} does not have it (any more): left out"))
+    return found
+
+
+def _unit_of(facts: Facts, path: str) -> dict[str, Any]:
+    running = [unit for unit in facts["units"] if path in unit["compose"]]
+    return next((unit for unit in running if unit["enabled"]), running[0] if running else {})
+
+
+def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        data = yaml.safe_load(text) or {}
+        services = data.get("services") or {}
+        yield from ((key, _merged(body)) for key, body in services.items() if isinstance(body, dict))
+    except (yaml.YAMLError, AttributeError) as error:
+        said = str(error).splitlines()[0]
+        remarks.append(
+            unfit(path, f"cannot be read, perhaps since a secret stood in it ({said}): its services are left out")
+        )
+
+
+def _merged(body: dict[str, Any]) -> dict[str, Any]:
+    environment = body.get("environment")
+    if isinstance(environment, list):
+        pairs = [str(item).split("=", 1) for item in environment]
+        body = body | {"environment": {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}}
+    return body
+
+
+def environment_files(found: Iterable[Entry]) -> dict[str, list[str]]:
+    """Compose file and service → the files of variables that it names."""
+    return {f"{entry.path} {entry.key}": _environment_files(entry) for entry in found}
+
+
+def _environment_files(entry: Entry) -> list[str]:
+    given = entry.told("env_file", [])
+    listed = given if isinstance(given, list) else [given]
+    names = [item["path"] if isinstance(item, dict) else item for item in listed]
+    return [os.path.normpath(os.path.join(os.path.dirname(entry.path), name)) for name in names]
+
+
+def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -> Shared:
+    """The network that most containers are in, with its unit; one of its own where there is none."""
+    known = {network["name"]: network for network in facts["networks"]}
+    inside = Counter(name for entry in found for name in entry.container.get("networks", {}) if name in known)
+    inside.update(name for entry in found for name in entry.body.get("networks") or () if name in known)
+    chosen = known.get(inside.most_common(1)[0][0]) if inside else None
+    if chosen is None:
+        chosen = {"name": f"{name}-network", "subnet": str(FREE_NETWORK), "gateway": str(FREE_NETWORK[1])}
+        remarks.append(unfit("network", f"the containers share none: they get {chosen['name']}, {FREE_NETWORK}"))
+    unit = network_unit(facts, chosen["name"])
+    if unit is None:
+        remarks.append(unfit(f"network {chosen['name']}", f"no unit makes it: {chosen['name']}.service will"))
+    gateway = chosen["gateway"] or str(IPv4Network(chosen["subnet"])[1])
+    addresses = {c["networks"][chosen["name"]] for c in facts["containers"] or [] if chosen["name"] in c["networks"]}
+    fixed = re.findall(r"ipv4_address: *[\"']?([\d.]+)", "\n".join(facts["compose"].values()))
+    made = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
+    return Shared(made, {gateway, *addresses, *fixed})
+
+
+def network_unit(facts: Facts, name: str) -> str | None:
+    """The unit that makes a network: by a command of its own, or by a compose file that describes it."""
+    for unit in facts["units"]:
+        described = any(_describes(facts["compose"].get(path, ""), name) for path in unit["compose"])
+        if described or re.search(rf"docker network create\b.*\b{re.escape(name)}\b", unit["text"]):
+            return unit["name"]
+    return None
+
+
+def _describes(text: str, name: str) -> bool:
+    try:
+        networks = (yaml.safe_load(text) or {}).get("networks") or {}
+    except (yaml.YAMLError, AttributeError):
+        return False
+    given = [{"name": key, **(body or {})} for key, body in networks.items()]
+    return any(body["name"] == name and not body.get("external") for body in given)
+
+
+def service(
+    entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
+) -> dict[str, Any] | None:
+    """A service of the catalogue, without its routes; None where its image or port cannot be told."""
+    image, port = _image(entry, stack, remarks), _port(entry, remarks)
+    if image is None or port is None:
+        return None
+    container = entry.where
+    name = entry.key if entry.key not in NAMELESS else container
+    folder, file = entry.path.rsplit("/", 1)
+    if not FILE.fullmatch(file):
+        remarks.append(unfit(entry.path, f"is called {file}: the program writes {DEFAULT} beside it"))
+    if not entry.unit:
+        remarks.append(unfit(entry.where, f"no unit runs {entry.path}: {name}.service will"))
+    return {
+        "name": name, "kind": "compose", "image": image, "container": container, "port": port,
+        "address": net.address(entry, remarks), "memory": _memory(entry, remarks), "directory": folder,
+        "compose_file": file if FILE.fullmatch(file) else DEFAULT, "compose_key": entry.key,
+        "unit": entry.unit.get("name") or f"{name}.service", **_environment(entry, name, variables, remarks),
+    }  # fmt: skip
+
+
+def _image(entry: Entry, stack: Stack, remarks: list[Remark]) -> dict[str, str] | None:
+    given = str(entry.told("image") or entry.container.get("image") or "")
+    found = IMAGE.fullmatch(given)
+    if not found:
+        remarks.append(unfit(entry.where, f"its image {given or 'has no name'} cannot be told: it is left out"))
+        return None
+    repository = found["name"]
+    ecr = ECR.fullmatch(found["host"] or "")
+    if not ecr:
+        repository = repository.rsplit("/", 1)[-1]
+        said = f"its image is {given}: the program pulls from its own registry. infra push {repository} --from {given}"
+        remarks.append(unfit(entry.where, said))
+    elif ecr.groups() != (stack.accountId, stack.region):
+        theirs, ours = f"account {ecr[1]}, {ecr[2]}", f"{stack.accountId}, {stack.region}"
+        remarks.append(unfit(entry.where, f"its image is from {theirs}; stack {stack.name} has {ours}"))
+    if found["digest"]:
+        return {"repository": repository, "digest": found["digest"]}
+    return {"repository": repository, "tag": found["tag"] or "latest"}
+
+
+def _published(entry: Entry) -> list[tuple[str, int, int]]:
+    """(address, port of the host, port of the container)."""
+    found = []
+    for given in entry.told("ports", []):
+        if isinstance(given, dict):
+            told = (given.get("host_ip", ""), given.get("published", given["target"]), given["target"])
+            parts = [str(part) for part in told]
+        else:
+            address, _, rest = str(given).split("/")[0].rpartition(":")
+            head, _, published = address.rpartition(":")
+            parts = [head, published or rest, rest]
+        if parts[1].isdigit() and parts[2].isdigit():
+            found.append((parts[0], int(parts[1]), int(parts[2])))
+    return found or [(a, b, c) for a, b, c in entry.container.get("ports", [])]
+
+
+def _port(entry: Entry, remarks: list[Remark]) -> int | None:
+    ports = _published(entry)
+    if not ports:
+        remarks.append(unfit(entry.where, "publishes no port, and the catalogue's containers have one: it is left out"))
+        return None
+    address, port, inside = ports[0]
+    if len(ports) > 1:
+        others = ", ".join(str(other) for _, other, _ in ports[1:])
+        remarks.append(unfit(entry.where, f"publishes {others} too: the catalogue has one port, {port}"))
+    if not address.startswith(("127.", "[::1]", "localhost")):
+        remarks.append(unfit(entry.where, f"publishes {port} to the world: on 127.0.0.1 from then on"))
+    if port != inside:
+        text = f"{port} leads to {inside} in the container, and both are one port: {inside} is taken, on the host too"
+        remarks.append(unfit(entry.where, text))
+    return inside
+
+
+def host_port(entry: Entry) -> int | None:
+    """Where the proxy finds it."""
+    return next((port for _, port, _ in _published(entry)), None)
+
+
+def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
+    used = entry.container.get("memory", 0)
+    observed = {"observed": f"{-(-used // MiB)}m"} if used else {}
+    deploy = ((entry.body.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    limit = _size(entry.told("mem_limit") or deploy.get("memory")) or _size(entry.container.get("limit") or None)
+    if limit is None:
+        # Twice of what it uses, in steps that people write
+        limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
+        remarks.append(unfit(entry.where, f"nothing limits its memory: it gets {limit}"))
+    return {"limit": limit, **observed}
+
+
+def _size(given: Any) -> str | None:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgb]?)b?", str(given).lower()) if given else None
+    if not found:
+        return None
+    if re.fullmatch(r"\d+[kmg]", str(given)):
+        return str(given)
+    return shown(int(float(found[1]) * 1024 ** " kmg".index(found[2].strip("b") or " ")))
+
+
+def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> dict[str, Any]:
+    """Values stay values; what was masked, or stands in a file whose values nobody may read, is a secret."""
+    values: dict[str, str] = {}
+    hidden: list[str] = []
+    for variable, value in (entry.body.get("environment") or {}).items():
+        text = {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+        if not VARIABLE.fullmatch(str(variable)):
+            remarks.append(
+                unfit(entry.where, f"its variable {variable} has no name of letters, digits and _: left out")
+            )
+        elif value is None or MARK in text or "${" in text:
+            hidden.append(variable)
+        elif any(sign in text for sign in UNWRITABLE):
+            remarks.append(unfit(entry.where, f"the value of {variable} cannot stand in an environment file: left out"))
+        else:
+            values[variable] = text
+    for path in _environment_files(entry):
+        names = variables.get(path, {}).get("names")
+        if names is None:
+            remarks.append(unfit(entry.where, f"its environment file {path} is not there"))
+        hidden += [name for name in names or [] if name not in values]
+    secrets = list(dict.fromkeys(hidden))
+    remarks += [secret(name, variable) for variable in secrets]
+    return {"environment": values, "secrets": secrets}
+
+
+def health(entry: Entry) -> str | None:
+    """The path that its health check asks."""
+    test = str((entry.body.get("healthcheck") or {}).get("test", ""))
+    found = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|]*)", test)
+    return found[1] if found else next(iter(entry.container.get("health", [])), None)
+
+
+def purpose(entry: Entry, alone: bool) -> str | None:
+    """Its unit's description, where that is of nothing else."""
+    said = re.search(r"^Description=(.+)$", entry.unit.get("text", ""), re.MULTILINE)
+    return said[1].strip() if said and alone else None

@@ -1,0 +1,182 @@
+"""Native services as the catalogue has them: from units, their drop-ins, and what their processes listen on. Pure."""
+
+import re
+from typing import Any
+
+from catalogue.systemd.directives import Sections, judge, text, texts
+from infra.adopt.host.masking import MARK, VARIABLE
+from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host.remarks import Remark, secret, unfit
+from infra.adopt.host.sections import sections
+
+OWN = {"service": "Service", "timer": "Timer"}
+SIZE = re.compile(r"[1-9]\d*[KMG]")
+# What comes with the system itself is there
+OF_SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/")
+
+
+def taken(facts: Facts, used: set[str], remarks: list[Remark]) -> list[dict[str, Any]]:
+    """The units that become services: all but those of containers (`used`), jobs of timers and sockets."""
+    timers = {_key(unit, "service") for unit in facts["units"] if unit["name"].endswith(".timer")}
+    found = []
+    for unit in facts["units"]:
+        own = sections(unit["text"])
+        where = _shown(unit)
+        if unit["name"].endswith(".socket") or _key(unit) in used | timers or "X-Snappy" in unit["text"]:
+            continue
+        if not (unit["enabled"] or unit["active"] or unit["instances"]):
+            remarks.append(unfit(where, "is not enabled and does not run: it is left out"))
+        elif _is_oneshot(own) and text(_one(own, "RemainAfterExit", "no")) not in ("yes", "true"):
+            remarks.append(
+                unfit(where, "does something once, and says not that it did (RemainAfterExit): it is left out")
+            )
+        elif "@." in unit["name"] and not unit["instances"]:
+            remarks.append(unfit(where, "is a template of which no instance is enabled: it is left out"))
+        else:
+            found.append(unit)
+    return found
+
+
+def _key(unit: dict[str, Any], kind: str = "") -> str:
+    stem, own = unit["name"].rsplit(".", 1)
+    return f"{unit['account']}/{stem}.{kind or own}"
+
+
+def _shown(unit: dict[str, Any]) -> str:
+    return f"{unit['account']}/{unit['name']}" if unit["account"] else unit["name"]
+
+
+def _is_oneshot(own: Sections) -> bool:
+    return _one(own, "Type", "simple") == "oneshot"
+
+
+def _one(own: Sections, name: str, default: Any = None) -> Any:
+    value = own.get("Service", {}).get(name, default)
+    return value[-1] if isinstance(value, list) else value
+
+
+def name_of(unit: dict[str, Any]) -> str:
+    stem = unit["name"].rsplit(".", 1)[0].lower()
+    return f"{stem.removesuffix('@')}-instances" if stem.endswith("@") else stem
+
+
+def service(unit: dict[str, Any], facts: Facts, files: Entries, remarks: list[Remark]) -> dict[str, Any]:
+    """A service of the catalogue, without its routes."""
+    name, where = name_of(unit), _shown(unit)
+    kind = "timer" if unit["name"].endswith(".timer") else "oneshot" if _is_oneshot(sections(unit["text"])) else "unit"
+    own = known(where, sections(unit["text"]), ["Unit", "Timer" if kind == "timer" else "Service", "Install"], remarks)
+    job_unit = _beside(facts, unit, "service") if kind == "timer" else None
+    job = known(where, sections(job_unit["text"]) if job_unit else {}, ["Unit", "Service"], remarks)
+    main = dict((job if kind == "timer" else own).get("Service", {}))
+    if kind == "timer" and main.get("Type") == "oneshot":
+        del main["Type"]
+    made: dict[str, Any] = {
+        "name": name, "kind": kind, "purpose": texts(own.get("Unit", {}).get("Description", name))[-1],
+        "unit": unit["name"], "account": unit["account"] or None, "instances": unit["instances"],
+        **_variables(where, name, main, files, remarks),
+    }  # fmt: skip
+    drop_ins = {
+        path.rsplit("/", 1)[1].removesuffix(".conf"): known(
+            path, sections(given), ["Unit", "Service", "Timer"], remarks
+        )
+        for path, given in unit["drop_ins"].items()
+    }
+    limit = main.get("MemoryMax")
+    if isinstance(limit, str) and SIZE.fullmatch(limit) and not any(_one(d, "MemoryMax") for d in drop_ins.values()):
+        made["memory"] = {"limit": limit.lower()}
+        del main["MemoryMax"]
+    made |= _listening(unit, facts, own, remarks)
+    made["needs"] = _needs(main, files)
+    whole = job if kind == "timer" else own
+    given = {section: block for section, block in {**whole, "Service": main}.items() if block}
+    made |= {"directives": own, "job": given} if kind == "timer" else {"directives": given}
+    return made | {"drop_ins": {stem: given for stem, given in drop_ins.items() if given}}
+
+
+def known(where: str, given: Sections, allowed: list[str], remarks: list[Remark]) -> Sections:
+    """Without what the catalogue would refuse."""
+    kept: Sections = {}
+    for section, block in given.items():
+        for name, value in block.items():
+            found = [finding for finding in judge({section: {name: value}}, allowed) if finding.level == "error"]
+            if found:
+                remarks.append(unfit(where, f"{found[0].found}: {found[0].rule}; it is left out"))
+            else:
+                kept.setdefault(section, {})[name] = value
+    return kept
+
+
+def _variables(where: str, name: str, main: dict[str, Any], files: Entries, remarks: list[Remark]) -> dict[str, Any]:
+    """Takes them out of the unit's directives."""
+    values, hidden = {}, []
+    for line in texts(main.pop("Environment", [])):
+        for found in VARIABLE.finditer(line):
+            if MARK in found["value"]:
+                hidden.append(found["name"])
+            else:
+                values[found["name"]] = found["value"]
+    paths = [line.removeprefix("-") for line in texts(main.pop("EnvironmentFile", [])) if line]
+    hidden += [name for path in paths for name in files.get(path, {}).get("names") or []]
+    if len(paths) > 1:
+        remarks.append(unfit(where, f"has {len(paths)} environment files: all goes into {paths[0]}"))
+    secrets = list(dict.fromkeys(hidden))
+    if secrets and not paths:
+        paths = [f"/etc/{name}.env"]
+        remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
+    remarks += [secret(name, variable) for variable in secrets]
+    given = {name: value for name, value in values.items() if name not in secrets}
+    return {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+
+
+def _listening(unit: dict[str, Any], facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:
+    """Its port: its socket's, or the one that its processes listen on."""
+    held = _beside(facts, unit, "socket")
+    if held:
+        streams = texts(sections(held["text"]).get("Socket", {}).get("ListenStream", []))
+        ports = [int(line.rsplit(":", 1)[-1]) for line in streams if line.rsplit(":", 1)[-1].isdigit()]
+        if len(ports) == 1:
+            _without_socket(own, held["name"])
+            return {"port": ports[0], "socket": True}
+        remarks.append(unfit(_shown(unit), f"its socket listens on {', '.join(streams)}: a service has one port"))
+    if len(unit["ports"]) > 1:
+        text = f"listens on {', '.join(map(str, unit['ports']))}: a service has one port, {unit['ports'][0]} is taken"
+        remarks.append(unfit(_shown(unit), text))
+    return {"port": unit["ports"][0]} if unit["ports"] else {}
+
+
+def _without_socket(own: Sections, socket: str) -> None:
+    """The program says by itself that a service needs its socket."""
+    unit = own.get("Unit", {})
+    left = [name for line in texts(unit.get("Requires", [])) for name in line.split() if name != socket]
+    if left:
+        unit["Requires"] = " ".join(left)
+    else:
+        unit.pop("Requires", None)
+
+
+def _beside(facts: Facts, unit: dict[str, Any], kind: str) -> dict[str, Any] | None:
+    wanted = _key(unit, kind)
+    return next((other for other in facts["units"] if _key(other) == wanted), None)
+
+
+def _needs(main: dict[str, Any], files: Entries) -> list[str]:
+    """The programs of its own that it runs: a release is refused where one is missing."""
+    return [path for path in programs(main) if files.get(path, {}).get("kind") == "file"]
+
+
+def programs(main: dict[str, Any]) -> list[str]:
+    words = [word.lstrip("-@:+!|") for line in texts(main.get("ExecStart", [])) for word in line.split()]
+    return list(
+        dict.fromkeys(word for word in words if re.fullmatch(r"/[^\s%$\"']+[^/]", word) and not _of_system(word))
+    )
+
+
+def _of_system(path: str) -> bool:
+    return path.startswith((*OF_SYSTEM, "/dev/", "/proc/", "/sys/", "/run/"))
+
+
+def directories(main: dict[str, Any]) -> list[str]:
+    """Where it works and writes."""
+    lines = [line for name in ("WorkingDirectory", "ReadWritePaths") for line in texts(main.get(name, []))]
+    words = [word.lstrip("-+") for line in lines for word in line.split()]
+    return list(dict.fromkeys(word for word in words if re.fullmatch(r"/[^\s%]+[^\s/%]", word)))

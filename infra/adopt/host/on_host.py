@@ -1,0 +1,318 @@
+"""What a host says of itself. Sent to the host together with masking.py, and run there as root: standard library only,
+nothing is written, and every command is one of COMMANDS, which only read."""
+
+import glob
+import grp
+import json
+import os
+import pwd
+import re
+import socket
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+COMMANDS = {
+    "units": ("systemctl", "show", "--property=Id,UnitFileState,ActiveState,ControlGroup"),
+    "containers": ("docker", "container", "ls", "--all", "--quiet", "--no-trunc"),
+    "container": ("docker", "container", "inspect"),
+    "networks": ("docker", "network", "ls", "--quiet", "--no-trunc", "--filter", "driver=bridge"),
+    "network": ("docker", "network", "inspect"),
+    "image": ("docker", "image", "inspect"),
+}
+UNITS = "/etc/systemd/system"
+MOST = 1024 * 1024  # bytes; what is larger is no configuration
+COMPOSE = re.compile(r"docker[- ]compose\b([^\n;|&]*)")
+DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+
+Mask = Callable[[str, str], str]
+
+
+def run(payload: dict[str, Any], mask: Mask) -> None:
+    """Says one object after the other, a line each: steps, and at last what was asked for."""
+    for event in facts(mask) if payload["ask"] == "facts" else paths(payload, mask):
+        print(json.dumps(event), flush=True)
+
+
+def facts(mask: Mask) -> Iterator[dict[str, Any]]:
+    yield {"step": "units"}
+    accounts = _accounts()
+    units = [unit for folder, account in _folders(accounts) for unit in _units(folder, account, mask)]
+    yield {"step": "containers"}
+    containers, networks = _containers(), _networks()
+    named = [path for unit in units for path in unit["compose"]]
+    named += [path for container in containers or [] for path in container["files"]]
+    yield {"step": "proxy and certificates"}
+    yield {
+        "facts": {
+            "hostname": socket.gethostname(), "memory": _memory(),
+            "adopted": os.path.lexists("/var/lib/infra/current"), "accounts": accounts, "units": units,
+            "containers": containers, "networks": networks,
+            "compose": {path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None},
+            "nginx": _included("/etc/nginx/nginx.conf", "/etc/nginx", mask),
+            "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
+            "certificates": _certificates(),
+            "journald": _texts(glob.glob("/etc/systemd/journald.conf.d/*.conf"), mask),
+        }
+    }  # fmt: skip
+
+
+def paths(payload: dict[str, Any], mask: Mask) -> Iterator[dict[str, Any]]:
+    """Of paths: what they are, and of those under `text` what they hold, of those under `names` which variables."""
+    found: dict[str, Any] = {}
+    for path in sorted({*payload["text"], *payload["names"], *payload["stat"]}):
+        entry = _entry(path)
+        if path in payload["names"] or _is_environment(path):
+            entry["names"] = _names(path)
+        elif path in payload["text"] and entry["kind"] == "file":
+            entry["text"] = _text(path, mask)
+        found[path] = entry
+    yield {"paths": found}
+
+
+def _ask(command: str, *words: str) -> str | None:
+    try:
+        done = subprocess.run([*COMMANDS[command], *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=25)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    # What one of several things is missing for is still said of the others
+    return done.stdout.decode(errors="replace") if done.returncode == 0 or done.stdout.strip(b" \n[]") else None
+
+
+def _raw(path: str) -> str | None:
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST:
+            return None
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _text(path: str, mask: Mask) -> str | None:
+    raw = _raw(path)
+    return None if raw is None else mask(path, raw)
+
+
+def _texts(found: list[str], mask: Mask) -> dict[str, str]:
+    return {path: text for path in sorted(found) if (text := _text(path, mask)) is not None}
+
+
+def _is_environment(path: str) -> bool:
+    name = os.path.basename(path)
+    return name.startswith(".env") or name.endswith(".env") or path.startswith("/root/.aws/")
+
+
+def _names(path: str) -> list[str] | None:
+    raw = _raw(path)
+    if raw is None:
+        return None
+    found = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", raw, re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+def _entry(path: str) -> dict[str, Any]:
+    try:
+        about = os.lstat(path)
+    except OSError:
+        return {"kind": "none"}
+    if stat.S_ISLNK(about.st_mode):
+        return {"kind": "link", "target": os.readlink(path)}
+    kind = "directory" if stat.S_ISDIR(about.st_mode) else "file"
+    owner, group = _named(pwd.getpwuid, about.st_uid), _named(grp.getgrgid, about.st_gid)
+    return {"kind": kind, "owner": owner, "group": group, "mode": f"{stat.S_IMODE(about.st_mode):04o}"}
+
+
+def _named(look_up: Callable[[int], Any], number: int) -> str:
+    try:
+        return look_up(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def _accounts() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": entry.pw_name, "uid": entry.pw_uid, "home": entry.pw_dir,
+            "group": _named(grp.getgrgid, entry.pw_gid),
+            "login": not entry.pw_shell.endswith(("/nologin", "/false")),
+            "lingering": os.path.exists(f"/var/lib/systemd/linger/{entry.pw_name}"),
+            "groups": sorted(group.gr_name for group in grp.getgrall() if entry.pw_name in group.gr_mem),
+        }
+        for entry in pwd.getpwall()
+    ]  # fmt: skip
+
+
+def _folders(accounts: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any] | None]]:
+    homes = [a for a in accounts if a["lingering"] or os.path.exists(f"/run/user/{a['uid']}/systemd/private")]
+    return [(UNITS, None), *((f"{account['home']}/.config/systemd/user", account) for account in homes)]
+
+
+def _units(folder: str, account: dict[str, Any] | None, mask: Mask) -> Iterator[dict[str, Any]]:
+    """The units that somebody put there: links are of packages, or of other units."""
+    kinds = ("service", "timer", "socket")
+    files = [path for kind in kinds for path in glob.glob(f"{folder}/*.{kind}") if not os.path.islink(path)]
+    names = [os.path.basename(path) for path in sorted(files)]
+    states = {} if account else _state([name for name in names if "@." not in name])
+    for name in names:
+        text = _text(f"{folder}/{name}", mask) or ""
+        stem, kind = name.rsplit(".", 1)
+        wanted = glob.glob(f"{folder}/*.wants/{name}") + glob.glob(f"{folder}/*.requires/{name}")
+        links = glob.glob(f"{folder}/*.wants/{stem}*.{kind}") if stem.endswith("@") else []
+        state = states.get(name) or {"enabled": bool(wanted), "cgroup": _cgroup_of(account, name)}
+        yield {
+            "path": f"{folder}/{name}", "name": name, "account": account["name"] if account else "", "text": text,
+            "drop_ins": _texts(glob.glob(f"{folder}/{name}.d/*.conf"), mask),
+            "enabled": state["enabled"] or bool(wanted),
+            "active": state.get("active", os.path.isdir(state["cgroup"])),
+            "instances": sorted({os.path.basename(link)[len(stem) : -len(kind) - 1] for link in links}),
+            "ports": _ports(state["cgroup"]),
+            "compose": _compose_files(text),
+        }  # fmt: skip
+
+
+def _cgroup_of(account: dict[str, Any] | None, unit: str) -> str:
+    if account is None:
+        return ""
+    slice = f"user.slice/user-{account['uid']}.slice/user@{account['uid']}.service/app.slice"
+    return f"/sys/fs/cgroup/{slice}/{unit}"
+
+
+def _state(names: list[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for block in (_ask("units", *names) or "").split("\n\n") if names else []:
+        said = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        place = said.get("ControlGroup", "")
+        roots = [f"{root}{place}" for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd") if place]
+        found[said.get("Id", "")] = {
+            "enabled": said.get("UnitFileState") in ("enabled", "enabled-runtime"),
+            "active": said.get("ActiveState") in ("active", "activating", "reloading"),
+            "cgroup": next((root for root in roots if os.path.isdir(root)), ""),
+        }
+    return found
+
+
+def _ports(cgroup: str) -> list[int]:
+    """The TCP ports that a unit's processes listen on."""
+    found: set[int] = set()
+    for place in glob.glob(f"{cgroup}/**/cgroup.procs", recursive=True) if cgroup else []:
+        for pid in (_raw_proc(place) or "").split():
+            held = set()
+            for fd in glob.glob(f"/proc/{pid}/fd/*"):
+                try:
+                    held.add(os.readlink(fd))
+                except OSError:
+                    continue
+            for table in ("tcp", "tcp6"):
+                for line in (_raw_proc(f"/proc/{pid}/net/{table}") or "").splitlines()[1:]:
+                    fields = line.split()
+                    if fields[3] == "0A" and f"socket:[{fields[9]}]" in held:
+                        found.add(int(fields[1].rsplit(":", 1)[1], 16))
+    return sorted(found)
+
+
+def _raw_proc(path: str) -> str | None:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _compose_files(text: str) -> list[str]:
+    """The compose files that a unit's commands name, or those that compose finds by itself."""
+    where = re.search(r"^WorkingDirectory=-?(\S+)", text, re.MULTILINE)
+    folder = where[1] if where else "/"
+    found: list[str] = []
+    for call in COMPOSE.finditer(re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)):
+        named = re.findall(r"(?:-f|--file)[ =]?([^\s'\"]+)", call[1])
+        likely = [f"{folder}/{name}" for name in DEFAULTS if os.path.exists(f"{folder}/{name}")]
+        found += [os.path.join(folder, name) for name in named] or likely[:1]
+    return list(dict.fromkeys(found))
+
+
+def _containers() -> list[dict[str, Any]] | None:
+    """None where there is no Docker, or it does not answer. Variables are not looked at."""
+    ids = _ask("containers")
+    if ids is None:
+        return None
+    found = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
+    return [_container(entry) for entry in found]
+
+
+def _container(entry: dict[str, Any]) -> dict[str, Any]:
+    config, host, labels = entry["Config"], entry["HostConfig"], entry["Config"].get("Labels") or {}
+    networks = entry["NetworkSettings"]["Networks"] or {}
+    published = entry["HostConfig"].get("PortBindings") or {}
+    digests = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
+    health = (config.get("Healthcheck") or {}).get("Test") or []
+    files = labels.get("com.docker.compose.project.config_files", "")
+    folder = labels.get("com.docker.compose.project.working_dir", "")
+    return {
+        "name": entry["Name"].lstrip("/"), "image": config["Image"], "digests": digests,
+        "running": entry["State"]["Running"], "memory": _used(entry["State"].get("Pid") or 0),
+        "limit": host.get("Memory") or 0,
+        "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
+        "ports": [
+            [binding.get("HostIp", ""), int(binding["HostPort"] or 0), int(port.split("/")[0])]
+            for port, bindings in published.items() for binding in bindings or []
+        ],
+        "health": re.findall(r"https?://[^\s/\"']+(/[^\s\"']*)", " ".join(health))[:1],
+        "key": labels.get("com.docker.compose.service", ""),
+        "files": [os.path.join(folder, name) for name in files.split(",") if name],
+    }  # fmt: skip
+
+
+def _used(pid: int) -> int:
+    """Bytes, as `docker stats` counts them; 0 where that is not known."""
+    for line in (_raw_proc(f"/proc/{pid}/cgroup") or "").splitlines() if pid else []:
+        _, kinds, place = line.split(":", 2)
+        roots = {"": ("/sys/fs/cgroup", "memory.current", "inactive_file")}
+        roots["memory"] = ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "total_inactive_file")
+        if kinds in roots:
+            root, now, dropped = roots[kinds]
+            used, said = _raw_proc(f"{root}{place}/{now}"), _raw_proc(f"{root}{place}/memory.stat") or ""
+            cache = re.search(rf"^{dropped} (\d+)", said, re.MULTILINE)
+            if used:
+                return max(0, int(used) - (int(cache[1]) if cache else 0))
+    return 0
+
+
+def _networks() -> list[dict[str, str]]:
+    ids = (_ask("networks") or "").split()
+    found = json.loads((_ask("network", *ids) if ids else None) or "[]")
+    return [
+        {"name": entry["Name"], "subnet": place.get("Subnet", ""), "gateway": place.get("Gateway", "")}
+        for entry in found
+        for place in (entry["IPAM"].get("Config") or [])[:1]
+        if entry["Name"] != "bridge"
+    ]
+
+
+def _included(path: str, root: str, mask: Mask, seen: tuple[str, ...] = ()) -> dict[str, str]:
+    """A file of Nginx and all that it includes; what does not run is not read."""
+    text = _text(path, mask)
+    if text is None or path in seen:
+        return {}
+    found = {path: text}
+    for pattern in re.findall(r"^[^#\n]*?\binclude\s+[\"']?([^;\"']+)", text, re.MULTILINE):
+        for other in sorted(glob.glob(os.path.join(root, pattern.strip()))):
+            if other not in found:
+                found |= _included(other, root, mask, (*seen, path))
+    return found
+
+
+def _certificates() -> dict[str, str]:
+    """Name → how its owner is proved."""
+    found = {}
+    for path in glob.glob("/etc/letsencrypt/renewal/*.conf"):
+        said = re.search(r"^authenticator\s*=\s*(\S+)", _raw(path) or "", re.MULTILINE)
+        found[os.path.basename(path)[: -len(".conf")]] = said[1] if said else ""
+    return found
+
+
+def _memory() -> int:
+    said = re.search(r"^MemTotal:\s+(\d+) kB", _raw_proc("/proc/meminfo") or "", re.MULTILINE)
+    return int(said[1]) * 1024 if said else 0

@@ -1,0 +1,78 @@
+"""What a host says of itself, over its owner's connection. Nothing is changed there, and nothing stays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+
+from infra.adopt import keys
+from infra.errors import InfraError
+from infra.ssh import Target, run_program
+
+HERE = Path(__file__).parent
+Facts = dict[str, Any]
+# Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
+Entries = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a host's owner reaches it; `host_key` is the fingerprint that it must have."""
+
+    address: str
+    port: int
+    user: str
+    identity: Path
+    host_key: str
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.address}"
+
+
+class Connection:
+    """A host that answers questions."""
+
+    def __init__(self, transport: paramiko.Transport, machine: Machine, say: Callable[[str], None]) -> None:
+        self.transport, self.say = transport, say
+        self.target = Target(machine.address, machine.address, machine.port, machine.user, machine.host_key, "")
+
+    def facts(self) -> Facts:
+        """All that on_host.py tells of. Raises InfraError."""
+        return self._asked({"ask": "facts"}, "facts")
+
+    def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
+        """What there is at paths; see on_host.paths. Raises InfraError."""
+        return self._asked({"ask": "paths", "text": text, "names": names, "stat": stat}, "paths")
+
+    def _asked(self, payload: dict[str, Any], wanted: str) -> Any:
+        for event in run_program(self.transport, self.target, program(), payload):
+            if wanted in event:
+                return event[wanted]
+            self.say(event.get("step", ""))
+        raise InfraError(f"{self.target}: the host said nothing of its {wanted}")
+
+
+def program() -> str:
+    """What runs on the host, as one text. The masking has names of its own."""
+    masking, on_host = ((HERE / name).read_text() for name in ("masking.py", "on_host.py"))
+    return f"masking = {{}}\nexec({masking!r}, masking)\n{on_host}\nrun(payload, masking['masked'])\n"
+
+
+@contextmanager
+def connected(machine: Machine, say: Callable[[str], None]) -> Iterator[Connection]:
+    """Raises InfraError: unreachable, another host key, a key that is not let in, no sudo."""
+    expected = [machine.host_key]
+    with keys.owners(machine.address, machine.port, machine.user, machine.identity, expected) as transport:
+        try:
+            yield Connection(transport, machine, say)
+        except InfraError as error:
+            raise InfraError(f"{error}{_hint(machine, str(error))}") from None
+
+
+def _hint(machine: Machine, said: str) -> str:
+    if "sudo:" in said:
+        return f"; {machine.user} must be allowed `sudo -n python3`, since only root reads all of it: or --user root"
+    return "; it needs python3" if "python3" in said and "not found" in said else ""

@@ -1,0 +1,37 @@
+"""What is said about a host beside its YAML."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["does not fit", "not to be read off a host", "secret"]
+
+
+@dataclass(frozen=True)
+class Remark:
+    """`where` is a service, a unit, a site or a file; `text` what was found there and what is done about it."""
+
+    kind: Kind
+    where: str
+    text: str
+
+
+def unfit(where: str, text: str) -> Remark:
+    return Remark("does not fit", where, text)
+
+
+def guess(where: str, text: str) -> Remark:
+    return Remark("not to be read off a host", where, text)
+
+
+def secret(service: str, name: str) -> Remark:
+    return Remark("secret", service, name)
+
+
+def lines(remarks: Iterable[Remark], kind: Kind) -> list[str]:
+    """Of one kind, what is the same of several things in one line."""
+    said: dict[str, list[str]] = {}
+    for remark in dict.fromkeys(remarks):
+        if remark.kind == kind:
+            said.setdefault(remark.text, []).append(remark.where)
+    return [f"{', '.join(where)}: {text}" for text, where in said.items()]

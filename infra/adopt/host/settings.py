@@ -1,0 +1,91 @@
+"""What a file of configuration sets, whatever its comments, order and quotes: place → values. Two files that set the
+same mean the same. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from catalogue.systemd.directives import MOVED, texts
+from catalogue.systemd.values import BOOLEANS
+from infra.adopt.host.nginx import Tree
+from infra.adopt.host.sections import sections
+
+Settings = dict[str, list[str]]
+# Of these, the first word belongs to the name
+OF_SEVERAL = {"add_header", "proxy_set_header", "listen", "error_page", "allow", "deny"}
+SEPARATOR = " › "
+
+
+def of_unit(text: str) -> Settings:
+    """Directives under their names of now."""
+    found: Settings = {}
+    for section, block in sections(text).items():
+        for name, value in block.items():
+            home, now = MOVED.get((section, name), (section, name))
+            found.setdefault(f"[{home}] {now}", []).extend(map(_plain, texts(value)))
+    return found
+
+
+def _plain(line: str) -> str:
+    """Yes and true are one; numbers stay numbers."""
+    known = BOOLEANS.get(line) if line.isalpha() else None
+    return line if known is None else "yes" if known else "no"
+
+
+def of_compose(text: str) -> Settings:
+    """Raises yaml.YAMLError."""
+    data = yaml.safe_load(text)
+    services = data.get("services") if isinstance(data, dict) else None
+    if isinstance(services, dict):
+        data = {**data, "services": {name: _named(body) for name, body in services.items()}}
+    found: Settings = {}
+    for place, value in _leaves((), data):
+        # To be in a network says nothing that its address there would not
+        if place[-2:-1] != ("networks",) or place[0] != "services":
+            found.setdefault(".".join(place), []).append(value)
+    return found
+
+
+def _named(body: Any) -> Any:
+    """Networks and variables by their names, in whichever way they were written."""
+    if not isinstance(body, dict):
+        return body
+    lists = {name: body[name] for name in ("networks", "environment") if isinstance(body.get(name), list)}
+    pairs = {name: [str(item).partition("=") for item in items] for name, items in lists.items()}
+    return body | {name: {key: value for key, _, value in found} for name, found in pairs.items()}
+
+
+def _leaves(place: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves((*place, str(key)), item)
+    elif isinstance(value, list) and value:
+        for item in value:
+            yield from _leaves(place, item)
+    else:
+        yield place, str(value)
+
+
+def of_nginx(tree: Tree, place: str = "") -> Settings:
+    """Of servers by their names and of locations by their paths; comments are left out."""
+    found: Settings = {}
+    for entry in tree:
+        name, args = entry["directive"], entry["args"]
+        if name == "#":
+            continue
+        if "block" in entry:
+            inner = _server(entry) if name == "server" else " ".join([name, *args])
+            for key, values in of_nginx(entry["block"], f"{place}{inner}{SEPARATOR}").items():
+                found.setdefault(key, []).extend(values)
+        else:
+            count = 1 if name in OF_SEVERAL else 0
+            key = " ".join([name, *args[:count]])
+            found.setdefault(f"{place}{key}", []).append(" ".join(args[count:]))
+    return found
+
+
+def _server(entry: dict[str, Any]) -> str:
+    named = [name for inner in entry["block"] if inner["directive"] == "server_name" for name in inner["args"]]
+    secure = any("ssl" in inner["args"] for inner in entry["block"] if inner["directive"] == "listen")
+    return f"{'https' if secure else 'http'}://{' '.join(named)}"

@@ -1,0 +1,276 @@
+"""From what a host says to a system of the catalogue, and to what must be said beside it. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from catalogue.models import Directory, DropIn, System
+from catalogue.rules.places import OWN_PAGE, PORTS
+from catalogue.services import AnyService
+from catalogue.stack import Stack
+from catalogue.systemd.directives import text, texts
+from catalogue.validation import problems_of
+from infra.adopt.host import compose, native, nginx
+from infra.adopt.host.reading import Entries, Facts
+from infra.adopt.host.remarks import Remark, guess, lines, unfit
+from infra.adopt.host.sections import sections
+from infra.errors import InfraError
+
+# What the program itself brings to every host is no service of somebody's
+PROGRAMS_OWN = "infra-"
+
+
+@dataclass(frozen=True)
+class Understood:
+    system: System
+    remarks: list[Remark] = field(default_factory=list)
+
+
+@dataclass
+class _Draft:
+    """A service on its way: `published` is its port on the host, `address` where its container is asked."""
+
+    fields: dict[str, Any]
+    published: int | None
+    address: str = ""
+    health: str | None = None
+    purpose: str | None = None
+    fallback: str | None = None
+    routes: list[nginx.Found] = field(default_factory=list)
+
+
+def asked(facts: Facts) -> tuple[list[str], list[str]]:
+    """The files whose variables' names must be known, and the paths of which must be known what they are."""
+    of_compose = compose.environment_files(compose.entries(facts, [])).values()
+    names = [path for paths in of_compose for path in paths]
+    stat: list[str] = []
+    for unit in facts["units"]:
+        main = sections(unit["text"]).get("Service", {})
+        names += [line.removeprefix("-") for line in texts(main.get("EnvironmentFile", [])) if line]
+        stat += [*native.programs(main), *native.directories(main)]
+    return list(dict.fromkeys(names)), list(dict.fromkeys(stat))
+
+
+def name_of(hostname: str) -> str:
+    """A name of the catalogue's for a host."""
+    return re.sub(r"[^a-z0-9_.-]", "-", hostname.split(".")[0].lower()).lstrip("_.-") or "host"
+
+
+def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Understood:
+    """`entries` are of the paths that `asked` names. Raises InfraError when there is no service at all."""
+    remarks: list[Remark] = []
+    found = compose.entries(facts, remarks)
+    net = compose.shared(facts, found, name, remarks) if found else None
+    drafts = [*_containers(found, net, stack, entries, remarks), *_native(facts, found, net, entries, remarks)]
+    served = _sites(facts, remarks)
+    for route in served.routes:
+        _lead(route, drafts, remarks)
+    first = {id(route): number for number, route in enumerate(served.routes)}
+    drafts.sort(key=lambda draft: min((first[id(route)] for route in draft.routes), default=len(first)))
+    cors = {site: nginx.shared_cors([r for r in served.routes if r.site == site]) for site in served.headers}
+    services = []
+    for draft in _named_once(drafts):
+        made = _finished(draft, cors, remarks)
+        services += [made] if _fits(made, remarks) else []
+    if not services:
+        said = [
+            f"{facts['hostname']} has no service that the catalogue could describe",
+            *lines(remarks, "does not fit"),
+        ]
+        raise InfraError("\n  ".join(said))
+    accounts = _accounts(facts, services, remarks)
+    data = {
+        "system": name, "document": f"read off {facts['hostname']}", "accounts": accounts,
+        "directories": _directories(services, entries, accounts, facts), "drop_ins": _drop_ins(facts, remarks),
+        "network": {key: net.network[key] for key in ("name", "subnet", "gateway", "unit")} if net else None,
+        "sites": [_site(site, cors[site], served, facts, stack, remarks) for site in served.headers],
+        "services": services,
+    }  # fmt: skip
+    text = "purpose_ja, single (only one may run in the world), stop_priority, retired services, packages, milestones"
+    remarks.append(guess(name, f"{text}: write them down where there are any"))
+    return Understood(System.model_validate(_without_nothing(data)), remarks)
+
+
+def _containers(
+    found: list[compose.Entry], net: compose.Shared | None, stack: Stack, entries: Entries, remarks: list[Remark]
+) -> list[_Draft]:
+    drafts = []
+    for entry in found:
+        made = compose.service(entry, net, stack, entries, remarks) if net else None
+        if made:
+            alone = sum(other.path == entry.path for other in found) == 1
+            drafts.append(
+                _Draft(
+                    made, compose.host_port(entry), made["address"], compose.health(entry),
+                    compose.purpose(entry, alone), compose.purpose(entry, True),
+                )
+            )  # fmt: skip
+    return drafts
+
+
+def _native(
+    facts: Facts, found: list[compose.Entry], net: compose.Shared | None, entries: Entries, remarks: list[Remark]
+) -> list[_Draft]:
+    used = {f"/{unit['name']}" for unit in facts["units"] if unit["compose"]}
+    used |= {f"/{net.network['unit']}"} if net else set()
+    units = [u for u in native.taken(facts, used, remarks) if not u["name"].startswith(PROGRAMS_OWN)]
+    made = [native.service(unit, facts, entries, remarks) for unit in units]
+    return [_Draft(fields, fields.get("port"), purpose=fields.pop("purpose")) for fields in made]
+
+
+def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
+    if (facts["caddy"] or {}).get("active"):
+        remarks.append(unfit("Caddy", "its sites are not read: write sites: and the services' routes: down"))
+    try:
+        served = nginx.sites(facts["nginx"])
+    except InfraError as error:
+        remarks.append(unfit("Nginx", f"{error}: its sites are left out"))
+        return nginx.Sites()
+    remarks += served.remarks
+    return served
+
+
+def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> None:
+    """Gives a route to the service that it leads to."""
+    where = f"site {route.site}: location {route.public}"
+    here = route.host in nginx.HERE
+    to = [
+        draft
+        for draft in drafts
+        if (
+            draft.published == route.port if here else (draft.address, draft.fields["port"]) == (route.host, route.port)
+        )
+    ]
+    if f"{route.public}/".startswith(OWN_PAGE):
+        remarks.append(unfit(where, "is the place of the host's own page: it is left out"))
+    elif not to:
+        remarks.append(unfit(where, f"leads to {route.host}:{route.port}, where no service is: it is left out"))
+    else:
+        to[0].routes.append(route)
+
+
+def _named_once(drafts: list[_Draft]) -> list[_Draft]:
+    used: set[str] = set()
+    for draft in drafts:
+        plain = re.sub(r"[^a-z0-9_.-]", "-", draft.fields["name"].lower()).lstrip("_.-") or "service"
+        names = [plain, *(f"{plain}-{number}" for number in range(2, len(drafts) + 2))]
+        draft.fields["name"] = next(name for name in names if name not in used)
+        used.add(draft.fields["name"])
+    return drafts
+
+
+def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) -> dict[str, Any]:
+    made, name = dict(draft.fields), draft.fields["name"]
+    made["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
+    if not made["purpose"]:
+        remarks.append(guess(name, "what it is for: its name stands there"))
+        made["purpose"] = name
+    port = made.get("port")
+    if port:
+        made["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
+        made["port_exception"] = None if port in PORTS[made["role"]] else "as it was found"
+    made["routes"] = [_route(route, len(cors) > 1, cors[route.site], remarks) for route in draft.routes]
+    if port:
+        made["health"] = _health(draft, remarks)
+    return made
+
+
+def _health(draft: _Draft, remarks: list[Remark]) -> str:
+    insides = [route.internal or ("/" if route.public.endswith("/") else route.public) for route in draft.routes]
+    known = draft.health
+    if known and (not insides or any(known.startswith(i) if i.endswith("/") else known == i for i in insides)):
+        return known
+    inside = insides[0] if insides else "/"
+    taken = f"{inside}health" if inside.endswith("/") else inside
+    name = draft.fields["name"]
+    if known:
+        remarks.append(unfit(name, f"its health check asks {known}, which no route leads to: {taken} is taken"))
+    else:
+        remarks.append(guess(name, f"its health path, for no health check says one: {taken} is taken"))
+    return taken
+
+
+def _route(route: nginx.Found, several: bool, cors: list[str], remarks: list[Remark]) -> dict[str, Any]:
+    if cors and route.methods is None:
+        text = f"no CORS, which other locations of the site have: it gets {', '.join(cors)}"
+        remarks.append(unfit(f"site {route.site}: location {route.public}", text))
+    own = route.methods if route.methods and route.methods != cors else None
+    return {
+        "public": route.public, "internal": route.internal, "site": route.site if several else None, "methods": own,
+        "max_body": route.max_body, "timeout": route.timeout,
+    }  # fmt: skip
+
+
+def _fits(made: dict[str, Any], remarks: list[Remark]) -> bool:
+    try:
+        TypeAdapter(AnyService).validate_python(_without_nothing(made))
+    except ValidationError as error:
+        for problem in problems_of(error, "", lambda path: ".".join(map(str, path[1:]))):
+            text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
+            remarks.append(unfit(made["name"], text))
+        return False
+    return True
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nothing(item) for key, item in value.items() if item is not None}
+    return [_without_nothing(item) for item in value] if isinstance(value, list) else value
+
+
+def _site(
+    name: str, cors: list[str], served: nginx.Sites, facts: Facts, stack: Stack, remarks: list[Remark]
+) -> dict[str, Any]:
+    challenge, way = "dns-01" if stack.in_zone(name) else "http-01", facts["certificates"].get(name)
+    if way is None:
+        remarks.append(unfit(f"site {name}", "no certificate of certbot's has this name: it gets one"))
+    elif way.startswith("dns-") != (challenge == "dns-01"):
+        of = "inside" if challenge == "dns-01" else "outside"
+        text = f"its certificate came by {way}: a name {of} infra:zone ({stack.zone}) is proved by {challenge}"
+        remarks.append(unfit(f"site {name}", text))
+    return {"name": name, "challenge": challenge, "cors": cors, "headers": served.headers[name]}
+
+
+def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    wholes = [made.get("job") or made.get("directives") or {} for made in services]
+    return [whole.get("Service", {}) for whole in wholes]
+
+
+def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark]) -> list[dict[str, Any]]:
+    names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
+    names += [made["account"] for made in services if made.get("account")]
+    known = {account["name"]: account for account in facts["accounts"]}
+    found = []
+    for name in dict.fromkeys(name for name in names if name != "root"):
+        account = known.get(name)
+        if account is None:
+            remarks.append(unfit(f"account {name}", "units run as it, and it is not there"))
+        else:
+            found.append({key: account[key] for key in ("name", "home", "login", "lingering", "groups")})
+    return found
+
+
+def _directories(
+    services: list[dict[str, Any]], entries: Entries, accounts: list[dict[str, Any]], facts: Facts
+) -> list[dict[str, Any]]:
+    """Where the services' own accounts work and write."""
+    names = {account["name"] for account in accounts}
+    groups = {account["name"]: account["group"] for account in facts["accounts"]}
+    found = []
+    for path in dict.fromkeys(path for main in _mains(services) for path in native.directories(main)):
+        entry = entries.get(path, {"kind": "none"})
+        if entry["kind"] == "directory" and entry["owner"] in names:
+            group = entry["group"] if entry["group"] != groups[entry["owner"]] else None
+            found.append({"path": path, "owner": entry["owner"], "group": group, "mode": entry["mode"]})
+    return [Directory.model_validate(_without_nothing(item)).model_dump(exclude_defaults=True) for item in found]
+
+
+def _drop_ins(facts: Facts, remarks: list[Remark]) -> list[dict[str, Any]]:
+    found = []
+    for path, given in facts["journald"].items():
+        kept = native.known(path, sections(given), ["Journal"], remarks)
+        if kept:
+            found.append(DropIn(path=path, sections=kept).model_dump())
+    return found

@@ -1,0 +1,83 @@
+"""A system as YAML, as somebody would write it: in the order of our own files, no defaults. Pure."""
+
+from typing import Any
+
+import yaml
+
+from catalogue.models import System
+
+SERVICE = (
+    "name", "kind", "account", "retired", "purpose", "purpose_ja", "role", "image", "container", "port",
+    "port_exception",
+    "address", "routes", "health", "memory", "directory", "compose_file", "compose_key", "unit", "instances", "socket",
+    "environment", "environment_file", "secrets", "needs", "files", "directives", "job", "drop_ins", "single",
+    "stop_priority",
+)  # fmt: skip
+IN_ONE_LINE = {
+    "image",
+    "memory",
+    "routes",
+    "cors",
+    "accounts",
+    "directories",
+    "secrets",
+    "instances",
+    "methods",
+    "needs",
+}
+
+
+class _InOneLine(dict[str, Any]):
+    pass
+
+
+class _ListInOneLine(list[Any]):
+    pass
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
+
+
+_Dumper.add_representer(
+    _InOneLine, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
+)
+_Dumper.add_representer(
+    _ListInOneLine, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def yaml_of(system: System, head: list[str]) -> str:
+    """`head` are lines of a comment before it."""
+    data = system.model_dump(exclude_defaults=True)
+    services = [_ordered(service) for service in data.pop("services")]
+    parts = ["\n".join([*(f"# {line}" for line in head), _text({k: data.pop(k) for k in ("system", "document")})])]
+    parts += [_text({key: _shaped(key, value)}) for key, value in data.items()]
+    parts.append("services:\n" + "\n".join(_indented(_text([service])) for service in services))
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _ordered(service: dict[str, Any]) -> dict[str, Any]:
+    known = [name for name in SERVICE if name in service]
+    return {name: _shaped(name, service[name]) for name in [*known, *(set(service) - set(known))]}
+
+
+def _shaped(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        made = {key: _shaped(key, item) for key, item in value.items()}
+        return _InOneLine(made) if name in IN_ONE_LINE else made
+    if not isinstance(value, list):
+        return value
+    # A list of mappings has one of them in a line
+    items = [_shaped(name, item) for item in value]
+    plain = name in IN_ONE_LINE and not any(isinstance(item, dict) for item in items)
+    return _ListInOneLine(items) if plain else items
+
+
+def _text(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}" if line.strip() else line for line in text.splitlines(keepends=True))

@@ -1,0 +1,181 @@
+"""Compose files as services, as people write them."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.adopt.host import compose, understanding
+from infra.adopt.host.masking import MARK
+from infra.adopt.host.remarks import Remark
+from infra.errors import InfraError
+from tests.adopt.hosts import NGINX, containers_of
+from tests.support import stack
+
+REGISTRY = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
+PATH = "/srv/shop/docker-compose.prod.yml"
+UNIT = {
+    "path": "/etc/systemd/system/shop.service", "name": "shop.service", "account": "", "drop_ins": {}, "enabled": True,
+    "text": f"[Unit]\nDescription=The shop\n[Service]\nExecStart=/usr/bin/docker-compose -f {PATH} up\n", "active": True,
+    "instances": [], "ports": [], "compose": [PATH],
+}  # fmt: skip
+BODY = {
+    "image": f"{REGISTRY}/shop:latest", "container_name": "shop", "ports": ["127.0.0.1:8001:8001"], "mem_limit": "1g",
+    "networks": {"shop-network": {"ipv4_address": "172.28.0.9"}},
+}  # fmt: skip
+
+
+def host(body: dict[str, Any], **container: Any) -> dict[str, Any]:
+    text = yaml.safe_dump({"services": {"api": body}})
+    running = containers_of(PATH, text)
+    running[0] |= {"networks": {"shop-network": "172.28.0.9"}, **container}
+    return {
+        "hostname": "Old.example", "accounts": [], "units": [UNIT], "containers": running, "compose": {PATH: text},
+        "networks": [{"name": "shop-network", "subnet": "172.28.0.0/16", "gateway": "172.28.0.1"}], "nginx": NGINX,
+        "caddy": None, "certificates": {}, "journald": {},
+    }  # fmt: skip
+
+
+def read(
+    body: dict[str, Any], entries: dict[str, Any] | None = None, **container: Any
+) -> tuple[dict[str, Any], list[Remark]]:
+    found = understanding.understood(host(body, **container), entries or {}, stack(), "shop")
+    return found.system.model_dump(exclude_defaults=True)["services"][0], found.remarks
+
+
+PLAIN = {
+    "name": "shop", "kind": "compose", "purpose": "The shop", "unit": "shop.service", "port": 8001,
+    "memory": {"limit": "1g"}, "directory": "/srv/shop", "image": {"repository": "shop", "tag": "latest"},
+    "container": "shop", "address": "172.28.0.9",
+}  # fmt: skip
+
+
+def test_what_the_catalogue_would_write_comes_back():
+    found, remarks = read(BODY)
+    assert found == PLAIN
+    network = {r.text for r in remarks if r.kind == "does not fit"}
+    assert network == {"no unit makes it: shop-network.service will"}
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in BODY.items() if key != name}
+
+
+WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
+    "another registry": (BODY | {"image": "redis:7"}, {}, {"image": {"repository": "redis", "tag": "7"}}, "infra push redis --from redis:7"),
+    "an image by digest": (BODY | {"image": f"{REGISTRY}/shop@sha256:{'a' * 64}"}, {}, {"image": {"repository": "shop", "digest": f"sha256:{'a' * 64}"}}, ""),
+    "another region": (BODY | {"image": f"{REGISTRY.replace('northeast-1', 'southeast-2')}/shop"}, {}, {}, "its image is from account 754724220380, ap-southeast-2"),
+    "a variable for the tag": (BODY | {"image": "${REGISTRY}/shop:${TAG}"}, {"image": f"{REGISTRY}/shop:v3"}, {"image": {"repository": "shop", "tag": "v3"}}, ""),
+    "open to the world": (BODY | {"ports": ["8001:8001"]}, {}, {}, "publishes 8001 to the world"),
+    "a port as a mapping": (BODY | {"ports": [{"target": 8001, "published": 8001, "host_ip": "127.0.0.1"}]}, {}, {}, ""),
+    "another port inside": (BODY | {"ports": ["127.0.0.1:8001:80"]}, {}, {"port": 80, "port_exception": "as it was found"}, "8001 leads to 80 in the container"),
+    "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 too"),
+    "memory of a deployment": (without("mem_limit") | {"deploy": {"resources": {"limits": {"memory": "512M"}}}}, {}, {"memory": {"limit": "512m"}}, ""),
+    "memory with a point": (BODY | {"mem_limit": "1.5g"}, {}, {"memory": {"limit": "1536m"}}, ""),
+    "memory in bytes": (BODY | {"mem_limit": 209715200}, {}, {"memory": {"limit": "200m"}}, ""),
+    "memory that Docker limits": (without("mem_limit"), {"limit": 1024**3}, {}, ""),
+    "no memory limit": (without("mem_limit"), {"limit": 0, "memory": 150 * 1024**2}, {"memory": {"limit": "320m", "observed": "150m"}}, "nothing limits its memory: it gets 320m"),
+    "memory in use": (BODY, {"memory": 700 * 1024**2 + 1}, {"memory": {"limit": "1g", "observed": "701m"}}, ""),
+    "an address of Docker's": (BODY | {"networks": ["shop-network"]}, {"networks": {"shop-network": "172.28.0.3"}}, {"address": "172.28.0.3"}, "it keeps the one that it has now"),
+    "two networks": (BODY, {"networks": {"shop-network": "172.28.0.9", "db": "172.20.0.2"}}, {}, "is in db too: the catalogue's containers are in shop-network alone"),
+    "no name": (without("container_name"), {"name": "shop_api_1"}, {"name": "shop_api_1", "container": "shop_api_1"}, ""),
+    "a health check": (BODY | {"healthcheck": {"test": ["CMD", "curl", "-f", "http://localhost:8001/up"]}}, {}, {"health": "/up"}, ""),
+    "a health check of the image": (BODY, {"health": ["/ok"]}, {"health": "/ok"}, ""),
+    "variables": (BODY | {"environment": {"MODE": "fast", "N": 3, "ON": True}}, {}, {"environment": {"MODE": "fast", "N": "3", "ON": "true"}}, ""),
+    "variables in a list": (BODY | {"environment": ["MODE=fast=er"]}, {}, {"environment": {"MODE": "fast=er"}}, ""),
+    "a masked variable": (BODY | {"environment": {"API_KEY": MARK, "MODE": "x"}}, {}, {"environment": {"MODE": "x"}, "secrets": ["API_KEY"]}, "API_KEY"),
+    "a variable of the shell's": (BODY | {"environment": ["API_URL"]}, {}, {"secrets": ["API_URL"]}, "API_URL"),
+    "a value with a variable": (BODY | {"environment": {"URL": "http://${HOST}"}}, {}, {"secrets": ["URL"]}, "URL"),
+    "a value that no file can hold": (BODY | {"environment": {"A": "it's"}}, {}, {}, "the value of A cannot stand in an environment file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "container", "changes", "said"), WAYS.values(), ids=WAYS)
+def test_every_way_of_writing_it(body, container, changes, said):
+    found, remarks = read(body, **container)
+    assert found == PLAIN | changes
+    assert said in " | ".join(f"{remark.text}" for remark in remarks)
+
+
+def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
+    body = BODY | {"env_file": [".env"], "environment": {"MODE": "x"}}
+    assert understanding.asked(host(body))[0] == ["/srv/shop/.env"]
+    found, remarks = read(body, {"/srv/shop/.env": {"kind": "file", "names": ["DB_URL", "MODE"]}})
+    assert found == PLAIN | {"environment": {"MODE": "x"}, "secrets": ["DB_URL"]}
+    assert Remark("secret", "shop", "DB_URL") in remarks
+
+
+LEFT_OUT = {
+    "no port": (without("ports"), {}, "publishes no port"),
+    "no image": (without("image"), {"image": ""}, "its image has no name cannot be told"),
+    "not running and not enabled": (BODY, {"running": False}, "does not run, and no unit starts it"),
+}
+
+
+@pytest.mark.parametrize(("body", "container", "said"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_cannot_be_a_service_is_left_out_and_said(monkeypatch, body, container, said):
+    monkeypatch.setitem(UNIT, "enabled", False)
+    with pytest.raises(InfraError, match=r"Old\.example has no service that the catalogue could describe") as raised:
+        read(body, **container)
+    assert said in str(raised.value)
+
+
+def test_a_container_elsewhere_gets_a_free_address():
+    remarks: list[Remark] = []
+    entry = compose.entries(host(without("networks"), networks={"shop_default": "172.19.0.2"}), remarks)[0]
+    net = compose.Shared({"name": "shop-network", "subnet": "172.28.0.0/16"}, {"172.28.0.1", "172.28.0.2"})
+    assert [net.address(entry, remarks), net.address(entry, remarks)] == ["172.28.0.3", "172.28.0.4"]
+    assert remarks[0].text == "its networks are shop_default: it gets 172.28.0.3 in shop-network"
+
+
+def test_containers_without_a_network_get_one_of_their_own():
+    facts = host(without("networks"), networks={"bridge": "172.17.0.2"}) | {"networks": []}
+    found = understanding.understood(facts, {}, stack(), "shop")
+    assert found.system.network and found.system.network.name == "shop-network"
+    assert str(found.system.compose_services[0].address) == "172.30.0.2"
+    assert "the containers share none: they get shop-network" in " ".join(remark.text for remark in found.remarks)
+
+
+MAKES = {
+    "a command": ("[Service]\nExecStart=/usr/bin/docker network create --subnet 172.28.0.0/16 shop-network\n", {}),
+    "a compose file": ("[Service]\nExecStart=/usr/bin/docker-compose -f /srv/infra.yml up\n", {"/srv/infra.yml": "networks: {shop-network: {driver: bridge}}\n"}),
+    "a name in a compose file": ("[Service]\n", {"/srv/infra.yml": "networks: {default: {name: shop-network}}\n"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "files"), MAKES.values(), ids=MAKES)
+def test_the_unit_that_makes_the_network_is_found(text, files):
+    facts = host(BODY)
+    unit = UNIT | {"name": "net.service", "path": "/etc/systemd/system/net.service", "text": text, "compose": [*files]}
+    facts["units"], facts["compose"] = [unit, UNIT], facts["compose"] | files
+    assert compose.network_unit(facts, "shop-network") == "net.service"
+    found = understanding.understood(facts, {}, stack(), "shop")
+    assert found.system.network and found.system.network.unit == "net.service"
+    assert [service.name for service in found.system.active] == ["shop"]
+
+
+def test_two_services_of_one_file_keep_their_keys_and_their_unit():
+    text = yaml.safe_dump({"services": {"shop-api": BODY, "worker": BODY | {"container_name": "worker", "ports": ["127.0.0.1:8002:8002"], "networks": {"shop-network": {"ipv4_address": "172.28.0.8"}}}}})  # fmt: skip
+    facts = host(BODY) | {"compose": {PATH: text}, "containers": containers_of(PATH, text)}
+    found = understanding.understood(facts, {}, stack(), "shop").system.compose_services
+    assert {(s.name, s.compose_key, s.unit) for s in found} == {
+        ("shop-api", "shop-api", "shop.service"), ("worker", "worker", "shop.service"),
+    }  # fmt: skip
+
+
+def test_a_file_that_masking_broke_is_said():
+    facts = host(BODY)
+    remarks: list[Remark] = []
+    compose.entries(facts | {"compose": {PATH: f"services: {{api: {{secret: {MARK}"}}, remarks)
+    assert any("cannot be read, perhaps since a secret stood in it" in remark.text for remark in remarks)
+
+
+@pytest.mark.parametrize("said", ["runs without a compose file", "does not have it (any more)"])
+def test_a_container_of_no_file_is_said(said):
+    facts = host(BODY)
+    facts["containers"].append(
+        facts["containers"][0] | {"name": "other", "key": "other", "files": [PATH] if "any more" in said else []}
+    )
+    remarks: list[Remark] = []
+    assert len(compose.entries(facts, remarks)) == 1
+    assert said in remarks[0].text and remarks[0].where == "other"

@@ -1,0 +1,209 @@
+"""What a host says, back as the system that it was made from, but for what no host can say."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from catalogue.checks import check
+from catalogue.models import System
+from catalogue.problems import errors
+from infra.adopt.host import command, comparing, understanding, written
+from infra.adopt.host.remarks import lines
+from tests.adopt import hosts
+from tests.adopt.by_hand import watchme_by_hand
+from tests.support import stack
+
+
+def of(unit: str, *fields: str) -> set[str]:
+    """The purpose of a unit is its description, and only in its own language."""
+    return {f"{unit}: {field}" for field in ("purpose", "purpose_ja", *fields)}
+
+
+WHISPER = {
+    # Which variant it is, nobody can see; the files that it reads are not found out, and so not what one of them limits
+    "document", "variant", *of("whisper-backend.service", "port_exception", "files", "needs", "routes"),
+}  # fmt: skip
+RECALL = {"document", *of("recall-api.service", "files", "needs", "health")}
+TOTTON = {
+    "document", "milestones", *of("totton-audio-gadget.service", "name"),
+    # The same limit in another place: as a memory limit, beside which can stand what was seen in use
+    *of("gpu-upsampler.service", "name", "memory.limit", "directives.Service.MemoryMax"),
+    *of("totton-audio-web.service", "name", "role", "port_exception", "health", "memory.limit", "directives.Service.MemoryMax"),
+}  # fmt: skip
+VOCODER = {
+    "document", *of("vocoder.service"), *of("vocoder-monitor.timer", "files", "needs"),
+    # Instances come in the order of their names
+    *of("vocoder@.service", "instances", "memory.limit", "directives.Service.MemoryMax"),
+}  # fmt: skip
+SYSTEMS = {
+    "watchme": ("watchme", hosts.WATCHME), "whisper": ("services", WHISPER), "recall": ("services", RECALL),
+    "totton": ("home", TOTTON), "vocoder": ("home", VOCODER),
+}  # fmt: skip
+
+
+def seen(system: str):
+    made, files = hosts.alone(system, SYSTEMS[system][0])
+    facts = hosts.facts_of(made, files)
+    return made, files, facts, hosts.read(made, files, facts, system)
+
+
+@pytest.mark.parametrize(("system", "expected"), [(name, expected) for name, (_, expected) in SYSTEMS.items()])
+def test_a_systems_host_gives_its_yaml_back(system, expected):
+    _, _, _, found = seen(system)
+    assert hosts.differences(hosts.ours(system), found.system) == expected
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_yaml_says_all_of_the_system(system):
+    *_, found = seen(system)
+    text = written.yaml_of(found.system, ["a comment"])
+    assert System.model_validate(yaml.safe_load(text)) == found.system
+    assert text.startswith(f"# a comment\nsystem: {system}\n") and max(map(len, text.splitlines())) <= 130
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_was_found_passes_the_checks_of_the_catalogue(system):
+    made, _, _, found = seen(system)
+    host = SYSTEMS[system][0]
+    again = comparing.with_system(made, found.system, host, made.stack.hosts[host])
+    own = [p for p in errors(check(again)) if p.file == f"files/systems/{system}.yaml"]
+    # A user's unit may not sandbox itself without a user namespace: a rule that its own file keeps
+    assert own == []
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_rendered_again_a_host_of_ours_is_as_it_was(system):
+    """Units, compose files and sites; what a description joins, or a limit in other words, is no other setting."""
+    made, files, facts, found = seen(system)
+    host = SYSTEMS[system][0]
+    again = comparing.with_system(made, found.system, host, made.stack.hosts[host])
+    release = comparing.rendered(again, host, facts)
+    compared = comparing.compared(release, facts, entries(release, files))
+    assert compared.gone == []
+    assert set(compared.other) == RENDERED.get(system, set())
+
+
+RENDERED = {
+    "whisper": {"site whisper.hey-watch.me: https://whisper.hey-watch.me › location / › client_max_body_size: 104857600 → 100m"},
+}  # fmt: skip
+
+
+def entries(release, files):
+    text, names = comparing.asked(release)
+    return hosts.entries_of(files, [*text, *names])
+
+
+def test_a_host_by_hand_from_the_document_gives_watchme_back():
+    """Compose files, units, network and Nginx site as the document writes them, and not as we render them."""
+    facts = watchme_by_hand()
+    found = understanding.understood(facts, {}, stack(), "watchme")
+    assert hosts.differences(hosts.ours("watchme"), found.system) == hosts.WATCHME | hosts.SAME_UNIT
+    unfit = lines(found.remarks, "does not fit")
+    assert unfit == [
+        f"{', '.join(hosts.containers())}: its address came from Docker: it keeps the one that it has now",
+        "site api.hey-watch.me: its certificate came by nginx: a name inside infra:zone (hey-watch.me) is proved by dns-01",
+    ]
+
+
+def test_what_a_release_would_do_to_the_documents_host_is_said():
+    facts = watchme_by_hand()
+    made, _ = hosts.alone("watchme", "watchme")
+    found = understanding.understood(facts, {}, made.stack, "watchme")
+    again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
+    release = comparing.rendered(again, "watchme", facts)
+    text, names = comparing.asked(release)
+    compared = comparing.compared(release, facts, by_hand_entries(facts, [*text, *names]))
+    ast = "watchme-ast-api.service: [Service] ExecStartPre: -/usr/bin/docker-compose -f /home/ubuntu/api_ast/docker-compose.prod.yml"
+    assert any(line.startswith(f"{ast} pull -q →") for line in compared.other)
+    assert any(
+        "location /vault/ › proxy_pass: http://localhost:8000/ → http://127.0.0.1:8000/" in line
+        for line in compared.other
+    )
+    assert compared.gone == ["watchme-infrastructure.service: [Unit] Wants: network-online.target"]
+    assert "watchme-ast-api.service" in compared.restarts and "infra-monitor.timer" in compared.starts
+    assert {c.how for c in compared.changes if c.path.endswith("docker-compose.prod.yml")} == {"changed"}
+
+
+def by_hand_entries(facts, paths):
+    texts = facts["compose"] | {u["path"]: u["text"] for u in facts["units"]} | facts["nginx"]
+    about = {"kind": "file", "owner": "root", "group": "root", "mode": "0644"}
+    return {path: about | {"text": texts[path]} if path in texts else {"kind": "none"} for path in paths}
+
+
+def test_what_would_be_lost_is_told_by_name():
+    made, files = hosts.alone("watchme", "watchme")
+    path = "/home/ubuntu/api_ast/docker-compose.prod.yml"
+    body = yaml.safe_load(next(f.content for f in files.files if f.path == path))
+    # A variable moves into a file beside it: it is not lost
+    more = {"volumes": ["./models:/models"], "restart": "always", "environment": {"MODE": "fast", "API_KEY": "x"}}
+    body["services"]["api"] |= more
+    changed = replace(
+        files, files=[replace(f, content=yaml.safe_dump(body).encode()) if f.path == path else f for f in files.files]
+    )
+    facts = hosts.facts_of(made, changed)
+    found = hosts.read(made, changed, facts, "watchme")
+    again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
+    release = comparing.rendered(again, "watchme", facts)
+    compared = comparing.compared(release, facts, entries(release, changed))
+    assert compared.gone == [f"{path}: services.api.restart: always", f"{path}: services.api.volumes: ./models:/models"]
+    assert compared.restarts == ["watchme-ast-api.service"]
+
+
+def test_another_file_of_nginx_with_the_name_is_in_the_way():
+    made, files = hosts.alone("watchme", "watchme")
+    facts = hosts.facts_of(made, files)
+    facts["nginx"]["/etc/nginx/sites-enabled/old"] = "server { listen 80; server_name api.hey-watch.me; }"
+    assert comparing.compared(files, facts, entries(files, files)).twice == [
+        "/etc/nginx/sites-enabled/old serves api.hey-watch.me too: take it away when the release comes, or Nginx has two"
+    ]
+
+
+def test_images_are_named_by_what_runs_and_that_is_said_in_a_line():
+    made, files, facts, found = seen("watchme")
+    for container in facts["containers"]:
+        container["digests"] = [f"{container['image'].rsplit(':', 1)[0]}@sha256:{'a' * 64}"]
+    again = comparing.with_system(made, found.system, "watchme", made.stack.hosts["watchme"])
+    release = comparing.rendered(again, "watchme", facts)
+    compared = comparing.compared(release, facts, entries(release, files))
+    assert compared.other == [
+        "13 image(s): named by the digest that runs now, and not by a tag; each restarts once for it"
+    ]
+    assert len(compared.restarts) == 13
+
+
+UNITS = {
+    "disabled": ({"enabled": False, "active": False}, "is not enabled and does not run"),
+    "a job": ({"text": "[Service]\nType=oneshot\nExecStart=/bin/true\n"}, "says not that it did (RemainAfterExit)"),
+    "a template": ({"name": "x@.service"}, "of which no instance is enabled"),
+    "old cgroups": ({"text": "[Service]\nExecStart=/bin/x\nCPUShares=10\n"}, "use CPUWeight, whose values mean something else; it is left out"),
+    "two ports": ({"ports": [1, 2]}, "listens on 1, 2: a service has one port, 1 is taken"),
+    "a secret in it": ({"text": "[Service]\nExecStart=/bin/x\nEnvironment=API_KEY=__masked__\n"}, "they go into /etc/x.env"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), UNITS.values(), ids=UNITS)
+def test_what_does_not_fit_of_a_unit_is_said(change, said):
+    made, files = hosts.alone("recall", "services")
+    facts = hosts.facts_of(made, files)
+    text = "[Unit]\nDescription=X\n[Service]\nExecStart=/bin/x\n[Install]\nWantedBy=multi-user.target\n"
+    facts["units"].append(
+        facts["units"][0] | {"name": "x.service", "text": text, "drop_ins": {}, "ports": [], **change}
+    )
+    found = hosts.read(made, files, facts, "recall")
+    assert said in " | ".join(lines(found.remarks, "does not fit"))
+
+
+def test_all_is_told_in_order_with_the_diff_only_when_wanted():
+    made, files, facts, found = seen("recall")
+    again = comparing.with_system(made, found.system, "services", made.stack.hosts["services"])
+    release = comparing.rendered(again, "services", facts)
+    there = entries(release, files)
+    there["/etc/systemd/system/recall-api.service"]["text"] += "# by hand\n"
+    compared = comparing.compared(release, facts, there)
+    told = {diff: command.told(command.Seen(facts, found, again, "services", compared), diff) for diff in (True, False)}
+    assert [any(line.endswith("-# by hand") for line in told[way]) for way in (True, False)] == [True, False]
+    assert [line.split(":")[0].strip() for line in told[False] if line.startswith("\n")][:3] == [
+        "does not fit", "would be gone", "would have another value",
+    ]  # fmt: skip
+    assert "\nunits that would restart:" in told[False] and "  recall-api.service" in told[False]

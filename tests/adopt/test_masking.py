@@ -1,0 +1,128 @@
+"""What looks like a secret does not leave the host, however it is written; what does not look like one does."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.adopt.host.masking import MARK, masked
+from infra.adopt.host.sections import sections
+from tests.support import ROOT
+
+COMPOSE, UNIT, NGINX = "/srv/a/docker-compose.yml", "/etc/systemd/system/a.service", "/etc/nginx/sites-enabled/a"
+HIDDEN = "hunter2hunter2"
+WAYS = {
+    "a mapping": (COMPOSE, "services:\n  api:\n    environment:\n      API_KEY: {}\n      MODE: fast\n"),
+    "a quoted value": (COMPOSE, "services:\n  api:\n    environment:\n      API_KEY: '{}'\n"),
+    "a quoted name": (COMPOSE, 'services:\n  api:\n    environment:\n      "API_KEY": {}\n'),
+    "a list": (COMPOSE, "services:\n  api:\n    environment:\n      - MODE=fast\n      - DB_PASSWORD={}\n"),
+    "a list at the key's own indent": (COMPOSE, "services:\n  api:\n    environment:\n    - DB_PASSWORD={}\n    image: x\n"),
+    "a quoted list": (COMPOSE, 'services:\n  api:\n    environment:\n      - "DB_PASSWORD={} x"\n'),
+    "a block": (COMPOSE, "services:\n  api:\n    environment:\n      API_KEY: |\n        line\n        {}\n      MODE: fast\n"),
+    "several lines": (COMPOSE, 'services:\n  api:\n    environment:\n      API_KEY: "abc\n        {}"\n      MODE: fast\n'),
+    "a plain value that goes on": (COMPOSE, "services:\n  api:\n    environment:\n      MODE: abc\n        {}\n"),
+    "one line": (COMPOSE, "services:\n  api:\n    environment: {{API_KEY: {}, MODE: fast}}\n"),
+    "one line over two": (COMPOSE, "services:\n  api:\n    environment: {{MODE: fast,\n      X: {}}}\n    image: x\n"),
+    "an anchor": (COMPOSE, "x-env: &env\n  API_KEY: {}\nservices:\n  api:\n    environment:\n      <<: *env\n"),
+    "a block with an anchor": (COMPOSE, "services:\n  api:\n    environment: &env\n      API_KEY: {}\n"),
+    "a comment in it": (COMPOSE, "services:\n  api:\n    environment:\n      # it was {}\n      MODE: fast\n"),
+    "a comment": (COMPOSE, "# API_KEY={}\nservices: {{}}\n"),
+    "a password in an address": (COMPOSE, "services:\n  api:\n    environment:\n      DB: postgres://me:{}@db/x\n"),
+    "an argument": (COMPOSE, "services:\n  api:\n    command: run --api-key {}\n"),
+    "arguments in a list": (COMPOSE, 'services:\n  api:\n    command: [run, "--api-key", "{}", "--fast"]\n'),
+    "arguments in lines": (COMPOSE, "services:\n  api:\n    command:\n      - run\n      - --api-key\n      - {}\n      - --fast\n"),
+    "an option in a quoted item": (COMPOSE, 'services:\n  api:\n    command:\n      - "--token={}"\n'),
+    "a label": (COMPOSE, 'services:\n  api:\n    labels:\n      - "a.auth.users={}"\n      - b=c\n'),
+    "a mapping in one line elsewhere": (COMPOSE, "x-more: {{mode: fast, api_key: {}}}\nimage: x\n"),
+    "an assignment after another": (NGINX, "# mode: fast, password: {}\n"),
+    "a build argument": (COMPOSE, "services:\n  api:\n    build:\n      args:\n        NPM_TOKEN: {}\n"),
+    "a unit's variable": (UNIT, "[Service]\nEnvironment=MODE=fast API_KEY={}\n"),
+    "a quoted variable": (UNIT, '[Service]\nEnvironment="API_KEY={} and more" MODE=fast\n'),
+    "a variable on the next line": (UNIT, "[Service]\nEnvironment=MODE=fast \\\n  API_KEY={}\n"),
+    "a unit's argument": (UNIT, "[Service]\nExecStart=/usr/bin/x --password={} --fast\n"),
+    "a variable for a container": (UNIT, "[Service]\nExecStart=/usr/bin/docker run -e API_KEY={} -e MODE=fast x\n"),
+    "a unit's comment": (UNIT, "[Service]\n# API_KEY={}\n"),
+    "a proxy's header": (NGINX, 'location / {{ proxy_set_header X-Api-Key "{}"; }}\n'),
+    "a proxy's login": (NGINX, 'location / {{ proxy_set_header Authorization "Bearer {}"; }}\n'),
+    "a login of Docker": ("/root/.docker/config.json", '{{"auths": {{"r": {{\n"auth": "{}"\n}}}}}}\n'),
+    "a settings file": ("/srv/a/config.toml", 'secret_key = "{}"\n'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text"), WAYS.values(), ids=WAYS)
+def test_a_secret_does_not_leave(path, text):
+    shown = masked(path, text.format(HIDDEN))
+    assert HIDDEN not in shown
+    if path == COMPOSE and "image" not in text:
+        assert yaml.safe_load(shown)
+
+
+@pytest.mark.parametrize("name", [name for name, (path, text) in WAYS.items() if "MODE" in text and "DB" not in text])
+def test_what_stands_beside_it_is_still_read(name):
+    path, text = WAYS[name]
+    assert "MODE" in masked(path, text.format(HIDDEN))
+
+
+def test_the_name_of_a_masked_variable_is_told():
+    text = "services:\n  api:\n    environment:\n      API_KEY: x\n      MODE: fast\n    image: a\n"
+    body = yaml.safe_load(masked(COMPOSE, text))["services"]["api"]
+    assert body == {"environment": {"API_KEY": MARK, "MODE": "fast"}, "image": "a"}
+    unit = sections(masked(UNIT, '[Service]\nEnvironment=A=1 "API_KEY=x y" B=2\n'))
+    assert unit["Service"]["Environment"] == f'A=1 "API_KEY={MARK}" B=2'
+
+
+WORDS = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789!#$%*+,./:;<=>?@[]^_|~-", min_size=8, max_size=40).filter(
+    lambda word: word[0].isalnum() and word not in MARK and word.lower() not in "services environment password"
+)
+
+
+@given(WORDS, st.sampled_from(["'", '"', ""]), st.booleans())
+def test_no_value_of_a_secret_name_gets_through(value, quote, as_list):
+    item = f"- {quote}DB_PASSWORD={value}{quote}" if as_list else f"DB_PASSWORD: {quote}{value}{quote}"
+    text = f"services:\n  api:\n    environment:\n      {item}\n    image: x\n"
+    assert value not in masked(COMPOSE, text)
+    assert value not in masked(UNIT, f"[Service]\nEnvironment={quote}DB_PASSWORD={value}{quote}\n")
+
+
+AROUND = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], include_characters="\n "), max_size=90)
+
+
+@given(AROUND, AROUND, st.booleans(), st.sampled_from([None, False, True]), st.integers(20, 200))
+def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_list, flow, width):
+    value = f"{before}{HIDDEN}{after}"
+    environment = [f"DB_PASSWORD={value}", "MODE=fast"] if as_list else {"DB_PASSWORD": value, "MODE": "fast"}
+    data = {"services": {"api": {"environment": environment, "image": "x"}}}
+    text = yaml.safe_dump(data, default_flow_style=flow, width=width, allow_unicode=True)
+    assert HIDDEN not in masked(COMPOSE, text), text
+
+
+@pytest.mark.parametrize("path", ["compose.service.j2", "site.conf.j2", "network.service.j2"])
+def test_what_is_no_secret_stays_as_it_is(path):
+    text = (ROOT / "files/templates" / path).read_text()
+    assert masked(UNIT if "service" in path else NGINX, text) == text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image: 754724220380.dkr.ecr.ap-southeast-2.amazonaws.com/watchme-web@sha256:" + "0a1b2c3d" * 8,
+        "container_name: watchme-avatar-uploader-production-instance-2",
+        "- ./tokens:/var/lib/tokens:ro",
+        '- "/run/secrets/api_key:/run/secrets/api_key"',
+        "- ./data/2025/a-very-long-folder-name-that-goes-on:/var/lib/data",
+        "test: [CMD, curl, -f, 'http://localhost:8017/health']",
+    ],
+)
+def test_long_names_are_no_secrets(line):
+    text = (
+        f"services:\n  api:\n    {line}\n"
+        if not line.startswith("-")
+        else f"services:\n  api:\n    volumes:\n    {line}\n"
+    )
+    assert masked(COMPOSE, text) == text
+
+
+def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_were_whole():
+    text = "services:\n  a:\n    environment: {MODE: it's}\n  b:\n    image: x\n"
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(masked(COMPOSE, text))

@@ -1,0 +1,256 @@
+"""What runs on a host only reads; and the way there and back, over SSH."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from infra.adopt.host import command, on_host, reading
+from infra.errors import InfraError
+from infra.main import app
+from infra.ssh import fingerprint
+from tests.adopt import hosts
+from tests.ssh_server import Server
+from tests.support import ROOT
+
+SENT = [ROOT / "infra/adopt/host" / name for name in ("masking.py", "on_host.py")]
+READS = {
+    ("systemctl", "show"), ("docker", "container", "ls"), ("docker", "container", "inspect"), ("docker", "network", "ls"),
+    ("docker", "network", "inspect"), ("docker", "image", "inspect"),
+}  # fmt: skip
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
+def test_every_command_only_reads():
+    assert all(any(words[: len(start)] == start for start in READS) for words in on_host.COMMANDS.values())
+    runs = [call for path in SENT for call in calls(path) if ast.unparse(call.func).startswith("subprocess.")]
+    assert [ast.unparse(call.args[0]) for call in runs] == ["[*COMMANDS[command], *words]"]
+
+
+def test_nothing_is_opened_but_for_reading_and_nothing_of_the_system_is_changed():
+    allowed = {"lstat", "stat", "readlink", "listdir", "path"}
+    for path in SENT:
+        for call in calls(path):
+            name = ast.unparse(call.func)
+            if name == "open":
+                assert len(call.args) == 1 and {key.arg for key in call.keywords} <= {"encoding"}, ast.unparse(call)
+            if name.startswith("os."):
+                assert name.split(".")[1] in allowed, name
+
+
+def test_the_program_needs_nothing_but_python():
+    for path in SENT:
+        names = {n.split(".")[0] for node in ast.walk(ast.parse(path.read_text())) for n in imported(node)}
+        assert names <= set(sys.stdlib_module_names), path
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def asked(payload: dict) -> list[dict]:
+    """The program itself, on this machine."""
+    text = f"import json, sys\npayload = json.loads(sys.argv[1])\n{reading.program()}"
+    argv = [sys.executable, "-I", "-B", "-c", text, json.dumps(payload)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_it_tells_of_any_machine():
+    *steps, last = asked({"ask": "facts"})
+    assert [event["step"] for event in steps] == ["units", "containers", "proxy and certificates"]
+    assert last["facts"]["memory"] > 0 and "root" in {account["name"] for account in last["facts"]["accounts"]}
+    expected = hosts.facts_of(*hosts.alone("recall", "services"))
+    assert set(last["facts"]) == set(expected)
+
+
+def test_of_paths_it_tells_what_they_are_and_of_variables_only_names(tmp_path):
+    (tmp_path / ".env").write_text("# API_KEY=no\nAPI_KEY=hunter2\nexport MODE = fast\n")
+    (tmp_path / "app.env").write_text("TOKEN=hunter2\n")
+    (tmp_path / "a.conf").write_text("password = hunter2\nmode = fast\n")
+    (tmp_path / "link").symlink_to("a.conf")
+    (tmp_path / "large").write_bytes(b"x" * (on_host.MOST + 1))
+    paths = {name: str(tmp_path / name) for name in (".env", "app.env", "a.conf", "link", "large", "no")}
+    # Whoever asks for the text of variables gets their names all the same
+    text = [paths[name] for name in ("a.conf", "app.env", "link", "large", "no")]
+    found = asked({"ask": "paths", "text": text, "names": [paths[".env"]], "stat": [str(tmp_path)]})[0]["paths"]
+    assert "hunter2" not in json.dumps(found)
+    assert found[paths[".env"]]["names"] == ["API_KEY", "MODE"]
+    assert found[paths["app.env"]]["names"] == ["TOKEN"] and "text" not in found[paths["app.env"]]
+    assert found[paths["a.conf"]]["text"] == "password = __masked__\nmode = fast\n"
+    assert found[paths["link"]] == {"kind": "link", "target": "a.conf"}
+    assert found[paths["large"]]["text"] is None
+    assert found[paths["no"]] == {"kind": "none"} and found[str(tmp_path)]["kind"] == "directory"
+
+
+def test_it_masks_there_as_it_does_here(tmp_path):
+    """Two modules go there as one program: neither may take the other's names."""
+    file = tmp_path / "docker-compose.yml"
+    file.write_text("services:\n  a:\n    environment:\n      API_KEY: hunter2\n      MODE: fast\n    image: b\n")
+    found = asked({"ask": "paths", "text": [str(file)], "names": [], "stat": []})[0]["paths"][str(file)]["text"]
+    assert found == hosts.masked(str(file), file.read_text()) and "MODE: fast" in found
+
+
+def test_units_are_read_with_drop_ins_instances_and_what_they_start(tmp_path):
+    unit = tmp_path / "app@.service"
+    unit.write_text("[Service]\nEnvironment=API_KEY=hunter2\nExecStart=/usr/bin/x %i\n")
+    (tmp_path / "app@.service.d").mkdir()
+    (tmp_path / "app@.service.d" / "more.conf").write_text("[Service]\nNice=5\n")
+    (tmp_path / "default.target.wants").mkdir()
+    (tmp_path / "default.target.wants" / "app@one.service").symlink_to(unit)
+    (tmp_path / "package.service").symlink_to("/usr/lib/systemd/system/package.service")
+    account = {"name": "ice", "uid": 4_000_000}
+    [found] = on_host._units(str(tmp_path), account, hosts.masked)
+    assert (found["name"], found["account"], found["instances"]) == ("app@.service", "ice", ["one"])
+    assert "hunter2" not in json.dumps(found) and list(found["drop_ins"].values()) == ["[Service]\nNice=5\n"]
+
+
+COMPOSE = {
+    "-f": ("ExecStart=/usr/bin/docker-compose -f /a/b.yml up", ["/a/b.yml"]),
+    "plugin": ("ExecStart=/usr/bin/docker compose --file=/a/b.yml up -d", ["/a/b.yml"]),
+    "two": ("ExecStart=/usr/bin/docker compose -f /a/b.yml -f /a/c.yml up", ["/a/b.yml", "/a/c.yml"]),
+    "relative": ("WorkingDirectory=/a\nExecStart=/usr/bin/docker compose -f b.yml up", ["/a/b.yml"]),
+    "a comment": ("# docker-compose -f /a/b.yml up\nExecStart=/bin/true", []),
+    "none": ("ExecStart=/usr/bin/python3 x.py", []),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), COMPOSE.values(), ids=COMPOSE)
+def test_the_compose_files_of_a_unit(text, expected):
+    assert on_host._compose_files(f"[Service]\n{text}\n") == expected
+
+
+def test_the_compose_file_that_compose_finds_by_itself(tmp_path):
+    (tmp_path / "docker-compose.yml").touch()
+    text = f"[Service]\nWorkingDirectory={tmp_path}\nExecStart=/usr/bin/docker compose up\n"
+    assert on_host._compose_files(text) == [f"{tmp_path}/docker-compose.yml"]
+
+
+def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
+    inspected = {
+        "Name": "/shop", "Image": "sha256:1", "State": {"Running": True, "Pid": 0},
+        "Config": {
+            "Image": "r/shop:latest", "Env": ["API_KEY=hunter2", "PATH=/bin"],
+            "Healthcheck": {"Test": ["CMD-SHELL", "curl -f http://localhost:80/up || exit 1"]},
+            "Labels": {"com.docker.compose.service": "api", "com.docker.compose.project.config_files": "b.yml",
+                       "com.docker.compose.project.working_dir": "/a"},
+        },
+        "HostConfig": {"Memory": 1024, "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8001"}]}},
+        "NetworkSettings": {"Networks": {"net": {"IPAddress": "172.28.0.9"}}},
+    }  # fmt: skip
+    answers = {"containers": "1", "container": json.dumps([inspected]), "image": '["r/shop@sha256:2"]'}
+    monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
+    [found] = on_host._containers() or []
+    assert "hunter2" not in json.dumps(found)
+    assert found == {
+        "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,
+        "limit": 1024, "networks": {"net": "172.28.0.9"}, "ports": [["127.0.0.1", 8001, 80]],
+        "health": ["/up"], "key": "api", "files": ["/a/b.yml"],
+    }  # fmt: skip
+
+
+# Over SSH
+
+
+@pytest.fixture
+def there(tmp_path):
+    """A host with Recall on it that answers over SSH; `said` changes what it says."""
+    made, files = hosts.alone("recall", "services")
+    said = {"facts": hosts.facts_of(made, files), "code": 0}
+
+    def answer(sent, given, say):
+        payload = json.loads(given)["payload"]
+        say(json.dumps({"step": "units"}))
+        if payload["ask"] == "facts":
+            say(json.dumps({"facts": said["facts"]}))
+        else:
+            paths = [path for kind in ("text", "names", "stat") for path in payload[kind]]
+            say(json.dumps({"paths": hosts.entries_of(files, paths)}))
+        return said["code"]
+
+    server = Server(answer)
+    (tmp_path / "key").write_text(server.user_private)
+    yield server, said, tmp_path
+    server.close()
+
+
+def run(there, *more: str):
+    server, _, folder = there
+    words = ["--user", "me", "--identity", str(folder / "key"), "--port", str(server.port), "--stack", "prod", *more]
+    return CliRunner().invoke(app, ["adopt", "host", "127.0.0.1", *words])
+
+
+def test_the_command_shows_the_yaml_and_all_that_goes_with_it(there):
+    ran = run(there, "--yes", "--system", "recall")
+    assert ran.exit_code == 0, ran.output
+    assert "system: recall" in ran.stdout and "unit: recall-api.service" in ran.stdout
+    assert "\nfiles of a release: " in ran.stdout
+    assert all(command.startswith("sudo -n python3 -I -B -c") for command in there[0].commands)
+    assert len(there[0].commands) == 3
+
+
+def test_it_writes_a_new_file_and_none_that_is_there(there):
+    path = there[2] / "recall.yaml"
+    ran = run(there, "--yes", "--write", str(path))
+    assert ran.exit_code == 0 and f"written: {path}" in ran.stdout, ran.output
+    assert yaml.safe_load(path.read_text())["system"] == "recall"
+    again = run(there, "--yes", "--system", "recall", "--write", str(path))
+    assert isinstance(again.exception, InfraError) and "is there already" in str(again.exception)
+
+
+def test_the_system_is_called_after_the_host_unless_said_otherwise(there):
+    assert "system: old-server\n" in run(there, "--yes").stdout
+
+
+def key_of(server: Server) -> str:
+    import base64
+
+    return fingerprint(base64.b64decode(server.host_public.split()[1]))
+
+
+WRONG = {
+    "another host key": (["--host-key", "SHA256:no"], {}, "has the host key SHA256:"),
+    "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key is not there: --identity names the file"),
+    "no such host": (["--yes", "--host", "nobody"], {}, "--host nobody: stack prod has watchme"),
+    "the program's already": (["--yes"], {"adopted": True}, "runs a release already: infra drift tells"),
+    "nothing there": (
+        ["--yes"],
+        {"units": [], "journald": {}},
+        "old-server has no service that the catalogue could describe",
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "facts", "said"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_said_in_a_line(there, more, facts, said):
+    there[1]["facts"] |= facts
+    ran = run(there, *more)
+    assert isinstance(ran.exception, InfraError) and said in str(ran.exception), ran.output
+
+
+def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):
+    assert run(there, "--host-key", key_of(there[0])).exit_code == 0
+    ran = run(there)
+    assert isinstance(ran.exception, SystemExit) or "nothing was read" in str(ran.exception)
+    assert key_of(there[0]) in ran.output
+
+
+def test_who_may_not_use_sudo_is_told_what_to_do():
+    machine = reading.Machine("a", 22, "me", Path("key"), "SHA256:x")
+    hint = reading._hint(machine, "me@a: sudo: a password is required")
+    assert hint == "; me must be allowed `sudo -n python3`, since only root reads all of it: or --user root"
+
+
+def test_a_host_that_does_not_answer_is_said():
+    with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer SSH: .*; may you reach its port 1\?"):
+        command.host_key("127.0.0.1", 1, None, True)

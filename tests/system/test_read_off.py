@@ -1,0 +1,82 @@
+"""Native units on real machines, read off as somebody's who made them by hand: system and user units, templates, sockets,
+and the ports that their processes listen on."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from catalogue.models import System
+from infra.adopt import keys
+from infra.adopt.host import reading, understanding
+from tests.adopt import hosts
+from tests.adopt.test_host import RECALL, TOTTON, VOCODER, WHISPER
+
+pytestmark = pytest.mark.lab
+# With two sites each route names its own
+MACHINES = {
+    "services": ("ubuntu", ["recall", "whisper"], RECALL | WHISPER - {"variant"} | {"recall-api.service: routes"}),
+    "home": ("admin", ["totton", "vocoder"], TOTTON | VOCODER),
+}
+
+
+@contextmanager
+def asked(system, host: str, user: str) -> Iterator[reading.Connection]:
+    identity = system.project / "stack-key"
+    identity.touch(0o600)
+    identity.write_text(system.pulumi("config", "get", "--path", "infra:sshPrivateKey").output)
+    address = json.loads(system.output("addresses"))[host]
+    machine = reading.Machine(address, 22, user, identity, keys.fingerprint(address))
+    with reading.connected(machine, lambda _: None) as there:
+        yield there
+
+
+def read(system, host: str, user: str) -> understanding.Understood:
+    with asked(system, host, user) as there:
+        facts = there.facts()
+        # What is the lab's, and what a release brought to every host
+        facts["units"] = [unit for unit in facts["units"] if not unit["name"].startswith("lab-")]
+        facts["journald"].pop("/etc/systemd/journald.conf.d/00-infra.conf")
+        names, stat = understanding.asked(facts)
+        return understanding.understood(facts, there.entries([], names, stat), hosts.MADE.stack, host)
+
+
+def together(names: list[str]) -> System:
+    """Several systems as the one that a host has."""
+    parts = [hosts.ours(name).model_dump(exclude_defaults=True) for name in names]
+    lists = ("accounts", "directories", "drop_ins", "milestones", "sites", "services")
+    joined = {key: [item for part in parts for item in part.get(key, [])] for key in lists}
+    return System.model_validate({"system": "both", "document": "both", **joined})
+
+
+@pytest.mark.parametrize("host", MACHINES)
+def test_a_machine_gives_its_systems_back(system, host):
+    user, names, expected = MACHINES[host]
+    found = read(system, host, user)
+    assert hosts.differences(together(names), found.system) == {*expected, "system"}
+    assert [remark for remark in found.remarks if remark.kind == "secret"] == []
+
+
+UNIT, SHOP = "/etc/systemd/system/shop.service", "/srv/shop"
+FILES = {
+    f"{SHOP}/docker-compose.yml": "services:\n  api:\n    image: shop\n    env_file: .env\n    environment:\n"
+    "      STRIPE_KEY: hunter2-a\n      DB: postgres://me:hunter2-b@db/x\n      MODE: fast\n",
+    f"{SHOP}/.env": "MAIL_PASSWORD=hunter2-c\n",
+    UNIT: "[Service]\nEnvironment=API_TOKEN=hunter2-d\n"
+    f"ExecStart=/usr/bin/docker-compose -f {SHOP}/docker-compose.yml up --secret-token hunter2-e\n",
+}
+
+
+def test_no_value_of_a_secret_leaves_a_machine(system):
+    """All that comes over the connection, and not only what is shown of it."""
+    system.on_host("mkdir", "-p", SHOP)
+    try:
+        for path, text in FILES.items():
+            system.on_host("tee", path, stdin=text)
+        with asked(system, "watchme", "ubuntu") as there:
+            said = json.dumps([there.facts(), there.entries([*FILES], [f"{SHOP}/.env"], [])])
+    finally:
+        system.on_host("rm", "-r", UNIT, SHOP)
+    assert "hunter2" not in said
+    assert all(name in said for name in ("STRIPE_KEY", "DB", "MODE: fast", "MAIL_PASSWORD", "API_TOKEN"))
