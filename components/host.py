@@ -110,7 +110,7 @@ class Host(access.Reachable):
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
                 # and a volume that is there cannot be encrypted any more
                 ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted"],
-                # The engine believes its state: that the machine is gone it is told by this
-                replacement_trigger=replaces or None,
+                # The engine believes its state: another value tells it that the machine is gone; a first one does not
+                replacement_trigger=replaces or "nothing",
             ),
         )

@@ -20,8 +20,8 @@ def state(machine: str, replaces: str = "") -> dict:
 
 # What the last update left, which machines are gone, and what the engine is told to replace for
 UPDATES = {
-    "the first update": ({}, set(), None),
-    "it is there": (state("i-1"), set(), None),
+    "the first update": ({}, set(), "nothing"),
+    "it is there": (state("i-1"), set(), "nothing"),
     "it is gone": (state("i-1"), {"i-1"}, "i-1"),
     "the new one is there": (state("i-2", "i-1"), set(), "i-1"),
     "an update that ended before the new one was noted": (state("i-1", ""), {"i-1"}, "i-1"),
@@ -31,7 +31,7 @@ UPDATES = {
 
 @pytest.mark.parametrize(("before", "lost", "trigger"), UPDATES.values(), ids=UPDATES)
 def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost, trigger, monkeypatch):
-    """It replaces what has another trigger than it noted down with it."""
+    """It replaces what has another trigger than it noted down with it; a first one replaces nothing."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "lost", frozenset(lost))
     options, told = [], []

@@ -88,7 +88,7 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
         "sites": [_site(site, cors[site], served, facts, stack, remarks) for site in served.headers],
         "services": services,
     }  # fmt: skip
-    text = "purpose_ja, single (only one may run in the world), stop_priority, retired services, packages, milestones"
+    text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
     return Understood(System.model_validate(_without_nothing(data)), remarks)
 
