@@ -12,6 +12,7 @@ STEPS = {
     "repositories": "where images are kept",
     "topic": "whom alarms tell",
     "rights": "what hosts may do in AWS",
+    "snapshots": "every night, of disks with data",
     "host": "machine and address",
     "boot": "until it takes a release",
     "images": "copied by the new host itself",
@@ -27,7 +28,7 @@ STEPS = {
 KINDS = (
     ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),
     ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"), ("command:remote:", "boot"),
-    ("aws:sns/", "topic"), ("aws:cloudwatch/", "alarms"),
+    ("aws:sns/", "topic"), ("aws:cloudwatch/", "alarms"), ("aws:dlm/", "snapshots"),
 )  # fmt: skip
 COMMANDS = {"images": "images", "apply": "release", "gate": "gate", "verify": "verify", "drain": "drain"}
 NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending-replace"}

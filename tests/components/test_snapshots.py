@@ -6,7 +6,11 @@ import json
 import pytest
 
 from components import snapshots
+from infra.preview.graph import kinds
+from policy.facts import Facts, Resource
+from policy.rules import tags as untagged
 from tests.components.test_program import Mocks, run_program
+from tests.policy.test_rules import LIMITS
 from tests.support import LAB, ROOT
 
 POLICY = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
@@ -70,6 +74,13 @@ def test_every_region_has_its_own():
 def test_without_any_there_is_nothing(values):
     mocks = made(**values)
     assert mocks.of(POLICY) == [] and not any(snapshots.TAG in tags for tags in disks(mocks).values())
+
+
+def test_the_policy_and_the_preview_know_all_that_such_a_stack_has():
+    mocks = made(alarmEmails=["ops@hey-watch.me"], creditsBudget=300)
+    resources = [Resource(m.typ, m.name, m.inputs) for m in mocks.made if m.typ.startswith("aws:")]
+    assert list(untagged(Facts("prod", resources, limits=LIMITS))) == []
+    assert {resource.type for resource in resources} - kinds().keys() == set()
 
 
 def test_the_lab_has_none():
