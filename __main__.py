@@ -43,7 +43,7 @@ for place in stack.regions:
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 
 replaced = {
-    place: lookup.replaced(machines, place, asking)
+    place: lookup.replaced(stack, machines, place, asking)
     for place, machines in prior.machines.items()
     if place in stack.regions
 }

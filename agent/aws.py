@@ -46,14 +46,14 @@ class Request:
         return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(self.query))
 
 
-def identity(world: World) -> Identity:
+def identity(world: World, timeout: float = 20) -> Identity:
     """The user whose key a release brings or brought, else the instance's role. Raises Refused."""
     if (text := world.read(STAGED) or world.read(CREDENTIALS)) is not None:
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text.decode())
         return Identity(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])
-    role = metadata(world, "iam/security-credentials/")
-    found = metadata(world, f"iam/security-credentials/{role.strip()}") if role else None
+    role = metadata(world, "iam/security-credentials/", timeout)
+    found = metadata(world, f"iam/security-credentials/{role.strip()}", timeout) if role else None
     if found is None:
         raise Refused(f"this host has no identity in AWS: neither {CREDENTIALS} nor an instance role")
     said = json.loads(found)

@@ -43,7 +43,8 @@ class Catalogue:
         systems = self.systems_on(host)
         pulls = any(system.compose_services for system in systems)
         proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
-        return host in self.stack.ec2_hosts or pulls or proves
+        watches = any(service.single for system in systems for service in system.active)
+        return host in self.stack.ec2_hosts or pulls or proves or watches
 
     @property
     def host_alerts(self) -> list[Alert]:

@@ -55,13 +55,9 @@ def read(resources: dict[str, Any]) -> Before:
     of = {kind: [r.get("outputs") or {} for r in resources.values() if r.get("type") == kind] for kind in KINDS}
     outputs = next(iter(of["pulumi:pulumi:Stack"]), {})
     hosts: dict[str, Hosts] = {}
-    machines: dict[str, dict[str, Machine]] = {}
     for made in of["infra:index:Host"]:
         if made.get("address") and made.get("region"):
             hosts.setdefault(made["region"], {})[made["host"]] = made["address"]
-        if made.get("machine") and made.get("region"):
-            found = Machine(made["machine"], made.get("replaces") or "")
-            machines.setdefault(made["region"], {})[made["host"]] = found
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
@@ -76,8 +72,23 @@ def read(resources: dict[str, Any]) -> Before:
         frozenset(served | {gate["region"] for gate in gates}),
         max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
         move,
-        machines,
+        machines(resources),
     )
 
 
+def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
+    """Region → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
+    fails before its end."""
+    found: dict[str, dict[str, Machine]] = {}
+    for urn, resource in resources.items():
+        outputs = resource.get("outputs") or {}
+        if resource.get("type") == MACHINE and outputs.get("arn"):
+            region, id = outputs["arn"].split(":")[3], outputs["arn"].rsplit("/", 1)[-1]
+            host = urn.rsplit("::", 1)[-1].removesuffix(f"-{region}-instance")
+            found.setdefault(region, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
+    return found
+
+
+MACHINE = "aws:ec2/instance:Instance"
+REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
 KINDS = ("pulumi:pulumi:Stack", "infra:index:Host", "infra:index:Gate", "aws:route53/record:Record")

@@ -6,6 +6,7 @@ import pulumi_aws as aws
 from catalogue.sizes import MiB, to_bytes
 from catalogue.stack import Ec2Host, Stack
 from components import access
+from components.before import REPLACES
 from components.naming import inside, tags
 from components.network import Network
 from rendering.user_data import user_data
@@ -52,15 +53,7 @@ class Host(access.Reachable):
         self.ready = access.ready(
             self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
         )
-        self.register_outputs(
-            {
-                "host": host,
-                "region": stack.region,
-                "address": self.address,
-                "machine": self.machine,
-                "replaces": replaces,
-            }
-        )
+        self.register_outputs({"host": host, "region": stack.region, "address": self.address, "machine": self.machine})
 
     def _instance(
         self,
@@ -104,7 +97,7 @@ class Host(access.Reachable):
             # Against a slip in AWS's console; the program itself may still retire a region
             disable_api_termination=stack.protected,
             force_destroy=True,
-            tags=label,
+            tags={**label, **({REPLACES: replaces} if replaces else {})},
             opts=inside(
                 self,
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it

@@ -41,18 +41,19 @@ def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str
     return found
 
 
-def replaced(machines: dict[str, Machine], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
+def replaced(stack: Stack, machines: dict[str, Machine], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
     """Host → the lost machine in whose place its machine is ("" for none): the one that is gone now, else what the last
-    update left."""
-    there = set()
-    if machines:
-        known = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in machines.values()))]
-        found = aws.ec2.get_instances(filters=known, instance_state_names=THERE, region=region, opts=options)
-        there = set(found.ids)
-    for host, machine in machines.items():
+    update left. Raises pulumi.RunError."""
+    known = {host: machine for host, machine in machines.items() if host in stack.ec2_hosts}
+    if not known:
+        return {}
+    with _one_line(f"machines of {region}", "may you list instances (ec2:DescribeInstances)?"):
+        ids = [aws.ec2.GetInstancesFilterArgs(name="instance-id", values=sorted(m.id for m in known.values()))]
+        there = aws.ec2.get_instances(filters=ids, instance_state_names=THERE, region=region, opts=options).ids
+    for host, machine in known.items():
         if machine.id not in there:
             pulumi.log.warn(f"{host}: its machine {machine.id} is gone in {region}: a new one takes its place")
-    return {host: machine.replaces if machine.id in there else machine.id for host, machine in machines.items()}
+    return {host: machine.replaces if machine.id in there else machine.id for host, machine in known.items()}
 
 
 def instance_types(stack: Stack, options: pulumi.InvokeOptions) -> None:

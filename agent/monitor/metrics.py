@@ -8,7 +8,7 @@ from agent import aws
 from agent.monitor.conditions import UNSEEN, Held
 from agent.world import World
 
-TIMEOUT = 5.0
+TIMEOUT = 5.0  # seconds, of each question: a run waits for it
 VERSION = "2010-08-01"
 
 
@@ -46,5 +46,5 @@ def publish(world: World, manifest: dict[str, Any], found: list[Held]) -> str:
     if not where or not told:
         return ""
     asked = request(where, told)
-    status, _ = aws.ask(world, aws.identity(world), asked, TIMEOUT)
+    status, _ = aws.ask(world, aws.identity(world, TIMEOUT), asked, TIMEOUT)
     return "" if status == 200 else f"CloudWatch was not told: {status or 'no answer'} from {asked.host}"

@@ -3,19 +3,20 @@
 import pulumi
 import pytest
 
+from components import lookup
 from components.before import Machine, read
 from tests.components import test_program
 from tests.components.test_program import Mocks, run_program
-from tests.support import ROOT
+from tests.support import ROOT, stack
 
-HOST = "urn::infra:index:Host::watchme-ap-northeast-1"
+URN = "urn:pulumi:prod::infra::infra:index:Host$aws:ec2/instance:Instance::{host}-ap-northeast-1-instance"
 
 
-def state(machine: str, replaces: str = "") -> dict:
-    outputs = {
-        "host": "watchme", "region": "ap-northeast-1", "address": "127.71.0.2", "machine": machine, "replaces": replaces,
-    }  # fmt: skip
-    return {HOST: {"type": "infra:index:Host", "outputs": outputs}}
+def state(machine: str, replaces: str = "", host: str = "watchme") -> dict:
+    """Of an update that ended before its host was noted: the machine is what counts."""
+    tags = {"Name": f"prod-{host}", **({"replaces": replaces} if replaces else {})}
+    outputs = {"arn": f"arn:aws:ec2:ap-northeast-1:754724220380:instance/{machine}", "tags": tags}
+    return {URN.format(host=host): {"type": "aws:ec2/instance:Instance", "outputs": outputs}}
 
 
 # What the last update left, which machines are gone, and what the engine is told to replace for
@@ -24,7 +25,8 @@ UPDATES = {
     "it is there": (state("i-1"), set(), "nothing"),
     "it is gone": (state("i-1"), {"i-1"}, "i-1"),
     "the new one is there": (state("i-2", "i-1"), set(), "i-1"),
-    "an update that ended before the new one was noted": (state("i-1", ""), {"i-1"}, "i-1"),
+    "an update that made none": (state("i-1", ""), {"i-1"}, "i-1"),
+    "a host that left the configuration": (state("i-9", host="old"), {"i-9"}, "nothing"),
     "the new one is gone too": (state("i-2", "i-1"), {"i-2"}, "i-2"),
 }
 
@@ -48,11 +50,21 @@ def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost
     (option,) = options
     assert option.replacement_trigger == trigger
     said = [text for text in told if "is gone" in text]
-    assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one takes its place" for id in lost]
+    ours = [id for id in lost if id != "i-9"]
+    assert said == [f"watchme: its machine {id} is gone in ap-northeast-1: a new one takes its place" for id in ours]
 
 
 def test_the_state_tells_machines_and_whom_they_replaced():
     assert read(state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
-    old = state("i-1")
-    del old[HOST]["outputs"]["replaces"]
-    assert read(old).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}, "a state of before"
+    assert read(state("i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}
+
+
+def test_a_refusal_of_aws_is_one_line(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    def refused(**_):
+        raise Exception("invoking aws:ec2/getInstances:getInstances: 1 error occurred: UnauthorizedOperation")
+
+    monkeypatch.setattr(lookup.aws.ec2, "get_instances", refused)
+    with pytest.raises(pulumi.RunError, match=r"machines of ap-northeast-1: .*may you list instances"):
+        lookup.replaced(stack(), {"watchme": Machine("i-1")}, "ap-northeast-1", pulumi.InvokeOptions())
