@@ -19,7 +19,8 @@ from agent.world import World
 
 CONFIG = "/etc/infra/memory.json"
 LOOK = 0.5  # seconds from look to look
-PART, LEAST = 16, 160 * 1024**2  # a part of the memory, and bytes: with less than both left, a service makes room
+PART, LEAST = 32, 160 * 1024**2  # a part of the memory, and bytes: with less than both left, a service makes room
+MARGIN = 64 * 1024**2  # bytes beyond that which are to be left when a service has come back and uses all that it may
 PATIENCE = 10.0  # seconds that a service has to end by itself
 GIVEN_UP = 30.0  # seconds after which another one makes room, whether or not this one has
 CALM, LONGEST_CALM = (
@@ -32,6 +33,11 @@ HOUR = 3600.0
 def floor(size: int) -> int:
     """Bytes that are to be left of a machine's memory."""
     return max(size // PART, LEAST)
+
+
+def room(service: dict[str, Any], size: int) -> int:
+    """Bytes that have to be left for a service to come back."""
+    return service["needs"] + floor(size) + MARGIN
 
 
 @dataclass
@@ -57,6 +63,15 @@ class Watch:
     @property
     def stopped(self) -> list[dict[str, Any]]:
         return [entry for entry in self.services if self.world.exists(flag(entry["service"]))]
+
+    def begin(self) -> None:
+        """What a watch of before did not get to: a flag is written first, and may be all that was done. Flags of others
+        are of a release of before."""
+        for entry in self.stopped:
+            self.world.run("systemctl", "stop", "--no-block", entry["unit"])
+        known = {entry["service"] for entry in self.services}
+        for name in [name for name in self.world.listing(STOPPED) if name not in known]:
+            self.world.remove(flag(name))
 
     def look(self) -> None:
         if self.going and self._has_gone(self.going):
@@ -106,7 +121,7 @@ class Watch:
         """The last one that went, once there is room for all that it may use, and has been for a while. Not beside a
         release: that has its own wants."""
         now, stopped = self.world.now(), self.stopped
-        if not stopped or self.going or left < stopped[-1]["needs"] + 2 * floor(size) or lock.holder(lock.LOCK):
+        if not stopped or self.going or left < room(stopped[-1], size) or lock.holder(lock.LOCK):
             self.calm_since = None
             return
         self.calm_since = now if self.calm_since is None else self.calm_since
@@ -140,6 +155,7 @@ def _of(left: int, size: int) -> str:
 def run(world: World, say: Callable[[str], None]) -> None:
     """Watches for as long as the host runs. Its end stops and starts nothing: a new one goes on by the flags."""
     watch = Watch(world, json.loads(world.read(CONFIG) or b"[]"), say)
+    watch.begin()
     notify("READY=1")
     while True:
         began = world.now()

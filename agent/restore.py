@@ -1,15 +1,16 @@
 """What no release brings, back from another disk: the copy of a snapshot of a lost host's. What is here stays as it is.
 
-Each file comes whole, under its name only once it is: interrupted and run again, it goes on.
+Files and directories have their names only once they are whole: interrupted and run again, it goes on.
 """
 
+import contextlib
 import os
-import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from agent import accounts, lock
 from agent.outcome import Refused
@@ -19,10 +20,15 @@ from agent.world import World
 
 DEVICES = "/dev/disk/by-id"
 DISK = "nvme-Amazon_Elastic_Block_Store_"  # as AWS's virtual disks call themselves, without the dash of their id
-PATIENCE = 60.0
+PATIENCE = 60.0  # seconds until the disk is there
+GRACE = 10.0  # seconds more until its parts are
+SIGN = 5.0  # seconds between signs of life: whoever listens gives up after 30
+CHUNK, SYNC = 1024**2, 64 * 1024**2  # bytes
 PLACE = "/run/infra/restore"
+PURPOSE = "restoring data"  # of the lock
 SPARE = 1024**3  # bytes that stay free
 Ids = Callable[[int, int], tuple[int, int]]
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -34,14 +40,28 @@ class Brought:
     kept: int = 0
 
 
-def restore(world: World, payload: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+class Signs:
+    """Says how far it is, every SIGN seconds at most."""
+
+    def __init__(self, say: Say) -> None:
+        self.say, self.size, self.said = say, 0, time.monotonic()
+
+    def came(self, size: int) -> None:
+        self.size += size
+        if time.monotonic() - self.said >= SIGN:
+            self.said = time.monotonic()
+            self.say(f"{self.size // 1024**2} MiB so far")
+
+
+def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """Brings `paths` from the disk of `volume` (vol-…). `accounts` are made first, as a release would, so that what is
     theirs can be theirs. Raises Refused."""
-    with lock.lock("restoring", say), _mounted(world, payload["volume"], payload["paths"]) as there:
+    with lock.lock(PURPOSE, say), _mounted(world, payload["volume"], payload["paths"], say) as there:
         accounts.agree(world, payload["accounts"])
         accounts.ensure(world, payload["accounts"])
-        ids = owners(f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
-        found = [path for path in payload["paths"] if _is_directory(f"{there}{path}")]
+        names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
+        ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
+        found = [path for path in payload["paths"] if _is_directory(there, path)]
         missing = sum(status.st_size for path in found for _, status in absent(f"{there}{path}", path))
         if missing + SPARE > world.free("/"):
             raise Refused(
@@ -51,55 +71,73 @@ def restore(world: World, payload: dict[str, Any], say: Callable[[str], None]) -
         told = {}
         for path in found:
             say(f"bringing {path}")
-            brought = bring(f"{there}{path}", path, ids)
+            brought = bring(f"{there}{path}", path, ids, Signs(say).came)
             told[path] = {"files": brought.files, "bytes": brought.size, "kept": brought.kept}
     return {"brought": told, "absent": [path for path in payload["paths"] if path not in found]}
 
 
-def _is_directory(path: str) -> bool:
-    """A link could lead out of the other disk."""
-    return os.path.isdir(path) and not os.path.islink(path)
+def _is_directory(there: str, path: str) -> bool:
+    """A link anywhere on the way could lead out of the other disk."""
+    parts = path.strip("/").split("/")
+    ways = [f"{there}/{'/'.join(parts[: count + 1])}" for count in range(len(parts))]
+    return os.path.isdir(ways[-1]) and not any(map(os.path.islink, ways))
 
 
 @contextmanager
-def _mounted(world: World, volume: str, paths: list[str]) -> Iterator[str]:
+def _mounted(world: World, volume: str, paths: list[str], say: Say) -> Iterator[str]:
     """The file system of a disk that has one of the paths, to read."""
-    name = f"{DISK}{volume.replace('-', '')}"
-    end = world.now() + PATIENCE
-    while not (
-        disks := [entry for entry in world.listing(DEVICES) if entry == name or entry.startswith(f"{name}-part")]
-    ):
-        if world.now() > end:
-            raise Refused(f"the disk of {volume} did not appear here within {PATIENCE:.0f} s")
-        world.sleep(0.5)
     world.directory(PLACE, 0o700, "root", "root")
     # What an interrupted one left
     world.run("umount", PLACE)
-    for disk in disks:
-        device = f"{DEVICES}/{disk}"
-        kind = world.run("blkid", "-o", "value", "-s", "TYPE", device).output.strip()
-        # A disk of the same image as this host's has the same identity
-        options = f"ro,nosuid,nodev,noexec{',nouuid' if kind == 'xfs' else ''}"
-        if not kind or world.run("mount", "-o", options, device, PLACE).code != 0:
-            continue
-        try:
-            if any(world.exists(f"{PLACE}{path}") for path in paths):
-                yield PLACE
-                return
-        finally:
-            must(world, "umount", PLACE)
-    raise Refused(f"nothing on the disk of {volume} has {' or '.join(paths)}")
+    _mount(world, f"{DISK}{volume.replace('-', '')}", volume, paths, say)
+    try:
+        yield PLACE
+    finally:
+        must(world, "umount", PLACE)
 
 
-def owners(passwd: str, group: str, own_passwd: str, own_group: str) -> Ids:
-    """Numbers of the other disk's accounts and groups → those of the same names here, where there are some."""
-    users, groups = (_numbers(there, here) for there, here in ((passwd, own_passwd), (group, own_group)))
+def _mount(world: World, name: str, volume: str, paths: list[str], say: Say) -> None:
+    """A disk appears some time after AWS says that it is there, and its parts after it."""
+    end, grace, said = world.now() + PATIENCE, float("inf"), world.now()
+    while True:
+        disks = [entry for entry in world.listing(DEVICES) if entry == name or entry.startswith(f"{name}-part")]
+        if any(_has(world, f"{DEVICES}/{disk}", paths) for disk in disks):
+            return
+        grace = min(grace, world.now() + GRACE) if disks else grace
+        if world.now() > min(end, grace):
+            break
+        if world.now() - said >= SIGN:
+            said = world.now()
+            say(f"waiting for the disk of {volume}")
+        world.sleep(0.5)
+    if disks:
+        raise Refused(f"nothing on the disk of {volume} has {' or '.join(paths)}")
+    raise Refused(f"the disk of {volume} did not appear here within {PATIENCE:.0f} s")
+
+
+def _has(world: World, device: str, paths: list[str]) -> bool:
+    """Is one of the paths on it: it stays mounted then."""
+    kind = world.run("blkid", "-o", "value", "-s", "TYPE", device).output.strip()
+    # A disk of the same image as this host's has the same identity
+    options = f"ro,nosuid,nodev,noexec{',nouuid' if kind == 'xfs' else ''}"
+    if not kind or world.run("mount", "-o", options, device, PLACE).code != 0:
+        return False
+    if any(world.exists(f"{PLACE}{path}") for path in paths):
+        return True
+    must(world, "umount", PLACE)
+    return False
+
+
+def owners(names: set[str], passwd: str, group: str, own_passwd: str, own_group: str) -> Ids:
+    """Numbers of the other disk's accounts and groups of these names → those that they have here. Any other number
+    stays what it is: it may be a container's own."""
+    users, groups = (_numbers(names, there, here) for there, here in ((passwd, own_passwd), (group, own_group)))
     return lambda user, group: (users.get(user, user), groups.get(group, group))
 
 
-def _numbers(there: str, here: str) -> dict[int, int]:
+def _numbers(names: set[str], there: str, here: str) -> dict[int, int]:
     of_name = dict(_names(here))
-    return {number: of_name[name] for name, number in _names(there) if name in of_name}
+    return {number: of_name[name] for name, number in _names(there) if name in names and name in of_name}
 
 
 def _names(path: str) -> Iterator[tuple[str, int]]:
@@ -122,8 +160,9 @@ def absent(source: str, target: str) -> Iterator[tuple[str, os.stat_result]]:
                 yield path, status
 
 
-def bring(source: str, target: str, ids: Ids) -> Brought:
-    """Copies what is absent, with its mode, times and owner. Neither sockets nor devices are data."""
+def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
+    """Copies what is absent, with its mode and owner, and a file's times; not extended attributes. Neither sockets nor
+    devices are data. `came` is told bytes as they come."""
     told = Brought(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
@@ -136,7 +175,7 @@ def bring(source: str, target: str, ids: Ids) -> Brought:
                 os.symlink(os.readlink(there), name, dir_fd=parent)
                 os.chown(name, *ids(status.st_uid, status.st_gid), dir_fd=parent, follow_symlinks=False)
         elif stat.S_ISREG(status.st_mode):
-            _file(there, here, status, ids)
+            _file(there, here, status, ids, came)
             told.files, told.size = told.files + 1, told.size + status.st_size
     told.kept -= told.files
     return told
@@ -150,27 +189,46 @@ def _files(place: str) -> int:
 
 def _directory(path: str, status: os.stat_result, ids: Ids) -> None:
     with parent_of(path, make=True) as (parent, name):
-        os.mkdir(name, 0o700, dir_fd=parent)
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    try:
-        os.fchown(descriptor, *ids(status.st_uid, status.st_gid))
-        os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-    finally:
-        os.close(descriptor)
+        temporary = f".{name}.infra"
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(temporary, dir_fd=parent)
+        os.mkdir(temporary, 0o700, dir_fd=parent)
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.fchown(descriptor, *ids(status.st_uid, status.st_gid))
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
-def _file(there: str, here: str, status: os.stat_result, ids: Ids) -> None:
+def _file(there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None]) -> None:
     with parent_of(here) as (parent, name):
         temporary = f".{name}.infra"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with (
             open(there, "rb") as source,
             os.fdopen(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as file,
         ):
-            shutil.copyfileobj(source, file, 1024**2)
+            _copy(source, file, came)
             os.fchown(file.fileno(), *ids(status.st_uid, status.st_gid))
             os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-            file.flush()
             os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(file.fileno())
         os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, came: Callable[[int], None]) -> None:
+    """Written out as it comes: what waits in memory would all be waited for at the end, in silence."""
+    waiting = 0
+    while chunk := source.read(CHUNK):
+        target.write(chunk)
+        waiting += len(chunk)
+        if waiting >= SYNC:
+            target.flush()
+            os.fdatasync(target.fileno())
+            waiting = 0
+        came(len(chunk))
+    target.flush()

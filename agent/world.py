@@ -76,7 +76,7 @@ class World:
         return os.path.lexists(path)
 
     def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
-        """Runs a command to its end; a missing program is code 127, a timeout 124."""
+        """Runs a command to its end; a missing program is code 127, one that cannot be started 126, a timeout 124."""
         try:
             done = subprocess.run(
                 argv,
@@ -89,6 +89,9 @@ class World:
             )
         except FileNotFoundError:
             return Ran(127, f"{argv[0]}: not found")
+        except OSError as error:
+            # No memory for another process, for one
+            return Ran(126, f"{argv[0]}: {error.strerror}")
         except subprocess.TimeoutExpired as late:
             return Ran(124, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
         return Ran(done.returncode, done.stdout.decode(errors="replace"))

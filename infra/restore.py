@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from agent.restore import PURPOSE
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
 from infra import hosts, ssh
@@ -19,7 +20,7 @@ from infra.errors import InfraError
 from rendering.host import data, render
 
 DEVICE = "/dev/sdz"
-TAG = "restore"
+TAG = "restore"  # of a volume: the host that it is for
 WAIT: Any = {"Delay": 2, "MaxAttempts": 150}
 
 
@@ -35,10 +36,16 @@ class Snapshot:
         return f"{self.id} of {self.at:%Y-%m-%d %H:%M} UTC, {self.size} GiB"
 
 
-def snapshots(stack: Stack, host: str, region: str) -> list[Snapshot]:
+def snapshots(stack: Stack, host: str) -> list[Snapshot]:
     """Of the disks that a host had, newest first. Raises InfraError."""
+    region = _region(stack, host, hosts.outputs(stack))
     with _in_words(region):
-        return _snapshots(_client(region), stack, host)
+        return _snapshots(_client(region), stack, host.partition("@")[0])
+
+
+def _region(stack: Stack, host: str, outputs: dict[str, Any]) -> str:
+    """Where a host is now, whatever the configuration says that comes next."""
+    return host.partition("@")[2] or outputs.get("region", stack.region)
 
 
 def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[str], None]) -> dict[str, Any]:
@@ -52,7 +59,10 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
         raise InfraError(f"{host} is a machine of its owner's: the program knows no disks of it")
     if not paths:
         raise InfraError(f"nothing that runs on {host} has data (`data` in files/systems/): a release brings all of it")
-    region = host.partition("@")[2] or outputs.get("region", stack.region)
+    region = _region(stack, host, outputs)
+    at_work = ssh.ask(target, "status")["holder"] or ""
+    if PURPOSE in at_work:
+        raise InfraError(f"{host}: somebody is at it already: {at_work}. Wait for its end, then look what is missing")
     with _in_words(region):
         ec2 = _client(region)
         snapshot = _chosen(_snapshots(ec2, stack, name), wanted, stack, name, region)
@@ -136,7 +146,12 @@ def _instance(ec2: Any, stack: Stack, host: str, region: str) -> dict[str, Any]:
 def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: dict[str, Any]) -> Iterator[str]:
     """A volume made of a snapshot, at a machine, while it is needed. One that a killed command left is used."""
     zone = instance["Placement"]["AvailabilityZone"]
-    left = [{"Name": "tag:stack", "Values": [stack.name]}, {"Name": f"tag:{TAG}", "Values": [host]}]
+    left = [
+        {"Name": "tag:stack", "Values": [stack.name]},
+        {"Name": f"tag:{TAG}", "Values": [host]},
+        # One that is being deleted is told of for a while
+        {"Name": "status", "Values": ["creating", "available", "in-use"]},
+    ]
     found = ec2.describe_volumes(Filters=left)["Volumes"]
     usable = [e["VolumeId"] for e in found if (e["SnapshotId"], e["AvailabilityZone"]) == (snapshot.id, zone)]
     for entry in found:
@@ -149,8 +164,13 @@ def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: d
             ec2.attach_volume(VolumeId=volume, InstanceId=instance["InstanceId"], Device=DEVICE)
         ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig=WAIT)
         yield volume
-    finally:
-        _remove(ec2, volume)
+    except BaseException as cause:
+        try:
+            _remove(ec2, volume)
+        except (BotoCoreError, ClientError, WaiterError) as error:
+            raise InfraError(f"{cause}; and {volume} is still there, the next run removes it: {error}") from cause
+        raise
+    _remove(ec2, volume)
 
 
 def _made(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, zone: str) -> str:

@@ -118,8 +118,7 @@ def restore(
 
     catalogue = catalogue_of(stack)
     if show:
-        region = host.partition("@")[2] or catalogue.stack.region
-        for found in restoring.snapshots(catalogue.stack, host.partition("@")[0], region):
+        for found in restoring.snapshots(catalogue.stack, host):
             typer.echo(str(found))
         return
     answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))

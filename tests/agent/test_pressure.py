@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from agent import lock
 from agent.monitor import history
-from agent.pressure import CALM, LONGEST_CALM, LOOK, PATIENCE, Watch, flag, floor
+from agent.pressure import CALM, LONGEST_CALM, LOOK, MARGIN, PATIENCE, STOPPED, Watch, flag, floor, room
 from agent.world import Ran
+from rendering import pressure
 from tests.agent.fake import FakeWorld
+from tests.support import whole
 
 MiB = 1024**2
 SIZE = 2048 * MiB
@@ -160,7 +162,7 @@ def test_no_room_for_all_that_it_may_use_no_return():
     short_by(world, 1)
     looks(watch, 5)
     world.used = 0  # type: ignore[assignment]
-    world.used = world.memory()["MemAvailable"] - (300 * MiB + 2 * FLOOR) + 1  # type: ignore[assignment]
+    world.used = world.memory()["MemAvailable"] - (300 * MiB + FLOOR + MARGIN) + 1  # type: ignore[assignment]
     looks(watch, 1000)
     assert stopped(watch) == ["first"]
     world.used -= 1  # type: ignore[operator]
@@ -204,6 +206,29 @@ def test_a_new_watch_goes_on_where_the_one_before_was():
     assert stopped(again) == []
 
 
+def test_a_watch_that_ended_in_the_middle_is_made_up_for():
+    """The flag is there, and the service runs: it would count as gone, and the next one would go."""
+    world = Host()
+    world.files[flag("first")] = (b"", 0o644, "root", "root")
+    world.files[f"{STOPPED}/of-a-release-of-before"] = (b"", 0o644, "root", "root")
+    watch = on(world)
+    watch.begin()
+    assert world.commands("systemctl stop") == ["systemctl stop --no-block first.service"]
+    assert "first.service" not in world.active and stopped(watch) == ["first"]
+    assert world.listing(STOPPED) == ["first"]
+
+
+def test_at_its_usual_load_our_own_host_has_room_for_all_of_them():
+    """WatchMe's containers as the document saw them, and what their limits do not cap, on its t4g.large."""
+    catalogue = whole()
+    services = [s for system in catalogue.systems_on("watchme") for s in system.active]
+    usual = sum(min(service.observed or service.limit, service.limit) for service in services)
+    size = 7836 * MiB
+    left = size - usual - 512 * MiB
+    for yielding in pressure.yielding(catalogue, "watchme"):
+        assert left + yielding.observed >= room({"needs": yielding.limit}, size), (yielding.name, left // MiB)
+
+
 def test_a_machine_that_does_not_say_what_is_left_is_left_alone():
     world = Host()
     world.memory = lambda: {}  # type: ignore[method-assign]
@@ -238,7 +263,7 @@ def test_whatever_the_others_want_what_is_gone_is_a_beginning_of_the_order(spans
             now = stopped(watch)
             assert now == names[: len(now)] and abs(len(now) - len(before)) <= 1
             assert len(now) <= len(before) or left < FLOOR, "somebody went although there was room"
-            assert len(now) >= len(before) or left >= 300 * MiB + 2 * FLOOR, "somebody came back without room"
+            assert len(now) >= len(before) or left >= 300 * MiB + FLOOR + MARGIN, "somebody came back without room"
             assert OTHER in world.active
     world.used = 0  # type: ignore[assignment]
     looks(watch, int(4 * LONGEST_CALM / LOOK))

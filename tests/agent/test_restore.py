@@ -48,12 +48,12 @@ def test_what_is_here_stays_as_it_is(disk, tmp_path):
 
 
 def test_a_file_has_its_name_only_once_it_is_whole(disk, tmp_path, monkeypatch):
-    def torn(source, target, size):
+    def torn(source, target, came):
         target.write(b"mod")
         raise OSError("cut off")
 
     with monkeypatch.context() as broken:
-        broken.setattr(restore.shutil, "copyfileobj", torn)
+        broken.setattr(restore, "_copy", torn)
         with pytest.raises(OSError, match="cut off"):
             restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
     names = {name for _, _, names in os.walk(tmp_path / "opt") for name in names}
@@ -75,17 +75,60 @@ def test_a_link_that_a_user_laid_leads_nowhere(disk, tmp_path):
     assert list(outside.iterdir()) == []
 
 
+def test_whoever_listens_hears_of_it_while_a_large_file_comes(disk, tmp_path, monkeypatch):
+    """Its connection is given up after 30 silent seconds."""
+    (disk / "models/large.bin").write_bytes(b"m" * 10 * restore.CHUNK)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(restore.time, "monotonic", lambda: next(clock))
+    said: list[str] = []
+    restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME, restore.Signs(said.append).came)
+    assert len(said) >= 3 and all(line.endswith("MiB so far") for line in said)
+
+
+def test_what_somebody_put_in_the_way_is_not_written_to(disk, tmp_path):
+    """A service's own directory: a pipe would hold root up, and with it every release."""
+    here = tmp_path / "opt/whisper"
+    here.mkdir(parents=True)
+    os.mkfifo(here / ".server.infra")
+    (here / ".models.infra").mkdir()
+    restore.bring(str(disk), str(here), SAME)
+    assert (here / "server").read_bytes() == b"program" and (here / "models/large.bin").exists()
+
+
+def test_a_directory_has_its_name_only_once_it_is_its_owners(disk, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError("cut off")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(restore.os, "fchown", refused)
+        with pytest.raises(OSError, match="cut off"):
+            restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
+    assert not (tmp_path / "opt/whisper").exists()
+    restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
+    assert (tmp_path / "opt/whisper/models").stat().st_mode & 0o7777 == 0o750
+
+
+def test_a_link_on_the_way_leads_out_of_no_disk(tmp_path):
+    (tmp_path / "live/data").mkdir(parents=True)
+    (tmp_path / "disk/home").mkdir(parents=True)
+    (tmp_path / "disk/home/whisper").symlink_to(tmp_path / "live")
+    (tmp_path / "disk/opt/data").mkdir(parents=True)
+    assert not restore._is_directory(str(tmp_path / "disk"), "/home/whisper/data")
+    assert restore._is_directory(str(tmp_path / "disk"), "/opt/data")
+
+
 def test_accounts_are_known_by_their_names(tmp_path):
     for name, text in {
-        "a": "root:x:0:0\nwhisper:x:997:996\nold:x:1005:1005\n",
-        "b": "root:x:0:0\nwhisper:x:998:998\n",
+        "a": "root:x:0:0\nwhisper:x:997:996\nold:x:1005:1005\nchrony:x:999:999\n",
+        "b": "root:x:0:0\nwhisper:x:998:998\nchrony:x:107:107\n",
     }.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "ga").write_text("whisper:x:996:\n")
     (tmp_path / "gb").write_text("whisper:x:998:\n")
-    ids = restore.owners(*(str(tmp_path / name) for name in ("a", "ga", "b", "gb")))
+    ids = restore.owners({"root", "whisper"}, *(str(tmp_path / name) for name in ("a", "ga", "b", "gb")))
     assert ids(997, 996) == (998, 998) and ids(0, 0) == (0, 0)
     assert ids(1005, 1005) == (1005, 1005), "one that is not here keeps its number"
+    assert ids(999, 999) == (999, 999), "a container's own number may be an account's of the system"
 
 
 VOLUME = "vol-0123456789abcdef0"
@@ -134,7 +177,7 @@ def test_the_part_of_the_disk_that_has_it_is_found():
     world = disks(
         kinds, {f"{DISK}-part16": {"/opt/whisper"}, "nvme-Amazon_Elastic_Block_Store_vol0other": {"/opt/whisper"}}
     )
-    with restore._mounted(world, VOLUME, ["/opt/whisper"]) as place:
+    with restore._mounted(world, VOLUME, ["/opt/whisper"], print) as place:
         assert world.mounted == f"{DISK}-part16" and place == restore.PLACE
     assert world.mounted == ""
     assert (
@@ -147,7 +190,7 @@ def test_a_disk_without_it_is_refused_and_let_go():
     world = disks({f"{DISK}-part1": "ext4"}, {})
     with (
         pytest.raises(Refused, match="nothing on the disk of vol-0123456789abcdef0 has /opt/whisper or /srv/recall"),
-        restore._mounted(world, VOLUME, ["/opt/whisper", "/srv/recall"]),
+        restore._mounted(world, VOLUME, ["/opt/whisper", "/srv/recall"], print),
     ):
         pass
     assert world.mounted == ""
@@ -155,5 +198,8 @@ def test_a_disk_without_it_is_refused_and_let_go():
 
 def test_a_disk_that_does_not_come_is_not_waited_for_forever():
     world = disks({}, {})
-    with pytest.raises(Refused, match="did not appear here within 60 s"), restore._mounted(world, VOLUME, ["/opt"]):
+    with (
+        pytest.raises(Refused, match="did not appear here within 60 s"),
+        restore._mounted(world, VOLUME, ["/opt"], print),
+    ):
         pass

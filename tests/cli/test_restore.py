@@ -17,6 +17,7 @@ def ec2(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(restore.hosts, "outputs", lambda stack: {"region": REGION})
     with mock_aws():
         yield boto3.client("ec2", region_name=REGION)
 
@@ -52,7 +53,7 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
     snapshot(ec2, "watchme")
     snapshot(ec2, "services", "dev")
     mine = {snapshot(ec2), snapshot(ec2)}
-    found = restore.snapshots(STACK, "services", REGION)
+    found = restore.snapshots(STACK, "services")
     assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
     assert restore._chosen(found, None, STACK, "services", REGION) == found[0]
     assert restore._chosen(found, found[1].id, STACK, "services", REGION) == found[1]
@@ -62,12 +63,12 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
 
 def test_no_snapshot_says_what_makes_some(ec2):
     with pytest.raises(InfraError, match=r"no snapshot of services's disk in ap-northeast-1 .*infra:keepSnapshots"):
-        restore._chosen(restore.snapshots(STACK, "services", REGION), None, STACK, "services", REGION)
+        restore._chosen(restore.snapshots(STACK, "services"), None, STACK, "services", REGION)
 
 
 def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
     instance, snapped = machine(ec2), snapshot(ec2)
-    (chosen,) = restore.snapshots(STACK, "services", REGION)
+    (chosen,) = restore.snapshots(STACK, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     assert found["InstanceId"] == instance and chosen.id == snapped
     with pytest.raises(ZeroDivisionError), restore._attached(ec2, STACK, "services", chosen, found) as volume:
@@ -80,7 +81,7 @@ def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
 def test_what_a_killed_command_left_is_used_or_goes(ec2):
     machine(ec2)
     snapshot(ec2), snapshot(ec2)
-    new, old = restore.snapshots(STACK, "services", REGION)
+    new, old = restore.snapshots(STACK, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     left = [
         restore._made(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"]) for chosen in (old, new)
@@ -89,6 +90,41 @@ def test_what_a_killed_command_left_is_used_or_goes(ec2):
     with restore._attached(ec2, STACK, "services", new, found) as volume:
         assert volume == left[1] and volumes(ec2) == [left[1]]
     assert volumes(ec2) == []
+
+
+def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
+    machine(ec2)
+    snapshot(ec2)
+    (chosen,) = restore.snapshots(STACK, "services")
+    found = restore._instance(ec2, STACK, "services", REGION)
+    asked = []
+    told = ec2.describe_volumes
+    monkeypatch.setattr(ec2, "describe_volumes", lambda **given: asked.append(given) or told(**given))
+    with restore._attached(ec2, STACK, "services", chosen, found):
+        pass
+    assert {"Name": "status", "Values": ["creating", "available", "in-use"]} in asked[0]["Filters"]
+
+
+def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkeypatch):
+    machine(ec2)
+    snapshot(ec2)
+    (chosen,) = restore.snapshots(STACK, "services")
+    found = restore._instance(ec2, STACK, "services", REGION)
+    with (
+        pytest.raises(
+            InfraError, match=r"the host said no; and vol-\w+ is still there, the next run removes it: .*denied"
+        ),
+        restore._attached(ec2, STACK, "services", chosen, found),
+    ):
+        error = restore.ClientError({"Error": {"Code": "denied", "Message": "denied"}}, "DetachVolume")
+        monkeypatch.setattr(ec2, "detach_volume", lambda **_: (_ for _ in ()).throw(error))
+        raise InfraError("the host said no")
+
+
+def test_where_the_host_is_counts_and_not_where_it_is_to_be(ec2):
+    moved = STACK.model_copy(update={"region": "ap-southeast-2"})
+    mine = snapshot(ec2)
+    assert [entry.id for entry in restore.snapshots(moved, "services")] == [mine]
 
 
 def test_a_host_that_is_not_there_says_so(ec2):

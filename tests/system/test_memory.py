@@ -122,8 +122,10 @@ def test_without_it_the_kernel_kills(small):
     sh(small, "systemctl stop infra-memory.service")
     killed = kills(small)
     hog(small, "a", 2 * ROOM)
-    until("the kernel kills", lambda: kills(small) > killed, 20)
+    until("the kernel kills", lambda: kills(small) > killed, 60)
     assert stopped(small) == []
+    # Docker tells of it for every container below this machine's own memory group, which a real machine is not
+    sh(small, "systemctl reset-failed t-hog-a; systemctl restart docker")
 
 
 def running(system: System) -> set[str]:
