@@ -25,7 +25,6 @@ from agent import (
     slots,
     store,
     transaction,
-    units,
 )
 from agent import recover as recovery
 from agent.job import Job
@@ -110,7 +109,7 @@ def status(_: dict[str, Any]) -> int:
     look = Look(world, release) if release else None
     begun = transaction.unfinished(world)
     ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
-    names = slots.running(world, release.manifest) if release else []
+    alerts = firing(look) if look else []
     _print(
         {
             "release": id,
@@ -119,11 +118,13 @@ def status(_: dict[str, Any]) -> int:
             "brought": ended[-1] if ended else None,
             "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
             "holder": lock.holder(),
-            "units": {name: state["active"] for name, state in units.states(world, names).items()},
+            "units": {name: state["active"] for name, state in look.units.items()} if look else {},
             "certificates": [list(entry) for entry in look.certificates] if look else [],
-            "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in firing(look)] if look else [],
+            "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in alerts],
             "services": look.services if look else {},
-            "drifted": sorted({entry["path"] for entry in drift.drift(world) if entry["path"] not in names}),
+            "drifted": sorted(
+                {entry["path"] for entry in drift.drift(world) if look is None or entry["path"] not in look.running}
+            ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.waiting(world, release.manifest)) if release else [],
         }

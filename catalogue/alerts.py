@@ -12,6 +12,7 @@ Measure = Literal[
     "open port", "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
     "registry login",
 ]  # fmt: skip
+PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")
 OF_PROXY = ("proxy down", "proxy server errors", "certificate")
 MetricName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
@@ -36,6 +37,12 @@ class Alert(Model):
             self.text.format(subject="", value=0.0, **self.model_dump())
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(f"text names {error}; it may name subject, value and the alert's own fields") from None
+        return self
+
+    @model_validator(mode="after")
+    def _a_percentage_can_be_exceeded(self) -> "Alert":
+        if self.measure in PERCENT and not 0 <= self.above < 100:
+            raise ValueError(f"above: {self.above} is no bound of a percentage; at least 0, below 100")
         return self
 
     @property

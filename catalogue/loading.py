@@ -98,14 +98,21 @@ class _UniqueKeys(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_system(path: Path, variant: str | None = None) -> System:
-    """One system's file, in one of its variants. Raises CatalogueError naming every field that is wrong."""
-    file = f"{SYSTEMS}/{path.name}"
+def _yaml(path: Path, file: str) -> Any:
+    """Raises CatalogueError for a file that is not there, or no YAML."""
     try:
-        data = yaml.load(path.read_text(), _UniqueKeys)
+        return yaml.load(path.read_text(), _UniqueKeys)
+    except FileNotFoundError:
+        raise CatalogueError([Problem(file, "file", "is not there", "bring it back: git checkout " + file)]) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise CatalogueError([Problem(file, f"line {line}", str(error.problem), "write valid YAML")]) from None
+
+
+def read_system(path: Path, variant: str | None = None) -> System:
+    """One system's file, in one of its variants. Raises CatalogueError naming every field that is wrong."""
+    file = f"{SYSTEMS}/{path.name}"
+    data = _yaml(path, file)
     try:
         data = chosen(data, variant)
     except ValueError as error:
@@ -136,8 +143,9 @@ def load(root: Path, stack: Stack) -> Catalogue:
 
 def read_alerts(path: Path) -> list[AnyAlert]:
     """Raises CatalogueError naming every field that is wrong."""
+    data = _yaml(path, str(ALERTS))
     try:
-        return TypeAdapter(list[AnyAlert]).validate_python(yaml.load(path.read_text(), _UniqueKeys))
+        return TypeAdapter(list[AnyAlert]).validate_python(data)
     except ValidationError as error:
         where = lambda found: f"alert number {int(found[0]) + 1}: {found[-1]}" if found else "file"  # noqa: E731
         raise CatalogueError(problems_of(error, str(ALERTS), where, _alert_fields)) from None

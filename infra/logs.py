@@ -39,7 +39,9 @@ def lines(catalogue: Catalogue, service: str, host: str | None, count: int, foll
     targets = hosts.targets(catalogue.stack, host)
     asked = {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
     if not asked:
-        raise InfraError(f"{host} runs no {service}; {', '.join(wanted)} does")
+        known = f"{', '.join(wanted)} does"
+        never = f"{known}, and no update that has it has ended well: pulumi up"
+        raise InfraError(f"{host} runs no {service}; {known}" if host else never)
     payload = {"service": service, "lines": count, "follow": follow}
     if not follow:
         found, wrong = [], None

@@ -36,30 +36,37 @@ class Snapshot:
         return f"{self.id} of {self.at:%Y-%m-%d %H:%M} UTC, {self.size} GiB"
 
 
-def snapshots(stack: Stack, host: str) -> list[Snapshot]:
-    """Of the disks that a host had, newest first. Raises InfraError."""
-    region = _region(stack, host, hosts.outputs(stack))
+def snapshots(catalogue: Catalogue, host: str) -> list[Snapshot]:
+    """Of the disks that a host had, newest first; there is one. Raises InfraError."""
+    stack = catalogue.stack
+    name, _, region = _data_of(catalogue, host, hosts.outputs(stack))
     with _in_words(region):
-        return _snapshots(_client(region), stack, host.partition("@")[0])
+        found = _snapshots(_client(region), stack, name)
+    if not found:
+        raise _none(stack, name, region)
+    return found
 
 
-def _region(stack: Stack, host: str, outputs: dict[str, Any]) -> str:
-    """Where a host is now, whatever the configuration says that comes next."""
-    return host.partition("@")[2] or outputs.get("region", stack.region)
+def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[str, list[str], str]:
+    """A host's name, what it has of data, and where it is now, whatever the configuration says that comes next."""
+    stack, name = catalogue.stack, host.partition("@")[0]
+    if name not in stack.hosts:
+        raise InfraError(f"stack {stack.name} has no host {name!r}; hosts: {', '.join(sorted(stack.hosts))}")
+    if name not in stack.ec2_hosts:
+        raise InfraError(f"{host} is a machine of its owner's: the program knows no disks of it")
+    paths = data(catalogue, name)
+    if not paths:
+        raise InfraError(f"nothing that runs on {host} has data (`data` in files/systems/): a release brings all of it")
+    return name, paths, host.partition("@")[2] or outputs.get("region", stack.region)
 
 
 def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Brings a host its data from a snapshot, the newest where none is `wanted`: what came by path, and what was not
     there. Raises InfraError."""
     stack = catalogue.stack
-    name, paths = host.partition("@")[0], data(catalogue, host.partition("@")[0])
     outputs = hosts.outputs(stack)
+    name, paths, region = _data_of(catalogue, host, outputs)
     target = hosts.chosen(stack, outputs, host, hosts.private_key(stack))[host]
-    if name not in stack.ec2_hosts:
-        raise InfraError(f"{host} is a machine of its owner's: the program knows no disks of it")
-    if not paths:
-        raise InfraError(f"nothing that runs on {host} has data (`data` in files/systems/): a release brings all of it")
-    region = _region(stack, host, outputs)
     at_work = ssh.ask(target, "status")["holder"] or ""
     if PURPOSE in at_work:
         raise InfraError(f"{host}: somebody is at it already: {at_work}. Wait for its end, then look what is missing")
@@ -121,14 +128,20 @@ def _snapshots(ec2: Any, stack: Stack, host: str) -> list[Snapshot]:
 
 def _chosen(found: list[Snapshot], wanted: str | None, stack: Stack, host: str, region: str) -> Snapshot:
     if not found:
-        raise InfraError(
-            f"there is no snapshot of {host}'s disk in {region} (tags stack={stack.name}, Name={stack.name}-{host}); "
-            "infra:keepSnapshots makes one a day"
-        )
+        raise _none(stack, host, region)
     chosen = [snapshot for snapshot in found if wanted in (None, snapshot.id)]
     if not chosen:
         raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, found))}")
     return chosen[0]
+
+
+def _none(stack: Stack, host: str, region: str) -> InfraError:
+    tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
+    kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
+    return InfraError(
+        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Of one in another "
+        "region: aws ec2 copy-snapshot, with its tags; else put the files there by hand"
+    )
 
 
 def _instance(ec2: Any, stack: Stack, host: str, region: str) -> dict[str, Any]:

@@ -52,7 +52,10 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
     try:
         plain = socket.create_connection((target.address, target.port), timeout)
     except OSError as error:
-        raise InfraError(f"{target} does not answer: {error}; is it up, and are you in infra:adminCidrs?") from None
+        raise InfraError(
+            f"{target} does not answer: {error}; is it up, and are you in infra:adminCidrs? Whether a machine is gone "
+            "in AWS, pulumi preview says"
+        ) from None
     transport = paramiko.Transport(plain)
     kind, data = target.host_key.split()[:2]
     try:

@@ -60,8 +60,12 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         except InfraError as error:
             return HostStatus(*known, error=str(error))
 
+    # One whose every update has failed so far has no address in the stack's outputs
+    unknown = [name for name in stack.hosts if name not in targets and host is None]
+    never = "is in the configuration, and no update that has it has ended well: pulumi up"
     with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(of, targets))
+        asked = list(pool.map(of, targets))
+    return [*asked, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]
 
 
 def lines(found: list[HostStatus]) -> Iterator[str]:

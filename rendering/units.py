@@ -102,7 +102,7 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
             environment_files=result.environment_files + environment,
             directories=result.directories + _account_directories(system, service),
             units=result.units + made,
-            requirements=result.requirements + _requirements(catalogue, service),
+            requirements=result.requirements + _requirements(catalogue, system, service),
         )
     # Several services of one account share its directories
     unique = {item["path"]: item for item in result.directories}
@@ -147,7 +147,7 @@ def _account_directories(system: System, service: NativeService) -> list[dict[st
     return [{"path": p, "mode": 0o755, "owner": account.name, "group": "", "if_missing": True} for p in paths]
 
 
-def _requirements(catalogue: Catalogue, service: NativeService) -> list[Requirement]:
+def _requirements(catalogue: Catalogue, system: System, service: NativeService) -> list[Requirement]:
     """What must be on the host already: what the catalogue names, and what a configuration file points to."""
     found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
     for file in service.files:
@@ -156,4 +156,10 @@ def _requirements(catalogue: Catalogue, service: NativeService) -> list[Requirem
             path = str(look_up(settings, key))
             full = path if path.startswith("/") else f"{file.path.rsplit('/', 1)[0]}/{path}"
             found.append(Requirement(full, f"{key} of {file.path} names it"))
-    return found
+    return [_told_where_from(system, requirement) for requirement in found]
+
+
+def _told_where_from(system: System, requirement: Requirement) -> Requirement:
+    if not any(requirement.path.startswith(f"{place}/") for place in system.data):
+        return requirement
+    return replace(requirement, reason=f"{requirement.reason}; on a machine made anew: infra restore")

@@ -50,6 +50,7 @@ class Held:
 
 def held(look: Look) -> list[Held]:
     """Every condition of the release against every subject, in the order of files/alerts.yaml."""
+    look.gather()
     return [entry for condition in look.manifest["alerts"] for entry in _held(look, condition)]
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ class Measured(NamedTuple):
 
 Measures = Iterator[Measured]
 LOOK = 10.0  # seconds that a look may take
+GATHERED = ("units", "services", "containers", "networks", "certificates")
 
 
 class Unanswered(Exception):
@@ -58,6 +61,16 @@ class Look:
     @property
     def manifest(self) -> dict[str, Any]:
         return self.release.manifest
+
+    def gather(self) -> None:
+        """Asks at once for what most conditions are about: each waits for other programs, and not for each other."""
+        with ThreadPoolExecutor(len(GATHERED)) as pool:
+            list(pool.map(self._gathered, GATHERED))
+
+    def _gathered(self, name: str) -> None:
+        # Whoever needs it is told, and only that
+        with suppress(Exception):
+            getattr(self, name)
 
     @cached_property
     def running(self) -> list[str]:

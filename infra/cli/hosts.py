@@ -31,7 +31,7 @@ def logs(
     stack: StackName,
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of before, from each host.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of before, from each host.")] = 50,
 ) -> None:
     """Show what a service says, from every host that runs it. Secrets of the stack are masked."""
     from infra import logs as telling
@@ -118,7 +118,7 @@ def restore(
 
     catalogue = catalogue_of(stack)
     if show:
-        for found in restoring.snapshots(catalogue.stack, host):
+        for found in restoring.snapshots(catalogue, host):
             typer.echo(str(found))
         return
     answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))

@@ -22,6 +22,8 @@ RUN = [
     "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
 ]  # fmt: skip
 
+BARE = [word for place in ("/opt/whisper", "/srv/recall") for word in ("--tmpfs", f"{place}:exec,size=512m")]
+
 
 @dataclass
 class Machines:
@@ -70,10 +72,12 @@ class Machines:
         meminfo.write(file, size * MiB, 0, 0)
         address = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
         self.addresses[instance.id] = address
+        # As a machine image has none of the owners' programs, where a test wants one like that
+        bare = BARE if self.lab.path("run", "bare").exists() else []
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
-            "--network", self.lab.bridge, "--ip", address, *names, *RUN,
+            "--network", self.lab.bridge, "--ip", address, *names, *RUN, *bare,
             "--memory", f"{size}m", "--memory-swap", f"{size}m", "-v", f"{file}:/proc/meminfo:ro",
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
         )  # fmt: skip

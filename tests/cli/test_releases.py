@@ -38,7 +38,8 @@ def test_in_order():
 
 
 OUT_OF_ORDER = {
-    "behind": ({}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
+    "behind": ({"brought": {**JOB, "kind": "rollback"}}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
+    "ahead": ({}, "b" * 64, "ahead of the stack, which has bbbbbbbbbbbb: an update brought it and failed elsewhere"),
     "sick": ({"services": {"web": 0}}, "a" * 64, "not well: web (no answer)"),
     "stopped": ({"units": {"web.service": False}}, "a" * 64, "not running: web.service"),
     "in between": ({"unfinished": {"release": "b" * 64}}, "a" * 64, "in between: release bbbbbbbbbbbb is not finished"),

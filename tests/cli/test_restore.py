@@ -1,15 +1,18 @@
 """`infra restore` in an AWS in memory: which snapshot, by which volume, and that none is left."""
 
+from dataclasses import replace
+
 import boto3
 import pytest
 from moto import mock_aws
 
 from infra import restore
 from infra.errors import InfraError
-from tests.support import stack
+from tests.support import whole
 
 REGION = "ap-northeast-1"
-STACK = stack()
+CATALOGUE = whole()
+STACK = CATALOGUE.stack
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
     snapshot(ec2, "watchme")
     snapshot(ec2, "services", "dev")
     mine = {snapshot(ec2), snapshot(ec2)}
-    found = restore.snapshots(STACK, "services")
+    found = restore.snapshots(CATALOGUE, "services")
     assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
     assert restore._chosen(found, None, STACK, "services", REGION) == found[0]
     assert restore._chosen(found, found[1].id, STACK, "services", REGION) == found[1]
@@ -63,12 +66,29 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
 
 def test_no_snapshot_says_what_makes_some(ec2):
     with pytest.raises(InfraError, match=r"no snapshot of services's disk in ap-northeast-1 .*infra:keepSnapshots"):
-        restore._chosen(restore.snapshots(STACK, "services"), None, STACK, "services", REGION)
+        restore._chosen([], None, STACK, "services", REGION)
+    with pytest.raises(InfraError, match="no snapshot of services's disk"):
+        restore.snapshots(CATALOGUE, "services")
+
+
+WRONG = {
+    "nosuch": "stack lab has no host 'nosuch'; hosts: home, services, watchme",
+    "home": "home is a machine of its owner's",
+    "watchme": "nothing that runs on watchme has data",
+}
+
+
+@pytest.mark.parametrize(("host", "said"), WRONG.items())
+def test_a_host_without_data_of_its_own_says_why(ec2, host, said):
+    with pytest.raises(InfraError, match=said):
+        restore.snapshots(CATALOGUE, host)
+    with pytest.raises(InfraError, match=said):
+        restore.restore(CATALOGUE, host, None, print)
 
 
 def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
     instance, snapped = machine(ec2), snapshot(ec2)
-    (chosen,) = restore.snapshots(STACK, "services")
+    (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     assert found["InstanceId"] == instance and chosen.id == snapped
     with pytest.raises(ZeroDivisionError), restore._attached(ec2, STACK, "services", chosen, found) as volume:
@@ -81,7 +101,7 @@ def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
 def test_what_a_killed_command_left_is_used_or_goes(ec2):
     machine(ec2)
     snapshot(ec2), snapshot(ec2)
-    new, old = restore.snapshots(STACK, "services")
+    new, old = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     left = [
         restore._made(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"]) for chosen in (old, new)
@@ -95,7 +115,7 @@ def test_what_a_killed_command_left_is_used_or_goes(ec2):
 def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
     machine(ec2)
     snapshot(ec2)
-    (chosen,) = restore.snapshots(STACK, "services")
+    (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     asked = []
     told = ec2.describe_volumes
@@ -108,7 +128,7 @@ def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
 def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkeypatch):
     machine(ec2)
     snapshot(ec2)
-    (chosen,) = restore.snapshots(STACK, "services")
+    (chosen,) = restore.snapshots(CATALOGUE, "services")
     found = restore._instance(ec2, STACK, "services", REGION)
     with (
         pytest.raises(
@@ -124,7 +144,7 @@ def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkey
 def test_where_the_host_is_counts_and_not_where_it_is_to_be(ec2):
     moved = STACK.model_copy(update={"region": "ap-southeast-2"})
     mine = snapshot(ec2)
-    assert [entry.id for entry in restore.snapshots(moved, "services")] == [mine]
+    assert [entry.id for entry in restore.snapshots(replace(CATALOGUE, stack=moved), "services")] == [mine]
 
 
 def test_a_host_that_is_not_there_says_so(ec2):

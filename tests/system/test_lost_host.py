@@ -1,6 +1,7 @@
 """Machines that somebody destroyed in AWS: one update makes them anew, one command brings their data back."""
 
 import time
+from collections.abc import Iterator
 
 import boto3
 import pytest
@@ -13,6 +14,7 @@ from tests.system.test_serving import wait_until_well
 pytestmark = pytest.mark.lab
 REGION = "ap-northeast-1"
 UPLOADS = "/opt/whisper/uploads"
+PROGRAM = "/opt/whisper/WhisperBackendAPI"
 
 
 def ec2(system: System):
@@ -53,43 +55,62 @@ def infra(system: System, *argv: str):
     return system.command("infra", "restore", "services", "--stack", "lab", *argv)
 
 
-def test_lost_machines_are_made_anew_by_one_update_and_get_their_data_back(system):
+@pytest.fixture
+def bare(system: System) -> Iterator[System]:
+    """Machines that boot meanwhile have none of what the products' owners built, as AWS's image has none."""
+    flag = system.lab.path("run", "bare")
+    flag.touch()
+    yield system
+    flag.unlink()
+
+
+def test_a_lost_machine_is_made_anew_by_one_update(system):
     wait_until_well(system, 60)
+    addresses = system.output("addresses")
+    lost = destroy(system, "watchme")
+    shown = system.pulumi("preview")
+    assert f"its machine {lost} is gone in {REGION}: a new one takes its place" in shown.output, shown.output
+    assert "watchme-ap-northeast-1-instance replace" in shown.output, shown.output
+    began = time.monotonic()
+    system.must_up()
+    wait_until_well(system, 120)
+    print(f"WatchMe serves again {time.monotonic() - began:.0f} s after `pulumi up`")
+    assert instance(system, "watchme")["InstanceId"] != lost
+    assert system.output("addresses") == addresses, "the names still lead there"
+    settled = system.pulumi("preview", "--diff", "--expect-no-changes")
+    assert settled.code == 0 and "is gone" not in settled.output, settled.output
+
+
+def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
+    """The release is refused for want of it, and the same update goes on once it is there."""
+    system = bare
     said = "a talk of Tuesday"
     put = f"install -o whisper -m 640 /dev/null {UPLOADS}/talk.wav; printf '{said}' > {UPLOADS}/talk.wav"
     assert system.on_host("sh", "-ec", put, host="services").code == 0
-    before = owner(system, f"{UPLOADS}/talk.wav")
-    assert before == "whisper 640"
+    before = [owner(system, path) for path in (f"{UPLOADS}/talk.wav", PROGRAM)]
+    assert before[0] == "whisper 640"
     snapshot = take_snapshot(system, "services")
-    addresses = system.output("addresses")
-    lost = {destroy(system, host) for host in ("watchme", "services")}
+    destroy(system, "services")
     began = time.monotonic()
-    shown = system.pulumi("preview")
-    assert shown.code == 0 and "watchme-ap-northeast-1-instance" in shown.output, shown.output
-    update = time.monotonic()
-    system.must_up()
-    wait_until_well(system, 120)
-    print(
-        f"two lost machines serve again {time.monotonic() - update:.0f} s after `pulumi up` ({update - began:.0f} s of preview before)"
-    )
-    assert {instance(system, host)["InstanceId"] for host in ("watchme", "services")}.isdisjoint(lost)
-    assert system.output("addresses") == addresses, "the names still lead there"
-
-    # The lab's machine image has the owners' programs; what was uploaded it has not
-    assert system.on_host("ls", UPLOADS, host="services").output == ""
+    ran = system.up()
+    assert ran.code != 0 and "refused on services, nothing touched: " in ran.output, ran.output
+    assert "whisper-backend needs it" in ran.output
+    assert system.on_host("ls", "/opt/whisper", host="services").output == ""
     assert snapshot in infra(system, "--list").output
-    began = time.monotonic()
     ran = infra(system)
-    print(f"infra restore took {time.monotonic() - began:.0f} s")
-    assert ran.code == 0 and "services: /opt/whisper: 1 file(s) came" in ran.output, ran.output
+    assert ran.code == 0, ran.output
+    assert "services: /opt/whisper: " in ran.output and "services: /srv/recall: " in ran.output, ran.output
+    system.must_up()
+    wait_until_well(system, 60)
+    print(f"Whisper and Recall serve again {time.monotonic() - began:.0f} s after the first of the three commands")
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == said
-    assert owner(system, f"{UPLOADS}/talk.wav") == before
+    assert [owner(system, path) for path in (f"{UPLOADS}/talk.wav", PROGRAM)] == before
     assert ec2(system).describe_volumes(Filters=[{"Name": "tag:restore", "Values": ["*"]}])["Volumes"] == []
     assert system.on_host("findmnt", "/run/infra/restore", host="services").code == 1
 
-    sh_on = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")
+    newer = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")
     again = infra(system, "--snapshot", snapshot)
-    assert sh_on.code == 0 and "/opt/whisper: 0 file(s) came" in again.output, again.output
+    assert newer.code == 0 and "/opt/whisper: 0 file(s) came" in again.output, again.output
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == "newer"
 
 

@@ -28,7 +28,9 @@ def source(stack: StackReport) -> str:
 
 def step_line(step: Step) -> str:
     """`made anew: machine watchme-…-instance (ami)`."""
-    why = f" ({', '.join(step.because or step.changed)})" if step.op in ("update", "replace") else ""
+    # Nothing that was written down changed: then the old one is not there any more
+    because = ", ".join(step.because or step.changed) or "it is gone"
+    why = f" ({because})" if step.op in ("update", "replace") else ""
     return f"{WORDS[step.op]}: {step.kind.name} {step.name}{why}"
 
 
