@@ -70,7 +70,8 @@ MAP = re.compile(rf"(?P<head>\bmap\s+(?P<names>[^{{}};#]+)\{{)(?P<body>(?:{QUOTE
 HANDED_ON = re.compile(r"[\"']?\$(?:http|upstream_http|cookie|arg)_\w+[\"']?\s*")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
-    rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})=(?P<value>(?(quote)(?:(?!(?P=quote)).)*|\S*))(?(quote)(?P=quote))"
+    rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
+    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)*|\S*))(?(quote)(?P=quote))"
 )
 BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:- )?(?:environment|args)[ ]*:(?P<rest>.*)$")
 FLOW = re.compile(r"\b(?:environment|args)[\"']?[ ]*:[ ]*(?:[&!]\S+[ ]+)*[{\[]")
