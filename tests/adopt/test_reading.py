@@ -266,6 +266,16 @@ WRONG = {
     "another host key": (["--host-key", "SHA256:no"], {}, "has the host key SHA256:"),
     "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key is not there: --identity names the file"),
     "no such host": (["--yes", "--host", "nobody"], {}, "--host nobody: stack prod has watchme"),
+    "a name with a space": (
+        ["--yes", "--system", "My Shop"],
+        {},
+        "--system My Shop is no name of a system, which is of a-z",
+    ),
+    "a file with such a name": (
+        ["--yes", "--write", "/tmp/My Shop.yaml"],
+        {},
+        "a system is called as its file, and My Shop is no name",
+    ),
     "the program's already": (["--yes"], {"adopted": True}, "runs a release already: infra drift tells"),
     "nothing there": (
         ["--yes"],
@@ -280,6 +290,13 @@ def test_what_is_wrong_is_said_in_a_line(there, more, facts, said):
     there[1]["facts"] |= facts
     ran = run(there, *more)
     assert isinstance(ran.exception, InfraError) and said in str(ran.exception), ran.output
+
+
+@pytest.mark.parametrize("more", [["--system", "My Shop"], ["--host", "nobody"], ["--write", "/etc/hosts"]])
+def test_a_wrong_wish_is_said_before_anybody_is_asked(there, more):
+    ran = run(there, *more)
+    assert isinstance(ran.exception, InfraError) and "host key" not in ran.output
+    assert there[0].commands == []
 
 
 def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):
