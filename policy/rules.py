@@ -24,7 +24,14 @@ UNTAGGED = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:iam/userPolicy:UserPolicy", "aws:route53/record:Record", "aws:sns/topicSubscription:TopicSubscription",
 }  # fmt: skip
-SECRET = re.compile(r"SECRET|TOKEN|PASSW(OR)?D|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(
+    r"SECRET|TOKEN|PASS(W|PHRASE|CODE|KEY)|PWD|CREDENTIAL|CREDS|WEBHOOK|BEARER|_DSN$"
+    r"|(API|AUTH|PRIV|PRIVATE|SIGNING|ENCRYPTION|ACCESS|ACCOUNT|MASTER|SERVICE|SESSION|CLIENT|DATABASE|DB)_?KEY"
+    # DB_PASS, dbPass; neither BYPASS nor PASSIVE
+    r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
+    r"|(^|_)(SK|PAT|PW|HMAC|SEED)$",
+    re.IGNORECASE,
+)
 LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 
 

@@ -117,6 +117,7 @@ def adopt_host(
     from infra.adopt.host import command, reading
 
     catalogue = catalogue_of(stack)
+    wish = command.wished(catalogue, host, system, write, diff)
     key = command.host_key(address, port, host_key, yes)
     machine = reading.Machine(address, port, user, identity.expanduser(), key)
-    command.adopt(catalogue, machine, command.Wish(host, system, write, diff))
+    command.adopt(catalogue, machine, wish)

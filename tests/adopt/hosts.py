@@ -10,6 +10,7 @@ import yaml
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from infra.adopt.host import understanding
+from infra.adopt.host.bodies import inner
 from infra.adopt.host.masking import masked
 from infra.adopt.host.on_host import _compose_files
 from infra.adopt.host.reading import Entries, Facts
@@ -80,7 +81,7 @@ def containers_of(path: str, text: str, memory: int = 0) -> list[dict[str, Any]]
         {
             "name": body.get("container_name", f"{key}-1"), "image": body.get("image", ""), "digests": [], "running": True,
             "memory": memory, "limit": 0,
-            "networks": {name: (place or {}).get("ipv4_address", "") for name, place in _networks(body).items()},
+            "networks": {name: inner({"": place}, "").get("ipv4_address", "") for name, place in _networks(body).items()},
             "ports": [], "health": [], "key": key, "files": [path],
         }
         for key, body in (yaml.safe_load(text)["services"] or {}).items()

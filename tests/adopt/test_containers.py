@@ -86,6 +86,19 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "a masked variable": (BODY | {"environment": {"API_KEY": MARK, "MODE": "x"}}, {}, {"environment": {"MODE": "x"}, "secrets": ["API_KEY"]}, "API_KEY"),
     "a variable of the shell's": (BODY | {"environment": ["API_URL"]}, {}, {"secrets": ["API_URL"]}, "API_URL"),
     "a value with a variable": (BODY | {"environment": {"URL": "http://${HOST}"}}, {}, {"secrets": ["URL"]}, "URL"),
+    "no environment": (BODY | {"environment": None}, {}, {}, ""),
+    "a masked environment": (BODY | {"environment": MARK}, {}, {}, "its environment stays on the host, since it may be a secret: left out"),
+    "an environment that is a word": (BODY | {"environment": "x"}, {}, {}, "its environment cannot be read: left out"),
+    "an environment file that is none": (BODY | {"env_file": [1]}, {}, {}, "1 in its env_file cannot be read: left out"),
+    "no environment file": (BODY | {"env_file": None}, {}, {}, ""),
+    "an environment file without a path": (BODY | {"env_file": [{"required": False}]}, {}, {}, "in its env_file cannot be read: left out"),
+    "masked ports": (BODY | {"ports": MARK}, {"ports": [["127.0.0.1", 8001, 8001]]}, {}, "its ports stays on the host"),
+    "a port without a target": (BODY | {"ports": [{"published": 1}, "127.0.0.1:8001:8001"]}, {}, {}, "in its ports cannot be read"),
+    "a masked health check": (BODY | {"healthcheck": MARK}, {}, {}, "its healthcheck stays on the host"),
+    "a query in a health check": (BODY | {"healthcheck": {"test": "curl http://localhost:8001/up?a=b"}}, {}, {"health": "/up"}, ""),
+    "a deployment that is a word": (BODY | {"deploy": {"resources": "x"}}, {}, {}, ""),
+    "a network that is a word": (BODY | {"networks": {"shop-network": "x"}}, {}, {}, "it keeps the one that it has now"),
+    "networks that are a word": (BODY | {"networks": "shop-network"}, {}, {}, "its networks cannot be read: left out"),
     "a value that no file can hold": (BODY | {"environment": {"A": "it's"}}, {}, {}, "the value of A cannot stand in an environment file"),
 }  # fmt: skip
 
@@ -136,6 +149,20 @@ def test_containers_without_a_network_get_one_of_their_own():
     assert "the containers share none: they get shop-network" in " ".join(remark.text for remark in found.remarks)
 
 
+@pytest.mark.parametrize("subnet", ["", "fd00::/64", "no"])
+def test_a_network_without_an_ipv4_place_is_none_of_theirs(subnet):
+    facts = host(without("networks")) | {"networks": [{"name": "shop-network", "subnet": subnet, "gateway": ""}]}
+    found = understanding.understood(facts, {}, stack(), "shop")
+    assert found.system.network and str(found.system.network.subnet) == "172.30.0.0/16"
+    assert "the containers share none" in " ".join(remark.text for remark in found.remarks)
+
+
+def test_a_gateway_of_the_other_kind_is_not_taken():
+    facts = host(BODY) | {"networks": [{"name": "shop-network", "subnet": "172.28.0.0/16", "gateway": "fd00::1"}]}
+    found = understanding.understood(facts, {}, stack(), "shop")
+    assert found.system.network and str(found.system.network.gateway) == "172.28.0.1"
+
+
 MAKES = {
     "a command": ("[Service]\nExecStart=/usr/bin/docker network create --subnet 172.28.0.0/16 shop-network\n", {}),
     "a compose file": ("[Service]\nExecStart=/usr/bin/docker-compose -f /srv/infra.yml up\n", {"/srv/infra.yml": "networks: {shop-network: {driver: bridge}}\n"}),
@@ -179,3 +206,11 @@ def test_a_container_of_no_file_is_said(said):
     remarks: list[Remark] = []
     assert len(compose.entries(facts, remarks)) == 1
     assert said in remarks[0].text and remarks[0].where == "other"
+
+
+@pytest.mark.parametrize("text", ["services: {api: x}", "services: x", "x", "networks: x", "networks: {a: x}", "- a"])
+def test_a_file_of_another_kind_is_said_or_means_nothing(text):
+    remarks: list[Remark] = []
+    assert compose.entries(host(BODY) | {"compose": {PATH: text}}, remarks) == []
+    assert compose.network_unit(host(BODY) | {"compose": {PATH: text}}, "shop-network") is None
+    assert remarks

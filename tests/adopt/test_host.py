@@ -207,3 +207,15 @@ def test_all_is_told_in_order_with_the_diff_only_when_wanted():
         "does not fit", "would be gone", "would have another value",
     ]  # fmt: skip
     assert "\nunits that would restart:" in told[False] and "  recall-api.service" in told[False]
+
+
+def test_a_secret_in_a_units_command_is_said():
+    made, files, facts, _ = seen("recall")
+    unit = next(unit for unit in facts["units"] if unit["name"] == "recall-api.service")
+    unit["text"] = hosts.masked(
+        unit["path"], unit["text"].replace("ExecStart=", "SetCredential=db:hunter2\nExecStart=", 1)
+    )
+    found = hosts.read(made, files, facts, "recall")
+    assert "SetCredential has a secret in it, and __masked__ stands for it" in " ".join(
+        lines(found.remarks, "does not fit")
+    )

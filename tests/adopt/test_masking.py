@@ -5,8 +5,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.adopt.host.masking import MARK, masked
+from infra.adopt.host import nginx
+from infra.adopt.host.masking import MARK, looks_secret, masked
 from infra.adopt.host.sections import sections
+from tests import secret_names
 from tests.support import ROOT
 
 COMPOSE, UNIT, NGINX = "/srv/a/docker-compose.yml", "/etc/systemd/system/a.service", "/etc/nginx/sites-enabled/a"
@@ -45,6 +47,48 @@ WAYS = {
     "a proxy's header": (NGINX, 'location / {{ proxy_set_header X-Api-Key "{}"; }}\n'),
     "a proxy's login": (NGINX, 'location / {{ proxy_set_header Authorization "Bearer {}"; }}\n'),
     "a login of Docker": ("/root/.docker/config.json", '{{"auths": {{"r": {{\n"auth": "{}"\n}}}}}}\n'),
+    "arguments in a list without quotes": (COMPOSE, "services:\n  api:\n    command: [redis-server, --requirepass, {}, --fast]\n"),
+    "a short name": (COMPOSE, "services:\n  api:\n    environment:\n      DB_PASS: {}\n      MODE: fast\n"),
+    "a short name in a unit": (UNIT, "[Service]\nEnvironment=MODE=fast DB_PASS={}\n"),
+    "a short name in an argument": (UNIT, "[Service]\nExecStart=/usr/bin/redis-server --requirepass {}\n"),
+    "a short option": (UNIT, "[Service]\nExecStart=/usr/bin/x --pass {}\n"),
+    "a password of Redis as text": (COMPOSE, "services:\n  api:\n    command: redis-server --requirepass {}\n"),
+    "a password of Redis in a list": (COMPOSE, 'services:\n  api:\n    command: ["redis-server", "--requirepass", "{}"]\n'),
+    "a password of Redis in lines": (COMPOSE, "services:\n  api:\n    command:\n      - redis-server\n      - --requirepass\n      - {}\n"),
+    "a list over several lines": (COMPOSE, 'services:\n  api:\n    command: [\n      "redis-server",\n      "--requirepass",\n      "{}"\n    ]\n'),
+    "folded arguments": (COMPOSE, "services:\n  api:\n    command: >\n      redis-server\n      --requirepass\n      {}\n    init: true\n"),
+    "an option after another": (UNIT, "[Service]\nExecStart=/usr/bin/x --fast --password {}\n"),
+    "a value with options in it": (COMPOSE, "services:\n  api:\n    environment:\n      OPTS: -Xmx1g -Ddb.password={}\n      MODE: fast\n"),
+    "a value that looks like names": (COMPOSE, "services:\n  api:\n    environment: {{DB_PASSWORD: ',{}:', MODE: fast}}\n"),
+    "a credential": (UNIT, "[Service]\nSetCredential=dbtoken:{}\n"),
+    "an encrypted credential": (UNIT, "[Service]\nSetCredentialEncrypted=db: \\\n  abc \\\n# comment\n  {}\n"),
+    "a header for curl": (UNIT, '[Service]\nExecStart=/usr/bin/curl -H "X-Api-Key: {}" http://a/\n'),
+    "a header for curl without a space": (UNIT, "[Service]\nExecStart=/usr/bin/curl -H X-Api-Key:{} http://a/\n"),
+    "a header in a healthcheck": (COMPOSE, 'services:\n  api:\n    healthcheck:\n      test: ["CMD", "curl", "-H", "X-Api-Key:{}", "a"]\n'),
+    "a shell in a unit": (UNIT, "[Service]\nExecStart=/bin/sh -c 'echo TOKEN: {}'\n"),
+    "a login for curl": (UNIT, "[Service]\nExecStart=/usr/bin/curl -s -u admin:{} http://a/\n"),
+    "a login for curl, glued": (COMPOSE, "services:\n  api:\n    command: curl -uadmin:{} http://a/\n"),
+    "a login for curl in lines": (COMPOSE, "services:\n  api:\n    command:\n      - curl\n      - -u\n      - admin:{}\n"),
+    "a password of MySQL": (UNIT, "[Service]\nExecStart=/usr/bin/mysql -uroot -p{} shop\n"),
+    "a password of MySQL in a healthcheck": (COMPOSE, 'services:\n  api:\n    healthcheck:\n      test: ["CMD", "mysqladmin", "ping", "-p{}"]\n'),
+    "a password of MySQL in lines": (COMPOSE, "services:\n  api:\n    command:\n      - mysqladmin\n      - ping\n      - -p{}\n"),
+    "a password of Redis's client": (COMPOSE, "services:\n  api:\n    command: redis-cli -a {} ping\n"),
+    "a webhook of Slack": (COMPOSE, "services:\n  api:\n    environment:\n      NOTIFY: https://hooks.slack.com/services/T0/B0/{}\n      MODE: fast\n"),
+    "a webhook in a unit": (UNIT, "[Service]\nExecStart=/usr/bin/curl https://hooks.slack.com/services/T0/B0/{}\n"),
+    "a key in an address": (COMPOSE, "services:\n  api:\n    environment:\n      REPORT: https://{}@sentry.io/1\n      MODE: fast\n"),
+    "a password with a slash in an address": (COMPOSE, "services:\n  api:\n    environment:\n      DB: postgres://me:a/{}@db/x\n"),
+    "a password with an @ in an address": (UNIT, "[Service]\nExecStart=/usr/bin/x postgres://me:a@{}@db/x\n"),
+    "a hash of htpasswd": (COMPOSE, 'services:\n  api:\n    labels:\n      - "foo.users=admin:$$apr1$$abc$${}"\n'),
+    "a hash of bcrypt": (COMPOSE, "services:\n  api:\n    labels:\n      foo.users: admin:$$2y$$05$${}\n"),
+    "a proxy's condition": (NGINX, 'if ($http_x_api_key != "{}") {{ return 403; }}\n'),
+    "a proxy's condition by a pattern": (NGINX, "if ($arg_token !~ ^{}$) {{\n    return 403;\n}}\n"),
+    "a proxy's condition in a line": (NGINX, "location = /x {{ if ($cookie_a ~ b) {{ return 1; }} if ($arg_token = {}) {{ return 2; }} }}\n"),
+    "a proxy's map": (NGINX, 'map $http_x_api_key $ok {{ "{}" 1; }}\n'),
+    "a proxy's map in lines": (NGINX, "map $http_x_api_key $ok {{\n    default 0; # it's {}\n    '~^{}' 1;\n}}\n".replace("{}", "{0}")),
+    "a map to a secret": (NGINX, "map $host $backend_token {{\n    a.example.com {};\n}}\n"),
+    "a proxy's header on two lines": (NGINX, 'location / {{\n    proxy_set_header X-Api-Key\n        "{}";\n}}\n'),
+    "a secret of a proxy's link": (NGINX, "location / {{ secure_link_secret {}; }}\n"),
+    "a proxy's other login": (NGINX, "proxy_set_header Authorization {};\n"),
     "a settings file": ("/srv/a/config.toml", 'secret_key = "{}"\n'),
 }  # fmt: skip
 
@@ -55,6 +99,27 @@ def test_a_secret_does_not_leave(path, text):
     assert HIDDEN not in shown
     if path == COMPOSE and "image" not in text:
         assert yaml.safe_load(shown)
+
+
+@pytest.mark.parametrize("name", secret_names.SECRET)
+def test_a_secret_is_known_by_its_name(name):
+    assert looks_secret(name)
+    text = f"services:\n  api:\n    environment:\n      {name}: hunter2\n    image: x\n"
+    assert yaml.safe_load(masked(COMPOSE, text))["services"]["api"] == {"environment": {name: MARK}, "image": "x"}
+    assert "hunter2" not in masked(UNIT, f"[Service]\nEnvironment={name}=hunter2\n")
+
+
+@pytest.mark.parametrize("name", secret_names.PLAIN)
+def test_other_names_are_no_secrets(name):
+    assert not looks_secret(name)
+
+
+PROXIES = [text for path, text in WAYS.values() if path == NGINX and "{{" in text]
+
+
+@pytest.mark.parametrize("text", PROXIES)
+def test_what_is_masked_in_a_proxys_configuration_can_still_be_read(text):
+    assert nginx.parsed(masked(NGINX, text.format(HIDDEN)))
 
 
 @pytest.mark.parametrize("name", [name for name, (path, text) in WAYS.items() if "MODE" in text and "DB" not in text])
@@ -100,6 +165,23 @@ def test_however_yaml_writes_a_value_it_does_not_get_through(before, after, as_l
 def test_what_is_no_secret_stays_as_it_is(path):
     text = (ROOT / "files/templates" / path).read_text()
     assert masked(UNIT if "service" in path else NGINX, text) == text
+
+
+KEPT = {
+    "an account": (UNIT, "[Service]\nExecStart=/usr/bin/docker run -u 1000:1000 -p 127.0.0.1:3306:3306 mysql:8\n"),
+    "what a unit is": (UNIT, "[Unit]\nDescription=Auth: the login\n[Service]\nExecStart=/usr/bin/x --fast -v\n"),
+    "a proxied header": (NGINX, "proxy_set_header Authorization $http_authorization;\nproxy_set_header X-Api-Key $http_x_api_key;\n"),
+    "a pass": (NGINX, "location ~ ^/token { proxy_pass http://127.0.0.1:8017/$1$request_uri; }\n"),
+    "a condition": (NGINX, "if ($request_method !~ ^(GET|POST)$) { return 405; }\n"),
+    "a map": (NGINX, "map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n"),
+    "an address": (COMPOSE, "services:\n  api:\n    environment:\n      URL: http://db:8080/users/@me\n"),
+    "a file": (UNIT, "[Service]\nExecStart=/usr/bin/x --cert-key /etc/x.pem --fast\nLoadCredential=token:/etc/token\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text"), KEPT.values(), ids=KEPT)
+def test_what_only_looks_alike_stays(path, text):
+    assert masked(path, text) == text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,17 @@ COMPOSE = {
     "relative": ("WorkingDirectory=/a\nExecStart=/usr/bin/docker compose -f b.yml up", ["/a/b.yml"]),
     "a comment": ("# docker-compose -f /a/b.yml up\nExecStart=/bin/true", []),
     "none": ("ExecStart=/usr/bin/python3 x.py", []),
+    "glued": ("ExecStart=/usr/bin/docker compose -f/a/b.yml up", ["/a/b.yml"]),
+    "an option like it": ("ExecStart=/usr/bin/docker compose up -d --force-recreate", []),
+    "an option of another file": ("ExecStart=/usr/bin/docker compose --env-file X up", []),
+    "after others": (
+        "ExecStart=/usr/bin/docker compose --env-file X --profile=p -p shop --file /a/b.yml up",
+        ["/a/b.yml"],
+    ),
+    "an option of its command": ("ExecStart=/usr/bin/docker compose -f /a/b.yml logs -f web", ["/a/b.yml"]),
+    "a removal": ("ExecStartPre=/usr/bin/docker-compose rm -fv", []),
+    "a shell": ("ExecStart=/bin/sh -c 'docker compose -f /a/b.yml up -d'", ["/a/b.yml"]),
+    "a lone dash": ("ExecStart=/usr/bin/docker compose - up", []),
 }
 
 
@@ -130,10 +141,43 @@ def test_the_compose_files_of_a_unit(text, expected):
     assert on_host._compose_files(f"[Service]\n{text}\n") == expected
 
 
-def test_the_compose_file_that_compose_finds_by_itself(tmp_path):
+@pytest.mark.parametrize("words", ["up", "up -d --force-recreate", "--env-file X up", "logs -f web"])
+def test_the_compose_file_that_compose_finds_by_itself(tmp_path, words):
     (tmp_path / "docker-compose.yml").touch()
-    text = f"[Service]\nWorkingDirectory={tmp_path}\nExecStart=/usr/bin/docker compose up\n"
+    text = f"[Service]\nWorkingDirectory={tmp_path}\nExecStart=/usr/bin/docker compose {words}\n"
     assert on_host._compose_files(text) == [f"{tmp_path}/docker-compose.yml"]
+
+
+NAMES = {
+    "plain": ("A=1\nexport B = 2\n# C=3\nD=\n", ["A", "B", "D"]),
+    "a key in quotes": ('KEY="-----BEGIN X-----\nMIIabc=\nabcd==\n-----END X-----"\nB=2\n', ["KEY", "B"]),
+    "lines in quotes": ("A='one\nsecretpart=\n'\nB=2\n", ["A", "B"]),
+    "a quote within": ('A="one\\"\nsecretpart=x"\nB=2\n', ["A", "B"]),
+    "a key without quotes": ("KEY=-----BEGIN X-----\nMIIabc=\n-----END X-----\nB=2\n", ["KEY", "B"]),
+    "a line that goes on": ("A=one\\\nsecretpart=x\nB=2\n", ["A", "B"]),
+    "a quote that is not closed": ('A="one\nsecretpart=x\n', ["A"]),
+    "an apostrophe": ("A=it's\nB=2\n", ["A", "B"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), NAMES.values(), ids=NAMES)
+def test_no_line_of_a_value_is_taken_for_a_name(tmp_path, text, expected):
+    (tmp_path / ".env").write_text(text)
+    assert on_host._names(str(tmp_path / ".env")) == expected
+
+
+NETWORKS = {
+    "of both kinds": ([{"Subnet": "fd00::/64"}, {"Subnet": "172.28.0.0/16", "Gateway": "172.28.0.1"}], ["172.28.0.0/16"]),
+    "of the other kind": ([{"Subnet": "fd00::/64"}], []),
+    "without a place": (None, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("places", "expected"), NETWORKS.values(), ids=NETWORKS)
+def test_of_networks_their_ipv4_place_is_told(monkeypatch, places, expected):
+    answers = {"networks": "1", "network": json.dumps([{"Name": "net", "IPAM": {"Config": places}}])}
+    monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
+    assert [network["subnet"] for network in on_host._networks()] == expected
 
 
 def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
@@ -141,7 +185,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
         "Name": "/shop", "Image": "sha256:1", "State": {"Running": True, "Pid": 0},
         "Config": {
             "Image": "r/shop:latest", "Env": ["API_KEY=hunter2", "PATH=/bin"],
-            "Healthcheck": {"Test": ["CMD-SHELL", "curl -f http://localhost:80/up || exit 1"]},
+            "Healthcheck": {"Test": ["CMD-SHELL", "curl -H 'X-Key: hunter2' http://localhost:80/up?token=hunter2 || exit 1"]},
             "Labels": {"com.docker.compose.service": "api", "com.docker.compose.project.config_files": "b.yml",
                        "com.docker.compose.project.working_dir": "/a"},
         },
@@ -150,7 +194,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
     }  # fmt: skip
     answers = {"containers": "1", "container": json.dumps([inspected]), "image": '["r/shop@sha256:2"]'}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
-    [found] = on_host._containers() or []
+    [found] = on_host._containers(hosts.masked) or []
     assert "hunter2" not in json.dumps(found)
     assert found == {
         "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,
@@ -222,6 +266,16 @@ WRONG = {
     "another host key": (["--host-key", "SHA256:no"], {}, "has the host key SHA256:"),
     "no key file": (["--yes", "--identity", "/no/key"], {}, "/no/key is not there: --identity names the file"),
     "no such host": (["--yes", "--host", "nobody"], {}, "--host nobody: stack prod has watchme"),
+    "a name with a space": (
+        ["--yes", "--system", "My Shop"],
+        {},
+        "--system My Shop is no name of a system, which is of a-z",
+    ),
+    "a file with such a name": (
+        ["--yes", "--write", "/tmp/My Shop.yaml"],
+        {},
+        "a system is called as its file, and My Shop is no name",
+    ),
     "the program's already": (["--yes"], {"adopted": True}, "runs a release already: infra drift tells"),
     "nothing there": (
         ["--yes"],
@@ -236,6 +290,13 @@ def test_what_is_wrong_is_said_in_a_line(there, more, facts, said):
     there[1]["facts"] |= facts
     ran = run(there, *more)
     assert isinstance(ran.exception, InfraError) and said in str(ran.exception), ran.output
+
+
+@pytest.mark.parametrize("more", [["--system", "My Shop"], ["--host", "nobody"], ["--write", "/etc/hosts"]])
+def test_a_wrong_wish_is_said_before_anybody_is_asked(there, more):
+    ran = run(there, *more)
+    assert isinstance(ran.exception, InfraError) and "host key" not in ran.output
+    assert there[0].commands == []
 
 
 def test_a_pinned_key_needs_no_question_and_another_question_is_asked(there):

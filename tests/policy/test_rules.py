@@ -6,6 +6,7 @@ import pytest
 
 from policy import rules
 from policy.facts import Facts, Limits, Resource
+from tests import secret_names
 from tests.support import whole
 
 TAGS = {"tags": {"project": "infra", "stack": "prod", "system": "watchme"}}
@@ -106,6 +107,12 @@ EXAMPLES = {
         "STRIPE_API_KEY stands in plain text in the catalogue",
         Facts("prod", plain={"h:/x.env": ["COLOUR", "KEYBOARD"]}),
     ),
+    "a password's short name in the catalogue": (
+        rules.plain_secrets,
+        Facts("prod", plain={"h:/x.env": ["DB_PASS", "SMTP_PASS"]}),
+        "SMTP_PASS stands in plain text in the catalogue",
+        Facts("prod", plain={"h:/x.env": ["BYPASS", "PASSIVE"]}),
+    ),
     "a public repository": (
         rules.public_registry,
         of("aws:ecrpublic/repository:Repository", {}),
@@ -172,3 +179,12 @@ def test_the_documents_units_are_known_and_kept_by_this_projects_own():
     assert set(rules.documented()) <= names
     assert list(rules.hardening(Facts("lab", files=rendered))) == []
     assert list(rules.ports(Facts("lab", files=rendered))) == []
+
+
+def test_names_of_secrets_are_known_from_others():
+    named = {
+        finding.found.split()[0]
+        for finding in rules.plain_secrets(Facts("prod", plain={"h:/x.env": secret_names.SECRET}))
+    }
+    assert named == set(secret_names.SECRET)
+    assert list(rules.plain_secrets(Facts("prod", plain={"h:/x.env": secret_names.PLAIN}))) == []

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from catalogue.checks import check
+from catalogue.fields import Name
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.sizes import MiB
 from catalogue.stack import Host, SshHost
@@ -27,6 +29,23 @@ class Wish:
     system: str | None
     write: Path | None
     diff: bool
+
+
+def wished(catalogue: Catalogue, host: str | None, system: str | None, write: Path | None, diff: bool) -> Wish:
+    """What is wrong with it is said before anything is asked of a host. Raises InfraError."""
+    if host and host not in catalogue.stack.hosts:
+        raise InfraError(f"--host {host}: stack {catalogue.stack.name} has {', '.join(catalogue.stack.hosts)}")
+    if write and write.exists():
+        raise InfraError(f"{write} is there already: name another file, and compare the two")
+    # A system is called as its file
+    name = system or (write.stem if write else None)
+    try:
+        TypeAdapter(Name | None).validate_python(name)
+    except ValidationError:
+        asked = f"--system {name}" if system else f"--write {write}: a system is called as its file, and {name}"
+        allowed = "a-z, 0-9, _, . and -, and begins with a letter or digit"
+        raise InfraError(f"{asked} is no name of a system, which is of {allowed}: --system NAME") from None
+    return Wish(host, name, write, diff)
 
 
 @dataclass(frozen=True)
@@ -54,8 +73,6 @@ def host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
 
 def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
     """Raises InfraError."""
-    if wish.write and wish.write.exists():
-        raise InfraError(f"{wish.write} is there already: name another file, and compare the two")
     with connected(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
         seen = look(catalogue, host, machine, wish)
     head = [f"Read off {machine.address} by `infra adopt host`; what it said beside it tells what is a guess."]
@@ -75,8 +92,7 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
     facts = host.facts()
     if facts["adopted"]:
         raise InfraError(f"{machine.address} runs a release already: infra drift tells what was changed by hand")
-    # A system is called as its file
-    name = wish.system or (wish.write.stem if wish.write else understanding.name_of(facts["hostname"]))
+    name = wish.system or understanding.name_of(facts["hostname"])
     names, stat = understanding.asked(facts)
     understood = understanding.understood(facts, host.entries([], names, stat), catalogue.stack, name)
     own, spec = _host(catalogue, machine, facts, wish.host)
@@ -89,8 +105,6 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
 def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | None) -> tuple[str, Host]:
     """The stack's host that it is: the one that is chosen or has this address, else one that it could be."""
     hosts = catalogue.stack.hosts
-    if chosen and chosen not in hosts:
-        raise InfraError(f"--host {chosen}: stack {catalogue.stack.name} has {', '.join(hosts)}")
     there = [name for name, spec in hosts.items() if isinstance(spec, SshHost) and spec.address == machine.address]
     if known := chosen or next(iter(there), None):
         return known, hosts[known]

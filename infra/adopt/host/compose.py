@@ -13,6 +13,7 @@ import yaml
 from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
+from infra.adopt.host.bodies import inner, readable
 from infra.adopt.host.masking import MARK
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
@@ -109,20 +110,16 @@ def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str
     try:
         data = yaml.safe_load(text) or {}
         services = data.get("services") or {}
-        yield from ((key, _merged(body)) for key, body in services.items() if isinstance(body, dict))
+        for key, given in services.items():
+            if isinstance(given, dict):
+                yield str(key), readable(str(given.get("container_name") or key), given, remarks)
+            else:
+                remarks.append(unfit(path, f"its service {key} cannot be read: left out"))
     except (yaml.YAMLError, AttributeError) as error:
         said = str(error).splitlines()[0]
         remarks.append(
             unfit(path, f"cannot be read, perhaps since a secret stood in it ({said}): its services are left out")
         )
-
-
-def _merged(body: dict[str, Any]) -> dict[str, Any]:
-    environment = body.get("environment")
-    if isinstance(environment, list):
-        pairs = [str(item).split("=", 1) for item in environment]
-        body = body | {"environment": {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}}
-    return body
 
 
 def environment_files(found: Iterable[Entry]) -> dict[str, list[str]]:
@@ -139,7 +136,7 @@ def _environment_files(entry: Entry) -> list[str]:
 
 def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -> Shared:
     """The network that most containers are in, with its unit; one of its own where there is none."""
-    known = {network["name"]: network for network in facts["networks"]}
+    known = {network["name"]: network for network in facts["networks"] if _is_ipv4(network["subnet"])}
     inside = Counter(name for entry in found for name in entry.container.get("networks", {}) if name in known)
     inside.update(name for entry in found for name in entry.body.get("networks") or () if name in known)
     chosen = known.get(inside.most_common(1)[0][0]) if inside else None
@@ -149,11 +146,18 @@ def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -
     unit = network_unit(facts, chosen["name"])
     if unit is None:
         remarks.append(unfit(f"network {chosen['name']}", f"no unit makes it: {chosen['name']}.service will"))
-    gateway = chosen["gateway"] or str(IPv4Network(chosen["subnet"])[1])
+    gateway = chosen["gateway"] if "." in chosen["gateway"] else str(IPv4Network(chosen["subnet"])[1])
     addresses = {c["networks"][chosen["name"]] for c in facts["containers"] or [] if chosen["name"] in c["networks"]}
     fixed = re.findall(r"ipv4_address: *[\"']?([\d.]+)", "\n".join(facts["compose"].values()))
     made = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
     return Shared(made, {gateway, *addresses, *fixed})
+
+
+def _is_ipv4(subnet: str) -> bool:
+    try:
+        return bool(IPv4Network(subnet))
+    except ValueError:
+        return False
 
 
 def network_unit(facts: Facts, name: str) -> str | None:
@@ -167,11 +171,12 @@ def network_unit(facts: Facts, name: str) -> str | None:
 
 def _describes(text: str, name: str) -> bool:
     try:
-        networks = (yaml.safe_load(text) or {}).get("networks") or {}
-    except (yaml.YAMLError, AttributeError):
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
         return False
-    given = [{"name": key, **(body or {})} for key, body in networks.items()]
-    return any(body["name"] == name and not body.get("external") for body in given)
+    networks = inner({"": data}, "", "networks")
+    given = [{"name": key, **inner(networks, key)} for key in networks]
+    return any(network["name"] == name and not network.get("external") for network in given)
 
 
 def service(
@@ -257,8 +262,8 @@ def host_port(entry: Entry) -> int | None:
 def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:
     used = entry.container.get("memory", 0)
     observed = {"observed": f"{-(-used // MiB)}m"} if used else {}
-    deploy = ((entry.body.get("deploy") or {}).get("resources") or {}).get("limits") or {}
-    limit = _size(entry.told("mem_limit") or deploy.get("memory")) or _size(entry.container.get("limit") or None)
+    deployed = inner(entry.body, "deploy", "resources", "limits").get("memory")
+    limit = _size(entry.told("mem_limit") or deployed) or _size(entry.container.get("limit") or None)
     if limit is None:
         # Twice of what it uses, in steps that people write
         limit = f"{max(256, -(-used * 2 // (64 * MiB)) * 64)}m"
@@ -303,8 +308,8 @@ def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Rema
 
 def health(entry: Entry) -> str | None:
     """The path that its health check asks."""
-    test = str((entry.body.get("healthcheck") or {}).get("test", ""))
-    found = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|]*)", test)
+    test = str(inner(entry.body, "healthcheck").get("test", ""))
+    found = re.search(r"https?://[^\s/\"']+(/[^\s\"'\],|?#]*)", test)
     return found[1] if found else next(iter(entry.container.get("health", [])), None)
 
 

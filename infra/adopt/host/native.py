@@ -103,6 +103,9 @@ def known(where: str, given: Sections, allowed: list[str], remarks: list[Remark]
                 remarks.append(unfit(where, f"{found[0].found}: {found[0].rule}; it is left out"))
             else:
                 kept.setdefault(section, {})[name] = value
+                if name != "Environment" and any(MARK in line for line in texts(value)):
+                    text = f"{name} has a secret in it, and {MARK} stands for it: hand it over as a variable (secrets:)"
+                    remarks.append(unfit(where, text))
     return kept
 
 

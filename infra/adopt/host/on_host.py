@@ -24,6 +24,18 @@ COMMANDS = {
 UNITS = "/etc/systemd/system"
 MOST = 1024 * 1024  # bytes; what is larger is no configuration
 COMPOSE = re.compile(r"docker[- ]compose\b([^\n;|&]*)")
+# Of compose's own options, those with a word behind them
+WITH_VALUE = (
+    "-f", "--file", "-p", "--project-name", "-c", "--context", "-H", "--host", "-l", "--log-level", "--env-file",
+    "--profile", "--project-directory", "--ansi", "--parallel", "--progress", "--tlscacert", "--tlscert", "--tlskey",
+)  # fmt: skip
+# Values too, so that no line of one is taken for a name: in quotes to their end, else to that of their last line
+VARIABLES = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"
+    r"(?:\"(?:[^\"\\]|\\.)*(?:\"|\Z)|'[^']*(?:'|\Z)|`[^`]*(?:`|\Z)|(?:\\.|[^\\\n])*)",
+    re.MULTILINE | re.DOTALL,
+)
+KEY = re.compile(r"-----BEGIN [^-\n]*-----.*?(?:-----END [^-\n]*-----|\Z)", re.DOTALL)
 DEFAULTS = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 Mask = Callable[[str, str], str]
@@ -40,7 +52,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     accounts = _accounts()
     units = [unit for folder, account in _folders(accounts) for unit in _units(folder, account, mask)]
     yield {"step": "containers"}
-    containers, networks = _containers(), _networks()
+    containers, networks = _containers(mask), _networks()
     named = [path for unit in units for path in unit["compose"]]
     named += [path for container in containers or [] for path in container["files"]]
     yield {"step": "proxy and certificates"}
@@ -109,8 +121,7 @@ def _names(path: str) -> list[str] | None:
     raw = _raw(path)
     if raw is None:
         return None
-    found = re.findall(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=", raw, re.MULTILINE)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(VARIABLES.findall(KEY.sub("", raw))))
 
 
 def _entry(path: str) -> dict[str, Any]:
@@ -227,22 +238,35 @@ def _compose_files(text: str) -> list[str]:
     folder = where[1] if where else "/"
     found: list[str] = []
     for call in COMPOSE.finditer(re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)):
-        named = re.findall(r"(?:-f|--file)[ =]?([^\s'\"]+)", call[1])
+        named = list(_named_files(re.findall(r"[^\s'\"]+", call[1])))
         likely = [f"{folder}/{name}" for name in DEFAULTS if os.path.exists(f"{folder}/{name}")]
         found += [os.path.join(folder, name) for name in named] or likely[:1]
     return list(dict.fromkeys(found))
 
 
-def _containers() -> list[dict[str, Any]] | None:
+def _named_files(words: list[str]) -> Iterator[str]:
+    """Of the words behind `docker compose`, those before its command: behind it, -f means something else."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return
+        option, _, value = word.partition("=") if word.startswith("--") else (word[:2], "", word[2:].lstrip("="))
+        if option in WITH_VALUE and not value:
+            value = next(rest, "")
+        if option in ("-f", "--file") and value not in ("", "-"):
+            yield value
+
+
+def _containers(mask: Mask) -> list[dict[str, Any]] | None:
     """None where there is no Docker, or it does not answer. Variables are not looked at."""
     ids = _ask("containers")
     if ids is None:
         return None
     found = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
-    return [_container(entry) for entry in found]
+    return [_container(entry, mask) for entry in found]
 
 
-def _container(entry: dict[str, Any]) -> dict[str, Any]:
+def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
     config, host, labels = entry["Config"], entry["HostConfig"], entry["Config"].get("Labels") or {}
     networks = entry["NetworkSettings"]["Networks"] or {}
     published = entry["HostConfig"].get("PortBindings") or {}
@@ -251,7 +275,7 @@ def _container(entry: dict[str, Any]) -> dict[str, Any]:
     files = labels.get("com.docker.compose.project.config_files", "")
     folder = labels.get("com.docker.compose.project.working_dir", "")
     return {
-        "name": entry["Name"].lstrip("/"), "image": config["Image"], "digests": digests,
+        "name": entry["Name"].lstrip("/"), "image": mask("", config["Image"]), "digests": digests,
         "running": entry["State"]["Running"], "memory": _used(entry["State"].get("Pid") or 0),
         "limit": host.get("Memory") or 0,
         "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
@@ -259,7 +283,7 @@ def _container(entry: dict[str, Any]) -> dict[str, Any]:
             [binding.get("HostIp", ""), int(binding["HostPort"] or 0), int(port.split("/")[0])]
             for port, bindings in published.items() for binding in bindings or []
         ],
-        "health": re.findall(r"https?://[^\s/\"']+(/[^\s\"']*)", " ".join(health))[:1],
+        "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
         "key": labels.get("com.docker.compose.service", ""),
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
@@ -286,7 +310,7 @@ def _networks() -> list[dict[str, str]]:
     return [
         {"name": entry["Name"], "subnet": place.get("Subnet", ""), "gateway": place.get("Gateway", "")}
         for entry in found
-        for place in (entry["IPAM"].get("Config") or [])[:1]
+        for place in [p for p in entry["IPAM"].get("Config") or [] if "." in p.get("Subnet", "")][:1]
         if entry["Name"] != "bridge"
     ]
 
