@@ -45,7 +45,7 @@ def read(system, host: str, user: str) -> understanding.Understood:
 def together(names: list[str]) -> System:
     """Several systems as the one that a host has."""
     parts = [hosts.ours(name).model_dump(exclude_defaults=True) for name in names]
-    lists = ("accounts", "directories", "drop_ins", "milestones", "sites", "services")
+    lists = ("accounts", "directories", "data", "drop_ins", "milestones", "sites", "services")
     joined = {key: [item for part in parts for item in part.get(key, [])] for key in lists}
     return System.model_validate({"system": "both", "document": "both", **joined})
 
