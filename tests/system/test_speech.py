@@ -72,7 +72,9 @@ def test_a_model_that_is_not_there_is_refused_before_the_switch(config):
     config.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
     ran = config.up()
     assert ran.code != 0 and "refused on services, nothing touched: missing on this host:" in ran.output
-    assert "/opt/whisper/models/ggml-medium.bin (whisper.model_path of /opt/whisper/config.toml names it; " in ran.output
+    assert (
+        "/opt/whisper/models/ggml-medium.bin (whisper.model_path of /opt/whisper/config.toml names it; " in ran.output
+    )
     assert main_pid(config, HOST, UNIT) == pid
 
 
