@@ -14,7 +14,7 @@ from agent import lock
 from agent.health import STOPPED
 from agent.monitor import history
 from agent.monitor.history import Repair
-from agent.singles import notify
+from agent.watching import every
 from agent.world import World
 
 CONFIG = "/etc/infra/memory.json"
@@ -23,10 +23,8 @@ PART, LEAST = 32, 160 * 1024**2  # a part of the memory, and bytes: with less th
 MARGIN = 64 * 1024**2  # bytes beyond that which are to be left when a service has come back and uses all that it may
 PATIENCE = 10.0  # seconds that a service has to end by itself
 GIVEN_UP = 30.0  # seconds after which another one makes room, whether or not this one has
-CALM, LONGEST_CALM = (
-    60.0,
-    960.0,
-)  # seconds with room before a service comes back; twice as many for each time it had to go
+CALM = 60.0  # seconds with room before a service comes back; twice as many for each time it had to go
+LONGEST_CALM = 960.0
 HOUR = 3600.0
 
 
@@ -156,9 +154,4 @@ def run(world: World, say: Callable[[str], None]) -> None:
     """Watches for as long as the host runs. Its end stops and starts nothing: a new one goes on by the flags."""
     watch = Watch(world, json.loads(world.read(CONFIG) or b"[]"), say)
     watch.begin()
-    notify("READY=1")
-    while True:
-        began = world.now()
-        watch.look()
-        notify("WATCHDOG=1")
-        world.sleep(max(0.0, began + LOOK - world.now()))
+    every(world, LOOK, watch.look)

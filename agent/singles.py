@@ -6,9 +6,7 @@ service needs its flag, which a reboot removes, and the unit that runs this, who
 """
 
 import json
-import os
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +14,7 @@ from xml.etree import ElementTree
 
 from agent import aws
 from agent.outcome import Refused
+from agent.watching import every
 from agent.world import World
 
 CONFIG = "/etc/infra/singles.json"
@@ -149,23 +148,9 @@ def run(world: World, say: Callable[[str], None]) -> None:
     watch = Watch(world, config, route53.addresses, say)
     signal.signal(signal.SIGTERM, lambda *_: _end(watch))
     watch.stop_all()
-    notify("READY=1")
-    while True:
-        began = world.now()
-        watch.look()
-        notify("WATCHDOG=1")
-        world.sleep(max(0.0, began + watch.check / LOOKS - world.now()))
+    every(world, watch.check / LOOKS, watch.look)
 
 
 def _end(watch: Watch) -> None:
     watch.stop_all()
     raise SystemExit(0)
-
-
-def notify(text: str) -> None:
-    """Tells systemd, which ends and restarts a watch that says nothing any more."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-            out.sendall(text.encode())
