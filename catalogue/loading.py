@@ -147,8 +147,18 @@ def read_alerts(path: Path) -> list[AnyAlert]:
     try:
         return TypeAdapter(list[AnyAlert]).validate_python(data)
     except ValidationError as error:
-        where = lambda found: f"alert number {int(found[0]) + 1}: {found[-1]}" if found else "file"  # noqa: E731
-        raise CatalogueError(problems_of(error, str(ALERTS), where, _alert_fields)) from None
+        raise CatalogueError(
+            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields)
+        ) from None
+
+
+def _where_alert(data: Any, path: tuple[int | str, ...]) -> str:
+    """`(3, "host", "metric")` as `alert disk: metric`."""
+    if not path:
+        return "file"
+    return ": ".join(
+        [f"alert {_name(data, int(path[0]), 'alert')}", *([".".join(map(str, path[2:]))] if path[2:] else [])]
+    )
 
 
 def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
@@ -168,9 +178,14 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
     """`("services", 3, "compose", "port")` as `service scheduler: port`."""
     if len(path) < 2 or path[0] != "services" or not isinstance(path[1], int):
         return ".".join(map(str, path)) or "file"
-    service = data["services"][path[1]]
-    name = service.get("name", f"number {path[1] + 1}") if isinstance(service, dict) else f"number {path[1] + 1}"
+    name = _name(data["services"], path[1], "name")
     return ": ".join([f"service {name}", *([".".join(map(str, path[3:]))] if path[3:] else [])])
+
+
+def _name(entries: list[Any], index: int, key: str) -> str:
+    """What an entry is called, or which one it is."""
+    entry = entries[index]
+    return str(entry[key]) if isinstance(entry, dict) and key in entry else f"number {index + 1}"
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:

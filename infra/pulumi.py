@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import InfraError
@@ -31,14 +32,27 @@ def attempt(*arguments: str, value: str | None = None) -> subprocess.CompletedPr
         ) from None
 
 
-def preview(*arguments: str) -> list[dict[str, Any]]:
-    """The steps that `pulumi up` would take. Raises InfraError with what the program says against them."""
+@dataclass(frozen=True)
+class Previewed:
+    """The steps that `pulumi up` would take, and what the program warns of."""
+
+    steps: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def preview(*arguments: str) -> Previewed:
+    """Raises InfraError with what the program says against an update."""
     done = attempt("preview", "--json", *arguments)
     try:
         found = json.loads(done.stdout)
     except ValueError:
         found = {}
     if done.returncode or "steps" not in found:
-        said = [entry.get("message", "").strip() for entry in found.get("diagnostics", [])]
-        raise InfraError("\n".join(line for line in said if line) or done.stderr.strip() or "the preview failed")
-    return found["steps"]
+        raise InfraError("\n".join(_said(found)) or done.stderr.strip() or "the preview failed")
+    return Previewed(found["steps"], _said(found, "warning"))
+
+
+def _said(found: dict[str, Any], *severities: str) -> list[str]:
+    """What was said, each once; of those severities, or of all."""
+    entries = [e for e in found.get("diagnostics", []) if not severities or e.get("severity") in severities]
+    return [line for line in dict.fromkeys(entry.get("message", "").strip() for entry in entries) if line]

@@ -77,7 +77,7 @@ def configured(stack: str, region: str, standby: list[str]) -> Iterator[Path]:
 
 def previewed(stack: str, file: Path) -> list[Phase]:
     """The steps that `pulumi up` would take. Raises InfraError with what the program says."""
-    return phases(preview("--stack", stack, "--config-file", str(file)))
+    return phases(preview("--stack", stack, "--config-file", str(file)).steps)
 
 
 def plan_lines(found: list[Phase]) -> list[str]:

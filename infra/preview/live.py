@@ -21,7 +21,7 @@ from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step, ordered
 from infra.preview.report import StackReport
 from infra.preview.snapshot import hosts_of, machines, stable, unspoken, wanted_images
-from infra.pulumi import attempt, preview, pulumi
+from infra.pulumi import Previewed, attempt, preview, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
@@ -48,13 +48,13 @@ def report(name: str) -> StackReport:
         told, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
     if isinstance(told, str) or mocked["error"]:
         return StackReport(name, error=told if isinstance(told, str) else mocked["error"], source="live")
-    taken = list(steps(told))
+    taken = list(steps(told.steps))
     head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already
     head["resources"] = mocked["resources"]
     if there:
         there["machines"] = machines_before(head["machines"], there["region"], taken)
-    return reported(there, head, taken, "live", said, [*unbound, *untold])
+    return reported(there, head, taken, "live", said, [*told.warnings, *unbound, *untold])
 
 
 def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
@@ -86,8 +86,8 @@ def catalogue_of(name: str) -> Catalogue:
         raise CatalogueError([Problem(f"Pulumi.{name}.yaml", where, "what is encrypted does not fit", rule)]) from None
 
 
-def _preview(name: str) -> list[dict[str, Any]] | str:
-    """The steps, or what the program says against them."""
+def _preview(name: str) -> Previewed | str:
+    """What it would do, or what the program says against it."""
     try:
         return preview("--stack", name)
     except InfraError as error:

@@ -34,14 +34,15 @@ def of_cloud(**changes: Any) -> dict[str, Any]:
 
 
 WRONG = {
-    "misspelt": ({**HOST, "metrik": "DiskUsed"}, "alert number 1: metrik: unknown field 'metrik'; did you mean 'metric'?"),
-    "a metric's name": ({**HOST, "metric": "disk used"}, "alert number 1: metric: found 'disk used'"),
+    "without a name": ({"measure": "disk", "above": 85, "text": ""}, "alert number 1: alert: field 'alert' is missing"),
+    "misspelt": ({**HOST, "metrik": "DiskUsed"}, "alert disk: metrik: unknown field 'metrik'; did you mean 'metric'?"),
+    "a metric's name": ({**HOST, "metric": "disk used"}, "alert disk: metric: found 'disk used'"),
     "text of nothing": ({**HOST, "text": "{colour}"}, "it may name subject, value and the alert's own fields"),
     "a host's field": ({**CLOUD, "repair": "prune"}, "unknown field 'repair'; fields: alert, cloud, above, below, burstable, text"),
     "misspelt in the cloud": (of_cloud(perod=60), "unknown field 'perod'; did you mean 'period'?"),
-    "no such statistic": (of_cloud(statistic="Median"), "alert number 1: statistic: found 'Median'"),
-    "half a minute": (of_cloud(period=90), "alert number 1: period: found 90"),
-    "another's namespace": (of_cloud(namespace="infra/prod"), "alert number 1: namespace: found 'infra/prod'"),
+    "no such statistic": (of_cloud(statistic="Median"), "alert status-check: cloud.statistic: found 'Median'"),
+    "half a minute": (of_cloud(period=90), "alert status-check: cloud.period: found 90"),
+    "another's namespace": (of_cloud(namespace="infra/prod"), "alert status-check: cloud.namespace: found 'infra/prod'"),
     "above and below": ({**CLOUD, "below": 3}, "a condition of the cloud is either above or below a value"),
     "neither": ({**CLOUD, "above": None}, "a condition of the cloud is either above or below a value"),
 }  # fmt: skip
