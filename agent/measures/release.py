@@ -1,9 +1,8 @@
 """The release: is it whole, can the next one be brought."""
 
-import json
 from typing import Any
 
-from agent import ecr, lock, registry, transaction
+from agent import lock, transaction
 from agent.monitor.look import Look, Measured, Measures
 
 
@@ -16,6 +15,5 @@ def unfinished(look: Look, _: dict[str, Any]) -> Measures:
 
 def login(look: Look, _: dict[str, Any]) -> Measures:
     """1 for a registry that this host has no login for."""
-    for host in sorted({image.split("/")[0] for image in look.release.images if "/" in image}):
-        wrong = registry.login_fault(look.world, host, json.loads(look.world.read(ecr.CONFIG) or b"{}"))
+    for host, wrong in look.logins.items():
         yield Measured(host, 1 if wrong else 0, wrong)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agent import health, slots, units
+from agent import ecr, health, registry, slots, units
 from agent.store import Release
 from agent.world import World
 
@@ -25,7 +25,7 @@ class Measured(NamedTuple):
 
 Measures = Iterator[Measured]
 LOOK = 10.0  # seconds that a look may take
-GATHERED = ("units", "services", "containers", "networks", "certificates")
+GATHERED = ("units", "services", "containers", "networks", "certificates", "logins")
 
 
 class Unanswered(Exception):
@@ -113,6 +113,13 @@ class Look:
             project = (entry["Labels"] or {}).get("com.docker.compose.project", "")
             found[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
         return found
+
+    @cached_property
+    def logins(self) -> dict[str, str]:
+        """What is wrong with the login of each registry that the release's images are of, "" where nothing is."""
+        hosts = sorted({image.split("/")[0] for image in self.release.images if "/" in image})
+        config = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
+        return {host: registry.login_fault(self.world, host, config) for host in hosts}
 
     def _docker(self, *listing: str, inspect: str) -> list[dict[str, Any]]:
         """Raises Unanswered where Docker does not say; asked once, it is not waited for again."""
