@@ -1,13 +1,15 @@
 """The `infra` command line: the application, and what its commands share."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalogue.loading import Catalogue, load
-from catalogue.stack import read_stack
+from catalogue.stack import Stack, read_stack
 from infra.paths import config_file, project_root
+
+if TYPE_CHECKING:
+    from catalogue.loading import Catalogue
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 StackName = Annotated[str, typer.Option("--stack", envvar="PULUMI_STACK", help="Stack, as in Pulumi.STACK.yaml.")]
@@ -24,10 +26,24 @@ class Shown:
 shown = Shown()
 
 
-def catalogue_of(stack: str) -> Catalogue:
+def stack_of(name: str) -> Stack:
+    """The configuration alone: all that asking hosts needs, whatever the catalogue says. Raises CatalogueError."""
+    return read_stack(project_root(), name, config_file(name))
+
+
+def catalogue_of(stack: str) -> "Catalogue":
     """Raises CatalogueError."""
-    root = project_root()
-    return load(root, read_stack(root, stack, config_file(stack)))
+    # Its models take longer to load than a look at a host
+    from catalogue.loading import load
+
+    return load(project_root(), stack_of(stack))
+
+
+def sound_catalogue_of(stack: str) -> "Catalogue":
+    """One that no rule speaks against. Raises CatalogueError."""
+    from catalogue.checks import checked
+
+    return checked(catalogue_of(stack))
 
 
 @app.callback()

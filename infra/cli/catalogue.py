@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from catalogue.checks import check as problems_of
 from catalogue.problems import errors
-from infra.cli import StackName, app, catalogue_of
+from infra.cli import StackName, app, catalogue_of, stack_of
 from infra.paths import project_root
 
 
 @app.command()
 def check(stack: StackName) -> None:
     """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS."""
+    from catalogue.checks import check as problems_of
+
     catalogue = catalogue_of(stack)
     found = problems_of(catalogue)
     for problem in found:
@@ -48,8 +49,7 @@ def init(stack: StackName) -> None:
     """Make a stack's SSH and host keys and keep them as encrypted configuration. Keys that are there stay."""
     from infra.init import initialise
 
-    catalogue = catalogue_of(stack)
-    for line in initialise(catalogue.stack):
+    for line in initialise(stack_of(stack)):
         typer.echo(line)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, stack_of
 from infra.errors import InfraError
 
 
@@ -19,7 +19,7 @@ def status(
     was changed by hand, what it repaired; 2 when not all is in order."""
     from infra import status as looking
 
-    found = looking.of_stack(catalogue_of(stack).stack, host)
+    found = looking.of_stack(stack_of(stack), host)
     typer.echo(looking.as_json(stack, found) if json else "\n".join(looking.lines(found)))
     if not all(entry.said[1] for entry in found):
         raise typer.Exit(2)
@@ -47,7 +47,7 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, ssh
 
     fine = True
-    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+    for name, target in hosts.targets(stack_of(stack), host).items():
         lines, in_time = releases.boot_times(name, ssh.ask(target, "boot-times"))
         fine = fine and in_time
         typer.echo("\n".join(lines))
@@ -61,7 +61,7 @@ def drift(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, ssh
 
     found = False
-    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+    for name, target in hosts.targets(stack_of(stack), host).items():
         answer = ssh.ask(target, "drift")
         found = found or bool(answer["drift"])
         typer.echo(releases.drift(name, answer))
@@ -76,7 +76,7 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
 
     from infra import hosts, releases, ssh
 
-    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+    for name, target in hosts.targets(stack_of(stack), host).items():
         # Into a file or a pipe whole, whatever a terminal's width would be
         Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, ssh.ask(target, "releases")))
 
@@ -94,7 +94,7 @@ def rollback(
 
     from infra import delivery, hosts, outside
 
-    made = catalogue_of(stack).stack
+    made = stack_of(stack)
     found = hosts.targets(made, host)
     if len(found) > 1:
         raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
@@ -131,5 +131,5 @@ def prune(stack: StackName, host: HostName = None) -> None:
     """Remove the images on each host that no kept release needs and no container uses."""
     from infra import hosts, ssh
 
-    for name, target in hosts.targets(catalogue_of(stack).stack, host).items():
+    for name, target in hosts.targets(stack_of(stack), host).items():
         typer.echo(f"{name}: freed up to {ssh.ask(target, 'prune')['freed'] // 1024**2} MiB")

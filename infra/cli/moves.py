@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catalogue.checks import checked
-from infra.cli import StackName, app, catalogue_of
+from infra.cli import StackName, app, catalogue_of, sound_catalogue_of
 from infra.errors import InfraError
 
 
@@ -64,7 +63,7 @@ def move(
     or failed, the same command goes on. With --check: say all that is in the way; 2 when something is."""
     from infra.move import command
 
-    catalogue = checked(catalogue_of(stack))
+    catalogue = sound_catalogue_of(stack)
     if check:
         command.check(catalogue, region)
     else:
@@ -91,7 +90,7 @@ def adopt_aws(
     what differs; and take them over, so that no update replaces or deletes the host."""
     from infra.adopt import command
 
-    command.adopt(checked(catalogue_of(stack)), region, host, instance, command.Owner(user, identity), yes)
+    command.adopt(sound_catalogue_of(stack), region, host, instance, command.Owner(user, identity), yes)
 
 
 @adopting.command(name="host")
