@@ -1,9 +1,11 @@
 """Containers: their network, their addresses in it, who finds whom, what they use."""
 
+import json
 import re
 from typing import Any
+from urllib.parse import quote
 
-from agent.monitor.look import LOOK, Look, Measured, Measures, Unanswered
+from agent.monitor.look import LOOK, Look, Measured, Measures
 
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
 MEMORY_EVENT = "oom"
@@ -104,16 +106,8 @@ def memory(look: Look) -> list[tuple[str, int, int]]:
 
 def killed(look: Look, condition: dict[str, Any]) -> Measures:
     """How often the kernel killed something of a container or unit for want of memory."""
+    names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
     since = ["--since", f"-{condition['within']}s"]
-    known = {container["name"] for container in look.manifest["containers"]}
-    names: list[str] = []
-    if known:
-        window = ["--since", f"{condition['within']}s", "--until", "0s"]
-        form = ["--filter", f"event={MEMORY_EVENT}", "--format", "{{.Actor.Attributes.name}}"]
-        said = look.world.run("docker", "events", *window, *form, timeout=LOOK)
-        if said.code:
-            raise Unanswered(f"docker events: {said.last_lines(1)}")
-        names = said.output.split()
     shown = ["-o", "cat", "--output-fields=UNIT,USER_UNIT", "--no-pager", "-q"]
     told = look.world.run("journalctl", f"MESSAGE_ID={OUT_OF_MEMORY}", *since, *shown, timeout=2 * LOOK)
     # Docker has told of its own already, by their names
@@ -122,3 +116,11 @@ def killed(look: Look, condition: dict[str, Any]) -> Measures:
         yield Measured(name, names.count(name))
     if not names:
         yield Measured("processes", 0)
+
+
+def _killed_in_containers(look: Look, within: float) -> list[str]:
+    """The name of a container for each time that something of it was killed in the last `within` seconds."""
+    now = look.world.wall()
+    window = f"since={now - within:.3f}&until={now:.3f}"
+    told = look.docker(f"/events?{window}&filters={quote(json.dumps({'event': [MEMORY_EVENT]}))}")
+    return [event["Actor"]["Attributes"]["name"] for event in told]

@@ -96,19 +96,22 @@ class Look:
     def containers(self) -> dict[str, Container]:
         """What Docker has, by name."""
         found = {}
-        for entry in self._docker("ps", "-aq", inspect="container"):
-            networks = entry["NetworkSettings"]["Networks"]
-            found[entry["Name"].lstrip("/")] = Container(
-                entry["State"]["Running"],
-                entry["State"]["Pid"],
-                {name: network["IPAddress"] for name, network in networks.items()},
-            )
+        for listed in self.docker("/containers/json?all=1")[0]:
+            # What is gone by now is no container
+            with suppress(FileNotFoundError):
+                entry = self.docker(f"/containers/{listed['Id']}/json")[0]
+                networks = entry["NetworkSettings"]["Networks"]
+                found[entry["Name"].lstrip("/")] = Container(
+                    entry["State"]["Running"],
+                    entry["State"]["Pid"],
+                    {name: network["IPAddress"] for name, network in networks.items()},
+                )
         return found
 
     @cached_property
     def networks(self) -> dict[str, Network]:
         found = {}
-        for entry in self._docker("network", "ls", "-q", inspect="network"):
+        for entry in self.docker("/networks")[0]:
             (plan, *_) = entry["IPAM"]["Config"] or [{}]
             project = (entry["Labels"] or {}).get("com.docker.compose.project", "")
             found[entry["Name"]] = Network(plan.get("Subnet", ""), plan.get("Gateway", ""), project)
@@ -121,22 +124,17 @@ class Look:
         config = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
         return {host: registry.login_fault(self.world, host, config) for host in hosts}
 
-    def _docker(self, *listing: str, inspect: str) -> list[dict[str, Any]]:
-        """Raises Unanswered where Docker does not say; asked once, it is not waited for again."""
+    def docker(self, path: str) -> list[Any]:
+        """What Docker says, line by line. Raises FileNotFoundError for what is not there, Unanswered where it does not
+        say; asked once, it is not waited for again."""
         if self.silent:
             raise Unanswered(self.silent)
-        ids = self.world.run("docker", *listing, timeout=LOOK)
-        if ids.code:
-            self.silent = f"docker {' '.join(listing)}: {ids.last_lines(1)}"
-            raise Unanswered(self.silent)
-        if not ids.output.split():
-            return []
-        shown = self.world.run("docker", inspect, "inspect", *ids.output.split(), timeout=LOOK)
         try:
-            # What is gone by now is told in lines beside the list
-            return json.JSONDecoder().raw_decode(shown.output[shown.output.index("[") :])[0]
-        except ValueError:
-            self.silent = f"docker {inspect} inspect: {shown.last_lines(1)}"
+            return [json.loads(line) for line in self.world.docker_has(path, LOOK).splitlines()]
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
+            self.silent = f"Docker does not say ({path.partition('?')[0]}): {error}"
             raise Unanswered(self.silent) from None
 
     @cached_property

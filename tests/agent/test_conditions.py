@@ -72,7 +72,7 @@ def moved(world: FakeWorld) -> None:
 
 
 CAUSES = {
-    "Docker hangs": (lambda w: w.answers.update({"docker network ls": Ran(124, "no end")}), "network could not be looked at: Unanswered: docker network ls -q: no end"),
+    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be looked at: Unanswered: Docker does not say (/"),
     "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network is not as it should be: it is missing"),
     "another subnet": (
         lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),
@@ -112,7 +112,7 @@ CAUSES = {
         lambda w: w.there.add("/run/infra/stopped/sed-aggregator"),
         "api-sed-aggregator.service is stopped for want of memory: it comes back when there is room",
     ),
-    "killed for want of memory": (lambda w: w.answers.update({"docker events": Ran(0, "superb-api\nsuperb-api\n")}), "the kernel killed something of superb-api for want of memory, 2 times in 3600 s"),
+    "killed for want of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed something of superb-api for want of memory, 2 times in 3600 s"),
     "near its limit": (lambda w: w.used.update({w.docker.pid("superb-api"): 1000 * 1024**2}), "superb-api uses 97.7 % of its memory limit (1000 of 1024 MiB)"),
     "memory": (
         lambda w: w.files.update({"/proc/meminfo": (MEMINFO.replace("4000000", "400000").encode(), 0o444, "root", "root")}),

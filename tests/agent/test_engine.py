@@ -1,0 +1,72 @@
+"""Docker's answers over its socket; here somebody else's socket says them."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from agent import engine
+
+
+@pytest.fixture
+def says(tmp_path, monkeypatch) -> Iterator:
+    """A socket that gives one answer, and what it was asked."""
+    path, asked = str(tmp_path / "docker.sock"), []
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    monkeypatch.setattr(engine, "SOCKET", path)
+
+    def answer(raw: bytes) -> list[bytes]:
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                asked.append(connection.recv(65536).splitlines()[0])
+                connection.sendall(raw)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return asked
+
+    yield answer
+    server.close()
+
+
+def test_the_body_of_an_answer(says):
+    asked = says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n")
+    assert engine.ask("GET", "/networks", 5) == b"[]"
+    assert asked == [b"GET /networks HTTP/1.1"]
+
+
+def test_what_is_not_there_is_no_silence(says):
+    says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+    with pytest.raises(FileNotFoundError, match="Docker has no /containers/x/json"):
+        engine.ask("GET", "/containers/x/json", 5)
+
+
+SILENCES = {
+    "a no": (b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n", "Docker answered 409"),
+    "cut off": (b"", "Remote end closed connection without response"),
+    "half an answer": (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[", "IncompleteRead"),
+    "no HTTP": (b"hello\r\n\r\n", "hello"),
+}
+
+
+@pytest.mark.parametrize(("raw", "said"), SILENCES.values(), ids=SILENCES)
+def test_anything_else_is_silence(says, raw, said):
+    says(raw)
+    with pytest.raises(OSError, match=said) as caught:
+        engine.ask("GET", "/networks", 5)
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_no_socket_is_silence_and_not_something_that_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "none"))
+    with pytest.raises(OSError, match="No such file") as caught:
+        engine.ask("GET", "/networks", 5)
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_docker_that_hangs_is_silence(says):
+    with pytest.raises(OSError, match="timed out"):
+        engine.ask("GET", "/networks", 0.2)
