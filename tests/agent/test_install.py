@@ -1,0 +1,45 @@
+"""How the agent comes to a host."""
+
+import pytest
+
+from agent import install
+from tests.agent.fake import FakeWorld, Killed
+
+SOURCES = {"agent/__init__.py": b"", "agent/main.py": b"def command(): ..."}
+COMPILED, ON_DISK = "python3 -I -m compileall", "sync -f"
+
+
+def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():
+    world = FakeWorld()
+    place = install.install(world, SOURCES)
+    assert world.link_target(install.BIN) == place and world.read(f"{place}/__main__.py") == install.MAIN
+    assert [ran for ran in world.ran if ran.endswith(place)] == [
+        f"{COMPILED} -q --invalidation-mode checked-hash {place}", f"{ON_DISK} {place}",
+    ]  # fmt: skip
+
+
+def test_the_same_agent_comes_once():
+    world = FakeWorld()
+    place, before = install.install(world, SOURCES), len(world.ran)
+    assert install.install(world, SOURCES) == place and len(world.ran) == before
+
+
+def test_another_one_takes_its_place_and_it_goes():
+    world = FakeWorld()
+    first = install.install(world, SOURCES)
+    second = install.install(world, SOURCES | {"agent/new.py": b""})
+    install.forget_others(world)
+    assert world.link_target(install.BIN) == second != first and world.read(f"{first}/__main__.py") is None
+
+
+@pytest.mark.parametrize("kill_at", range(1, 10))
+def test_killed_at_any_change_the_host_has_a_whole_agent_or_none(kill_at):
+    world = FakeWorld(kill_at=kill_at)
+    with pytest.raises(Killed):
+        install.install(world, SOURCES)
+    if place := world.link_target(install.BIN):
+        assert world.read(f"{place}/__main__.py") and world.commands(ON_DISK)
+    world.kill_at = None
+    place = install.install(world, SOURCES)
+    assert world.read(f"{place}/agent/main.py") and world.commands(COMPILED) and world.commands(ON_DISK)
+    assert world.link_target(install.BIN) == place
