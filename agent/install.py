@@ -36,9 +36,9 @@ def install(world: World, sources: dict[str, bytes]) -> str:
         for name, text in sources.items():
             world.write(f"{place}/{name}", text, 0o644, "root", "root")
         # Once, and not at each look of the monitor; where that fails, it is only slower
-        world.run("python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", place)
+        world.run("/usr/bin/python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", place)
         # A file that a loss of power cut short would stop the agent, whose task is to recover from one
-        world.run("sync", "-f", place)
+        world.settle(place)
         world.write(f"{place}/__main__.py", MAIN, 0o644, "root", "root")
     world.link(BIN, place)
     path = f"/etc/systemd/system/{UNIT}"

@@ -216,13 +216,22 @@ class World:
 
     def signal_container(self, name: str, signal: str) -> None:
         """Sends a container a signal; what has ended by itself needs none."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, engine.Declined):
             engine.ask("POST", f"/containers/{name}/kill?signal={signal}", 5)
 
     def docker_has(self, path: str, timeout: float = 10) -> bytes:
-        """What Docker answers to a GET; FileNotFoundError for what it does not have. Raises OSError when it says
-        nothing."""
+        """What Docker answers to a GET. Raises engine.Declined, and OSError where it says nothing."""
         return engine.ask("GET", path, timeout)
+
+    def settle(self, tree: str) -> None:
+        """What is below a directory is on the disk, whoever wrote it."""
+        for folder, _, names in os.walk(tree):
+            for path in (*(f"{folder}/{name}" for name in names), folder):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
 
     def resolve_inside(self, asked: list[tuple[int, str]]) -> list[str]:
         """For each (process, name): the address that Docker's resolver gives in the process's network; "" for none."""

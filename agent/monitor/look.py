@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from agent import ecr, health, registry, slots, units
+from agent.engine import Declined
 from agent.store import Release
 from agent.world import World
 
@@ -24,7 +25,7 @@ class Measured(NamedTuple):
 
 
 Measures = Iterator[Measured]
-LOOK = 10.0  # seconds that a look may take
+LOOK = 10.0  # seconds that Docker, or another program, is waited for
 GATHERED = ("units", "services", "containers", "networks", "certificates", "logins")
 
 
@@ -95,11 +96,11 @@ class Look:
     @cached_property
     def containers(self) -> dict[str, Container]:
         """What Docker has, by name."""
-        found = {}
+        found, end = {}, self.world.now() + LOOK
         for listed in self.docker("/containers/json?all=1")[0]:
-            # What is gone by now is no container
-            with suppress(FileNotFoundError):
-                entry = self.docker(f"/containers/{listed['Id']}/json")[0]
+            # One that is gone by now, or that Docker itself does not understand, hides no other
+            with suppress(Declined):
+                entry = self.docker(f"/containers/{listed['Id']}/json", end - self.world.now())[0]
                 networks = entry["NetworkSettings"]["Networks"]
                 found[entry["Name"].lstrip("/")] = Container(
                     entry["State"]["Running"],
@@ -124,17 +125,15 @@ class Look:
         config = json.loads(self.world.read(ecr.CONFIG) or b"{}") if hosts else {}
         return {host: registry.login_fault(self.world, host, config) for host in hosts}
 
-    def docker(self, path: str) -> list[Any]:
-        """What Docker says, line by line. Raises FileNotFoundError for what is not there, Unanswered where it does not
-        say; asked once, it is not waited for again."""
+    def docker(self, path: str, timeout: float = LOOK) -> list[Any]:
+        """What Docker says, line by line. Raises Declined, and Unanswered where it says nothing; asked once, it is not
+        waited for again."""
         if self.silent:
             raise Unanswered(self.silent)
         try:
-            return [json.loads(line) for line in self.world.docker_has(path, LOOK).splitlines()]
-        except FileNotFoundError:
-            raise
+            return [json.loads(line) for line in self.world.docker_has(path, max(timeout, 0.1)).splitlines()]
         except (OSError, ValueError) as error:
-            self.silent = f"Docker does not say ({path.partition('?')[0]}): {error}"
+            self.silent = f"Docker does not say: {error}"
             raise Unanswered(self.silent) from None
 
     @cached_property

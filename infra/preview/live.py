@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from catalogue.checks import checked
+from catalogue.checks import check, checked
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import read_stack, stack_from
@@ -54,7 +54,13 @@ def report(name: str) -> StackReport:
     head["resources"] = mocked["resources"]
     if there:
         there["machines"] = machines_before(head["machines"], there["region"], taken)
-    return reported(there, head, taken, "live", said, [*told.warnings, *unbound, *untold])
+    return reported(there, head, taken, "live", said, [*news(told.warnings, check(catalogue)), *unbound, *untold])
+
+
+def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
+    """What the program warns of, without what it always does: of the catalogue `infra check` tells. Pure."""
+    known = {str(problem).removeprefix("warning: ") for problem in standing}
+    return [line for line in warnings if line.removeprefix("warning: ") not in known]
 
 
 def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:

@@ -37,8 +37,9 @@ class Cost:
 @dataclass(frozen=True)
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
-    catalogue's own, `moves` is (from, to) where the stack changes its region, `hosts_say` what was found on the hosts
-    themselves (live previews only), `images` what is to run, `repository:tag` → digest (live previews only)."""
+    catalogue's own, `moves` is (from, to) where the stack changes its region. Of live previews only: `hosts_say`, what
+    was found on the hosts themselves and what the program warns of, and `images`, what is to run, `repository:tag` →
+    digest."""
 
     stack: str
     fingerprint: str = ""

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.engine import Declined
 from agent.world import Ran
 
 
@@ -53,7 +54,7 @@ class Docker:
             case ["events"]:
                 events = ({"Actor": {"Attributes": {"name": name}}} for name in self.killed)
                 return b"".join(json.dumps(event).encode() + b"\n" for event in events)
-        raise FileNotFoundError(path)
+        raise Declined(f"Docker answered 404 to {path}")
 
     def answer(self, argv: tuple[str, ...]) -> Ran | None:
         """What the docker command says, or None for what this does not play."""

@@ -225,6 +225,10 @@ class FakeWorld(World):
     def docker_has(self, path, timeout=10):
         return self.docker.has(path)
 
+    def settle(self, tree):
+        self._change()
+        self.ran.append(f"settle {tree}")
+
     def resolve_inside(self, asked):
         return [self.docker.resolve(*pair) for pair in asked]
 

@@ -72,7 +72,7 @@ def moved(world: FakeWorld) -> None:
 
 
 CAUSES = {
-    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be looked at: Unanswered: Docker does not say (/"),
+    "Docker hangs": (lambda w: setattr(w.docker, "silence", "timed out"), "network could not be looked at: Unanswered: Docker does not say: timed out"),
     "network gone": (lambda w: w.docker.networks.pop(NETWORK), "the network watchme-network is not as it should be: it is missing"),
     "another subnet": (
         lambda w: w.docker.networks.update({NETWORK: ("172.28.0.0/16", "172.28.0.1", "")}),

@@ -6,7 +6,7 @@ from agent import install
 from tests.agent.fake import FakeWorld, Killed
 
 SOURCES = {"agent/__init__.py": b"", "agent/main.py": b"def command(): ..."}
-COMPILED, ON_DISK = "python3 -I -m compileall", "sync -f"
+COMPILED, ON_DISK = "/usr/bin/python3 -I -m compileall", "settle"
 
 
 def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():

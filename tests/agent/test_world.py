@@ -20,6 +20,16 @@ def test_write_replaces_as_a_whole_with_its_mode(tmp_path):
     assert os.listdir(tmp_path / "a") == ["file"]
 
 
+def test_a_settled_tree_is_on_the_disk_with_its_directories(tmp_path, monkeypatch):
+    (tmp_path / "agent" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "agent" / "__pycache__" / "main.pyc").write_bytes(b"x")
+    on_disk: set[str] = set()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: on_disk.add(os.readlink(f"/proc/self/fd/{descriptor}")))
+    World().settle(str(tmp_path))
+    below = ("", "/agent", "/agent/__pycache__", "/agent/__pycache__/main.pyc")
+    assert on_disk == {f"{tmp_path}{path}" for path in below}
+
+
 def test_link_replaces_a_link(tmp_path):
     path = str(tmp_path / "link")
     World().link(path, "one")

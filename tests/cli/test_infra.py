@@ -61,6 +61,13 @@ def test_a_mistake_is_a_line_and_no_traceback(project, argv, line):
     assert ran.returncode != 0 and line in ran.stderr and "Traceback" not in ran.stderr
 
 
+def test_hosts_are_asked_whatever_the_catalogue_says(project):
+    """Somebody who is about to mend it wants to see them."""
+    (project / "files/systems/watchme.yaml").write_text("services: []\nhalf: done\n")
+    assert "watchme.yaml" in infra(project, "check", "--stack", "prod").stderr
+    assert "pulumi is not on PATH" in infra(project, "status", "--stack", "prod").stderr
+
+
 def test_outside_a_project(tmp_path):
     ran = infra(tmp_path, "check", "--stack", "prod")
     assert ran.returncode == 1 and "no Pulumi.yaml in" in ran.stderr

@@ -1,6 +1,14 @@
 """What Pulumi's own preview becomes; no Pulumi here."""
 
-from infra.preview.live import machines_before, steps
+import json
+from subprocess import CompletedProcess
+
+import pytest
+
+from catalogue.problems import Problem
+from infra import pulumi
+from infra.errors import InfraError
+from infra.preview.live import machines_before, news, steps
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
 
@@ -71,3 +79,31 @@ def test_the_machines_that_are_there_are_without_what_the_steps_make():
 def test_a_move_changes_nothing_of_the_machines_before():
     taken = list(steps([machine("create", "watchme", new={})]))
     assert machines_before(AFTER, "ap-southeast-2", taken) == AFTER
+
+
+def test_only_what_the_program_warns_of_now_is_told():
+    standing = Problem("files/systems/watchme.yaml", "memory", "1g", "at least 1536m", "warning")
+    always, now = "files/systems/watchme.yaml: memory: 1g; at least 1536m", "its machine i-1 is gone"
+    assert news([always, now], [standing]) == [now]
+
+
+def previewed(monkeypatch, code: int, **said) -> pulumi.Previewed:
+    done = CompletedProcess([], code, json.dumps(said), "")
+    monkeypatch.setattr(pulumi, "attempt", lambda *_: done)
+    return pulumi.preview("--stack", "prod")
+
+
+def spoken(severity: str, message: str) -> dict[str, str]:
+    return {"severity": severity, "message": message}
+
+
+def test_warnings_of_a_preview_are_told_once(monkeypatch):
+    said = [spoken("warning", "gone\n"), spoken("info", "hello"), spoken("warning", "gone\n"), spoken("warning", "\n")]
+    assert previewed(monkeypatch, 0, steps=[], diagnostics=said).warnings == ["gone"]
+
+
+def test_a_preview_that_fails_says_all_it_knows(monkeypatch):
+    with pytest.raises(InfraError, match="nothing was touched\nan update failed"):
+        previewed(
+            monkeypatch, 255, diagnostics=[spoken("error", "nothing was touched"), spoken("info", "an update failed")]
+        )
