@@ -14,9 +14,7 @@ from components.serving import running, serve
 
 try:
     stack = configuration.stack()
-    catalogue = checked(
-        load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(str(found).removeprefix("warning: "))
-    )
+    catalogue = checked(load(Path(__file__).parent, stack), warn=lambda found: pulumi.log.warn(found.said))
     configuration.keys_present(stack)
     configuration.regions_known(stack)
 except CatalogueError as error:

@@ -156,9 +156,7 @@ def _where_alert(data: Any, path: tuple[int | str, ...]) -> str:
     """`(3, "host", "metric")` as `alert disk: metric`."""
     if not path:
         return "file"
-    return ": ".join(
-        [f"alert {_name(data, int(path[0]), 'alert')}", *([".".join(map(str, path[2:]))] if path[2:] else [])]
-    )
+    return _entry("alert", data, int(path[0]), "alert", path[2:])
 
 
 def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
@@ -178,14 +176,14 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
     """`("services", 3, "compose", "port")` as `service scheduler: port`."""
     if len(path) < 2 or path[0] != "services" or not isinstance(path[1], int):
         return ".".join(map(str, path)) or "file"
-    name = _name(data["services"], path[1], "name")
-    return ": ".join([f"service {name}", *([".".join(map(str, path[3:]))] if path[3:] else [])])
+    return _entry("service", data["services"], path[1], "name", path[3:])
 
 
-def _name(entries: list[Any], index: int, key: str) -> str:
-    """What an entry is called, or which one it is."""
+def _entry(kind: str, entries: list[Any], index: int, key: str, rest: tuple[int | str, ...]) -> str:
+    """One of a list by what `key` says that it is called, else by which one it is; and the `rest` of the path in it."""
     entry = entries[index]
-    return str(entry[key]) if isinstance(entry, dict) and key in entry else f"number {index + 1}"
+    name = entry[key] if isinstance(entry, dict) and key in entry else f"number {index + 1}"
+    return f"{kind} {name}: {'.'.join(map(str, rest))}" if rest else f"{kind} {name}"
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:

@@ -19,8 +19,13 @@ class Problem:
     allowed: str
     level: Literal["error", "warning"] = "error"
 
+    @property
+    def said(self) -> str:
+        """Without its level, where that is told another way."""
+        return f"{self.file}: {self.where}: {self.found}; {self.allowed}"
+
     def __str__(self) -> str:
-        return f"{self.level}: {self.file}: {self.where}: {self.found}; {self.allowed}"
+        return f"{self.level}: {self.said}"
 
 
 class CatalogueError(Exception):

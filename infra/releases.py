@@ -41,17 +41,16 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         return [f"{host}: no release yet"], False
     lines = [f"{host}: serves {serving[:SHORT]}, brought {brought.get('began', '?')} by {brought.get('who', '?')}"]
     orderly = True
-    if wanted and wanted != serving and brought.get("kind") == "apply":
-        lines.append(
+    if wanted and wanted != serving:
+        ahead = (
             f"  ahead of the stack, which has {wanted[:SHORT]}: an update brought it and failed elsewhere; mend that "
             "and run pulumi up"
         )
-        orderly = False
-    elif wanted and wanted != serving:
-        lines.append(
+        behind = (
             f"  behind the stack, which has {wanted[:SHORT]}: mend what was wrong with it and run pulumi up, or return "
             f"to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
         )
+        lines.append(ahead if brought.get("kind") == "apply" else behind)
         orderly = False
     if answer["unfinished"]:
         lines.append(f"  in between: release {answer['unfinished']['release'][:SHORT]} is not finished")

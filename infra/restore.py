@@ -41,10 +41,7 @@ def snapshots(catalogue: Catalogue, host: str) -> list[Snapshot]:
     stack = catalogue.stack
     name, _, region = _data_of(catalogue, host, hosts.outputs(stack))
     with _in_words(region):
-        found = _snapshots(_client(region), stack, name)
-    if not found:
-        raise _none(stack, name, region)
-    return found
+        return _snapshots(_client(region), stack, name, region)
 
 
 def _data_of(catalogue: Catalogue, host: str, outputs: dict[str, Any]) -> tuple[str, list[str], str]:
@@ -72,7 +69,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
         raise InfraError(f"{host}: somebody is at it already: {at_work}. Wait for its end, then look what is missing")
     with _in_words(region):
         ec2 = _client(region)
-        snapshot = _chosen(_snapshots(ec2, stack, name), wanted, stack, name, region)
+        snapshot = _chosen(_snapshots(ec2, stack, name, region), wanted, name)
         instance = _instance(ec2, stack, name, region)
         say(f"making a volume of {snapshot}")
         with _attached(ec2, stack, name, snapshot, instance) as volume:
@@ -115,7 +112,7 @@ def _named(stack: Stack, host: str) -> list[dict[str, Any]]:
     ]
 
 
-def _snapshots(ec2: Any, stack: Stack, host: str) -> list[Snapshot]:
+def _snapshots(ec2: Any, stack: Stack, host: str, region: str) -> list[Snapshot]:
     pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_named(stack, host))
     found = [
         Snapshot(entry["SnapshotId"], entry["StartTime"], entry["VolumeSize"])
@@ -123,25 +120,21 @@ def _snapshots(ec2: Any, stack: Stack, host: str) -> list[Snapshot]:
         for entry in page["Snapshots"]
         if entry["State"] == "completed"
     ]
-    return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+    if found:
+        return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+    tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
+    kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
+    raise InfraError(
+        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Of one in another "
+        "region: aws ec2 copy-snapshot, with its tags; else put the files there by hand"
+    )
 
 
-def _chosen(found: list[Snapshot], wanted: str | None, stack: Stack, host: str, region: str) -> Snapshot:
-    if not found:
-        raise _none(stack, host, region)
+def _chosen(found: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
     chosen = [snapshot for snapshot in found if wanted in (None, snapshot.id)]
     if not chosen:
         raise InfraError(f"{wanted} is no snapshot of {host}'s disk; there is {'; '.join(map(str, found))}")
     return chosen[0]
-
-
-def _none(stack: Stack, host: str, region: str) -> InfraError:
-    tags = f"(tags stack={stack.name}, Name={stack.name}-{host})"
-    kept = f"{stack.keepSnapshots} are kept, one a day from the first night on" if stack.keepSnapshots else "makes none"
-    return InfraError(
-        f"there is no snapshot of {host}'s disk in {region} {tags}: infra:keepSnapshots {kept}. Of one in another "
-        "region: aws ec2 copy-snapshot, with its tags; else put the files there by hand"
-    )
 
 
 def _instance(ec2: Any, stack: Stack, host: str, region: str) -> dict[str, Any]:

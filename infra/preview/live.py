@@ -59,7 +59,7 @@ def report(name: str) -> StackReport:
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
     """What the program warns of, without what it always does: of the catalogue `infra check` tells. Pure."""
-    known = {str(problem).removeprefix("warning: ") for problem in standing}
+    known = {problem.said for problem in standing}
     return [line for line in warnings if line.removeprefix("warning: ") not in known]
 
 

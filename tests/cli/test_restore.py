@@ -58,15 +58,15 @@ def test_the_newest_of_the_hosts_own_snapshots(ec2):
     mine = {snapshot(ec2), snapshot(ec2)}
     found = restore.snapshots(CATALOGUE, "services")
     assert {entry.id for entry in found} == mine and found == sorted(found, key=lambda s: s.at, reverse=True)
-    assert restore._chosen(found, None, STACK, "services", REGION) == found[0]
-    assert restore._chosen(found, found[1].id, STACK, "services", REGION) == found[1]
+    assert restore._chosen(found, None, "services") == found[0]
+    assert restore._chosen(found, found[1].id, "services") == found[1]
     with pytest.raises(InfraError, match=r"snap-9 is no snapshot of services's disk; there is snap-.*20 GiB; snap-"):
-        restore._chosen(found, "snap-9", STACK, "services", REGION)
+        restore._chosen(found, "snap-9", "services")
 
 
 def test_no_snapshot_says_what_makes_some(ec2):
     with pytest.raises(InfraError, match=r"no snapshot of services's disk in ap-northeast-1 .*infra:keepSnapshots"):
-        restore._chosen([], None, STACK, "services", REGION)
+        restore._snapshots(ec2, STACK, "services", REGION)
     with pytest.raises(InfraError, match="no snapshot of services's disk"):
         restore.snapshots(CATALOGUE, "services")
 
