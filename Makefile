@@ -10,12 +10,15 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench bench-preview bench-scan
+.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test check bench bench-preview bench-scan
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
 lab-down: $(UV) ## removes all that `make lab` made
 	@$(RUN) python -m lab down
+
+lab-check: $(UV) ## what this machine needs for a lab; installs nothing
+	@$(RUN) python -m lab check
 
 lab-status: $(UV)
 	@$(RUN) python -m lab status

@@ -1,4 +1,4 @@
-"""`python -m lab up|down|status|pictures`: the lab of a person; `rehearse-move` and `rehearse-down`: that of a move."""
+"""`python -m lab check|up|down|status|pictures`: the lab of a person; `rehearse-move`, `rehearse-down`: of a move."""
 
 import os
 import subprocess
@@ -17,6 +17,9 @@ def main(command: str) -> int:
     if command == "rehearse-move":
         return rehearse.rehearse(move_lab())
     lab = move_lab() if command == "rehearse-down" else default_lab()
+    if command == "check":
+        up.check(lab)
+        return 0
     if command == "up":
         up.start(lab)
         up.prepare(lab)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from lab.cloud.hosts import RUN
+from lab import ports
+from lab.cloud.hosts import RUN, boot_options
 from lab.run import run, succeeds, wait_until
 from lab.settings import HOST_LABEL, LABEL, Lab
 
@@ -32,12 +33,13 @@ def start(lab: Lab, name: str, number: int, public_key: str, kind: str = "host")
     (seed / "user-data").write_text("#cloud-config\n" + yaml.safe_dump({"hostname": name, "users": [user]}))
     (seed / "meta-data").write_text(yaml.safe_dump({"instance-id": name, "local-hostname": name}))
     names = [f"--add-host={host}:{place}" for host, place in lab.host_names.items()]
-    ports = [option for port in (22, 80, 443) for option in ("-p", f"{address}:{port}:{port}")]
+    published = [option for port in ports.PUBLIC for option in ("-p", f"{address}:{port + lab.shift}:{port}")]
+    options, command = boot_options(lab)
     run(
         "docker", "run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={lab.name}",
         "--label", f"{HOST_LABEL}=lab-{name}",
-        "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *ports, *RUN,
-        "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind), "/sbin/init",
+        "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *published,
+        *RUN, *options, "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind), *command,
     )  # fmt: skip
     key = "/etc/ssh/ssh_host_ed25519_key.pub"
     wait_until(f"{name}'s key", lambda: succeeds("docker", "exec", container, "test", "-s", key))

@@ -98,6 +98,7 @@ def _machine(ec2: Any, public: str) -> tuple[str, str]:
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": SERVER}]}],
     )  # fmt: skip
     instance = made["Instances"][0]["InstanceId"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[instance], WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     address = ec2.allocate_address(Domain="vpc")
     ec2.associate_address(InstanceId=instance, AllocationId=address["AllocationId"])
     return instance, address["PublicIp"]

@@ -1,4 +1,4 @@
-"""What the lab sets up on the machine: the Docker engine, the hosts' network, the hosts' image."""
+"""What the lab sets up on the machine: the Docker engine and the hosts' images."""
 
 import hashlib
 import shutil
@@ -9,12 +9,11 @@ from lab import products
 from lab.cloud import disks
 from lab.run import Daemon, run, succeeds, wait_until
 from lab.say import step
-from lab.settings import CACHE, KINDS, LABEL, REGIONS, ROOT, Lab
+from lab.settings import CACHE, KINDS, LABEL, ROOT, Lab
 
 IMAGE = ROOT / "lab" / "image"
+DOCKER_ROOT = Path("/var/lib/docker")
 BARE_IMAGE = "watchme-lab-base:bookworm"
-DIRECTORY = "watchme-infra.directory"
-METADATA = "169.254.169.254"
 
 
 def docker_daemon() -> Daemon:
@@ -45,52 +44,18 @@ def stop_docker() -> None:
             daemon.stop()
 
 
-def owner(lab: Lab) -> str | None:
-    """The directory of the lab that has this lab's name and addresses on this machine, or None."""
-    if not succeeds("docker", "network", "inspect", lab.bridge):
-        return None
-    form = f'{{{{index .Labels "{DIRECTORY}"}}}}'
-    return run("docker", "network", "inspect", "-f", form, lab.bridge).strip() or None
-
-
-def ensure_network(lab: Lab) -> None:
-    """The hosts' bridge with the registries' addresses on it, and the metadata address led to this lab's service."""
-    if not succeeds("docker", "network", "inspect", lab.bridge):
-        run(
-            "docker", "network", "create", "--driver", "bridge", "--subnet", lab.subnet, "--gateway", lab.gateway,
-            "--label", f"{LABEL}={lab.name}", "--label", f"{DIRECTORY}={lab.directory}",
-            "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
-        )  # fmt: skip
-    have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
-    for region in REGIONS:
-        if f" {lab.registry_address(region)}/" not in have:
-            run("ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
-    if not succeeds(*_metadata_rule(lab, "-C")):
-        run(*_metadata_rule(lab, "-I"))
-
-
-def remove_network(lab: Lab) -> None:
-    if succeeds(*_metadata_rule(lab, "-C")):
-        run(*_metadata_rule(lab, "-D"))
-    if succeeds("docker", "network", "inspect", lab.bridge):
-        run("docker", "network", "rm", lab.bridge)
-
-
-def _metadata_rule(lab: Lab, action: str) -> list[str]:
-    return [
-        "iptables", "-w", "-t", "nat", action, "PREROUTING", "-i", lab.bridge, "-d",
-        f"{METADATA}/32", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", f"{lab.gateway}:8169",
-    ]  # fmt: skip
-
-
 def base_image(kind: str) -> str:
     """A machine image's name, by what it is made from."""
     parts = [path.read_bytes() for path in sorted(IMAGE.rglob("*")) if path.is_file()]
     return f"watchme-lab-{kind}:{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
 
 
+def has_base_images() -> bool:
+    return all(succeeds("docker", "image", "inspect", base_image(kind)) for kind in KINDS)
+
+
 def ensure_base_images() -> None:
-    if all(succeeds("docker", "image", "inspect", base_image(kind)) for kind in KINDS):
+    if has_base_images():
         return
     with step("making the machine images (debootstrap)"):
         tree = CACHE / "rootfs"

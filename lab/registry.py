@@ -1,10 +1,12 @@
-"""ECR's data plane: a real registry per region behind its ECR host name, with a token as the login."""
+"""The images of the emulated ECR: a real registry per region, and the logins that are handed out for it."""
 
 import base64
+import hashlib
+import hmac
 import json
 import secrets
 import shutil
-import ssl
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +16,31 @@ from typing import Any
 import bcrypt
 import yaml
 
+from lab import ports
 from lab.images import build_programs, stubs, write_layout
 from lab.run import Daemon, run, wait_until
-from lab.settings import REGIONS, RUNS_PORT, Lab
+from lab.settings import REGIONS, Lab
 from lab.tools import BIN
 
 USER = "AWS"
 
 
+LIFETIME = 12 * 3600  # seconds that a login lives, as in ECR
+# What a manifest may be: without one of these a registry converts what it has, and the digest is another
+MANIFESTS = ", ".join(
+    f"application/vnd.{kind}+json"
+    for kind in (
+        "oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.list.v2",
+        "docker.distribution.manifest.v2",
+    )
+)  # fmt: skip
+
+
 def start(lab: Lab) -> None:
-    """A registry for each region."""
+    """A registry for each region, plain and for this machine alone; ECR's part is lab/cloud/ecr.py."""
+    _write_secret(lab, "backend", secrets.token_urlsafe(24))
+    hashed = bcrypt.hashpw(_secret(lab, "backend").encode(), bcrypt.gensalt(4)).decode()
+    _write_secret(lab, "htpasswd", f"{USER}:{hashed}\n")
     rotate_token(lab)
     for region in REGIONS:
         start_in(lab, region)
@@ -43,47 +60,86 @@ def start_in(lab: Lab, region: str) -> None:
     wait_until(f"registry of {region}", lambda: b"listening on" in process.log.read_bytes(), process)
 
 
-def rotate_token(lab: Lab) -> None:
-    """Ends the life of the token that was handed out so far; the emulated ECR hands out the new one from now on."""
-    made = secrets.token_urlsafe(24)
-    hashed = bcrypt.hashpw(made.encode(), bcrypt.gensalt(4)).decode()
+def _write_secret(lab: Lab, name: str, text: str) -> None:
     folder = lab.path("registry")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("token", made), ("htpasswd", f"{USER}:{hashed}\n")):
-        part = folder / f"{name}.part"
-        part.touch(0o600)
-        part.write_text(text)
-        part.rename(folder / name)
+    part = folder / f"{name}.part"
+    part.touch(0o600)
+    part.write_text(text)
+    part.rename(folder / name)
+
+
+def _secret(lab: Lab, name: str) -> str:
+    return lab.path("registry", name).read_text()
+
+
+def rotate_token(lab: Lab) -> None:
+    """Ends the life of all logins that were handed out so far."""
+    _write_secret(lab, "key", secrets.token_urlsafe(24))
+
+
+def set_lifetime(lab: Lab, seconds: float | None) -> None:
+    """How long the logins live that are handed out from now on; None: as long as ECR's."""
+    lab.path("registry", "lifetime").write_text(str(LIFETIME if seconds is None else seconds))
 
 
 def token(lab: Lab) -> str:
-    """The password that the registries take now."""
-    return lab.path("registry", "token").read_text()
+    """A login's password: when it expires, and a signature that says so."""
+    file = lab.path("registry", "lifetime")
+    expires = f"{time.time() + (float(file.read_text()) if file.exists() else LIFETIME):.3f}"
+    return f"{expires}.{_signature(lab, expires)}"
+
+
+def expiry(password: str) -> float:
+    """Seconds since the epoch."""
+    return float(password.rpartition(".")[0])
+
+
+def login_complaint(lab: Lab, password: str) -> str | None:
+    """ECR's words about a password that it does not take (any more); None for one that it takes."""
+    expires, _, signature = password.rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(lab, expires).encode()):
+        return "Your authorization token is invalid. Reauthenticate and try again."
+    if float(expires) < time.time():
+        return "Your authorization token has expired. Reauthenticate and try again."
+    return None
+
+
+def _signature(lab: Lab, expires: str) -> str:
+    return hmac.new(_secret(lab, "key").encode(), expires.encode(), hashlib.sha256).hexdigest()
+
+
+def backend(lab: Lab, region: str) -> tuple[str, int]:
+    """Address and port of a region's registry itself."""
+    return f"127.{lab.number}.255.{2 + REGIONS.index(region)}", ports.API
+
+
+def backend_login(lab: Lab) -> str:
+    return "Basic " + base64.b64encode(f"{USER}:{_secret(lab, 'backend')}".encode()).decode()
 
 
 def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
+    address, port = backend(lab, region)
     return {
         "version": 0.1,
         "log": {"level": "info"},
         "storage": {"filesystem": {"rootdirectory": str(lab.path("registry", region))}, "delete": {"enabled": True}},
-        "auth": {"htpasswd": {"realm": "ecr", "path": str(passwords)}},
-        "http": {
-            "addr": f"{lab.registry_address(region)}:443",
-            "tls": {"certificate": str(lab.path("tls", "registry.crt")), "key": str(lab.path("tls", "registry.key"))},
-        },
+        "auth": {"htpasswd": {"realm": "lab", "path": str(passwords)}},
+        # Clients follow the addresses that it gives, by the name that they asked
+        "http": {"addr": f"{address}:{port + lab.shift}", "relativeurls": True},
     }
 
 
 def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
     """Tag → digest of what was pushed to a repository."""
-    base = f"https://{lab.registry_address(region)}/v2/{repository}"
-    context = ssl.create_default_context(cafile=str(lab.path("tls", "trust", "ca.crt")))
-    login = base64.b64encode(f"{USER}:{token(lab)}".encode()).decode()
+    address, port = backend(lab, region)
 
     def ask(path: str, method: str = "GET") -> Any:
-        headers = {"Authorization": f"Basic {login}", "Accept": "application/vnd.oci.image.index.v1+json"}
-        request = urllib.request.Request(f"{base}/{path}", headers=headers, method=method)
-        return urllib.request.urlopen(request, context=context, timeout=10)
+        headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS}
+        request = urllib.request.Request(
+            f"http://{address}:{port}/v2/{repository}/{path}", None, headers, method=method
+        )
+        return urllib.request.urlopen(request, timeout=10)
 
     try:
         with ask("tags/list") as answer:
@@ -115,10 +171,12 @@ def push_stub(
     lab: Lab, region: str, repository: str, facts: dict[str, object], programs: dict[str, bytes], tag: str = "latest"
 ) -> None:
     layout = lab.path("layouts", region, repository)
-    told = facts | ({"runs": f"http://{lab.gateway}:{RUNS_PORT}/"} if facts.get("runs") else {})
+    told = facts | ({"runs": f"http://{lab.gateway}:{ports.RUNS}/"} if facts.get("runs") else {})
     environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in told.items()}}
     write_layout(layout, programs, environment, tag)
+    # Into the registry itself: the lab's owners have pushed before there was a stack that made the repositories
+    address, port = backend(lab, region)
     run(
-        "skopeo", "copy", "-q", "--all", "--dest-cert-dir", str(lab.path("tls", "trust")),
-        "--dest-creds", f"{USER}:{token(lab)}", f"oci:{layout}:{tag}", f"docker://{lab.registry_address(region)}/{repository}:{tag}",
+        "skopeo", "copy", "-q", "--all", "--dest-tls-verify=false", "--dest-creds", f"{USER}:{_secret(lab, 'backend')}",
+        f"oci:{layout}:{tag}", f"docker://{address}:{port}/{repository}:{tag}",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Commands and daemons of the lab: run to the end, or started, found again and ended by id."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -15,10 +16,17 @@ def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
     return {**given, "PATH": f"{given['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"}
 
 
-def run(*argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = True) -> str:
-    """A command's stdout. Raises LabError with the end of what it said when it fails."""
+def find_program(program: str) -> str | None:
+    """Where a program is, the administrator's directories included."""
+    return shutil.which(program, path=surroundings()["PATH"])
+
+
+def run(
+    *argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = True, stdin: str = ""
+) -> str:
+    """A command's stdout. Raises LabError with the end of its output when it fails."""
     done = subprocess.run(
-        argv, cwd=cwd, env=surroundings(env), text=True, check=False, stdin=subprocess.DEVNULL,
+        argv, cwd=cwd, env=surroundings(env), text=True, check=False, input=stdin,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
     )  # fmt: skip
     if done.returncode:

@@ -6,7 +6,7 @@ import sys
 import urllib.request
 from typing import Any
 
-from lab import authority
+from lab import authority, ports
 from lab.run import Daemon, wait_until
 from lab.settings import REGIONS, ROOT, Lab
 from lab.tools import ensure_pebble
@@ -47,26 +47,27 @@ def start_cloud(lab: Lab) -> None:
 def start_pebble(lab: Lab) -> None:
     config = {
         "pebble": {
-            "listenAddress": f"{lab.gateway}:14000",
-            "managementListenAddress": f"{lab.gateway}:15000",
+            "listenAddress": f"{lab.gateway}:{ports.ACME + lab.shift}",
+            "managementListenAddress": f"{lab.gateway}:{ports.ACME_MANAGEMENT + lab.shift}",
             "certificate": str(lab.path("tls", "acme.crt")),
             "privateKey": str(lab.path("tls", "acme.key")),
-            "httpPort": 80,
-            "tlsPort": 443,
+            "httpPort": ports.HTTP,
+            "tlsPort": ports.HTTPS,
         }
     }
     path = lab.path("run", "pebble.json")
     path.write_text(json.dumps(config))
     daemon = pebble_daemon(lab)
     calm = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0"}
-    daemon.start(str(ensure_pebble()), "-config", str(path), "-dnsserver", f"{lab.gateway}:5353", env=calm)
+    daemon.start(str(ensure_pebble()), "-config", str(path), "-dnsserver", f"{lab.gateway}:{ports.DNS}", env=calm)
     wait_until("Pebble", lambda: _acme_root(lab) is not None, daemon)
 
 
 def _acme_root(lab: Lab) -> str | None:
     context = ssl.create_default_context(cafile=str(lab.path("tls", "root.crt")))
+    url = f"https://{lab.gateway}:{ports.ACME_MANAGEMENT}/roots/0"
     try:
-        with urllib.request.urlopen(f"https://{lab.gateway}:15000/roots/0", context=context, timeout=5) as answer:
+        with urllib.request.urlopen(url, context=context, timeout=5) as answer:
             return answer.read().decode()
     except OSError:
         return None

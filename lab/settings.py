@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import ports
+
 ROOT = Path(__file__).parent.parent
 ACCOUNT = "754724220380"
 ZONE = "hey-watch.me"
@@ -12,9 +14,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watc
 LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
 REGION_LABEL = "watchme-infra.region"
+DIRECTORY_LABEL = "watchme-infra.directory"
 # Seconds to a region, one way, for somebody in Japan
 DELAYS = {"ap-southeast-2": 0.06}
-RUNS_PORT = 8170
 KINDS = ("host", "plain")
 
 
@@ -30,6 +32,17 @@ class Lab:
     @property
     def bridge(self) -> str:
         return f"wml-{self.name}"[:15]
+
+    @property
+    def shift(self) -> int:
+        """What is added to the ports that this lab really listens on: see lab/ports.py."""
+        file = self.path("shift")
+        return int(file.read_text()) if file.exists() else ports.SHIFTS[0]
+
+    @property
+    def public_network(self) -> str:
+        """The hosts' public addresses, and that of the services for the machine."""
+        return f"127.{self.number}.0.0/16"
 
     @property
     def services(self) -> str:
@@ -50,11 +63,11 @@ class Lab:
 
     @property
     def endpoint(self) -> str:
-        return f"http://{self.services}:5000"
+        return f"http://{self.services}:{ports.API}"
 
     @property
     def dns(self) -> str:
-        return f"{self.services}:5353"
+        return f"{self.services}:{ports.DNS}"
 
     @property
     def host_names(self) -> dict[str, str]:

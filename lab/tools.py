@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.run import run, succeeds, surroundings
+from lab.run import find_program, run, succeeds
 from lab.say import LabError, step
 from lab.settings import CACHE, ROOT
 
@@ -17,38 +17,20 @@ PULUMI_MINIMUM = (3, 250)
 GO_MINIMUM = (1, 25)
 TOOLS = ROOT / "lab" / "tools"
 BIN = CACHE / "bin"
-PROGRAMS = {
-    "curl": "curl",
-    "debootstrap": "debootstrap",
-    "dockerd": "docker.io",
-    "iptables": "iptables",
-    "skopeo": "skopeo",
-    "ip": "iproute2",
-}
+REGISTRY = BIN / "docker-registry"
 
 
-def found(program: str) -> str | None:
-    """Where a program is, the administrator's directories included."""
-    return shutil.which(program, path=surroundings()["PATH"])
-
-
-def ensure_packages() -> None:
-    """The Debian packages of PROGRAMS, and the registry's program by itself: its package would start a service."""
-    missing = sorted({package for program, package in PROGRAMS.items() if not found(program)})
-    registry = BIN / "docker-registry"
-    if not missing and registry.exists():
+def install(packages: list[str]) -> None:
+    """Packages of the distribution, and the registry's program by itself: its package would start a service."""
+    if not packages and REGISTRY.exists():
         return
-    if not found("apt-get"):
-        raise LabError(
-            f"needs {', '.join(missing) or 'docker-registry'}, and there is no apt-get: the lab runs on Debian 12"
-        )
-    with step(f"installing {', '.join(missing) or 'the registry'}"):
+    with step(f"installing {', '.join(packages) or 'the registry'}"):
         run("apt-get", "update", "-q")
-        if missing:
+        if packages:
             quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
-            run(*quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
-        if not registry.exists():
-            _unpack_registry(registry)
+            run(*quiet, "apt-get", "install", "-q", "-y", "--no-install-recommends", *packages)
+        if not REGISTRY.exists():
+            _unpack_registry(REGISTRY)
 
 
 def _unpack_registry(target: Path) -> None:
@@ -64,9 +46,9 @@ def _unpack_registry(target: Path) -> None:
 
 def ensure_browser() -> str:
     """A Chromium that can be driven: the machine's, else Debian's."""
-    known = found("chromium")
+    known = find_program("chromium")
     if known is None:
-        if not found("apt-get"):
+        if not find_program("apt-get"):
             raise LabError("needs chromium, and there is no apt-get")
         with step("installing chromium"):
             run("apt-get", "update", "-q")
@@ -118,10 +100,19 @@ def build(module: str, package: str, name: str, flags: list[str] | None = None) 
 
 def ensure_pulumi() -> Path:
     """The directory of a Pulumi CLI with its Python language host: on PATH, else downloaded, else built."""
+    return _installed_pulumi() or _downloaded_pulumi() or _built_pulumi()
+
+
+def has_pulumi() -> bool:
+    """Is there one that nothing has to be built or downloaded for."""
+    return _installed_pulumi() is not None or any(CACHE.glob("pulumi-*/pulumi-language-python-exec"))
+
+
+def _installed_pulumi() -> Path | None:
     machine = shutil.which("pulumi")
     if machine and shutil.which("pulumi-language-python") and _pulumi_version(machine) >= PULUMI_MINIMUM:
         return Path(machine).parent
-    return _downloaded_pulumi() or _built_pulumi()
+    return None
 
 
 def _pulumi_version(pulumi: str) -> tuple[int, int]:

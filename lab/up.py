@@ -1,22 +1,38 @@
 """`make lab` from nothing to WatchMe answering, and back."""
 
+import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from lab import existing, images, machine, products, registry, services, tools, workspace
+from lab import (
+    existing,
+    facts,
+    images,
+    machine,
+    network,
+    ports,
+    products,
+    registry,
+    requirements,
+    services,
+    tools,
+    workspace,
+)
+from lab.facts import MachineFacts
 from lab.run import Daemon, succeeds
 from lab.say import LabError, step
-from lab.settings import REGIONS, ROOT, Lab
+from lab.settings import CACHE, REGIONS, ROOT, Lab
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
     """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay.
     `filled` are the regions whose registries have the images."""
-    ready()
+    ready(lab)
     if not is_running(lab):
         # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
         clear(lab)
@@ -24,8 +40,9 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
     if is_running(lab):
         return
     with step("starting the rehearsal cloud"):
+        _choose_ports(lab)
         services.make_certificates(lab)
-        machine.ensure_network(lab)
+        network.ensure(lab)
         machine.ensure_images(lab)
         registry.start(lab)
         services.start_cloud(lab)
@@ -37,9 +54,43 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
     _whole(lab).touch()
 
 
-def ready() -> None:
-    """What all labs of a machine share: packages, engine, tools, machine images. What is there stays."""
-    tools.ensure_packages()
+def check(lab: Lab) -> requirements.Needs:
+    """What this machine is and what it needs, printed. Raises LabError with every problem and its remedy."""
+    facts, needs = examine(lab)
+    for line in requirements.describe(facts, needs):
+        print(f"  {line}", file=sys.stderr, flush=True)
+    if needs.problems:
+        raise LabError("no lab can start on this machine:\n" + "\n".join(f"  - {text}" for text in needs.problems))
+    return needs
+
+
+def examine(lab: Lab) -> tuple[MachineFacts, requirements.Needs]:
+    """The facts, and what follows from them; nothing is installed or started."""
+    built = {
+        "pulumi": tools.has_pulumi(),
+        "images": machine.has_base_images(),
+        "registry": tools.REGISTRY.exists(),
+        "lab": is_running(lab),
+    }
+    shift = lab.shift if built["lab"] else ports.choose_shift(ports.is_free_on([lab.services]))
+    found = facts.collect(requirements.PACKAGES, [CACHE, machine.DOCKER_ROOT], built, shift)
+    return found, requirements.decide(found)
+
+
+def _choose_ports(lab: Lab) -> None:
+    """Written down for all parts of the lab: where they listen, and how a host is booted here."""
+    found, needs = examine(lab)
+    if found.shift is None:
+        raise LabError(needs.problems[0])
+    lab.path("shift").write_text(str(found.shift))
+    boot = lab.path("run", "boot.json")
+    boot.parent.mkdir(parents=True, exist_ok=True)
+    boot.write_text(json.dumps({"run": needs.run, "command": needs.command}))
+
+
+def ready(lab: Lab) -> None:
+    """What all labs of a machine share: packages, engine, tools, machine images. What exists stays."""
+    tools.install(check(lab).packages)
     machine.ensure_docker()
     with ThreadPoolExecutor(2) as pool:
         for task in [pool.submit(_build_tools), pool.submit(machine.ensure_base_images)]:
@@ -97,7 +148,7 @@ def clear(lab: Lab, take_over: bool = False) -> None:
     Raises LabError when another checkout's lab of this name is running, unless `take_over` ends that one too.
     """
     engine = succeeds("docker", "info")
-    owner = machine.owner(lab) if engine else None
+    owner = network.owner(lab) if engine else None
     other = replace(lab, directory=Path(owner or lab.directory))
     if other != lab and is_running(other) and not take_over:
         raise LabError(f"the lab in {owner} has this name and these addresses: run `make lab-down` there first")
@@ -105,5 +156,5 @@ def clear(lab: Lab, take_over: bool = False) -> None:
         daemon.stop()
     if engine:
         machine.remove_hosts(lab)
-        machine.remove_network(lab)
+        network.remove(lab)
     shutil.rmtree(lab.directory, ignore_errors=True)

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import yaml
 
-from lab.run import run
+from lab import ports
+from lab.run import find_program, run
 from lab.services import credentials
 from lab.settings import ROOT, Lab
 from lab.tools import ensure_pulumi
@@ -40,13 +42,13 @@ def environment(lab: Lab) -> dict[str, str]:
     }
 
 
-def path_entries() -> list[str]:
+def path_entries(lab: Lab) -> list[str]:
     own_uv = [str(Path(os.environ["UV"]).parent)] if "UV" in os.environ else []
-    return [str(Path(sys.executable).parent), str(ensure_pulumi()), *own_uv]
+    return [str(lab.path("bin")), str(Path(sys.executable).parent), str(ensure_pulumi()), *own_uv]
 
 
 def process_environment(lab: Lab) -> dict[str, str]:
-    return {**environment(lab), "PATH": ":".join([*path_entries(), os.environ["PATH"]])}
+    return {**environment(lab), "PATH": ":".join([*path_entries(lab), os.environ["PATH"]])}
 
 
 def full_environment(lab: Lab) -> dict[str, str]:
@@ -54,10 +56,23 @@ def full_environment(lab: Lab) -> dict[str, str]:
     return {**os.environ, **process_environment(lab)}
 
 
+def write_skopeo(lab: Lab) -> None:
+    """`skopeo` as a user of the lab has it: ECR's names lead to the lab's registries (lab/cloud/proxy.py)."""
+    real = find_program("skopeo")
+    bundle = lab.path("tls", "everybody.pem")
+    bundle.write_text(Path(certifi.where()).read_text() + lab.path("tls", "root.crt").read_text())
+    proxy = f"http://{lab.services}:{ports.PROXY}"
+    target = lab.path("bin", "skopeo")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(f'#!/bin/sh\nHTTPS_PROXY={proxy} SSL_CERT_FILE={shlex.quote(str(bundle))} exec {real} "$@"\n')
+    target.chmod(0o755)
+
+
 def write_env(lab: Lab) -> None:
     """`. .lab/env` makes a shell a user's of stack lab."""
+    write_skopeo(lab)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(lab).items()]
-    lines.append(f'export PATH={":".join(path_entries())}:"$PATH"')
+    lines.append(f'export PATH={":".join(path_entries(lab))}:"$PATH"')
     target = lab.path("env")
     target.touch(0o600)
     target.write_text(f"# Made by the lab. Use it: . {lab.directory.name}/env\n" + "\n".join(lines) + "\n")
@@ -112,7 +127,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     for number, root in enumerate(roots):
         run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
     # By address: the lab's names are known to its hosts, and not to the machine that asks before a move
-    directory = f"https://{lab.gateway}:14000/dir"
+    directory = f"https://{lab.gateway}:{ports.ACME}/dir"
     for key, value in {"infra:nameServers[0]": lab.dns, "infra:acmeDirectory": directory}.items():
         run("pulumi", "config", "set", "--path", key, "--", value, cwd=project, env=env)
 

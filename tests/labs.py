@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from lab import up
+from lab.settings import default_lab
 from tests.system.cannot import reason_why_not
 
 FAULTS = "tests/system/test_faults.py"
@@ -30,7 +31,7 @@ NOTHING_FOUND = 5
 def main(arguments: list[str]) -> int:
     if reason_why_not() is None:
         # Once for all: two labs that build the same thing would be in each other's way
-        up.ready()
+        up.ready(default_lab())
     codes: list[int] = []
     threads = [threading.Thread(target=lambda line=line: codes.extend(_line(line, arguments))) for line in LINES]
     for thread in threads:

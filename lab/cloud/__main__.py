@@ -10,15 +10,15 @@ from typing import Any
 
 from werkzeug.serving import make_server
 
-from lab.cloud import dns, machine_images
+from lab import ports
+from lab.cloud import dns, ecr, firewall, machine_images
 from lab.cloud.disks import Disks
 from lab.cloud.forward import Forwarder
 from lab.cloud.hosts import Machines
 from lab.cloud.metadata import Metadata
+from lab.cloud.proxy import Proxy
 from lab.cloud.runs import Runs
-from lab.settings import ACCOUNT, RUNS_PORT, Lab
-
-API_PORT, METADATA_PORT, DNS_PORT = 5000, 8169, 5353
+from lab.settings import ACCOUNT, Lab
 
 
 def main(lab: Lab) -> None:
@@ -34,6 +34,7 @@ def main(lab: Lab) -> None:
     from lab.cloud import emulator
 
     machines = Machines(lab, Forwarder(), emulator.public_address)
+    groups = firewall.Firewall(lab)
     emulator.give_loopback_addresses(lab)
     keys = emulator.seed()
     emulator.show_images_of(lab)
@@ -49,19 +50,24 @@ def main(lab: Lab) -> None:
     def follow() -> None:
         machines.follow(emulator.instances())
         with machines.lock:
+            groups.follow(emulator.guarded_hosts(machines))
             disks.follow(emulator.volumes(), emulator.snapshots())
 
+    machines.changed = follow
+    groups.follow([])
     api = emulator.Application(follow, lab.path("run", "refusals.json"))
-    serve(api, lab.services, API_PORT)
-    serve(api, lab.gateway, 443, lab.path("tls", "aws"))
+    serve(api, lab.services, ports.API + lab.shift)
+    serve(api, lab.gateway, ports.HTTPS + lab.shift, lab.path("tls", "aws"))
     serve(
         Metadata(identify, emulator.Credentials(), emulator.role_of, emulator.public_address),
         lab.gateway,
-        METADATA_PORT,
+        ports.METADATA + lab.shift,
     )
-    serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, RUNS_PORT)
+    serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, ports.RUNS + lab.shift)
     for address in (lab.services, lab.gateway):
-        dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, DNS_PORT)
+        dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
+    ecr.serve(lab, emulator.has_repository)
+    Proxy(lab.host_names).serve(lab.services, ports.PROXY + lab.shift)
     tell_ready(lab, keys)
     threading.Event().wait()
 

@@ -24,8 +24,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ssm.models import Parameter
 
 from lab import registry
-from lab.cloud import dns, faults, permissions
-from lab.cloud.hosts import tag
+from lab.cloud import dns, faults, firewall, permissions
+from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
 
@@ -114,15 +114,21 @@ def show_images_of(lab: Lab) -> None:
     ECRBackend.delete_repository = delete_repository  # type: ignore[method-assign]
 
 
+def has_repository(region: str, name: str) -> bool:
+    return name in get_backend("ecr")[ACCOUNT][region].repositories
+
+
 def hand_out_tokens_of(lab: Lab) -> None:
     """ECR's logins are those that the lab's registries take."""
 
     def get_authorization_token(self: Any) -> Any:
         answer = asked(self)
-        login = base64.b64encode(f"{registry.USER}:{registry.token(lab)}".encode()).decode()
+        password = registry.token(lab)
+        login = base64.b64encode(f"{registry.USER}:{password}".encode()).decode()
         result: Any = answer.result
         for entry in result["authorizationData"]:
             entry["authorizationToken"] = login
+            entry["expiresAt"] = registry.expiry(password)
         return answer
 
     asked = ECRResponse.get_authorization_token
@@ -163,6 +169,24 @@ def public_address(instance: Any) -> str | None:
         if address.instance and address.instance.id == instance.id:
             return address.public_ip
     return instance.public_ip
+
+
+def guarded_hosts(machines: Machines) -> list[firewall.Host]:
+    """The running instances, with what their security groups let in."""
+    running = [instance for instance in instances() if machines.is_running(instance)]
+
+    def members(group: str) -> list[str]:
+        return [one.private_ip for one in running if group in [own.id for own in one.security_groups]]
+
+    return [
+        firewall.Host(
+            machines.addresses[instance.id],
+            instance.private_ip,
+            public_address(instance),
+            firewall.openings(instance.security_groups, members),
+        )
+        for instance in running
+    ]
 
 
 def role_of(instance: Any) -> str | None:

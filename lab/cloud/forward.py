@@ -39,7 +39,7 @@ class Forwarder:
                 writer.transport.abort()
                 return
             try:
-                await asyncio.gather(_pump(reader, inner[1], delay), _pump(inner[0], writer, delay))
+                await asyncio.gather(pump(reader, inner[1], delay), pump(inner[0], writer, delay))
             finally:
                 # A socket that only the garbage collector closes stays known to the loop under a number of the next one
                 for side in (writer, inner[1]):
@@ -48,7 +48,8 @@ class Forwarder:
         return handle
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float = 0.0) -> None:
+    """All that comes, until its end; `delay` is in seconds."""
     try:
         while data := await reader.read(65536):
             if delay:

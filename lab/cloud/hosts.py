@@ -4,37 +4,50 @@ import base64
 import json
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from catalogue.sizes import INSTANCE_TYPES, MiB
+from lab import ports
 from lab.cloud import meminfo
 from lab.cloud.forward import Forwarder
 from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
-PORTS = (22, 80, 443)
 RUN = [
     "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined", "--security-opt",
-    "apparmor=unconfined", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v",
-    "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", "/var/lib/docker", "-e", "container=docker",
-    "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
+    "apparmor=unconfined", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
+    "-e", "container=docker", "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
 ]  # fmt: skip
 
 BARE = [word for place in ("/opt/whisper", "/srv/recall") for word in ("--tmpfs", f"{place}:exec,size=512m")]
 
+# EC2's state → its code, and the state that an instance is in until its machine has followed
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+ON_THE_WAY = {"running": "pending", "stopped": "stopping", "terminated": "shutting-down"}
+
 
 @dataclass
 class Machines:
-    """Follows the emulator: a running instance has a running container, a gone one has none."""
+    """Follows the emulator: a running instance has a running container, a terminated one has none.
+
+    As in EC2 a request answers at once. The instance is pending (stopping, shutting down) until its machine has
+    followed, in a thread of its own; `changed()` is called then.
+    """
 
     lab: Lab
     forwarder: Forwarder
     public_address: Callable[[Any], str | None]
+    changed: Callable[[], None] = lambda: None
     states: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    workers: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
+    waiting: Counter[str] = field(default_factory=Counter)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def container(self, instance: str) -> str:
         return f"wml-{self.lab.name}-{instance}"
@@ -43,23 +56,49 @@ class Machines:
         """Called after every EC2 request with all instances of all regions."""
         with self.lock:
             for instance in instances:
-                state = instance.state
-                if self.states.get(instance.id) != state:
-                    self._change(instance, self.states.get(instance.id), state)
-                    self.states[instance.id] = state
+                wanted = instance.state
+                if wanted in ON_THE_WAY and self.states.get(instance.id) != wanted:
+                    before = self.states.get(instance.id)
+                    self._enter(instance, ON_THE_WAY[wanted])
+                    worker = self.workers.setdefault(instance.id, ThreadPoolExecutor(1, f"machine-{instance.id}"))
+                    if before is None:
+                        self.addresses[instance.id] = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
+                    self.waiting[instance.id] += 1
+                    worker.submit(self._change, instance, before, wanted)
             self._forward(instances)
 
-    def _change(self, instance: Any, before: str | None, state: str) -> None:
+    def is_running(self, instance: Any) -> bool:
+        return self.states.get(instance.id) == "running"
+
+    def _enter(self, instance: Any, state: str) -> None:
+        instance._state.name, instance._state.code = state, CODES[state]
+        self.states[instance.id] = state
+
+    def _change(self, instance: Any, before: str | None, wanted: str) -> None:
+        """In the instance's own thread: the machine follows, and only then the state does."""
         name = self.container(instance.id)
-        if before is None and state in ("pending", "running"):
-            self._boot(instance, name)
-        elif state == "running":
-            _docker("start", name)
-            meminfo.keep(self._meminfo(instance), name)
-        elif state in ("stopping", "stopped"):
-            _docker("stop", "-t", "20", name)
-        elif state in ("shutting-down", "terminated"):
-            _docker("rm", "-f", "-v", name)
+        try:
+            if before is None and wanted == "running":
+                self._boot(instance, name)
+            elif wanted == "running":
+                _docker("start", name)
+                meminfo.keep(self._meminfo(instance), name)
+            elif wanted == "stopped":
+                _docker("stop", "-t", "20", name)
+            else:
+                _docker("rm", "-f", "-v", name)
+        except DockerFailed as failed:
+            print(failed, flush=True)
+            if wanted == "running":
+                code = "Server.InternalError"
+                instance.state_reason = SimpleNamespace(code=code, message=f"{code}: {failed}")
+                wanted = "terminated"
+        with self.lock:
+            self.waiting[instance.id] -= 1
+            # A later request may want something else by now: its turn comes next
+            if instance.state in ON_THE_WAY.values() and not self.waiting[instance.id]:
+                self._enter(instance, wanted)
+        self.changed()
 
     def _boot(self, instance: Any, name: str) -> None:
         seed = self.lab.path("hosts", instance.id)
@@ -70,16 +109,15 @@ class Machines:
         known = INSTANCE_TYPES.get(instance.instance_type)
         file, size = self._meminfo(instance), known.memory if known else 8192
         meminfo.write(file, size * MiB, 0, 0)
-        address = f"{self.lab.gateway.rsplit('.', 1)[0]}.{10 + len(self.addresses)}"
-        self.addresses[instance.id] = address
         # As a machine image has none of the owners' programs, where a test wants one like that
         bare = BARE if self.lab.path("run", "bare").exists() else []
+        options, command = boot_options(self.lab)
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
-            "--network", self.lab.bridge, "--ip", address, *names, *RUN, *bare,
+            "--network", self.lab.bridge, "--ip", self.addresses[instance.id], *names, *RUN, *options, *bare,
             "--memory", f"{size}m", "--memory-swap", f"{size}m", "-v", f"{file}:/proc/meminfo:ro",
-            "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), "/sbin/init",
+            "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), *command,
         )  # fmt: skip
         meminfo.keep(file, name)
 
@@ -89,15 +127,22 @@ class Machines:
     def _forward(self, instances: list[Any]) -> None:
         wanted = {}
         for instance in instances:
-            public = self.public_address(instance) if self.states.get(instance.id) == "running" else None
+            public = self.public_address(instance) if self.is_running(instance) else None
             if public:
-                wanted |= {(public, port): (self.addresses[instance.id], port) for port in PORTS}
-                self.forwarder.delays[self.addresses[instance.id]] = DELAYS.get(instance.region_name, 0.0)
+                inner = self.addresses[instance.id]
+                wanted |= {(public, port + self.lab.shift): (inner, port) for port in ports.PUBLIC}
+                self.forwarder.delays[inner] = DELAYS.get(instance.region_name, 0.0)
         self.forwarder.set_routes(wanted)
 
     def instance_at(self, address: str) -> str | None:
         """Which instance asks from this address."""
         return next((id for id, inner in self.addresses.items() if inner == address), None)
+
+
+def boot_options(lab: Lab) -> tuple[list[str], list[str]]:
+    """Options and command of `docker run` that boot a host on this machine: see lab/requirements.py."""
+    known = json.loads(lab.path("run", "boot.json").read_text())
+    return known["run"], known["command"]
 
 
 def tag(instance: Any, name: str) -> str:
@@ -113,8 +158,12 @@ def _seed(seed: Path, instance: Any) -> None:
     (seed / "meta-data").write_text(json.dumps({"instance-id": instance.id, "local-hostname": instance.id}))
 
 
+class DockerFailed(Exception):
+    """What Docker refused, and why, in one line."""
+
+
 def _docker(*arguments: str) -> str:
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"docker {arguments[0]} {arguments[-1]}: {done.stderr.strip()}", flush=True)
+        raise DockerFailed(f"docker {arguments[0]}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

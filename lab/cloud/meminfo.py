@@ -3,14 +3,15 @@
 A container's limit is its instance type's memory; `docker update` makes a host a small one.
 """
 
+import os
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-MEMORY = Path("/sys/fs/cgroup/memory")
+ROOT = Path("/sys/fs/cgroup")
 PAUSE = 0.2
-CACHE = ("total_inactive_file", "total_active_file")  # what the kernel gives back when it is asked to
 
 
 def write(file: Path, size: int, used: int, cache: int) -> None:
@@ -27,26 +28,50 @@ def write(file: Path, size: int, used: int, cache: int) -> None:
 def keep(file: Path, container: str) -> None:
     """Keeps a running container's file true until it ends."""
     ran = subprocess.run(["docker", "inspect", "-f", "{{.State.Pid}}", container], capture_output=True, text=True)
-    if group := _group(ran.stdout.strip()):
+    try:
+        group = memory_group(Path(f"/proc/{ran.stdout.strip()}/cgroup").read_text())
+    except OSError:
+        return
+    if group is not None:
         threading.Thread(target=_follow, args=(file, group), daemon=True).start()
 
 
-def _group(pid: str) -> Path | None:
-    """The container's memory group; the part below it is its systemd's own."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    place = next((line.split(":", 2)[2] for line in lines if line.split(":")[1] == "memory"), None)
-    return MEMORY / place.removesuffix("/init.scope")[1:] if place else None
+@dataclass(frozen=True)
+class MemoryGroup:
+    """A control group of either version: its directory, and what its files are called."""
+
+    place: Path
+    limit: str
+    usage: str
+    cache: tuple[str, ...]
+
+    def read(self) -> tuple[int, int, int]:
+        """Bytes: the limit (of a group without one, the machine's memory), what is used, and what of it is cache."""
+        limit, used = (self.place / self.limit).read_text().strip(), int((self.place / self.usage).read_text())
+        stat = dict(line.split() for line in (self.place / "memory.stat").read_text().splitlines())
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if limit == "max" else int(limit)
+        return size, used, sum(int(stat.get(name, 0)) for name in self.cache)
 
 
-def _follow(file: Path, group: Path) -> None:
+def memory_group(cgroups: str, root: Path = ROOT) -> MemoryGroup | None:
+    """The group of a container, from the text of its first process's /proc/PID/cgroup. The part below it is its
+    systemd's own."""
+    places: dict[str, str] = {}
+    for line in cgroups.splitlines():
+        _, controllers, place = line.split(":", 2)
+        places[controllers] = place.removesuffix("/init.scope").lstrip("/")
+    if "memory" in places:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
+        return MemoryGroup(root / "memory" / places["memory"], *names)
+    if "" in places:
+        return MemoryGroup(root / places[""], "memory.max", "memory.current", ("inactive_file", "active_file"))
+    return None
+
+
+def _follow(file: Path, group: MemoryGroup) -> None:
     while True:
         try:
-            size, used = (int((group / f"memory.{name}_in_bytes").read_text()) for name in ("limit", "usage"))
-            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            write(file, size, used, sum(int(stat.get(name, 0)) for name in CACHE))
+            write(file, *group.read())
         except OSError:
             # The container has ended, or the lab's files have gone
             return

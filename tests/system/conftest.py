@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import machine, run, up, workspace
+from lab import machine, network, run, up, workspace
 from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
 from lab.table import PublicClient, settled
+from tests.system import neighbours
 from tests.system.cannot import reason_why_not
 
 # Several can be tested in at once: see tests/labs.py
@@ -190,7 +191,18 @@ def end_session(leader: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[System]:
+def programs(request: pytest.FixtureRequest) -> Iterator[neighbours.Programs | None]:
+    """Other programs on the usual ports, from before this lab until after it. Of labs side by side only one can have
+    them: the one whose tests ask."""
+    if not any("test_neighbours" in item.nodeid for item in request.session.items):
+        yield None
+        return
+    with neighbours.Programs() as taken:
+        yield taken
+
+
+@pytest.fixture(scope="session")
+def system(programs: neighbours.Programs | None) -> Iterator[System]:
     """A lab with WatchMe on it. What an earlier or killed run left goes first, and everything goes at the end."""
     must_be_possible()
     up.clear(LAB, take_over=True)
@@ -227,9 +239,7 @@ def what_is_left(lab: Lab) -> list[str]:
     left = [daemon.name for daemon in up.daemons(lab) if daemon.alive]
     for kind in ("ps -aq", "network ls -q", "images -q"):
         left += run.run("docker", *kind.split(), "--filter", f"label={LABEL}={lab.name}").split()
-    rules = run.run("iptables", "-t", "nat", "-S")
-    left += [line for line in rules.splitlines() if lab.bridge in line]
-    return left + ([str(lab.directory)] if lab.directory.exists() else [])
+    return left + network.remains(lab) + ([str(lab.directory)] if lab.directory.exists() else [])
 
 
 @pytest.fixture

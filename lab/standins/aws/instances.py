@@ -57,6 +57,10 @@ def _launch(call: Call, values: Values) -> tuple[str, Values]:
     raise PluginError(f"waiting for EC2 Instance ({id}) create: timeout while waiting for state to become 'running'")
 
 
+def _wait(ec2: Any, state: str, id: str) -> None:
+    ec2.get_waiter(state).wait(InstanceIds=[id], WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+
+
 def _known(what: str, values: Values, names: set[str]) -> None:
     if unknown := set(values) - names:
         raise PluginError(f"the stand-in does not know {what} {sorted(unknown)}")
@@ -87,8 +91,10 @@ def _change_instance(call: Call, id: str, old: Values, new: Values) -> Values:
     with refusals(f"changing instance {id}"):
         if old["instanceType"] != new["instanceType"]:
             ec2.stop_instances(InstanceIds=[id])
+            _wait(ec2, "instance_stopped", id)
             ec2.modify_instance_attribute(InstanceId=id, InstanceType={"Value": new["instanceType"]})
             ec2.start_instances(InstanceIds=[id])
+            _wait(ec2, "instance_running", id)
         if bool(old.get("disableApiTermination")) != bool(new.get("disableApiTermination")):
             _protect(ec2, id, bool(new.get("disableApiTermination")))
         if old["vpcSecurityGroupIds"] != new["vpcSecurityGroupIds"]:
@@ -147,6 +153,7 @@ def _terminate(call: Call, id: str, state: Values) -> None:
         if state.get("disableApiTermination") and state.get("forceDestroy"):
             _protect(ec2, id, False)
         ec2.terminate_instances(InstanceIds=[id])
+        _wait(ec2, "instance_terminated", id)
     except ClientError as error:
         if not is_gone(error):
             with refusals(f"terminating instance {id}"):

@@ -1,0 +1,138 @@
+"""What this machine is, as a value: looked up in a second, before anything is installed or started."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.run import find_program, surroundings
+
+GiB = 1 << 30
+TIMEOUT = 20  # seconds that one question to a program may take
+
+
+@dataclass(frozen=True)
+class DockerEngine:
+    """The engine that answers `docker info`. `is_local`: its directory is on this machine; `running` counts the
+    containers that are not a lab's."""
+
+    version: str
+    rootless: bool = False
+    is_local: bool = True
+    is_podman: bool = False
+    running: int = 0
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    """`cgroup` is the version of the hierarchy (0: none is mounted), `missing` are files and programs that the lab uses
+    and this machine lacks, `disk` is free GiB by directory, `memory` the GiB that are available, `firewalls` the
+    managers that are active, `shift` the ports' (None: every candidate is taken), `built` what exists already."""
+
+    system: str
+    architecture: str = "x86_64"
+    processors: int = 2
+    memory: float = 16.0
+    disk: tuple[tuple[str, float], ...] = ()
+    is_root: bool = True
+    package_manager: str = "apt-get"
+    missing: frozenset[str] = frozenset()
+    cgroup: int = 2
+    docker: DockerEngine | None = None
+    docker_host: str = ""
+    firewalls: tuple[str, ...] = ()
+    selinux: str = ""
+    shift: int | None = 10000
+    built: frozenset[str] = frozenset()
+
+
+def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool], shift: int | None) -> MachineFacts:
+    """The facts of this machine. `wanted` are programs and absolute paths, `disks` directories that will be filled."""
+    return MachineFacts(
+        system=_system(),
+        architecture=platform.machine(),
+        processors=os.cpu_count() or 1,
+        memory=_available_memory(Path("/proc/meminfo").read_text()),
+        disk=tuple((str(place), free_space(place)) for place in disks),
+        is_root=os.geteuid() == 0,
+        package_manager="apt-get" if find_program("apt-get") else "",
+        missing=frozenset(name for name in wanted if not _exists(name)),
+        cgroup=cgroup_version(Path("/proc/self/mounts").read_text()),
+        docker=_engine(),
+        docker_host=os.environ.get("DOCKER_HOST", ""),
+        firewalls=tuple(name for name, ask in FIREWALLS.items() if "active" in _output(*ask).split()),
+        selinux=_output("getenforce").strip().lower(),
+        shift=shift,
+        built=frozenset(name for name, there in built.items() if there),
+    )
+
+
+FIREWALLS = {"ufw": ("systemctl", "is-active", "ufw"), "firewalld": ("systemctl", "is-active", "firewalld")}
+
+
+def free_space(place: Path) -> float:
+    """GiB that are free where a directory is, or will be."""
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free / GiB
+
+
+def cgroup_version(mounts: str) -> int:
+    """Which hierarchy limits memory, from the text of /proc/mounts: 1, 2, or 0 where there is none."""
+    entries = [line.split() for line in mounts.splitlines()]
+    if any(kind == "cgroup" and "memory" in options.split(",") for _, _, kind, options, *_ in entries):
+        return 1
+    # A hybrid machine has the second version beside the first one, and its controllers are in the first
+    return 2 if any(kind == "cgroup2" for _, _, kind, *_ in entries) else 0
+
+
+def _exists(name: str) -> bool:
+    return os.path.exists(name) if name.startswith("/") else find_program(name) is not None
+
+
+def _system() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return platform.system()
+    return release.get("PRETTY_NAME", release.get("ID", "Linux"))
+
+
+def _available_memory(meminfo: str) -> float:
+    values = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
+    return int(values.get("MemAvailable", "0 kB").split()[0]) / (1 << 20)
+
+
+def _engine() -> DockerEngine | None:
+    if "podman" in _output("docker", "--version").lower():
+        return DockerEngine("", is_podman=True)
+    try:
+        info: dict[str, Any] = json.loads(_output("docker", "info", "--format", "{{json .}}"))
+    except ValueError:
+        return None
+    if not info.get("ServerVersion"):
+        return None
+    others = _output("docker", "ps", "-q").split()
+    ours = _output("docker", "ps", "-q", "--filter", "label=watchme-infra.lab").split()
+    return DockerEngine(
+        version=info["ServerVersion"],
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
+        is_local=os.path.isdir(info.get("DockerRootDir", "")),
+        running=len(set(others) - set(ours)),
+    )
+
+
+def _output(*argv: str) -> str:
+    """A program's output; "" where there is no such program, or it does not answer."""
+    try:
+        done = subprocess.run(
+            argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
