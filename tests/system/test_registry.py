@@ -1,0 +1,75 @@
+"""The emulated ECR as its users and its hosts meet it."""
+
+import hashlib
+import json
+import time
+
+import pytest
+
+from lab import registry
+from lab.images import build_programs, write_layout
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+REGION, REPOSITORY = "ap-northeast-1", "watchme-admin"
+HOST = "754724220380.dkr.ecr.ap-northeast-1.amazonaws.com"
+
+
+@pytest.fixture
+def layout(system: System, tmp_path) -> str:
+    """An image of both architectures, as skopeo names it."""
+    write_layout(tmp_path / "image", build_programs(), {"STUB_NAME": REPOSITORY}, "1")
+    return f"oci:{tmp_path}/image:1"
+
+
+def skopeo(system: System, *words: str, password: str | None = None):
+    login = ["--dest-creds", f"AWS:{password or registry.token(system.lab)}"]
+    return system.command("skopeo", "copy", *login, *words)
+
+
+def test_a_user_pushes_an_image_under_the_registrys_real_name(system: System, layout):
+    ran = system.command("infra", "push", f"{REPOSITORY}:pushed", "--from", layout, "--stack", "lab")
+    assert ran.code == 0, ran.output
+    digest = registry.tags(system.lab, REGION, REPOSITORY)["pushed"]
+    assert digest in ran.output
+    assert system.on_host("docker", "pull", "-q", f"{HOST}/{REPOSITORY}@{digest}").code == 0
+
+
+def test_a_repository_that_does_not_exist_takes_no_image(system: System, layout):
+    ran = skopeo(system, layout, f"docker://{HOST}/watchme-nowhere:1")
+    assert ran.code != 0 and "watchme-nowhere" in ran.output
+    assert "does not exist in the registry with id '754724220380'" in ran.output
+    assert registry.tags(system.lab, REGION, "watchme-nowhere") == {}
+
+
+def test_an_image_of_one_architecture_has_the_digest_of_its_manifest(system: System, layout):
+    """Not that of a manifest which the registry has converted for an older client."""
+    one = ["--override-arch", "amd64", layout, f"docker://{HOST}/{REPOSITORY}:one"]
+    assert skopeo(system, *one).code == 0
+    login = f"AWS:{registry.token(system.lab)}"
+    raw = system.command("skopeo", "inspect", "--raw", "--creds", login, f"docker://{HOST}/{REPOSITORY}:one").output
+    listed = registry.tags(system.lab, REGION, REPOSITORY)["one"]
+    assert listed == f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
+    assert system.on_host("docker", "pull", "-q", f"{HOST}/{REPOSITORY}@{listed}").code == 0
+
+
+def test_a_login_that_has_expired_is_refused_in_ecrs_words(system: System, layout):
+    registry.set_lifetime(system.lab, 1)
+    try:
+        password = registry.token(system.lab)
+        assert skopeo(system, layout, f"docker://{HOST}/{REPOSITORY}:early", password=password).code == 0
+        time.sleep(1.5)
+        late = skopeo(system, layout, f"docker://{HOST}/{REPOSITORY}:late", password=password)
+    finally:
+        registry.set_lifetime(system.lab, None)
+    assert late.code != 0 and "expired" in late.output
+    assert "late" not in registry.tags(system.lab, REGION, REPOSITORY)
+
+
+def test_ecr_says_when_its_login_ends(system: System):
+    script = (
+        "import boto3, json; answer = boto3.client('ecr', region_name='ap-northeast-1').get_authorization_token();"
+        "print(json.dumps(answer['authorizationData'][0]['expiresAt'].timestamp()))"
+    )
+    ran = system.command("python3", "-c", script)
+    assert 11.5 * 3600 < json.loads(ran.output) - time.time() < 12.5 * 3600
