@@ -10,14 +10,17 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test check bench bench-preview bench-scan
+.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-machine check bench bench-preview bench-scan
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
 lab-down: $(UV) ## removes all that `make lab` made
 	@$(RUN) python -m lab down
 
-lab-check: $(UV) ## what this machine needs for a lab; installs nothing
+lab-test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour; needs qemu-system-x86, mmdebstrap)
+	@$(RUN) python -m tests.machine
+
+check: $(UV) ## what this machine needs for a lab; installs nothing
 	@$(RUN) python -m lab check
 
 lab-status: $(UV)
@@ -31,6 +34,9 @@ rehearse-down: $(UV) ## removes what rehearse-move left to look at
 
 test: $(UV) ## style, types, every test
 	@$(RUN) python -m tests.all
+
+test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour; needs qemu-system-x86, mmdebstrap)
+	@$(RUN) python -m tests.machine
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done
