@@ -5,12 +5,14 @@ One move goes through all rows: each fails a step further on. Here it is the way
 """
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import sleep
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,7 @@ def aws_refuses(*actions: str, region: str = "", body: str = "") -> Fault:
     return fault
 
 
+EVERYTHING = os.environ.get("TESTS_EVERYTHING") == "1"
 CREATIONS = [
     "CreateVpc", "CreateInternetGateway", "CreateSubnet", "CreateRouteTable", "AssociateRouteTable",
     "CreateSecurityGroup", "AuthorizeSecurityGroup", "CreateRepository", "PutLifecyclePolicy", "CreateRole",
@@ -197,7 +200,18 @@ class Row:
     serves: str = OLD
 
 
-NEXT_CREATION, NEXT_REMOVAL = one_after_the_other(CREATIONS), one_after_the_other(REMOVALS)
+# Every refusal is tried where there is the time (`make test-all`); else one early, one late, and one deletion
+REFUSED = CREATIONS if EVERYTHING else ["CreateVpc", "RunInstances"]
+KEPT = REMOVALS if EVERYTHING else ["TerminateInstances"]
+NEXT_CREATION, NEXT_REMOVAL = one_after_the_other(REFUSED), one_after_the_other(KEPT)
+
+
+def rows(table: dict[str, "Row"], often: int) -> list[Any]:
+    """The names of a table's rows; of those that are refusals by number only the first ones are run every time."""
+    late = {name for name in table if (number := re.search(r"\d+", name)) and int(number[0]) > often}
+    return [pytest.param(name, marks=pytest.mark.nightly) if name in late else name for name in table]
+
+
 ROWS = {
     "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
     **{f"creation {number} is refused": Row(NEXT_CREATION, "AccessDenied") for number in range(1, len(CREATIONS) + 1)},
@@ -251,7 +265,7 @@ def table() -> Iterator[list[str]]:
     print("\n".join(["", *lines]))
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", rows(ROWS, often=2))
 def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
     row = ROWS[name]
     before = of_region(leaving, OLD)
@@ -278,7 +292,7 @@ DELETIONS = {
 }
 
 
-@pytest.mark.parametrize("name", DELETIONS)
+@pytest.mark.parametrize("name", rows(DELETIONS, often=1))
 def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     row = DELETIONS[name]
     ran = row.fault(leaving)

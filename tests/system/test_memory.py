@@ -34,8 +34,9 @@ def limit(system: System, size: int) -> None:
 def kills(system: System) -> int:
     """How often the kernel has killed something of this machine for want of memory. By its own log: a group that ends
     takes its count along."""
-    group = f"/docker/{run.run('docker', 'inspect', '-f', '{{.Id}}', system.container).strip()}"
-    return sum("oom-kill:" in line and f"task_memcg={group}" in line for line in run.run("dmesg").splitlines())
+    container = run.run("docker", "inspect", "-f", "{{.Id}}", system.container).strip()
+    killed = [line for line in run.run("dmesg").splitlines() if "oom-kill:" in line and "task_memcg=" in line]
+    return sum(container in line.split("task_memcg=", 1)[1] for line in killed)
 
 
 @pytest.fixture

@@ -190,12 +190,11 @@ def test_what_is_repaired(host, row):
 
 def in_container(container: str, python: str, then: str = "") -> str:
     """A script that runs Python in a container's memory group, as the container itself would."""
-    group = (
-        "/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/$(docker inspect -f '{{.State.Pid}}' "
-        + container
-        + ")/cgroup)"
-    )
-    return f"g={group}; sh -c \"echo \\$\\$ > $g/cgroup.procs; exec python3 -c '{python}'\" {then}"
+    of_process = f"f=/proc/$(docker inspect -f '{{{{.State.Pid}}}}' {container})/cgroup"
+    # The line of the memory controller, or the only one that version 2 has
+    place = "p=$(sed -n 's/^[0-9]*:memory:/memory/p' $f); [ $p ] || p=$(sed -n 's/^0:://p' $f)"
+    group = f"{of_process}; {place}; g=/sys/fs/cgroup/$p"
+    return f"{group}; sh -c \"echo \\$\\$ > $g/cgroup.procs; exec python3 -c '{python}'\" {then}"
 
 
 SLOW_CLOCK = """
