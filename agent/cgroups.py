@@ -1,5 +1,7 @@
 """What control groups use, of either version of the kernel's interface."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")

@@ -1,5 +1,7 @@
 """Are the services well: each on its own port, and through the proxy under its public name."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ AT_ONCE = 8
 def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
     """Service → status, each asked one time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes), strict=True))
+        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes)))
 
 
 def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], deadline: float) -> dict[str, int]:

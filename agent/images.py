@@ -33,7 +33,7 @@ def absent(world: World, target: Release, environment: dict[str, str]) -> Absent
         here = pool.map(
             lambda image: world.run("docker", "image", "inspect", "-f", "{{.Id}}", image).code, target.images
         )
-        images = [image for image, code in zip(target.images, here, strict=True) if code != 0]
+        images = [image for image, code in zip(target.images, here) if code != 0]
     return Absent(images, _config(world, target) if images else {}, environment)
 
 
@@ -74,7 +74,7 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
     # The first fetches the registry's token for the others; asked for by all at once, some get none
     first = {image: pull_one(image) for image in images[:1]}
     with ThreadPoolExecutor(4) as pool:
-        pulled = {**first, **dict(zip(images[1:], pool.map(pull_one, images[1:]), strict=True))}
+        pulled = {**first, **dict(zip(images[1:], pool.map(pull_one, images[1:])))}
     return {image: ran if ran.code == 0 else pull_one(image) for image, ran in pulled.items()}
 
 

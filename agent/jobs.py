@@ -3,6 +3,8 @@
 A job has a directory in memory (`/run`): what to do, what is said about it line by line, and what outside answers.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import json

@@ -1,5 +1,7 @@
 """The agent's way in. Every verb answers in JSON lines on standard output."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import sys

@@ -1,5 +1,7 @@
 """Who runs a unit: the host's systemd, or an account's own. A unit of an account is named ACCOUNT/UNIT everywhere."""
 
+from __future__ import annotations
+
 from agent.world import Ran, World
 
 

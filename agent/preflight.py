@@ -1,5 +1,7 @@
 """Can this release be brought to this host at all: asked before anything is fetched or touched."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from agent import accounts, images, prune, store, units

@@ -1,5 +1,7 @@
 """A registry asked over its own protocol: how much would a pull bring."""
 
+from __future__ import annotations
+
 import base64
 import json
 import platform

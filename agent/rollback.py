@@ -1,5 +1,7 @@
 """Back to what was there before a switch: files, links, units and what they run, then a look whether it serves."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from agent import accounts, health, slots, store, transaction, units

@@ -78,7 +78,7 @@ def _compose(world: World, change: Difference) -> list[str]:
     changed = [file.path for file in change.write if is_compose(file.path)]
     with ThreadPoolExecutor(2) as pool:
         runs = pool.map(lambda path: world.run("docker-compose", "-f", STAGE + path, "config", "-q"), changed)
-    pairs = zip(changed, runs, strict=True)
+    pairs = zip(changed, runs)
     return [f"docker-compose config {path}: {ran.last_lines().replace(STAGE, '')}" for path, ran in pairs if ran.code]
 
 

@@ -1,5 +1,7 @@
 """All that the agent can do to a host, as one small interface; tests put a world in memory in its place."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import grp
@@ -56,7 +58,7 @@ class Usage:
 class World:
     """The real host."""
 
-    def account(self, name: str) -> "Account | None":
+    def account(self, name: str) -> Account | None:
         """An account of this host."""
         try:
             entry = pwd.getpwnam(name)
@@ -200,7 +202,7 @@ class World:
             place = place.parent
         return shutil.disk_usage(place).free
 
-    def usage(self, path: str) -> "Usage | None":
+    def usage(self, path: str) -> Usage | None:
         """The file system that a path is on; None where there is no such path."""
         try:
             found, device = os.statvfs(path), os.stat(path).st_dev

@@ -1,5 +1,7 @@
 """One run of the monitor: look, put right what may be, look again, remember."""
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Callable
