@@ -7,12 +7,21 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent import capabilities, compose
 from agent.world import Account, Ran, Usage, World
 from tests.agent.docker import Docker
 
-INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl")
+INSTALLED = (
+    "docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl",
+    *capabilities.ALWAYS, *capabilities.FOR_ACCOUNTS, *capabilities.FOR_MANAGERS, *capabilities.FOR_CERTIFICATES,
+    *capabilities.FOR_PROXIES,
+)  # fmt: skip
+# Commands of which what they print depends on the host's versions: what is not in `lacks`
+OPTIONS = {"systemd-analyze": ("--recursive-errors",)}
 LOOKS = (
     "docker image inspect",
+    "systemd-analyze --help",
+    *(f"{path} version" for path in compose.PLACES),
     "docker info",
     "docker ps",
     "systemctl is-",
@@ -52,6 +61,12 @@ class FakeWorld(World):
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
+    # Options that its programs do not have
+    lacks: set[str] = field(default_factory=set)
+    compose_version: str = "2.40.3"
+    machine: str = "x86_64"
+    # Of images for another architecture than amd64
+    architectures: dict[str, str] = field(default_factory=dict)
     space: int = 10 * 1024**3
     docker: Docker = field(default_factory=Docker)
     disk: Usage = field(default_factory=lambda: Usage(1, 30 * 1024**3, 20 * 1024**3, 1_000_000, 900_000))
@@ -97,6 +112,12 @@ class FakeWorld(World):
             return self._systemctl(argv[1], names)
         elif argv[0] == "docker":
             return self._docker(argv)
+        elif argv[0] in compose.PLACES:
+            return Ran(0, self.compose_version if "version" in argv else "")
+        elif verb == ("systemd-analyze", "--help"):
+            return Ran(0, "\n".join(f"  {option}" for option in OPTIONS[argv[0]] if option not in self.lacks))
+        elif argv[0] in OPTIONS and (unknown := [word for word in argv if word.split("=")[0] in self.lacks]):
+            return Ran(1, f"{argv[0]}: unrecognized option '{unknown[0]}'")
         elif verb == ("ss", "-Hltnp"):
             taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]))
             return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
@@ -141,7 +162,8 @@ class FakeWorld(World):
                 return Ran(1, "manifest unknown")
             self.images.add(image)
         elif argv[:3] == ("docker", "image", "inspect"):
-            return Ran(0, image) if image in self.images else Ran(1, "No such image")
+            known = self.architectures.get(image, "amd64")
+            return Ran(0, known) if image in self.images else Ran(1, "No such image")
         elif argv[:3] == ("docker", "image", "rm"):
             self.images.discard(image)
         elif argv[1] == "info":
@@ -163,8 +185,17 @@ class FakeWorld(World):
     def account(self, name):
         return Account(1000 + len(name), self.accounts[name]) if name in self.accounts else None
 
+    def architecture(self):
+        return self.machine
+
     def exists(self, path):
-        return path in self.there or path in self.directories or path in self.files or path in self.links
+        return (
+            path.replace("/usr/bin/", "", 1) in self.installed
+            or path in self.there
+            or path in self.directories
+            or path in self.files
+            or path in self.links
+        )
 
     def certificate_ends(self, name):
         return self.certificates.get(name, (self.time + 90 * 86400, ""))

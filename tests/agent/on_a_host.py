@@ -77,7 +77,7 @@ def run(releases: dict[str, dict[str, str]]) -> dict[str, Any]:
 
     unhealthy, invalid, both = serving(), serving(), serving()
     unhealthy.web = lambda url: 500 if "8014" in url else 200
-    invalid.answers["docker-compose"] = Ran(1, "x: no such thing")
+    invalid.answers["/usr/bin/docker-compose -f"] = Ran(1, "x: no such thing")
     observed = fresh()
     apply(observed, JOB, *watched, {})
     scenes = {
