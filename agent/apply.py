@@ -10,12 +10,14 @@ from typing import Any
 from agent import (
     accounts,
     certificates,
+    compose,
     credentials,
     edits,
     health,
     images,
     preflight,
     prune,
+    quoting,
     slots,
     store,
     transaction,
@@ -51,7 +53,7 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
             # Too much has gone wrong to say anything: systemd starts the job again, which then recovers
             raise
         # A full disk, an account that does not exist: the result says so, whatever it was
-        return refused(world, job, id, f"{type(error).__name__}: {error}")
+        return refused(world, job, id, quoting.error(error))
 
 
 def refused(world: World, job: Job, id: str, reason: str) -> Outcome:
@@ -88,7 +90,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         _still_well(world, ready)
         store.commit(world, target.id)
     except Exception as error:
-        reason = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, Failed) else quoting.error(error)
         edits.drop(world, job.id)
         return roll_back(world, job, begun, reason)
     return _finished(world, job, ready, services, sick, edited)
@@ -142,6 +144,8 @@ def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dic
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     job.say(f"switching {len(paths)} files")
     accounts.ensure(world, manifest["accounts"])
+    if "docker-compose" in manifest["commands"]:
+        compose.make_command(world, compose.demand(world.can.compose))
     units.stop(world, [*ready.stops, *ready.leaves])
     units.disable(world, ready.leaves)
     _write(world, ready, later)
@@ -213,6 +217,6 @@ def _finished(
         transaction.end(world)
         prune.prune(world, ready.target.manifest["keep"], warnings.append)
     except Exception as error:
-        warnings.append(f"clearing up stopped, and goes on with the next job: {type(error).__name__}: {error}")
+        warnings.append(f"clearing up stopped, and goes on with the next job: {quoting.error(error)}")
     outcome.line = "; ".join([line, *warnings])
     return outcome

@@ -1,5 +1,7 @@
 """AWS's APIs without a library: who this host is there, and requests signed in its name (signature v4)."""
 
+from __future__ import annotations
+
 import configparser
 import hashlib
 import hmac

@@ -1,5 +1,7 @@
 """How long after it was switched on a host's milestones were reached, in this boot. Reads only."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from agent import quoting
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -73,5 +74,4 @@ def command(item: dict[str, Any]) -> list[str]:
 
 def _reason(output: str) -> str:
     boring = ("Saving debug log", "Ask for help", "See the logfile")
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(boring)]
-    return " | ".join(lines[-3:])
+    return quoting.last_lines("\n".join(line for line in output.splitlines() if not line.startswith(boring)), 3)

@@ -38,7 +38,8 @@ def digest_of(skopeo, name):
 
 
 def last_line(said):
-    return (said.strip().splitlines() or ["no reason given"])[-1][-300:]
+    line = (said.strip().splitlines() or ["no reason given"])[-1][-300:]
+    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def copied(skopeo, image):
@@ -74,12 +75,19 @@ def newest(skopeo, source, have):
 
 def copy(skopeo, source, to):
     for attempt in range(1, ATTEMPTS + 1):
-        ran = skopeo("copy", "--quiet", "--all", "--preserve-digests", source, to)
+        ran = skopeo("copy", "--quiet", "--all", source, to)
         if ran.returncode == 0:
             return
         if attempt == ATTEMPTS:
             raise OSError(last_line(ran.stderr.decode(errors="replace")))
         time.sleep(2 * attempt)
+
+
+def exactly():
+    """The option that keeps a copy from being another image than the original. skopeo before 1.5 (Debian 11, Ubuntu
+    22.04) does not have it: there only the look at the digest afterwards shows that."""
+    said = subprocess.run(["skopeo", "copy", "--help"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return ["--preserve-digests"] if b"--preserve-digests" in said.stdout + said.stderr else []
 
 
 def main(payload):
@@ -90,8 +98,10 @@ def main(payload):
     with open(os.open(login, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         json.dump({"auths": payload["auths"]}, file)
 
+    options = {"copy": exactly() if payload["images"] else []}
+
     def skopeo(verb, *words):
-        command = ["skopeo", verb, "--authfile", login, *words]
+        command = ["skopeo", verb, "--authfile", login, *options.get(verb, []), *words]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3600, check=False)
 
     def one(image):

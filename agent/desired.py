@@ -1,5 +1,7 @@
 """What the files of a host are to be, and how that differs from what they are. Pure but for reading."""
 
+from __future__ import annotations
+
 import hashlib
 import re
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ class Wanted:
     group: str
 
     @classmethod
-    def of(cls, entry: dict[str, Any], content: bytes) -> "Wanted":
+    def of(cls, entry: dict[str, Any], content: bytes) -> Wanted:
         """The file of a manifest's entry."""
         return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
 

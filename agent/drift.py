@@ -1,5 +1,7 @@
 """What on the host is not as the current release left it. Reads only; no secret is shown."""
 
+from __future__ import annotations
+
 import difflib
 from typing import Any
 

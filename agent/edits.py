@@ -1,5 +1,7 @@
 """What somebody changed by hand: found before it is overwritten, and kept."""
 
+from __future__ import annotations
+
 from agent.desired import Difference, exists
 from agent.store import STATE, Release
 from agent.world import World

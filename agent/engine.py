@@ -4,6 +4,8 @@ import http.client
 import json
 import socket
 
+from agent import quoting
+
 SOCKET = "/run/docker.sock"
 
 
@@ -32,6 +34,6 @@ def ask(method: str, path: str, timeout: float) -> bytes:
 
 def _why(body: bytes) -> str:
     try:
-        return f": {json.loads(body)['message']}"
+        return f": {quoting.quoted(json.loads(body)['message'])}"
     except (ValueError, KeyError, TypeError):
         return ""

@@ -1,10 +1,12 @@
 """Are the services well: each on its own port, and through the proxy under its public name."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent import managers, units
+from agent import managers, quoting, units
 from agent.outcome import Failed
 from agent.world import World
 
@@ -16,7 +18,7 @@ AT_ONCE = 8
 def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
     """Service → status, each asked one time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes), strict=True))
+        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes)))
 
 
 def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], deadline: float) -> dict[str, int]:
@@ -37,7 +39,8 @@ def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], dea
         if not waiting:
             return seen
         if world.now() >= end:
-            raise Failed("; ".join(_complaint(world, p, seen[name], deadline) for name, p in waiting.items()))
+            each = quoting.REASON // len(waiting)
+            raise Failed("; ".join(_complaint(world, p, seen[name], each, deadline) for name, p in waiting.items()))
         world.sleep(INTERVAL)
 
 
@@ -46,7 +49,9 @@ def still(world: World, probes: list[dict[str, Any]]) -> None:
     seen = once(world, probes)
     sick = [probe for probe in probes if seen[probe["service"]] != 200]
     if sick:
-        raise Failed("; ".join(f"{_complaint(world, p, seen[p['service']])}, after it had been well" for p in sick))
+        each = quoting.REASON // len(sick) - len(", after it had been well; ")
+        complaints = [_complaint(world, p, seen[p["service"]], each) for p in sick]
+        raise Failed("; ".join(f"{complaint}, after it had been well" for complaint in complaints))
 
 
 def status(world: World, probe: dict[str, Any]) -> int:
@@ -61,10 +66,12 @@ def status(world: World, probe: dict[str, Any]) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}", name=public.hostname)
 
 
-def _complaint(world: World, probe: dict[str, Any], code: int, deadline: float | None = None) -> str:
-    log = managers.journal(world, probe["unit"], 20).last_lines(5)
-    within = f" within {deadline:.0f} s" if deadline else ""
-    return f"{probe['service']} {_said(world, probe, code)}{within}; its log ends: {log or 'with nothing'}"
+def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, deadline: float | None = None) -> str:
+    """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
+    service, within = probe["service"], f" within {deadline:.0f} s" if deadline else ""
+    head = f"{service} {_said(world, probe, code)}{within}; its log ends: "
+    log = managers.journal(world, probe["unit"], 20).last_lines(5, max(0, limit - quoting.size(head) - 2), service)
+    return quoting.cut(f"{head}{log or 'with nothing'}", limit - 2, service)
 
 
 def _said(world: World, probe: dict[str, Any], code: int) -> str:

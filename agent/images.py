@@ -1,5 +1,7 @@
 """The images of a release, each named by its digest: pulled while the present release serves."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,13 +30,34 @@ class Absent:
 
 
 def absent(world: World, target: Release, environment: dict[str, str]) -> Absent:
-    """Asks this host. Raises Refused when AWS gives no login."""
-    with ThreadPoolExecutor(4) as pool:
-        here = pool.map(
-            lambda image: world.run("docker", "image", "inspect", "-f", "{{.Id}}", image).code, target.images
-        )
-        images = [image for image, code in zip(target.images, here, strict=True) if code != 0]
+    """Asks this host. Raises Refused for an image of another architecture, and when AWS gives no login."""
+    here = _inspected(world, target.images)
+    _fitting(world, {image: {found} for image, found in here.items() if found is not None})
+    images = [image for image, found in here.items() if found is None]
     return Absent(images, _config(world, target) if images else {}, environment)
+
+
+def _inspected(world: World, images: list[str]) -> dict[str, str | None]:
+    """Image → its architecture, None where it is not here."""
+
+    def one(image: str) -> str | None:
+        ran = world.run("docker", "image", "inspect", "-f", "{{.Architecture}}", image)
+        return None if ran.code else ran.output.strip()
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(images, pool.map(one, images)))
+
+
+def _fitting(world: World, offered: dict[str, set[str]]) -> None:
+    """Raises Refused naming every image that is known to have nothing for this host's architecture."""
+    ours = registry.architecture(world)
+    others = {image: sorted(known - {""}) for image, known in offered.items() if ours not in known and known - {""}}
+    if others:
+        named = "; ".join(f"{image} is for {', '.join(known)}" for image, known in others.items())
+        raise Refused(
+            f"this host is {ours}, and {len(others)} image(s) are not: {named}. Build and push them for {ours} too "
+            f"(docker buildx build --platform linux/{ours} …), or choose a machine of their architecture, and run again"
+        )
 
 
 def _config(world: World, target: Release) -> dict[str, Any]:
@@ -43,17 +66,22 @@ def _config(world: World, target: Release) -> dict[str, Any]:
 
 
 def needed(world: World, absent: Absent) -> int:
-    """Bytes of disk that pulling takes, as far as the registry says, with something to spare."""
+    """Bytes of disk that pulling takes, as far as the registry says, with something to spare. Raises Refused for an
+    image that the registry does not have for this host's architecture."""
+    ours = registry.architecture(world)
 
-    def size(image: str) -> int:
-        return registry.size(world, image, absent.config, absent.environment) or 0
+    def asked(image: str) -> registry.Offer:
+        return registry.offer(world, image, ours, absent.config, absent.environment)
 
+    images = [image for image in absent.images if "@" in image]
     with ThreadPoolExecutor(4) as pool:
-        return SPARE + UNPACKED * sum(pool.map(size, (image for image in absent.images if "@" in image)))
+        offers = dict(zip(images, pool.map(asked, images)))
+    _fitting(world, {image: set(offer.architectures) for image, offer in offers.items()})
+    return SPARE + UNPACKED * sum(offer.size or 0 for offer in offers.values())
 
 
 def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
-    """Brings what is not here. Raises Refused naming every image that cannot be had."""
+    """Brings what is not here. Raises Refused naming every image that cannot be had, or is of another architecture."""
     unknown = [image for image in absent.images if "@" not in image]
     if unknown:
         raise Refused(_told(unknown, {}))
@@ -65,6 +93,7 @@ def pull(world: World, absent: Absent, say: Callable[[str], None]) -> None:
     world.remove_tree(LOGIN)
     if failed:
         raise Refused(_told(list(failed), failed))
+    _fitting(world, {image: {found} for image, found in _inspected(world, absent.images).items() if found})
 
 
 def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> dict[str, Ran]:
@@ -74,7 +103,7 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
     # The first fetches the registry's token for the others; asked for by all at once, some get none
     first = {image: pull_one(image) for image in images[:1]}
     with ThreadPoolExecutor(4) as pool:
-        pulled = {**first, **dict(zip(images[1:], pool.map(pull_one, images[1:]), strict=True))}
+        pulled = {**first, **dict(zip(images[1:], pool.map(pull_one, images[1:])))}
     return {image: ran if ran.code == 0 else pull_one(image) for image, ran in pulled.items()}
 
 

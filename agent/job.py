@@ -1,5 +1,7 @@
 """What one job on a host is to do, and who hears of it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,11 +26,11 @@ class Job:
     base: str | None = None
     say: Callable[[str], None] = nothing
     confirm: Callable[[list[str]], None] = nothing
-    history: Callable[["Job", Outcome], None] = nothing
+    history: Callable[[Job, Outcome], None] = nothing
 
     def record(self, outcome: Outcome) -> None:
         self.history(self, outcome)
 
-    def instead_of(self, id: str, kind: str, who: str, host: str) -> "Job":
+    def instead_of(self, id: str, kind: str, who: str, host: str) -> Job:
         """This job, finishing what another one began."""
         return replace(self, id=id, kind=kind, who=who, host=host)

@@ -3,6 +3,8 @@
 A job has a directory in memory (`/run`): what to do, what is said about it line by line, and what outside answers.
 """
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import json
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from agent import apply, archive, install, store, transaction, units
+from agent import apply, archive, install, quoting, store, transaction, units
 from agent.job import Job
 from agent.lock import lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -55,7 +57,7 @@ def run(world: World, id: str) -> int:
     mask = Mask(secret_values(world, payload))
 
     def tell(event: dict[str, Any]) -> None:
-        line = json.dumps(mask.all_of(event))
+        line = quoting.event_line(mask.all_of(event))
         # What happens happens, whether or not somebody can be told
         with contextlib.suppress(OSError):
             print(line, flush=True)
@@ -69,7 +71,8 @@ def run(world: World, id: str) -> int:
         confirm=lambda urls: _confirmed(world, place, spec["confirm"], urls, tell),
     )  # fmt: skip
     try:
-        with lock(f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}", job.say):
+        purpose = f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}"
+        with quoting.hiding(mask.all_of), lock(purpose, job.say):
             outcome = done(world, recorded(world, job, began, mask), spec, payload)
     except Refused as refusal:
         outcome = apply.refused(world, job, spec["release"], str(refusal))
@@ -97,7 +100,7 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
                 store.record(world, entry)
         except OSError as error:
             # What happened has happened, whether or not the disk takes a note of it
-            job.say(f"cannot write the history: {error}")
+            job.say(f"cannot write the history: {quoting.error(error)}")
 
     return replace(job, history=record)
 

@@ -1,5 +1,7 @@
 """One job at a time on a host. The kernel lets go of the lock when its holder ends, however it ends."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import time

@@ -1,5 +1,7 @@
 """What a service's units and containers said, line by line; secrets that this host knows are masked."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Any

@@ -1,5 +1,7 @@
 """The agent's way in. Every verb answers in JSON lines on standard output."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import sys
@@ -20,6 +22,7 @@ from agent import (
     logs,
     pressure,
     prune,
+    quoting,
     restore,
     singles,
     slots,
@@ -185,7 +188,7 @@ def recover(_: dict[str, Any]) -> int:
     id = time.strftime("boot-%Y%m%d%H%M%S", time.gmtime())
     job = Job(id, "recover", "the host itself", "this host", say=say)
     mask = Mask(jobs.secret_values(world, None))
-    with lock.lock("recovery after a restart", say, patience=600):
+    with quoting.hiding(mask.all_of), lock.lock("recovery after a restart", say, patience=600):
         recovery.recover(world, jobs.recorded(world, job, world.wall(), mask), "the host restarted in the middle")
     return 1 if transaction.unfinished(world) else 0
 
@@ -222,7 +225,8 @@ def command() -> None:
 
 def _print(event: dict[str, Any]) -> None:
     try:
-        print(json.dumps(event), flush=True)
+        # What people read line by line is bounded; the answers of other verbs are for programs
+        print(quoting.event_line(event) if event.keys() & {"say", "result"} else json.dumps(event), flush=True)
     except BrokenPipeError:
         # Whoever listened has gone; the job does not end for that
         sys.exit(0)

@@ -1,5 +1,7 @@
 """Who runs a unit: the host's systemd, or an account's own. A unit of an account is named ACCOUNT/UNIT everywhere."""
 
+from __future__ import annotations
+
 from agent.world import Ran, World
 
 
@@ -57,3 +59,16 @@ def journal_of(world: World, units: list[str]) -> list[str]:
 def journal(world: World, unit: str, lines: int) -> Ran:
     """The end of a unit's log."""
     return world.run("journalctl", *journal_of(world, [unit]), "-n", str(lines), "-o", "cat", "--no-pager")
+
+
+def control_groups(world: World, units: list[str]) -> dict[str, str]:
+    """Unit → its control group, of those that have one now."""
+    found: dict[str, str] = {}
+    for account, names in grouped(units).items():
+        prefix = f"{account}/" if account else ""
+        shown = systemctl(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
+        for entry in shown.split("\n\n"):
+            fields = dict(line.split("=", 1) for line in entry.splitlines() if "=" in line)
+            if fields.get("ControlGroup"):
+                found[f"{prefix}{fields.get('Id', '')}"] = fields["ControlGroup"]
+    return found

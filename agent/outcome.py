@@ -5,14 +5,23 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agent import quoting
+
 OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5}
 
 
-class Refused(Exception):
+class Reasoned(Exception):
+    """Ends what is being done, for a reason that people read: one line, bounded."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(quoting.quoted(reason, quoting.REASON))
+
+
+class Refused(Reasoned):
     """Raised before anything that serves was touched."""
 
 
-class Failed(Exception):
+class Failed(Reasoned):
     """Raised after the switch: the host is to go back to what it was."""
 
 

@@ -1,5 +1,7 @@
 """The way to a path without following a link that a user could have laid: the agent is root in users' directories."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat

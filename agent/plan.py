@@ -1,5 +1,7 @@
 """What a switch is going to do to a host: worked out as a value before anything is touched."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 from agent import slots, units

@@ -1,12 +1,15 @@
 """Can this release be brought to this host at all: asked before anything is fetched or touched."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from agent import accounts, images, prune, store, units
+from agent import accounts, capabilities, compose, images, prune, quoting, store, units
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
+from agent.validate import PROXIES
 from agent.world import World
 
 MiB = 1024**2
@@ -37,14 +40,34 @@ def _planned_from(world: World, job: Job, base: Release | None, target: Release)
 
 
 def _commands(world: World, target: Release) -> None:
-    absent = [name for name in target.manifest["commands"] if not world.has_command(name)]
+    commands = target.manifest["commands"]
+    packages = _programs(target)
+    absent = [name for name in [*commands, *packages] if name != "docker-compose" and not world.has_command(name)]
     if absent:
-        raise Refused(f"not installed: {', '.join(absent)}. Install them on the host and run again")
-    if "docker" in target.manifest["commands"]:
+        named = [f"{name} (package {packages[name]})" if name in packages else name for name in dict.fromkeys(absent)]
+        raise Refused(f"not installed: {', '.join(named)}. Install them on the host and run again")
+    if "docker-compose" in commands:
+        compose.demand(world.can.compose)
+    if "docker" in commands:
         ran = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30)
         if ran.code != 0:
             reason = f"Docker does not answer: {ran.last_lines(1)}"
             raise Refused(f"{reason}. Start it (systemctl start docker) and run again")
+
+
+def _programs(target: Release) -> dict[str, str]:
+    """The programs that the agent itself uses for a release → their packages. One that is missing would be taken for
+    an answer: a port that is taken, a certificate that is not there."""
+    accounts_of_release = target.manifest["accounts"]
+    has_proxy = any(path.startswith(tuple(PROXIES)) for path in (file.path for file in target.files))
+    needs = (
+        (capabilities.ALWAYS, True),
+        (capabilities.FOR_ACCOUNTS, bool(accounts_of_release)),
+        (capabilities.FOR_MANAGERS, any(account["lingering"] for account in accounts_of_release)),
+        (capabilities.FOR_CERTIFICATES, bool(target.manifest["certificates"])),
+        (capabilities.FOR_PROXIES, has_proxy),
+    )
+    return {name: package for programs, needed in needs if needed for name, package in programs.items()}
 
 
 def _requirements(world: World, target: Release) -> None:
@@ -82,8 +105,9 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
             continue
         listening = world.run("ss", "-Hltnp", f"sport = :{entry['port']}").output.strip()
         if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"] and not _own(world, entry):
+            program = quoting.quoted(listening.split()[-1])
             raise Refused(
-                f"port {entry['port']} of {entry['service']} is taken on the host ({listening.split()[-1]}): "
+                f"port {entry['port']} of {entry['service']} is taken on the host ({program}): "
                 "stop that program, or give the service another port"
             )
 

@@ -4,6 +4,8 @@ What is stopped is always a beginning of that order, told by flags that a reboot
 back first. The unit of such a service needs its flag to be absent, so that nothing else starts it meanwhile.
 """
 
+from __future__ import annotations
+
 import contextlib
 import json
 from collections.abc import Callable

@@ -9,8 +9,11 @@ import sys
 import tarfile
 import types
 
-if sys.version_info < (3, 10):
-    sys.exit("the host's Python is older than 3.10: Debian 12 or Ubuntu 22.04 and later have one")
+if sys.version_info < (3, 9):
+    sys.exit(
+        f"the host's python3 is version {sys.version_info[0]}.{sys.version_info[1]}, and the agent needs at least 3.9: "
+        "Debian 11, Ubuntu 22.04, Amazon Linux 2023 and their later releases have it"
+    )
 
 
 def _agent_modules(archive):

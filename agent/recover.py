@@ -1,5 +1,7 @@
 """What a killed agent or a host that lost its power left: finished when it was committed, undone when it was not."""
 
+from __future__ import annotations
+
 from agent import slots, store, transaction
 from agent.job import Job
 from agent.outcome import Outcome

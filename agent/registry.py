@@ -1,13 +1,19 @@
-"""A registry asked over its own protocol: how much would a pull bring."""
+"""A registry asked over its own protocol: how much would a pull bring, and for which architectures is it."""
+
+from __future__ import annotations
 
 import base64
 import json
-import platform
+from dataclasses import dataclass
 from typing import Any
 
 from agent.world import Ran, World
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# As the kernel calls a machine → as images do
+ARCHITECTURES = {
+    "x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "ppc64le": "ppc64le", "s390x": "s390x",
+    "riscv64": "riscv64",
+}  # fmt: skip
 MANIFESTS = ", ".join(
     f"application/vnd.{kind}+json"
     for kind in (
@@ -17,28 +23,45 @@ MANIFESTS = ", ".join(
 )  # fmt: skip
 
 
-def size(world: World, image: str, config: dict[str, Any], environment: dict[str, str]) -> int | None:
-    """Compressed bytes of an image `host/name@digest` on this machine's architecture; None when the registry does not
-    say."""
+def architecture(world: World) -> str:
+    """The host's, as images name it."""
+    machine = world.architecture()
+    return ARCHITECTURES.get(machine, machine)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a registry has under an image's name, as far as it says. `size` are the compressed bytes for one
+    architecture, `architectures` those that there are images for."""
+
+    size: int | None = None
+    architectures: frozenset[str] = frozenset()
+
+
+def offer(world: World, image: str, architecture: str, config: dict[str, Any], environment: dict[str, str]) -> Offer:
+    """Asks for an image `host/name@digest`. An image that is no index names its architecture only to those who pull
+    it."""
     host, _, rest = image.partition("/")
     name, _, reference = rest.partition("@")
     login = _login(world, host, config, environment)
     if login is None:
-        return None
+        return Offer()
     headers = {"Accept": MANIFESTS, "Authorization": f"Basic {login}"}
+    architectures: frozenset[str] = frozenset()
     for _ in range(2):
         status, body = world.fetch(f"https://{host}/v2/{name}/manifests/{reference}", headers)
         if status != 200:
-            return None
+            return Offer(None, architectures)
         manifest = json.loads(body)
         if "manifests" not in manifest:
-            return sum(layer["size"] for layer in manifest.get("layers", []))
-        ours = ARCHITECTURES.get(platform.machine())
-        choices = [m["digest"] for m in manifest["manifests"] if m.get("platform", {}).get("architecture") == ours]
-        if not choices:
-            return None
-        reference = choices[0]
-    return None
+            return Offer(sum(layer["size"] for layer in manifest.get("layers", [])), architectures)
+        choices = {m.get("platform", {}).get("architecture", ""): m["digest"] for m in reversed(manifest["manifests"])}
+        # An index has entries that are no images, such as attestations
+        architectures = frozenset(choices) - {"", "unknown"}
+        if architecture not in choices:
+            return Offer(None, architectures)
+        reference = choices[architecture]
+    return Offer(None, architectures)
 
 
 def login_fault(world: World, host: str, config: dict[str, Any]) -> str:

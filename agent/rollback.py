@@ -1,12 +1,16 @@
 """Back to what was there before a switch: files, links, units and what they run, then a look whether it serves."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from agent import accounts, health, slots, store, transaction, units
+from agent import accounts, health, quoting, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.transaction import Transaction
 from agent.world import World
+
+HALF = quoting.REASON // 2  # of a line that has two reasons
 
 
 def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupted: bool = False) -> Outcome:
@@ -18,7 +22,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         begun.store(world)
     except OSError as error:
         # A full disk keeps nothing from being undone
-        job.say(f"cannot note down that it goes back: {error}")
+        job.say(f"cannot note down that it goes back: {quoting.error(error)}")
     try:
         outcome = _outcome(begun, _undone(world, begun, interrupted))
         job.record(outcome)
@@ -26,7 +30,8 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return outcome
     except Exception as error:
         line = (
-            f"rollback failed on {begun.host}: {begun.reason}; going back stopped at {type(error).__name__}: {error}. "
+            f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
+            f"going back stopped at {quoting.error(error)}. "
             "Mend that on the host; the next pulumi up, or a reboot, goes on with it"
         )
         return Outcome("rollback failed", begun.release, line)
@@ -85,8 +90,9 @@ def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
     serves = f"release {begun.base[:12]} serves again" if begun.base else "everything is as it was before"
     if complaints:
         line = (
-            f"rollback failed on {begun.host}: {begun.reason}; the files are back as they were, but: "
-            f"{'; '.join(complaints)}. Look at that unit on the host, mend it, and run pulumi up again"
+            f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
+            f"the files are back as they were, but: {quoting.joined(complaints, '; ', HALF)}. "
+            "Look at that unit on the host, mend it, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)
     line = f"rolled back on {begun.host}: {begun.reason}. {serves[0].upper()}{serves[1:]}; mend it and run again"

@@ -5,11 +5,13 @@ does a third of a check without any answer; a whole check of answers that it is 
 service needs its flag, which a reboot removes, and the unit that runs this, whose end is the service's.
 """
 
+from __future__ import annotations
+
 import json
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 from xml.etree import ElementTree
 
 from agent import aws
@@ -22,7 +24,7 @@ FLAGS = "/run/infra/single"
 LOOKS = 6  # in a check
 UNSURE = 3  # a check's part without an answer after which a service stops
 IDENTITY_LIFE = 300.0
-Addresses = list[str] | None
+Addresses = Optional[list[str]]
 
 
 @dataclass

@@ -3,6 +3,8 @@
 The link is the whole state: whichever slot it names serves, the other one is free.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

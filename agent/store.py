@@ -1,5 +1,7 @@
 """What a host remembers: its releases, which one is current, and the history of its jobs."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from typing import Any

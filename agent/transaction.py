@@ -1,5 +1,7 @@
 """A switch under way: what was there before it, on disk before anything is touched, so that it can always be undone."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """systemd units: which run, which are enabled, and what a change of files asks of them."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from agent.managers import grouped, has_manager, journal, split, systemctl
@@ -34,7 +36,7 @@ def _answers(world: World, account: str | None, question: str, names: list[str])
     # `is-enabled` complains in a line more for a unit that is not there
     known = [line for line in lines if " " not in line]
     if len(known) == len(names):
-        return dict(zip(names, known, strict=True))
+        return dict(zip(names, known))
     return {name: (systemctl(world, account, question, name).output.split() or ["unknown"])[-1] for name in names}
 
 

@@ -1,25 +1,24 @@
 """All that the agent can do to a host, as one small interface; tests put a world in memory in its place."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import grp
-import http.client
 import os
+import platform
 import pwd
 import select
 import shutil
-import socket
-import ssl
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from agent import cgroups, engine, namespaces
+from agent import cgroups, engine, namespaces, quoting, web
+from agent.capabilities import Capabilities
 from agent.places import open_directory, parent_of, read_file, way_to
 
 
@@ -30,10 +29,10 @@ class Ran:
     code: int
     output: str
 
-    def last_lines(self, count: int = 3) -> str:
-        """The end of the output in one line; what is said again and again is said once."""
-        lines = [line.strip() for line in self.output.strip().splitlines() if line.strip()]
-        return " | ".join([line for n, line in enumerate(lines) if line not in lines[n + 1 :]][-count:])
+    def last_lines(self, count: int = 3, limit: int = quoting.PIECE, whole: str = "") -> str:
+        """The end of the output in one line, bounded; what is said again and again is said once. `whole` names the
+        service whose log has all of it."""
+        return quoting.last_lines(self.output, count, limit, whole)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,16 @@ class Usage:
 class World:
     """The real host."""
 
-    def account(self, name: str) -> "Account | None":
+    @cached_property
+    def can(self) -> Capabilities:
+        """What its programs can do."""
+        return Capabilities(self)
+
+    def architecture(self) -> str:
+        """The machine's, as the kernel calls it."""
+        return platform.machine()
+
+    def account(self, name: str) -> Account | None:
         """An account of this host."""
         try:
             entry = pwd.getpwnam(name)
@@ -200,7 +208,7 @@ class World:
             place = place.parent
         return shutil.disk_usage(place).free
 
-    def usage(self, path: str) -> "Usage | None":
+    def usage(self, path: str) -> Usage | None:
         """The file system that a path is on; None where there is no such path."""
         try:
             found, device = os.statvfs(path), os.stat(path).st_dev
@@ -246,55 +254,20 @@ class World:
         self, url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None, timeout: float = 20
     ) -> tuple[int, bytes]:
         """Status and body of a request, over verified TLS where it is one; status 0 where nothing answers."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            request = urllib.request.Request(url, body, headers, method=method)
-            with opener.open(request, timeout=timeout) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            return error.code, b""
-        except (OSError, http.client.HTTPException, ValueError):
-            # What is no address has no answer, and may be a secret
-            return 0, b""
+        return web.fetch(url, headers, method, body, timeout)
 
     def date_at(self, url: str, timeout: float = 2) -> str:
         """The date that a server says it is, whatever else it answers; "" where nothing answers."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(url, timeout=timeout) as response:
-                return response.headers.get("Date", "")
-        except urllib.error.HTTPError as error:
-            return error.headers.get("Date", "")
-        except (OSError, http.client.HTTPException):
-            return ""
+        return web.date_at(url, timeout)
 
     def status_of(self, url: str, name: str | None = None) -> int:
         """HTTP status of a GET, 0 where nothing answers. With `name` the request goes to this host's own proxy."""
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            with socket.create_connection((parts.hostname or "", port), 5) as plain:
-                connection = http.client.HTTPConnection(name or parts.netloc)
-                connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
-                with connection.sock:
-                    connection.request("GET", parts.path or "/")
-                    return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
+        return web.status_of(url, name)
 
     def certificate_ends(self, name: str) -> tuple[float, str]:
         """When the certificate ends (seconds since 1970) that this host's proxy shows for a name; 0 and why, where it
         shows none that its clients would trust."""
-        try:
-            with (
-                socket.create_connection(("127.0.0.1", 443), 5) as plain,
-                ssl.create_default_context().wrap_socket(plain, server_hostname=name) as secure,
-            ):
-                return float(ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"]))), ""
-        except ssl.SSLCertVerificationError as error:
-            return 0.0, error.verify_message
-        except OSError as error:
-            return 0.0, str(error)
+        return web.certificate_ends(name)
 
     def now(self) -> float:
         """Seconds of a clock that nobody can set: for deadlines."""
@@ -313,13 +286,6 @@ def _name(lookup, number: int) -> str:
         return lookup(number)[0]
     except KeyError:
         return str(number)
-
-
-def _encrypted(plain: socket.socket, name: str | None) -> socket.socket:
-    # The certificate is judged from outside; here only the way through the proxy is: no list of authorities is loaded
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(plain, server_hostname=name)
 
 
 def _ids(owner: str, group: str) -> tuple[int, int]:

@@ -96,7 +96,9 @@ def image(service: ComposeService, stack: Stack, digests: Digests) -> str:
 
 
 def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> dict[str, Any]:
-    """The compose file's content: ports on loopback only, the network external, as the document demands."""
+    """The compose file's content: ports on loopback only, the network external, as the document demands. Compose of
+    either generation takes it; without the document's `version`, which v2 warns of at each start and v1 from 1.27 on
+    does not ask for. A name is given to each container, and none to the project: v1 takes none from the file."""
 
     def entry(service: ComposeService, place: Place) -> dict[str, Any]:
         # Other containers know a service by its container's name, whichever slot it is in
@@ -116,7 +118,6 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         return body
 
     return {
-        "version": "3.8",
         "services": {service.compose_key: entry(service, place) for service, place in project.members},
         "networks": {network.name: {"external": True}},
     }

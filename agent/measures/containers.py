@@ -1,10 +1,14 @@
 """Containers: their network, their addresses in it, who finds whom, what they use."""
 
+from __future__ import annotations
+
 import json
 import re
+from collections import Counter
 from typing import Any
 from urllib.parse import quote
 
+from agent import cgroups, managers
 from agent.monitor.look import LOOK, Look, Measured, Measures
 
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
@@ -69,7 +73,7 @@ def resolution(look: Look, _: dict[str, Any]) -> Measures:
             by_network.setdefault(wanted["network"], []).append(wanted)
     asked = [(ring[index - 1], wanted) for ring in by_network.values() for index, wanted in enumerate(ring)]
     pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
-    for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs), strict=True):
+    for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
         right = address == wanted["address"]
         said = f" by {asker['name']}: {address or 'no answer'}, not {wanted['address']}"
         yield Measured(wanted["name"], 0 if right else 1, said)
@@ -107,15 +111,31 @@ def memory(look: Look) -> list[tuple[str, int, int]]:
 def killed(look: Look, condition: dict[str, Any]) -> Measures:
     """How often the kernel killed something of a container or unit for want of memory."""
     names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
-    since = ["--since", f"-{condition['within']}s"]
-    shown = ["-o", "cat", "--output-fields=UNIT,USER_UNIT", "--no-pager", "-q"]
-    told = look.world.run("journalctl", f"MESSAGE_ID={OUT_OF_MEMORY}", *since, *shown, timeout=2 * LOOK)
-    # Docker has told of its own already, by their names
-    names += [] if told.code else [name for name in told.output.split() if not SCOPE.fullmatch(name)]
-    for name in sorted({*names}):
-        yield Measured(name, names.count(name))
-    if not names:
+    counts = Counter(names) + Counter(_killed_in_units(look, condition["within"]))
+    for name in sorted(counts):
+        yield Measured(name, counts[name])
+    if not counts:
         yield Measured("processes", 0)
+
+
+def _killed_in_units(look: Look, within: float) -> dict[str, int]:
+    """Unit → how often something of it was killed, as its manager says; without what the units above it repeat."""
+    world = look.world
+    asked = [f"MESSAGE_ID={OUT_OF_MEMORY}", "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
+    ran = world.run("journalctl", *asked, timeout=2 * LOOK)
+    lines = [] if ran.code else [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
+    accounts = {account for name in look.release.unit_names if (account := managers.split(name)[0])}
+    uids = {str(found.uid): account for account in accounts if (found := world.account(account))}
+    killed_in = [
+        f"{uids[line['_UID']]}/{line['USER_UNIT']}" if line.get("_UID") in uids and "USER_UNIT" in line
+        else line.get("UNIT") or line.get("USER_UNIT", "")
+        for line in lines
+    ]  # fmt: skip
+    # Docker has named its own already
+    counts = Counter(name for name in killed_in if name and not SCOPE.fullmatch(name))
+    repeats = len(counts) > 1 and world.exists(cgroups.UNIFIED)
+    groups = managers.control_groups(world, sorted(counts)) if repeats else {}
+    return cgroups.own_kills(counts, groups, repeats)
 
 
 def _killed_in_containers(look: Look, within: float) -> list[str]:

@@ -1,5 +1,7 @@
 """The proxy: does it run, how many of its answers are errors, how long are its certificates good."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import re

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from agent import quoting
 from agent.measures import containers, machine, proxy, release, units
 from agent.monitor.look import Look, Measured, Measures
 
@@ -60,7 +61,7 @@ def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
     try:
         return [_of(measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
-        said = f"{alert} could not be looked at: {type(error).__name__}: {error}"
+        said = f"{alert} could not be looked at: {quoting.error(error)}"
         return [Held(alert, UNSEEN, 0, True, said)]
 
 

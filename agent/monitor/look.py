@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agent import ecr, health, registry, slots, units
+from agent import ecr, health, quoting, registry, slots, units
 from agent.engine import Declined
 from agent.store import Release
 from agent.world import World
@@ -133,7 +133,7 @@ class Look:
         try:
             return [json.loads(line) for line in self.world.docker_has(path, max(timeout, 0.1)).splitlines()]
         except (OSError, ValueError) as error:
-            self.silent = f"Docker does not say: {error}"
+            self.silent = f"Docker does not say: {quoting.quoted(str(error))}"
             raise Unanswered(self.silent) from None
 
     @cached_property

@@ -1,6 +1,8 @@
 """The host's own page: one static file, and the same for programs. It is never green by itself: a script in it that
 finds it young enough makes it so, since a monitor that has died cannot write that it has."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json

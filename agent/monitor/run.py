@@ -1,12 +1,14 @@
 """One run of the monitor: look, put right what may be, look again, remember."""
 
+from __future__ import annotations
+
 import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from agent import lock, slots, store, transaction
+from agent import lock, quoting, slots, store, transaction
 from agent.monitor import history, metrics, notices, page, repairs
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
@@ -70,7 +72,7 @@ def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
     try:
         wrong = do()
     except Exception as error:
-        wrong = f"{what} failed: {type(error).__name__}: {error}"
+        wrong = f"{what} failed: {quoting.error(error)}"
     if wrong:
         left.append(wrong)
 
@@ -116,7 +118,8 @@ def _attempt(look: Look, entry: Held, now: bool, batch: list[Repair], left: list
     try:
         history.remember_repairs(world, [begun])
     except OSError as error:
-        left.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {error}")
+        why = quoting.quoted(str(error))
+        left.append(f"{entry.alert} {entry.subject}: nothing was done, since it cannot be written down: {why}")
         return
     try:
         batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))

@@ -29,15 +29,21 @@ missing_docker() {
 }
 
 compose_package() {
-    # Ubuntu has version 2 as a plugin, Debian 12 version 1 as a command
-    if apt-cache show docker-compose-v2 >/dev/null 2>&1; then echo docker-compose-v2; else echo docker-compose; fi
+    # Ubuntu has version 2 as a plugin, so have Docker's own packages; Debian 12 has version 1 as a command, Debian 13 2
+    for name in docker-compose-v2 docker-compose-plugin; do
+        if apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; return 0; fi
+    done
+    echo docker-compose
 }
 
 # The units run /usr/bin/docker-compose, wherever it comes from
 compose=/usr/bin/docker-compose
+compose_folders="/usr/local/lib/docker/cli-plugins /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins
+ /usr/libexec/docker/cli-plugins /root/.docker/cli-plugins"
 link_compose() {
-    for found in /usr/libexec/docker/cli-plugins/docker-compose /usr/lib/docker/cli-plugins/docker-compose /usr/local/bin/docker-compose; do
-        [ -x "$compose" ] || [ ! -x "$found" ] || ln -s "$found" "$compose"
+    # As in agent/compose.py
+    for found in /usr/local/bin $compose_folders; do
+        [ -x "$compose" ] || [ ! -x "$found/docker-compose" ] || ln -s "$found/docker-compose" "$compose"
     done
 }
 

@@ -1,5 +1,7 @@
 """Docker of a host in memory: its networks, and the containers in them."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +23,7 @@ class Docker:
     silence: str = ""
 
     @classmethod
-    def of(cls, manifest: dict[str, Any]) -> "Docker":
+    def of(cls, manifest: dict[str, Any]) -> Docker:
         made = cls(networks={"bridge": ("172.17.0.0/16", "172.17.0.1", "")}, right=manifest)
         made.make()
         return made
@@ -43,32 +45,31 @@ class Docker:
         """What its socket answers to a GET."""
         if self.silence:
             raise OSError(self.silence)
-        match path.partition("?")[0].strip("/").split("/"):
-            case ["containers", "json"]:
-                # One that ends between the list and its turn
-                return json.dumps([{"Id": name} for name in [*self.containers, "gone"]]).encode()
-            case ["containers", name, "json"] if name in self.containers:
-                return json.dumps(self._container(name)).encode()
-            case ["networks"]:
-                return json.dumps([self._network(name) for name in self.networks]).encode()
-            case ["events"]:
-                events = ({"Actor": {"Attributes": {"name": name}}} for name in self.killed)
-                return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+        way = path.partition("?")[0].strip("/").split("/")
+        if way == ["containers", "json"]:
+            # One that ends between the list and its turn
+            return json.dumps([{"Id": name} for name in [*self.containers, "gone"]]).encode()
+        if way[0] == "containers" and way[2:] == ["json"] and way[1] in self.containers:
+            return json.dumps(self._container(way[1])).encode()
+        if way == ["networks"]:
+            return json.dumps([self._network(name) for name in self.networks]).encode()
+        if way == ["events"]:
+            events = ({"Actor": {"Attributes": {"name": name}}} for name in self.killed)
+            return b"".join(json.dumps(event).encode() + b"\n" for event in events)
         raise Declined(f"Docker answered 404 to {path}")
 
     def answer(self, argv: tuple[str, ...]) -> Ran | None:
         """What the docker command says, or None for what this does not play."""
-        match argv:
-            case ("docker", "network", "disconnect", network, name):
-                del self.containers[name][network]
-            case ("docker", "network", "connect", "--ip", address, *_, network, name):
-                self.containers[name][network] = address
-            case ("systemctl", "restart", "--no-block", unit) if unit in {
-                n["unit"] for n in self.right.get("networks", [])
-            }:
-                self.make()
-            case _:
-                return None
+        if argv[:3] == ("docker", "network", "disconnect"):
+            del self.containers[argv[4]][argv[3]]
+        elif argv[:4] == ("docker", "network", "connect", "--ip"):
+            self.containers[argv[-1]][argv[-2]] = argv[4]
+        elif argv[:3] == ("systemctl", "restart", "--no-block") and argv[3] in {
+            n["unit"] for n in self.right.get("networks", [])
+        }:
+            self.make()
+        else:
+            return None
         return Ran(0, "")
 
     def _container(self, name: str) -> dict[str, Any]:

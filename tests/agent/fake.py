@@ -1,15 +1,27 @@
-"""A host in memory: files, units, images, and commands that only remember that they ran."""
+"""A host in memory: files, units, images, and commands that only remember that they ran. It runs on every Python that
+the agent runs on; see tests/pythons.py."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent import capabilities, compose
 from agent.world import Account, Ran, Usage, World
 from tests.agent.docker import Docker
 
-INSTALLED = ("docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl")
+INSTALLED = (
+    "docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl",
+    *capabilities.ALWAYS, *capabilities.FOR_ACCOUNTS, *capabilities.FOR_MANAGERS, *capabilities.FOR_CERTIFICATES,
+    *capabilities.FOR_PROXIES,
+)  # fmt: skip
+# Commands of which what they print depends on the host's versions: what is not in `lacks`
+OPTIONS = {"systemd-analyze": ("--recursive-errors",)}
 LOOKS = (
     "docker image inspect",
+    "systemd-analyze --help",
+    *(f"{path} version" for path in compose.PLACES),
     "docker info",
     "docker ps",
     "systemctl is-",
@@ -49,6 +61,12 @@ class FakeWorld(World):
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
+    # Options that its programs do not have
+    lacks: set[str] = field(default_factory=set)
+    compose_version: str = "2.40.3"
+    machine: str = "x86_64"
+    # Of images for another architecture than amd64
+    architectures: dict[str, str] = field(default_factory=dict)
     space: int = 10 * 1024**3
     docker: Docker = field(default_factory=Docker)
     disk: Usage = field(default_factory=lambda: Usage(1, 30 * 1024**3, 20 * 1024**3, 1_000_000, 900_000))
@@ -84,62 +102,72 @@ class FakeWorld(World):
             account, words = argv[2], argv[argv.index("--user") + 1 :]
             named = [word if word.startswith("-") or "." not in word else f"{account}/{word}" for word in words[1:]]
             return self._pretend(("systemctl", words[0], *named))
-        match argv:
-            case ("useradd", *_, "--home-dir", home, _, _, _, _, name) | (
-                "useradd",
-                *_,
-                "--home-dir",
-                home,
-                _,
-                _,
-                _,
-                name,
-            ):
-                self.accounts[name] = home
-            case ("loginctl", "enable-linger", name):
-                self.there |= {f"/var/lib/systemd/linger/{name}", f"/run/user/{1000 + len(name)}/systemd/private"}
-            case ("systemctl", "show", "-p", "ActiveState", "--value", name):
-                return Ran(0, "active" if name in self.active else "inactive")
-            case ("systemctl", "show", *_, name):
-                met = "no" if name in self.skipped else "yes"
-                return Ran(0, f"ActiveState=inactive\nSubState=dead\nResult=success\nConditionResult={met}")
-            case ("docker", "--config", _, "pull", _, image):
-                if image not in self.registry:
-                    return Ran(1, "manifest unknown")
-                self.images.add(image)
-            case ("docker", "image", "inspect", *_, image):
-                return Ran(0, image) if image in self.images else Ran(1, "No such image")
-            case ("docker", "image", "rm", *_, image):
-                self.images.discard(image)
-            case ("docker", "info", *_):
-                return Ran(0, "/var/lib/docker")
-            case ("ss", "-Hltnp", port):
-                taken = self.listening.get(int(port.rsplit(":", 1)[1]))
-                return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
-            case ("systemctl", "is-active", *names):
-                return Ran(0, "\n".join("active" if name in self.active else "inactive" for name in names))
-            case ("systemctl", "is-enabled", *names):
-                return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
-            case ("systemctl", "enable", *names):
-                self.enabled |= set(names)
-            case ("systemctl", "try-reload-or-restart", "nginx") if missing := self._missing_upstreams():
-                return Ran(1, f"host not found in upstream {missing}")
-            case ("systemctl", "restart", *names):
-                names = [name for name in names if name not in self.skipped]
-                self.active |= {name if "." in name else f"{name}.service" for name in names}
-            case ("systemctl", "start", *names):
-                self.active |= {name for name in names if not name.startswith("-")} - self.skipped
-            case ("systemctl", "disable", name):
-                self.enabled.discard(name)
-            case ("systemctl", "stop", *names):
-                self.active -= set(names)
-            case ("certbot", *rest):
-                name = rest[rest.index("--cert-name") + 1]
-                server = f"server = {rest[rest.index('--server') + 1]}\n".encode()
-                self.files[f"/etc/letsencrypt/live/{name}/fullchain.pem"] = (b"chain", 0o644, "root", "root")
-                self.files[f"/etc/letsencrypt/renewal/{name}.conf"] = (server, 0o644, "root", "root")
-            case ("rm", "-rf", path):
-                self._drop(path)
+        verb, names = argv[:2], argv[2:]
+        if argv[0] == "useradd":
+            self.accounts[argv[-1]] = argv[argv.index("--home-dir") + 1]
+        elif verb == ("loginctl", "enable-linger"):
+            name = argv[-1]
+            self.there |= {f"/var/lib/systemd/linger/{name}", f"/run/user/{1000 + len(name)}/systemd/private"}
+        elif argv[0] == "systemctl":
+            return self._systemctl(argv[1], names)
+        elif argv[0] == "docker":
+            return self._docker(argv)
+        elif argv[0] in compose.PLACES:
+            return Ran(0, self.compose_version if "version" in argv else "")
+        elif verb == ("systemd-analyze", "--help"):
+            return Ran(0, "\n".join(f"  {option}" for option in OPTIONS[argv[0]] if option not in self.lacks))
+        elif argv[0] in OPTIONS and (unknown := [word for word in argv if word.split("=")[0] in self.lacks]):
+            return Ran(1, f"{argv[0]}: unrecognized option '{unknown[0]}'")
+        elif verb == ("ss", "-Hltnp"):
+            taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]))
+            return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
+        elif argv[0] == "certbot":
+            name = argv[argv.index("--cert-name") + 1]
+            server = f"server = {argv[argv.index('--server') + 1]}\n".encode()
+            self.files[f"/etc/letsencrypt/live/{name}/fullchain.pem"] = (b"chain", 0o644, "root", "root")
+            self.files[f"/etc/letsencrypt/renewal/{name}.conf"] = (server, 0o644, "root", "root")
+        elif verb == ("rm", "-rf"):
+            self._drop(argv[2])
+        return Ran(0, "")
+
+    def _systemctl(self, verb, names):
+        if verb == "show" and names[:3] == ("-p", "ActiveState", "--value"):
+            return Ran(0, "active" if names[3] in self.active else "inactive")
+        if verb == "show":
+            met = "no" if names[-1] in self.skipped else "yes"
+            return Ran(0, f"ActiveState=inactive\nSubState=dead\nResult=success\nConditionResult={met}")
+        if verb == "is-active":
+            return Ran(0, "\n".join("active" if name in self.active else "inactive" for name in names))
+        if verb == "is-enabled":
+            return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
+        if verb == "enable":
+            self.enabled |= set(names)
+        elif verb == "disable":
+            self.enabled -= set(names)
+        elif (verb, *names) == ("try-reload-or-restart", "nginx") and (missing := self._missing_upstreams()):
+            return Ran(1, f"host not found in upstream {missing}")
+        elif verb == "restart":
+            started = [name for name in names if name not in self.skipped]
+            self.active |= {name if "." in name else f"{name}.service" for name in started}
+        elif verb == "start":
+            self.active |= {name for name in names if not name.startswith("-")} - self.skipped
+        elif verb == "stop":
+            self.active -= set(names)
+        return Ran(0, "")
+
+    def _docker(self, argv):
+        image = argv[-1]
+        if "pull" in argv:
+            if image not in self.registry:
+                return Ran(1, "manifest unknown")
+            self.images.add(image)
+        elif argv[:3] == ("docker", "image", "inspect"):
+            known = self.architectures.get(image, "amd64")
+            return Ran(0, known) if image in self.images else Ran(1, "No such image")
+        elif argv[:3] == ("docker", "image", "rm"):
+            self.images.discard(image)
+        elif argv[1] == "info":
+            return Ran(0, "/var/lib/docker")
         return Ran(0, "")
 
     def _missing_upstreams(self):
@@ -157,8 +185,17 @@ class FakeWorld(World):
     def account(self, name):
         return Account(1000 + len(name), self.accounts[name]) if name in self.accounts else None
 
+    def architecture(self):
+        return self.machine
+
     def exists(self, path):
-        return path in self.there or path in self.directories or path in self.files or path in self.links
+        return (
+            path.replace("/usr/bin/", "", 1) in self.installed
+            or path in self.there
+            or path in self.directories
+            or path in self.files
+            or path in self.links
+        )
 
     def certificate_ends(self, name):
         return self.certificates.get(name, (self.time + 90 * 86400, ""))

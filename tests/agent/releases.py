@@ -49,14 +49,20 @@ def world_for(*made: Release) -> FakeWorld:
     return FakeWorld(registry=set().union(*(images(one) for one in made)))
 
 
-def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB, **replaced: bytes) -> Outcome:
+def _new_process(world: FakeWorld) -> None:
+    """A job is a process of its own, and knows nothing of what another one asked."""
     world.ran.clear()
+    vars(world).pop("can", None)
+
+
+def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB, **replaced: bytes) -> Outcome:
+    _new_process(world)
     world.registry |= images(made)
     return apply(world, job, made.id, {**members(made.archive), **replaced}, secrets or {})
 
 
 def gone_back(world: FakeWorld, id: str) -> Outcome:
-    world.ran.clear()
+    _new_process(world)
     return go_back(world, replace(JOB, kind="rollback"), id)
 
 

@@ -70,6 +70,38 @@ def test_a_tag_that_has_gone_on_is_not_taken_back():
     assert copying.copied(skopeo, IMAGE)["how"] == "there already" and not copies
 
 
+SKOPEO = """#!/bin/sh
+[ "$2" != --help ] || {{ printf '%s\\n' '  -a, --all   Copy all images' '{help}'; exit 0; }}
+echo "$@" >> {log}
+case $1 in
+inspect) [ -e {log}.copied ] && printf '%s' '{manifest}' || {{ echo "manifest unknown" >&2; exit 1; }} ;;
+copy)
+    case "$*" in *--preserve-digests*) [ '{help}' ] || {{ echo "unknown flag: --preserve-digests" >&2; exit 1; }} ;; esac
+    touch {log}.copied
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("help", ["", "      --preserve-digests   Preserve digests"], ids=["skopeo 1.2", "skopeo 1.9"])
+def test_an_older_skopeo_copies_without_the_option_that_it_does_not_have(help, tmp_path, monkeypatch, capsys):
+    log = tmp_path / "log"
+    (tmp_path / "skopeo").write_text(SKOPEO.format(help=help, log=log, manifest=MANIFEST.decode()))
+    (tmp_path / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(copying, "RUN", str(tmp_path))
+    copying.main({"images": [IMAGE], "auths": {}})
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {"images": [{"to": "new/web:latest", "digest": DIGEST, "how": "copied"}]}
+    (copy,) = [line for line in log.read_text().splitlines() if line.startswith("copy")]
+    assert ("--preserve-digests" in copy) is bool(help)
+
+
+def test_what_a_registry_says_is_one_visible_line():
+    assert copying.last_line("a\nb \x1b[31mred\x07\r") == "b  [31mred "
+    assert len(copying.last_line("x" * 70000)) == 300
+
+
 def test_a_broken_connection_is_tried_again():
     skopeo, copies = registries({"old/web:latest": MANIFEST}, failing=2)
     assert copying.copied(skopeo, IMAGE)["how"] == "copied" and len(copies) == 3
@@ -99,6 +131,8 @@ def test_a_login_is_seen_by_nobody(tmp_path, monkeypatch, capsys):
 
     def run(command, **_):
         commands.append(command)
+        if command[-1] == "--help":
+            return SimpleNamespace(returncode=0, stdout=b"", stderr=b"")
         login = Path(command[command.index("--authfile") + 1])
         assert json.loads(login.read_text()) == {"auths": {"old": {"auth": "c2VjcmV0"}}}
         assert (login.stat().st_mode & 0o777, login.parent.stat().st_mode & 0o777) == (0o600, 0o700)

@@ -42,7 +42,8 @@ def test_compose_file_is_the_documents(name, path):
     logging = {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}}
     assert found.pop("logging") == logging
     assert found == expected
-    assert rendered["version"] == "3.8"
+    # The document's own 3.8 is obsolete: v2 of compose warns of it at each start, and v1 from 1.27 on needs none
+    assert set(rendered) == {"services", "networks"}
 
 
 def test_every_compose_file_follows_the_network_template():

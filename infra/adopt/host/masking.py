@@ -4,6 +4,8 @@ the host, and runs there before anything is sent back.
 What is not understood for sure is masked: an environment's entry that is not one plain line loses its value.
 """
 
+from __future__ import annotations
+
 import itertools
 import re
 from collections.abc import Callable

@@ -1,6 +1,8 @@
 """What a host says of itself. Sent to the host together with masking.py, and run there as root: standard library only,
 nothing is written, and every command is one of COMMANDS, which only read."""
 
+from __future__ import annotations
+
 import glob
 import grp
 import json

@@ -56,9 +56,12 @@ class Connection:
 
 
 def program() -> str:
-    """What runs on the host, as one text. The masking has names of its own."""
+    """What runs on the host, as one text. Each of the two sources has names of its own."""
     masking, on_host = ((HERE / name).read_text() for name in ("masking.py", "on_host.py"))
-    return f"masking = {{}}\nexec({masking!r}, masking)\n{on_host}\nrun(payload, masking['masked'])\n"
+    return (
+        f"masking, on_host = {{}}, {{}}\nexec({masking!r}, masking)\nexec({on_host!r}, on_host)\n"
+        "on_host['run'](payload, masking['masked'])\n"
+    )
 
 
 @contextmanager

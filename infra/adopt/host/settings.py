@@ -41,8 +41,8 @@ def of_compose(text: str) -> Settings:
         data = {**data, "services": {name: _named(body) for name, body in services.items()}}
     found: Settings = {}
     for place, value in _leaves((), data):
-        # To be in a network says nothing that its address there would not
-        if place[-2:-1] != ("networks",) or place[0] != "services":
+        # To be in a network says nothing that its address there would not; the file's version nothing at all since 1.27
+        if place != ("version",) and (place[-2:-1] != ("networks",) or place[0] != "services"):
             found.setdefault(".".join(place), []).append(value)
     return found
 

@@ -1,0 +1,76 @@
+"""Requests of the agent's own, over HTTP and TLS."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+from agent import quoting
+
+
+def fetch(
+    url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None, timeout: float = 20
+) -> tuple[int, bytes]:
+    """See World.fetch."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        request = urllib.request.Request(url, body, headers, method=method)
+        with opener.open(request, timeout=timeout) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
+    except (OSError, http.client.HTTPException, ValueError):
+        # What is no address has no answer, and may be a secret
+        return 0, b""
+
+
+def date_at(url: str, timeout: float = 2) -> str:
+    """See World.date_at."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout) as response:
+            return response.headers.get("Date", "")
+    except urllib.error.HTTPError as error:
+        return error.headers.get("Date", "")
+    except (OSError, http.client.HTTPException):
+        return ""
+
+
+def status_of(url: str, name: str | None = None) -> int:
+    """See World.status_of."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), 5) as plain:
+            connection = http.client.HTTPConnection(name or parts.netloc)
+            connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
+            with connection.sock:
+                connection.request("GET", parts.path or "/")
+                return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def certificate_ends(name: str) -> tuple[float, str]:
+    """See World.certificate_ends."""
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", 443), 5) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=name) as secure,
+        ):
+            return float(ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"]))), ""
+    except ssl.SSLCertVerificationError as error:
+        return 0.0, error.verify_message
+    except OSError as error:
+        return 0.0, quoting.quoted(str(error))
+
+
+def _encrypted(plain: socket.socket, name: str | None) -> socket.socket:
+    # The certificate is judged from outside; here only the way through the proxy is: no list of authorities is loaded
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(plain, server_hostname=name)

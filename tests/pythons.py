@@ -1,0 +1,153 @@
+"""`python -m tests.pythons`: the agent on the Pythons of the hosts that people have, each the real one of a Debian
+release, in a root that debootstrap makes and that is kept for the next time. As root; about two minutes a new root.
+
+Every root imports the agent, takes a host in memory through releases, and is sent the programs that go to a host by
+themselves: what happens there must be what happens on this machine's own Python.
+"""
+
+import base64
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from agent import program, receive_source
+from infra.adopt.host.reading import program as reading
+from infra.ssh import PROGRAM
+from rendering.archive import build
+from rendering.host import render
+from tests.agent.releases import bigger, release
+from tests.support import ROOT, digests, whole
+
+# A suite of Debian, the Python that it must have at least, and its systemd
+SUITES = {"bullseye": ((3, 9), 247), "trixie": ((3, 13), 257), "sid": ((3, 14), 260)}
+MIRROR = "http://deb.debian.org/debian"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "watchme-infra" / "pythons"
+ON_HOST = [
+    "tests/__init__.py",
+    "tests/agent/__init__.py",
+    *(f"tests/agent/{n}.py" for n in ("fake", "docker", "on_a_host")),
+]
+UNIT = "[Service]\nExecStart=/bin/true\n{line}\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def spec() -> dict[str, Any]:
+    """What tests/agent/on_a_host.py reads."""
+    watched = build(render(whole(), "watchme", digests()))
+    made = {"first": release(), "second": release(bigger), "watched": watched}
+    return {"releases": {n: {"id": r.id, "archive": base64.b64encode(r.archive).decode()} for n, r in made.items()}}
+
+
+def root_of(suite: str) -> Path:
+    """The root of a Debian release, made when it is not there. Raises CalledProcessError with debootstrap's words."""
+    place = CACHE / suite
+    if not (place / ".done").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        print(f"· {suite}: making its root in {place}", flush=True)
+        packages = "--include=python3,systemd,iproute2,ca-certificates"
+        command = ["debootstrap", "--variant=minbase", packages, suite, str(place), MIRROR]
+        made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200)
+        if made.returncode:
+            raise SystemExit(f"debootstrap {suite}: {made.stdout.strip().splitlines()[-1]}")
+        (place / ".done").touch()
+    return place
+
+
+def inside(root: Path, command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a shell command in a root: its own mounts and processes, no network."""
+    script = f"mount -t proc proc {root}/proc && mount -t tmpfs tmpfs {root}/run && exec chroot {root} sh -c {shlex.quote(command)}"
+    command_line = ["unshare", "--mount", "--pid", "--fork", "--net", "sh", "-c", script]
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    return subprocess.run(command_line, input=stdin, capture_output=True, text=True, timeout=300, env=environment)
+
+
+def brought(root: Path) -> str:
+    """Puts the agent and its driver into a root; their directory there."""
+    place = root / "srv/agent"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(ROOT / "agent", place / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ON_HOST:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / name)
+    return "/srv/agent"
+
+
+def scenes(root: Path) -> dict[str, Any]:
+    """What tests/agent/on_a_host.py says there, warnings being errors."""
+    ran = inside(root, f"cd {brought(root)} && python3 -W error -B -m tests.agent.on_a_host", json.dumps(spec()))
+    if ran.returncode:
+        raise AssertionError(ran.stderr)
+    return json.loads(ran.stdout)
+
+
+def sent(root: Path, text: str, payload: Any) -> list[dict[str, Any]]:
+    """What a program says that is sent to a host, as infra.ssh sends it."""
+    ran = inside(root, PROGRAM, json.dumps({"program": text, "payload": payload}))
+    if ran.returncode:
+        raise AssertionError(ran.stderr)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def received(root: Path) -> list[dict[str, Any]]:
+    """What the agent says that installs itself there. Nothing runs systemd, so that its job cannot begin."""
+    made = spec()["releases"]["first"]
+    order = {"id": "j1", "kind": "apply", "who": "a", "host": "watchme", "release": made["id"], "base": None}
+    return sent(root, receive_source(), {"archive": made["archive"], "secrets": {}, "spec": order})
+
+
+def checked(suite: str, expected: dict[str, Any]) -> list[str]:
+    """What is wrong with the agent on a Debian release; empty where nothing is."""
+    root = root_of(suite)
+    python, systemd = SUITES[suite]
+    wrong: list[str] = []
+    done = scenes(root)
+    version, found = tuple(done["version"]), inside(root, "systemctl --version").stdout.split()[1]
+    print(f"  {suite}: Python {'.'.join(map(str, version))}, systemd {found}", flush=True)
+    if version[:2] < python or int(found) < systemd:
+        wrong.append(f"{suite} should have at least Python {python} and systemd {systemd}")
+    wrong += [
+        f"{name}: {done['scenes'].get(name)!r} instead of {value!r}"
+        for name, value in expected.items()
+        if done["scenes"].get(name) != value
+    ]
+    said = received(root)
+    if "systemd-run" not in said[-1].get("result", {}).get("line", ""):
+        wrong.append(f"the agent that installs itself said {said}")
+    facts = sent(root, reading(), {"ask": "facts"})[-1]
+    if "hostname" not in facts.get("facts", {}):
+        wrong.append(f"on_host.py said {facts}")
+    if (copied := sent(root, program("copying"), {"images": [], "auths": {}})) != [{"images": []}]:
+        wrong.append(f"copying.py said {copied}")
+    if sent(root, program("traffic"), {"within": 60})[-1].get("requests") != 0:
+        wrong.append("traffic.py did not count")
+    return wrong
+
+
+def main() -> int:
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        print("✗ root and debootstrap are needed: sudo apt-get install debootstrap", file=sys.stderr)
+        return 1
+    here = subprocess.run(
+        [sys.executable, "-m", "tests.agent.on_a_host"],
+        input=json.dumps(spec()),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = json.loads(here.stdout)["scenes"]
+    failed = 0
+    for suite in sys.argv[1:] or SUITES:
+        print(f"· {suite}", flush=True)
+        wrong = checked(suite, expected)
+        failed += bool(wrong)
+        print("\n".join(f"✗ {line}" for line in wrong) or f"✓ {len(expected)} scenes as on this machine", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
