@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test check bench bench-preview bench-scan
+.PHONY: environment lab lab-down lab-status rehearse-move rehearse-down test test-all check bench bench-preview bench-scan
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -28,6 +28,9 @@ rehearse-down: $(UV) ## removes what rehearse-move left to look at
 
 test: $(UV) ## style, types, every test
 	@$(RUN) python -m tests.all
+
+test-all: $(UV) ## the nightly tests too
+	@$(RUN) python -m tests.all --everything
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done
