@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-machine check bench bench-preview bench-scan
+.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-all test-machine check bench bench-preview bench-scan
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 
@@ -37,6 +37,9 @@ test: $(UV) ## style, types, every test
 
 test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour; needs qemu-system-x86, mmdebstrap)
 	@$(RUN) python -m tests.machine
+
+test-all: $(UV) ## the nightly tests too
+	@$(RUN) python -m tests.all --everything
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done

@@ -1,4 +1,7 @@
-"""`make test`: style, types, every test. Where no lab can run, its tests are skipped with the reason; not in CI."""
+"""`make test`: style, types, every test but the nightly ones; `--everything`, which is `make test-all`: these too.
+
+Other arguments are pytest's. Where no lab can run, its tests are skipped with the reason; not in CI.
+"""
 
 import os
 import subprocess
@@ -11,25 +14,32 @@ CHECKS = [
     ["ruff", "format", "--check", "--quiet", "."],
     ["pyright"],
 ]
+EVERYTHING = "--everything"
+# On every core; a process that has come to its end takes over tests of one that has not
+PARALLEL = ["-n", "auto", "--dist", "worksteal"]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if EVERYTHING in arguments:
+        # Read by tests/conftest.py
+        os.environ["TESTS_EVERYTHING"] = "1"
+        arguments = [word for word in arguments if word != EVERYTHING]
     for check in CHECKS:
         print(f"· {' '.join(check)}", flush=True)
         if subprocess.run([sys.executable, "-m", *check]).returncode:
             print(f"✗ {' '.join(check)}")
             return 1
-    # In two runs: the pure tests tell first, and the lab's are only worth their minutes when those pass
+    # In two runs: the pure tests are quick, and the lab's are only worth their minutes when those pass
     print("· tests without a lab", flush=True)
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not lab", *sys.argv[1:]]).returncode
+    code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not lab", *PARALLEL, *arguments]).returncode
     if code:
         return code
     print("· tests in the lab", flush=True)
-    in_lab = ["tests.labs", *sys.argv[1:]]
+    in_lab = ["tests.labs", *arguments]
     if os.geteuid() != 0 and root.is_possible():
         return root.run_as_root(*in_lab)
     return subprocess.run([sys.executable, "-m", *in_lab]).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

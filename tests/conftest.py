@@ -1,7 +1,42 @@
-"""For all tests."""
+"""For all tests: how long one may take, in which order they run, and which ones run only when everything does."""
 
+import os
+import signal
+
+import pytest
 from hypothesis import settings
 
 # A test asserts what is true, and not how long it took on a loaded machine
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
+LAB_TIMEOUT = 900
+COLLECTED = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Under nohup and in a background job SIGINT is ignored, and so it would be in every program that a test starts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[COLLECTED] = 0
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.stash[COLLECTED] = item.config.stash[COLLECTED] = item.config.stash[COLLECTED] + 1
+
+
+# After pytest-randomly, which is a wrapper, and before pytest brings together what shares a fixture
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests in a lab keep the order in which they are written, after all others: they change the lab for each other."""
+    if os.environ.get("TESTS_EVERYTHING") != "1":
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)
+    lab = [item for item in items if item.get_closest_marker("lab")]
+    lab.sort(key=lambda item: item.stash[COLLECTED])
+    for item in lab:
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LAB_TIMEOUT))
+    items[:] = [item for item in items if not item.get_closest_marker("lab")] + lab

@@ -1,8 +1,14 @@
-"""Catalogues for tests: the project's own, with what a test changes."""
+"""Catalogues for tests: the project's own, with what a test changes. And programs, run to their end within a time limit."""
 
+import contextlib
 import copy
 import hashlib
-from collections.abc import Callable
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,3 +87,69 @@ def emulated_aws(monkeypatch: Any) -> Any:
 
 def service(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(entry for entry in data["services"] if entry["name"] == name)
+
+
+def execute(
+    *argv: str | Path, code: int | None = 0, timeout: float = 60, input: str | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end; `options` are Popen's. A test that fails shows what it wrote.
+
+    Raises AssertionError when it takes more than `timeout` seconds, or ends with another exit code than `code` (None: any).
+    """
+    words = [str(word) for word in argv]
+    given = {
+        "stdin": subprocess.DEVNULL if input is None else subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+    process = subprocess.Popen(words, text=True, start_new_session=True, **given | options)
+    end = f"not ended after {timeout:g} s"
+    try:
+        output, errors = process.communicate(input, timeout=timeout)
+        end = f"exit code {process.returncode}"
+    except subprocess.TimeoutExpired:
+        end_session(process.pid)
+        output, errors = process.communicate()
+    except BaseException:
+        end_session(process.pid)
+        raise
+    # pytest keeps it and shows it with a failure
+    print(f"$ {shlex.join(words)}: {end}\n{output or ''}{errors or ''}", end="")
+    assert end.startswith("exit code"), f"{shlex.join(words)}: {end}"
+    assert code in (None, process.returncode), f"{shlex.join(words)}: {end}, not {code}"
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+
+@contextlib.contextmanager
+def started(*argv: str | Path, timeout: float = 60, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A running program, for tests that talk to it; `options` are Popen's. It is ended, with all that it started, when the
+    block ends and after `timeout` seconds at the latest: who reads from it then reads the end of its output."""
+    process = subprocess.Popen([str(word) for word in argv], text=True, start_new_session=True, **options)
+
+    def end() -> None:
+        # Once its end was waited for, its number may be another's
+        if process.returncode is None:
+            end_session(process.pid)
+
+    limit = threading.Timer(timeout, end)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield process
+    finally:
+        limit.cancel()
+        end()
+        with process:
+            pass
+
+
+def end_session(leader: int) -> None:
+    """Ends a process and all that it started, whatever groups they made for themselves."""
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split() if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if fields and int(fields[3]) == leader:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(entry.name), signal.SIGKILL)

@@ -68,6 +68,30 @@ def test_no_file_has_grown_past_a_few_hundred_lines():
             assert len(path.read_text().splitlines()) <= 350, path
 
 
+def imported_modules(path: Path) -> set[str]:
+    """Every module that a file may mean by its imports, by its full name; of relative imports the last part counts."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or "", *(f"{node.module or ''}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_a_test_module_is_imported_by_no_other():
+    """Helpers are in plain modules: a test file can be moved, split or run alone."""
+    tests = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    importing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in imported_modules(path)
+        # A function may be called test_…, and a name that is no file is none
+        if tests & set(name.split("."))
+    }
+    assert importing == set()
+
+
 def test_every_room_of_the_picture_is_there():
     text = (ROOT / "ARCHITECTURE.md").read_text()
     picture = text[text.index("    __main__.py") : text.index("## Who may")]

@@ -304,26 +304,33 @@ class Running:
 
 
 def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
-    """Both checkouts of a stack (`base` may be none). One that changes its place is asked again, now that it is known
-    from where."""
+    """Both checkouts of a stack (`base` may be none)."""
     after = apart(head, name, file)
     before = apart(base, name, "").wait() if base else None
-    made = after.wait()
+    return paired(before, after.wait(), head, file)
+
+
+def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str) -> dict[str, Any]:
+    """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
     if before is None:
-        return {"head": made}
-    moves = not (before["error"] or made["error"]) and any(before[key] != made[key] for key in ("region", "standby"))
-    return {"base": before, "head": apart(head, name, file, state_of(before)).wait() if moves else made}
+        return {"head": after}
+    moves = not (before["error"] or after["error"]) and any(before[key] != after[key] for key in ("region", "standby"))
+    return {"base": before, "head": apart(head, after["stack"], file, state_of(before)).wait() if moves else after}
+
+
+def preload() -> None:
+    """Imports the libraries before processes part: most of the time of a snapshot goes into these."""
+    # Nothing here lives long enough to be worth collecting
+    gc.disable()
+    for library in LIBRARIES:
+        # Pulumi's modules load when something of theirs is asked for
+        hasattr(importlib.import_module(library), "__all__")
 
 
 def main() -> int:
     """Reads {base, head: directories; stacks: name → its file in head, or ""}, writes stack → its pair."""
     asked = json.load(sys.stdin)
-    # Nothing here lives long enough to be worth collecting
-    gc.disable()
-    # Before the processes part: most of the time goes into these
-    for library in LIBRARIES:
-        # Pulumi's modules load when something of theirs is asked for
-        hasattr(importlib.import_module(library), "__all__")
+    preload()
     found = {name: pair(asked["base"], asked["head"], name, file) for name, file in asked["stacks"].items()}
     json.dump(found, sys.stdout)
     return 0

@@ -12,30 +12,9 @@ from infra.adopt.host import command, comparing, understanding, written
 from infra.adopt.host.remarks import lines
 from tests.adopt import hosts
 from tests.adopt.by_hand import watchme_by_hand
+from tests.adopt.unseen import RECALL, TOTTON, VOCODER, WHISPER
 from tests.support import stack
 
-
-def of(unit: str, *fields: str) -> set[str]:
-    """The purpose of a unit is its description, and only in its own language."""
-    return {f"{unit}: {field}" for field in ("purpose", "purpose_ja", *fields)}
-
-
-WHISPER = {
-    # Which variant it is, nobody can see; the files that it reads are not found out, and so not what one of them limits
-    "document", "variant", "data", *of("whisper-backend.service", "port_exception", "files", "needs", "routes"),
-}  # fmt: skip
-RECALL = {"document", "data", *of("recall-api.service", "files", "needs", "health")}
-TOTTON = {
-    "document", "milestones", *of("totton-audio-gadget.service", "name"),
-    # The same limit in another place: as a memory limit, beside which can stand what was seen in use
-    *of("gpu-upsampler.service", "name", "memory.limit", "directives.Service.MemoryMax"),
-    *of("totton-audio-web.service", "name", "role", "port_exception", "health", "memory.limit", "directives.Service.MemoryMax"),
-}  # fmt: skip
-VOCODER = {
-    "document", *of("vocoder.service"), *of("vocoder-monitor.timer", "files", "needs"),
-    # Instances come in the order of their names
-    *of("vocoder@.service", "instances", "memory.limit", "directives.Service.MemoryMax"),
-}  # fmt: skip
 SYSTEMS = {
     "watchme": ("watchme", hosts.WATCHME), "whisper": ("services", WHISPER), "recall": ("services", RECALL),
     "totton": ("home", TOTTON), "vocoder": ("home", VOCODER),

@@ -2,7 +2,6 @@
 
 import ast
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from infra.main import app
 from infra.ssh import fingerprint
 from tests.adopt import hosts
 from tests.ssh_server import Server
-from tests.support import ROOT
+from tests.support import ROOT, execute
 
 SENT = [ROOT / "infra/adopt/host" / name for name in ("masking.py", "on_host.py")]
 READS = {
@@ -62,7 +61,7 @@ def asked(payload: dict) -> list[dict]:
     """The program itself, on this machine."""
     text = f"import json, sys\npayload = json.loads(sys.argv[1])\n{reading.program()}"
     argv = [sys.executable, "-I", "-B", "-c", text, json.dumps(payload)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    done = execute(*argv)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -1,46 +1,22 @@
 """What should wake somebody up: each condition on a host that is well, and on one where its cause is there."""
 
-import json
 import time
 from email.utils import formatdate
 
 import pytest
 
-from agent.credentials import CREDENTIALS
 from agent.monitor.conditions import MEASURES, Held, firing, held
 from agent.monitor.look import Look
 from agent.world import Ran, Usage
-from rendering.archive import build
-from rendering.host import render
-from tests.agent.docker import Docker
+from tests.agent.conditions import MEMINFO, NETWORK, TRANSACTION, moved, watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.releases import serving
-from tests.agent.test_native import current
-from tests.agent.test_native import release as native_release
-from tests.agent.test_native import serving as native_serving
-from tests.support import digests, whole
+from tests.agent.native import release as native_release
+from tests.agent.native import serving as native_serving
+from tests.agent.stored import current
+from tests.support import whole
 
 GiB = 1024**3
-LOGIN = json.dumps({"Username": "AWS", "Secret": "t"})
-MEMINFO = (
-    "MemTotal: 8000000 kB\nMemFree: 100 kB\nMemAvailable: 4000000 kB\nSwapTotal: 2000000 kB\nSwapFree: 1900000 kB\n"
-)
-NETWORK = "watchme-network"
-KEY = b"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = s3cret\n"
 LISTENS = "LISTEN 0 128 {at} 0.0.0.0:*\n"
-
-
-def watchme() -> FakeWorld:
-    """WatchMe on a host in memory, all well."""
-    made = build(render(whole(), "watchme", digests()))
-    world = serving(made)
-    world.docker = Docker.of(made.manifest)
-    world.files["/proc/meminfo"] = (MEMINFO.encode(), 0o444, "root", "root")
-    world.answers["docker-credential-ecr-login get"] = Ran(0, LOGIN)
-    world.fetch = lambda url, *_, **__: (200, b"")  # type: ignore[method-assign]
-    world.date = formatdate(world.time, usegmt=True)
-    world.files[CREDENTIALS] = (KEY, 0o600, "root", "root")
-    return world
 
 
 def fired(world: FakeWorld) -> list[Held]:
@@ -65,10 +41,6 @@ def test_every_condition_looked_at_something():
     looked = {entry.alert for entry in held(Look(world, current(world)))}
     # The scheduler runs here, so that nothing rests
     assert looked == {alert.alert for alert in whole().host_alerts} - {"single-twice"}
-
-
-def moved(world: FakeWorld) -> None:
-    world.docker.containers["ast-api"][NETWORK] = "172.27.0.99"
 
 
 CAUSES = {
@@ -132,12 +104,6 @@ CAUSES = {
     "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login can be had"),
     "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),
 }  # fmt: skip
-TRANSACTION = json.dumps(
-    {
-        "job": "j", "kind": "apply", "who": "alice@laptop", "host": "watchme", "release": "abc", "base": None, "began": 0,
-        "before": [], "states": {}, "stops": [], "starts": [], "sick": [],
-    }
-).encode()  # fmt: skip
 
 
 @pytest.mark.parametrize(("cause", "text"), CAUSES.values(), ids=CAUSES)

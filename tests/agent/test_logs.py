@@ -7,9 +7,9 @@ import pytest
 from agent.logs import logs, units_of
 from agent.outcome import Refused
 from tests.agent.fake import FakeWorld
+from tests.agent.native import release as native_release
+from tests.agent.native import serving as native_serving
 from tests.agent.releases import applied, release, serving
-from tests.agent.test_native import release as native_release
-from tests.agent.test_native import serving as native_serving
 from tests.support import service
 
 

@@ -12,11 +12,12 @@ from agent.monitor.conditions import UNSEEN, Held, held
 from agent.monitor.look import Look
 from agent.world import Usage
 from rendering.alarms import alarms
+from tests.agent.conditions import KEY, MEMINFO, watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.test_conditions import KEY, MEMINFO, watchme
-from tests.agent.test_monitor import locks  # noqa: F401 (a fixture)
-from tests.agent.test_native import current, serving
-from tests.agent.test_native import release as native_release
+from tests.agent.locks import locks  # noqa: F401 (a fixture)
+from tests.agent.native import release as native_release
+from tests.agent.native import serving
+from tests.agent.stored import current
 from tests.support import whole
 
 GiB = 1024**3

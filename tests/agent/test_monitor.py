@@ -12,18 +12,12 @@ from agent.monitor.history import Repair
 from agent.monitor.look import Look
 from agent.monitor.repairs import PER_DAY, why_not
 from agent.world import Ran, Usage
+from tests.agent.conditions import NETWORK, TRANSACTION, moved, watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.test_conditions import NETWORK, TRANSACTION, moved, watchme
-from tests.agent.test_native import current
+from tests.agent.locks import locks  # noqa: F401 (a fixture)
+from tests.agent.stored import current
 
 AST = "watchme-ast-api.service"
-
-
-@pytest.fixture(autouse=True)
-def locks(monkeypatch, tmp_path):
-    """Of this test alone."""
-    monkeypatch.setattr(run, "LOCK", str(tmp_path / "monitor"))
-    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "jobs"))
 
 
 def fixed(world: FakeWorld, now: bool = False) -> dict:

@@ -8,34 +8,11 @@ import pytest
 from agent import boot_times, store, units
 from agent.recover import recover
 from agent.world import Ran
-from rendering.archive import build
-from rendering.host import render
 from tests.agent.fake import FakeWorld, Killed
+from tests.agent.native import USER, machine, release, serving
 from tests.agent.releases import JOB, applied
-from tests.agent.test_rollback import all_of
-from tests.support import changed, service, unchanged, whole
-
-USER = "/home/ice/.config/systemd/user"
-PROGRAMS = {
-    "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
-    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/opt/whisper/WhisperBackendAPI",
-    "/opt/whisper/models/ggml-large-v3-turbo-q5_0.bin", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
-}  # fmt: skip
-
-
-def release(host, system="totton", change=unchanged, config=unchanged):
-    return build(render(changed(whole(config), system, change), host))
-
-
-def machine():
-    return FakeWorld(active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there=set(PROGRAMS))
-
-
-def serving(*made):
-    world = machine()
-    for one in made:
-        assert applied(world, one).outcome == "applied"
-    return world
+from tests.agent.stored import all_of, current
+from tests.support import service
 
 
 def gadget_of_another_name(data):
@@ -172,12 +149,6 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         recover(world, JOB, "the agent was ended in the middle")
         all_of(world, before, after, base, made.id)
         assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
-
-
-def current(world):
-    found = store.current(world)
-    assert found
-    return found
 
 
 def test_a_link_that_a_user_laid_is_refused_before_anything_is_touched():

@@ -2,35 +2,20 @@
 
 import base64
 import hashlib
-import json
 import re
-from email.utils import formatdate
 
 import pytest
 
 from agent import store
 from agent.monitor import page, run
 from agent.monitor.style import SCRIPT
-from tests.agent.test_conditions import watchme
-from tests.agent.test_native import release as native_release
-from tests.agent.test_native import serving as native_serving
+from tests.agent.conditions import watchme
+from tests.agent.native import release as native_release
+from tests.agent.native import serving as native_serving
+from tests.agent.pages import written
 
 NOW = 1_800_000_000.0
 HALF_HOUR = page.DAY / page.CELLS
-
-
-def written(change=lambda world: None, runs: int = 1):
-    world = watchme()
-    change(world)
-    for _ in range(runs):
-        run.run(world, False)
-        world.time += 300
-        world.date = formatdate(world.time, usegmt=True)
-    return (
-        world,
-        json.loads(world.files[f"{page.PLACE}/status.json"][0]),
-        world.files[f"{page.PLACE}/index.html"][0].decode(),
-    )
 
 
 def test_it_shows_every_service_with_its_memory_and_its_day():

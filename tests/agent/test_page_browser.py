@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.monitor import page as own
-from tests.agent.test_page import written
+from tests.agent.pages import written
 from tests.browsing import browsing, contrast, fits
 from tests.system.conftest import must_be_possible
 

@@ -8,7 +8,7 @@ import pytest
 from agent import edits, store, transaction
 from agent.recover import recover
 from agent.world import Ran
-from tests.agent.fake import FakeWorld, Killed
+from tests.agent.fake import Killed
 from tests.agent.releases import (
     AVATAR,
     AVATAR_UNIT,
@@ -24,6 +24,7 @@ from tests.agent.releases import (
     with_echo,
     world_for,
 )
+from tests.agent.stored import all_of
 
 
 def much(data):
@@ -202,13 +203,6 @@ def count_of_changes(scene: str) -> int:
 
 def web_of(scene: str):
     return sick(8020) if "sick" in scene else lambda url: 200
-
-
-def all_of(world: FakeWorld, before: tuple, after: tuple, base: str | None, target: str) -> None:
-    """The host is wholly at one of the two releases, and knows which."""
-    assert transaction.unfinished(world) is None
-    expected = {base: before, target: after}
-    assert world.seen_by_programs() == expected[store.current_id(world)]
 
 
 @pytest.mark.parametrize("scene", SCENES)

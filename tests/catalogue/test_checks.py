@@ -8,7 +8,7 @@ import pytest
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
-from tests.catalogue import test_units as units
+from tests.catalogue import units
 from tests.support import catalogue, changed, service, unchanged, whole
 
 SUPERB = (

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key, l
 from infra.docs import pages
 from infra.init import key_pair
 from rendering.host import render
-from tests.support import ROOT, catalogue
+from tests.support import ROOT, catalogue, execute
 
 INFRA = str(Path(sys.executable).with_name("infra"))
 
@@ -26,7 +26,7 @@ def project(tmp_path):
 
 def infra(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(project)}
-    return subprocess.run([INFRA, *argv], cwd=project, env=env, capture_output=True, text=True, check=False)
+    return execute(INFRA, *argv, cwd=project, env=env, code=None)
 
 
 @pytest.mark.parametrize(("stack", "services", "hosts"), [("dev", 13, 1), ("prod", 13, 1), ("lab", 15, 2)])

@@ -4,16 +4,9 @@ import pytest
 from rich.console import Console
 
 from infra import releases
+from tests.cli.answers import JOB, STATUS
 
-JOB = {
-    "release": "a" * 64, "began": "2026-11-21T10:00:00Z", "who": "alice@laptop", "kind": "apply", "changed": ["/etc/x"],
-    "outcome": "applied", "code": 0, "line": "applied on web1: all",
-}  # fmt: skip
 BAD = {**JOB, "release": "b" * 64, "code": 4, "outcome": "rolled back", "line": "rolled back on web1: web answered 500"}
-STATUS = {
-    "release": "a" * 64, "brought": JOB, "unfinished": None, "holder": None, "units": {"web.service": True},
-    "services": {"web": 200}, "last_job": JOB, "certificates": [], "alerts": [],
-}  # fmt: skip
 
 
 def shown(table) -> str:

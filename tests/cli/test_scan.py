@@ -1,12 +1,12 @@
 """Hard-coded regions elsewhere: a line in, its kind and what it becomes out."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from infra import scan
+from tests.support import execute
 
 OLD, NEW = "ap-southeast-2", "ap-northeast-1"
 INFRA = Path(sys.executable).with_name("infra")
@@ -95,7 +95,7 @@ def repository(tmp_path):
 
 
 def infra(*argv):
-    return subprocess.run([INFRA, "scan-regions", *map(str, argv)], capture_output=True, text=True, check=False)
+    return execute(INFRA, "scan-regions", *argv, code=None)
 
 
 def test_it_shows_first_and_writes_when_told(repository):

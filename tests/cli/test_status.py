@@ -7,7 +7,7 @@ import pytest
 
 from infra import status
 from infra.errors import InfraError
-from tests.cli.test_releases import STATUS
+from tests.cli.answers import STATUS
 from tests.support import whole
 
 ID = "a" * 64

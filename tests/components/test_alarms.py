@@ -13,7 +13,7 @@ from catalogue.loading import load
 from components import budget
 from infra.preview import snapshot
 from rendering.alarms import alarms
-from tests.components.test_program import DESKTOP, Mocks, opened, run_program
+from tests.components.program import DESKTOP, Mocks, opened, run_program
 from tests.support import LAB, PROD, ROOT, stack
 
 ALARM, TOPIC, BUDGET = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sns/topic:Topic", "aws:budgets/budget:Budget"

@@ -5,8 +5,8 @@ import pytest
 
 from components import lookup
 from components.before import Machine, read
-from tests.components import test_program
-from tests.components.test_program import Mocks, run_program
+from tests.components import program
+from tests.components.program import Mocks, run_program
 from tests.support import ROOT, stack
 
 URN = "urn:pulumi:prod::infra::infra:index:Host$aws:ec2/instance:Instance::{host}-ap-northeast-1-instance"
@@ -37,7 +37,7 @@ def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(Mocks, "lost", frozenset(lost))
     options, told = [], []
-    made = test_program.pulumi.CustomResource.__init__
+    made = program.pulumi.CustomResource.__init__
 
     def init(self, kind, name, *args, **kwargs):
         if kind == "aws:ec2/instance:Instance":

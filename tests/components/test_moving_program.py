@@ -6,7 +6,7 @@ import re
 import pulumi
 import pytest
 
-from tests.components.test_program import Mocks, opened, run_program
+from tests.components.program import Mocks, opened, run_program
 from tests.support import ROOT
 
 SYDNEY = "ap-southeast-2"

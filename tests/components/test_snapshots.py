@@ -9,8 +9,8 @@ from components import snapshots
 from infra.preview.graph import kinds
 from policy.facts import Facts, Resource
 from policy.rules import tags as untagged
-from tests.components.test_program import Mocks, run_program
-from tests.policy.test_rules import LIMITS
+from tests.components.program import Mocks, run_program
+from tests.policy.limits import LIMITS
 from tests.support import LAB, ROOT
 
 POLICY = "aws:dlm/lifecyclePolicy:LifecyclePolicy"

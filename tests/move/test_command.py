@@ -18,7 +18,7 @@ from infra.move.phases import Phase
 from infra.move.progress import Progress, Timed
 from infra.move.report import Latency
 from infra.move.run import Standing
-from tests.support import ROOT, catalogue
+from tests.support import ROOT, catalogue, execute, started
 
 SYDNEY, TOKYO, NAME = "ap-southeast-2", "ap-northeast-1", "api.hey-watch.me"
 BEFORE, AFTER = {NAME: Latency(120.0, 480.0)}, {NAME: Latency(2.0, 9.0)}
@@ -167,7 +167,7 @@ UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda lin
 def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word):
     script = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
     env = pulumi_that(tmp_path, script)
-    with subprocess.Popen([sys.executable, "-c", UP], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE) as process:
+    with started(sys.executable, "-c", UP, cwd=ROOT, env=env, stdout=subprocess.PIPE) as process:
         assert process.stdout and "begun" in process.stdout.readline()
         process.send_signal(word)
         said = process.stdout.read()
@@ -182,8 +182,8 @@ def locked(pid: int, machine: str) -> str:
 
 def ended() -> int:
     """The number of a process that is no more."""
-    with subprocess.Popen(["true"]) as process:
-        pass
+    with started("true") as process:
+        process.wait()
     return process.pid
 
 
@@ -193,7 +193,7 @@ def test_a_lock_that_a_killed_update_left_here_holds_up_nothing(tmp_path):
         f"echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
     )
     env = pulumi_that(tmp_path, script)
-    ran = subprocess.run([sys.executable, "-c", UP], cwd=ROOT, env=env, text=True, capture_output=True, check=False)
+    ran = execute(sys.executable, "-c", UP, cwd=ROOT, env=env, code=None)
     assert "had left its lock: removed" in ran.stdout and "reasons: []" in ran.stdout, ran.stdout + ran.stderr
     assert (tmp_path / "log").read_text().split() == ["up", "cancel", "up"]
 

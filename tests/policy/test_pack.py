@@ -1,5 +1,6 @@
 """The pack as Pulumi's engine runs it: a process of its own environment, asked over gRPC."""
 
+import fcntl
 import json
 import subprocess
 
@@ -11,8 +12,10 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 from lab import tools
 from lab.settings import CACHE
 from policy.rules import RULES
-from tests.support import ROOT
+from tests.support import ROOT, started
 
+# A clean machine makes the pack's environment first
+pytestmark = pytest.mark.timeout(600)
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::machine"
 MACHINE = {
     "instanceType": "t4g.large", "metadataOptions": {"httpTokens": "optional"}, "disableApiTermination": True,
@@ -27,17 +30,20 @@ def pack():
     python = folder / "bin/python"
     wanted = (ROOT / "policy/requirements.txt").read_text()
     mark = folder / "requirements"
-    if not mark.exists() or mark.read_text() != wanted:
-        tools.environment(folder, "-r", str(ROOT / "policy/requirements.txt"))
-        mark.write_text(wanted)
-    with subprocess.Popen(
-        [python, "-u", ROOT / "policy", "127.0.0.1:1"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "policy-pack.lock", "w") as lock:
+        # Test processes side by side must not make it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not mark.exists() or mark.read_text() != wanted:
+            tools.environment(folder, "-r", str(ROOT / "policy/requirements.txt"))
+            mark.write_text(wanted)
+    with started(
+        python, "-u", ROOT / "policy", "127.0.0.1:1", timeout=600, stdout=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout
         port = process.stdout.readline().strip()
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             yield analyzer_pb2_grpc.AnalyzerStub(channel)
-        process.terminate()
 
 
 def analysed(pack, **changes):

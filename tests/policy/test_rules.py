@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from policy import rules
-from policy.facts import Facts, Limits, Resource
+from policy.facts import Facts, Resource
 from tests import secret_names
+from tests.policy.limits import LIMITS
 from tests.support import whole
 
 TAGS = {"tags": {"project": "infra", "stack": "prod", "system": "watchme"}}
@@ -14,7 +15,6 @@ MACHINE = {
     "instanceType": "t4g.large", "metadataOptions": {"httpTokens": "required"}, "disableApiTermination": True,
     "rootBlockDevice": {"encrypted": True, "volumeSize": 30}, **TAGS,
 }  # fmt: skip
-LIMITS = Limits(300.0, ("t4g.large",), 20, protected=True)
 COMPOSE = "services:\n  api:\n    ports:\n    - {}\n"
 UNIT = "[Service]\nNoNewPrivileges=true\nPrivateTmp=true\nProtectSystem=full\n{}"
 WHISPER = "/etc/systemd/system/whisper-backend.service"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.run import run
-from tests.support import ROOT
+from tests.support import ROOT, execute
 
 WATCHME, PROD = "files/systems/watchme.yaml", "Pulumi.prod.yaml"
 Change = Callable[[Path], None]
@@ -20,7 +19,7 @@ ROTATED = "AAABAM3f+another/ciphertext=="
 
 def clone(target: Path) -> Path:
     """What git tracks or would track of the working tree."""
-    for name in run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
+    for name in execute("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines():
         if (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)

@@ -3,41 +3,41 @@
 import io
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from infra.preview import commits, compare
+from infra.preview import compare
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.report import Report
-from lab.run import run
-from tests.preview.changes import PLANTED, ROTATED, ROWS, SECRET, Row, clone
+from tests.preview.changes import PLANTED, ROTATED, ROWS, SECRET, Row, clone, nothing
+from tests.preview.pairs import Pairs, pairs
+from tests.support import execute
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    """Two clones of the working tree: what was, and what is to be."""
-    return [clone(tmp_path_factory.mktemp(name)) for name in ("base", "head")]
+def pair():
+    with pairs() as made:
+        yield made
 
 
-def previewed(places, row: Row) -> Report:
-    kept = [
-        {path: path.read_bytes() for path in [*root.glob("Pulumi.*.yaml"), *root.glob("files/systems/*")]}
-        for root in places
-    ]
-    try:
-        for root in places:
-            row.before(root)
-        row.change(places[1])
-        (pair,) = commits.snapshots(*places, ["prod"]).values()
-    finally:
-        for files in kept:
-            for path, content in files.items():
-                path.write_bytes(content)
-    return Report("0" * 40, "a clone", [compare.compared(pair["base"], pair["head"])])
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """A clone of the working tree, which stays as it is: its snapshot is taken once for all rows."""
+    return clone(tmp_path_factory.mktemp("base"))
+
+
+def previewed(pair: Pairs, base: Path, folder: Path, row: Row) -> Report:
+    head = clone(folder / "head")
+    if row.before is not nothing:
+        base = clone(folder / "base")
+        row.before(base)
+        row.before(head)
+    row.change(head)
+    snapshots = pair(base, head)
+    return Report("0" * 40, "a clone", [compare.compared(snapshots["base"], snapshots["head"])])
 
 
 def in_terminal(report: Report) -> str:
@@ -47,8 +47,8 @@ def in_terminal(report: Report) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_change_is_told(places, row):
-    report = previewed(places, row)
+def test_a_change_is_told(pair, base, tmp_path, row):
+    report = previewed(pair, base, tmp_path, row)
     text, (stack,) = in_terminal(report), report.stacks
     assert row.verdict in stack.verdict, text
     assert [line for line in row.says if line not in text] == [], text
@@ -65,7 +65,7 @@ def test_a_change_is_told(places, row):
 
 
 def git(root, *words: str) -> None:
-    run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", *words, cwd=root)
+    execute("git", "-c", "user.name=t", "-c", "user.email=t@localhost", *words, cwd=root)
 
 
 def test_a_branch_against_main_by_the_command_itself(tmp_path, monkeypatch):
@@ -81,9 +81,7 @@ def test_a_branch_against_main_by_the_command_itself(tmp_path, monkeypatch):
     infra = Path(sys.executable).with_name("infra")
 
     def preview(*words: str):
-        return subprocess.run(
-            [infra, "preview", *words], cwd=root, env=bare, capture_output=True, text=True, check=False
-        )
+        return execute(infra, "preview", *words, cwd=root, env=bare, code=None)
 
     ran = preview("--base", "main", "--stack", "prod")
     assert ran.returncode == 0 and "prod: 1 service restarts: ast-api" in ran.stdout, ran.stdout + ran.stderr

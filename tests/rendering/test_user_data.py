@@ -1,10 +1,9 @@
 """The user data of a new host."""
 
-import subprocess
-
 import yaml
 
 from rendering.user_data import PREPARE, user_data
+from tests.support import execute
 
 TEXT = user_data(
     "prod-watchme", "ubuntu", "ssh-ed25519 AAAA user", "PRIVATE", "ssh-ed25519 BBBB host", "2g", ["docker", "nginx"]
@@ -32,4 +31,4 @@ def test_it_prepares_the_host_with_its_swap():
 
 
 def test_the_script_is_valid_shell():
-    assert subprocess.run(["sh", "-n", str(PREPARE)], capture_output=True).returncode == 0
+    assert execute("sh", "-n", PREPARE).returncode == 0

@@ -1,9 +1,7 @@
 """The rehearsal lab of the tests: its own name, addresses, state and copy of the project."""
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import pytest
 from lab import machine, network, run, up, workspace
 from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
 from lab.table import PublicClient, settled
+from tests.support import end_session, started
 from tests.system import neighbours
 from tests.system.cannot import reason_why_not
 
@@ -56,19 +55,18 @@ class System:
     def follow(self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str) -> Ran:
         """A command as above; `then` is called, once, as soon as a line has `said`."""
         env = workspace.full_environment(self.lab)
-        process = subprocess.Popen(
-            argv, cwd=self.project, env=env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
         lines, heard = [], False
-        assert process.stdout
-        for line in process.stdout:
-            lines.append(line)
-            if said in line and not heard:
-                heard = True
-                then(process)
-        assert heard, f"nobody said {said!r}: {''.join(lines[-20:])}"
-        return Ran(process.wait(), "".join(lines))
+        with started(
+            *argv, timeout=400, cwd=self.project, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:  # fmt: skip
+            assert process.stdout
+            for line in process.stdout:
+                lines.append(line)
+                if said in line and not heard:
+                    heard = True
+                    then(process)
+            assert heard, f"no line has {said!r}: {''.join(lines[-20:])}"
+            return Ran(process.wait(), "".join(lines))
 
     def up_and(self, said: str, then: Callable[[subprocess.Popen[str]], object]) -> Ran:
         """`pulumi up`, and something else in the middle of it."""
@@ -176,18 +174,6 @@ class System:
 def must_be_possible() -> None:
     if why := reason_why_not():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no lab: {why}")
-
-
-def end_session(leader: int) -> None:
-    """Ends a process and all that it started, whatever groups they made for themselves."""
-    for entry in Path("/proc").iterdir():
-        try:
-            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split() if entry.name.isdigit() else []
-        except OSError:
-            continue
-        if fields and int(fields[3]) == leader:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(entry.name), signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

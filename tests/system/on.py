@@ -1,9 +1,13 @@
-"""Looking at native units on a host of the lab."""
+"""Looking at units, services and the monitor on a host of the lab."""
 
+import json
 from collections.abc import Callable
 from time import monotonic, sleep
 
+from lab.table import statuses
 from tests.system.conftest import System
+
+MONITOR = "/usr/local/bin/infra-monitor"
 
 
 def shown(system: System, host: str, unit: str, *fields: str, account: str | None = None) -> dict[str, str]:
@@ -38,3 +42,31 @@ def write(system: System, host: str, unit: str, path: str, account: str) -> str:
     """What the kernel says when a program in the unit's own mounts, with its account's rights, creates a file."""
     pid = main_pid(system, host, unit)
     return system.on_host("nsenter", "-t", pid, "-m", "runuser", "-u", account, "--", "touch", path, host=host).output
+
+
+def all_well(system: System) -> bool:
+    return all(status == 200 for _, _, status in statuses(system.lab, system.project))
+
+
+def wait_until_well(system: System, seconds: float = 60) -> None:
+    end = monotonic() + seconds
+    while not all_well(system):
+        assert monotonic() < end, statuses(system.lab, system.project)
+        sleep(0.5)
+
+
+def looked(system: System, *flags: str) -> dict:
+    ran = system.on_host(MONITOR, "--json", *flags)
+    report = json.loads(ran.output[ran.output.index("{") :])
+    assert ran.code == (0 if report["well"] else 2), ran.output
+    return report
+
+
+def texts(report: dict) -> list[str]:
+    return [entry["text"] for entry in report["conditions"] if entry["met"]]
+
+
+def sh(system: System, script: str) -> str:
+    ran = system.on_host("sh", "-ec", script)
+    assert ran.code == 0, ran.output
+    return ran.output

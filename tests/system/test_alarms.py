@@ -11,8 +11,7 @@ import pytest
 from lab.settings import ACCOUNT
 from tests.moves.on import client
 from tests.system.conftest import System
-from tests.system.test_monitor import looked, sh
-from tests.system.test_serving import wait_until_well
+from tests.system.on import looked, sh, wait_until_well
 
 pytestmark = pytest.mark.lab
 REGION = "ap-northeast-1"

@@ -14,7 +14,7 @@ from lab.run import run
 from tests.system import faults
 from tests.system.conftest import Ran, System
 from tests.system.faults import at, image_of, last_job, push, serving
-from tests.system.test_serving import wait_until_well
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 KILL = "systemctl kill --signal=KILL 'infra-job-*.service'"

@@ -8,8 +8,7 @@ import pytest
 
 from lab import services
 from tests.system.conftest import System
-from tests.system.test_monitor import sh
-from tests.system.test_serving import wait_until_well
+from tests.system.on import sh, wait_until_well
 
 pytestmark = pytest.mark.lab
 REGION = "ap-northeast-1"

@@ -9,9 +9,7 @@ import pytest
 from agent.pressure import floor
 from lab import run
 from tests.system.conftest import System
-from tests.system.on import until
-from tests.system.test_monitor import looked, sh, texts
-from tests.system.test_serving import wait_until_well
+from tests.system.on import looked, sh, texts, until, wait_until_well
 
 pytestmark = pytest.mark.lab
 MiB = 1024**2

@@ -10,31 +10,12 @@ from dataclasses import dataclass
 import pytest
 
 from tests.system.conftest import System
-from tests.system.on import until
-from tests.system.test_serving import wait_until_well
+from tests.system.on import MONITOR, looked, sh, texts, until, wait_until_well
 
 pytestmark = pytest.mark.lab
-MONITOR = "/usr/local/bin/infra-monitor"
 SCRIPTS = "/home/ubuntu/watchme-server-configs/scripts"
 NETWORK = "watchme-network"
 HOG = "x = bytearray({mib} << 20); import time; time.sleep({seconds})"
-
-
-def looked(system: System, *flags: str) -> dict:
-    ran = system.on_host(MONITOR, "--json", *flags)
-    told = json.loads(ran.output[ran.output.index("{") :])
-    assert ran.code == (0 if told["well"] else 2), ran.output
-    return told
-
-
-def texts(told: dict) -> list[str]:
-    return [entry["text"] for entry in told["conditions"] if entry["met"]]
-
-
-def sh(system: System, script: str) -> str:
-    ran = system.on_host("sh", "-ec", script)
-    assert ran.code == 0, ran.output
-    return ran.output
 
 
 @pytest.fixture

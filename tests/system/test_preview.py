@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.system.conftest import System
-from tests.system.test_serving import wait_until_well
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"

@@ -11,7 +11,7 @@ from catalogue.models import System
 from infra.adopt import keys
 from infra.adopt.host import reading, understanding
 from tests.adopt import hosts
-from tests.adopt.test_host import RECALL, TOTTON, VOCODER, WHISPER
+from tests.adopt.unseen import RECALL, TOTTON, VOCODER, WHISPER
 
 pytestmark = pytest.mark.lab
 # With two sites each route names its own

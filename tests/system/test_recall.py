@@ -9,8 +9,7 @@ import pytest
 from lab.table import PublicClient
 from tests.system.conftest import System
 from tests.system.faults import Load
-from tests.system.on import main_pid, systemctl, until
-from tests.system.test_serving import wait_until_well
+from tests.system.on import main_pid, systemctl, until, wait_until_well
 
 pytestmark = pytest.mark.lab
 HOST, UNIT, NAME = "services", "recall-api.service", "example.com"

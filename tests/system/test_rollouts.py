@@ -9,7 +9,7 @@ from tests.support import WATCHME
 from tests.system import faults
 from tests.system.conftest import System
 from tests.system.faults import Load, push, serving
-from tests.system.test_serving import wait_until_well
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"

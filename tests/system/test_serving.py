@@ -3,7 +3,6 @@
 import json
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
 
@@ -13,22 +12,11 @@ from lab.images import stubs
 from lab.run import run
 from lab.table import address_of, statuses
 from tests.support import WATCHME, service
-from tests.system.conftest import System
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 ACTIVE = [entry for entry in WATCHME["services"] if not entry.get("retired")]
 NAMES = [entry["name"] for entry in ACTIVE]
-
-
-def all_well(system: System) -> bool:
-    return all(status == 200 for _, _, status in statuses(system.lab, system.project))
-
-
-def wait_until_well(system: System, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not all_well(system):
-        assert time.monotonic() < end, statuses(system.lab, system.project)
-        time.sleep(0.5)
 
 
 def test_thirteen_services_answer_under_their_public_paths(system):

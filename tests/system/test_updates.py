@@ -15,7 +15,7 @@ from lab.table import address_of
 from rendering.host import needs
 from tests.support import ROOT, WATCHME, whole
 from tests.system.conftest import System
-from tests.system.test_serving import wait_until_well
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"

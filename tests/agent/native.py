@@ -1,0 +1,29 @@
+"""Native units on a host in memory that has what they need."""
+
+from rendering.archive import build
+from rendering.host import render
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied
+from tests.support import changed, unchanged, whole
+
+USER = "/home/ice/.config/systemd/user"
+PROGRAMS = {
+    "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
+    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/opt/whisper/WhisperBackendAPI",
+    "/opt/whisper/models/ggml-large-v3-turbo-q5_0.bin", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
+}  # fmt: skip
+
+
+def release(host, system="totton", change=unchanged, config=unchanged):
+    return build(render(changed(whole(config), system, change), host))
+
+
+def machine():
+    return FakeWorld(active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there=set(PROGRAMS))
+
+
+def serving(*made):
+    world = machine()
+    for one in made:
+        assert applied(world, one).outcome == "applied"
+    return world

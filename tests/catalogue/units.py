@@ -1,0 +1,103 @@
+"""Every rule about native units, with an example that breaks it."""
+
+from tests.support import service
+
+
+def unit(which, section, **values):
+    return lambda data: service(data, which)["directives"].setdefault(section, {}).update(values)
+
+
+def setting(which, **values):
+    return lambda data: service(data, which).update(values)
+
+
+def without(which, section, name):
+    return lambda data: service(data, which)["directives"][section].pop(name)
+
+
+# Name → system, what is changed, and what the one line must say
+EXAMPLES = {
+    "misspelt": (
+        "whisper", unit("whisper-backend", "Service", RestrtSec=3),
+        "files/systems/whisper.yaml: service whisper-backend: directives: unknown directive [Service] RestrtSec; did you mean RestartSec?",
+    ),
+    "wrong section": (
+        "whisper", unit("whisper-backend", "Service", After="network.target"),
+        "unknown directive [Service] After; it belongs to [Unit]",
+    ),
+    "unknown section": (
+        "whisper", unit("whisper-backend", "Servcie", User="x"), "unknown section [Servcie]; did you mean [Service]?",
+    ),
+    "not that kind's section": ("whisper", unit("whisper-backend", "Timer", OnCalendar="daily"), "unknown section [Timer]"),
+    "bad value": ("whisper", unit("whisper-backend", "Service", Restart="allways"), "[Service] Restart: 'allways'; one of no,"),
+    "bad time": ("whisper", unit("whisper-backend", "Service", RestartSec="soon"), "[Service] RestartSec: 'soon'; a time such as"),
+    "bad size": ("totton", unit("upsampler", "Service", MemoryMax="2 gigs"), "MemoryMax: '2 gigs'; a size or number"),
+    "unit without its ending": ("totton", unit("upsampler", "Unit", After="sound"), "After: 'sound'; unit names with their ending"),
+    "nice": ("totton", unit("upsampler", "Service", Nice=-30), "Nice: '-30'; a whole number from -20 to 19"),
+    "line break": ("totton", unit("upsampler", "Unit", Description="a\nb"), "a line break"),
+    "obsolete": (
+        "vocoder", unit("vocoder", "Service", MemoryLimit="1G"),
+        "[Service] MemoryLimit and [Service] MemoryMax; the same thing under its old and its new name",
+    ),
+    "old control groups": ("vocoder", unit("vocoder", "Service", CPUShares=512), "use CPUWeight, whose values mean something else"),
+    "journald": (
+        "totton", lambda data: data["drop_ins"][0]["sections"]["Journal"].update(SystemMaxUsage="1G"),
+        "Totton Audio Project.conf: unknown directive [Journal] SystemMaxUsage; did you mean SystemMaxUse?",
+    ),
+    "drop-in": (
+        "vocoder", lambda data: service(data, "vocoder")["drop_ins"]["override"]["Service"].update(Debug=1),
+        "service vocoder: drop_ins.override: unknown directive [Service] Debug",
+    ),
+    "no command": ("whisper", without("whisper-backend", "Service", "ExecStart"), "no ExecStart; the command that it runs"),
+    "timer's name": ("vocoder", setting("vocoder-monitor", unit="vocoder-monitor.service"), "NAME.timer for kind: timer"),
+    "no times": ("vocoder", lambda data: service(data, "vocoder-monitor")["directives"].pop("Timer"), "no [Timer]; say when"),
+    "oneshot's type": ("totton", unit("gadget", "Service", Type="simple"), "Type=simple; kind: oneshot has Type=oneshot"),
+    "oneshot that ends": ("totton", unit("gadget", "Service", RemainAfterExit=False), "no RemainAfterExit"),
+    "instances of no template": ("vocoder", setting("vocoder", instances=["a"]), "vocoder.service with instances ['a']; NAME@.service"),
+    "template without instances": ("vocoder", setting("vocoder-instances", instances=[]), "NAME@.service and the instances"),
+    "socket without a port": ("totton", setting("upsampler", socket=True), "socket: true; for one system unit with a port"),
+    "nowhere for secrets": ("whisper", setting("whisper-backend", secrets=["KEY"]), "secrets, but no environment_file"),
+    "memory twice": ("totton", setting("upsampler", memory={"limit": "1g"}), "memory and MemoryMax; one of the two"),
+    "room behind a socket": (
+        "recall", setting("recall-api", stop_priority=1),
+        "service recall-api: stop_priority: 1 of a unit behind a socket; no socket: the next request would start it again",
+    ),
+    "room and what needs it": (
+        "totton", setting("upsampler", stop_priority=1), "stop_priority: 1 of a unit that totton-web needs; a unit that takes no other",
+    ),
+    "room that nobody knows": (
+        "totton", setting("gadget", stop_priority=2), "stop_priority: 2 without a memory limit; memory: {limit: …}, so that it",
+    ),
+    "room made by a timer": ("vocoder", setting("vocoder-monitor", stop_priority=1), "stop_priority: 1 of an account's unit, a template or a timer"),
+    "routes without a port": ("recall", setting("recall-api", port=None, socket=False), "has routes but no port"),
+    "unknown account": ("whisper", unit("whisper-backend", "Service", User="wisper"), "account 'wisper'; accounts of the system: root, whisper"),
+    "nobody's user unit": ("vocoder", setting("vocoder", account="icy"), "account 'icy'; accounts of the system: ice, root"),
+    "no lingering": ("vocoder", lambda data: data["accounts"][0].update(lingering=False), "account ice does not linger"),
+    "a user's sandbox": (
+        "vocoder",
+        without("vocoder", "Service", "PrivateUsers"),
+        "ProtectSystem, ProtectHome in a user unit; they need PrivateUsers: yes",
+    ),
+    "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
+    "no such file": (
+        "whisper", lambda data: service(data, "whisper-backend")["files"][0].update(source="whisper/go.sh"),
+        "source 'whisper/go.sh'; a file below files/static/",
+    ),
+    "no such key": (
+        "whisper", lambda data: service(data, "whisper-backend")["files"][1].update(must_exist=["whisper.modelpath"]),
+        "must_exist 'whisper.modelpath'; a key of files/static/whisper/config.toml",
+    ),
+    "no such size": (
+        "whisper", lambda data: service(data, "whisper-backend")["routes"][0]["max_body"].update(key="server.port2"),
+        "max_body of 'server.port2'; a key of /opt/whisper/config.toml that is a number of bytes; it is None",
+    ),
+    "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is vocoder-instances's"),
+    "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is upsampler's"),
+    "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
+    "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
+    "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "and yet proved by HTTP; challenge: dns-01"),
+    "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or take challenge: http-01"),
+    "a page and all below another": (
+        "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
+    ),
+}  # fmt: skip

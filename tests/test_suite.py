@@ -1,0 +1,100 @@
+"""The suite itself: which tests run, in which order, how long one may take, and what is shown of one that fails."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import ROOT, execute, started
+
+SUITE = """
+import signal, pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_pure(number, request):
+    assert request.node.get_closest_marker("timeout") is None
+
+@pytest.mark.lab
+@pytest.mark.parametrize("number", range(8))
+def test_lab(number, request):
+    assert request.node.get_closest_marker("timeout").args == (900,)
+
+@pytest.mark.lab
+@pytest.mark.timeout(5)
+def test_lab_with_its_own(request):
+    assert request.node.get_closest_marker("timeout").args == (5,)
+
+@pytest.mark.nightly
+def test_nightly():
+    pass
+
+def test_programs_can_be_interrupted():
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+
+
+@pytest.fixture
+def run_suite(tmp_path):
+    """Runs a small suite with this project's settings; what it wrote, and the names of its tests in their order."""
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "test_small.py").write_text(SUITE)
+
+    def run(*words: str, **env: str) -> tuple[str, list[str]]:
+        # In a background job of a shell SIGINT is ignored
+        command = [
+            "sh",
+            "-c",
+            'trap "" INT; exec "$@"',
+            "sh",
+            sys.executable,
+            "-m",
+            "pytest",
+            "-v",
+            "-p",
+            "no:cacheprovider",
+            *words,
+            ".",
+        ]
+        output = execute(*command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **env}).stdout
+        return output, re.findall(r"test_small\.py::(\S+) PASSED", output)
+
+    return run
+
+
+LAB = [*(f"test_lab[{number}]" for number in range(8)), "test_lab_with_its_own"]
+
+
+def test_only_the_pure_tests_come_in_any_order(run_suite):
+    orders = [run_suite("-p", "randomly", f"--randomly-seed={seed}")[1] for seed in (1, 2)]
+    pure = [[name for name in order if name not in LAB] for order in orders]
+    assert sorted(pure[0]) == sorted(pure[1]) and pure[0] != pure[1]
+    assert [order[len(pure[0]) :] for order in orders] == [LAB, LAB]
+
+
+def test_nightly_ones_are_deselected_unless_everything_runs(run_suite):
+    output, names = run_suite()
+    assert "test_nightly" not in names and "1 deselected" in output and "skipped" not in output
+    output, names = run_suite(TESTS_EVERYTHING="1")
+    assert "test_nightly" in names and "deselected" not in output
+
+
+def test_a_program_that_does_not_end_is_ended_with_all_that_it_started(capsys):
+    script = "import subprocess, time; subprocess.Popen(['sleep', '60'], process_group=0); print('begun', flush=True); time.sleep(60)"
+    with pytest.raises(AssertionError, match="not ended after 1 s"):
+        execute(sys.executable, "-c", script, timeout=1)
+    assert "begun" in capsys.readouterr().out
+
+
+def test_a_program_that_fails_is_shown(capsys):
+    with pytest.raises(AssertionError, match="exit code 3, not 0"):
+        execute("sh", "-c", "echo out; echo err >&2; exit 3")
+    assert capsys.readouterr().out.endswith("exit code 3\nout\nerr\n")
+
+
+def test_a_program_that_is_talked_to_ends_in_time():
+    with started("sh", "-c", "sleep 60", timeout=0.2, stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.read() == ""
+    assert process.returncode == -9
