@@ -10,20 +10,28 @@ from lab import up
 from lab.settings import default_lab
 from tests.system.cannot import reason_why_not
 
-FAULTS = "tests/system/test_faults.py"
+# The second of the two labs that have WatchMe's whole stack
+SECOND = [
+    "tests/system/test_faults.py",
+    "tests/system/test_preview.py",
+    "tests/system/test_recall.py",
+    "tests/system/test_compose_versions.py",
+]
 
 
 @dataclass(frozen=True)
-class Run:
-    """One pytest process after the other runs in a line; `lab` is the name and number that tests/system has in it."""
+class Line:
+    """The tests of one pytest process; `lab` is the name and number of the lab that it makes for them."""
 
     lab: str
     paths: list[str]
 
 
+# They end at about the same time
 LINES = [
-    [Run("test:72", ["tests", "--ignore=tests/moves", f"--ignore={FAULTS}"])],
-    [Run("moves:73", ["tests/moves"]), Run("faults:75", [FAULTS])],
+    Line("test:72", ["tests", "--ignore=tests/moves", *(f"--ignore={path}" for path in SECOND)]),
+    Line("moves:73", ["tests/moves"]),
+    Line("more:75", SECOND),
 ]
 NOTHING_FOUND = 5
 
@@ -33,7 +41,7 @@ def main(arguments: list[str]) -> int:
         # Once for all: two labs that build the same thing would be in each other's way
         up.ready(default_lab())
     codes: list[int] = []
-    threads = [threading.Thread(target=lambda line=line: codes.extend(_line(line, arguments))) for line in LINES]
+    threads = [threading.Thread(target=lambda line=line: codes.append(_run(line, arguments))) for line in LINES]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -42,27 +50,30 @@ def main(arguments: list[str]) -> int:
     return max(found) if found else NOTHING_FOUND
 
 
-def _line(line: list[Run], arguments: list[str]) -> list[int]:
-    return [_run(run, arguments) for run in line]
-
-
-def _run(run: Run, arguments: list[str]) -> int:
+def _run(line: Line, arguments: list[str]) -> int:
     """What it says comes in one piece when it has ended; until then a line for each test that has."""
-    command = [sys.executable, "-m", "pytest", "-v", "-m", "lab", *run.paths, *arguments]
-    env = {**os.environ, "TESTS_LAB": run.lab}
+    command = [sys.executable, "-m", "pytest", "-v", "--durations=25", "-m", "lab", *line.paths, *arguments]
+    env = {**os.environ, "TESTS_LAB": line.lab}
     said: list[str] = []
     with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout
-        for line in process.stdout:
-            said.append(line)
-            if line.rstrip().endswith("%]"):
-                print(line, end="", flush=True)
+        for text in process.stdout:
+            said.append(text)
+            if text.rstrip().endswith("%]"):
+                print(text, end="", flush=True)
         code = process.wait()
     if code not in (0, NOTHING_FOUND):
-        print(f"\n· {' '.join(run.paths)}\n{''.join(said)}", flush=True)
+        print(f"\n· {' '.join(line.paths)}\n{''.join(said)}", flush=True)
     else:
-        print(f"· {run.paths[0]} in lab {run.lab}: {said[-1].strip().strip('= ')}", flush=True)
+        print("".join(_slowest(said)))
+        print(f"· {line.paths[0]} in lab {line.lab}: {said[-1].strip().strip('= ')}", flush=True)
     return code
+
+
+def _slowest(said: list[str]) -> list[str]:
+    """The part of pytest's report that names the slowest tests."""
+    begin = next((number for number, text in enumerate(said) if "slowest" in text and text.startswith("=")), len(said))
+    return said[begin:-1]
 
 
 if __name__ == "__main__":

@@ -217,12 +217,25 @@ class Credentials:
         return self.made[instance.id]
 
 
+class Services(DomainDispatcherApplication):
+    """AWS's services alone. moto's own pages show every key that it knows, without a login, and its metadata service
+    hands out credentials to everybody; neither is there, whatever path, name or signature a request comes with."""
+
+    CLOSED = ("moto_api", "instance_metadata")
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        backend = super().get_backend_for_host(host)
+        if backend in self.CLOSED:
+            raise LookupError("The emulator's own pages are closed.")
+        return backend
+
+
 class Application:
     """moto as a WSGI app; `follow` is called after every EC2 request, and a file of `refusals`
     (lab/cloud/faults.py) is looked at before any."""
 
     def __init__(self, follow: Callable[[], None], refusals: Path) -> None:
-        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.moto = Services(create_backend_app)
         self.follow, self.refusals = follow, refusals
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,5 +1,6 @@
 """A lab beside a machine's own programs, and out of reach of other machines."""
 
+import http.client
 import socket
 
 import boto3
@@ -103,3 +104,32 @@ def test_a_port_that_no_rule_names_is_closed(system: System):
         own.listen(1)
         with pytest.raises(OSError):
             socket.create_connection((addresses(system)[0], own.getsockname()[1]), 2)
+
+
+SCOPE = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261127/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+STRANGERS = {
+    "moto's own page": ("/moto-api/data.json", {}),
+    "moto's own page, another spelling": ("//moto-api/data.json", {}),
+    "by a name": ("/moto-api/data.json", {"Host": "motoapi.amazonaws.com"}),
+    "by a signature": ("/moto-api/data.json", {"Authorization": SCOPE.format("moto_api")}),
+    "recorded requests": ("/moto-api/recorder/download-recording", {}),
+    "metadata": ("/latest/meta-data/iam/security-credentials/", {}),
+    "metadata of a role": ("/latest/meta-data/iam/security-credentials/default-role", {}),
+    "keys, without a login": ("/?Action=ListAccessKeys&UserName=lab-admin&Version=2010-05-08", {}),
+    "keys, with a made-up login": (
+        "/?Action=ListAccessKeys&UserName=lab-admin&Version=2010-05-08",
+        {"Authorization": SCOPE.format("iam")},
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "headers"), STRANGERS.values(), ids=STRANGERS)
+def test_a_local_user_without_a_key_learns_none(system: System, path, headers):
+    keys = services.credentials(system.lab)
+    connection = http.client.HTTPConnection(system.lab.services, ports.API, timeout=20)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode(errors="replace")
+    assert answer.status >= 400, text[:300]
+    assert not any(value in text for value in keys.values())
+    assert "SecretAccessKey" not in text
