@@ -58,14 +58,14 @@ def has_base_images() -> bool:
 def ensure_base_images() -> None:
     if has_base_images():
         return
-    with step("making the machine images (debootstrap)"):
+    with step("making the machine images (debootstrap)", usual=50):
         tree = CACHE / "rootfs"
         shutil.rmtree(tree, ignore_errors=True)
         run("debootstrap", "--variant=minbase",
             "--include=systemd,systemd-sysv,dbus,ca-certificates", "bookworm", str(tree))  # fmt: skip
         _import(tree, BARE_IMAGE)
         run("rm", "-rf", str(tree))
-    with step("making the machine images (packages)"):
+    with step("making the machine images (packages)", usual=75):
         context = CACHE / "image-context"
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(IMAGE, context)

@@ -10,14 +10,16 @@ START = time.monotonic()
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
-    """Prints the step, a sign of life every 10 seconds, and how long it took."""
+def step(what: str, usual: int = 0) -> Iterator[None]:
+    """Prints the step, a line every 10 seconds, and how long it took. `usual` are the seconds that it takes on two
+    processors, for a step that takes long."""
     begun, done = time.monotonic(), threading.Event()
-    _print(f"· {what} …")
+    expected = f", usually about {usual} s" if usual else ""
+    _print(f"· {what}{expected} …")
 
     def alive() -> None:
         while not done.wait(10):
-            _print(f"  {what}: {time.monotonic() - begun:.0f} s so far")
+            _print(f"  {what}: {time.monotonic() - begun:.0f} s so far{expected}")
 
     thread = threading.Thread(target=alive, daemon=True)
     thread.start()

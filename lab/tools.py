@@ -112,13 +112,13 @@ def _go_version(go: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def build(module: str, package: str, name: str, flags: list[str] | None = None) -> Path:
+def build(module: str, package: str, name: str, flags: list[str] | None = None, usual: int = 20) -> Path:
     """A program out of a pinned module under lab/tools, built once per pin."""
     folder = TOOLS / module
     pin = hashlib.sha256((folder / "go.mod").read_bytes() + (folder / "go.sum").read_bytes()).hexdigest()[:12]
     program = CACHE / f"{module}-{pin}" / name
     if not program.exists():
-        with step(f"building {name} from its Go module"):
+        with step(f"building {name} from its Go module", usual):
             go = ensure_go()
             temporary = program.with_suffix(".part")
             program.parent.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def _downloaded_pulumi() -> Path | None:
 
 def _built_pulumi() -> Path:
     version = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI}"
-    cli = build("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi", ["-ldflags", version])
+    cli = build("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi", ["-ldflags", version], usual=160)
     host = build(
         "language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python", "pulumi-language-python"
     )

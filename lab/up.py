@@ -126,7 +126,7 @@ def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     """The project's own `pulumi up` on stack lab, as a user would run it."""
     workspace.clear_dead_locks(lab)
-    with step("pulumi up on stack lab"):
+    with step("pulumi up on stack lab", usual=40):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
         done = subprocess.run(command, cwd=project, env=workspace.full_environment(lab), check=False)
         if done.returncode:
