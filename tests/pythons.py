@@ -43,7 +43,7 @@ def spec() -> dict[str, Any]:
 
 
 def root_of(suite: str) -> Path:
-    """The root of a Debian release, made when it is not there. Raises CalledProcessError with debootstrap's words."""
+    """The root of a Debian release, made when it is not there. Ends the program with debootstrap's last words when it cannot be."""
     place = CACHE / suite
     if not (place / ".done").exists():
         shutil.rmtree(place, ignore_errors=True)
