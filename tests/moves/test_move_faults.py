@@ -139,11 +139,16 @@ def interrupted(system: System) -> Ran:
     return ran
 
 
-def without_docker(system: System) -> Ran:
+COMPOSE = ("/usr/bin/docker-compose", "/usr/libexec/docker/cli-plugins/docker-compose")
+
+
+def without_compose(system: System) -> Ran:
     """The new host does not take its release."""
-    system.on_host("mv", "/usr/bin/docker-compose", "/usr/bin/docker-compose.away", region=NEW)
+    for path in COMPOSE:
+        assert system.on_host("mv", path, f"{path}.away", region=NEW).code == 0
     ran = system.up()
-    system.on_host("mv", "/usr/bin/docker-compose.away", "/usr/bin/docker-compose", region=NEW)
+    for path in COMPOSE:
+        assert system.on_host("mv", f"{path}.away", path, region=NEW).code == 0
     return ran
 
 
@@ -220,7 +225,7 @@ ROWS = {
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
     "the registry goes away": Row(registry_down, "image(s) not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),
-    "the release is refused": Row(without_docker, "not installed: docker-compose"),
+    "the release is refused": Row(without_compose, "not installed: docker-compose"),
     "the release is never well": Row(never_well, "rolled back on watchme"),
     "killed while releasing": Row(killed_at("switching"), ""),
     "an alarm is refused": Row(aws_refuses("PutMetricAlarm"), "AccessDenied"),
