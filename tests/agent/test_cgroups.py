@@ -8,11 +8,11 @@ from agent.cgroups import UNIFIED, own_kills
 from agent.measures.containers import killed
 from agent.monitor.look import Look
 from agent.world import Ran
+from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.test_conditions import watchme
-from tests.agent.test_native import current
-from tests.agent.test_native import release as native_release
-from tests.agent.test_native import serving as native_serving
+from tests.agent.native import release as native_release
+from tests.agent.native import serving as native_serving
+from tests.agent.stored import current
 
 USER = "/user.slice/user-1000.slice/user@1000.service"
 # What systemd counted, where the units are, does a group repeat those in it → what is each unit's own
