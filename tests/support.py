@@ -85,6 +85,12 @@ def emulated_aws(monkeypatch: Any) -> Any:
     return mock_aws()
 
 
+def any_image(ec2: Any) -> str:
+    """The id of a machine image in the emulator, by its name: it takes a second to list all of them."""
+    name = "ubuntu/images/hvm-ssd/ubuntu-trusty-14.04-amd64-server-20170727"
+    return ec2.describe_images(Filters=[{"Name": "name", "Values": [name]}])["Images"][0]["ImageId"]
+
+
 def service(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(entry for entry in data["services"] if entry["name"] == name)
 

@@ -9,7 +9,7 @@ from infra.adopt import facts
 from infra.adopt.facts import Facts, Group, Instance
 from infra.adopt.mapping import differences, import_file, state, taken
 from infra.errors import InfraError
-from tests.support import catalogue, emulated_aws
+from tests.support import any_image, catalogue, emulated_aws
 
 REGION = "ap-southeast-2"
 MADE = catalogue(config=lambda config: config.update({"aws:region": REGION}))
@@ -77,9 +77,8 @@ def cloud(monkeypatch):
 
 
 def launched(ec2) -> str:
-    image = ec2.describe_images()["Images"][0]["ImageId"]
     group = ec2.create_security_group(GroupName="own", Description="own")["GroupId"]
-    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, SecurityGroupIds=[group])
+    made = ec2.run_instances(ImageId=any_image(ec2), MinCount=1, MaxCount=1, SecurityGroupIds=[group])
     return made["Instances"][0]["InstanceId"]
 
 
@@ -94,8 +93,7 @@ def test_the_only_instance_is_it_and_its_group_its_own(cloud):
 
 def test_of_two_instances_one_must_be_named(cloud):
     ids = sorted([launched(cloud)])
-    image = cloud.describe_images()["Images"][0]["ImageId"]
-    ids.append(cloud.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
+    ids.append(cloud.run_instances(ImageId=any_image(cloud), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"])
     with pytest.raises(InfraError, match=r"api\.hey-watch\.me leads to no instance of ap-southeast-2; there: i-"):
         facts.gather("hey-watch.me", ["api.hey-watch.me"], REGION, None)
 

@@ -8,7 +8,7 @@ from moto import mock_aws
 
 from infra import restore
 from infra.errors import InfraError
-from tests.support import whole
+from tests.support import any_image, whole
 
 REGION = "ap-northeast-1"
 CATALOGUE = whole()
@@ -31,8 +31,7 @@ def tags(kind: str, host: str, of: str = STACK.name) -> list[dict]:
 
 
 def machine(ec2, host: str = "services") -> str:
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    made = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags("instance", host))
+    made = ec2.run_instances(ImageId=any_image(ec2), MinCount=1, MaxCount=1, TagSpecifications=tags("instance", host))
     return made["Instances"][0]["InstanceId"]
 
 

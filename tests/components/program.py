@@ -1,5 +1,6 @@
 """The whole program under Pulumi's mocks."""
 
+import asyncio
 import hashlib
 import json
 import runpy
@@ -64,6 +65,8 @@ def run_program(values: dict[str, Any] | None = None, state: dict[str, Any] | No
     config = {**PROD, **KEYS, **(values or {})}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     mocks = Mocks(state)
+    # Pulumi takes the loop that is set, and after an asyncio.run of another test there is none
+    asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(mocks, project="infra", stack="prod", preview=False)
     pulumi.runtime.set_all_config(texts, SECRET)
     pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
