@@ -11,6 +11,7 @@ from typing import Any
 from infra import delivery, outside, unfinished
 from infra.delivery import Look
 from infra.errors import InfraError
+from infra.lines import RESULT, one_line
 from infra.ssh import Target, ask
 from infra.supervised import Ended, Say, Work, run
 from infra.unfinished import Unfinished
@@ -26,6 +27,14 @@ def planned_from() -> str | None:
         return None
 
 
+def kept(ended: dict[str, Any]) -> dict[str, Any]:
+    """What Pulumi keeps of an outcome, however much a host says about it."""
+    whole = {"release": None, **ended, "line": one_line(ended["line"])}
+    if len(json.dumps(whole).encode()) <= RESULT:
+        return whole
+    return {name: whole[name] for name in ("code", "line", "outcome", "release")}
+
+
 @dataclass
 class Delivery(Work):
     """`host` is known once the request was read, `job` once the host may have begun it."""
@@ -37,7 +46,7 @@ class Delivery(Work):
     def do(self, say: Say) -> Ended:
         request = json.load(sys.stdin)
         ended = self.deliver(request, say)
-        return Ended(ended["code"], ended["line"], {"release": None, **ended})
+        return Ended(ended["code"], ended["line"], kept(ended))
 
     def deliver(self, request: dict[str, Any], say: Say) -> dict[str, Any]:
         """How it ended. A host that cannot be talked to is a refusal: nothing was touched."""

@@ -225,6 +225,17 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
     assert left and (left.id, left.release) == (work.job.id, "r1")
 
 
+@pytest.mark.parametrize(
+    "much",
+    [{"line": f"applied {'x' * 300_000}"}, {"line": "applied", "changed": ["x" * 100_000]}],
+    ids=["line", "list"],
+)
+def test_an_outcome_of_any_length_is_kept_in_short(much):
+    """A success must not become a failure because a host has much to say about it."""
+    found = deliver.kept({"outcome": "applied", "code": 0, "release": "r1", **much})
+    assert len(json.dumps(found)) < 8000 and found["line"].startswith("applied") and found["release"] == "r1"
+
+
 def test_going_back_names_the_release_and_takes_nothing_along():
     agent = Agent([AWAITING], [APPLIED])
     ended = delivery.go_back(agent.target, "abc", 60, lambda urls: None, lambda line: None)
