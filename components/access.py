@@ -1,5 +1,6 @@
 """How a host of any kind is reached, and the gate that waits until it can take a release."""
 
+import json
 from typing import Any
 
 import pulumi
@@ -16,7 +17,7 @@ class Reachable(pulumi.ComponentResource):
     address: pulumi.Output[str]
     machine: pulumi.Output[str]
     target: pulumi.Output[dict[str, Any]]
-    ready: command.remote.Command
+    ready: command.local.Command
 
 
 def target(stack: Stack, host: str, address: pulumi.Output[str]) -> pulumi.Output[dict[str, Any]]:
@@ -41,30 +42,31 @@ def ready(
     swap_mib: int = 0,
     first: str = "",
     after: list[pulumi.Resource] | None = None,
-) -> command.remote.Command:
+) -> command.local.Command:
     """Waits until the host answers SSH with its own key, runs `first`, and prepares it. The script comes along and is
-    safe to repeat: what failed at the first boot is said now, and can be mended."""
-    login = stack.login(host)
-    shell = f"{'' if login.user == 'root' else 'sudo -n '}sh -s"
-    limit = f"{stack.readyTimeout}s"
-    return command.remote.Command(
+    safe to repeat: what failed at the first boot is reported now, and can be fixed."""
+    script = {"script": PREPARE.read_text(), "first": first, "arguments": [str(swap_mib), *needs]}
+    request = target(stack, host, address).apply(
+        lambda known: json.dumps({"target": known, "limit": stack.readyTimeout, **script}, sort_keys=True)
+    )
+    # Its own limit ends it with the reason; the engine's is for a program that hangs
+    limit = f"{stack.readyTimeout + 60}s"
+    return command.local.Command(
         f"{name}-ready",
-        connection=command.remote.ConnectionArgs(
-            host=address,
-            port=login.port,
-            user=login.user,
-            private_key=pulumi.Output.secret(stack.sshPrivateKey or ""),
-            host_key=login.host_key,
-            dial_error_limit=-1,
-        ),
-        create=" ".join([f"{first}{shell}", str(swap_mib), *needs]),
-        stdin=PREPARE.read_text(),
+        create=here("infra.ready"),
+        stdin=pulumi.Output.secret(request),
         triggers=[machine],
+        logging=command.local.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=inside(
             parent,
             depends_on=after or [],
-            # Without one for updates too, a gate that dials without a limit would dial for ever
             custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
         ),
     )
+
+
+def here(module: str, *arguments: str) -> str:
+    """The command that runs a program of ours on this machine, in the environment that this program runs in. `exec`
+    leaves no shell between it and Pulumi: who is killed is who can notice."""
+    return " ".join(["exec", ".venv/bin/python", "-m", module, *arguments])

@@ -13,11 +13,9 @@ import pulumi_command as command
 
 from agent import program
 from catalogue.stack import Stack
-from components.access import target
+from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
-
-RUN = ".venv/bin/python -m infra.move.step"
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Step(pulumi.ComponentResource):
         after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
         made = command.local.Command(
             f"{name}-{step}",
-            create=f"{RUN} {step}",
+            create=here("infra.move.step", step),
             stdin=pulumi.Output.secret(pulumi.Output.json_dumps(request, sort_keys=True)),
             logging=command.local.Logging.STDERR,
             # An attempt's step is done once: what changes afterwards is none of its business

@@ -10,14 +10,12 @@ import pulumi_command as command
 from agent import receive_source
 from catalogue.loading import Catalogue
 from catalogue.stack import MONITOR, Stack
-from components.access import Reachable
+from components.access import Reachable, here
 from components.naming import inside
 from rendering.archive import Release as Built
 from rendering.host import AWS
 
-# The environment that the program itself runs in, on every machine at the same place
 Secrets = dict[str, dict[str, str]]
-RUN = ".venv/bin/python -m infra.deliver"
 
 
 class Release(pulumi.ComponentResource):
@@ -41,7 +39,7 @@ class Release(pulumi.ComponentResource):
         asked = pulumi.Output.all(release, host.target, secrets).apply(lambda args: request(stack, *args))
         applied = command.local.Command(
             f"{name}-apply",
-            create=RUN,
+            create=here("infra.deliver"),
             stdin=pulumi.Output.secret(asked),
             # A new machine starts empty: the same release goes to it again
             triggers=[host.machine],

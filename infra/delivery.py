@@ -9,6 +9,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infra.errors import InfraError
@@ -36,71 +37,101 @@ def spec(kind: str, release: str, target: Target, base: str | None, confirm: flo
     }  # fmt: skip
 
 
-def send(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> dict:
+def send(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> dict[str, Any]:
     """Brings a release to a host; how that ended. Raises InfraError when the host cannot be talked to."""
-    job = spec("apply", request["release"], target, base, request["confirm"])
-    payload = {key: request[key] for key in ("receive", "archive", "secrets")} | {"spec": job}
-    return _followed(target, job["id"], BOOT, payload, outside, say)
+    return sending(target, request, base, outside, say).run()
+
+
+def sending(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> "Job":
+    """The job that brings a release to a host."""
+    asked = spec("apply", request["release"], target, base, request["confirm"])
+    payload = {key: request[key] for key in ("receive", "archive", "secrets")} | {"spec": asked}
+    return Job(target, asked["id"], BOOT, payload, outside, say)
+
+
+def following(target: Target, id: str, outside: Look, say: Say) -> "Job":
+    """A job that another run started."""
+    return Job(target, id, f"{AGENT} follow", {"id": id, "seen": 0}, outside, say)
 
 
 def go_back(target: Target, release: str | None, confirm: float, outside: Look, say: Say) -> dict[str, Any]:
     """Has a host go back to a release that it keeps (the one before, when none is named)."""
-    job = spec("rollback", release or "", target, None, confirm)
-    payload = {"release": release, "spec": job}
-    return _followed(target, job["id"], f"{AGENT} rollback", payload, outside, say)
+    asked = spec("rollback", release or "", target, None, confirm)
+    return Job(target, asked["id"], f"{AGENT} rollback", {"release": release, "spec": asked}, outside, say).run()
 
 
-def _followed(
-    target: Target, id: str, command: str, payload: dict[str, Any], outside: Look, say: Say
-) -> dict[str, Any]:
-    seen, lost_at, gone = 0, 0.0, 0
-    while True:
-        try:
-            for event in _conversation(target, id, command, payload, seen, outside, say):
-                gone = gone + 1 if event.get("gone") else 0
-                if gone:
-                    break
-                seen, lost_at = seen + is_told(event), 0.0
-                if "say" in event:
-                    say(event["say"])
-                if "result" in event:
-                    return event["result"]
-        except ConnectionLost as error:
-            if not lost_at:
-                say(f"{error}; the job goes on there, connecting again")
-        except InfraError:
-            # Before the first connection that is the end; after it the host may be on its way back
-            if not seen and not lost_at:
-                raise
-        if gone >= SURE and not seen:
-            return _never_began(target)
-        lost_at = lost_at or time.monotonic()
-        if time.monotonic() - lost_at > RETURN:
-            return _unknown(target, id)
-        command, payload = f"{AGENT} follow", {"id": id, "seen": seen}
-        time.sleep(1)
+@dataclass
+class Job:
+    """A job followed to its end: `command` and `payload` start it, or take it up. `seen` counts the events that were
+    received, `is_sent` is set once the host may have begun."""
+
+    target: Target
+    id: str
+    command: str
+    payload: dict[str, Any]
+    outside: Look
+    say: Say
+    on_sending: Callable[[str], None] = lambda id: None
+    is_sent: bool = False
+    seen: int = 0
+    _lost_at: float = 0.0
+    _gone: int = 0
+
+    def run(self) -> dict[str, Any]:
+        """How it ended. Raises InfraError when the host cannot be talked to at all."""
+        while True:
+            try:
+                if (result := self._connected()) is not None:
+                    return result
+            except ConnectionLost as error:
+                if not self._lost_at:
+                    self.say(f"{error}; the job goes on there, connecting again")
+            except InfraError:
+                # Before the first connection that is the end; after it the host may be on its way back
+                if not self.seen and not self._lost_at:
+                    raise
+            if self._gone >= SURE and not self.seen:
+                return _never_began(self.target)
+            self._lost_at = self._lost_at or time.monotonic()
+            if time.monotonic() - self._lost_at > RETURN:
+                return _unknown(self.target, self.id)
+            self.command, self.payload = f"{AGENT} follow", {"id": self.id, "seen": self.seen}
+            time.sleep(1)
+
+    def _connected(self) -> dict[str, Any] | None:
+        """The result, when it comes over this connection; None when the host knows nothing of the job (yet)."""
+        for event in self._conversation():
+            self._gone = self._gone + 1 if event.get("gone") else 0
+            if self._gone:
+                return None
+            self.seen, self._lost_at = self.seen + is_told(event), 0.0
+            if "say" in event:
+                self.say(event["say"])
+            if "result" in event:
+                return event["result"]
+        return None
+
+    def _conversation(self) -> Iterator[dict[str, Any]]:
+        """The events over one connection; where the agent waits for our word it gets it."""
+        with connected(self.target) as transport:
+            look_at, seen = None, self.seen
+            if not self.is_sent:
+                self.on_sending(self.id)
+            self.is_sent = True
+            for event in events(transport, self.target, self.command, self.payload):
+                seen += is_told(event)
+                look_at = event.get("look_at", look_at)
+                yield event
+            if look_at is not None:
+                self.say("looking from outside")
+                reason = self.outside(look_at)
+                answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
+                yield from events(transport, self.target, f"{AGENT} answer", answer)
 
 
 def is_told(event: dict[str, Any]) -> bool:
     """Is it one of the job's own events, which are counted; not a sign of life, nor one that is told again."""
     return bool(event) and not {"started", "again"} & set(event)
-
-
-def _conversation(
-    target: Target, id: str, command: str, payload: Any, seen: int, outside: Look, say: Say
-) -> Iterator[dict[str, Any]]:
-    """The events over one connection; where the agent waits for our word it gets it."""
-    with connected(target) as transport:
-        look_at = None
-        for event in events(transport, target, command, payload):
-            seen += is_told(event)
-            look_at = event.get("look_at", look_at)
-            yield event
-        if look_at is not None:
-            say("looking from outside")
-            reason = outside(look_at)
-            said = {"well": reason is None, "reason": reason}
-            yield from events(transport, target, f"{AGENT} answer", {"id": id, "seen": seen, "said": said})
 
 
 def _never_began(target: Target) -> dict[str, Any]:

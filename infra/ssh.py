@@ -7,12 +7,18 @@ import json
 import logging
 import shlex
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from paramiko.ssh_exception import IncompatiblePeer
 
 from infra.errors import InfraError
 
@@ -24,11 +30,21 @@ PROGRAM = (
     'payload = said["payload"]; exec(said["program"])\''
 )
 RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
+HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
+SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
 
 
 class ConnectionLost(InfraError):
     """The connection ended before the agent did."""
+
+
+class WrongHostKey(InfraError):
+    """Another key than the pinned one: nothing was sent, and asking again changes nothing."""
+
+
+class AccessDenied(InfraError):
+    """The host knows neither the user nor the key; one that is starting may not know them yet."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,9 @@ class Target:
 
 @contextmanager
 def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transport]:
-    """A connection for as many commands as wanted. Raises InfraError, saying what to do."""
+    """A connection for as many commands as wanted; each step until it is there takes `timeout` seconds at most. Only
+    the stack's key is used, and nothing of the user's own SSH agent. Raises InfraError, saying what to do."""
+    pinned, key = _pinned(target), private_key(target)
     try:
         plain = socket.create_connection((target.address, target.port), timeout)
     except OSError as error:
@@ -57,27 +75,80 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
             "in AWS, pulumi preview says"
         ) from None
     transport = paramiko.Transport(plain)
-    kind, data = target.host_key.split()[:2]
     try:
-        transport.get_security_options().key_types = RSA if kind == "ssh-rsa" else (kind,)
-        transport.banner_timeout = transport.auth_timeout = timeout
-        transport.start_client(timeout=timeout)
-        found = transport.get_remote_server_key()
-        if found.asbytes() != base64.b64decode(data):
-            pinned = fingerprint(base64.b64decode(data))
-            raise InfraError(
-                f"{target} has the host key {fingerprint(found.asbytes())}, and {pinned} is pinned: somebody else "
-                "may answer there; nothing was sent. If the host was made anew, pin its key in the configuration"
-            )
-        transport.auth_publickey(target.user, paramiko.Ed25519Key.from_private_key(io.StringIO(target.private_key)))
+        _handshake(transport, target, pinned, timeout)
+        transport.auth_publickey(target.user, key)
         yield transport
     except paramiko.AuthenticationException:
-        raise InfraError(f"{target} does not take the stack's key (infra:sshPublicKey)") from None
+        raise AccessDenied(f"{target} does not take the stack's key (infra:sshPublicKey)") from None
     except (paramiko.SSHException, EOFError, OSError) as error:
-        said = str(error) or "the connection was closed"
-        raise ConnectionLost(f"{target}: {said}; a host that is starting answers in a moment") from None
+        reason = str(error) or "the connection was closed"
+        raise ConnectionLost(f"{target}: {reason}; a host that is starting answers in a moment") from None
     finally:
         transport.close()
+
+
+def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str, bytes], timeout: float) -> None:
+    """Raises InfraError where something answers that is not the host, or is no SSH server."""
+    kind, data = pinned
+    end = time.monotonic() + timeout
+    # A key of type ssh-rsa signs with SHA-2
+    transport.get_security_options().key_types = RSA if kind == "ssh-rsa" else (kind,)
+    transport.banner_timeout = transport.auth_timeout = timeout
+    try:
+        transport.start_client(timeout=timeout)
+        found = transport.get_remote_server_key()
+    except IncompatiblePeer as error:
+        raise WrongHostKey(
+            f"{target} has no host key of type {kind}, and {fingerprint(data)} of that type is pinned ({error}); "
+            "nothing was sent. If the host was recreated, pin its key in the configuration"
+        ) from None
+    except paramiko.SSHException:
+        # Without an answer in time the library complains about the step that it had reached
+        if time.monotonic() < end:
+            raise
+        raise ConnectionLost(f"{target} takes connections, but spoke no SSH within {timeout:.0f} s") from None
+    if found.asbytes() != data:
+        raise WrongHostKey(
+            f"{target} has the host key {fingerprint(found.asbytes())}, and {fingerprint(data)} is pinned: another "
+            "machine may answer there; nothing was sent. If the host was recreated, pin its key in the configuration"
+        )
+
+
+def _pinned(target: Target) -> tuple[str, bytes]:
+    """(type, key) of a line `ssh-ed25519 AAAA…`. Raises InfraError."""
+    kind, _, rest = target.host_key.strip().partition(" ")
+    try:
+        data = base64.b64decode(rest.split()[0], validate=True)
+    except (IndexError, ValueError):
+        data = b""
+    if not data or kind not in HOST_KEYS:
+        raise InfraError(
+            f"{target}: its host key in the configuration is no public key of these types: {', '.join(HOST_KEYS)}"
+        )
+    return kind, data
+
+
+def private_key(target: Target) -> paramiko.PKey:
+    """The stack's key, in OpenSSH's form or in PEM. Raises InfraError, which holds nothing of it."""
+    data = target.private_key.strip().encode() + b"\n"
+    openssh = b"OPENSSH PRIVATE KEY" in data
+    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
+    try:
+        key = load(data, password=None)
+    except TypeError:
+        raise InfraError("infra:sshPrivateKey has a passphrase: the stack's key must have none") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    kinds = ((ed25519.Ed25519PrivateKey, paramiko.Ed25519Key), (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
+             (rsa.RSAPrivateKey, paramiko.RSAKey))  # fmt: skip
+    for kind, known in kinds:
+        if isinstance(key, kind):
+            text = key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+            )
+            return known.from_private_key(io.StringIO(text.decode()))
+    raise InfraError("infra:sshPrivateKey is no private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
 
 
 def fingerprint(key: bytes) -> str:
@@ -90,7 +161,9 @@ def events(transport: paramiko.Transport, target: Target, command: str, payload:
     try:
         channel = transport.open_session(timeout=15)
         channel.settimeout(SILENCE)
-        channel.exec_command(command if target.user == "root" else f"sudo -n {command}")
+        # The library waits for the answer to this without a limit
+        with _closed_after(transport, SILENCE):
+            channel.exec_command(command if target.user == "root" else f"sudo -n {command}")
         channel.sendall(json.dumps(payload).encode())
         channel.shutdown_write()
         for line in channel.makefile("r"):
@@ -120,6 +193,58 @@ def _hint(said: str | bytes) -> str:
     if "No such file or directory" in text and "/var/lib/infra/bin" in text:
         return "; no release was brought to this host yet: pulumi up"
     return ""
+
+
+def run_script(
+    transport: paramiko.Transport, target: Target, command: str, script: str, say: Callable[[str], None], limit: float
+) -> tuple[int, str]:
+    """Runs a command with a script on its standard input for `limit` seconds at most, saying what it says; its exit
+    code and last line. Raises ConnectionLost, and TimeoutError at the end of the time."""
+    line = rest = b""
+    with _closed_after(transport, limit) as is_late:
+        try:
+            channel = transport.open_session(timeout=min(limit, 15))
+            channel.set_combine_stderr(True)
+            channel.exec_command(command)
+            channel.sendall(script.encode())
+            channel.shutdown_write()
+            while data := channel.recv(65536):
+                *lines, rest = (rest + data).split(b"\n")
+                # What never ends its line is no reason to keep all of it
+                rest = rest[:SCRIPT_LINE]
+                for line in filter(bytes.strip, lines):
+                    say(line.decode(errors="replace"))
+            if rest.strip():
+                line = rest
+                say(line.decode(errors="replace"))
+            code = channel.recv_exit_status()
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if is_late.is_set():
+                raise TimeoutError from None
+            raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
+    if is_late.is_set():
+        raise TimeoutError
+    if code == -1:
+        raise ConnectionLost(f"{target}: the connection was closed")
+    return code, line.decode(errors="replace").strip()
+
+
+@contextmanager
+def _closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[threading.Event]:
+    """Closes the connection when the time is over, which ends whatever waits on it; the event says that it was so."""
+    is_late = threading.Event()
+
+    def close() -> None:
+        is_late.set()
+        transport.close()
+
+    timer = threading.Timer(seconds, close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
 
 
 def run_program(transport: paramiko.Transport, target: Target, program: str, payload: Any) -> Iterator[dict[str, Any]]:

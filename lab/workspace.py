@@ -5,23 +5,17 @@ import os
 import secrets
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import certifi
 import yaml
 
-from lab import ports
+from lab import plugins, ports
 from lab.run import find_program, run
 from lab.services import credentials
 from lab.settings import ROOT, Lab
 from lab.tools import ensure_pulumi
-
-PLUGINS = {
-    "aws": ("7.51.1", "lab.standins.aws"),
-    "command": ("1.2.1", "lab.standins.command"),
-}
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -79,36 +73,8 @@ def write_env(lab: Lab) -> None:
 
 
 def install_plugins(lab: Lab) -> dict[str, str]:
-    """Plugin → "real" or "stand-in". The real ones where their download answers."""
-    home = lab.path("pulumi")
-    made = {}
-    for name, (version, module) in PLUGINS.items():
-        folder = home / "plugins" / f"resource-{name}-v{version}"
-        program = folder / f"pulumi-resource-{name}"
-        if not program.exists() and not _downloaded(home, name, version):
-            folder.mkdir(parents=True, exist_ok=True)
-            interpreter = shlex.quote(sys.executable)
-            program.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(ROOT))} exec {interpreter} -m {module} "$@"\n')
-            program.chmod(0o755)
-        made[name] = "stand-in" if program.stat().st_size < 4096 else "real"
-    return made
-
-
-def _downloaded(home: Path, name: str, version: str) -> bool:
-    marker = home.parent / "no-plugin-download"
-    if marker.exists():
-        return False
-    command = [str(ensure_pulumi() / "pulumi"), "plugin", "install", "resource", name, version]
-    try:
-        done = subprocess.run(
-            command, env={**os.environ, "PULUMI_HOME": str(home)}, capture_output=True, timeout=300, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    if done.returncode:
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.touch()
-    return done.returncode == 0
+    """Plugin → "real" or "stand-in": see lab.plugins."""
+    return plugins.install(lab.path("pulumi"))
 
 
 def prepare(lab: Lab, project: Path = ROOT) -> None:

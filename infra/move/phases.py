@@ -27,10 +27,17 @@ STEPS = {
 }
 KINDS = (
     ("aws:ecr/", "repositories"), ("aws:iam/", "rights"), ("aws:route53/", "switch"), ("aws:vpc/", "network"),
-    ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"), ("command:remote:", "boot"),
+    ("aws:ec2/instance", "host"), ("aws:ec2/eip", "host"), ("aws:ec2/", "network"),
     ("aws:sns/", "topic"), ("aws:cloudwatch/", "alarms"), ("aws:dlm/", "snapshots"),
 )  # fmt: skip
-COMMANDS = {"images": "images", "apply": "release", "gate": "gate", "verify": "verify", "drain": "drain"}
+COMMANDS = {
+    "ready": "boot",
+    "images": "images",
+    "apply": "release",
+    "gate": "gate",
+    "verify": "verify",
+    "drain": "drain",
+}
 NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending-replace"}
 
 
@@ -61,11 +68,12 @@ def phase_of(urn: str, op: str) -> tuple[str, str] | None:
     region = found[0] if found else ""
     if op in NOTHING or not kind.startswith(("aws:", "command:")):
         return None
-    if op == "delete" and region and not kind.startswith("command:local:"):
+    # Forgetting a command deletes nothing
+    if op == "delete" and region and not kind.startswith("command:"):
         return "retire", region
     if op.startswith("delete"):
         return None
-    if kind == "command:local:Command":
+    if kind in ("command:local:Command", "command:remote:Command"):
         step = COMMANDS.get(name.rsplit("-", 1)[-1])
         if step == "drain":
             # The resource is named after the new region, and waits for the old one

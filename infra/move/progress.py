@@ -7,7 +7,7 @@ from typing import Any
 from infra.move.phases import Phase, phase_of
 
 Say = Callable[[str], None]
-FAILED = "failed: "
+COMMAND, STACK = "command:", "pulumi:pulumi:Stack"
 
 
 @dataclass
@@ -26,13 +26,14 @@ class Timed:
 
 @dataclass
 class Progress:
-    """`times` are the phases that began; `reasons` why something failed, in the words of what failed."""
+    """`times` are the phases that began; `reasons` why something failed, in the words of what failed, a line each."""
 
     planned: dict[tuple[str, str], Phase]
     say: Say
     clock: Callable[[], float]
     times: dict[tuple[str, str], Timed] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    _of_resources: int = 0
 
     def follow(self, events: Iterable[dict[str, Any]]) -> None:
         for event in events:
@@ -65,11 +66,36 @@ class Progress:
             self.say(f"✓ {_named(key)}{what} ({timed.seconds:.1f} s)")
 
     def _said(self, event: dict[str, Any]) -> None:
-        for line in event.get("message", "").strip().splitlines():
-            if event.get("severity") in ("info", "info#err"):
+        message = event.get("message", "")
+        if event.get("severity") in ("info", "info#err"):
+            for line in message.strip().splitlines():
                 self.say(f"    {line}")
-            if FAILED in line or event.get("severity") == "error":
-                self.reasons.append(line)
+        elif event.get("severity") == "error" and (reason := reason_of(event.get("urn", ""), message)):
+            # What the stack reports may only follow from what a resource does
+            self._add(reason, first=_type(event.get("urn", "")) not in ("", STACK))
+
+    def _add(self, reason: str, first: bool) -> None:
+        if reason not in self.reasons:
+            self.reasons.insert(self._of_resources if first else len(self.reasons), reason)
+            self._of_resources += first
+
+
+def reason_of(urn: str, message: str) -> str:
+    """The line of an error that says why; "" of one that only says that there was another. Pure.
+
+    A command's error is the command, all that it said, and its reason as the last line; a provider's may be a chain
+    of which the entry of its list is the innermost.
+    """
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not lines or lines[0] == "update failed":
+        return ""
+    if _type(urn).startswith(COMMAND):
+        return lines[-1]
+    return next((line.removeprefix("* ") for line in lines if line.startswith("* ")), lines[0])
+
+
+def _type(urn: str) -> str:
+    return urn.split("::")[2].rsplit("$", 1)[-1] if urn else ""
 
 
 def _named(key: tuple[str, str]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from catalogue.loading import Catalogue
 from catalogue.stack import PROJECT
@@ -29,6 +29,11 @@ from rendering.host import dns_names, render
 
 Say = Callable[[str], None]
 TRIES = 3
+INTERRUPTED = (
+    "interrupted: a release that is under way comes to its end, every other step ends now; Ctrl-C once more ends "
+    "Pulumi at once"
+)
+AGAIN = "interrupted again: Pulumi ends at once; a host finishes or rolls back its release by itself"
 
 
 @dataclass(frozen=True)
@@ -106,16 +111,7 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
     with (
         tempfile.TemporaryFile("w+") as complaints,
         _as_interrupts(signal.SIGTERM, signal.SIGHUP),
-        subprocess.Popen(
-            command,
-            cwd=project_root(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-            # A terminal's Ctrl-C reaches us alone: it is handed on, since a second one would end Pulumi at once
-            process_group=0,
-        ) as process,
+        _started(command, complaints) as process,
     ):
         assert process.stdout
         interrupted = False
@@ -124,9 +120,9 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
                 progress.follow(_events(process.stdout))
                 break
             except KeyboardInterrupt:
-                interrupted = True
                 process.send_signal(signal.SIGINT)
-                say("interrupted: the step that is under way comes to its end")
+                say(AGAIN if interrupted else INTERRUPTED)
+                interrupted = True
         code = process.wait()
         complaints.seek(0)
         said = complaints.read().strip()
@@ -135,21 +131,43 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
         progress.reasons = ["interrupted; run the same command again to go on"]
     elif code:
         told = list(progress.reasons)
-        found = [line for line in progress.reasons if "failed: " in line] or progress.reasons or said.splitlines()
-        progress.reasons = found[:1] or [f"pulumi up ended with {code}"]
+        progress.reasons = (progress.reasons or said.splitlines())[:1] or [f"pulumi up ended with {code}"]
     else:
         progress.reasons = []
     return progress, "\n".join([said, *told])
 
 
+def _started(command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
+    is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if is_ignored:
+        # Pulumi would inherit that (`nohup`, a shell's background), and nobody could end it in an orderly way
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=project_root(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            # A terminal's Ctrl-C reaches us alone: it is handed on, since a second one would end Pulumi at once
+            process_group=0,
+        )
+    finally:
+        if is_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def _as_interrupts(*signals: signal.Signals) -> Iterator[None]:
-    """Whoever ends us in another way is understood too: Pulumi must not be left alone in the middle."""
+    """These end us as Ctrl-C does, so that Pulumi is not left alone in the middle; but what was ignored when we were
+    started (`nohup`) stays so."""
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = {one: signal.signal(one, interrupt) for one in signals}
+    heard = [one for one in signals if signal.getsignal(one) != signal.SIG_IGN]
+    before = {one: signal.signal(one, interrupt) for one in heard}
     try:
         yield
     finally:

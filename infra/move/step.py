@@ -1,30 +1,36 @@
 """`python -m infra.move.step NAME`: what `pulumi up` runs for a step of a region move. The request is JSON on standard
-input; progress goes to standard error, the result to standard output."""
+input; progress goes to standard error, the result of a success to standard output."""
 
 import json
 import sys
+from dataclasses import dataclass
 
 from infra.errors import InfraError
 from infra.move.steps import drain, gate, images, verify
+from infra.supervised import FAILED, Ended, Say, Work, run
 
 STEPS = {"images": images.run, "gate": gate.run, "verify": verify.run, "drain": drain.run}
 
 
-def main(name: str) -> int:
-    request = json.load(sys.stdin)
-    label = request["label"]
+@dataclass
+class Step(Work):
+    """A step only looks, or copies what is missing: interrupted, it ends at once and loses nothing."""
 
-    def say(line: str) -> None:
-        print(f"{label}: {line}", file=sys.stderr, flush=True)
+    name: str
+    label: str = ""
 
-    try:
-        result = STEPS[name](request, say)
-    except InfraError as error:
-        say(f"failed: {error}")
-        return 1
-    print(json.dumps(result, sort_keys=True), flush=True)
-    return 0
+    def do(self, say: Say) -> Ended:
+        request = json.load(sys.stdin)
+        self.label = request["label"]
+        try:
+            result = STEPS[self.name](request, lambda line: say(f"{self.label}: {line}"))
+        except InfraError as error:
+            return Ended(FAILED, f"{self.label}: failed: {error}")
+        return Ended(0, "", result)
+
+    def left(self) -> str:
+        return f"{self.label or self.name}: failed: interrupted; nothing that serves was changed. Run again to go on"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    run(Step(sys.argv[1]))

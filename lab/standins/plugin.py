@@ -1,8 +1,12 @@
 """A Pulumi resource plugin out of a table of resource kinds."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,13 +31,15 @@ Say = Callable[[str, str], None]
 
 @dataclass
 class Call:
-    """One resource operation: its `cloud`, its resource, `say(severity, text)` to the user; Ctrl-C sets `stop`."""
+    """One resource operation: its `cloud`, its resource, `say(severity, text)` to the user, `status(text)` for what is
+    only shown until the next one; Ctrl-C sets `stop`."""
 
     cloud: Any
     urn: str
     timeout: float
     say: Say
     stop: threading.Event
+    status: Callable[[str], None] = lambda text: None
 
     @property
     def name(self) -> str:
@@ -42,8 +48,9 @@ class Call:
 
 @dataclass
 class Kind:
-    """A resource type. Inputs are "replace" (a change makes a new one), "update", or "refuse": the real plugin changes
-    them in place, and this one says that it cannot.
+    """A resource type. Inputs are "replace" (a change makes a new one), "update", "elements" (for a changed element the
+    SDK itself replaces), or "refuse": the real plugin changes them in place, and this one says that it cannot. With
+    `infers` a change's kind is exact and makes every output unknown in a preview, as pulumi-go-provider has it.
 
     `create(call, inputs)` returns id and outputs, `update(call, id, old, new)` outputs, `delete(call, id, state)`
     nothing, `read(call, id, state)` fresh outputs or None when it is gone, `found(call, id)` inputs and outputs of
@@ -59,6 +66,7 @@ class Kind:
     read: Callable[[Call, str, Values], Values | None] | None = None
     found: Callable[[Call, str], tuple[Values, Values] | None] | None = None
     autonamed: bool = False
+    infers: bool = False
     checks: list[Callable[[Values], str | None]] = field(default_factory=list)
 
     def state(self, inputs: Values, outputs: Values) -> Values:
@@ -124,6 +132,9 @@ class Plugin(api.Provider):
         ]
         replaces = [key for key in changed if kind.inputs[key] == "replace"]
         kinds = api.PropertyDiffKind
+        if kind.infers:
+            detailed, replaces = _inferred(kind, old, new, changed)
+            return api.DiffResponse(bool(changed), replaces, diffs=changed, detailed_diff=detailed)
         detailed = {
             key: api.PropertyDiff(kinds.UPDATE_REPLACE if key in replaces else kinds.UPDATE, True) for key in changed
         }
@@ -142,6 +153,8 @@ class Plugin(api.Provider):
         kind, new = self._kind(request.type), plain_map(request.news)
         old = plain_map(request.olds)
         outputs = {key: old[key] for key in kind.outputs if key in old}
+        if request.preview and kind.infers and any(old.get(key) != new.get(key) for key in kind.inputs):
+            outputs = dict.fromkeys(kind.outputs, UNKNOWN)
         if request.preview:
             return api.UpdateResponse(property_map({**new, **outputs}))
         unable = [key for key, how in kind.inputs.items() if how == "refuse" and old.get(key) != new.get(key)]
@@ -196,7 +209,46 @@ class Plugin(api.Provider):
                 entry = engine_pb2.LogRequest(severity=engine_pb2.LogSeverity.Value(severity), message=text, urn=urn)
                 self.loop.call_soon_threadsafe(self.engine.Log, entry)
 
-        return Call(self.cloud, urn, timeout, say, self.stop)
+        async def show(text: str) -> None:
+            assert self.engine
+            severity = engine_pb2.LogSeverity.Value("INFO")
+            entry = engine_pb2.LogRequest(severity=severity, message=text, urn=urn, ephemeral=True)
+            log: Any = self.engine.Log
+            await log(entry)
+
+        def status(text: str) -> None:
+            assert self.loop
+            # An engine that has gone reads nothing any more
+            with contextlib.suppress(grpc.RpcError, TimeoutError):
+                asyncio.run_coroutine_threadsafe(show(text), self.loop).result(10)
+
+        return Call(self.cloud, urn, timeout, say, self.stop, status)
+
+
+def _inferred(
+    kind: Kind, old: Values, new: Values, changed: list[str]
+) -> tuple[dict[str, api.PropertyDiff], list[str]]:
+    """What changed, element by element, and what replaces the resource."""
+    how = api.PropertyDiffKind
+    detailed, replaces = {}, []
+    for key in changed:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, list) and isinstance(after, list):
+            before, after = ({f"[{n}]": value for n, value in enumerate(values)} for values in (before, after))
+        elif isinstance(before, dict) and isinstance(after, dict):
+            before, after = ({f".{name}": value for name, value in values.items()} for values in (before, after))
+        else:
+            one = how.ADD if key not in old else how.DELETE if key not in new else how.UPDATE
+            if kind.inputs[key] == "elements":
+                replaces.append(key)
+                one = how(one.value + 1)
+            detailed[key] = api.PropertyDiff(one, False)
+            continue
+        for name in {**before, **after}:
+            if before.get(name) != after.get(name):
+                one = how.ADD if name not in before else how.DELETE if name not in after else how.UPDATE
+                detailed[f"{key}{name}"] = api.PropertyDiff(one, False)
+    return detailed, replaces
 
 
 class _Servicer(ProviderServicer):
@@ -207,6 +259,10 @@ def _clean(method: str) -> Callable[..., Awaitable[Any]]:
     async def call(self: _Servicer, request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
             return await getattr(ProviderServicer, method)(self, request, context)
+        except asyncio.CancelledError:
+            # The engine has gone: what it asked for is of no use to it any more
+            self._provider.stop.set()  # type: ignore[attr-defined]
+            raise
         except Exception as error:
             cause = error.__context__ if isinstance(error.__context__, PluginError) else error
             await context.abort(grpc.StatusCode.UNKNOWN, str(cause))
@@ -231,6 +287,15 @@ def serve(plugin: Plugin, version: str) -> None:
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         print(port, flush=True)
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
         await server.wait_for_termination()
 
+    # The engine ends its plugins with it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     asyncio.run(run())
+
+
+def _end_with(engine: int) -> None:
+    while os.getppid() == engine:
+        time.sleep(0.2)
+    os._exit(1)

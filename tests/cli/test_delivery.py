@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from infra import deliver, delivery
+from infra import deliver, delivery, unfinished
 from infra.errors import InfraError
 from infra.init import key_pair
 from infra.ssh import Target, ask
+from infra.supervised import Ended
+from infra.unfinished import Unfinished
 from tests.ssh_server import Server
 
 REQUEST = {"release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60}
@@ -125,7 +127,7 @@ def test_another_host_key_is_never_talked_to():
 
 def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
     target = {**vars(Agent().target), "port": 9}
-    ended = deliver.deliver({**REQUEST, "target": target, "roots": []})
+    ended = deliver.Delivery().deliver({**REQUEST, "target": target, "roots": []}, print)
     assert ended["code"] == 3 and ended["line"].startswith("refused on web1, nothing touched: web1 (root@127.0.0.1:9)")
     assert "does not answer" in ended["line"]
 
@@ -134,6 +136,104 @@ def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
 def test_the_base_is_what_pulumi_remembers(text, base, monkeypatch):
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", text)
     assert deliver.planned_from() == base
+
+
+def settling(
+    monkeypatch, tmp_path, agent: Agent, base: str | None, left: Unfinished
+) -> tuple[dict[str, Any], list[str]]:
+    """A delivery after one that was interrupted; Pulumi remembers `base`."""
+    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setenv("PULUMI_COMMAND_STDOUT", json.dumps({"release": base}))
+    unfinished.remember(agent.target, left)
+    said: list[str] = []
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, said.append)
+    return ended, said
+
+
+def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monkeypatch, tmp_path):
+    unchanged = {"result": {"outcome": "unchanged", "code": 0, "line": "unchanged on web1", "release": "r1"}}
+    agent = Agent([{"say": "switching"}, APPLIED], [{"current": "r1"}], [unchanged])
+    ended, said = settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
+    assert ended["outcome"] == "unchanged" and agent.verbs() == ["follow", "releases", "receive"]
+    assert said == [
+        "an interrupted update left job j1 on web1: following it to its end", "switching", "job j1: applied on web1",
+    ]  # fmt: skip
+    assert unfinished.remembered(agent.target) is None
+
+
+def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(deliver.outside, "complaint", lambda *_: None)
+    agent = Agent([{**AWAITING, "again": True}], [APPLIED], [{"current": "r1"}], [APPLIED])
+    settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
+    assert agent.verbs() == ["follow", "answer", "releases", "receive"]
+    assert agent.asked[1][1]["said"] == {"well": True, "reason": None}
+
+
+@pytest.mark.parametrize(
+    ("remembered", "current", "base"),
+    [("r0", "r9", "r9"), ("r0", "r0", "r0"), ("r0", "r5", "r0"), ("r7", "r9", "r7"), (None, "r9", "r9")],
+    ids=["applied", "rolled back", "another's since", "Pulumi knows of a later one", "the first release"],
+)
+def test_what_the_next_update_is_planned_from(monkeypatch, tmp_path, remembered, current, base):
+    """What was interrupted and applied was this project's own update: the next one, with other files, is no conflict."""
+    agent = Agent([{"gone": True}], [{"gone": True}], [{"gone": True}], [{"current": current}], [APPLIED])
+    left = Unfinished("j1", "r9", None if remembered is None else "r0")
+    settling(monkeypatch, tmp_path, agent, remembered, left)
+    assert agent.verbs()[-1] == "receive" and agent.asked[-1][1]["spec"]["base"] == base
+
+
+def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
+    agent = Agent()
+    agent.server.close()
+    left = Unfinished("j1", "r1", None)
+    target = Target(**{**vars(agent.target), "port": 9})
+    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    unfinished.remember(target, left)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target), "roots": []}, print)
+    assert ended["outcome"] == "refused" and unfinished.remembered(target) == left
+
+
+def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkeypatch, tmp_path):
+    (tmp_path / ".infra").write_text("no folder")
+    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    agent = Agent([APPLIED])
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, print)
+    assert ended["outcome"] == "applied"
+
+
+def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
+    """Before anything was sent it ends at once; afterwards the release comes to its end, and the note of it stays."""
+    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    work = deliver.Delivery()
+    assert work.on_interrupt() == "" and "nothing touched: interrupted before anything was sent" in work.left()
+    agent = Agent([{"say": "switching"}, APPLIED])
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        lines.append(work.on_interrupt())
+
+    ended = work.deliver({**REQUEST, "target": vars(agent.target), "roots": []}, say)
+    assert lines[1].startswith("interrupted: the release on web1 comes to its end first")
+    last = work.after_interrupt(Ended(ended["code"], ended["line"]))
+    assert (
+        last == "applied on web1. Pulumi was interrupted and counts it as failed; the next pulumi up takes it as it is"
+    )
+    assert work.after_interrupt(Ended(4, "rolled back on web1: why")) == "rolled back on web1: why (interrupted)"
+    assert work.job and f"job {work.job.id} goes on there" in work.left()
+    left = unfinished.remembered(agent.target)
+    assert left and (left.id, left.release) == (work.job.id, "r1")
+
+
+@pytest.mark.parametrize(
+    "much",
+    [{"line": f"applied {'x' * 300_000}"}, {"line": "applied", "changed": ["x" * 100_000]}],
+    ids=["line", "list"],
+)
+def test_an_outcome_of_any_length_is_kept_in_short(much):
+    """A success must not become a failure because a host has much to say about it."""
+    found = deliver.kept({"outcome": "applied", "code": 0, "release": "r1", **much})
+    assert len(json.dumps(found)) < 8000 and found["line"].startswith("applied") and found["release"] == "r1"
 
 
 def test_going_back_names_the_release_and_takes_nothing_along():

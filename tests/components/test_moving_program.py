@@ -22,7 +22,8 @@ IN_SYDNEY = {
 
 def steps(made: Mocks) -> list[str]:
     """The move's commands, without the attempt that their names hold."""
-    names = [command.name for command in made.of("command:local:Command") if "release" not in command.name]
+    made_here = [command.name for command in made.of("command:local:Command")]
+    names = [name for name in made_here if not name.endswith(("-release-apply", "-ready"))]
     return [re.sub(r"\d{8}T\d{6}Z", "AT", name) for name in names]
 
 

@@ -83,23 +83,36 @@ def test_the_record_is_the_hosts_address_with_a_short_life(made):
 
 
 def test_the_host_is_known_before_it_is_talked_to(made):
-    connection = opened(one(made, "command:remote:Command")["connection"])
-    assert connection["hostKey"] == "ssh-ed25519 BBBB host" and connection["user"] == "ubuntu"
-    assert sent(made)["target"] == {
+    target = {
         "host": "watchme", "address": "127.71.0.2", "port": 22, "user": "ubuntu",
         "host_key": "ssh-ed25519 BBBB host", "private_key": "PRIVATE-USER-KEY",
     }  # fmt: skip
+    assert sent(made)["target"] == target and sent(made, "ready")["target"] == target
 
 
-def sent(made: Mocks) -> dict[str, Any]:
-    """What the release's command reads."""
-    return json.loads(opened(one(made, "command:local:Command")["stdin"]))
+def test_the_gate_is_a_command_from_here_with_a_limit_of_its_own(made):
+    gate, request = command(made, "ready"), sent(made, "ready")
+    assert gate["create"] == "exec .venv/bin/python -m infra.ready"
+    assert gate["triggers"] == ["watchme-ap-northeast-1-instance-id"] and request["limit"] == 900
+    assert request["arguments"][:2] == ["2048", "docker"] and "prepare-host" in request["script"]
+    assert request["first"].startswith("cloud-init status --wait") and not made.of("command:remote:Command")
+
+
+def command(made: Mocks, step: str) -> dict[str, Any]:
+    """The inputs of the only command of this step: `ready`, `apply`."""
+    (inputs,) = [r.inputs for r in made.of("command:local:Command") if f"-{r.name}".endswith(f"-{step}")]
+    return inputs
+
+
+def sent(made: Mocks, step: str = "apply") -> dict[str, Any]:
+    """What a command reads: the release's, or the one of another step."""
+    return json.loads(opened(command(made, step)["stdin"]))
 
 
 def test_one_archive_and_one_command_per_host(made):
-    apply, payload = one(made, "command:local:Command"), sent(made)
+    apply, payload = command(made, "apply"), sent(made)
     assert apply["triggers"] == ["watchme-ap-northeast-1-instance-id"]
-    assert apply["create"] == ".venv/bin/python -m infra.deliver"
+    assert apply["create"] == "exec .venv/bin/python -m infra.deliver"
     assert payload["confirm"] == 60
     # The command on the next machine is the same: nothing of this one is in it
     assert set(payload) == {"target", "release", "receive", "archive", "secrets", "confirm", "roots"}
@@ -160,12 +173,11 @@ def test_a_machine_that_is_there_gets_a_release_and_nothing_is_made_of_it(monkey
     target = sent(made)["target"]
     assert (target["address"], target["port"], target["user"]) == ("192.168.1.20", 2222, "owner")
     assert target["host_key"] == "ssh-ed25519 CCCC"
-    ready = one(made, "command:remote:Command")
-    assert (
-        ready["create"].startswith("sudo -n sh -s 0 docker skopeo nginx certbot") and "prepare-host" in ready["stdin"]
-    )
+    ready = sent(made, "ready")
+    assert (ready["target"], ready["first"]) == (target, "")
+    assert ready["arguments"][:5] == ["0", "docker", "skopeo", "nginx", "certbot"]
     # It stays where it is when the region changes, so no name of it holds one
-    assert {command.name for command in made.of("command:local:Command")} == {"desktop-release-apply"}
+    assert {run.name for run in made.of("command:local:Command")} == {"desktop-ready", "desktop-release-apply"}
     record = one(made, "aws:route53/record:Record")
     assert record["records"] == ["192.168.1.20"]
 
@@ -202,11 +214,10 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
     assert not made.of("aws:iam/user:User") and not made.of("aws:ecr/repository:Repository")
     statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
     assert not any(action.startswith("ecr:") for statement in statements for action in _actions(statement))
-    prepared = {ready.name: ready.inputs["create"].split("sh -s ")[1] for ready in made.of("command:remote:Command")}
-    assert prepared == {
-        "services-ap-northeast-1-ready": "2048 nginx certbot python3-certbot-dns-route53 logrotate",
-        "home-ready": "0 libpam-systemd",
-    }
+    assert sent(made, "services-ap-northeast-1-ready")["arguments"] == [
+        "2048", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate",
+    ]  # fmt: skip
+    assert sent(made, "home-ready")["arguments"] == ["0", "libpam-systemd"]
 
 
 REFUSED = {

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -163,17 +164,64 @@ def pulumi_that(folder, script: str) -> dict[str, str]:
 UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True)).reasons)"
 
 
-@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda word: word.name)
-def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word):
-    script = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
-    env = pulumi_that(tmp_path, script)
-    with started(sys.executable, "-c", UP, cwd=ROOT, env=env, stdout=subprocess.PIPE) as process:
+ASKED = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
+INTERRUPTED = "reasons: ['interrupted; run the same command again to go on']"
+
+
+@contextmanager
+def running(folder, script: str, *ignored: signal.Signals):
+    """`infra move` following this Pulumi, which has begun; started with these signals ignored and all others not,
+    whatever the surroundings of the tests ignore."""
+
+    def surroundings() -> None:
+        for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(word, signal.SIG_IGN if word in ignored else signal.SIG_DFL)
+
+    with subprocess.Popen(
+        [sys.executable, "-c", UP], cwd=ROOT, env=pulumi_that(folder, script), text=True, stdout=subprocess.PIPE,
+        preexec_fn=surroundings,
+    ) as process:  # fmt: skip
         assert process.stdout and "begun" in process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("word", "ignored"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGHUP, ()), (signal.SIGTERM, (signal.SIGINT, signal.SIGHUP))],
+    ids=["SIGINT", "SIGTERM", "SIGHUP", "SIGTERM under nohup"],
+)
+def test_whoever_ends_it_pulumi_is_asked_once_and_waited_for(tmp_path, word, ignored):
+    with running(tmp_path, ASKED, *ignored) as process:
         process.send_signal(word)
-        said = process.stdout.read()
-    assert "interrupted: the step that is under way comes to its end" in said
-    assert "reasons: ['interrupted; run the same command again to go on']" in said
-    assert (tmp_path / "log").read_text() == "asked\n"
+        said, _ = process.communicate(timeout=60)
+    assert "interrupted: a release that is under way comes to its end, every other step ends now" in said
+    assert INTERRUPTED in said and (tmp_path / "log").read_text() == "asked\n"
+
+
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGHUP], ids=lambda word: word.name)
+def test_what_nohup_ignores_does_not_end_it(tmp_path, word):
+    os.mkfifo(tmp_path / "log.go")
+    with running(
+        tmp_path, f"{ASKED.partition('while')[0]}read line < $LOG.go", signal.SIGINT, signal.SIGHUP
+    ) as process:
+        process.send_signal(word)
+        (tmp_path / "log.go").write_text("go on\n")
+        said, _ = process.communicate(timeout=60)
+    assert said == "reasons: []\n" and not (tmp_path / "log").exists()
+
+
+def test_a_second_ctrl_c_is_handed_on_too(tmp_path):
+    script = ASKED.replace("sleep 0.3; exit 1", "[ $(wc -l < $LOG) = 2 ] && exit 1")
+    with running(tmp_path, script) as process:
+        assert process.stdout
+        process.send_signal(signal.SIGINT)
+        assert "Ctrl-C once more" in process.stdout.readline()
+        while not (tmp_path / "log").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert said.startswith("interrupted again: Pulumi ends at once") and INTERRUPTED in said
 
 
 def locked(pid: int, machine: str) -> str:

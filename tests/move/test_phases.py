@@ -20,6 +20,8 @@ KINDS = {
     "aws:iam/role:Role::watchme-ap-northeast-1-permissions-role": ("rights", TOKYO),
     "aws:ec2/instance:Instance::watchme-ap-northeast-1-instance": ("host", TOKYO),
     "aws:ec2/eipAssociation:EipAssociation::watchme-ap-northeast-1-address-use": ("host", TOKYO),
+    "command:local:Command::watchme-ap-northeast-1-ready": ("boot", TOKYO),
+    # As stacks have it that were made before the gate was a command from here
     "command:remote:Command::watchme-ap-northeast-1-ready": ("boot", TOKYO),
     f"command:local:Command::images-ap-northeast-1-{AT}-images": ("images", TOKYO),
     f"command:local:Command::images-newest-ap-northeast-1-{AT}-images": ("newest images", TOKYO),
@@ -48,6 +50,7 @@ def test_what_is_deleted_in_a_region_retires_it():
     assert phase_of(f"{URN}aws:ec2/vpc:Vpc::network-ap-southeast-2-vpc", "delete") == ("retire", SYDNEY)
     # An earlier attempt's step is no machine
     assert phase_of(f"{URN}command:local:Command::gate-ap-northeast-1-{AT}-gate", "delete") is None
+    assert phase_of(f"{URN}command:remote:Command::watchme-ap-southeast-2-ready", "delete") is None
 
 
 STEPS = [
@@ -85,7 +88,13 @@ def test_a_step_is_a_line_when_it_begins_and_when_all_of_it_is_done():
     progress.follow([{"diagnosticEvent": {"severity": "info", "message": "gate ap-northeast-1: 12 public paths\n"}}])
     gate = f"command:local:Command::gate-ap-northeast-1-{AT}-gate"
     progress.follow([event("resourcePreEvent", "create", gate), event("resOpFailedEvent", "create", gate)])
-    progress.follow([{"diagnosticEvent": {"severity": "info", "message": "gate ap-northeast-1: failed: 502"}}])
+    progress.follow(
+        [
+            {"diagnosticEvent": {"severity": "info", "message": "gate ap-northeast-1: failed: 502"}},
+            error("update failed\n", "pulumi:pulumi:Stack::infra-prod"),
+            error('exit status 1: running "exec …":\n12 public paths\ngate ap-northeast-1: failed: 502\n', gate),
+        ]
+    )
     assert said == [
         "· repositories ap-northeast-1 …",
         "✓ repositories ap-northeast-1: 4 created (8.0 s)",
@@ -95,6 +104,43 @@ def test_a_step_is_a_line_when_it_begins_and_when_all_of_it_is_done():
         "    gate ap-northeast-1: failed: 502",
     ]
     assert progress.reasons == ["gate ap-northeast-1: failed: 502"]
+
+
+def error(message: str, urn: str = ""):
+    return {"diagnosticEvent": {"severity": "error", "message": message, "urn": urn and f"{URN}{urn}"}}
+
+
+APPLY = "infra:index:Release$command:local:Command::watchme-ap-northeast-1-release-apply"
+INSTANCE = "infra:index:Host$aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
+REASONS = {
+    "a release that was rolled back": (
+        [error('exit status 4: running "exec .venv/bin/python -m infra.deliver":\nswitching\nrolled back on watchme: web is unhealthy\n', APPLY)],
+        ["rolled back on watchme: web is unhealthy"],
+    ),
+    "a provider's chain of errors, after what follows from it": (
+        [
+            error("update failed\n", "pulumi:pulumi:Stack::infra-prod"),
+            error("the program was stopped\n", "pulumi:pulumi:Stack::infra-prod"),
+            error("1 error occurred:\n\t* creating EC2 Instance: AccessDenied: not allowed\n\n", INSTANCE),
+        ],
+        ["creating EC2 Instance: AccessDenied: not allowed", "the program was stopped"],
+    ),
+    "a provider's one line": ([error("AccessDenied: x", INSTANCE), error("AccessDenied: x", INSTANCE)], ["AccessDenied: x"]),
+    "a plugin that died": ([error("error reading from server: EOF\n", APPLY)], ["error reading from server: EOF"]),
+    "the program's own": ([error("infra:hosts: unknown field\n")], ["infra:hosts: unknown field"]),
+    "what only sounds like a failure": (
+        [{"diagnosticEvent": {"severity": "info", "message": "Dial 1/inf failed: retrying"}}, error("AccessDenied", INSTANCE)],
+        ["AccessDenied"],
+    ),
+    "nothing but that something failed": ([error("update failed\n")], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "expected"), REASONS.values(), ids=REASONS)
+def test_why_it_stopped(events, expected):
+    progress = Progress({}, lambda line: None, lambda: 0.0)
+    progress.follow(events)
+    assert progress.reasons == expected
 
 
 def test_who_stands_by_afterwards():

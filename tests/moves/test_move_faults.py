@@ -221,7 +221,7 @@ ROWS = {
     "the provider is refused": Row(aws_refuses("GetCallerIdentity"), "AccessDenied"),
     **{f"creation {number} is refused": Row(NEXT_CREATION, "AccessDenied") for number in range(1, len(CREATIONS) + 1)},
     "killed while booting": Row(killed_at(f"watchme-{NEW}-ready creating"), ""),
-    "the machine does not boot": Row(never_boots, "timeout after 15s"),
+    "the machine does not boot": Row(never_boots, "cannot take a release after 15 s"),
     "credentials expire in the middle": Row(credentials_expire, "ExpiredToken"),
     "the registry goes away": Row(registry_down, "image(s) not copied"),
     "killed while copying": Row(killed_at("copied watchme-"), ""),

@@ -1,0 +1,131 @@
+"""How a program that Pulumi runs comes to its end, whoever ends it.
+
+At the first Ctrl-C Pulumi's `command` plugin kills the process that it started (SIGKILL) and waits until its pipes are
+closed. So that process only waits; its child works, sees that the parent is gone, and has the last line. At a second
+Ctrl-C, or when Pulumi or the plugin are killed, the pipes break: nobody reads any more, and the child ends at once.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from infra.errors import InfraError
+from infra.lines import Writer
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FAILED, LEFT = 1, 130
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`code` is the exit code, `line` the last line for people ("" when the lines before say it all), `result` what
+    Pulumi keeps of a success."""
+
+    code: int
+    line: str = ""
+    result: dict[str, Any] | None = None
+
+
+class Work:
+    """What a program does for Pulumi, and what it says when it is ended in the middle."""
+
+    def do(self, say: Say) -> Ended:
+        """Raises InfraError, which is a failure with its text as the last line."""
+        raise NotImplementedError
+
+    def on_interrupt(self) -> str:
+        """The line that is said when it comes to its end although it was interrupted once; "" ends it at once."""
+        return ""
+
+    def left(self) -> str:
+        """The last line when it ends at once, in the middle."""
+        raise NotImplementedError
+
+    def after_interrupt(self, ended: Ended) -> str:
+        """The last line when it came to its end although it was interrupted: Pulumi counts that as a failure."""
+        return ended.line
+
+
+def run(work: Work) -> NoReturn:
+    """Does the work in a child process and exits with its code."""
+    alive, held = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(alive)
+        _wait_for(child)
+    os.close(held)
+    _work(work, alive)
+
+
+def _wait_for(child: int) -> NoReturn:
+    def hand_on(number: int, _: Any) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in ENDING:
+        signal.signal(number, hand_on)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        Writer().last(
+            f"failed: the process that did this was killed ({signal.Signals(-code).name}); what it had started on a "
+            "host ends there by itself. Run again"
+        )
+    os._exit(code if code >= 0 else FAILED)
+
+
+def _work(work: Work, alive: int) -> NoReturn:
+    writer, interrupted = Writer(), threading.Event()
+    watch = threading.Thread(target=_watch, args=(work, writer, alive, _signals(), interrupted), daemon=True)
+    watch.start()
+    try:
+        ended = work.do(writer.say)
+        if interrupted.is_set() or select.select([alive], [], [], 0)[0]:
+            writer.last(work.after_interrupt(ended))
+        else:
+            writer.last(ended.line, json.dumps(ended.result, sort_keys=True) if ended.result and not ended.code else "")
+    except InfraError as error:
+        ended = Ended(FAILED, f"failed: {error}")
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.basename(where.filename)}:{where.lineno}"
+        ended = Ended(FAILED, f"failed: internal error: {type(error).__name__}: {error} ({place})")
+    writer.last(ended.line)
+    os._exit(ended.code)
+
+
+def _signals() -> int:
+    """A descriptor that can be read once a signal asks us to end, even while the main thread is inside a library."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in ENDING:
+        signal.signal(number, lambda *_: None)
+    return read
+
+
+def _watch(work: Work, writer: Writer, alive: int, signals: int, interrupted: threading.Event) -> None:
+    poll = select.poll()
+    poll.register(alive, select.POLLIN)
+    poll.register(signals, select.POLLIN)
+    # Without events asked for, only that nobody reads it any more is reported
+    poll.register(2, 0)
+    while True:
+        for descriptor, event in poll.poll():
+            if event & select.POLLNVAL:
+                poll.unregister(descriptor)
+                continue
+            if descriptor == alive and (line := work.on_interrupt()):
+                poll.unregister(alive)
+                interrupted.set()
+                writer.say(line)
+                continue
+            writer.last(work.left())
+            os._exit(LEFT)

@@ -1,0 +1,49 @@
+"""Jobs on hosts that an interrupted update stopped following: remembered here until another update has settled them."""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.paths import project_root
+from infra.ssh import Target
+
+FOLDER = Path(".infra/jobs")
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Job `id` brings a release (its hash) to a host; `base` is what Pulumi remembered there, None before the first."""
+
+    id: str
+    release: str
+    base: str | None
+
+
+def _place(target: Target) -> Path:
+    # The same name may be another machine in another stack
+    machine = hashlib.sha256(f"{target.address}:{target.port} {target.host_key}".encode()).hexdigest()[:12]
+    return project_root() / FOLDER / f"{target.host}-{machine}.json"
+
+
+def remember(target: Target, job: Unfinished) -> None:
+    place = _place(target)
+    part = place.with_suffix(".part")
+    # A checkout that cannot be written to is no reason not to release
+    with contextlib.suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(asdict(job)))
+        part.replace(place)
+
+
+def remembered(target: Target) -> Unfinished | None:
+    try:
+        return Unfinished(**json.loads(_place(target).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def forget(target: Target) -> None:
+    with contextlib.suppress(OSError):
+        _place(target).unlink()
