@@ -37,7 +37,7 @@ StandardError=tty
 TTYPath=/dev/ttyS0
 """
 # What the cache has beside programs: the emulated machines themselves, and what belongs to a running lab
-NOT_BROUGHT = ("stock-machine", "run", "rootfs", "image-context", "pythons", "policy-pack")
+NOT_BROUGHT = ("stock-machine", "run", "rootfs", "built", "image-context", "pythons", "policy-pack")
 NETWORK = "[Match]\nName=e*\n[Network]\nDHCP=yes\n"
 
 

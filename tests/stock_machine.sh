@@ -2,7 +2,7 @@
 # Runs in the emulated machine of tests/machine.py: what a newcomer does on a stock server, and what is left afterwards.
 # Every line that starts with "machine-test:" is for the one who reads the console.
 say() { echo "machine-test: $*"; }
-fail() { say "FAILED: $*"; sync; poweroff -f; }
+fail() { say "FAILED: $*"; sync; sleep 5; poweroff -f; }
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC1091
 . /seed/environment
@@ -16,7 +16,7 @@ cp -a /seed/cache/. /root/.cache/
 apt-get update -q >/dev/null 2>&1 || fail "apt-get update: is there a network?"
 # What only takes long here: the engine and the machine images that another machine has built
 apt-get install -q -y --no-install-recommends docker.io skopeo debootstrap >/root/apt.log 2>&1 || fail "$(tail -n 1 /root/apt.log)"
-for image in /seed/images/*.tar; do docker load -q -i "$image" || fail "docker load $image"; done
+for image in /seed/images/*.tar; do docker load -q -i "$image" || fail "docker load $image: $(df -h / | tail -n 1)"; done
 say "listening: $(ss -ltnH | awk '{print $4}' | tr '\n' ' ')"
 docker run -d --name foreign --network host "$(docker image ls -q | head -n 1)" sleep infinity >/dev/null || fail "another project's container"
 
@@ -39,4 +39,5 @@ left="$left$(iptables-save | grep wml-)"
 [ "$(docker inspect -f '{{.State.Running}}' foreign)" = true ] || fail "another project's container was stopped"
 say "PASSED"
 sync
+sleep 5
 poweroff -f
