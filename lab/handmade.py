@@ -130,9 +130,10 @@ def _set_up(lab: Lab, project: Path, region: str, container: str) -> None:
 
 def _build_there(lab: Lab, region: str, container: str, repository: str) -> None:
     """An image that no registry of the region has: it was built on the machine, under the name that its unit runs."""
-    run("docker", "cp", str(lab.path("layouts", region, repository)), f"{container}:/tmp/{repository}")
+    # Docker copies beside what is mounted on /tmp
+    run("docker", "cp", str(lab.path("layouts", region, repository)), f"{container}:/root/{repository}")
     name = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{repository}:latest"
-    _shell(container, f"skopeo copy -q oci:/tmp/{repository}:latest docker-daemon:{name}; rm -r /tmp/{repository}")
+    _shell(container, f"skopeo copy -q oci:/root/{repository}:latest docker-daemon:{name}; rm -r /root/{repository}")
 
 
 def _packed(files: HostFiles) -> bytes:
