@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from time import sleep
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ from tests.system.conftest import System
 pytestmark = pytest.mark.lab
 _number = iter(range(1, 100))
 SYSTEM = "files/systems/workshop.yaml"
+SHORT = 10  # seconds that a login lives here, in place of ECR's 12 hours
 BODY = """system: workshop
 document: a test's own
 network: {name: workshop, subnet: 172.28.0.0/16, gateway: 172.28.0.1, unit: workshop-network.service}
@@ -73,8 +75,18 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
     assert secret not in system.lab.path("state/.pulumi/stacks/infra/lab.json").read_text()
 
     # A login that expires is renewed: by the helper, and by the timer where there is none
-    registry.rotate_token(system.lab)
-    assert _pulls(system, machine)
+    registry.set_lifetime(system.lab, SHORT)
+    try:
+        on(machine, "rm", "-rf", "/root/.ecr")
+        assert _pulls(system, machine)
+        sleep(SHORT + 1)
+        assert _pulls(system, machine)
+        _login_by_timer(system, machine)
+    finally:
+        registry.set_lifetime(system.lab, None)
+
+
+def _login_by_timer(system: System, machine: existing.Machine) -> None:
     on(machine, "mv", "/usr/bin/docker-credential-ecr-login", "/root/kept")
     refused = system.command("pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive")
     assert refused.code == 0
@@ -85,7 +97,7 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
         on(machine, "systemctl", "stop", "infra-registry-login.timer")
         on(machine, "systemctl", "start", "infra-registry-login.service")
         assert "credHelpers" not in on(machine, "cat", "/root/.docker/config.json")
-        registry.rotate_token(system.lab)
+        sleep(SHORT + 1)
         assert not _pulls(system, machine)
         on(machine, "systemctl", "start", "infra-registry-login.service")
         assert _pulls(system, machine)
