@@ -33,10 +33,10 @@ class Wanted:
         return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
 
     def differs(self, world: World) -> bool:
-        if world.link_target(self.path) is not None or world.read(self.path) != self.content:
+        found = world.entry(self.path)
+        if found.kind != "file" or found.content != self.content:
             return True
-        owner, group, mode = world.owner_and_mode(self.path)
-        return (owner, mode) != (self.owner, self.mode) or self.group not in ("", group)
+        return (found.owner, found.mode) != (self.owner, self.mode) or self.group not in ("", found.group)
 
 
 def wanted_files(manifest: dict[str, Any], contents: dict[str, bytes], secrets: dict[str, Any]) -> list[Wanted]:
@@ -89,4 +89,4 @@ def difference(
 
 
 def exists(world: World, path: str) -> bool:
-    return world.link_target(path) is not None or world.read(path) is not None
+    return world.entry(path).kind != "absent"

@@ -26,15 +26,14 @@ def drift(world: World) -> list[dict[str, str]]:
 
 
 def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict[str, str]]:
-    if (target := world.link_target(file.path)) is not None:
-        return [{"path": file.path, "found": f"is a link to {target}"}]
-    content = world.read(file.path)
-    if content is None:
-        return [{"path": file.path, "found": "is missing"}]
-    found = []
+    entry = world.entry(file.path)
+    if entry.kind != "file":
+        what = {"link": f"is a link to {entry.target}", "other": f"is {entry.what}"}.get(entry.kind, "is missing")
+        return [{"path": file.path, "found": what}]
+    found, content = [], entry.content
     if content != file.content:
         found.append({"path": file.path, "found": "was edited", "diff": _diff(file, content, plain)})
-    owner, group, mode = world.owner_and_mode(file.path)
+    owner, group, mode = entry.owner, entry.group, entry.mode
     if (owner, mode) != (file.owner, file.mode) or file.group not in ("", group):
         is_, should = f"{mode:04o} {owner}:{group}", f"{file.mode:04o} {file.owner}:{file.group or group}"
         found.append({"path": file.path, "found": f"is {is_}, not {should}"})

@@ -7,22 +7,23 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from agent.outcome import Refused
 
 LOCK = "/run/infra/lock"
 PATIENCE = 30.0
+UNKNOWN = "a process that has not said what it does"
 
 
 @contextmanager
 def lock(purpose: str, say: Callable[[str], None], path: str = LOCK, patience: float = PATIENCE) -> Iterator[None]:
     """Waits `patience` seconds, saying for whom. Raises Refused naming the holder, what for and since when."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with open(path, "a+") as file:
+    with _opened(path) as file:
         end, told = time.monotonic() + patience, False
         while not _taken(file):
             file.seek(0)
-            holder = file.read().strip()
+            holder = file.read().strip() or UNKNOWN
             if time.monotonic() > end:
                 raise Refused(f"another job is at work on this host: {holder}. Wait for its end and run again")
             if not told:
@@ -39,13 +40,24 @@ def lock(purpose: str, say: Callable[[str], None], path: str = LOCK, patience: f
 def holder(path: str = LOCK) -> str | None:
     """Who holds the lock now, or None."""
     try:
-        with open(path, "a+") as file:
+        with _opened(path, make=False) as file:
             if _taken(file):
                 return None
             file.seek(0)
-            return file.read().strip()
+            return file.read().strip() or UNKNOWN
     except FileNotFoundError:
         return None
+
+
+def _opened(path: str, make: bool = True) -> TextIO:
+    """The lock's file, root's alone: whoever can open it for reading can hold the lock."""
+    if make:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    file = os.fdopen(os.open(path, flags, 0o600), "a+")
+    # An agent of an earlier version left it readable
+    os.fchmod(file.fileno(), 0o600)
+    return file
 
 
 def _taken(file) -> bool:

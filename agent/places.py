@@ -7,6 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+
+LARGEST = 256 << 20  # bytes of a file that the agent reads
 
 
 @contextmanager
@@ -58,15 +62,94 @@ def way_to(path: str) -> str | None:
         return f"{error.filename}: {error.strerror}"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What is at a path, seen in one look: nobody can put something else there in between.
+
+    `kind` is "absent", "file", "link" (then `target`) or "other" (then `what`: a directory, a pipe, a file over LARGEST
+    …). A file's `content`, `owner`, `group` (numbers, as text) and `mode` are those of one descriptor.
+    """
+
+    kind: str
+    content: bytes = b""
+    owner: str = ""
+    group: str = ""
+    mode: int = 0
+    target: str = ""
+    what: str = ""
+
+
+KINDS = {
+    stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+}  # fmt: skip
+ABSENT = (errno.ENOENT, errno.ENOTDIR)
+
+
+def look_at(path: str) -> Entry:
+    """What is at a path; a link in its last part is not followed. Raises OSError where the way there is barred, or for
+    what keeps changing while it is looked at."""
+    try:
+        with parent_of(path) as (parent, name):
+            for _ in range(3):
+                status = os.lstat(name, dir_fd=parent)
+                if stat.S_ISLNK(status.st_mode):
+                    with suppress(FileNotFoundError, OSError):
+                        return Entry("link", target=os.readlink(name, dir_fd=parent))
+                elif not stat.S_ISREG(status.st_mode):
+                    return Entry("other", what=KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
+                elif (found := _opened(parent, name)) is not None:
+                    return found
+            raise OSError(errno.EBUSY, "is replaced again and again", path)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return Entry("absent")
+        raise
+
+
+def _opened(parent: int, name: str) -> Entry | None:
+    """A regular file, by one descriptor; None when something else is there by now."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        content = _bounded(file, status.st_size)
+        if content is None:
+            return Entry("other", what=f"a file of {status.st_size} bytes")
+        return Entry("file", content, str(status.st_uid), str(status.st_gid), stat.S_IMODE(status.st_mode))
+
+
+def _bounded(file: BinaryIO, size: int) -> bytes | None:
+    """A file's content, None where it is over LARGEST: a sparse file of terabytes costs its owner nothing. Files of
+    /proc have no size; one may grow while it is read."""
+    if size > LARGEST:
+        return None
+    content = file.read(LARGEST + 1)
+    return content if len(content) <= LARGEST else None
+
+
 def read_file(path: str) -> bytes | None:
-    """A regular file's content, reached in the same way; None for anything else, a pipe included."""
+    """A regular file's content, reached in the same way; None for anything else, a pipe included. Raises OSError for
+    one over LARGEST."""
     try:
         with parent_of(path) as (parent, name):
             link = stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
             own = os.lstat(name, dir_fd=parent).st_uid == 0 and os.fstat(parent).st_uid == 0
             flags = os.O_RDONLY | os.O_NONBLOCK | (0 if link and own else os.O_NOFOLLOW)
             with os.fdopen(os.open(name, flags, dir_fd=parent), "rb") as file:
-                return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    return None
+                content = _bounded(file, status.st_size)
+                if content is None:
+                    raise OSError(errno.EFBIG, f"is larger than {LARGEST >> 20} MiB", path)
+                return content
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
             return None

@@ -9,6 +9,7 @@ from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
+from agent.transaction import in_the_way
 from agent.validate import PROXIES
 from agent.world import World
 
@@ -22,6 +23,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     accounts.agree(world, target.manifest["accounts"])
     _requirements(world, target)
     _ways(world, target)
+    _places(world, target)
     _memory(world, target)
     _ports(world, base, target)
 
@@ -86,6 +88,16 @@ def _ways(world: World, target: Release) -> None:
     barred = [reason for path in paths if (reason := world.barred(path))]
     if barred:
         raise Refused(f"{barred[0]}. Put a directory in its place and run again")
+
+
+def _places(world: World, target: Release) -> None:
+    """Where the release has a file or a link there is one by now, or nothing: a pipe would hold up whoever opens it, a
+    directory cannot be replaced, and a huge file cannot be kept aside."""
+    kinds = ("files", "environment_files", "links")
+    for path in [item["path"] for kind in kinds for item in target.manifest[kind]]:
+        found = world.entry(path)
+        if found.kind == "other":
+            raise Refused(in_the_way(path, found.what))
 
 
 def _memory(world: World, target: Release) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from agent import accounts, health, quoting, slots, store, transaction, units
 from agent.job import Job
-from agent.outcome import Failed, Outcome
+from agent.outcome import Failed, Outcome, Refused
+from agent.store import Release
 from agent.transaction import Transaction
 from agent.world import World
 
@@ -39,9 +40,9 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
 
 def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
     """Everything back; what was not well about it."""
-    base = store.load(world, begun.base) if begun.base else None
-    manifests = [store.load(world, begun.release).manifest, *([base.manifest] if base else [])]
+    base = _base(world, begun.base) if begun.base else None
     complaints: list[str] = []
+    manifests = [*_manifest(world, begun.release), *([base.manifest] if base else [])]
 
     def attempt(step, *arguments: Any) -> None:
         try:
@@ -54,11 +55,11 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
             attempt(accounts.await_manager, account["name"])
     slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
     if slot_links:
-        transaction.put_back(world, slot_links)
+        complaints += transaction.put_back(world, slot_links)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
     # By the files that they were started from
     units.stop(world, begun.starts)
-    transaction.put_back(world, begun.before)
+    complaints += transaction.put_back(world, begun.before)
     attempt(units.react, manifests, begun.paths)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
     if base:
@@ -66,6 +67,22 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
     return complaints
+
+
+def _manifest(world: World, id: str) -> list[dict[str, Any]]:
+    """The manifest of the release that is undone. Where it cannot be read, what reacts to its files is the base's."""
+    try:
+        return [store.manifest(world, id)]
+    except (Refused, ValueError, OSError):
+        return []
+
+
+def _base(world: World, id: str) -> Release | None:
+    """The release that served. Its files are put back from what was remembered, and not from here."""
+    try:
+        return store.release_as_kept(world, id)
+    except (Refused, ValueError, OSError):
+        return None
 
 
 def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt) -> None:

@@ -68,7 +68,10 @@ def manifest(world: World, id: str) -> dict[str, Any]:
     text = world.read(f"{RELEASES}/{id}/manifest.json")
     if text is None:
         raise Refused(f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept(world)) or 'none'}")
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise Refused(f"release {id[:12]} is damaged: its manifest cannot be read") from None
     if not OLDEST_FORMAT <= found["format"] <= FORMAT:
         raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
     return LATER | found
@@ -76,7 +79,7 @@ def manifest(world: World, id: str) -> dict[str, Any]:
 
 def load(world: World, id: str) -> Release:
     """A stored release. Raises Refused when it is not here, or not whole."""
-    release = _read(world, id)
+    release = release_as_kept(world, id)
     entries = [*release.manifest["files"], *release.manifest["environment_files"]]
     damaged = {entry["path"] for entry in entries} - {file.path for file in release.files}
     if damaged:
@@ -84,7 +87,7 @@ def load(world: World, id: str) -> Release:
     return release
 
 
-def _read(world: World, id: str) -> Release:
+def release_as_kept(world: World, id: str) -> Release:
     """A stored release with those of its files that are what they were."""
     found, files = manifest(world, id), []
     for entry in [*found["files"], *found["environment_files"]]:
@@ -112,7 +115,7 @@ def current_id(world: World) -> str | None:
 def current(world: World) -> Release | None:
     """The release that serves; a damaged copy of it holds no other release back. Raises Refused for another agent's."""
     id = current_id(world)
-    return _read(world, id) if id else None
+    return release_as_kept(world, id) if id else None
 
 
 def commit(world: World, id: str) -> None:
@@ -149,7 +152,16 @@ def record(world: World, entry: dict[str, Any]) -> None:
 def history(world: World) -> list[dict[str, Any]]:
     """The jobs, oldest first."""
     texts = (world.read(f"{HISTORY}/{name}") for name in world.listing(HISTORY))
-    return [json.loads(text) for text in texts if text]
+    return [entry for text in texts if text and (entry := _job(text))]
+
+
+def _job(text: bytes) -> dict[str, Any] | None:
+    """An entry of the history; None where it is damaged: one that a loss of power left half-written stops no job."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"kind", "release", "code", "who"} <= set(entry) else None
 
 
 def last_update(world: World) -> str | None:
@@ -159,7 +171,8 @@ def last_update(world: World) -> str | None:
 
 
 def _served(world: World, id: str) -> int:
-    return int(world.read(f"{RELEASES}/{id}/served") or 0)
+    text = world.read(f"{RELEASES}/{id}/served") or b""
+    return int(text) if text.strip().isdigit() else 0
 
 
 def _packed(value: dict[str, Any]) -> bytes:

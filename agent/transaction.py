@@ -6,8 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent import quoting
 from agent.desired import Wanted
 from agent.job import Job
+from agent.outcome import Refused
 from agent.plan import Plan
 from agent.store import STATE
 from agent.world import World
@@ -83,32 +85,53 @@ def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[di
     world.directory(BEFORE, 0o700, "root", "root")
     entries: list[dict[str, Any]] = []
     for number, path in enumerate(paths):
-        target, content = world.link_target(path), world.read(path)
+        found = world.entry(path)
         entry: dict[str, Any] = {"path": path, "kind": "absent", "slot": path in slot_links}
-        if target is not None:
-            entry |= {"kind": "link", "target": target}
-        elif content is not None:
-            owner, group, mode = world.owner_and_mode(path)
+        if found.kind == "link":
+            entry |= {"kind": "link", "target": found.target}
+        elif found.kind == "file":
             entry |= {"kind": "file", "copy": f"{BEFORE}/{number}"}
-            world.write(entry["copy"], content, mode, owner, group)
+            world.write(entry["copy"], found.content, found.mode, found.owner, found.group)
+        elif found.kind == "other":
+            raise Refused(in_the_way(path, found.what))
         entries.append(entry)
     return entries
 
 
-def put_back(world: World, entries: list[dict[str, Any]]) -> None:
-    """Everything as it was. Safe to repeat: a copy that is gone was put back already."""
+def in_the_way(path: str, what: str) -> str:
+    """Why a release cannot have a file at a path."""
+    return f"{path} is {what}, and the release has a file or a link there: move it away and run again"
+
+
+def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself. Safe to repeat: a
+    copy that is gone was put back already."""
+    failures = []
     for entry in entries:
-        if world.barred(entry["path"]):
-            # Somebody laid a link on the way: nothing of ours is behind it
-            continue
-        if entry["kind"] == "directory":
-            world.directory(entry["path"], entry["mode"], entry["owner"], entry["group"])
-        elif entry["kind"] == "absent":
-            world.remove(entry["path"])
-        elif entry["kind"] == "link":
-            world.link(entry["path"], entry["target"])
-        elif (content := world.read(entry["copy"])) is not None:
-            owner, group, mode = world.owner_and_mode(entry["copy"])
-            # What the switch had not come to needs no space to be as it was
-            if Wanted(entry["path"], content, mode, owner, group).differs(world):
-                world.move(entry["copy"], entry["path"])
+        try:
+            # Where an account laid a link on the way, nothing of ours is behind it
+            if not world.barred(entry["path"]):
+                _put_back(world, entry)
+        except (OSError, KeyError, ValueError) as error:
+            failures.append(f"{entry['path']} could not be put back: {quoting.error(error)}")
+    return failures
+
+
+def _put_back(world: World, entry: dict[str, Any]) -> None:
+    path = entry["path"]
+    if entry["kind"] == "directory":
+        world.directory(path, entry["mode"], entry["owner"], entry["group"])
+        return
+    found = world.entry(path)
+    if entry["kind"] == "absent":
+        if found.kind != "absent":
+            world.remove(path)
+    elif entry["kind"] == "link":
+        if (found.kind, found.target) != ("link", entry["target"]):
+            world.link(path, entry["target"])
+    else:
+        copy = world.entry(entry["copy"])
+        before = Wanted(path, copy.content, copy.mode, copy.owner, copy.group)
+        # What the switch had not come to needs no space to be as it was
+        if copy.kind == "file" and before.differs(world):
+            world.move(entry["copy"], path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from agent import quoting
+
+WHOLE = 10.0  # seconds that one answer may take in all
 
 
 def fetch(
@@ -40,6 +44,17 @@ def date_at(url: str, timeout: float = 2) -> str:
         return ""
 
 
+def _target(parts: SplitResult) -> str:
+    """What is asked for: the path, and the query where there is one."""
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _end(connection: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 def status_of(url: str, name: str | None = None) -> int:
     """See World.status_of."""
     parts = urlsplit(url)
@@ -49,8 +64,16 @@ def status_of(url: str, name: str | None = None) -> int:
             connection = http.client.HTTPConnection(name or parts.netloc)
             connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
             with connection.sock:
-                connection.request("GET", parts.path or "/")
-                return connection.getresponse().status
+                # However slowly it answers, byte by byte
+                late = threading.Event()
+                over = threading.Timer(WHOLE, _end, [connection.sock, late])
+                over.start()
+                try:
+                    connection.request("GET", _target(parts))
+                    status = connection.getresponse().status
+                finally:
+                    over.cancel()
+                return 0 if late.is_set() else status
     except (OSError, http.client.HTTPException):
         return 0
 

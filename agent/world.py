@@ -13,13 +13,16 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from agent import cgroups, engine, namespaces, quoting, web
 from agent.capabilities import Capabilities
-from agent.places import open_directory, parent_of, read_file, way_to
+from agent.places import Entry, look_at, open_directory, parent_of, read_file, way_to
+
+# Of a mode; the bits that give a program its owner's rights are never installed
+PERMISSIONS = 0o777
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,15 @@ class World:
         """A file's content, or None where there is no file, or one that only a user's link leads to."""
         return read_file(path)
 
+    def entry(self, path: str) -> Entry:
+        """What is at a path, in one look; a file's owner and group by name, or by number where they have none. Raises
+        OSError where the way is barred."""
+        found = look_at(path)
+        if found.kind != "file":
+            return found
+        owner, group = _name(pwd.getpwuid, int(found.owner)), _name(grp.getgrgid, int(found.group))
+        return replace(found, owner=owner, group=group)
+
     def owner_and_mode(self, path: str) -> tuple[str, str, int]:
         """Owner, group and permission bits of a file that exists."""
         status = os.stat(path)
@@ -145,7 +157,7 @@ class World:
             with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as file:
                 file.write(content)
                 os.fchown(file.fileno(), *_ids(owner, group))
-                os.fchmod(file.fileno(), mode)
+                os.fchmod(file.fileno(), mode & PERMISSIONS)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -178,7 +190,8 @@ class World:
 
     def link(self, path: str, target: str) -> None:
         with parent_of(path, make=True) as (parent, name):
-            temporary = f"{name}.infra"
+            # Hidden: Nginx's `include *` does not read it
+            temporary = f".{name}.infra"
             _unlink(temporary, parent)
             os.symlink(target, temporary, dir_fd=parent)
             os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)

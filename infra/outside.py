@@ -43,7 +43,7 @@ def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
         ):
             connection = http.client.HTTPConnection(parts.hostname or "")
             connection.sock = secure
-            connection.request("GET", parts.path)
+            connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
             status = connection.getresponse().status
             return "200" if status == 200 else f"answered {status}"
     except (OSError, http.client.HTTPException) as error:

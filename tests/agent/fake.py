@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent import capabilities, compose
+from agent.places import Entry
 from agent.world import Account, Ran, Usage, World
 from tests.agent.docker import Docker
 
@@ -56,6 +57,7 @@ class FakeWorld(World):
     # This host owns the public name: what may run only once in the world runs here
     there: set[str] = field(default_factory=lambda: {"/run/infra/single/scheduler"})
     directories: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    others: dict[str, Entry] = field(default_factory=dict)
     links_of_users: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -205,6 +207,16 @@ class FakeWorld(World):
 
     def read(self, path):
         return self.files[path][0] if path in self.files else None
+
+    def entry(self, path):
+        if path in self.links:
+            return Entry("link", target=self.links[path])
+        if path in self.files:
+            content, mode, owner, group = self.files[path]
+            return Entry("file", content, owner, group, mode)
+        if path in self.directories:
+            return Entry("other", what="a directory")
+        return self.others.get(path, Entry("absent"))
 
     def owner_and_mode(self, path):
         if path in self.directories:

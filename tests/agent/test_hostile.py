@@ -1,0 +1,341 @@
+"""Accounts that lay links, pipes and huge files in the agent's way, and damaged state: root stays root, and a rollback
+puts back all that it can."""
+
+import fcntl
+import os
+import pwd
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from agent import lock, places, store, transaction, web
+from agent.outcome import Refused
+from agent.places import LARGEST, Entry, look_at, read_file
+from agent.world import World
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving
+from tests.support import ROOT, execute
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be tried by root")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Where a transaction keeps what was there before it."""
+    monkeypatch.setattr(transaction, "BEFORE", f"{tmp_path}/state/before")
+    return tmp_path
+
+
+def remembered(path) -> list[dict]:
+    return transaction._remembered(World(), [str(path)], set())
+
+
+# One look: content, owner and mode of the same file
+
+
+def test_a_file_that_becomes_a_link_while_it_is_looked_at_is_a_link(tmp_path, monkeypatch):
+    """Its content is never that of one file, and its owner and mode another's."""
+    path, secret = tmp_path / "app.service", tmp_path / "su"
+    path.write_text("ours")
+    secret.write_text("a program that root owns")
+    open_as_ever = os.open
+
+    def swapped(name, flags, *arguments, **named):
+        if name == "app.service" and not path.is_symlink():
+            path.unlink()
+            path.symlink_to(secret)
+        return open_as_ever(name, flags, *arguments, **named)
+
+    monkeypatch.setattr(places.os, "open", swapped)
+    assert look_at(str(path)) == Entry("link", target=str(secret))
+
+
+@pytest.mark.parametrize("bits", [0o4755, 0o2755, 0o1755, 0o7777], ids=oct)
+def test_the_bits_that_lend_an_owners_rights_are_never_put_back(kept, bits):
+    path = kept / "program"
+    path.write_text("before")
+    path.chmod(bits)
+    entries = remembered(path)
+    path.unlink()
+    path.write_text("of the release")
+    assert transaction.put_back(World(), entries) == []
+    assert path.read_text() == "before"
+    assert stat.S_IMODE(path.stat().st_mode) == bits & 0o777
+    assert all(stat.S_IMODE(file.stat().st_mode) <= 0o777 for file in (kept / "state/before").iterdir())
+
+
+def test_no_file_of_a_release_is_installed_with_them(tmp_path):
+    World().write(f"{tmp_path}/program", b"x", 0o6755, ME, "")
+    assert stat.S_IMODE((tmp_path / "program").stat().st_mode) == 0o755
+
+
+# What is no file
+
+
+def make_directory(path):
+    path.mkdir()
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+def make_sparse(path):
+    with open(path, "wb") as file:
+        file.truncate(LARGEST + 1)
+
+
+OTHERS = {
+    "a directory": (make_directory, "a directory"),
+    "a pipe": (make_pipe, "a pipe"),
+    "a socket": (make_socket, "a socket"),
+    "a huge file": (make_sparse, f"a file of {LARGEST + 1} bytes"),
+}
+
+
+@pytest.mark.parametrize(("make", "what"), OTHERS.values(), ids=OTHERS)
+def test_what_is_no_file_is_neither_read_nor_taken_for_nothing(kept, make, what):
+    make(kept / "there")
+    assert look_at(f"{kept}/there") == Entry("other", what=what)
+    with pytest.raises(Refused, match=f"/there is {what}, and the release has a file or a link there"):
+        remembered(kept / "there")
+
+
+def test_a_file_of_terabytes_fills_no_memory(tmp_path):
+    path = tmp_path / "sparse"
+    with open(path, "wb") as file:
+        file.truncate(8 << 40)
+    script = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)); from agent.places import look_at;"
+        f"print(look_at({str(path)!r}).what)"
+    )
+    assert execute(sys.executable, "-c", script, cwd=ROOT).stdout.strip() == f"a file of {8 << 40} bytes"
+    with pytest.raises(OSError, match="is larger than 256 MiB"):
+        read_file(str(path))
+
+
+@pytest.mark.parametrize("path", [AVATAR, SITE, "/etc/nginx/sites-enabled/api.hey-watch.me"])
+def test_a_release_is_refused_where_something_else_is_in_the_way(path):
+    served = release()
+    world = serving(served)
+    world.files.pop(path, None), world.links.pop(path, None)
+    world.others[path] = Entry("other", what="a directory")
+    outcome = applied(world, release(longer))
+    assert (outcome.outcome, store.current_id(world)) == ("refused", served.id)
+    assert f"{path} is a directory, and the release has a file or a link there: move it away" in outcome.line
+
+
+# Locks
+
+
+def test_the_locks_file_is_roots_alone_also_where_an_earlier_agent_left_it_readable(tmp_path):
+    path = tmp_path / "run/lock"
+    path.parent.mkdir()
+    path.touch(0o644)
+    with lock.lock("apply", print, path=str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@needs_root
+def test_another_account_cannot_hold_it(tmp_path):
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+    path = f"{tmp_path}/run/lock"
+    with lock.lock("apply", print, path=path):
+        pass
+    script = f"import fcntl; fcntl.flock(open({path!r}), fcntl.LOCK_EX)"
+    ran = subprocess.run(
+        ["/usr/bin/python3", "-c", script], user=65534, group=65534, extra_groups=[], capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert ran.returncode != 0 and "PermissionError" in ran.stderr
+
+
+def test_a_holder_that_says_nothing_has_a_name_all_the_same(tmp_path):
+    path = f"{tmp_path}/lock"
+    with open(path, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert lock.holder(path) == lock.UNKNOWN != ""
+        with (
+            pytest.raises(Refused, match="another job is at work on this host: a process that has not said"),
+            lock.lock("apply", lambda line: None, path=path, patience=0),
+        ):
+            pass
+
+
+# A rollback that cannot put back everything
+
+
+def test_each_entry_is_tried_by_itself(kept):
+    first, second, third = (kept / name for name in ("first", "second", "third"))
+    for path in (first, third):
+        path.write_text("before")
+    entries = [entry for path in (first, second, third) for entry in remembered_at(path, kept)]
+    for path in (first, third):
+        path.write_text("of the release")
+    # Where nothing was there is a directory now, with something in it
+    second.mkdir()
+    (second / "inside").touch()
+    failures = transaction.put_back(World(), entries)
+    assert len(failures) == 1 and failures[0].startswith(f"{second} could not be put back: ")
+    assert (first.read_text(), third.read_text()) == ("before", "before")
+
+
+def remembered_at(path, kept) -> list[dict]:
+    """An entry whose copy stays when the next one is made."""
+    (entry,) = remembered(path)
+    if "copy" in entry:
+        copy = f"{kept}/{path.name}.copy"
+        os.rename(entry["copy"], copy)
+        entry["copy"] = copy
+    return [entry]
+
+
+def test_an_account_without_a_name_any_more_keeps_nothing_else_from_going_back():
+    served = release()
+    world = serving(served)
+    place = {
+        "path": "/srv/gone",
+        "kind": "directory",
+        "slot": False,
+        "owner": "nobody-any-more",
+        "group": "",
+        "mode": 0o755,
+    }
+    link = {"path": "/etc/nginx/sites-enabled/x", "kind": "link", "target": "/nowhere", "slot": False}
+
+    def directory(path, mode, owner, group):
+        raise KeyError(f"getpwnam(): name not found: {owner!r}")
+
+    world.directory = directory
+    failures = transaction.put_back(world, [place, link])
+    assert failures == ["/srv/gone could not be put back: KeyError: getpwnam(): name not found: 'nobody-any-more'"] or (
+        len(failures) == 1 and "/srv/gone could not be put back" in failures[0]
+    )
+    assert world.links[link["path"]] == "/nowhere"
+
+
+def test_what_is_as_it_was_is_not_written_again():
+    world = FakeWorld(links={"/a": "/b"})
+    before = world.changes
+    assert transaction.put_back(world, [{"path": "/a", "kind": "link", "target": "/b", "slot": False}]) == []
+    assert transaction.put_back(world, [{"path": "/c", "kind": "absent", "slot": False}]) == []
+    assert world.changes == before
+
+
+def test_units_are_put_back_although_a_path_is_not():
+    served = release()
+    world = serving(served)
+    put = transaction._put_back
+
+    def failing(on, entry):
+        if entry["path"] == AVATAR:
+            raise OSError(5, "Input/output error", AVATAR)
+        put(on, entry)
+
+    transaction._put_back = failing
+    world.web = lambda url: 503 if ":8014" in url else 200
+    try:
+        outcome = applied(world, release(bigger))
+    finally:
+        transaction._put_back = put
+    assert outcome.outcome == "rollback failed" and f"{AVATAR} could not be put back: " in outcome.line
+    assert "watchme-avatar-uploader.service" in world.active
+
+
+# Damaged state
+
+
+DAMAGE = {"half-written": b'{"job": ', "empty": b"", "another shape": b"[]", "no text": b"\xff\xfe"}
+
+
+@pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_entry_of_the_history_stops_no_job(content):
+    world = serving(release(), release(bigger))
+    name = world.listing(store.HISTORY)[0] if world.listing(store.HISTORY) else "00000001-j0.json"
+    world.files[f"{store.HISTORY}/{name}"] = (content, 0o600, "root", "root")
+    made = release(longer)
+    assert applied(world, made, job=replace(JOB, id="j9", base=store.current_id(world))).outcome == "applied"
+    assert store.current_id(world) == made.id
+
+
+@pytest.mark.parametrize("content", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_kept_release_stops_no_job_and_is_not_gone_back_to(content):
+    first, second = release(), release(bigger)
+    world = serving(first, second)
+    world.files[f"{store.RELEASES}/{first.id}/manifest.json"] = (content, 0o600, "root", "root")
+    assert applied(world, release(longer)).outcome == "applied"
+    assert gone_back(world, first.id).outcome == "refused"
+
+
+# Health
+
+
+@pytest.fixture
+def asked():
+    """A server that answers as it was told to; what it was asked for."""
+    lines, server = [], socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(client,), daemon=True).start()
+
+    def answer(client):
+        lines.append(client.recv(4096).decode().splitlines()[0])
+        if "slow" not in lines[-1]:
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
+        try:
+            client.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+            while True:
+                client.sendall(b"a")
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield server.getsockname()[1], lines
+    server.close()
+
+
+def test_a_health_path_keeps_its_query(asked):
+    port, lines = asked
+    assert World().status_of(f"http://127.0.0.1:{port}/health?ready=1&deep=yes") == 200
+    assert lines == ["GET /health?ready=1&deep=yes HTTP/1.1"]
+
+
+def test_an_answer_that_comes_byte_by_byte_has_an_end(asked, monkeypatch):
+    monkeypatch.setattr(web, "WHOLE", 0.5)
+    port, _ = asked
+    assert World().status_of(f"http://127.0.0.1:{port}/slow") == 0
+
+
+def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
+    """Nginx reads whatever `include sites-enabled/*` finds, also what a loss of power left there."""
+    seen = []
+    replace_as_ever = os.replace
+
+    def noting(source, target, **named):
+        seen.append(source)
+        replace_as_ever(source, target, **named)
+
+    monkeypatch.setattr(os, "replace", noting)
+    World().link(f"{tmp_path}/site", "/somewhere")
+    World().write(f"{tmp_path}/file", b"", 0o644, ME, "")
+    assert [name[0] for name in seen] == [".", "."]
