@@ -5,6 +5,7 @@ from pathlib import Path
 
 from catalogue.loading import SYSTEMS, read_system
 from infra.errors import InfraError
+from infra.writing import put
 from rendering.tables import ENGLISH, JAPANESE, with_tables
 
 PAGES = Path("docs/systems")
@@ -28,5 +29,5 @@ def write_pages(root: Path) -> Iterator[Path]:
     """Writes the pages that are behind, and names them."""
     for path, text in pages(root):
         if path.read_text() != text:
-            path.write_text(text)
+            put(path, text)
             yield path.relative_to(root)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 SHORT = 12
 
@@ -17,14 +18,16 @@ def history(host: str, answer: dict[str, Any]) -> Table:
             "serves" if job["release"] == answer["current"] else "",
             "kept" if job["release"] in answer["kept"] and job["release"] != answer["current"] else "",
         ]
-        table.add_row(
+        cells = [
             f"{job['release'][:SHORT]} {''.join(marks)}".strip(),
             job["began"].replace("T", " ").rstrip("Z"),
             job["who"],
             job["kind"],
             changed(job["changed"]),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
-        )
+        ]
+        # Brackets of a host's text are no markup
+        table.add_row(*(Text(cell) for cell in cells))
     return table
 
 

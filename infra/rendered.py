@@ -1,6 +1,5 @@
 """The files of every host in a directory, as a release would carry them."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from catalogue.loading import load
 from catalogue.stack import read_stack
 from infra.paths import config_file, project_root
 from infra.preview import live
+from infra.writing import own_directory, put
 from rendering.archive import build
 from rendering.host import render
 
@@ -26,13 +26,12 @@ def write(stack: str, out: Path) -> Iterator[str]:
     for host in catalogue.stack.hosts:
         rendered = render(catalogue, host, digests)
         # What an earlier rendering left is not of this one
-        shutil.rmtree(out / host, ignore_errors=True)
+        own_directory(out / host)
         for file in rendered.files:
             target = out / host / file.path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.content)
-            target.chmod(file.mode)
-        (out / f"{host}.manifest.json").write_bytes(members(build(rendered).archive)["manifest.json"])
+            put(target, file.content, file.mode)
+        put(out / f"{host}.manifest.json", members(build(rendered).archive)["manifest.json"])
         yield f"{host}: {out / host}"
         if any(name.startswith("@") for item in rendered.environment_files for name in item.secrets.values()):
             yield f"{host}: its manifest is without the version of its user's key in AWS, which only an update knows"

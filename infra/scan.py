@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.writing import is_file, put
+
 KEEP = "infra:keep-region"
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 VENDORED = {
@@ -80,8 +82,9 @@ class Scanned:
         return "\n".join(lines).encode(errors="replace").decode()
 
 
-def files(roots: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Every file below the roots and its path from there, in order; vendored folders and links are passed over."""
+def files(roots: list[Path], passed_over: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file below the roots and its path from there, in order. Vendored folders are left out; links, pipes,
+    sockets and devices go into `passed_over`."""
     for root in roots:
         if root.is_file():
             yield root, root.name
@@ -89,18 +92,21 @@ def files(roots: list[Path]) -> Iterator[tuple[Path, str]]:
             folders[:] = sorted(name for name in folders if name not in VENDORED)
             for name in sorted(names):
                 path = Path(folder, name)
-                if not path.is_symlink():
+                if is_file(path):
                     yield path, path.relative_to(root).as_posix()
+                else:
+                    passed_over.append(path)
 
 
-def scan(roots: list[Path], old: str, new: str) -> Iterator[Scanned]:
-    """The files that mention the region `old`, and what they would be in `new`. Binary and very large files are passed
-    over."""
-    mark = old.encode()
-    for path, shown in files(roots):
+def scan(roots: list[Path], old: str, new: str, passed_over: list[Path] | None = None) -> Iterator[Scanned]:
+    """The files that mention the region `old`, and what they would be in `new`. Binary and very large files are left
+    out; what is no file, or cannot be read, goes into `passed_over`."""
+    mark, not_read = old.encode(), passed_over if passed_over is not None else []
+    for path, shown in files(roots, not_read):
         try:
             content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
         except OSError:
+            not_read.append(path)
             continue
         if mark not in content or b"\0" in content[:8192]:
             continue
@@ -160,11 +166,8 @@ def changed(text: str, mentions: list[Mention]) -> str:
 
 
 def write(scanned: Scanned) -> None:
-    """Puts the changed text in the file's place as a whole, with its permissions and its line ends. Raises OSError."""
-    temporary = scanned.path.with_name(f".{scanned.path.name}.infra")
-    temporary.write_bytes(scanned.changed.encode(errors="surrogateescape"))
-    temporary.chmod(scanned.path.stat().st_mode & 0o7777)
-    temporary.replace(scanned.path)
+    """Puts the changed text in the file's place as a whole, its permissions and line ends kept. Raises InfraError."""
+    put(scanned.path, scanned.changed.encode(errors="surrogateescape"))
 
 
 def a_file(kind: str) -> str:

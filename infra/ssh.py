@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.ssh_exception import IncompatiblePeer
 
 from infra.errors import InfraError
+from infra.foreign import cleaned
 
 # What it would log is raised too, and said in a line
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -33,6 +34,9 @@ RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
+
+
+CONTENTS = "contents"  # the agent's answer that is compared, byte by byte
 
 
 class ConnectionLost(InfraError):
@@ -255,7 +259,9 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
 def tell(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connected(target) as transport:
-        for event in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}):
+        for said in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}):
+            # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
+            event = said if verb == CONTENTS else cleaned(said)
             if "result" in event:
                 raise InfraError(f"{target.host}: {event['result']['line']}")
             if event:

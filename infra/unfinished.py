@@ -6,8 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra.errors import InfraError
 from infra.paths import project_root
 from infra.ssh import Target
+from infra.writing import put
 
 FOLDER = Path(".infra/jobs")
 
@@ -29,12 +31,10 @@ def _place(target: Target) -> Path:
 
 def remember(target: Target, job: Unfinished) -> None:
     place = _place(target)
-    part = place.with_suffix(".part")
     # A checkout that cannot be written to is no reason not to release
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, InfraError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(asdict(job)))
-        part.replace(place)
+        put(place, json.dumps(asdict(job)))
 
 
 def remembered(target: Target) -> Unfinished | None:

@@ -27,7 +27,8 @@ def scan_regions(
         raise InfraError(f"--from and --to are both {old}: nothing would change")
     if missing := [str(path) for path in paths if not path.exists()]:
         raise InfraError(f"not there: {', '.join(missing)}")
-    found = list(scan.scan(paths, old, new))
+    passed_over: list[Path] = []
+    found = list(scan.scan(paths, old, new, passed_over))
     for file in found:
         for mention in file.mentions:
             left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
@@ -44,6 +45,9 @@ def scan_regions(
         typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
     written = ", changed" if change and total > left else ""
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
+    if passed_over:
+        others = f", and {len(passed_over) - 1} more" if len(passed_over) > 1 else ""
+        typer.echo(f"not looked at, since it is a link, a pipe, a device or unreadable: {passed_over[0]}{others}")
     if left:
         raise typer.Exit(2)
 

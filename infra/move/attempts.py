@@ -6,6 +6,7 @@ from pathlib import Path
 
 from infra.move.report import Latency
 from infra.paths import project_root
+from infra.writing import put
 
 FOLDER = Path(".infra/moves")
 
@@ -44,7 +45,7 @@ def kept(stack: str, region: str) -> Attempts | None:
 def keep(stack: str, region: str, attempts: Attempts) -> None:
     place = _place(stack, region)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(asdict(attempts)))
+    put(place, json.dumps(asdict(attempts)))
 
 
 def forget(stack: str, region: str) -> None:

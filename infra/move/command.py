@@ -14,6 +14,7 @@ from infra.move.attempts import Attempts
 from infra.move.progress import Progress
 from infra.move.run import Standing
 from infra.paths import config_file, project_root
+from infra.writing import put
 
 
 def preflight(catalogue: Catalogue, region: str) -> bool:
@@ -82,7 +83,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     ended = run.told(catalogue, now, region, so_far)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
     target = written or project_root() / f"move-{name}-{stamp}.md"
-    target.write_text(report.markdown(ended))
+    put(target, report.markdown(ended))
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
 
 

@@ -10,6 +10,7 @@ from infra.paths import config_file, project_root
 from infra.preview import commits, compare
 from infra.preview.formats import as_json, markdown, page, terminal
 from infra.preview.report import Report, StackReport
+from infra.writing import put
 
 FORMATS = ("terminal", "markdown", "json", "html")
 
@@ -53,4 +54,4 @@ def write(report: Report, format: str, out: Path | None, whole: bool) -> None:
     if out is None:
         sys.stdout.write(f"{text}\n")
     else:
-        out.write_text(f"{text}\n")
+        put(out, f"{text}\n")

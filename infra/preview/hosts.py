@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agent.units import changed
+from infra.foreign import visible
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
@@ -141,7 +142,8 @@ def _meta(was: tuple[int, str] | None, will: tuple[int, str] | None) -> str:
 
 
 def _lines(text: str | None) -> list[str]:
-    return (text or "").splitlines()
+    """A file's lines as they are shown: what it holds orders no terminal about."""
+    return [visible(line) for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def effects(

@@ -12,6 +12,7 @@ from infra.paths import project_root
 from infra.preview import command, compare
 from infra.preview.formats import as_json
 from infra.preview.report import Report
+from infra.writing import put
 
 FOLDER = Path(".infra/plans")
 
@@ -22,7 +23,7 @@ def keep(report: Report) -> None:
         if stack["fingerprint"]:
             path = project_root() / FOLDER / f"{stack['fingerprint']}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(stack))
+            put(path, json.dumps(stack))
 
 
 def up(stack: str, approved: str, base: str) -> int:

@@ -79,3 +79,17 @@ def test_boot_times(seconds, said, in_time):
     entry = {"name": "USB Gadget Ready", "unit": "gadget.service", "within": 10, "seconds": seconds}
     lines, fine = releases.boot_times("home", {"milestones": [entry]})
     assert lines[0].startswith(f"home: USB Gadget Ready: {said}") and fine is in_time
+
+
+HOSTILE = {
+    "markup that closes nothing": "nginx: [/etc/nginx] test failed",
+    "markup": "nginx: [emerg] host not found",
+    "a bot": "[bold]dependabot[bot]",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_brackets_of_a_host_are_text(text):
+    job = {**BAD, "line": f"refused on web1: {text}", "who": "dependabot[bot]@ci"}
+    said = shown(releases.history("web1", {"current": "a" * 64, "kept": [], "history": [job]}))
+    assert text in said and "dependabot[bot]@ci" in said

@@ -1,8 +1,12 @@
 """The emulated ECR as its users and its hosts meet it."""
 
+import base64
 import hashlib
 import json
+import ssl
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -62,8 +66,24 @@ def test_a_login_that_has_expired_is_refused_in_ecrs_words(system: System, layou
         late = skopeo(system, layout, f"docker://{HOST}/{REPOSITORY}:late", password=password)
     finally:
         registry.set_lifetime(system.lab, None)
-    assert late.code != 0 and "expired" in late.output
+    assert late.code != 0 and "403" in late.output
+    assert asked(system, password) == (403, "Your authorization token has expired. Reauthenticate and try again.")
+    assert asked(system, "made-up")[0] == 403 and asked(system, registry.token(system.lab))[0] == 200
     assert "late" not in registry.tags(system.lab, REGION, REPOSITORY)
+
+
+def asked(system: System, password: str) -> tuple[int, str]:
+    """Status and message of the registry's answer to a login."""
+    login = base64.b64encode(f"AWS:{password}".encode()).decode()
+    context = ssl.create_default_context(cafile=str(system.lab.path("tls", "root.crt")))
+    request = urllib.request.Request(
+        f"https://{system.lab.registry_address(REGION)}/v2/", headers={"Authorization": f"Basic {login}"}
+    )
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return answer.status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["errors"][0]["message"]
 
 
 def test_ecr_says_when_its_login_ends(system: System):

@@ -18,6 +18,7 @@ from infra.adopt.host.reading import Connection, Facts, Machine, connected
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import Understood
 from infra.errors import InfraError
+from infra.writing import put
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
     head = [f"Read off {machine.address} by `infra adopt host`; what it said beside it tells what is a guess."]
     text = written.yaml_of(seen.understood.system, head)
     if wish.write:
-        wish.write.write_text(text)
+        put(wish.write, text)
         typer.echo(f"written: {wish.write}")
     else:
         typer.echo(text)

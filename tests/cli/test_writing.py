@@ -1,0 +1,105 @@
+"""What `infra` writes goes where it was meant to go, or nowhere."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import scan
+from infra.errors import InfraError
+from infra.writing import MARKER, own_directory, put
+from tests.support import execute
+
+OLD, NEW = "ap-southeast-2", "ap-northeast-1"
+INFRA = Path(sys.executable).with_name("infra")
+
+
+def test_a_file_is_replaced_as_a_whole_and_keeps_its_permissions(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    path.chmod(0o640)
+    put(path, "after")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("after", 0o640)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_new_file_has_the_permissions_that_it_was_given(tmp_path):
+    put(tmp_path / "file", b"\x00", 0o600)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+def lay_link(path, victim):
+    path.symlink_to(victim)
+
+
+def lay_pipe(path, victim):
+    os.mkfifo(path)
+
+
+def lay_directory(path, victim):
+    path.mkdir()
+
+
+@pytest.mark.parametrize(("lay", "what"), [(lay_link, "a link"), (lay_pipe, "a pipe"), (lay_directory, "a directory")])
+def test_what_is_no_file_is_not_written_through(tmp_path, lay, what):
+    victim = tmp_path / "authorized_keys"
+    victim.write_text("as it was")
+    lay(tmp_path / "report.md", victim)
+    with pytest.raises(InfraError, match=f"report.md is {what}, and a file is to be written there"):
+        put(tmp_path / "report.md", "after")
+    assert victim.read_text() == "as it was"
+
+
+def test_a_failure_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("before")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InfraError, match="cannot be written: No space left on device"):
+        put(path, "after")
+    assert path.read_text() == "before" and os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_at_any_name_beside_a_scanned_file_is_left_alone(tmp_path):
+    """A repository that somebody else wrote plants links at the names that it expects."""
+    victim = tmp_path / "authorized_keys"
+    victim.write_text("as it was")
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "app.conf").write_text(f"region: {OLD}\n")
+    for name in (".app.conf.infra", "app.conf.part", ".app.conf.tmp", "app.conf~"):
+        (repository / name).symlink_to(victim)
+    ran = execute(INFRA, "scan-regions", repository, "--from", OLD, "--to", NEW, "--write", code=None)
+    assert victim.read_text() == "as it was"
+    assert (repository / "app.conf").read_text() == f"region: {NEW}\n"
+    assert (
+        "not looked at, since it is a link, a pipe, a device or unreadable" in ran.stdout and "and 3 more" in ran.stdout
+    )
+
+
+def test_a_pipe_holds_up_no_scan(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "app.conf").write_text(f"region: {OLD}\n")
+    passed_over = []
+    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["app.conf"]
+    assert passed_over == [tmp_path / "pipe"]
+
+
+def test_a_directory_that_infra_made_is_emptied_and_no_other(tmp_path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own_directory(own)
+    (own / "old").touch()
+    own_directory(own)
+    assert os.listdir(own) == [MARKER]
+    (other / ".git").mkdir(parents=True)
+    with pytest.raises(InfraError, match="has files that `infra` did not make: name another directory"):
+        own_directory(other)
+    assert (other / ".git").exists()
+    (tmp_path / "link").symlink_to(own)
+    with pytest.raises(InfraError, match="link is a link; a directory is to be made there"):
+        own_directory(tmp_path / "link")
