@@ -253,7 +253,10 @@ def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
     again = threading.Thread(
         target=lambda: said.append(watchme.command("infra", "rollback", "--stack", "lab", "--host", "watchme"))
     )
-    with at(watchme, "(re)starting", "true", again.start):
+    # The first job pauses, so that it is under way when the second one comes
+    jobs = "'infra-job-*.service'"
+    pause = f"systemctl kill --signal=STOP {jobs} && systemd-run -q --on-active=12 systemctl kill --signal=CONT {jobs}"
+    with at(watchme, "(re)starting", pause, again.start):
         watchme.must_up()
     again.join(90)
     assert re.search(r"waiting for another job: apply of release \w{12} by \S+, since \S+ \S+ UTC", said[0].output)
