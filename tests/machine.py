@@ -125,7 +125,7 @@ def boot(disk: Path, seed: Path, kernel: Path, initial: Path) -> int:
     command = [
         "qemu-system-x86_64", "-accel", f"{accel},thread=multi" if accel == "tcg" else accel, "-cpu", cpu, "-smp", "2",
         "-m", "6144", "-nographic", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initial),
-        "-append", "root=/dev/vda rw console=ttyS0", "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
+        "-append", "root=/dev/vda rw console=ttyS0 no_timer_check", "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
         "-drive", f"file={seed},if=virtio,format=raw,readonly=on", "-netdev", "user,id=net",
         "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
     ]  # fmt: skip
