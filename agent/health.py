@@ -63,7 +63,8 @@ def status(world: World, probe: dict[str, Any]) -> int:
     if own != 200 or not probe["public"]:
         return own
     public = urlsplit(probe["public"])
-    return world.status_of(f"https://127.0.0.1{public.path}", name=public.hostname)
+    query = f"?{public.query}" if public.query else ""
+    return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 
 
 def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, deadline: float | None = None) -> str:

@@ -25,9 +25,12 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         # A full disk keeps nothing from being undone
         job.say(f"cannot note down that it goes back: {quoting.error(error)}")
     try:
-        outcome = _outcome(begun, _undone(world, begun, interrupted))
+        paths, complaints = _undone(world, begun, interrupted)
+        outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints)
         job.record(outcome)
-        transaction.end(world)
+        if not paths:
+            # Else what was there before is kept, and the next job puts back the rest
+            transaction.end(world)
         return outcome
     except Exception as error:
         line = (
@@ -38,10 +41,11 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
-    """Everything back; what was not well about it."""
+def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[str], list[str]]:
+    """Everything back: the paths that could not be put back, and what else went wrong."""
     base = _base(world, begun.base) if begun.base else None
     complaints: list[str] = []
+    paths: list[str] = []
     manifests = [*_manifest(world, begun.release), *([base.manifest] if base else [])]
 
     def attempt(step, *arguments: Any) -> None:
@@ -55,18 +59,18 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> list[str]:
             attempt(accounts.await_manager, account["name"])
     slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
     if slot_links:
-        complaints += transaction.put_back(world, slot_links)
+        paths += transaction.put_back(world, slot_links)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
     # By the files that they were started from
     units.stop(world, begun.starts)
-    complaints += transaction.put_back(world, begun.before)
+    paths += transaction.put_back(world, [entry for entry in begun.before if entry not in slot_links])
     attempt(units.react, manifests, begun.paths)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
-    return complaints
+    return paths, complaints
 
 
 def _manifest(world: World, id: str) -> list[dict[str, Any]]:
@@ -101,6 +105,15 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
         if name in states and states[name]["active"] and (name in touched or not now[name]["active"])
     ]
     attempt(units.start, again)
+
+
+def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -> Outcome:
+    line = (
+        f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
+        f"not all files are back: {quoting.joined([*paths, *complaints], '; ', HALF)}. "
+        "Remove what is in the way on the host; the next pulumi up, or a reboot, puts back the rest"
+    )
+    return Outcome("rollback failed", begun.release, line)
 
 
 def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:

@@ -21,8 +21,8 @@ def wanted(found: list[Held], kind: str) -> list[Held]:
 
 def why_not(entry: Held, past: list[Repair], now: float) -> str:
     """Why a repair is not tried now; "" when it is. What did not last is tried less and less often, and PER_DAY times
-    a day at most."""
-    tries = [r for r in past if (r.repair, r.subject) == (entry.repair, entry.subject) and now - r.at < DAY]
+    a day at most. A time that is still to come was written by a clock that was ahead, and counts for nothing."""
+    tries = [r for r in past if (r.repair, r.subject) == (entry.repair, entry.subject) and 0 <= now - r.at < DAY]
     if not tries:
         return ""
     if len(tries) >= PER_DAY:

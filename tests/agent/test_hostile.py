@@ -15,8 +15,12 @@ from dataclasses import replace
 import pytest
 
 from agent import lock, places, store, transaction, web
+from agent.monitor import repairs
+from agent.monitor.conditions import Held
+from agent.monitor.history import Repair
 from agent.outcome import Refused
 from agent.places import LARGEST, Entry, look_at, read_file
+from agent.recover import recover
 from agent.world import World
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving
@@ -246,12 +250,18 @@ def test_units_are_put_back_although_a_path_is_not():
 
     transaction._put_back = failing
     world.web = lambda url: 503 if ":8014" in url else 200
+    before = world.files[AVATAR]
     try:
         outcome = applied(world, release(bigger))
     finally:
         transaction._put_back = put
     assert outcome.outcome == "rollback failed" and f"{AVATAR} could not be put back: " in outcome.line
     assert "watchme-avatar-uploader.service" in world.active
+    # What was there is kept, and the next job puts back the rest
+    assert world.files[AVATAR] != before
+    world.web = lambda url: 200
+    recover(world, JOB, "another job came")
+    assert world.files[AVATAR] == before and transaction.unfinished(world) is None
 
 
 # Damaged state
@@ -339,3 +349,9 @@ def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
     World().link(f"{tmp_path}/site", "/somewhere")
     World().write(f"{tmp_path}/file", b"", 0o644, ME, "")
     assert [name[0] for name in seen] == [".", "."]
+
+
+def test_a_clock_that_was_ahead_blocks_no_repair():
+    now, wanted = 1.8e9, Held("unit-down", "x.service", 1, True, "", "start")
+    ahead = Repair(now + 10 * 365 * 86400, "unit-down", "x.service", "start", True, "")
+    assert repairs.why_not(wanted, [ahead], now) == ""
