@@ -20,6 +20,24 @@ Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]+\.(service|timer)$")]
+# A public name: 64 characters are what a certificate's common name holds
+_HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
+_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_HEADER_NAME = r"^[A-Za-z0-9!#%&'*+.^_`|~-]+$"
+_URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
+HostName = Annotated[str, Field(pattern=_HOST_NAME, max_length=64)]
+# What goes into a line of a unit, a site or a comment
+Line = Annotated[str, Field(pattern=_LINE)]
+HeaderName = Annotated[str, Field(pattern=_HEADER_NAME)]
+UrlPath = Annotated[str, Field(pattern=_URL_PATH)]
+# Pattern → what it allows, as a person reads it
+ALLOWED = {
+    _HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels joined by dots; "
+    "a name in another script in its ASCII form (xn--…)",
+    _LINE: "text in one line, without control characters",
+    _HEADER_NAME: "the name of an HTTP header: letters, digits and hyphens",
+    _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
+}
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s]*[^\s/]$")]
 Permissions = Annotated[str, Field(pattern=r"^[0-7]{3,4}$")]

@@ -11,6 +11,9 @@ from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
+    HeaderName,
+    HostName,
+    Line,
     Method,
     Model,
     Name,
@@ -40,10 +43,10 @@ class Site(Model):
     CORS allows, where a route says nothing else; without any there is no CORS. `headers` go with every answer.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+    name: HostName
     challenge: Literal["dns-01", "http-01"] = "dns-01"
     cors: list[Method] = []
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, Line] = {}
 
     @property
     def all_headers(self) -> dict[str, str]:

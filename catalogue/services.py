@@ -10,12 +10,14 @@ from catalogue.fields import (
     AccountName,
     Address,
     EnvironmentName,
+    Line,
     Method,
     Model,
     Name,
     Permissions,
     Port,
     UnitName,
+    UrlPath,
 )
 from catalogue.sizes import Size, systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
@@ -85,11 +87,11 @@ class Service(Model):
     """
 
     name: Name
-    purpose: str
-    purpose_ja: str | None = None
+    purpose: Line
+    purpose_ja: Line | None = None
     role: Literal["api", "admin"] = "api"
     port_exception: str | None = None
-    health: str = "/health"
+    health: UrlPath = "/health"
     routes: list[Route] = []
     unit: UnitName
     environment: dict[EnvironmentName, str] = {}
@@ -284,8 +286,8 @@ class RetiredService(Model):
     """A service that no longer runs: it keeps its repository, and gets no container, unit, route or address."""
 
     name: Name
-    purpose: str
-    purpose_ja: str | None = None
+    purpose: Line
+    purpose_ja: Line | None = None
     retired: Literal[True]
     repository: str
     port: Port

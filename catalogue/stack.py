@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError
 
-from catalogue.fields import Model, Name, Network
+from catalogue.fields import HostName, Model, Name, Network
 from catalogue.problems import CatalogueError, Problem
 from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
 from catalogue.validation import problems_of
@@ -124,7 +124,7 @@ class Stack(Model):
     region: Region
     accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
     zone: str
-    names: dict[str, str] = {}
+    names: dict[HostName, HostName] = {}
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
     statusCidrs: list[Network] = []
@@ -146,7 +146,7 @@ class Stack(Model):
     drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600
     nameServers: list[NameServer] = []
     acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
-    acmeEmail: str
+    acmeEmail: Email
     trustedRoots: list[str] = []
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from catalogue.fields import ALLOWED
 from catalogue.problems import Problem
 
 Path = tuple[int | str, ...]
@@ -43,6 +44,8 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
             return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
         case "string_type" if isinstance(value, (int, float)):
             return f"found {_shown(value)}", f'write it in quotes: "{value}"'
+        case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
+            return f"found {_shown(value)}", ALLOWED[finding["ctx"]["pattern"]]
         case "value_error":
             return f"found {_shown(value)}", str(finding["ctx"]["error"])
         case _:

@@ -11,6 +11,11 @@ from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 ADDRESS = re.compile(r"https?://[!-~]+")
+OF_THE_HOST = re.compile(
+    r"/(?:proc|sys|dev|boot|run|bin|sbin|lib)(?:/|$)|/usr/(?:bin|sbin|lib)(?:/|$)|/var/lib/(?:infra|dpkg|docker)(?:/|$)"
+    r"|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload|sudoers\.d/.*|ssh/.*|pam\.d/.*|infra/.*)[-~]?$"
+    r"|/etc/systemd/system/infra-|/root/\.ssh(?:/|$)|/home/[^/]+/\.ssh(?:/|$)|.*/\.\.(?:/|$)"
+)
 UNWRITABLE = ("\n", "'", "\\", "${")
 
 
@@ -26,6 +31,27 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         if service.image.tag and service.image.digest:
             yield Problem(file, f"service {service.name}", "image has a tag and a digest", "one of the two")
+
+
+def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
+    """What the host itself, its accounts, SSH or the agent have is no release's."""
+    for system in catalogue.running.values():
+        named = [("drop_ins", item.path) for item in system.drop_ins]
+        named += [("directories", item.path) for item in system.directories]
+        named += [
+            (f"service {service.name}", file.path) for service in system.native_services for file in service.files
+        ]
+        for where, path in named:
+            if OF_THE_HOST.match(path):
+                rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
+                yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
+
+
+def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, _, service in services(catalogue):
+        for name in sorted(set(service.environment) & set(service.secrets)):
+            found = f"{name} is under environment and under secrets"
+            yield Problem(file, f"service {service.name}", found, "under one of them: a secret is never a plain value")
 
 
 def retired(catalogue: Catalogue) -> Iterator[Problem]:

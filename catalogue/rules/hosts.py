@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from catalogue.loading import Catalogue
+from catalogue.models import Site
 from catalogue.problems import Problem
 from catalogue.rules.each import services
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
@@ -29,6 +30,23 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
     placed = [system for host in catalogue.stack.hosts.values() for system in host.systems]
     for system in sorted({system for system in placed if placed.count(system) > 1}):
         yield Problem(file, "infra:hosts", f"system {system} is on two hosts", "each system runs on one host")
+
+
+def names(catalogue: Catalogue) -> Iterator[Problem]:
+    """`infra:names` renames sites that exist, and no public name is two sites'."""
+    file, stack = f"Pulumi.{catalogue.stack.name}.yaml", catalogue.stack
+    sites = [site.name for system in catalogue.systems.values() for site in system.sites]
+    for site in sorted(set(stack.names) - set(sites)):
+        yield Problem(file, f"infra:names.{site}", "no system has a site of this name", f"sites: {', '.join(sites)}")
+    served = [(host, stack.public_name(site.name)) for host in stack.hosts for site in _sites_on(catalogue, host)]
+    public = [name for _, name in served]
+    for name in sorted({name for name in public if public.count(name) > 1}):
+        where = ", ".join(host for host, other in served if other == name)
+        yield Problem(file, "infra:hosts", f"{name} is the public name of two sites (on {where})", "one host serves it")
+
+
+def _sites_on(catalogue: Catalogue, host: str) -> list[Site]:
+    return [site for system in catalogue.systems_on(host) for site in system.sites]
 
 
 def memory(catalogue: Catalogue) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from catalogue.rules.each import compose_services, services
 
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 OWN_PAGE = "/status/"  # of each host, written by its monitor
+RESERVED = {22: "SSH", 80: "the proxy", 443: "the proxy"}
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
@@ -20,6 +21,14 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
             numbers = f"{allowed.start}–{allowed.stop - 1}"
             rule = f"{service.role} ports are {numbers}; else name the reason in port_exception"
             yield Problem(file, f"service {service.name}", f"port {port}", rule)
+
+
+def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
+    """A service on one of these would take a host's SSH or its proxy away."""
+    for file, _, service in services(catalogue):
+        for port in [port for port in service.ports if port in RESERVED]:
+            rule = "any other: the proxy listens on 80 and 443 and leads to the service's own port"
+            yield Problem(file, f"service {service.name}", f"port {port} is the host's own ({RESERVED[port]})", rule)
 
 
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
@@ -43,6 +44,22 @@ def both(*changes):
 SYSTEM_EXAMPLES = {
     "name twice": (setting("admin", name="web"), "service web: stands twice"),
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
+    "SSH's port": (
+        setting("admin", port=22, port_exception="x"),
+        "service admin: port 22 is the host's own (SSH); any other",
+    ),
+    "the proxy's port": (
+        setting("admin", port=443, port_exception="x"),
+        "port 443 is the host's own (the proxy)",
+    ),
+    "the host's own path": (
+        lambda data: data.update(directories=[{"path": "/etc/passwd", "owner": "root"}]),
+        "directories: path /etc/passwd is the host's or the agent's own; a path of the service's own",
+    ),
+    "plain and secret": (
+        setting("admin", environment={"TOKEN": "x"}, secrets=["TOKEN"]),
+        "service admin: TOKEN is under environment and under secrets; under one of them",
+    ),
     "retired port": (setting("superb-api", port=8011), "port 8011 belonged to the retired opensmile-api"),
     "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
     "address clash": (setting("admin", address="172.27.0.17"), "service admin: address 172.27.0.17 is ast-api's"),
@@ -196,6 +213,14 @@ STACK_EXAMPLES = {
         configured(alarmEmails=[]),
         "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has nobody to tell",
     ),
+    "a name of no site": (
+        configured(names={"old.hey-watch.me": "dev.hey-watch.me"}),
+        "infra:names.old.hey-watch.me: no system has a site of this name; sites: api.hey-watch.me",
+    ),
+    "one name on two hosts": (
+        lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
+        "infra:hosts: api.hey-watch.me is the public name of two sites (on watchme, second); one host serves it",
+    ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }
@@ -257,3 +282,69 @@ def test_all_problems_are_told_at_once():
 def test_a_given_secret_is_no_problem():
     made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
     assert not [problem for problem in check(made) if problem.level == "error"]
+
+
+OWN = [
+    "/etc/passwd", "/etc/shadow", "/etc/sudoers.d/app", "/etc/ssh/sshd_config", "/var/lib/infra/current", "/run/infra/x",
+    "/usr/bin/python3", "/root/.ssh/authorized_keys", "/home/ubuntu/.ssh/authorized_keys", "/etc/systemd/system/infra-x.service",
+    "/srv/app/../../etc/passwd", "/proc/sys/x", "/dev/sda",
+]  # fmt: skip
+FREE = [
+    "/etc/app/app.toml",
+    "/srv/app",
+    "/opt/app",
+    "/etc/systemd/journald.conf.d/app.conf",
+    "/usr/local/bin/app",
+    "/home/app/x",
+]
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_a_path_of_the_host_is_no_services(path):
+    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
+    assert f"path {path} is the host's or the agent's own" in "\n".join(map(str, check(made)))
+
+
+@pytest.mark.parametrize("path", FREE)
+def test_other_paths_are(path):
+    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
+    assert "the host's or the agent's own" not in "\n".join(map(str, check(made)))
+
+
+# As a file is read, or as the tests make a system without one
+REFUSED = (CatalogueError, ValidationError)
+LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b"]
+
+
+@pytest.mark.parametrize("text", LINE_BREAKS, ids=ascii)
+def test_what_stands_in_one_line_has_one(text):
+    """A purpose becomes a unit's Description, a header a line of the proxy's."""
+    with pytest.raises(REFUSED, match="purpose"):
+        catalogue(setting("admin", purpose=text))
+    with pytest.raises(REFUSED, match="headers"):
+        catalogue(lambda data: data["sites"][0].update(headers={"X-A": text}))
+
+
+NO_NAMES = [
+    "../../cron.d/x.hey-watch.me",
+    "x;return 200 'y';\n#.hey-watch.me",
+    "A.hey-watch.me",
+    "-a.hey-watch.me",
+    "a..b",
+    "a" * 65 + ".me",
+    "x\n",
+]
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
+def test_what_is_no_host_name_is_refused(name):
+    with pytest.raises(REFUSED, match="names"):
+        catalogue(config=configured(names={"api.hey-watch.me": name}))
+    with pytest.raises(REFUSED, match="name"):
+        catalogue(lambda data: data["sites"][0].update(name=name))
+
+
+@pytest.mark.parametrize("path", ["health", "/a b", "/a\nb", '/a"b', "/a{b}", "/a#b"], ids=ascii)
+def test_what_is_no_path_of_a_url_is_refused(path):
+    with pytest.raises(REFUSED, match="health"):
+        catalogue(setting("admin", health=path))

@@ -6,7 +6,7 @@ import yaml
 from catalogue.loading import load, read_system
 from catalogue.problems import CatalogueError
 from catalogue.stack import ENCRYPTED, Stack, read_stack
-from tests.support import PROD, ROOT, WATCHME, stack
+from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 
 BAD_YAML = {
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
@@ -136,3 +136,9 @@ def test_numbers_and_truth_are_read_as_pulumi_writes_them_back():
         )
     )
     assert made.protected is True and made.sharedRepositories is False and made.budget == 250
+
+
+def test_what_a_field_allows_is_said_in_words():
+    with pytest.raises(CatalogueError) as refused:
+        catalogue(config=lambda config: config.update({"infra:names": {"api.hey-watch.me": "../x"}}))
+    assert "found '../x'; a host name such as api.example.com" in str(refused.value)

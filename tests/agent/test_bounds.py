@@ -1,0 +1,110 @@
+"""What nobody on a host can hold up: the agent's lock, a health check, a repair."""
+
+import fcntl
+import os
+import socket
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+from agent import lock, web
+from agent.monitor import repairs
+from agent.monitor.conditions import Held
+from agent.monitor.history import Repair
+from agent.outcome import Refused
+from agent.world import World
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be tried by root")
+
+
+# Locks
+
+
+def test_the_locks_file_is_roots_alone_also_where_an_earlier_agent_left_it_readable(tmp_path):
+    path = tmp_path / "run/lock"
+    path.parent.mkdir()
+    path.touch(0o644)
+    with lock.lock("apply", print, path=str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@needs_root
+def test_another_account_cannot_hold_it(tmp_path):
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)
+    path = f"{tmp_path}/run/lock"
+    with lock.lock("apply", print, path=path):
+        pass
+    script = f"import fcntl; fcntl.flock(open({path!r}), fcntl.LOCK_EX)"
+    ran = subprocess.run(
+        ["/usr/bin/python3", "-c", script], user=65534, group=65534, extra_groups=[], capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert ran.returncode != 0 and "PermissionError" in ran.stderr
+
+
+def test_a_holder_that_says_nothing_has_a_name_all_the_same(tmp_path):
+    path = f"{tmp_path}/lock"
+    with open(path, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert lock.holder(path) == lock.UNKNOWN != ""
+        with (
+            pytest.raises(Refused, match="another job is at work on this host: a process that has not said"),
+            lock.lock("apply", lambda line: None, path=path, patience=0),
+        ):
+            pass
+
+
+# Health
+
+
+@pytest.fixture
+def asked():
+    """A server that answers as it was told to; what it was asked for."""
+    lines, server = [], socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return
+            threading.Thread(target=answer, args=(client,), daemon=True).start()
+
+    def answer(client):
+        lines.append(client.recv(4096).decode().splitlines()[0])
+        if "slow" not in lines[-1]:
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
+        try:
+            client.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+            while True:
+                client.sendall(b"a")
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield server.getsockname()[1], lines
+    server.close()
+
+
+def test_a_health_path_keeps_its_query(asked):
+    port, lines = asked
+    assert World().status_of(f"http://127.0.0.1:{port}/health?ready=1&deep=yes") == 200
+    assert lines == ["GET /health?ready=1&deep=yes HTTP/1.1"]
+
+
+def test_an_answer_that_comes_byte_by_byte_has_an_end(asked, monkeypatch):
+    monkeypatch.setattr(web, "WHOLE", 0.5)
+    port, _ = asked
+    assert World().status_of(f"http://127.0.0.1:{port}/slow") == 0
+
+
+def test_a_clock_that_was_ahead_blocks_no_repair():
+    now, wanted = 1.8e9, Held("unit-down", "x.service", 1, True, "", "start")
+    ahead = Repair(now + 10 * 365 * 86400, "unit-down", "x.service", "start", True, "")
+    assert repairs.why_not(wanted, [ahead], now) == ""
