@@ -209,10 +209,11 @@ class FakeWorld(World):
         return self.files[path][0] if path in self.files else None
 
     def entry(self, path):
-        if path in self.links:
-            return Entry("link", target=self.links[path])
-        if path in self.files:
-            content, mode, owner, group = self.files[path]
+        # By the other methods, which a test may have replaced
+        if (target := self.link_target(path)) is not None:
+            return Entry("link", target=target)
+        if (content := self.read(path)) is not None:
+            owner, group, mode = self.owner_and_mode(path)
             return Entry("file", content, owner, group, mode)
         if path in self.directories:
             return Entry("other", what="a directory")
