@@ -83,7 +83,7 @@ def run(world: World, id: str) -> int:
 def secret_values(world: World, payload: dict[str, Any] | None) -> set[str]:
     """Every secret that comes with a job or is kept on the host: a service may say its own in its log."""
     given = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
-    return given.union(*(store.secrets_of(world, id) for id in store.kept(world)))
+    return given.union(*(store.secrets_of(world, id) for id in store.readable(world)))
 
 
 def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:

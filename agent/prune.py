@@ -19,11 +19,20 @@ def images_of(world: World, ids: list[str]) -> set[str]:
     return {image for id in ids for image in store.images_of(store.manifest(world, id))}
 
 
+def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:
+    """Images of the releases that go and of no other. Where another one cannot be read, it may need any of them."""
+    readable = store.readable(world)
+    staying = [id for id in store.kept(world) if id not in going]
+    if unread := [id[:12] for id in staying if id not in readable]:
+        warn(f"no image is removed: the manifest of kept release {', '.join(unread)} cannot be read by this agent")
+        return set()
+    return images_of(world, [id for id in going if id in readable]) - images_of(world, staying)
+
+
 def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
     """Forgets releases beyond the `keep` latest, and their images; `warn` hears of an image that cannot be removed."""
     going = surplus(world, keep)
-    staying = [id for id in store.kept(world) if id not in going]
-    unneeded = sorted(images_of(world, going) - images_of(world, staying))
+    unneeded = sorted(_unneeded_images(world, going, warn))
     failed = [image for image in unneeded if world.run("docker", "image", "rm", image).code != 0]
     for image in failed:
         if world.run("docker", "image", "inspect", image).code == 0:

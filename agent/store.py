@@ -131,6 +131,19 @@ def kept(world: World) -> list[str]:
     return sorted(ids, key=lambda id: -_served(world, id))
 
 
+def readable(world: World) -> list[str]:
+    """Those whose manifest this agent can read: a damaged one, or one of a newer agent, stops no job."""
+    return [id for id in kept(world) if _is_readable(world, id)]
+
+
+def _is_readable(world: World, id: str) -> bool:
+    try:
+        manifest(world, id)
+    except (Refused, ValueError, KeyError, TypeError, OSError):
+        return False
+    return True
+
+
 def never_served(world: World, id: str) -> bool:
     return _served(world, id) == 0
 

@@ -1,6 +1,7 @@
 """Accounts that lay links, pipes and huge files in the agent's way, and damaged state: root stays root, and a rollback
 puts back all that it can."""
 
+import json
 import os
 import pwd
 import socket
@@ -10,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from agent import places, store, transaction
+from agent import jobs, places, prune, store, transaction
 from agent.outcome import Refused
 from agent.places import LARGEST, Entry, look_at, read_file
 from agent.recover import recover
 from agent.world import World
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving
-from tests.support import ROOT, execute
+from tests.support import ROOT, execute, unchanged
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -242,6 +243,20 @@ def test_a_damaged_kept_release_stops_no_job_and_is_not_gone_back_to(content):
     world.files[f"{store.RELEASES}/{first.id}/manifest.json"] = (content, 0o600, "root", "root")
     assert applied(world, release(longer)).outcome == "applied"
     assert gone_back(world, first.id).outcome == "refused"
+    assert jobs.secret_values(world, None) is not None
+
+
+def test_a_release_that_a_newer_agent_kept_stops_no_job_and_keeps_its_images():
+    made = [release(change, version=number) for number, change in enumerate((unchanged, bigger, longer), 1)]
+    world = serving(*made)
+    newer = json.dumps({**made[1].manifest, "format": 99}).encode()
+    world.files[f"{store.RELEASES}/{made[1].id}/manifest.json"] = (newer, 0o600, "root", "root")
+    before, warnings = set(world.images), []
+    assert jobs.secret_values(world, None) is not None
+    # The first release goes; whether the second one needs its images cannot be known
+    prune.prune(world, 2, warnings.append)
+    assert world.images == before and f"kept release {made[1].id[:12]} cannot be read" in warnings[0]
+    assert applied(world, release(bigger, version=4)).outcome == "applied"
 
 
 def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
