@@ -50,7 +50,7 @@ def holder(path: str = LOCK) -> str | None:
 
 
 def _opened(path: str, make: bool = True) -> TextIO:
-    """The lock's file, root's alone: whoever can open it for reading can hold the lock."""
+    """The lock's file, readable by root alone: an account that can open it can hold the lock."""
     if make:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_CREAT if make else 0)

@@ -64,7 +64,7 @@ def way_to(path: str) -> str | None:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is at a path, seen in one look: nobody can put something else there in between.
+    """What is at a path, from one look: no account can put something else there in between.
 
     `kind` is "absent", "file", "link" (then `target`) or "other" (then `what`: a directory, a pipe, a file over LARGEST
     …). A file's `content`, `owner`, `group` (numbers, as text) and `mode` are those of one descriptor.

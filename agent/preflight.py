@@ -91,8 +91,8 @@ def _ways(world: World, target: Release) -> None:
 
 
 def _places(world: World, target: Release) -> None:
-    """Where the release has a file or a link there is one by now, or nothing: a pipe would hold up whoever opens it, a
-    directory cannot be replaced, and a huge file cannot be kept aside."""
+    """Where the release has a file or a link, the host has one too, or nothing: opening a pipe would block, a directory
+    cannot be replaced, and a huge file cannot be kept aside."""
     kinds = ("files", "environment_files", "links")
     for path in [item["path"] for kind in kinds for item in target.manifest[kind]]:
         found = world.entry(path)

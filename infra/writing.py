@@ -1,4 +1,4 @@
-"""The one way in which `infra` writes a file: whole or not at all, and never through what somebody else laid there."""
+"""The one way in which `infra` writes a file: whole or not at all, and never through a link that another account laid."""
 
 import os
 import shutil
@@ -44,8 +44,8 @@ def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
 
 
 def own_directory(path: Path) -> None:
-    """An empty directory for what is made anew each time. One that carries our marker is emptied; one that does not is
-    somebody's, and stays.
+    """An empty directory for output that is generated each time. One that carries our marker is emptied; any other
+    directory with files in it stays as it is.
 
     Raises InfraError for anything else at its place, and for a directory with other files.
     """

@@ -171,8 +171,8 @@ def push_stub(
     lab: Lab, region: str, repository: str, facts: dict[str, object], programs: dict[str, bytes], tag: str = "latest"
 ) -> None:
     layout = lab.path("layouts", region, repository)
-    told = facts | ({"runs": f"http://{lab.gateway}:{ports.RUNS}/"} if facts.get("runs") else {})
-    environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in told.items()}}
+    settings = facts | ({"runs": f"http://{lab.gateway}:{ports.RUNS}/"} if facts.get("runs") else {})
+    environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in settings.items()}}
     write_layout(layout, programs, environment, tag)
     # Into the registry itself: the lab's owners have pushed before there was a stack that made the repositories
     address, port = backend(lab, region)

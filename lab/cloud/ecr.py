@@ -70,7 +70,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request_thread(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that closed its connection early is not reported."""
 
 
 def _handler(lab: Lab, region: str, exists: Exists) -> type[BaseHTTPRequestHandler]:
@@ -142,7 +142,7 @@ def _handler(lab: Lab, region: str, exists: Exists) -> type[BaseHTTPRequestHandl
             self.send_header("Content-Length", str(len(text)))
             if status == 401:
                 self.send_header("WWW-Authenticate", f'Basic realm="https://{self.headers.get("Host", "ecr")}/"')
-            # The rest of a body that nobody reads would be taken for the next request
+            # The unread rest of a body would be taken for the next request
             self.send_header("Connection", "close")
             self.close_connection = True
             self.end_headers()

@@ -1,4 +1,4 @@
-"""What nobody on a host can hold up: the agent's lock, a health check, a repair."""
+"""What no account or service of a host can block: the agent's lock, a health check, a repair."""
 
 import fcntl
 import os
@@ -62,7 +62,7 @@ def test_a_holder_that_says_nothing_has_a_name_all_the_same(tmp_path):
 
 @pytest.fixture
 def asked():
-    """A server that answers as it was told to; what it was asked for."""
+    """A server that answers at once, or byte by byte; its port, and the requests that it got."""
     lines, server = [], socket.create_server(("127.0.0.1", 0))
 
     def serve():

@@ -4,10 +4,22 @@ import json
 from collections.abc import Callable
 from time import monotonic, sleep
 
+import boto3
+
+from lab import services
 from lab.table import statuses
 from tests.system.conftest import System
 
 MONITOR = "/usr/local/bin/infra-monitor"
+
+
+def ec2(system: System, region: str):
+    """The emulated EC2, as the account's administrator asks it."""
+    keys = services.credentials(system.lab)
+    return boto3.client(
+        "ec2", region_name=region, endpoint_url=system.lab.endpoint,
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
 
 
 def shown(system: System, host: str, unit: str, *fields: str, account: str | None = None) -> dict[str, str]:

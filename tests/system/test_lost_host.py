@@ -3,12 +3,10 @@
 import time
 from collections.abc import Iterator
 
-import boto3
 import pytest
 
-from lab import services
 from tests.system.conftest import System
-from tests.system.on import sh, wait_until_well
+from tests.system.on import ec2, sh, wait_until_well
 
 pytestmark = pytest.mark.lab
 REGION = "ap-northeast-1"
@@ -16,34 +14,26 @@ UPLOADS = "/opt/whisper/uploads"
 PROGRAM = "/opt/whisper/WhisperBackendAPI"
 
 
-def ec2(system: System):
-    keys = services.credentials(system.lab)
-    return boto3.client(
-        "ec2", region_name=REGION, endpoint_url=system.lab.endpoint,
-        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-    )  # fmt: skip
-
-
 def instance(system: System, host: str) -> dict:
     filters = [{"Name": "tag:Name", "Values": [f"lab-{host}"]}, {"Name": "instance-state-name", "Values": ["running"]}]
-    (found,) = ec2(system).describe_instances(Filters=filters)["Reservations"]
+    (found,) = ec2(system, REGION).describe_instances(Filters=filters)["Reservations"]
     return found["Instances"][0]
 
 
 def destroy(system: System, host: str) -> str:
     """As somebody does in the console who has turned the protection off."""
     lost = instance(system, host)["InstanceId"]
-    ec2(system).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
-    ec2(system).terminate_instances(InstanceIds=[lost])
+    ec2(system, REGION).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
+    ec2(system, REGION).terminate_instances(InstanceIds=[lost])
     return lost
 
 
 def take_snapshot(system: System, host: str) -> str:
     """What Data Lifecycle Manager does every night: with the disk's own tags."""
     (disk,) = instance(system, host)["BlockDeviceMappings"]
-    volume = ec2(system).describe_volumes(VolumeIds=[disk["Ebs"]["VolumeId"]])["Volumes"][0]
+    volume = ec2(system, REGION).describe_volumes(VolumeIds=[disk["Ebs"]["VolumeId"]])["Volumes"][0]
     label = [{"ResourceType": "snapshot", "Tags": volume["Tags"]}]
-    return ec2(system).create_snapshot(VolumeId=volume["VolumeId"], TagSpecifications=label)["SnapshotId"]
+    return ec2(system, REGION).create_snapshot(VolumeId=volume["VolumeId"], TagSpecifications=label)["SnapshotId"]
 
 
 def owner(system: System, path: str) -> str:
@@ -107,7 +97,7 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
     print(f"Whisper and Recall serve again {time.monotonic() - began:.0f} s after the first of the three commands")
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == said
     assert [owner(system, path) for path in (f"{UPLOADS}/talk.wav", PROGRAM)] == before
-    assert ec2(system).describe_volumes(Filters=[{"Name": "tag:restore", "Values": ["*"]}])["Volumes"] == []
+    assert ec2(system, REGION).describe_volumes(Filters=[{"Name": "tag:restore", "Values": ["*"]}])["Volumes"] == []
     assert system.on_host("findmnt", "/run/infra/restore", host="services").code == 1
 
     newer = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")

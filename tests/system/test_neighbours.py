@@ -3,7 +3,6 @@
 import http.client
 import socket
 
-import boto3
 import pytest
 
 from lab import ports, services
@@ -11,6 +10,7 @@ from lab.run import run
 from lab.settings import REGIONS
 from tests.system import neighbours
 from tests.system.conftest import System
+from tests.system.on import ec2
 
 pytestmark = pytest.mark.lab
 REGION = "ap-northeast-1"
@@ -38,15 +38,7 @@ def test_the_usual_ports_of_the_labs_addresses_are_the_labs(system: System):
 
 
 def addresses(system: System) -> list[str]:
-    return [value["PublicIp"] for value in ec2(system).describe_addresses()["Addresses"]]
-
-
-def ec2(system: System):
-    keys = services.credentials(system.lab)
-    return boto3.client(
-        "ec2", region_name=REGION, endpoint_url=system.lab.endpoint,
-        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-    )  # fmt: skip
+    return [value["PublicIp"] for value in ec2(system, REGION).describe_addresses()["Addresses"]]
 
 
 def test_another_machine_reaches_nothing_of_the_lab(system: System, programs: neighbours.Programs):
@@ -76,7 +68,7 @@ def test_a_container_of_another_network_reaches_nothing_of_the_lab(system: Syste
 
 
 def test_a_port_is_open_only_while_a_security_group_opens_it(system: System):
-    client = ec2(system)
+    client = ec2(system, REGION)
     found = client.describe_instances(Filters=[{"Name": "tag:Name", "Values": ["lab-watchme"]}])
     instance = next(
         one for entry in found["Reservations"] for one in entry["Instances"] if one["State"]["Name"] == "running"
@@ -92,7 +84,7 @@ def test_a_port_is_open_only_while_a_security_group_opens_it(system: System):
     finally:
         client.authorize_security_group_ingress(GroupId=group, IpPermissions=rule)
     assert greeting(public, 22).startswith(b"SSH")
-    # Between hosts: 443 is everybody's, 22 is nobody's but the administrators'
+    # Between hosts: 443 is open to all, 22 to administrators alone
     assert system.on_host("bash", "-c", f"timeout 3 bash -c '</dev/tcp/{other}/443'", host="services").code == 0
     assert system.on_host("bash", "-c", f"timeout 3 bash -c '</dev/tcp/{other}/22'", host="services").code != 0
 
