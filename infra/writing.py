@@ -1,4 +1,4 @@
-"""The one way in which `infra` writes a file: whole or not at all, and never through a link that another account laid."""
+"""The one way in which `infra` writes a file: whole or not at all, and never through a link that was planted there."""
 
 import os
 import shutil
