@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.errors import InfraError
 
-MARKER = ".made-by-infra"
+MARKER = ".{name}.made-by-infra"  # beside the directory: what is in it is what was asked for
 
 
 def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
@@ -44,20 +44,20 @@ def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
 
 
 def own_directory(path: Path) -> None:
-    """An empty directory for output that is generated each time. One that carries our marker is emptied; any other
-    directory with files in it stays as it is.
+    """An empty directory for output that is generated each time. One that has our marker beside it is emptied; any
+    other directory with files in it stays as it is.
 
     Raises InfraError for anything else at its place, and for a directory with other files.
     """
-    current = _status(path)
+    current, marker = _status(path), path.with_name(MARKER.format(name=path.name))
     if current is not None and not stat.S_ISDIR(current.st_mode):
         raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
     if current is not None and any(path.iterdir()):
-        if not is_file(path / MARKER):
+        if not is_file(marker):
             raise InfraError(f"{path} has files that `infra` did not make: name another directory, or move them away")
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
-    put(path / MARKER, "`infra` made this directory, and empties it before it fills it again.\n")
+    put(marker, f"`infra` made the directory {path.name}, and empties it before it fills it again.\n")
 
 
 def is_file(path: Path) -> bool:
