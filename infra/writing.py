@@ -53,11 +53,16 @@ def own_directory(path: Path) -> None:
     if current is not None and not stat.S_ISDIR(current.st_mode):
         raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
     if current is not None and any(path.iterdir()):
-        if not is_file(marker):
+        if not is_file(marker) or marker.read_text() != _identity(current):
             raise InfraError(f"{path} has files that `infra` did not make: name another directory, or move them away")
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
-    put(marker, f"`infra` made the directory {path.name}, and empties it before it fills it again.\n")
+    # Of this very directory: another one that takes its place later is not ours
+    put(marker, _identity(os.lstat(path)))
+
+
+def _identity(status: os.stat_result) -> str:
+    return f"made by infra, and emptied by it: device {status.st_dev}, inode {status.st_ino}\n"
 
 
 def is_file(path: Path) -> bool:

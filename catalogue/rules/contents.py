@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from posixpath import normpath
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
@@ -12,9 +13,10 @@ from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 ADDRESS = re.compile(r"https?://[!-~]+")
 OF_THE_HOST = re.compile(
-    r"/(?:proc|sys|dev|boot|run|bin|sbin|lib)(?:/|$)|/usr/(?:bin|sbin|lib)(?:/|$)|/var/lib/(?:infra|dpkg|docker)(?:/|$)"
-    r"|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload|sudoers\.d/.*|ssh/.*|pam\.d/.*|infra/.*)[-~]?$"
-    r"|/etc/systemd/system/infra-|/root/\.ssh(?:/|$)|/home/[^/]+/\.ssh(?:/|$)|.*/\.\.(?:/|$)"
+    r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
+    r"|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
+    r"|/etc/(?:sudoers\.d|ssh|pam\.d|infra|crontab|cron\.[^/]*)(?:/|$)|/etc/systemd/system/infra-"
+    r"|/root/\.ssh(?:/|$)|/home/[^/]+/\.ssh(?:/|$)|/$"
 )
 UNWRITABLE = ("\n", "'", "\\", "${")
 
@@ -42,7 +44,8 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
             (f"service {service.name}", file.path) for service in system.native_services for file in service.files
         ]
         for where, path in named:
-            if OF_THE_HOST.match(path):
+            # By whatever way it is written: `/etc//passwd`, `/srv/../etc/passwd`
+            if OF_THE_HOST.match("/" + normpath(path).lstrip("/")):
                 rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
                 yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
 

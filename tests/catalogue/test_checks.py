@@ -287,7 +287,8 @@ def test_a_given_secret_is_no_problem():
 OWN = [
     "/etc/passwd", "/etc/shadow", "/etc/sudoers.d/app", "/etc/ssh/sshd_config", "/var/lib/infra/current", "/run/infra/x",
     "/usr/bin/python3", "/root/.ssh/authorized_keys", "/home/ubuntu/.ssh/authorized_keys", "/etc/systemd/system/infra-x.service",
-    "/srv/app/../../etc/passwd", "/proc/sys/x", "/dev/sda",
+    "/srv/app/../../etc/passwd", "/proc/sys/x", "/dev/sda", "//etc/passwd", "/etc//passwd", "/etc/./passwd", "/var/run/infra/x", "/etc/cron.d/x",
+    "/etc/sudoers.d", "/lib64/x",
 ]  # fmt: skip
 FREE = [
     "/etc/app/app.toml",

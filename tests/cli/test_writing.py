@@ -100,6 +100,12 @@ def test_a_directory_that_infra_made_is_emptied_and_no_other(tmp_path):
     with pytest.raises(InfraError, match="has files that `infra` did not make: name another directory"):
         own_directory(other)
     assert (other / ".git").exists()
+    # Somebody's own directory in the place of one that was made here
+    own.rename(tmp_path / "away")
+    own.mkdir()
+    (own / "notes").touch()
+    with pytest.raises(InfraError, match="has files that `infra` did not make"):
+        own_directory(own)
     (tmp_path / "link").symlink_to(own)
     with pytest.raises(InfraError, match="link is a link; a directory is to be made there"):
         own_directory(tmp_path / "link")
