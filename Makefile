@@ -17,10 +17,7 @@ lab: $(UV) ## from nothing to WatchMe answering
 lab-down: $(UV) ## removes all that `make lab` made
 	@$(RUN) python -m lab down
 
-lab-test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour; needs qemu-system-x86, mmdebstrap)
-	@$(RUN) python -m tests.machine
-
-check: $(UV) ## what this machine needs for a lab; installs nothing
+lab-check: $(UV) ## what this machine needs for a lab; installs nothing
 	@$(RUN) python -m lab check
 
 lab-status: $(UV)

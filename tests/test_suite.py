@@ -98,3 +98,11 @@ def test_a_program_that_is_talked_to_ends_in_time():
     with started("sh", "-c", "sleep 60", timeout=0.2, stdout=subprocess.PIPE) as process:
         assert process.stdout and process.stdout.read() == ""
     assert process.returncode == -9
+
+
+def test_every_target_of_the_makefile_has_one_rule():
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert phony
+    rules = re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE)
+    assert sorted(rules) == sorted(phony[1].split())

@@ -1,44 +1,19 @@
 """Every rule has an example that fails: what is changed, and what the one line must say."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
 from tests.catalogue import units
-from tests.support import catalogue, changed, service, unchanged, whole
+from tests.catalogue.changes import both, configured, hosted, routed, setting
+from tests.support import catalogue, changed, unchanged, whole
 
 SUPERB = (
     "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
 )
-
-
-def setting(which: str, **values: Any):
-    return lambda data: service(data, which).update(values)
-
-
-def routed(which: str, **values: Any):
-    return lambda data: service(data, which)["routes"][0].update(values)
-
-
-def configured(**values: Any):
-    return lambda config: config.update({f"infra:{key}": value for key, value in values.items()})
-
-
-def hosted(**values: Any):
-    return lambda config: config["infra:hosts"]["watchme"].update(values)
-
-
-def both(*changes):
-    def change(data):
-        for one in changes:
-            one(data)
-
-    return change
 
 
 SYSTEM_EXAMPLES = {
@@ -282,70 +257,3 @@ def test_all_problems_are_told_at_once():
 def test_a_given_secret_is_no_problem():
     made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
     assert not [problem for problem in check(made) if problem.level == "error"]
-
-
-OWN = [
-    "/etc/passwd", "/etc/shadow", "/etc/sudoers.d/app", "/etc/ssh/sshd_config", "/var/lib/infra/current", "/run/infra/x",
-    "/usr/bin/python3", "/root/.ssh/authorized_keys", "/home/ubuntu/.ssh/authorized_keys", "/etc/systemd/system/infra-x.service",
-    "/srv/app/../../etc/passwd", "/proc/sys/x", "/dev/sda", "//etc/passwd", "/etc//passwd", "/etc/./passwd", "/var/run/infra/x", "/etc/cron.d/x",
-    "/etc/sudoers.d", "/lib64/x",
-]  # fmt: skip
-FREE = [
-    "/etc/app/app.toml",
-    "/srv/app",
-    "/opt/app",
-    "/etc/systemd/journald.conf.d/app.conf",
-    "/usr/local/bin/app",
-    "/home/app/x",
-]
-
-
-@pytest.mark.parametrize("path", OWN)
-def test_a_path_of_the_host_is_no_services(path):
-    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
-    assert f"path {path} is the host's or the agent's own" in "\n".join(map(str, check(made)))
-
-
-@pytest.mark.parametrize("path", FREE)
-def test_other_paths_are(path):
-    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
-    assert "the host's or the agent's own" not in "\n".join(map(str, check(made)))
-
-
-# As a file is read, or as the tests make a system without one
-REFUSED = (CatalogueError, ValidationError)
-LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b"]
-
-
-@pytest.mark.parametrize("text", LINE_BREAKS, ids=ascii)
-def test_what_stands_in_one_line_has_one(text):
-    """A purpose becomes a unit's Description, a header a line of the proxy's."""
-    with pytest.raises(REFUSED, match="purpose"):
-        catalogue(setting("admin", purpose=text))
-    with pytest.raises(REFUSED, match="headers"):
-        catalogue(lambda data: data["sites"][0].update(headers={"X-A": text}))
-
-
-NO_NAMES = [
-    "../../cron.d/x.hey-watch.me",
-    "x;return 200 'y';\n#.hey-watch.me",
-    "A.hey-watch.me",
-    "-a.hey-watch.me",
-    "a..b",
-    "a" * 65 + ".me",
-    "x\n",
-]
-
-
-@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
-def test_what_is_no_host_name_is_refused(name):
-    with pytest.raises(REFUSED, match="names"):
-        catalogue(config=configured(names={"api.hey-watch.me": name}))
-    with pytest.raises(REFUSED, match="name"):
-        catalogue(lambda data: data["sites"][0].update(name=name))
-
-
-@pytest.mark.parametrize("path", ["health", "/a b", "/a\nb", '/a"b', "/a{b}", "/a#b"], ids=ascii)
-def test_what_is_no_path_of_a_url_is_refused(path):
-    with pytest.raises(REFUSED, match="health"):
-        catalogue(setting("admin", health=path))

@@ -1,0 +1,75 @@
+"""What a text of the catalogue may be, by the place where it ends: a path, one line, a host name, a path of a URL."""
+
+import pytest
+from pydantic import ValidationError
+
+from catalogue.checks import check
+from catalogue.problems import CatalogueError
+from tests.catalogue.changes import configured, setting
+from tests.support import catalogue
+
+OWN = [
+    "/etc/passwd", "/etc/shadow", "/etc/sudoers.d/app", "/etc/ssh/sshd_config", "/var/lib/infra/current", "/run/infra/x",
+    "/usr/bin/python3", "/root/.ssh/authorized_keys", "/home/ubuntu/.ssh/authorized_keys", "/etc/systemd/system/infra-x.service",
+    "/srv/app/../../etc/passwd", "/proc/sys/x", "/dev/sda", "//etc/passwd", "/etc//passwd", "/etc/./passwd", "/var/run/infra/x", "/etc/cron.d/x",
+    "/etc/sudoers.d", "/lib64/x",
+]  # fmt: skip
+FREE = [
+    "/etc/app/app.toml",
+    "/srv/app",
+    "/opt/app",
+    "/etc/systemd/journald.conf.d/app.conf",
+    "/usr/local/bin/app",
+    "/home/app/x",
+]
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_a_path_of_the_host_is_no_services(path):
+    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
+    assert f"path {path} is the host's or the agent's own" in "\n".join(map(str, check(made)))
+
+
+@pytest.mark.parametrize("path", FREE)
+def test_other_paths_are(path):
+    made = catalogue(lambda data: data.update(directories=[{"path": path, "owner": "root"}]))
+    assert "the host's or the agent's own" not in "\n".join(map(str, check(made)))
+
+
+# As a file is read, or as the tests make a system without one
+REFUSED = (CatalogueError, ValidationError)
+LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b"]
+
+
+@pytest.mark.parametrize("text", LINE_BREAKS, ids=ascii)
+def test_what_stands_in_one_line_has_one(text):
+    """A purpose becomes a unit's Description, a header a line of the proxy's."""
+    with pytest.raises(REFUSED, match="purpose"):
+        catalogue(setting("admin", purpose=text))
+    with pytest.raises(REFUSED, match="headers"):
+        catalogue(lambda data: data["sites"][0].update(headers={"X-A": text}))
+
+
+NO_NAMES = [
+    "../../cron.d/x.hey-watch.me",
+    "x;return 200 'y';\n#.hey-watch.me",
+    "A.hey-watch.me",
+    "-a.hey-watch.me",
+    "a..b",
+    "a" * 65 + ".me",
+    "x\n",
+]
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=ascii)
+def test_what_is_no_host_name_is_refused(name):
+    with pytest.raises(REFUSED, match="names"):
+        catalogue(config=configured(names={"api.hey-watch.me": name}))
+    with pytest.raises(REFUSED, match="name"):
+        catalogue(lambda data: data["sites"][0].update(name=name))
+
+
+@pytest.mark.parametrize("path", ["health", "/a b", "/a\nb", '/a"b', "/a{b}", "/a#b"], ids=ascii)
+def test_what_is_no_path_of_a_url_is_refused(path):
+    with pytest.raises(REFUSED, match="health"):
+        catalogue(setting("admin", health=path))
