@@ -13,6 +13,7 @@ from agent import (
     compose,
     credentials,
     edits,
+    existing,
     health,
     images,
     preflight,
@@ -29,6 +30,7 @@ from agent.outcome import Failed, Outcome, Refused
 from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
+from agent.transaction import Transaction
 from agent.validate import PROXIES, validate
 from agent.world import World
 
@@ -76,41 +78,47 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Re
 
 
 def _bring(world: World, job: Job, target: Release) -> Outcome:
-    ready = _prepared(world, job, target)
+    ready, replaced = _prepared(world, job, target)
     if ready.is_empty:
         return _unchanged(world, job, target)
     store.keep(world, target)
     edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
     sick = _sick(world, ready)
-    begun = transaction.begin(world, job, ready, sick)
+    begun = transaction.begin(world, job, ready, sick, replaced)
     try:
-        services, sick = _switched(world, job, ready, sick)
+        services, sick = _switched(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
         job.confirm([probe["public"] for probe in probes if probe["public"] and probe["service"] in services])
         _still_well(world, ready)
-        store.commit(world, target.id)
+        transaction.commit(world, begun)
     except Exception as error:
         reason = str(error) if isinstance(error, Failed) else quoting.error(error)
         edits.drop(world, job.id)
         return roll_back(world, job, begun, reason)
-    return _finished(world, job, ready, services, sick, edited)
+    return _finished(world, job, ready, begun, services, sick, edited)
 
 
-def _prepared(world: World, job: Job, target: Release) -> Plan:
-    """All that can be known and fetched while the present release serves. Raises Refused."""
+def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]]]:
+    """All that can be known and fetched while the present release serves, and what of the host's certificates it has
+    replaced. Raises Refused, after which the host has its own again."""
     base = store.current(world)
     with credentials.of_release(world, target) as identity:
         preflight.check(world, job, base, target)
         absent = images.absent(world, target, identity)
         preflight.disk(world, target, absent)
         images.pull(world, absent, job.say)
-        for name in certificates.obtain(world, target, identity):
-            job.say(f"obtained the certificate of {name}")
-    ready = plan(world, base, target)
-    if ready.change.paths:
-        job.say(f"validating {len(ready.change.paths)} changed files")
-        validate(world, target, ready.change)
-    return ready
+        replaced = transaction.remembered_here(world, *certificates.to_be_replaced(world, target))
+        try:
+            for name in certificates.obtain(world, target, identity):
+                job.say(f"obtained the certificate of {name}")
+            ready = plan(world, base, target)
+            if ready.change.paths:
+                job.say(f"validating {len(ready.change.paths)} changed files")
+                validate(world, target, ready.change)
+        except Exception:
+            transaction.put_back(world, replaced)
+            raise
+    return ready, replaced
 
 
 def _unchanged(world: World, job: Job, target: Release) -> Outcome:
@@ -134,7 +142,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
-def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dict[str, int], list[str]]:
+def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[dict[str, int], list[str]]:
     """The services' statuses once all that is needed is well, and who was not well before and still is not.
 
     Raises Failed, and whatever else a host can do to us.
@@ -150,6 +158,9 @@ def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dic
     units.disable(world, ready.leaves)
     _write(world, ready, later)
     units.react(world, [manifest], paths - later)
+    if begun.existing:
+        job.say(f"setting {len(begun.existing)} existing containers aside")
+        existing.set_aside(world, begun.existing)
     units.enable(world, ready.enables)
     if ready.touched:
         job.say(f"(re)starting {len(ready.touched)} units")
@@ -157,7 +168,7 @@ def _switched(world: World, job: Job, ready: Plan, sick: list[str]) -> tuple[dic
 
     probes = slots.probes(world, manifest, ready.rollouts)
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
-    exempt = [probe for probe in probes if probe["service"] in sick and probe["service"] not in touched]
+    exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
@@ -195,7 +206,13 @@ def _still_well(world: World, ready: Plan) -> None:
 
 
 def _finished(
-    world: World, job: Job, ready: Plan, services: dict[str, int], sick: list[str], edited: dict[str, str]
+    world: World,
+    job: Job,
+    ready: Plan,
+    begun: Transaction,
+    services: dict[str, int],
+    sick: list[str],
+    edited: dict[str, str],
 ) -> Outcome:
     """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
     warnings = [f"{name} was not well before and is not well now" for name in sick]
@@ -213,6 +230,7 @@ def _finished(
     )  # fmt: skip
     try:
         slots.settle(world, ready.target.manifest)
+        warnings += existing.remove(world, begun.existing)
         job.record(outcome)
         transaction.end(world)
         prune.prune(world, ready.target.manifest["keep"], warnings.append)

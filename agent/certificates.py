@@ -11,6 +11,7 @@ SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 STAGED_BUNDLE = "/run/infra/roots.pem"
 # Where every proxy serves challenges from, the one that a fresh package brings included
 WEBROOT = "/var/www/html"
+PARTS = ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem")
 PLUGINS = {"dns-01": ["--dns-route53"], "http-01": ["--webroot", "--webroot-path", WEBROOT]}
 
 
@@ -25,6 +26,18 @@ def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]
         if item.get("group", "root") != "root":
             _share(world, item["name"], item["group"])
     return [item["name"] for item in missing]
+
+
+def to_be_replaced(world: World, target: Release) -> tuple[list[str], list[str]]:
+    """Of the certificates in force that `obtain` is going to replace, since another authority made them: the files that
+    say how certbot renews each, and the links to what is served."""
+    replaced = [
+        item["name"]
+        for item in target.manifest["certificates"]
+        if not _is_here(world, item) and _is_in_force(world, item["name"])
+    ]
+    renewals = [f"/etc/letsencrypt/renewal/{name}.conf" for name in replaced]
+    return renewals, [f"/etc/letsencrypt/live/{name}/{part}" for name in replaced for part in PARTS]
 
 
 def _issue(world: World, target: Release, missing: list[dict[str, Any]], identity: dict[str, str]) -> None:
@@ -59,8 +72,12 @@ def _is_here(world: World, item: dict[str, Any]) -> bool:
     renewal = world.read(f"/etc/letsencrypt/renewal/{item['name']}.conf") or b""
     if chain is None or f"server = {item['server']}\n".encode() not in renewal:
         return False
-    path = f"/etc/letsencrypt/live/{item['name']}/fullchain.pem"
-    return world.run("openssl", "x509", "-noout", "-checkend", "0", "-in", path).code == 0
+    return _is_in_force(world, item["name"])
+
+
+def _is_in_force(world: World, name: str) -> bool:
+    path = f"/etc/letsencrypt/live/{name}/fullchain.pem"
+    return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", "0", "-in", path).code == 0
 
 
 def command(item: dict[str, Any]) -> list[str]:

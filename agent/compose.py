@@ -3,7 +3,7 @@ that differs between them is here; what is rendered for both is in rendering/com
 
 - v1 before 1.27 does not know the Compose Specification, and takes a file without `version` for its oldest format.
 - v2 warns of a file's `version` at each start, beside what it says of a real fault; v1 warns of nothing.
-- Both name a project after the file's directory, mark its containers with the same labels, remove orphans with the same
+- Both take a project's name by the same option, mark its containers with the same labels, remove orphans with the same
   option, and end with another code than 0 for a fault.
 - v2 replaces $NAME in an unquoted value of an environment file, v1 does not: the agent puts such a value in quotes.
 """

@@ -62,7 +62,12 @@ def status(world: World, probe: dict[str, Any]) -> int:
     own = world.status_of(probe["url"])
     if own != 200 or not probe["public"]:
         return own
-    public = urlsplit(probe["public"])
+    return public_status(world, probe["public"])
+
+
+def public_status(world: World, url: str) -> int:
+    """Status of a public address, asked of this host's own proxy."""
+    public = urlsplit(url)
     query = f"?{public.query}" if public.query else ""
     return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import slots, store, transaction
+from agent import existing, slots, store, transaction
 from agent.job import Job
 from agent.outcome import Outcome
 from agent.rollback import roll_back
@@ -16,13 +16,15 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     if begun is None:
         return None
     job = job.instead_of(begun.job, begun.kind, begun.who, begun.host)
-    if store.current_id(world) != begun.release:
+    if not transaction.is_committed(world, begun):
         if begun.reason and why not in begun.reason:
             begun.reason = f"{begun.reason}; and then {why}"
         return begun, roll_back(world, job, begun, why, interrupted=True)
     slots.settle(world, store.manifest(world, begun.release))
+    warnings = existing.remove(world, begun.existing)
     line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; finished now"
-    outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts)
+    outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts, warnings=warnings)
+    outcome.line = "; ".join([line, *warnings])
     job.record(outcome)
     transaction.end(world)
     return begun, outcome

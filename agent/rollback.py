@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import accounts, health, quoting, slots, store, transaction, units
+from agent import accounts, answers, existing, health, quoting, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused
 from agent.store import Release
 from agent.transaction import Transaction
 from agent.world import World
 
+DEADLINE = 180.0  # seconds in which what answered before a switch answers again
 HALF = quoting.REASON // 2  # of a line that has two reasons
 
 
@@ -61,15 +62,20 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[s
     if slot_links:
         paths += transaction.put_back(world, slot_links)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
-    # By the files that they were started from
+    # By the files that they were started from, and while systemd still knows them
     units.stop(world, begun.starts)
-    paths += transaction.put_back(world, [entry for entry in begun.before if entry not in slot_links])
+    units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
+    others = [entry for entry in begun.before if entry not in slot_links]
+    paths += transaction.put_back(world, [*begun.certificates, *others])
     attempt(units.react, manifests, begun.paths)
+    complaints += existing.give_back(world, begun.existing)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
+    complaints += existing.start_again(world, begun.existing)
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
+    complaints += answers.lost(world, begun.answers, DEADLINE)
     return paths, complaints
 
 
@@ -94,7 +100,6 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     now = units.states(world, list(states))
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]
     units.stop(world, new)
-    units.disable(world, [name for name in states if not states[name]["enabled"] and now[name]["enabled"]])
     attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
     order = [unit["name"] for unit in base["units"]] if base else list(states)
     changed = units.changed(base, begun.paths) if base and interrupted else []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agent import quoting
+from agent import answers, existing, quoting, slots, store
 from agent.desired import Wanted
 from agent.job import Job
 from agent.outcome import Refused
@@ -20,8 +21,11 @@ BEFORE = f"{STATE}/before"
 
 @dataclass
 class Transaction:
-    """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that
-    were not well. `reason` says why it goes back, once it does."""
+    """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
+    unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
+    set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
+    `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
+    back, once it does."""
 
     job: str
     kind: str
@@ -36,6 +40,10 @@ class Transaction:
     starts: list[str]
     sick: list[str]
     reason: str = ""
+    committed: bool = False
+    certificates: list[dict[str, Any]] = field(default_factory=list)
+    existing: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def paths(self) -> set[str]:
@@ -45,16 +53,38 @@ class Transaction:
         world.write(TRANSACTION, json.dumps(asdict(self), sort_keys=True).encode(), 0o600, "root", "root")
 
 
-def begin(world: World, job: Job, plan: Plan, sick: list[str]) -> Transaction:
-    """From here on a switch may be half done, and is undone by whoever finds it."""
+def begin(
+    world: World, job: Job, plan: Plan, sick: list[str], certificates: Sequence[dict[str, Any]] = ()
+) -> Transaction:
+    """From here on a switch may be half done, and the next job undoes it."""
+    manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
+    aside = existing.in_the_way(world, manifest, [*plan.touched, *slots.resting(world, manifest)])
     slot_links = {rollout.link for rollout in plan.rollouts}
-    before = [*_directories(world, plan.target.manifest), *_remembered(world, plan.change.paths, slot_links)]
+    before = [*_directories(world, manifest), *_remembered(world, plan.change.paths, slot_links)]
+    new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, plan.base.id if plan.base else None, world.wall(),
         before, plan.states, plan.stops, plan.touched, sick,
+        certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
     )  # fmt: skip
     begun.store(world)
     return begun
+
+
+def commit(world: World, begun: Transaction) -> None:
+    """From here on the release is the current one, and a kill is followed by the rest of the commit."""
+    store.commit(world, begun.release)
+    if begun.base == begun.release:
+        # Else the link to the current release is the mark: one write, and nothing in between
+        replace(begun, committed=True).store(world)
+
+
+def is_committed(world: World, begun: Transaction) -> bool:
+    return begun.committed if begun.base == begun.release else store.current_id(world) == begun.release
+
+
+def _services(manifest: dict[str, Any] | None) -> set[str]:
+    return {probe["service"] for probe in manifest["probes"]} if manifest else set()
 
 
 def unfinished(world: World) -> Transaction | None:
@@ -117,10 +147,28 @@ def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
     return failures
 
 
+def remembered_here(world: World, files: list[str], links: list[str]) -> list[dict[str, Any]]:
+    """Entries that need no copy aside: small files without secrets, with their text, and links. What is not there has
+    none."""
+    entries: list[dict[str, Any]] = []
+    for path in files:
+        found = world.entry(path)
+        if found.kind == "file":
+            owned = {"owner": found.owner, "group": found.group, "mode": found.mode}
+            text = found.content.decode(errors="surrogateescape")
+            entries.append({"path": path, "kind": "text", "content": text, "slot": False, **owned})
+    targets = {path: target for path in links if (target := world.link_target(path)) is not None}
+    return entries + [{"path": p, "kind": "link", "target": t, "slot": False} for p, t in targets.items()]
+
+
 def _put_back(world: World, entry: dict[str, Any]) -> None:
     path = entry["path"]
     if entry["kind"] == "directory":
         world.directory(path, entry["mode"], entry["owner"], entry["group"])
+        return
+    if entry["kind"] == "text":
+        content = entry["content"].encode(errors="surrogateescape")
+        world.write(path, content, entry["mode"], entry["owner"], entry["group"])
         return
     found = world.entry(path)
     if entry["kind"] == "absent":

@@ -122,13 +122,13 @@ def _set_up(lab: Lab, project: Path, region: str, container: str) -> None:
         input=registry.token(lab).encode(), check=True, capture_output=True,
     )  # fmt: skip
     for repository in NEW:
-        _build_there(lab, region, container, repository)
+        build_there(lab, region, container, repository)
     _shell(container, "rm -f /etc/nginx/sites-enabled/default; systemctl daemon-reload")
     units = [u.name for u in files.units if not u.name.startswith(OURS) and SCHEDULER not in u.name]
     _shell(container, f"systemctl enable -q --now {' '.join(units)} && systemctl restart nginx")
 
 
-def _build_there(lab: Lab, region: str, container: str, repository: str) -> None:
+def build_there(lab: Lab, region: str, container: str, repository: str) -> None:
     """An image that no registry of the region has: it was built on the machine, under the name that its unit runs."""
     # Docker copies beside what is mounted on /tmp
     run("docker", "cp", str(lab.path("layouts", region, repository)), f"{container}:/root/{repository}")

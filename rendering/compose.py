@@ -1,5 +1,6 @@
 """Compose projects and the units that run them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -17,6 +18,8 @@ from rendering.files import Container, EnvironmentFile, File, HostFiles, Network
 from rendering.templates import BANNER, fill
 
 UNITS = "/etc/systemd/system"
+# Of a network that a unit of a release created
+NETWORK_LABEL = "infra.network"
 WAIT = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost/containers"
 # `repository:tag` → the digest that the registry has under it
 Digests = Mapping[str, str]
@@ -31,29 +34,37 @@ class Place:
     container: str
     port: int
     address: IPv4Address
+    project: str
     slot: str | None = None
 
 
 def places(service: ComposeService) -> list[Place]:
-    """One place, or with `rollout: blue-green` two that take turns. A slot's directory has a name of its own, since
-    compose names a project after it."""
+    """One place, or with `rollout: blue-green` two that take turns, each with a directory and a project of its own."""
     if not service.is_blue_green:
-        return [Place(service.directory, service.unit, service.container, service.port, service.address)]
+        project = _project_name(f"infra-{service.unit.rsplit('.', 1)[0]}")
+        return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
     assert service.spare_port and service.spare_address, "the checks have seen to it"
     ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
     stem, kind = service.unit.rsplit(".", 1)
     last = service.directory.rsplit("/", 1)[1]
     return [
         Place(
-            f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", *where, slot
+            f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", *where,
+            _project_name(f"{last}-{slot}"), slot,
         )
         for slot, where in ways.items()
-    ]
+    ]  # fmt: skip
+
+
+def _project_name(text: str) -> str:
+    """What Compose of either generation takes for a project's name, as it would make it of a directory's."""
+    return re.sub(r"[^-_a-z0-9]", "", text.lower())
 
 
 @dataclass(frozen=True)
 class Project:
-    """A compose file and the unit that runs it: the services that share it, each in its place."""
+    """A compose file and the unit that runs it: the services that share it, each in its place. Its `name` is one that
+    nothing but our units gives: a container of another project is not ours, whatever file it came from."""
 
     members: list[tuple[ComposeService, Place]]
 
@@ -68,6 +79,10 @@ class Project:
     @property
     def unit(self) -> str:
         return self.members[0][1].unit
+
+    @property
+    def name(self) -> str:
+        return self.members[0][1].project
 
     @property
     def path(self) -> str:
@@ -134,6 +149,7 @@ def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
         source,
         description="; ".join(service.purpose for service in project.services),
         network=network,
+        project=project.name,
         compose_file=project.path,
         containers=[place.container for _, place in project.members],
         wait=WAIT,
@@ -142,7 +158,7 @@ def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
 
 
 def network_unit_file(network: ContainerNetwork, source: str) -> File:
-    return File(f"{UNITS}/{network.unit}", fill("network.service.j2", source, network=network))
+    return File(f"{UNITS}/{network.unit}", fill("network.service.j2", source, network=network, label=NETWORK_LABEL))
 
 
 def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
@@ -187,5 +203,12 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork) 
     """What the host's monitor holds a container against."""
     aliases = [service.compose_key, *([service.container] if place.slot else [])]
     return Container(
-        place.container, service.name, place.unit, network.name, str(place.address), aliases, service.limit
+        place.container,
+        service.name,
+        place.unit,
+        network.name,
+        str(place.address),
+        aliases,
+        service.limit,
+        place.project,
     )

@@ -172,7 +172,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as it is to be while its unit runs; `limit` is its memory in bytes."""
+    """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` the compose project of
+    its unit."""
 
     name: str
     service: str
@@ -181,6 +182,7 @@ class Container:
     address: str
     aliases: list[str]
     limit: int
+    project: str
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class Docker:
     containers: dict[str, dict[str, str]] = field(default_factory=dict)
     right: dict[str, Any] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    # Started by hand or by another compose project: id → what Docker says of it
+    foreign: dict[str, dict[str, Any]] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
     silence: str = ""
 
@@ -48,7 +50,19 @@ class Docker:
         way = path.partition("?")[0].strip("/").split("/")
         if way == ["containers", "json"]:
             # One that ends between the list and its turn
-            return json.dumps([{"Id": name} for name in [*self.containers, "gone"]]).encode()
+            ours = [{"Id": name} for name in [*self.containers, "gone"]]
+            theirs = [
+                {
+                    "Id": id,
+                    "Names": [entry["Name"]],
+                    "Labels": entry["Config"]["Labels"],
+                    "NetworkSettings": entry["NetworkSettings"],
+                }
+                for id, entry in self.foreign.items()
+            ]
+            return json.dumps([*ours, *theirs]).encode()
+        if way[0] == "containers" and way[2:] == ["json"] and way[1] in self.foreign:
+            return json.dumps(self.foreign[way[1]]).encode()
         if way[0] == "containers" and way[2:] == ["json"] and way[1] in self.containers:
             return json.dumps(self._container(way[1])).encode()
         if way == ["networks"]:
@@ -68,8 +82,38 @@ class Docker:
             n["unit"] for n in self.right.get("networks", [])
         }:
             self.make()
+        elif argv[:2] in {("docker", verb) for verb in ("update", "stop", "rename", "start", "rm")}:
+            return self._changed(argv[1], argv[2:])
         else:
             return None
+        return Ran(0, "")
+
+    def run_by_hand(self, id: str, name: str, labels: dict[str, str] | None = None, **host: Any) -> None:
+        """`docker run`, or another one's compose file: a container that runs and has an anonymous volume."""
+        self.foreign[id] = {
+            "Name": f"/{name}", "State": {"Running": True, "StartedAt": f"2026-01-01T00:00:0{len(self.foreign)}Z"},
+            "HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}, **host},
+            "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.9"}}}, "Config": {"Labels": labels or {}},
+            "Mounts": [{"Type": "volume", "Name": f"volume-of-{name}"}],
+        }  # fmt: skip
+
+    def _changed(self, verb: str, words: tuple[str, ...]) -> Ran:
+        ids = [word for word in words if word in self.foreign]
+        if not ids:
+            return Ran(1, f"Error: No such container: {words[0]}")
+        for entry in (self.foreign[id] for id in ids):
+            if verb == "update":
+                name, _sign, count = words[0].removeprefix("--restart=").partition(":")
+                entry["HostConfig"]["RestartPolicy"] = {"Name": name, "MaximumRetryCount": int(count or 0)}
+            elif verb == "rename":
+                if f"/{words[1]}" in [other["Name"] for other in self.foreign.values()]:
+                    return Ran(1, f'Error: Conflict. The container name "/{words[1]}" is already in use')
+                entry["Name"] = f"/{words[1]}"
+            elif verb in ("stop", "start"):
+                entry["State"]["Running"] = verb == "start"
+        if verb == "rm":
+            for id in ids:
+                del self.foreign[id]
         return Ran(0, "")
 
     def _container(self, name: str) -> dict[str, Any]:

@@ -182,4 +182,4 @@ def test_a_host_is_prepared_with_the_plugin_of_every_place_where_the_agent_looks
 
 
 def test_units_run_what_the_agent_links_to():
-    assert f"={compose.UNITS_RUN} -f" in (ROOT / "files/templates/compose.service.j2").read_text()
+    assert f"={compose.UNITS_RUN} -p" in (ROOT / "files/templates/compose.service.j2").read_text()

@@ -57,11 +57,17 @@ def test_every_compose_file_follows_the_network_template():
                 assert all(port.startswith("127.0.0.1:") for port in entry["ports"])
 
 
-def without_foreground(line: str, containers: list[str]) -> list[str]:
-    """The document's unit, but nothing that costs 25 MB waits in the foreground for the container's end, and what is
-    here already is not asked for at the registry: a digest says what it is."""
+def without_foreground(line: str, containers: list[str], project: str) -> list[str]:
+    """The document's unit, but nothing that costs 25 MB waits in the foreground for the container's end, what is here
+    already is not asked for at the registry (a digest says what it is), and a stop removes our own project's containers
+    alone."""
     if line.endswith(" pull -q") or " pull" in line:
         return []
+    if line.startswith("ExecStop="):
+        own = f"$$(docker ps --all --quiet --filter label=com.docker.compose.project={project})"
+        stop = '{ docker stop "$$@" && docker rm "$$@"; }'
+        return [f"ExecStop=/bin/sh -c 'set -- {own}; [ $$# -eq 0 ] || {stop} >/dev/null'"]
+    line = line.replace("docker-compose -f", f"docker-compose -p {project} -f")
     if not (line.startswith("ExecStart=") and line.endswith(" up")):
         return [line]
     waiting = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost/containers"
@@ -80,8 +86,9 @@ def test_every_compose_unit_is_the_documents_template():
     for unit in units:
         compose = next(path for path in unit.files if "docker-compose" in path)
         containers = [entry["container_name"] for entry in yaml.safe_load(FILES[compose])["services"].values()]
+        project = f"infra-{unit.name.removesuffix('.service')}"
         lines = [line.replace("[docker-compose.prod.ymlへの絶対パス]", compose) for line in template]
-        expected = [made for line in lines for made in without_foreground(line, containers)]
+        expected = [made for line in lines for made in without_foreground(line, containers, project)]
         found = directives(FILES[f"/etc/systemd/system/{unit.name}"])
         assert [line for line in found if not line.startswith("Description=")] == [
             line for line in expected if not line.startswith("Description=")

@@ -1,6 +1,7 @@
 """A machine that this program did not make takes the same release: packages, login to the registry, certificate, proxy."""
 
 import json
+import re
 from collections.abc import Iterator
 from time import sleep
 
@@ -8,9 +9,11 @@ import pytest
 import yaml
 
 from lab import existing, registry
+from lab.handmade import build_there
 from lab.images import build_programs
 from lab.registry import push_stub
-from lab.run import run, succeeds
+from lab.run import run, succeeds, wait_until
+from lab.settings import ACCOUNT
 from tests.system.conftest import System
 
 pytestmark = pytest.mark.lab
@@ -56,6 +59,74 @@ def workshop(system: System) -> Iterator[tuple[System, existing.Machine]]:
 
 def on(machine: existing.Machine, *argv: str) -> str:
     return run("docker", "exec", machine.container, *argv).strip()
+
+
+# What an owner runs without units of his own: two containers of a compose project in the service's directory
+BY_HAND = """
+docker network create --subnet 172.28.0.0/16 --gateway 172.28.0.1 workshop
+mkdir -p /srv/bench
+cat > /srv/bench/docker-compose.prod.yml <<'END'
+services:
+  bench: &bench
+    image: IMAGE
+    container_name: bench
+    restart: always
+    ports: ["127.0.0.1:8030:8030"]
+    networks: [workshop]
+    volumes: ["/data"]
+  helper:
+    <<: *bench
+    container_name: bench-helper
+    restart: unless-stopped
+    ports: []
+networks: {workshop: {external: true}}
+END
+docker-compose -f /srv/bench/docker-compose.prod.yml up -d
+"""
+INVENTORY = """
+docker ps --all --no-trunc --format '{{.ID}} {{.Names}} {{.State}} {{.Ports}} {{.Networks}}' | sort
+docker inspect --format '{{.Name}} {{json .HostConfig.RestartPolicy}} {{json .Mounts}}' $(docker ps -aq) | sort
+docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
+docker volume ls --format '{{.Name}}' | sort
+find /srv /etc/nginx /etc/systemd/system -type f -exec sha256sum {} + | grep -v /infra | sort -k 2
+find /srv /etc/nginx /etc/systemd/system -type l -printf '%p -> %l\\n' | grep -v /infra | sort
+ss -Hltn | awk '{print $4}' | sort
+curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8030/health
+"""
+
+
+def test_a_failed_first_release_leaves_what_ran_before_it(workshop):
+    system, machine = workshop
+    image = f"{ACCOUNT}.dkr.ecr.ap-northeast-1.amazonaws.com/workshop-bench"
+    build_there(system.lab, "ap-northeast-1", machine.container, "workshop-bench")
+    on(machine, "sh", "-ec", BY_HAND.replace("IMAGE", f"{image}:latest"))
+    wait_until("the answer of bench", lambda: inventory(machine)[-1] == "200")
+    found = {line for line in inventory(machine) if re.match("[0-9a-f]{64} ", line)}
+    assert len(found) == 6  # two containers, the network and Docker's own three
+    (system.project / SYSTEM).write_text(BODY.replace("port: 8030", "port: 8030\n    health: /missing"))
+    # Programs that a host needs come before its first release; what is compared is what the release touches
+    with system.configured(healthDeadline="8"):
+        refused = system.up()
+        assert refused.code != 0 and "rolled back on workshop" in refused.output, refused.output
+        before = inventory(machine)
+        assert found <= set(before)
+        again = system.up()
+    assert "Everything is as it was before" in again.output and inventory(machine) == before
+    assert before[-1] == "200" and sum(" running " in line for line in before) == 2
+
+    # A release that is healthy replaces the one container that has the service's name
+    (system.project / SYSTEM).write_text(BODY)
+    output = system.must_up()
+    assert "the existing container bench was replaced; its volumes are kept: " in output
+    after = inventory(machine)
+    (helper,) = [line for line in before if " bench-helper running " in line]
+    assert helper in after and not set(before) & {line for line in after if " bench " in line}
+    assert {line for line in before if re.fullmatch("[0-9a-f]{64}", line)} <= set(after)
+
+
+def inventory(machine: existing.Machine) -> list[str]:
+    """Containers, networks, volumes, files, links, ports and the answer of what runs on the machine."""
+    return on(machine, "sh", "-c", INVENTORY).splitlines()
 
 
 def test_the_same_release_goes_to_an_existing_machine(workshop):

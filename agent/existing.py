@@ -1,0 +1,158 @@
+"""Existing containers with a name that a release needs, which no release made: started by hand, or by another compose
+project. A switch stops them and sets them aside under another name; a rollback starts exactly them again; once the
+release is committed they are removed, and their volumes kept.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from agent import quoting
+from agent.engine import Declined
+from agent.outcome import Failed, Refused
+from agent.world import World
+
+PROJECT, UNIT = "com.docker.compose.project", "object_systemd_unit"
+OURS = "infra-"  # how our projects' names begin; as in rendering/compose.py
+
+
+def listed(world: World) -> list[dict[str, Any]]:
+    """Every container, as Docker lists it. Raises OSError where Docker does not answer."""
+    return json.loads(world.docker_has("/containers/json?all=1"))
+
+
+def in_the_way(world: World, manifest: dict[str, Any], units: list[str]) -> list[dict[str, Any]]:
+    """What a start of these units would find at its containers' names, the earliest started first: id, name, running,
+    restart policy, networks, volumes. Raises Refused where one could not be put back, OSError where Docker does not
+    answer."""
+    wanted = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
+    if not wanted:
+        return []
+    found = []
+    for container in listed(world):
+        name = next((name.lstrip("/") for name in container.get("Names", []) if name.lstrip("/") in wanted), None)
+        if name and not _is_ours(container.get("Labels") or {}, wanted[name]):
+            found.append(_described(world, name, container["Id"]))
+    return sorted((entry for entry in found if entry), key=lambda entry: entry["started"])
+
+
+def _is_ours(labels: dict[str, str], entry: dict[str, Any]) -> bool:
+    """Did the unit of this release make it. An older release has no project of its own, and only its unit's label."""
+    project = entry.get("project")
+    if project:
+        return labels.get(PROJECT) == project
+    return labels.get(UNIT) == entry["unit"] and not labels.get(PROJECT, "").startswith(OURS)
+
+
+def _described(world: World, name: str, id: str) -> dict[str, Any] | None:
+    try:
+        details = _inspected(world, id)
+    except Declined:
+        return None  # gone meanwhile
+    host = details["HostConfig"]
+    if host.get("AutoRemove"):
+        raise Refused(
+            f"the container {name} was started with --rm: a stop would remove it, and nothing could bring it back. "
+            "Start it without --rm, or remove it, and run again"
+        )
+    policy = host.get("RestartPolicy") or {}
+    count = policy.get("MaximumRetryCount") or 0
+    return {
+        "id": id, "name": name, "running": _is_running(details), "started": details["State"].get("StartedAt", ""),
+        "restart": f"{policy.get('Name') or 'no'}{f':{count}' if count else ''}", "networks": _networks(details),
+        "volumes": sorted(mount["Name"] for mount in details.get("Mounts") or [] if mount.get("Type") == "volume"),
+    }  # fmt: skip
+
+
+def _inspected(world: World, id: str) -> dict[str, Any]:
+    return json.loads(world.docker_has(f"/containers/{id}/json"))
+
+
+def _is_running(details: dict[str, Any]) -> bool:
+    return bool(details["State"]["Running"])
+
+
+def _networks(details: dict[str, Any]) -> list[str]:
+    return sorted(details["NetworkSettings"]["Networks"])
+
+
+def _aside(entry: dict[str, Any]) -> str:
+    return f"{entry['name']}.before-{entry['id'][:12]}"
+
+
+def set_aside(world: World, entries: list[dict[str, Any]]) -> None:
+    """Stopped, not removed, under another name, and not started by Docker meanwhile. Raises Failed."""
+    ids = [entry["id"] for entry in entries]
+    _must(world, "update", "--restart=no", *ids)
+    _must(world, "stop", *ids)
+    for entry in entries:
+        _must(world, "rename", entry["id"], _aside(entry))
+
+
+def give_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """Their names and restart policies, before the units are started again that may run them; what could not be done.
+    Safe to repeat."""
+    return _tried(world, entries, _give_back)
+
+
+def _give_back(world: World, entry: dict[str, Any]) -> None:
+    details = _inspected(world, entry["id"])
+    if details["Name"].lstrip("/") != entry["name"]:
+        # What a unit of ours made meanwhile and its stop did not remove
+        for other in listed(world):
+            labels = other.get("Labels") or {}
+            if f"/{entry['name']}" in other.get("Names", []) and labels.get(PROJECT, "").startswith(OURS):
+                _must(world, "rm", "--force", other["Id"])
+        _must(world, "rename", entry["id"], entry["name"])
+    _must(world, "update", f"--restart={entry['restart']}", entry["id"])
+
+
+def start_again(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """Those that ran run again, the earliest first, and are what they were; what of that is not so. Safe to repeat."""
+    return _tried(world, entries, _start_again)
+
+
+def _start_again(world: World, entry: dict[str, Any]) -> None:
+    if entry["running"] and not _is_running(_inspected(world, entry["id"])):
+        _must(world, "start", entry["id"])
+    details = _inspected(world, entry["id"])
+    if entry["running"] and not _is_running(details):
+        raise Failed("it does not run")
+    if missing := sorted(set(entry["networks"]) - set(_networks(details))):
+        raise Failed(f"it is not in the network {missing[0]} any more")
+
+
+def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """After the commit. Returns what to say of it: their volumes stay."""
+    lines = []
+    for entry in entries:
+        with suppress(Declined):
+            _inspected(world, entry["id"])
+            ran = world.run("docker", "rm", "--force", entry["id"])
+            kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
+            lines.append(
+                f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
+                if ran.code
+                else f"the existing container {entry['name']} was replaced{kept}"
+            )
+    return lines
+
+
+def _tried(world: World, entries: list[dict[str, Any]], step) -> list[str]:
+    failures = []
+    for entry in entries:
+        try:
+            step(world, entry)
+        except Declined:
+            failures.append(f"the container {entry['name']} is gone ({entry['id'][:12]})")
+        except (Failed, OSError, ValueError, KeyError) as error:
+            failures.append(f"the container {entry['name']} is not as it was: {quoting.error(error)}")
+    return failures
+
+
+def _must(world: World, *words: str) -> None:
+    ran = world.run("docker", *words)
+    if ran.code != 0:
+        raise Failed(f"docker {words[0]}: {ran.last_lines()}")

@@ -1,0 +1,234 @@
+"""Existing containers at the names that a release needs: set aside for the switch, the same ones again after a rollback."""
+
+import copy
+import json
+
+import pytest
+
+from agent import existing, store, transaction
+from agent.recover import recover
+from agent.world import Ran
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, world_for
+
+OURS = {entry["name"]: entry for entry in release().manifest["containers"]}
+AVATAR = next(name for name, entry in OURS.items() if entry["unit"] == AVATAR_UNIT)
+IDS = {name: str(number) * 64 for number, name in enumerate(sorted(OURS)[:3]) if name != AVATAR} | {AVATAR: "f" * 64}
+
+
+def by_hand(**host) -> FakeWorld:
+    """A machine on which some of the release's containers run without its units, and all addresses answer."""
+    world = world_for(release())
+    for name, id in IDS.items():
+        world.docker.run_by_hand(id, name, **host)
+    return world
+
+
+def containers(world: FakeWorld) -> dict:
+    return copy.deepcopy(world.docker.foreign)
+
+
+def make_unhealthy(world: FakeWorld) -> FakeWorld:
+    """What is started in the place of an existing container answers 500."""
+
+    def status(url: str) -> int:
+        return 500 if any(".before-" in entry["Name"] for entry in world.docker.foreign.values()) else 200
+
+    world.web = status
+    return world
+
+
+def test_a_failed_first_release_starts_the_same_containers_again():
+    world = make_unhealthy(by_hand())
+    before, programs = containers(world), world.seen_by_programs()
+    outcome = applied(world, release())
+    assert outcome.outcome == "rolled back" and "Everything is as it was before" in outcome.line
+    assert containers(world) == before and world.seen_by_programs() == programs
+    assert world.commands("docker stop") and not world.commands("docker rm")
+
+
+def test_a_stopped_container_stays_stopped():
+    world = make_unhealthy(by_hand())
+    world.docker.foreign[IDS[AVATAR]]["State"]["Running"] = False
+    before = containers(world)
+    assert applied(world, release()).outcome == "rolled back"
+    assert containers(world) == before
+
+
+def test_a_committed_release_replaces_them_and_keeps_their_volumes():
+    world = by_hand()
+    outcome = applied(world, release())
+    assert outcome.outcome == "applied" and not world.docker.foreign
+    assert f"the existing container {AVATAR} was replaced; its volumes are kept: volume-of-{AVATAR}" in outcome.warnings
+    assert not [command for command in world.commands("docker rm") if "-v" in command.split()]
+
+
+def test_killed_at_any_change_they_are_all_back_or_all_replaced():
+    start = by_hand()
+    before, programs = containers(start), start.seen_by_programs()
+    finished = copy.deepcopy(start)
+    applied(finished, release())
+    after = finished.seen_by_programs()
+    ends = set()
+    for number in range(1, finished.changes - start.changes + 1):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied(world, release())
+        recover(world, JOB, "power cut")
+        assert transaction.unfinished(world) is None
+        committed = store.current_id(world) is not None
+        ends.add(committed)
+        assert containers(world) == ({} if committed else before), number
+        assert world.seen_by_programs() == (after if committed else programs), number
+    assert ends == {True, False}
+
+
+def test_a_container_that_does_not_come_back_is_named():
+    world = make_unhealthy(by_hand())
+    world.answers[f"docker start {IDS[AVATAR]}"] = Ran(1, "driver failed programming external connectivity")
+    outcome = applied(world, release())
+    assert outcome.outcome == "rollback failed"
+    assert f"the container {AVATAR} is not as it was" in outcome.line and "external connectivity" in outcome.line
+    assert all(entry["State"]["Running"] for id, entry in world.docker.foreign.items() if id != IDS[AVATAR])
+
+
+def test_a_container_that_is_gone_is_named():
+    world = make_unhealthy(by_hand())
+    asked = world.run
+
+    def run(*argv, **options):
+        if argv[:2] == ("docker", "rename") and argv[2] == IDS[AVATAR]:
+            world.docker.foreign.pop(IDS[AVATAR], None)
+        return asked(*argv, **options)
+
+    world.run = run
+    outcome = applied(world, release())
+    assert outcome.outcome == "rollback failed" and f"the container {AVATAR} is gone" in outcome.line
+
+
+def test_what_answered_before_must_answer_so_again():
+    """The containers run again, and the application in one does not come up."""
+    world = by_hand()
+    health = {"switched": False}
+
+    def status(url: str) -> int:
+        health["switched"] |= any(".before-" in entry["Name"] for entry in world.docker.foreign.values())
+        return 503 if health["switched"] and "127.0.0.1:8017/" in url else 200
+
+    world.web = status
+    outcome = applied(world, release())
+    assert outcome.outcome == "rollback failed"
+    assert "http://127.0.0.1:8017/health answered 200 before, and now 503" in outcome.line
+
+
+def test_one_that_a_stop_would_remove_is_refused():
+    world = by_hand(AutoRemove=True)
+    before, programs = containers(world), world.seen_by_programs()
+    outcome = applied(world, release())
+    assert outcome.outcome == "refused" and "was started with --rm" in outcome.line
+    assert containers(world) == before and world.seen_by_programs() == programs
+
+
+def test_a_docker_that_does_not_answer_is_a_refusal():
+    world = by_hand()
+    world.docker.silence = "timed out"
+    assert applied(world, release()).outcome == "refused" and store.current_id(world) is None
+
+
+def test_a_later_release_sets_aside_what_displaced_its_own():
+    """A script ran `docker rm` and `docker run` under the name of the release's container."""
+    world = serving(release())
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR)
+    before = containers(world)
+    assert applied(make_unhealthy(world), release(bigger)).outcome == "rolled back"
+    assert containers(world) == before
+
+
+@pytest.mark.parametrize(
+    ("labels", "aside"),
+    [
+        ({}, True),
+        ({existing.PROJECT: "avatar"}, True),
+        ({existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"}, True),
+        ({existing.UNIT: AVATAR_UNIT, existing.PROJECT: OURS[AVATAR]["project"]}, False),
+    ],
+)
+def test_only_our_own_project_is_ours(labels, aside):
+    world = world_for(release())
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR, labels)
+    found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT])
+    assert [entry["name"] for entry in found] == ([AVATAR] if aside else [])
+
+
+def test_going_back_to_an_older_release_sets_aside_what_ours_left():
+    """It has no project of its own: Compose would find the name taken."""
+    manifest = json.loads(json.dumps(release().manifest))
+    for entry in manifest["containers"]:
+        del entry["project"]
+    world = world_for(release())
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "infra-avatar"})
+    assert existing.in_the_way(world, manifest, [AVATAR_UNIT])
+    world.docker.foreign.clear()
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
+    assert not existing.in_the_way(world, manifest, [AVATAR_UNIT])
+
+
+def test_a_network_with_another_subnet_is_refused_before_anything_is_touched():
+    world = by_hand()
+    world.docker.networks["watchme-network"] = ("10.9.0.0/16", "10.9.0.1", "")
+    outcome = applied(world, release())
+    assert outcome.outcome == "refused"
+    assert "the Docker network watchme-network exists with the subnet 10.9.0.0/16" in outcome.line
+    world.docker.networks["watchme-network"] = ("172.27.0.0/16", "172.27.0.1", "")
+    assert applied(world, release()).outcome == "applied"
+
+
+def test_an_address_that_another_container_has_is_refused():
+    world = by_hand()
+    world.docker.run_by_hand("c" * 64, "cache")
+    wanted = OURS[AVATAR]
+    world.docker.foreign["c" * 64]["NetworkSettings"] = {
+        "Networks": {wanted["network"]: {"IPAddress": wanted["address"]}}
+    }
+    outcome = applied(world, release())
+    assert outcome.outcome == "refused"
+    assert (
+        f"address {wanted['address']} of avatar-uploader is taken" in outcome.line and "container cache" in outcome.line
+    )
+
+
+RENEWAL = "/etc/letsencrypt/renewal/api.hey-watch.me.conf"
+CHAIN = "/etc/letsencrypt/live/api.hey-watch.me/fullchain.pem"
+ARCHIVED = "../../archive/api.hey-watch.me/fullchain1.pem"
+
+
+def with_a_certificate_of(authority: str) -> FakeWorld:
+    """The owner has it from certbot's Nginx plugin."""
+    world = by_hand()
+    renewal = f"authenticator = nginx\nserver = {authority}\n".encode()
+    world.files[RENEWAL] = (renewal, 0o644, "root", "root")
+    world.files[CHAIN] = (b"chain", 0o644, "root", "root")
+    world.links[CHAIN] = ARCHIVED
+    return world
+
+
+@pytest.mark.parametrize("end", ["rolled back", "refused"])
+def test_how_certbot_renews_is_as_it_was(end):
+    world = with_a_certificate_of("https://other.example/directory")
+    before = world.files[RENEWAL]
+    if end == "refused":
+        world.answers["unshare"] = Ran(1, "unknown directive")
+    else:
+        make_unhealthy(world)
+    assert applied(world, release()).outcome == end
+    assert world.commands("certbot certonly")
+    assert world.files[RENEWAL] == before and world.links[CHAIN] == ARCHIVED
+
+
+def test_a_certificate_that_has_ended_stays_replaced():
+    """The new one took one of the authority's few attempts, and nothing needs the old one."""
+    world = make_unhealthy(with_a_certificate_of("https://other.example/directory"))
+    world.answers["openssl x509 -noout -checkend"] = Ran(1, "Certificate will expire")
+    assert applied(world, release()).outcome == "rolled back"
+    assert b"nginx" not in world.files[RENEWAL][0]
