@@ -155,7 +155,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
     units.stop(world, [*ready.stops, *ready.leaves])
-    units.disable(world, ready.leaves)
+    units.leave(world, ready.leaves)
     _write(world, ready, later)
     units.react(world, [manifest], paths - later)
     if begun.existing:
@@ -201,7 +201,11 @@ def _write(world: World, ready: Plan, later: set[str]) -> None:
 
 
 def _still_well(world: World, ready: Plan) -> None:
-    probes = slots.probes(world, ready.target.manifest)
+    manifest = ready.target.manifest
+    stopped = slots.stopped(world, manifest) & {*ready.touched}
+    if names := [probe["service"] for probe in manifest["probes"] if probe["unit"] in stopped]:
+        raise Failed(f"{', '.join(names)} was stopped for want of memory during the release")
+    probes = slots.probes(world, manifest)
     health.still(world, [probe for probe in probes if probe["unit"] in ready.touched])
 
 
@@ -229,11 +233,13 @@ def _finished(
         "applied", ready.target.id, line, ready.change.paths, ready.touched, services, edited, warnings
     )  # fmt: skip
     try:
+        store.note_served(world, ready.target.id)
         slots.settle(world, ready.target.manifest)
         warnings += existing.remove(world, begun.existing)
         job.record(outcome)
         transaction.end(world)
         prune.prune(world, ready.target.manifest["keep"], warnings.append)
+        edits.forget_old(world, job.id)
     except Exception as error:
         warnings.append(f"clearing up stopped, and goes on with the next job: {quoting.error(error)}")
     outcome.line = "; ".join([line, *warnings])

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from agent.credentials import CREDENTIALS, STAGED
+from agent import credentials
 from agent.outcome import Refused
 from agent.world import World
 
@@ -50,14 +50,14 @@ class Request:
 
 def identity(world: World, timeout: float = 20) -> Identity:
     """The user whose key a release brings or brought, else the instance's role. Raises Refused."""
-    if (text := world.read(STAGED) or world.read(CREDENTIALS)) is not None:
+    if (text := credentials.current(world)) is not None:
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text.decode())
         return Identity(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])
     role = metadata(world, "iam/security-credentials/", timeout)
     found = metadata(world, f"iam/security-credentials/{role.strip()}", timeout) if role else None
     if found is None:
-        raise Refused(f"this host has no identity in AWS: neither {CREDENTIALS} nor an instance role")
+        raise Refused(f"this host has no identity in AWS: neither {credentials.CREDENTIALS} nor an instance role")
     said = json.loads(found)
     return Identity(said["AccessKeyId"], said["SecretAccessKey"], said["Token"])
 

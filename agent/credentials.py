@@ -1,4 +1,7 @@
-"""Who the host is in AWS while a release is being fetched: the release's own key counts before it is in place."""
+"""Who the host is in AWS while a release is being fetched: the release's own key counts before it is in place, and for
+that preparation alone."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +10,13 @@ from agent.store import Release
 from agent.world import World
 
 CREDENTIALS = "/root/.aws/credentials"
-STAGED = "/run/infra/aws"
+STAGED = "/run/infra/aws"  # for the programs that the preparation runs
+
+
+class _Preparation:
+    """Of this process: what else runs on the host is who the host is."""
+
+    content: bytes | None = None
 
 
 @contextmanager
@@ -18,7 +27,20 @@ def of_release(world: World, target: Release) -> Iterator[dict[str, str]]:
         yield {}
         return
     world.write(STAGED, content, 0o600, "root", "root")
+    _Preparation.content = content
     try:
         yield {"AWS_SHARED_CREDENTIALS_FILE": STAGED}
     finally:
+        _Preparation.content = None
+        world.remove(STAGED)
+
+
+def current(world: World) -> bytes | None:
+    """The key of the release that this process prepares, else the one of the release that serves."""
+    return _Preparation.content or world.read(CREDENTIALS)
+
+
+def forget_staged(world: World) -> None:
+    """What a killed preparation left."""
+    if world.exists(STAGED):
         world.remove(STAGED)

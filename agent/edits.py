@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.desired import Difference, exists
-from agent.store import STATE, Release
+from agent.store import STATE, Release, history
 from agent.world import World
 
 EDITED = f"{STATE}/edited"
@@ -37,6 +37,14 @@ def keep_aside(world: World, paths: list[str], job: str) -> dict[str, str]:
     if kept:
         world.directory(EDITED, 0o700, "root", "root")
     return kept
+
+
+def forget_old(world: World, current: str) -> None:
+    """Edited files of jobs that the history does not have any more; those of the `current` job stay."""
+    known = {current, *(entry["job"] for entry in history(world) if "job" in entry)}
+    for job in world.listing(EDITED):
+        if job not in known:
+            world.remove_tree(f"{EDITED}/{job}")
 
 
 def drop(world: World, job: str) -> None:

@@ -13,6 +13,7 @@ from agent.world import World
 INTERVAL = 1.0
 STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
 AT_ONCE = 8
+ANOTHERS = -1
 
 
 def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
@@ -31,7 +32,7 @@ def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], dea
     rows = dict.fromkeys(waiting, 0)
     seen: dict[str, int] = {}
     while True:
-        seen |= once(world, list(waiting.values()))
+        seen |= _gated(world, list(waiting.values()))
         for name in list(waiting):
             rows[name] = rows[name] + 1 if seen[name] == 200 else 0
             if rows[name] >= needed.get(name, 1):
@@ -44,9 +45,17 @@ def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], dea
         world.sleep(INTERVAL)
 
 
+def _gated(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
+    """As `once`; ANOTHERS for an answer at the port of a service whose unit is not active: it is another program's."""
+    seen = once(world, probes)
+    answering = [probe for probe in probes if probe["url"] and seen[probe["service"]] == 200]
+    active = units.active(world, [probe["unit"] for probe in answering])
+    return seen | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
+
+
 def still(world: World, probes: list[dict[str, Any]]) -> None:
     """The last look before a release is final. Raises Failed naming who was well and is not any more."""
-    seen = once(world, probes)
+    seen = _gated(world, probes)
     sick = [probe for probe in probes if seen[probe["service"]] != 200]
     if sick:
         each = quoting.REASON // len(sick) - len(", after it had been well; ")
@@ -85,5 +94,7 @@ def _said(world: World, probe: dict[str, Any], code: int) -> str:
         return "was stopped for want of memory"
     if probe["url"] is None:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
+    if code == ANOTHERS:
+        return f"({probe['unit']}) {units.why_not(world, probe['unit'])}; what answers at {probe['url']} is not its own"
     said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
     return f"{said} at {probe['url']}"

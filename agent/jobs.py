@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from agent import apply, archive, install, quoting, store, transaction, units
+from agent import apply, archive, credentials, install, quoting, store, transaction, units
 from agent.job import Job
-from agent.lock import lock
+from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
 from agent.recover import recover
 from agent.world import World
 
 JOBS = "/run/infra/jobs"
 HEARTBEAT = 5.0
+AFTER_A_KILL = 600.0  # seconds that a job which left a switch half done waits for its turn
 
 
 def unit(id: str) -> str:
@@ -34,7 +35,7 @@ def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: st
     world.directory(JOBS, 0o700, "root", "root")
     place = f"{JOBS}/{spec['id']}"
     _write(world, f"{place}/payload.json", payload)
-    _write(world, f"{place}/spec.json", spec)
+    _write(world, f"{place}/spec.json", {**spec, "agent": agent})
     ran = world.run(
         "systemd-run", "--quiet", "--collect", f"--unit={unit(spec['id'])}", "--property=Type=exec",
         "--property=Restart=on-failure", "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",
@@ -72,12 +73,25 @@ def run(world: World, id: str) -> int:
     )  # fmt: skip
     try:
         purpose = f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}"
-        with quoting.hiding(mask.all_of), lock(purpose, job.say):
+        with quoting.hiding(mask.all_of), lock(purpose, job.say, patience=PATIENCE if payload else AFTER_A_KILL):
             outcome = done(world, recorded(world, job, began, mask), spec, payload)
+            _forget_other_agents(world)
     except Refused as refusal:
-        outcome = apply.refused(world, job, spec["release"], str(refusal))
+        outcome = _without_the_lock(world, job, spec["release"], str(refusal))
     tell({"result": json.loads(outcome.to_json()) | {"code": outcome.code}})
     return 0
+
+
+def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outcome:
+    """A job that begins has touched nothing; one that was killed in its switch may have."""
+    begun = transaction.unfinished(world)
+    if begun is None or begun.job != job.id:
+        return apply.refused(world, job, release, reason)
+    line = (
+        f"unknown on {job.host}: the agent was ended in the middle of the switch, and {reason[0].lower()}{reason[1:]}. "
+        "That job undoes the switch first; infra status shows what serves"
+    )
+    return Outcome("unknown", release, line)
 
 
 def secret_values(world: World, payload: dict[str, Any] | None) -> set[str]:
@@ -107,6 +121,7 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
 
 def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
+    credentials.forget_staged(world)
     if payload is None:
         outcome = _after_a_crash(world, job, spec)
     else:
@@ -117,8 +132,15 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
         else:
             outcome = apply.go_back(world, job, spec["release"])
     job.record(outcome)
-    install.forget_others(world)
     return outcome
+
+
+def _forget_other_agents(world: World) -> None:
+    """Not while one is being installed: the next job does it then."""
+    specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS))
+    in_use = {json.loads(text).get("agent", "") for text in specs if text}
+    with contextlib.suppress(Refused), lock("clearing earlier agents away", lambda _: None, install.LOCK, patience=0):
+        install.forget_others(world, in_use)
 
 
 def _after_a_crash(world: World, job: Job, spec: dict[str, Any]) -> Outcome:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -45,8 +46,13 @@ def receive(payload: dict[str, Any]) -> int:
     """What comes over the connection: the agent installs itself, starts the job, and tells how it goes."""
     world = World()
     contents = archive.members(b64decode(payload["archive"]))
-    place = install.install(world, {name: text for name, text in contents.items() if name.startswith("agent/")})
-    return _start(world, payload["spec"], {key: payload[key] for key in ("archive", "secrets")}, place)
+    sources = {name: text for name, text in contents.items() if name.startswith("agent/")}
+    return _start(
+        world,
+        payload["spec"],
+        {key: payload[key] for key in ("archive", "secrets")},
+        lambda: install.install(world, sources),
+    )
 
 
 def rollback(payload: dict[str, Any]) -> int:
@@ -57,7 +63,7 @@ def rollback(payload: dict[str, Any]) -> int:
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
         return _refused(payload["release"] or "", str(refusal))
-    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, install.BIN)
+    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
 def _chosen(world: World, wanted: str | None) -> str:
@@ -75,9 +81,11 @@ def _chosen(world: World, wanted: str | None) -> str:
     return found[0]
 
 
-def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: str) -> int:
+def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: Callable[[], str]) -> int:
+    """Hands a job to systemd, to be done by `agent`'s directory, which nothing removes meanwhile."""
     try:
-        jobs.start(world, spec, payload, agent)
+        with lock.lock("installing an agent", lambda line: _print({"say": line}), install.LOCK):
+            jobs.start(world, spec, payload, agent())
     except Refused as refusal:
         return _refused(spec["release"], str(refusal))
     _print({"started": spec["id"]})
@@ -220,6 +228,8 @@ def command() -> None:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
     except Refused as refusal:
+        if verb == "recover":
+            sys.exit(f"infra-recover: {refusal}")
         sys.exit(_refused("", str(refusal)))
 
 

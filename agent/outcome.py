@@ -7,7 +7,7 @@ from typing import Any
 
 from agent import quoting
 
-OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5}
+OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5, "unknown": 6}
 
 
 class Reasoned(Exception):

@@ -45,7 +45,7 @@ def _has_socket(running: list[str], name: str) -> bool:
 def plan(world: World, base: Release | None, target: Release) -> Plan:
     """Reads the host and changes nothing."""
     old = base.unit_names if base else []
-    states = units.states(world, list(dict.fromkeys([*target.unit_names, *old])))
+    states = units.settled_states(world, list(dict.fromkeys([*target.unit_names, *old])))
     change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
     changed = set(units.changed(target.manifest, set(change.paths)))
     rollouts = slots.rollouts(world, target.manifest, changed, states)

@@ -37,7 +37,7 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
     for image in failed:
         if world.run("docker", "image", "inspect", image).code == 0:
             warn(f"could not remove the image {image}")
-    for id in going:
+    for id in [*going, *store.partial(world)]:
         store.forget(world, id)
 
 

@@ -26,6 +26,9 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         # A full disk keeps nothing from being undone
         job.say(f"cannot note down that it goes back: {quoting.error(error)}")
     try:
+        if begun.base != begun.release and store.current_id(world) == begun.release:
+            # The commit failed after its one write
+            store.make_current(world, begun.base)
         paths, complaints = _undone(world, begun, interrupted)
         outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints)
         job.record(outcome)

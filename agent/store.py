@@ -118,11 +118,24 @@ def current(world: World) -> Release | None:
     return release_as_kept(world, id) if id else None
 
 
-def commit(world: World, id: str) -> None:
-    """From here on the release is the current one, whatever happens."""
-    number = max([_served(world, other) for other in kept(world)], default=0) + 1
-    _write(world, f"{RELEASES}/{id}/served", str(number).encode())
-    world.link(CURRENT, f"releases/{id}")
+def make_current(world: World, id: str | None) -> None:
+    """From here on the release is the current one, whatever happens; with None there is none."""
+    if id is None:
+        world.remove(CURRENT)
+    else:
+        world.link(CURRENT, f"releases/{id}")
+
+
+def note_served(world: World, id: str) -> None:
+    """The current release is the latest that served: `infra rollback` can go back to it from the next one."""
+    latest = max([_served(world, other) for other in kept(world)], default=0)
+    if not (latest and _served(world, id) == latest):
+        _write(world, f"{RELEASES}/{id}/served", str(latest + 1).encode())
+
+
+def partial(world: World) -> list[str]:
+    """Ids of releases that were not stored to their end: a full disk, or a kill."""
+    return [id for id in world.listing(RELEASES) if world.read(f"{RELEASES}/{id}/manifest.json") is None]
 
 
 def kept(world: World) -> list[str]:

@@ -73,7 +73,7 @@ def begin(
 
 def commit(world: World, begun: Transaction) -> None:
     """From here on the release is the current one, and a kill is followed by the rest of the commit."""
-    store.commit(world, begun.release)
+    store.make_current(world, begun.release)
     if begun.base == begun.release:
         # Else the link to the current release is the mark: one write, and nothing in between
         replace(begun, committed=True).store(world)

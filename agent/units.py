@@ -11,6 +11,7 @@ from agent.world import Ran, World
 # Below an account's home; as in rendering/units.py
 OF_ACCOUNT = ".config/systemd/user"
 
+SETTLED = 30.0  # seconds
 # A unit that waits for its next attempt is on: systemd starts it by itself
 RUNNING = {"active", "activating", "reloading"}
 # A unit without [Install] cannot be enabled, and need not be
@@ -21,6 +22,34 @@ def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
     """Unit → whether it is active, and enabled."""
     active, enabled = _asked(world, "is-active", names), _asked(world, "is-enabled", names)
     return {name: {"active": active[name] in RUNNING, "enabled": enabled[name] in ENABLED} for name in names}
+
+
+def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
+    """As `states`, of units of which none is on its way down: a monitor restarts one, or somebody stops it. One that is
+    still stopping after SETTLED seconds counts as active: it was, and is started again."""
+    end = world.now() + SETTLED
+    while "deactivating" in (active := _asked(world, "is-active", names)).values() and world.now() < end:
+        world.sleep(0.5)
+    found = states(world, names)
+    return {n: {**state, "active": state["active"] or active[n] == "deactivating"} for n, state in found.items()}
+
+
+def active(world: World, names: list[str]) -> dict[str, bool]:
+    """Unit → whether it runs now, or has done its work; not one that is about to."""
+    return {name: answer == "active" for name, answer in _asked(world, "is-active", names).items()}
+
+
+def leave(world: World, names: list[str]) -> None:
+    """Stops and disables the units that a release does not have any more. Raises Failed where one goes on: it would be
+    in no later plan."""
+    stop(world, names)
+    disable(world, names)
+    for name, answer in _asked(world, "is-active", names).items():
+        if answer in {*RUNNING, "deactivating"}:
+            raise Failed(f"{name} is to be removed and does not stop: it {why_not(world, name)}")
+    for name, answer in _asked(world, "is-enabled", names).items():
+        if answer == "enabled":
+            raise Failed(f"{name} is to be removed and cannot be disabled")
 
 
 def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:

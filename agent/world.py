@@ -185,6 +185,12 @@ class World:
         finally:
             os.close(descriptor)
 
+    def rename_tree(self, source: str, path: str) -> None:
+        """Gives a directory of root's another name, at which there is nothing."""
+        with parent_of(path) as (parent, name):
+            os.rename(source, name, dst_dir_fd=parent)
+            os.fsync(parent)
+
     def link_target(self, path: str) -> str | None:
         return os.readlink(path) if os.path.islink(path) else None
 

@@ -63,7 +63,7 @@ def go_back(target: Target, release: str | None, confirm: float, outside: Look, 
 @dataclass
 class Job:
     """A job followed to its end: `command` and `payload` start it, or take it up. `seen` counts the events that were
-    received, `is_sent` is set once the host may have begun."""
+    received, `is_sent` is set once the host may have begun, `has_started` once it has said so."""
 
     target: Target
     id: str
@@ -73,6 +73,7 @@ class Job:
     say: Say
     on_sending: Callable[[str], None] = lambda id: None
     is_sent: bool = False
+    has_started: bool = False
     seen: int = 0
     _lost_at: float = 0.0
     _gone: int = 0
@@ -87,8 +88,9 @@ class Job:
                 if not self._lost_at:
                     self.say(f"{error}; the job goes on there, connecting again")
             except InfraError:
-                # Before the first connection that is the end; after it the host may be on its way back
-                if not self.seen and not self._lost_at:
+                # Before the first connection that is the end. After it the host may be on its way back; and what was
+                # started goes on, whatever became of the program that reported it
+                if not (self.seen or self._lost_at or self.has_started):
                     raise
             if self._gone >= SURE and not self.seen:
                 return _never_began(self.target)
@@ -104,6 +106,7 @@ class Job:
             self._gone = self._gone + 1 if event.get("gone") else 0
             if self._gone:
                 return None
+            self.has_started |= "started" in event
             self.seen, self._lost_at = self.seen + is_told(event), 0.0
             if "say" in event:
                 self.say(event["say"])

@@ -245,6 +245,11 @@ class FakeWorld(World):
     def has_group(self, name):
         return name in ("audio", "video")
 
+    def rename_tree(self, source, path):
+        self._change()
+        self.files = {path + name[len(source) :] if name.startswith(f"{source}/") else name: file
+                      for name, file in self.files.items()}  # fmt: skip
+
     def link_target(self, path):
         return self.links.get(path)
 

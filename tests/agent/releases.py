@@ -1,6 +1,7 @@
 """Releases of WatchMe, and hosts in memory that serve them."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from agent.apply import apply, go_back
@@ -18,6 +19,7 @@ SITE = "/etc/nginx/sites-available/api.hey-watch.me"
 JOB = Job("j1", "apply", "alice@laptop", "watchme")
 
 
+@cache
 def release(system: Change = unchanged, config: Change = unchanged, version: int = 1) -> Release:
     return build(render(catalogue(system, config), "watchme", digests(system, version)))
 

@@ -13,8 +13,8 @@ def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():
     world = FakeWorld()
     place = install.install(world, SOURCES)
     assert world.link_target(install.BIN) == place and world.read(f"{place}/__main__.py") == install.MAIN
-    assert [ran for ran in world.ran if ran.endswith(place)] == [
-        f"{COMPILED} -q --invalidation-mode checked-hash {place}", f"{ON_DISK} {place}",
+    assert [ran for ran in world.ran if ran.endswith(f"{place}.new")] == [
+        f"{COMPILED} -q --invalidation-mode checked-hash {place}.new", f"{ON_DISK} {place}.new",
     ]  # fmt: skip
 
 
@@ -24,21 +24,40 @@ def test_the_same_agent_comes_once():
     assert install.install(world, SOURCES) == place and len(world.ran) == before
 
 
-def test_another_one_takes_its_place_and_it_goes():
+def test_another_one_takes_its_place_and_it_goes_unless_a_job_runs_from_it():
     world = FakeWorld()
     first = install.install(world, SOURCES)
     second = install.install(world, SOURCES | {"agent/new.py": b""})
-    install.forget_others(world)
+    install.forget_others(world, {first})
+    assert world.read(f"{first}/__main__.py")
+    install.forget_others(world, set())
     assert world.link_target(install.BIN) == second != first and world.read(f"{first}/__main__.py") is None
 
 
-@pytest.mark.parametrize("kill_at", range(1, 10))
+@pytest.mark.parametrize("damage", [None, b"", b"def command(): pass"])
+def test_a_damaged_agent_is_built_again(damage):
+    """A file that is gone, one that a loss of power cut short, one that was edited."""
+    world = FakeWorld()
+    place = install.install(world, SOURCES)
+    if damage is None:
+        del world.files[f"{place}/agent/main.py"]
+    else:
+        world.files[f"{place}/agent/main.py"] = (damage, 0o644, "root", "root")
+    assert install.install(world, SOURCES) == place
+    assert world.read(f"{place}/agent/main.py") == SOURCES["agent/main.py"]
+
+
+@pytest.mark.parametrize("kill_at", range(1, 14))
 def test_killed_at_any_change_the_host_has_a_whole_agent_or_none(kill_at):
     world = FakeWorld(kill_at=kill_at)
-    with pytest.raises(Killed):
+    try:
         install.install(world, SOURCES)
-    if place := world.link_target(install.BIN):
-        assert world.read(f"{place}/__main__.py") and world.commands(ON_DISK)
+    except Killed:
+        place = world.link_target(install.BIN)
+        assert place is None or (world.read(f"{place}/__main__.py") and world.commands(ON_DISK))
+        names = {name.split("/")[0] for name in world.listing(install.AGENTS)}
+        built = [name for name in names if not name.endswith(".new")]
+        assert all(world.read(f"{install.AGENTS}/{name}/agent/main.py") for name in built)
     world.kill_at = None
     place = install.install(world, SOURCES)
     assert world.read(f"{place}/agent/main.py") and world.commands(COMPILED) and world.commands(ON_DISK)
