@@ -7,7 +7,7 @@ from catalogue.models import System
 from catalogue.services import ConfigFile, NativeService, TimerService
 from catalogue.systemd.directives import TIES, Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
-from rendering.files import File, HostFiles, Requirement, Unit, own_group
+from rendering.files import EnvironmentFile, File, HostFiles, Requirement, Unit, own_group
 from rendering.templates import BANNER
 
 SYSTEM = "/etc/systemd/system"
@@ -81,17 +81,12 @@ def unit_files(system: System, service: NativeService, source: str) -> list[File
 
 def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     """All that a system's native services put on a host."""
-    source, result = catalogue.file_of(system), HostFiles("")
-    paths = {service.unit: f"{directory(system, service)}/{service.unit}" for service in system.native_services}
+    result = HostFiles("")
+    own = {service.unit: _own_files(catalogue, system, service, secrets) for service in system.native_services}
+    paths = {unit: [file.path for file in [*files, *environment]] for unit, (files, environment) in own.items()}
     for service in system.native_services:
-        units = unit_files(system, service, source)
-        files = [*units, *_config_files(catalogue, service)]
-        environment = []
-        if service.environment_file:
-            path, owner = service.environment_file, runs_as(service)
-            given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack, service.environment)
-            environment = [replace(given, owner=owner, group=own_group(owner))]
-        concerned = [*(file.path for file in [*files, *environment]), *_tied(system, service, paths)]
+        files, environment = own[service.unit]
+        concerned = [path for unit in [service.unit, *_tied(system, service)] for path in paths[unit]]
         made = [Unit(named(service, name), list(dict.fromkeys(concerned))) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service
@@ -109,6 +104,18 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     return replace(result, directories=list(unique.values()))
 
 
+def _own_files(
+    catalogue: Catalogue, system: System, service: NativeService, secrets: Secrets
+) -> tuple[list[File], list[EnvironmentFile]]:
+    """A service's units, drop-ins and configuration, and its environment file."""
+    files = [*unit_files(system, service, catalogue.file_of(system)), *_config_files(catalogue, service)]
+    if not service.environment_file:
+        return files, []
+    path, owner = service.environment_file, runs_as(service)
+    given = secret_file(path, service.name, service.secrets, secrets, catalogue.stack, service.environment)
+    return files, [replace(given, owner=owner, group=own_group(owner))]
+
+
 def _config_files(catalogue: Catalogue, service: NativeService) -> list[File]:
     def made(file: ConfigFile) -> File:
         group = file.group or own_group(file.owner)
@@ -123,17 +130,33 @@ def runs_as(service: NativeService) -> str:
     return service.account or (user[0] if user else "root")
 
 
-def _tied(system: System, service: NativeService, paths: dict[str, str]) -> list[str]:
-    """The files of the units whose stop or restart takes this one along: its own are to be restarted with them."""
-    found, waiting = [], [service]
+def _tied(system: System, service: NativeService) -> list[str]:
+    """The units whose stop or restart takes this one along: whatever restarts them restarts it."""
+    found: list[str] = []
+    waiting = [service]
     while waiting:
-        unit = canonical(waiting.pop().directives).get("Unit", {})
-        names = {name for tie in TIES for line in texts(unit.get(tie, [])) for name in line.split()}
+        names = _takers(system, waiting.pop())
         for other in system.native_services:
-            if other.unit in names and paths[other.unit] not in found and other is not service:
-                found.append(paths[other.unit])
+            if names & {*other.units} and other.unit not in found and other is not service:
+                found.append(other.unit)
                 waiting.append(other)
     return found
+
+
+def _takers(system: System, service: NativeService) -> set[str]:
+    """Names of the units that a service says it is tied to, and of those that say so themselves (`RequiredBy`)."""
+    names = {name for given in service.all_sections for tie in TIES for name in _listed(given, "Unit", tie)}
+    return names | {
+        other.unit
+        for other in system.native_services
+        for given in other.all_sections
+        if {*service.units} & {*_listed(given, "Install", "RequiredBy")}
+    }
+
+
+def _listed(given: Sections, section: str, directive: str) -> list[str]:
+    value = canonical(given).get(section, {}).get(directive, [])
+    return [name for line in texts(value) for name in line.split()]
 
 
 def _account_directories(system: System, service: NativeService) -> list[dict[str, object]]:

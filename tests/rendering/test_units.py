@@ -60,3 +60,34 @@ def test_a_held_port_is_a_unit_of_its_own_that_no_change_of_the_service_touches(
 
 def test_the_agent_judges_journald_by_the_same_names():
     assert set(table()["Journal"]) == journald.KEYS
+
+
+TIED = {
+    "its directives": lambda data: None,
+    "a drop-in": lambda data: service(data, "upsampler").update(
+        drop_ins={"tie": {"Unit": {"Requires": service(data, "upsampler")["directives"]["Unit"].pop("Requires")}}}
+    ),
+    "RequiredBy of the other": lambda data: service(data, "gadget")["directives"]["Install"].update(
+        RequiredBy=service(data, "upsampler")["directives"]["Unit"].pop("Requires") and "gpu-upsampler.service"
+    ),
+}
+
+
+@pytest.mark.parametrize("tie", TIED)
+def test_whatever_restarts_a_unit_restarts_those_that_are_tied_to_it(tie):
+    """Its unit, a drop-in, its environment file, a file of the catalogue's: systemd stops the others with it."""
+
+    def change(data):
+        service(data, "upsampler")["directives"]["Unit"].pop("BindsTo")
+        TIED[tie](data)
+        service(data, "gadget").update(
+            drop_ins={"more": {"Service": {"Nice": "5"}}}, environment={"A": "1"}, environment_file="/srv/gadget/.env",
+            files=[{"path": "/srv/gadget/gunicorn.conf.py", "source": "recall/gunicorn.conf.py", "must_exist": []}],
+        )  # fmt: skip
+
+    _, made = files("home", "totton", change)
+    own = next(unit for unit in made.units if unit.name == "totton-audio-gadget.service").files
+    assert {"/srv/gadget/.env", "/srv/gadget/gunicorn.conf.py"} <= {*own}
+    assert "/etc/systemd/system/totton-audio-gadget.service.d/more.conf" in own
+    for name in ("gpu-upsampler.service", "totton-audio-web.service"):
+        assert {*own} <= {*next(unit for unit in made.units if unit.name == name).files}
