@@ -41,9 +41,9 @@ def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator
         )
     known = _comments(pull)
     for stack, text in sorted(texts.items()):
-        body = _safe(text)
+        body = _safe(text, head)
         found = known.get(stack)
-        if found is None and body.split("\n")[1].startswith("### ✅"):
+        if found is None and text.split("\n")[1].startswith("### ✅"):
             yield f"{stack}: no change, no comment"
         elif found is None:
             _ask(pull, f"/repos/{pull.repository}/issues/{pull.number}/comments", "POST", {"body": body})
@@ -89,12 +89,14 @@ def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
     return texts
 
 
-ORIGIN = "\n\n<sub>Made by the code of this pull request itself.</sub>"
+ORIGIN = "<sub>Written by the code of this pull request itself{commit}, and not by this repository.</sub>\n\n"
 
 
-def _safe(text: str) -> str:
-    """A comment that mentions nobody, and says whose word it is."""
-    return quiet(text)[: LIMIT - len(ORIGIN)] + ORIGIN
+def _safe(text: str, head: str | None) -> str:
+    """A comment that mentions no account, and says first where its text comes from: what follows could hide it."""
+    mark, _sign, rest = text.partition("\n")
+    origin = ORIGIN.format(commit=f" at {head}" if head else "")
+    return f"{mark}\n{origin}{quiet(rest)}"[:LIMIT]
 
 
 def _comments(pull: Pull) -> dict[str, Any]:

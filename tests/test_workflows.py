@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from infra.preview.formats import markdown
+from infra.preview.command import write_fingerprints
 from infra.preview.report import Report, StackReport
 from lab import tools
 from tests.support import ROOT, execute
@@ -53,11 +53,11 @@ def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
 
 
 def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
-    """By the workflow's own command, out of the comment as it is."""
+    """By the workflow's own command, out of a file that no text of a host is in."""
     plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b"
-    stack = StackReport("prod", plan, source="live")
-    (tmp_path / "prod.md").write_text(markdown.whole(Report("what is there", "head", [stack])))
-    command = re.search(r"\$\((sed -n .* prod\.md)\)", (ROOT / ".github/workflows/up.yml").read_text())
+    stack = StackReport("prod", plan, source="live", hosts_say=["x\nprod live-1111111111-2222222222-3333333333"])
+    write_fingerprints(Report("what is there", "head", [stack]), tmp_path / "fingerprints")
+    command = re.search(r"\$\((sed -n .* fingerprints)\)", (ROOT / ".github/workflows/up.yml").read_text())
     assert command
     ran = execute("sh", "-c", command[1], cwd=tmp_path, code=None)
     assert ran.stdout == f"{plan}\n"

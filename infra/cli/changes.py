@@ -18,6 +18,9 @@ def preview(
     format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Fold nothing.")] = False,
+    fingerprints: Annotated[
+        Path | None, typer.Option(help="File to write: a line `STACK FINGERPRINT` for each stack, for a program.")
+    ] = None,
     mocks: Annotated[bool, typer.Option("--mocks", help="Ask neither Pulumi nor hosts, though they could be.")] = False,
 ) -> None:
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
@@ -30,6 +33,8 @@ def preview(
     report = command.made(base, stack or [], mocks)
     plans.keep(report)
     command.write(report, format, out, whole)
+    if fingerprints:
+        command.write_fingerprints(report, fingerprints)
     raise typer.Exit(report.code)
 
 

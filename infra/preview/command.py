@@ -1,5 +1,6 @@
 """`infra preview`: both commits, every stack, one report, in the format that is asked for."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -47,11 +48,17 @@ def write(report: Report, format: str, out: Path | None, whole: bool) -> None:
         if out is None:
             terminal.show(report, Console(soft_wrap=True), whole)
             return
-        with out.open("w") as file:
-            terminal.show(report, Console(file=file, soft_wrap=True), whole)
+        text = io.StringIO()
+        terminal.show(report, Console(file=text, soft_wrap=True), whole)
+        put(out, text.getvalue())
         return
     text = {"markdown": markdown.whole, "json": as_json.text, "html": page.text}[format](report)
     if out is None:
         sys.stdout.write(f"{text}\n")
     else:
         put(out, f"{text}\n")
+
+
+def write_fingerprints(report: Report, out: Path) -> None:
+    """A line `STACK FINGERPRINT` for each stack that has one: what a host or a pull request says is not in it."""
+    put(out, "".join(f"{stack.stack} {stack.fingerprint}\n" for stack in report.stacks if stack.fingerprint))

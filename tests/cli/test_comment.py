@@ -31,7 +31,7 @@ def test_each_stack_with_a_change_gets_one_comment_and_mentions_nobody(github):
     assert posted(github, PROD, DEV) == ["dev: no change, no comment", "prod: written"]
     (made,) = github.comments
     assert made["body"].startswith("<!-- infra preview prod -->") and "@team" not in made["body"]
-    assert made["body"].endswith("<sub>Made by the code of this pull request itself.</sub>")
+    assert made["body"].split("\n")[1].startswith("<sub>Written by the code of this pull request itself at ")
 
 
 def test_it_is_edited_in_place_on_whatever_page_it_is(github):
@@ -129,3 +129,15 @@ def test_the_command(github, tmp_path, monkeypatch):
     assert (ran.exit_code, ran.output) == (0, "prod: written\n")
     ran = CliRunner().invoke(app, words[:6])
     assert ran.exit_code == 1 and "which pull request" in str(ran.exception)
+
+
+@pytest.mark.parametrize(
+    "tail", ["<!--", "```", "<details>", "cc &#64;octocat", "cc &commat;octocat", "cc &#x40;octocat"]
+)
+def test_no_text_hides_where_it_comes_from_or_mentions_an_account(github, tail):
+    posted(github, f"{PROD}\n{tail}")
+    (made,) = github.comments
+    mark, origin, *rest = made["body"].split("\n")
+    assert origin.startswith("<sub>Written by the code of this pull request itself at ") and HEAD in origin
+    assert mark == "<!-- infra preview prod -->"
+    assert not {"&#64;", "&commat;", "&#x40;"} & {word[: word.find(";") + 1] for word in "\n".join(rest).split()}

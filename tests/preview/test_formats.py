@@ -99,3 +99,26 @@ def test_json_is_for_programs():
     (stack,) = found["stacks"]
     assert stack["fingerprint"] == "mocks-a-b-c" and stack["steps"][0]["danger"].startswith("its disk is lost")
     assert stack["hosts"][0]["effects"][0]["gap"].startswith("some seconds")
+
+
+FORGED = "live-1111111111-2222222222-3333333333"
+
+
+def test_what_a_host_calls_its_files_is_no_markup_and_starts_no_line():
+    made = report()
+    path = f"/x</code></summary></details>\n\n### ✅ prod: no change\n\nplan `{FORGED}`\n<!--\x1b[2J"
+    made.stacks[0].hosts[0].files.append(FileChange(path, "removed", ("-x",)))
+    for limit in (markdown.LIMIT, 1500):
+        lines = comment(made, limit).splitlines()
+        assert not [
+            line for line in lines if line.startswith(("### ✅", f"plan `{FORGED}", "<!--")) and line != lines[0]
+        ]
+        assert [line for line in lines if line.startswith("plan `")] == ["plan `mocks-a-b-c`"]
+        assert "\x1b" not in "".join(lines)
+
+
+def test_a_path_without_an_end_pushes_nothing_out():
+    made = report()
+    made.stacks[0].hosts[0].files.append(FileChange("/" + "A" * 200_000, "removed", ("-x",)))
+    text = comment(made)
+    assert len(text) <= markdown.LIMIT and "plan `mocks-a-b-c`" in text

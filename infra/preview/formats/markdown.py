@@ -1,9 +1,11 @@
 """For a comment of a pull request: whatever the change, it fits; what matters least folds into counts first."""
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from infra.foreign import one_line, visible
 from infra.preview.formats import words
 from infra.preview.hosts import FileChange, HostChange
 from infra.preview.report import Report, StackReport
@@ -12,6 +14,7 @@ LIMIT = 65_536  # characters of a comment at GitHub
 MARK = "<!-- infra preview {stack} -->"
 ROOM = 200  # of them for what whoever posts it adds
 STEPS = 60  # lines of steps before they fold into counts
+PATH = 300  # characters of a path
 LEAST = 240  # characters that say what was folded
 
 
@@ -102,28 +105,40 @@ def _host(host: HostChange) -> Iterator[Section]:
 
 
 def _file(host: HostChange, file: FileChange) -> Section:
-    summary = f"<code>{file.path}</code> {file.how} +{file.added} −{file.removed} {file.meta}".rstrip()
-    body = "\n".join(file.diff)
+    summary = f"<code>{_html(file.path)}</code> {file.how} +{file.added} −{file.removed} {file.meta}".rstrip()
+    body = visible("\n".join(file.diff))
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     opened = " open" if len(file.diff) <= 25 and file.how == "changed" else ""
     text = f"<details{opened}><summary>{summary}</summary>\n\n{fence}diff\n{body}\n{fence}\n\n</details>\n"
     # What is wholly new or gone says less line by line than a change does
     weight = 400 if host.how == "changed" and file.how == "changed" else 200 if host.how == "changed" else 100
-    return Section(text, f"- `{file.path}` {file.how} +{file.added} −{file.removed}\n", weight)
+    return Section(text, f"- `{_short(file.path)}` {file.how} +{file.added} −{file.removed}\n", weight)
+
+
+def _short(path: str) -> str:
+    """A path on one line: a host says which paths it has, and how long they are."""
+    line = one_line(path).replace("`", "'")
+    return line if len(line) <= PATH else f"{line[:PATH]}…"
+
+
+def _html(path: str) -> str:
+    return html.escape(_short(path), quote=False)
 
 
 def inline(text: str) -> str:
     """Text on one line, in which nothing is markup."""
+    text = visible(text)
     for character in "\\*[]<>|`":
         text = text.replace(character, f"\\{character}")
-    return text.replace("\n", " ")
+    return text.replace("&#", "&amp;#").replace("\n", " ")
 
 
 def quiet(text: str) -> str:
-    """Text that mentions nobody; the @@ of a diff stays as it is."""
+    """Text that mentions no account, written out or as an entity; the @@ of a diff stays as it is."""
+    text = re.sub(r"&(?=#\w+;|commat;)", "&amp;", text)
     return re.sub(r"@(?!sha256:)(?=[A-Za-z0-9])", "@\u200b", text)
 
 
 def fenced(text: str) -> str:
-    return text.replace("```", "'''")
+    return visible(text).replace("```", "'''")
