@@ -138,7 +138,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
             problems += error.problems
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(stack, systems, _sources(root, systems), read_alerts(root / ALERTS))
+    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS))
 
 
 def read_alerts(path: Path) -> list[AnyAlert]:
@@ -166,10 +166,13 @@ def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
     return list((CloudMetric if path[2:-1] == ("cloud",) else ALERT_KINDS[str(path[1])]).model_fields)
 
 
-def _sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
+def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
+    """Source → content of the files that services read; without one that is missing, or that a link leads away to."""
     names = {file.source for system in systems.values() for service in system.native_services for file in service.files}
-    paths = {name: root / STATIC / name for name in sorted(names)}
-    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    folder = (root / STATIC).resolve()
+    # A link may lead elsewhere in the directory, and not out of it
+    paths = {name: (folder / name).resolve() for name in sorted(names)}
+    return {n: path.read_bytes() for n, path in paths.items() if path.is_relative_to(folder) and path.is_file()}
 
 
 def _where(data: Any, path: tuple[int | str, ...]) -> str:

@@ -14,6 +14,7 @@ from catalogue.fields import (
     Method,
     Model,
     Name,
+    PathBelow,
     Permissions,
     Port,
     UnitName,
@@ -186,7 +187,7 @@ class ConfigFile(Model):
     file whose values are paths, relative to the file, without which the service could not start."""
 
     path: AbsolutePath
-    source: str
+    source: PathBelow
     owner: AccountName = "root"
     group: AccountName | None = None
     mode: Permissions = "0644"

@@ -16,18 +16,29 @@ from infra.ssh import fingerprint as shown
 
 # On standard input, so that no list of processes shows a key
 SCRIPT = """
-import json, os, pathlib, pwd, subprocess, sys
+import json, os, pwd, subprocess, sys
 said = json.load(sys.stdin)
 entry = pwd.getpwnam(said["user"])
-folder = pathlib.Path(entry.pw_dir) / ".ssh"
-folder.mkdir(mode=0o700, exist_ok=True)
-keys = folder / "authorized_keys"
-lines = keys.read_text().splitlines() if keys.exists() else []
-if said["public"] not in lines:
-    keys.write_text("\\n".join([*lines, said["public"], ""]))
-for path in (folder, keys):
-    os.chown(path, entry.pw_uid, entry.pw_gid)
-os.chmod(keys, 0o600)
+folder = os.path.join(entry.pw_dir, ".ssh")
+# By the account itself: where it laid a link, root writes nothing
+child = os.fork()
+if child == 0:
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+    os.umask(0o077)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    descriptor = os.open(os.path.join(folder, "authorized_keys"), os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        lines = file.read().splitlines()
+        if said["public"] not in lines:
+            file.seek(0)
+            file.write("\\n".join([*lines, said["public"], ""]))
+            file.truncate()
+        os.fchmod(file.fileno(), 0o600)
+    os._exit(0)
+if os.waitpid(child, 0)[1]:
+    sys.exit("the key could not be added to " + folder + "/authorized_keys as " + said["user"])
 own = "/etc/ssh/ssh_host_ed25519_key"
 for path, text, mode in ((own, said["host_private"], 0o600), (own + ".pub", said["host_public"], 0o644)):
     part = path + ".infra"

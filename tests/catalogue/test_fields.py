@@ -1,12 +1,17 @@
 """What a text of the catalogue may be, by the place where it ends: a path, one line, a host name, a path of a URL."""
 
+import shutil
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from catalogue.checks import check
+from catalogue.loading import read_sources
+from catalogue.models import System
 from catalogue.problems import CatalogueError
 from tests.catalogue.changes import configured, setting
-from tests.support import catalogue
+from tests.support import ROOT, catalogue, changed, service, whole
 
 OWN = [
     "/etc/passwd", "/etc/shadow", "/etc/sudoers.d/app", "/etc/ssh/sshd_config", "/var/lib/infra/current", "/run/infra/x",
@@ -38,7 +43,7 @@ def test_other_paths_are(path):
 
 # As a file is read, or as the tests make a system without one
 REFUSED = (CatalogueError, ValidationError)
-LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b"]
+LINE_BREAKS = ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u2028b", "a\u202eb", "a\u2066b"]
 
 
 @pytest.mark.parametrize("text", LINE_BREAKS, ids=ascii)
@@ -73,3 +78,22 @@ def test_what_is_no_host_name_is_refused(name):
 def test_what_is_no_path_of_a_url_is_refused(path):
     with pytest.raises(REFUSED, match="health"):
         catalogue(setting("admin", health=path))
+
+
+@pytest.mark.parametrize(
+    "source", ["../../etc/shadow", "/etc/shadow", "a/../../b", ".env", "a//b", "a/.ssh/id", "a\nb", ""]
+)
+def test_a_source_lies_below_its_directory(source):
+    with pytest.raises(REFUSED, match="source"):
+        changed(whole(), "recall", lambda data: service(data, "recall-api")["files"][0].update(source=source))
+
+
+def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "files", project / "files", symlinks=True)
+    (tmp_path / "secret").write_text("key")
+    source = project / "files/static/recall/gunicorn.conf.py"
+    source.unlink()
+    source.symlink_to(tmp_path / "secret")
+    systems = {"recall": System.model_validate(yaml.safe_load((ROOT / "files/systems/recall.yaml").read_text()))}
+    assert "recall/gunicorn.conf.py" not in read_sources(project, systems)

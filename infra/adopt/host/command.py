@@ -1,5 +1,6 @@
 """`infra adopt host`: look, understand, compare, show. Nothing is changed, neither there nor in Pulumi's state."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from infra.adopt.host.reading import Connection, Facts, Machine, connected
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import Understood
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.writing import put
+
+VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,10 @@ def _under(found: list[str]) -> list[str]:
 
 
 def _set(remark: Remark) -> str:
+    """What sets a secret; where the name is none that a variable can have, what was found in its place: a host chooses
+    the text, and no command is made of it."""
+    if not VARIABLE.fullmatch(remark.text) or not SERVICE.fullmatch(remark.where):
+        return f"{one_line(remark.where)}: {one_line(remark.text)!r} is no name of a variable, and is left out"
     return f"pulumi config set --secret --path infra:secrets.{remark.where}.{remark.text}"
 
 
