@@ -92,6 +92,7 @@ def test_the_move_loses_no_request_and_one_more_line_keeps_the_old_region(sydney
     settled(sydney, turned, TOKYO)
 
 
+@pytest.mark.nightly
 def test_what_came_along_meanwhile_is_a_change_like_any_other_then_there_is_none(sydney):
     assert "files changed" in sydney.must_up()
     ran = sydney.pulumi("preview", "--expect-no-changes")
@@ -105,6 +106,7 @@ def test_a_standby_gets_every_release_and_image(sydney):
     assert images(sydney, SYDNEY) == images(sydney, TOKYO)
 
 
+@pytest.mark.nightly
 def test_going_back_to_a_standby_releases_nothing_and_loses_nothing(sydney, clients, turned):
     """Even where the host that is left cannot ask whose the name is: its scheduler ends, and only then another begins."""
     goes_to(sydney, SYDNEY, TOKYO)
@@ -124,6 +126,7 @@ def test_going_back_to_a_standby_releases_nothing_and_loses_nothing(sydney, clie
     settled(sydney, turned, SYDNEY)
 
 
+@pytest.mark.nightly
 def test_the_plain_move_retires_the_old_region_when_nobody_asks_it(sydney, clients, turned):
     """20,000 requests at least through a whole move and a way back, none lost; and the region that is left goes."""
     goes_to(sydney, TOKYO)

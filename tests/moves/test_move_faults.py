@@ -5,14 +5,12 @@ One move goes through all rows: each fails a step further on. Here it is the way
 """
 
 import os
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from time import sleep
-from typing import Any
 
 import pytest
 
@@ -32,6 +30,7 @@ from tests.moves.on import (
     were_refused,
 )
 from tests.moves.traffic import inner_address
+from tests.rows import rows
 from tests.system.conftest import Ran, System, end_session
 
 pytestmark = pytest.mark.lab
@@ -208,13 +207,8 @@ class Row:
 # Every refusal is tried where there is the time (`make test-all`); else one early, one late, and one deletion
 REFUSED = CREATIONS if EVERYTHING else ["CreateVpc", "RunInstances"]
 KEPT = REMOVALS if EVERYTHING else ["TerminateInstances"]
+ALWAYS = ["the release is never well", "infra move is interrupted"]
 NEXT_CREATION, NEXT_REMOVAL = one_after_the_other(REFUSED), one_after_the_other(KEPT)
-
-
-def rows(table: dict[str, "Row"], often: int) -> list[Any]:
-    """The names of a table's rows; of those that are refusals by number only the first ones are run every time."""
-    late = {name for name in table if (number := re.search(r"\d+", name)) and int(number[0]) > often}
-    return [pytest.param(name, marks=pytest.mark.nightly) if name in late else name for name in table]
 
 
 ROWS = {
@@ -270,7 +264,7 @@ def table() -> Iterator[list[str]]:
     print("\n".join(["", *lines]))
 
 
-@pytest.mark.parametrize("name", rows(ROWS, often=2))
+@pytest.mark.parametrize("name", rows(ROWS, always=["creation 1 is refused", "creation 2 is refused", *ALWAYS]))
 def test_a_failure_leaves_the_old_region_whole(leaving, began, name, table):
     row = ROWS[name]
     before = of_region(leaving, OLD)
@@ -297,7 +291,7 @@ DELETIONS = {
 }
 
 
-@pytest.mark.parametrize("name", rows(DELETIONS, often=1))
+@pytest.mark.parametrize("name", rows(DELETIONS, always=["deletion 1 is refused"]))
 def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     row = DELETIONS[name]
     ran = row.fault(leaving)
@@ -306,6 +300,7 @@ def test_a_failed_deletion_leaves_the_new_region_serving(leaving, name, table):
     table.append(f"| {name} | {row.told or '(killed)'} | {row.serves} |")
 
 
+@pytest.mark.nightly
 def test_the_same_command_comes_to_the_end(leaving):
     leaving.must_up()
     assert points_to(leaving) == NEW and answers(leaving) and not of_region(leaving, OLD)
@@ -320,6 +315,7 @@ def test_through_all_that_there_was_one_scheduler_in_the_world(leaving, began):
     assert len(seen) == len({machine for machine, _, _ in seen}) == 2, seen
 
 
+@pytest.mark.nightly
 def test_a_move_that_is_given_up_leaves_nothing_behind(leaving):
     """Back by setting aws:region back, half-way: the half-built region goes, and nothing waits for it to be quiet."""
     goes_to(leaving, OLD)

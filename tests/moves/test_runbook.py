@@ -49,6 +49,7 @@ def test_both_languages_have_the_same_commands():
     assert commands("region-move.md") == commands("region-move.ja.md") and len(commands("region-move.md")) == 8
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("command", commands("region-move.md"))
 def test_a_command_of_the_runbook_does_what_it_says(start, command):
     ran = start.command(*typed(command))
@@ -69,6 +70,7 @@ def test_a_command_of_the_runbook_does_what_it_says(start, command):
         assert points_to(start) == SYDNEY and not of_region(start, TOKYO)
 
 
+@pytest.mark.nightly
 def test_the_report_is_a_page_for_those_who_were_not_there(start):
     """Of the last `infra move`: it retired Sydney."""
     text = (start.project / "report.md").read_text()

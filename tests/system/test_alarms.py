@@ -115,6 +115,7 @@ def test_the_credits_are_watched(system):
 DEAF = "OUTPUT -p tcp -d {gateway} --dport 443 -j {how}"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", ["REJECT --reject-with tcp-reset", "DROP"])
 def test_a_cloudwatch_that_does_not_answer_takes_nothing_along(system, how):
     rule = DEAF.format(gateway=system.lab.gateway, how=how)
@@ -131,6 +132,7 @@ def test_a_cloudwatch_that_does_not_answer_takes_nothing_along(system, how):
     assert newest(system, alarms(system, "watchme")["memory"], begun) == worst(again, "memory")
 
 
+@pytest.mark.nightly
 def test_one_line_changes_the_condition_on_the_host_and_in_the_cloud(system):
     path = "files/alerts.yaml"
     system.edit(path, "measure: memory\n  above: 92", "measure: memory\n  above: 91")

@@ -34,6 +34,7 @@ def test_version_2_warns_of_nothing_when_a_service_starts(watchme: System):
     assert "Started" in journal and "obsolete" not in journal and "warning" not in journal
 
 
+@pytest.mark.nightly
 def test_version_1_takes_a_release_and_undoes_a_bad_one(version_1: System):
     system = version_1
     push(system)
@@ -50,6 +51,7 @@ def test_version_1_takes_a_release_and_undoes_a_bad_one(version_1: System):
     assert system.command("infra", "drift", "--stack", "lab").code == 0
 
 
+@pytest.mark.nightly
 def test_version_2_goes_on_with_what_version_1_started(watchme: System):
     push(watchme)
     watchme.must_up()

@@ -129,6 +129,7 @@ def inventory(machine: existing.Machine) -> list[str]:
     return on(machine, "sh", "-c", INVENTORY).splitlines()
 
 
+@pytest.mark.nightly
 def test_the_same_release_goes_to_an_existing_machine(workshop):
     system, machine = workshop
     output = system.must_up()

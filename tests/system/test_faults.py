@@ -11,6 +11,7 @@ from time import sleep
 import pytest
 
 from lab.run import run
+from tests.rows import rows
 from tests.system import faults
 from tests.system.conftest import Ran, System
 from tests.system.faults import at, image_of, last_job, push, serving
@@ -133,7 +134,9 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize(
+    "name", rows(ROWS, always=["killed while switching", "never well", "registry down", "invalid unit"])
+)
 def test_fault(watchme, name):
     row = ROWS[name]
     before, image = serving(watchme), image_of(watchme)
@@ -151,6 +154,7 @@ def test_fault(watchme, name):
     assert serving(watchme) != before and image_of(watchme) != image
 
 
+@pytest.mark.nightly
 def test_well_and_then_dead(watchme):
     """It dies while the machine that runs Pulumi looks from outside: the last look finds it."""
     before = serving(watchme)
@@ -164,6 +168,7 @@ def test_well_and_then_dead(watchme):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(watchme):
     push(watchme)
     with watchme.configured(healthDeadline="12"):
@@ -194,6 +199,7 @@ def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
     assert "the job goes on there, connecting again" in output and "applied on watchme" in output
 
 
+@pytest.mark.nightly
 def test_a_connection_that_is_cut_at_its_beginning(watchme):
     """During the upload or right after it: either nothing was touched, or it goes on."""
     push(watchme)
@@ -209,6 +215,7 @@ def test_a_connection_that_is_cut_at_its_beginning(watchme):
     assert serving(watchme) != before
 
 
+@pytest.mark.nightly
 def test_whoever_deploys_is_killed_and_the_host_goes_back(watchme):
     push(watchme)
     before = serving(watchme)
@@ -244,6 +251,7 @@ def test_what_is_not_well_from_outside_goes_back(watchme):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
     # There is a release to go back to, whichever tests were run before
     push(watchme)
@@ -268,6 +276,7 @@ def test_two_jobs_at_once_one_waits_and_says_for_whom(watchme):
     assert watchme.command("infra", "status", "--stack", "lab").code == 0
 
 
+@pytest.mark.nightly
 def test_two_updates_of_one_stack_at_once(watchme):
     push(watchme)
     second: list[Ran] = []
@@ -293,6 +302,7 @@ def test_a_hand_edit_is_shown_kept_and_overwritten(watchme):
     assert watchme.command("infra", "drift", "--stack", "lab").code == 0
 
 
+@pytest.mark.nightly
 def test_a_clock_that_has_jumped_back_ten_years(watchme):
     """A lab host has the machine's own clock, which is not the test's to set: what is on the disk is from the future
     instead, as after such a jump. That the jump itself moves no deadline is shown in tests/agent."""

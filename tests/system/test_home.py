@@ -37,6 +37,7 @@ def test_the_graph_stops_and_starts_as_a_whole(system):
     until("the restart of the web interface", lambda: active(system, WEB) == ["active"])
 
 
+@pytest.mark.nightly
 def test_a_heartbeat_that_stops_ends_the_daemon_with_sigabrt_and_it_starts_again(system):
     """Totton's daemon, and Vocoder's at the same time: both have 30 s."""
     daemon, vocoder = main_pid(system, HOST, DAEMON), main_pid(system, HOST, "vocoder.service", account="ice")
@@ -101,6 +102,7 @@ def test_the_journals_limits_are_in_force(system):
     assert re.search(r"System Journal \(/var/log/journal/.*max 100\.0M", told)
 
 
+@pytest.mark.nightly
 def test_everything_is_there_after_a_reboot_and_in_time(system):
     run("docker", "restart", "-t", "30", system.container_of(HOST))
     until("the host's units", lambda: active(system, GADGET, DAEMON, WEB) == ["active"] * 3)
@@ -134,6 +136,7 @@ def test_the_monitor_starts_what_was_stopped(system):
     assert active(system, "vocoder.service", account="ice") == ["active"]
 
 
+@pytest.mark.nightly
 def test_a_condition_that_is_not_met_is_told_and_undone(system):
     """On a machine whose GPU is gone neither the new release runs nor the old one: that is what is said."""
     path = "files/systems/totton.yaml"

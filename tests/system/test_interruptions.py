@@ -16,6 +16,7 @@ import pytest
 from infra.init import key_pair
 from lab import plugins
 from lab.tools import ensure_pulumi
+from tests.rows import rows
 from tests.ssh_server import Server
 from tests.standins.conftest import real_plugins
 from tests.support import ROOT
@@ -216,7 +217,7 @@ WAYS: dict[str, tuple[Callable[[Update], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", rows(WAYS, always=["Ctrl-C", "the engine is killed", "its child is killed"]))
 def test_the_end_is_true_and_the_next_update_settles_it_without_doing_it_again(project, way):
     act, last = WAYS[way]
     update = project.up_and(f"release {way}", "step 1", act)

@@ -53,6 +53,7 @@ def bare(system: System) -> Iterator[System]:
     flag.unlink()
 
 
+@pytest.mark.nightly
 def test_a_lost_machine_is_made_anew_by_one_update(system):
     wait_until_well(system, 60)
     addresses = system.output("addresses")
@@ -73,6 +74,7 @@ def test_a_lost_machine_is_made_anew_by_one_update(system):
     assert settled.code == 0 and "is gone" not in settled.output, settled.output
 
 
+@pytest.mark.nightly
 def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
     """The release is refused for want of it, and the same update goes on once it is there."""
     system = bare
@@ -106,6 +108,7 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == "newer"
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_restored_says_why(system):
     wrong = system.command("infra", "restore", "home", "--stack", "lab")
     assert wrong.code == 1 and "home is a machine of its owner's" in wrong.output, wrong.output
@@ -115,6 +118,7 @@ def test_what_cannot_be_restored_says_why(system):
     assert wrong.code == 1 and "snap-9 is no snapshot of services's disk; there is snap-" in wrong.output, wrong.output
 
 
+@pytest.mark.nightly
 def test_an_update_without_a_change_asks_and_changes_nothing(system):
     """What is asked of AWS at each update is no change."""
     ran = system.pulumi("preview", "--diff", "--expect-no-changes")

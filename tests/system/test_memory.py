@@ -83,6 +83,7 @@ def active(system: System) -> set[str]:
     return {name for name, state in zip(names, states, strict=True) if state == "active"}
 
 
+@pytest.mark.nightly
 def test_services_make_room_in_their_order_and_come_back(small):
     hold(small)
     every, killed = active(small), kills(small)
@@ -114,6 +115,7 @@ def test_services_make_room_in_their_order_and_come_back(small):
     assert kills(small) == killed
 
 
+@pytest.mark.nightly
 def test_without_it_the_kernel_kills(small):
     """The small machine is a real one: the same want ends something."""
     sh(small, "systemctl stop infra-memory.service")

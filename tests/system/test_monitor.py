@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.rows import rows
 from tests.system.conftest import System
 from tests.system.on import MONITOR, looked, sh, texts, until, wait_until_well
 
@@ -58,6 +59,7 @@ def test_a_timer_looks_and_remembers(host):
     assert host.on_host("systemctl", "is-failed", "infra-monitor.service").output == "inactive"
 
 
+@pytest.mark.nightly
 def test_its_page_is_there_for_those_who_may_see_it_and_for_nobody_else(host):
     sh(host, "rm -f /var/www/infra-status/*; systemctl start infra-monitor.service")
     status, headers, body = host.ask("GET", "/status/")
@@ -114,6 +116,7 @@ http.server.HTTPServer(("127.0.0.1", 8998), Hook).serve_forever()
 """
 
 
+@pytest.mark.nightly
 def test_somebody_is_told_once(host):
     """A webhook on the host itself; its address is one of the stack's secrets."""
     sh(host, f"systemd-run --unit=t-hook python3 -c '{HOOK}'")
@@ -156,8 +159,9 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", BROKEN.values(), ids=BROKEN)
-def test_what_is_repaired(host, row):
+@pytest.mark.parametrize("name", rows(BROKEN, always=["not attached", "a stopped unit"]))
+def test_what_is_repaired(host, name):
+    row = BROKEN[name]
     sh(host, row.script)
     told = looked(host)
     assert any(row.text in text for text in texts(told)) and told["repairs"] == [], told
@@ -244,8 +248,9 @@ TOLD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", TOLD.values(), ids=TOLD)
-def test_what_is_told(host, row):
+@pytest.mark.parametrize("name", rows(TOLD, always=["a unit that failed", "a service that hangs", "a full disk"]))
+def test_what_is_told(host, name):
+    row = TOLD[name]
     sh(host, row.script)
     try:
         found: list[str] = []

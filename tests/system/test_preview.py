@@ -49,6 +49,7 @@ def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
         assert watchme.on_host("sha256sum", place).output.split()[0] == rendered == wanted[place], place
 
 
+@pytest.mark.nightly
 def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
     """The preview says which unit restarts; a hand edit since makes the plan another; the new one is done."""
     avatar = watchme.project / YAML
@@ -75,6 +76,7 @@ def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
     assert previewed(watchme)["verdict"] == "no change"
 
 
+@pytest.mark.nightly
 def test_an_image_that_was_pushed_since_is_another_plan(watchme):
     from tests.system.faults import push
 
@@ -113,6 +115,7 @@ def shown(system: System) -> str:
     return "\n".join([*(ran.output for ran in forms), *plans])
 
 
+@pytest.mark.nightly
 def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
     """It knows the values, and shows none: new, set anew, in a refusal, and in what is kept of a plan."""
     place = "    directory: /home/ubuntu/watchme-avatar-uploader # not in the document\n"

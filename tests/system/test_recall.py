@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab.table import PublicClient
+from tests.rows import rows
 from tests.system.conftest import System
 from tests.system.faults import Load
 from tests.system.on import main_pid, systemctl, until, wait_until_well
@@ -90,6 +91,7 @@ def test_a_secret_goes_into_the_private_file_and_nowhere_else(recall):
     recall.lab.config_file.write_text(before)
 
 
+@pytest.mark.nightly
 def test_reload_and_release_under_load_lose_no_request(recall, record_property):
     """At least 10,000 requests, each on a connection of its own; p95 before and during."""
     paths = ["/readyz", "/healthz", "/version", "/ai/propose"]
@@ -197,7 +199,7 @@ CAUSES: dict[str, tuple[Callable[[System], object], str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", rows(CAUSES, always=["unit-down", "proxy-errors"]))
 def test_an_alert_fires_when_its_cause_is_there(system, name):
     cause, text, cure = CAUSES[name]
     assert text not in alerts(system)
@@ -218,6 +220,7 @@ def serial(system: System, name: str) -> str:
     return on(system, "sh", "-c", script)
 
 
+@pytest.mark.nightly
 def test_a_forced_renewal_is_served(system):
     before = {name: serial(system, name) for name in (NAME, "whisper.hey-watch.me")}
     assert all(before.values())
@@ -228,6 +231,7 @@ def test_a_forced_renewal_is_served(system):
     looks_right(system)
 
 
+@pytest.mark.nightly
 def test_a_certificate_authority_that_fails_takes_nothing_down(system):
     """A new directory would mean new certificates: it does not answer, and what is there serves on."""
     with system.configured(acmeDirectory="https://acme.lab.internal:14999/dir"):
@@ -237,6 +241,7 @@ def test_a_certificate_authority_that_fails_takes_nothing_down(system):
     system.must_up()
 
 
+@pytest.mark.nightly
 def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
     """Whisper's certificate is proved by DNS and obtained beforehand; Recall's Caddy gets for itself by HTTP."""
     with system.configured(**{"hosts.services.proxy": "caddy", "hosts.watchme.proxy": "caddy"}):

@@ -36,6 +36,7 @@ def instances(system: System) -> list[str]:
     return sorted(name for name in names if name.startswith("watchme-avatar-uploader"))
 
 
+@pytest.mark.nightly
 def test_a_release_of_one_service_loses_no_request_to_the_others(watchme, record_property):
     push(watchme)
     with Load(watchme, PATHS).going() as load:
@@ -74,6 +75,7 @@ def test_a_blue_green_release_loses_none_at_all(blue_green):
     assert served["service"] == faults.REPOSITORY
 
 
+@pytest.mark.nightly
 def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(blue_green):
     watchme = blue_green
     before = serving(watchme)
@@ -87,6 +89,7 @@ def test_a_blue_green_release_that_is_ill_is_never_seen_by_a_user(blue_green):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_a_request_that_takes_long_is_finished_by_the_old_container(blue_green):
     """Draining: what began before the hand-over ends as it began."""
     watchme = blue_green

@@ -78,6 +78,7 @@ def test_a_model_that_is_not_there_is_refused_before_the_switch(config):
     assert main_pid(config, HOST, UNIT) == pid
 
 
+@pytest.mark.nightly
 def test_one_word_makes_it_a_service_for_a_gpu_and_back(system):
     assert health(system) == {"status": "ok", "cublas": "", "log": "info"}
     with system.configured(**{"variants.whisper": "gpu"}):

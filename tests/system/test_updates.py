@@ -101,6 +101,7 @@ def planted(system: System) -> list[str]:
     return found
 
 
+@pytest.mark.nightly
 def test_a_secret_is_only_in_its_environment_file(watchme):
     watchme.edit(
         YAML, "    unit: watchme-vault-api.service", "    unit: watchme-vault-api.service\n    secrets: [STORAGE_KEY]"
@@ -220,6 +221,7 @@ def test_an_unknown_host_is_never_talked_to(watchme):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_docker_missing_is_said_and_the_same_command_completes_after_the_mend(watchme):
     watchme.edit(YAML, "max_body: 10M", "max_body: 13M")
     watchme.on_host("mv", "/usr/bin/docker", "/usr/bin/docker.away")
@@ -232,6 +234,7 @@ def test_docker_missing_is_said_and_the_same_command_completes_after_the_mend(wa
     assert "client_max_body_size 13M;" in watchme.on_host("cat", "/etc/nginx/sites-available/api.hey-watch.me").output
 
 
+@pytest.mark.nightly
 def test_a_host_that_never_answers(watchme):
     """The ready gate gives up after `readyTimeout`, and the same command goes on once the host is there."""
     ready = f"urn:pulumi:lab::infra::infra:index:Host$command:local:Command::{HOST}-ready"
@@ -249,6 +252,7 @@ def test_a_host_that_never_answers(watchme):
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_a_new_machine_gets_the_same_release(watchme):
     """The instance is lost: one `pulumi up` brings another, with the same key, certificate and files."""
     old = watchme.container
@@ -268,6 +272,7 @@ def test_env_file_makes_a_plain_shell_a_users(system):
         assert name in output
 
 
+@pytest.mark.nightly
 def test_adding_a_service_is_one_block(watchme):
     facts = {"port": 8020, "health": "/health", "prefix": "/"}
     push_stub(watchme.lab, "ap-northeast-1", "watchme-api-echo", facts, build_programs())
@@ -313,6 +318,7 @@ def test_a_renewed_certificate_is_served(watchme):
     assert watchme.on_host("systemctl", "is-enabled", "certbot.timer").output == "enabled"
 
 
+@pytest.mark.nightly
 def test_a_bare_debian_is_prepared_by_the_script_alone(system):
     """What user data does on a machine image that has nothing; Ubuntu's packages cannot be had here."""
     script = (ROOT / "files/static/prepare-host.sh").read_text()
