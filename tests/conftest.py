@@ -40,3 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LAB_TIMEOUT))
     items[:] = [item for item in items if not item.get_closest_marker("lab")] + lab
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Of a failure in a lab the hosts' own words are part."""
+    report = yield
+    if report.failed and item.get_closest_marker("lab"):
+        from tests import journals
+
+        report.sections += journals.of_hosts(os.environ.get("TESTS_LAB", "").partition(":")[0])
+    return report

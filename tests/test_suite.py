@@ -1,5 +1,6 @@
 """The suite itself: which tests run, in which order, how long one may take, and what is shown of one that fails."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ def run_suite(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "test_small.py").write_text(SUITE)
 
-    def run(*words: str, **env: str) -> tuple[str, list[str]]:
+    def run(*words: str, code: int = 0, **env: str) -> tuple[str, list[str]]:
         # In a background job of a shell SIGINT is ignored
         command = [
             "sh",
@@ -58,7 +59,8 @@ def run_suite(tmp_path):
             *words,
             ".",
         ]
-        output = execute(*command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **env}).stdout
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **env}
+        output = execute(*command, cwd=tmp_path, env=environment, code=code).stdout
         return output, re.findall(r"test_small\.py::(\S+) PASSED", output)
 
     return run
@@ -106,3 +108,17 @@ def test_every_target_of_the_makefile_has_one_rule():
     assert phony
     rules = re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE)
     assert sorted(rules) == sorted(phony[1].split())
+
+
+def test_of_a_failure_in_a_lab_the_hosts_words_are_shown(run_suite, tmp_path):
+    """By a `docker` that plays one host: what is asked of it, and where its answer is shown."""
+    (tmp_path / "bin").mkdir()
+    docker = tmp_path / "bin/docker"
+    docker.write_text('#!/bin/sh\ncase "$1" in ps) echo wml-small-web ;; exec) echo "words: $5" ;; esac\n')
+    docker.chmod(0o755)
+    (tmp_path / "test_failing.py").write_text(
+        "import pytest\n\n@pytest.mark.lab\ndef test_failing():\n    assert False\n"
+    )
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    output, _ = run_suite("-k", "test_failing", code=1, PATH=path, PYTHONPATH=str(ROOT), TESTS_LAB="small:90")
+    assert "host wml-small-web" in output and "words: journalctl" in output

@@ -29,8 +29,8 @@ class Agent:
     def answer(self, command, given, say):
         self.asked.append((command, json.loads(given)))
         for event in self.scripts.pop(0) if self.scripts else [{"gone": True}]:
-            if event == "cut":
-                return None
+            if event in ("cut", "dies"):
+                return None if event == "cut" else 1
             say(json.dumps(event))
         return 0
 
@@ -103,6 +103,20 @@ def test_cut_while_the_job_says_nothing_yet_is_no_refusal():
     agent = Agent([{"started": "j"}, {}, "cut"], ["cut"], [{"say": "validating"}, APPLIED])
     ended, said = sent(agent)
     assert ended["outcome"] == "applied" and "validating" in said
+
+
+def test_a_follower_that_ends_after_the_start_is_started_again():
+    """Its program on the host ends for want of memory, say; the job is a unit of its own."""
+    agent = Agent([{"started": "j"}, "dies"], ["dies"], [{"say": "switching"}, APPLIED])
+    ended, _ = sent(agent)
+    assert ended == APPLIED["result"] and agent.verbs() == ["receive", "follow", "follow"]
+    ended, _ = sent(Agent([{"started": "j"}, *["dies"]], *[["dies"]] * 50))
+    assert ended["outcome"] == "unknown" and "nothing touched" not in ended["line"]
+
+
+def test_one_that_ends_before_the_start_touched_nothing():
+    with pytest.raises(InfraError):
+        sent(Agent(["dies"]))
 
 
 def test_cut_during_the_upload_touched_nothing():
