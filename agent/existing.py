@@ -6,6 +6,7 @@ release is committed they are removed, and their volumes kept.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,17 +24,29 @@ def listed(world: World) -> list[dict[str, Any]]:
     return json.loads(world.docker_has("/containers/json?all=1"))
 
 
-def in_the_way(world: World, manifest: dict[str, Any], units: list[str]) -> list[dict[str, Any]]:
+def in_the_way(
+    world: World,
+    manifest: dict[str, Any],
+    units: list[str],
+    base: dict[str, Any] | None = None,
+    stops: Sequence[str] = (),
+) -> list[dict[str, Any]]:
     """What a start of these units would find at its containers' names, the earliest started first: id, name, running,
-    restart policy, networks, volumes. Raises Refused where one could not be put back, OSError where Docker does not
-    answer."""
+    restart policy, networks, volumes. Not what the `base` release made and removes itself when its unit `stops`.
+
+    Raises Refused where one could not be put back, OSError where Docker does not answer.
+    """
+    removed = {entry["name"]: entry for entry in (base or {}).get("containers", []) if entry["unit"] in stops}
     wanted = {entry["name"]: entry for entry in manifest["containers"] if entry["unit"] in units}
     if not wanted:
         return []
     found = []
     for container in listed(world):
         name = next((name.lstrip("/") for name in container.get("Names", []) if name.lstrip("/") in wanted), None)
-        if name and not _is_ours(container.get("Labels") or {}, wanted[name]):
+        labels = container.get("Labels") or {}
+        if not name or _is_ours(labels, wanted[name]):
+            continue
+        if name not in removed or not _is_ours(labels, removed[name]):
             found.append(_described(world, name, container["Id"]))
     return sorted((entry for entry in found if entry), key=lambda entry: entry["started"])
 

@@ -58,7 +58,8 @@ def begin(
 ) -> Transaction:
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
-    aside = existing.in_the_way(world, manifest, [*plan.touched, *slots.resting(world, manifest)])
+    starting = [*plan.touched, *slots.resting(world, manifest)]
+    aside = existing.in_the_way(world, manifest, starting, plan.base.manifest if plan.base else None, plan.stops)
     slot_links = {rollout.link for rollout in plan.rollouts}
     before = [*_directories(world, manifest), *_remembered(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]

@@ -1,7 +1,6 @@
 """Existing containers at the names that a release needs: set aside for the switch, the same ones again after a rollback."""
 
 import copy
-import json
 
 import pytest
 
@@ -163,9 +162,7 @@ def test_only_our_own_project_is_ours(labels, aside):
 
 def test_going_back_to_an_older_release_sets_aside_what_ours_left():
     """It has no project of its own: Compose would find the name taken."""
-    manifest = json.loads(json.dumps(release().manifest))
-    for entry in manifest["containers"]:
-        del entry["project"]
+    manifest = older(release().manifest)
     world = world_for(release())
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "infra-avatar"})
     assert existing.in_the_way(world, manifest, [AVATAR_UNIT])
@@ -232,3 +229,20 @@ def test_a_certificate_that_has_ended_stays_replaced():
     world.answers["openssl x509 -noout -checkend"] = Ran(1, "Certificate will expire")
     assert applied(world, release()).outcome == "rolled back"
     assert b"nginx" not in world.files[RENEWAL][0]
+
+
+def older(manifest: dict) -> dict:
+    """As an agent kept it for which a compose project had its directory's name."""
+    manifest = copy.deepcopy(manifest)
+    for entry in manifest["containers"]:
+        del entry["project"]
+    return manifest
+
+
+@pytest.mark.parametrize(("stops", "aside"), [([AVATAR_UNIT], False), ([], True)])
+def test_what_the_release_before_made_goes_when_its_unit_stops(stops, aside):
+    """Where the unit does not run, and so is not stopped, its container is left over and has the name."""
+    world = world_for(release())
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
+    found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT], older(release().manifest), stops)
+    assert bool(found) is aside

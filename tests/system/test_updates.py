@@ -15,11 +15,10 @@ from lab.table import address_of
 from rendering.host import needs
 from tests.support import ROOT, WATCHME, whole
 from tests.system.conftest import System
-from tests.system.on import wait_until_well
+from tests.system.on import STATE, wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
-STATE = "state/.pulumi/stacks/infra/lab.json"
 ACTIVE = [entry for entry in WATCHME["services"] if not entry.get("retired")]
 HOST = "watchme-ap-northeast-1"
 
@@ -135,51 +134,6 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
         watchme.on_host("rm", "/var/log/leak")
 
 
-def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
-    before = watchme.lab.path(STATE).read_text()
-    watchme.edit(YAML, "    port: 8018", "    port: 8017")
-    watchme.edit(YAML, "    container: superb-api", "    container: superb-api\n    contaner: superb-api")
-    ran = watchme.up()
-    assert ran.code != 0 and "Traceback" not in ran.output
-    assert "service superb-api: contaner: unknown field 'contaner'; did you mean 'container'" in ran.output
-    watchme.edit(YAML, "\n    contaner: superb-api", "")
-    ran = watchme.up()
-    assert "service superb-api: port 8017 is ast-api's already" in ran.output and "Traceback" not in ran.output
-    resources = [
-        json.loads(text)["checkpoint"]["latest"]["resources"] for text in (before, watchme.lab.path(STATE).read_text())
-    ]
-    assert len(resources[0]) == len(resources[1])
-    wait_until_well(watchme, 10)
-
-
-def test_unknown_configuration_key(watchme):
-    with watchme.configured(adminCidr="10.0.0.0/8"):
-        ran = watchme.up()
-        assert ran.code != 0 and "Traceback" not in ran.output
-        assert "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'?" in ran.output
-    watchme.must_up()
-
-
-NOT_THERE = {
-    "image parameter": (
-        {"amiParameter": "/nope"},
-        "infra:amiParameter /nope: reading SSM Parameter (/nope): Parameter",
-    ),
-    "account": ({"accountId": "111111111111"}, "AWS account ID not allowed: 754724220380"),
-    "zone": ({"zone": "me"}, "infra:zone me: no matching Route 53 Hosted Zone found: me; make the zone in Route 53"),
-}
-
-
-@pytest.mark.parametrize(("values", "said"), NOT_THERE.values(), ids=NOT_THERE)
-def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, values, said):
-    before = watchme.logins()
-    with watchme.configured(**values):
-        ran = watchme.up()
-        assert ran.code != 0 and said in ran.output and "Traceback" not in ran.output
-    assert watchme.logins() == before
-    watchme.must_up()
-
-
 def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(watchme):
     before = started(watchme)
     watchme.edit(YAML, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, tag: '2'}")
@@ -194,31 +148,6 @@ def test_a_missing_image_is_named_with_where_to_push_it_and_nothing_is_touched(w
     running = watchme.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output
     assert running == f"{image.removesuffix(':2')}@{digest}"
     wait_until_well(watchme, 30)
-
-
-def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
-    template = "files/templates/site.conf.j2"
-    watchme.edit(template, "ssl_protocols", "ssl_protocolz")
-    try:
-        ran = watchme.up()
-        assert ran.code != 0 and "refused on watchme, nothing touched: nginx -t: " in ran.output
-        assert 'unknown directive "ssl_protocolz"' in ran.output
-        assert watchme.on_host("nginx", "-t").code == 0
-        wait_until_well(watchme, 10)
-    finally:
-        watchme.restore(template)
-    watchme.must_up()
-
-
-def test_an_unknown_host_is_never_talked_to(watchme):
-    watchme.edit(YAML, "max_body: 10M", "max_body: 11M")
-    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm0nM2cFv2PY5Q9oJZ2c0m4H0sK9cJj0bT1w2u3v4x5 other"
-    before = watchme.logins()
-    with watchme.configured(readyTimeout="10", **{"hostPublicKeys.watchme": other}):
-        ran = watchme.up()
-        assert ran.code != 0 and "is pinned: another machine may answer there" in ran.output
-    assert watchme.logins() == before
-    watchme.must_up()
 
 
 @pytest.mark.nightly
