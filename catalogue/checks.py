@@ -50,6 +50,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     regions.regions,
     contents.images,
     contents.own_paths,
+    contents.unique_files,
     contents.both_plain_and_secret,
     contents.retired,
     contents.environment,

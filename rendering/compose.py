@@ -1,5 +1,6 @@
 """Compose projects and the units that run them."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Place:
 def places(service: ComposeService) -> list[Place]:
     """One place, or with `rollout: blue-green` two that take turns, each with a directory and a project of its own."""
     if not service.is_blue_green:
-        project = _project_name(f"infra-{service.unit.rsplit('.', 1)[0]}")
+        project = _own_project(service.unit)
         return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
     assert service.spare_port and service.spare_address, "the checks have seen to it"
     ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
@@ -54,6 +55,13 @@ def places(service: ComposeService) -> list[Place]:
         )
         for slot, where in ways.items()
     ]  # fmt: skip
+
+
+def _own_project(unit: str) -> str:
+    """The project of a unit: what its name loses as a project's is made up for."""
+    whole = f"infra-{unit.rsplit('.', 1)[0]}"
+    name = _project_name(whole)
+    return name if name == whole else f"{name}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
 
 
 def _project_name(text: str) -> str:

@@ -1,4 +1,5 @@
-"""`make test`: style, types, every test but the nightly ones; `--everything`, which is `make test-all`: these too.
+"""`make test`: style, types, every test but the nightly ones; `--everything`, which is `make test-all`: these too, and
+the agent on other Pythons.
 
 Other arguments are pytest's. Where no lab can run, its tests are skipped with the reason; not in CI.
 """
@@ -35,10 +36,18 @@ def main(arguments: list[str]) -> int:
     if code:
         return code
     print("· tests in the lab", flush=True)
-    in_lab = ["tests.labs", *arguments]
+    code = _as_root("tests.labs", *arguments)
+    if os.environ.get("TESTS_EVERYTHING") == "1":
+        # After the labs, whose machine images have brought debootstrap
+        print("· the agent on other Pythons", flush=True)
+        code = _as_root("tests.pythons") or code
+    return code
+
+
+def _as_root(*module: str) -> int:
     if os.geteuid() != 0 and root.is_possible():
-        return root.run_as_root(*in_lab)
-    return subprocess.run([sys.executable, "-m", *in_lab]).returncode
+        return root.run_as_root(*module)
+    return subprocess.run([sys.executable, "-m", *module]).returncode
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from posixpath import normpath
 
 from catalogue.loading import Catalogue
+from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
-from catalogue.services import RetiredService, repository_of
+from catalogue.services import ComposeService, RetiredService, repository_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
@@ -38,16 +39,41 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
 def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
     """What the host itself, its accounts, SSH or the agent have is no release's."""
     for system in catalogue.running.values():
-        named = [("drop_ins", item.path) for item in system.drop_ins]
-        named += [("directories", item.path) for item in system.directories]
-        named += [
-            (f"service {service.name}", file.path) for service in system.native_services for file in service.files
-        ]
+        named = [*_files(system), *(("directories", item.path) for item in system.directories)]
+        for service in system.active:
+            place = service.directory if isinstance(service, ComposeService) else None
+            named += [(f"service {service.name}", place)] if place else []
         for where, path in named:
-            # By whatever way it is written: `/etc//passwd`, `/srv/../etc/passwd`
-            if OF_THE_HOST.match("/" + normpath(path).lstrip("/")):
+            if OF_THE_HOST.match(_plain(path)):
                 rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
                 yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
+
+
+def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
+    """Of two files at one path only the second would be there."""
+    for host in catalogue.stack.hosts:
+        owners: dict[str, str] = {}
+        for system in catalogue.systems_on(host):
+            for where, path in _files(system):
+                if _plain(path) in owners:
+                    found = f"file {path} is {owners[_plain(path)]}'s already"
+                    yield Problem(catalogue.file_of(system), where, found, "each file of a host has a path of its own")
+                owners.setdefault(_plain(path), where)
+
+
+def _files(system: System) -> list[tuple[str, str]]:
+    """What a system puts at a path that the catalogue names, each with whose it is."""
+    found = [("drop_ins", item.path) for item in system.drop_ins]
+    for service in system.native_services:
+        paths = [file.path for file in service.files]
+        paths += [service.environment_file] if service.environment_file else []
+        found += [(f"service {service.name}", path) for path in paths]
+    return found
+
+
+def _plain(path: str) -> str:
+    """By whatever way it is written: `/etc//passwd`, `/srv/../etc/passwd`."""
+    return "/" + normpath(path).lstrip("/")
 
 
 def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:

@@ -10,10 +10,20 @@ from catalogue.services import ComposeService, RetiredService, Service
 
 
 def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
+    """By its name a service is asked for, logged and measured."""
+    rule = "each service of a host has a name of its own"
     for system in catalogue.running.values():
         names = [service.name for service in system.services]
         for name in sorted({name for name in names if names.count(name) > 1}):
-            yield Problem(catalogue.file_of(system), f"service {name}", "stands twice", "each service has its own name")
+            yield Problem(catalogue.file_of(system), f"service {name}", "two services have this name", rule)
+    for host in catalogue.stack.hosts:
+        owners: dict[str, str] = {}
+        for system in catalogue.systems_on(host):
+            file = catalogue.file_of(system)
+            for name in sorted({service.name for service in system.active}):
+                if owners.setdefault(name, file) != file:
+                    found = f"{owners[name]} has a service of this name on host {host} too"
+                    yield Problem(file, f"service {name}", found, rule)
 
 
 def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ SUPERB = (
 
 
 SYSTEM_EXAMPLES = {
-    "name twice": (setting("admin", name="web"), "service web: stands twice"),
+    "name twice": (setting("admin", name="web"), "service web: two services have this name"),
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
     "SSH's port": (
         setting("admin", port=22, port_exception="x"),

@@ -100,4 +100,14 @@ EXAMPLES = {
     "a page and all below another": (
         "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
     ),
+    "one path of two files": (
+        "recall", lambda data: service(data, "recall-api")["files"].append(
+            {"path": "/srv/recall/../recall/gunicorn.conf.py", "source": "recall/gunicorn.conf.py"}
+        ),
+        "file /srv/recall/../recall/gunicorn.conf.py is service recall-api's already",
+    ),
+    "one name in two systems": (
+        "recall", setting("recall-api", name="whisper-backend"),
+        "service whisper-backend: files/systems/whisper.yaml has a service of this name on host services too",
+    ),
 }  # fmt: skip
