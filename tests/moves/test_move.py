@@ -211,6 +211,7 @@ def test_bad_input_is_refused_before_anything_is_touched(sydney, key, value, lin
     assert answers(sydney)
 
 
+@pytest.mark.nightly  # where the tests before it have retired that region
 def test_a_region_without_the_type_of_machine_is_refused(sydney):
     stays_in(sydney)
     with refused(sydney, "DescribeInstanceTypeOfferings", region=SYDNEY):
