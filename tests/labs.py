@@ -15,6 +15,10 @@ SECOND = [
     "tests/system/test_faults.py",
     "tests/system/test_preview.py",
     "tests/system/test_recall.py",
+    "tests/system/test_refusals.py",
+    "tests/system/test_rollouts.py",
+    "tests/system/test_registry.py",
+    "tests/system/test_read_off.py",
     "tests/system/test_compose_versions.py",
 ]
 

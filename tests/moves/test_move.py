@@ -170,6 +170,7 @@ def runs_here(system: System) -> bool:
     return system.on_host("test", "-e", "/run/infra/single/scheduler").code == 0
 
 
+@pytest.mark.nightly
 def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydney):
     """Whoever cannot ask does not know whether another host has begun."""
     with cut_off_from_route_53(sydney, TOKYO):
@@ -178,6 +179,7 @@ def test_a_host_that_is_cut_off_from_route_53_stops_it_and_starts_it_again(sydne
     until("the scheduler", lambda: len(runs(sydney)) > quiet + 5, 4 * CHECK)
 
 
+@pytest.mark.nightly
 def test_a_watch_that_hangs_is_ended_and_the_scheduler_with_it(sydney):
     pid = sydney.on_host("systemctl", "show", "-p", "MainPID", "--value", "infra-singles.service").output
     assert sydney.on_host("kill", "-STOP", pid).code == 0

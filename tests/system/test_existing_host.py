@@ -95,6 +95,7 @@ curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8030/health
 """
 
 
+@pytest.mark.nightly
 def test_a_failed_first_release_leaves_what_ran_before_it(workshop):
     system, machine = workshop
     image = f"{ACCOUNT}.dkr.ecr.ap-northeast-1.amazonaws.com/workshop-bench"

@@ -78,6 +78,7 @@ def test_what_is_exposed_and_how_with_nginx(system):
     looks_right(system)
 
 
+@pytest.mark.nightly
 def test_a_secret_goes_into_the_private_file_and_nowhere_else(recall):
     recall.edit(YAML, BASE, f"{BASE}    secrets: [API_KEY]\n")
     value = "sesame-4711"
@@ -112,6 +113,7 @@ def test_reload_and_release_under_load_lose_no_request(recall, record_property):
           f"{load.p95(calm, during):.0f} ms during")  # fmt: skip
 
 
+@pytest.mark.nightly
 def test_a_sick_release_goes_back_and_the_old_one_serves(recall):
     with_environment(recall, FAILS="always", VERSION="3")
     with recall.configured(healthDeadline="12"):

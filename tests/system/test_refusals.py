@@ -45,6 +45,7 @@ NOT_THERE = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("values", "said"), NOT_THERE.values(), ids=NOT_THERE)
 def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, values, said):
     before = watchme.logins()
@@ -55,6 +56,7 @@ def test_what_is_not_in_the_account_is_said_before_anything_is_touched(watchme, 
     watchme.must_up()
 
 
+@pytest.mark.nightly
 def test_an_invalid_site_is_refused_before_nginx_sees_it(watchme):
     template = "files/templates/site.conf.j2"
     watchme.edit(template, "ssl_protocols", "ssl_protocolz")
