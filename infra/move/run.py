@@ -114,16 +114,19 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
         _started(command, complaints) as process,
     ):
         assert process.stdout
-        interrupted = False
+        interrupted = handed_on = 0
         while True:
+            # Another one may come while the first is being handed on
             try:
+                while handed_on < interrupted:
+                    handed_on += 1
+                    process.send_signal(signal.SIGINT)
+                    say(INTERRUPTED if handed_on == 1 else AGAIN)
                 progress.follow(_events(process.stdout))
+                code = process.wait()
                 break
             except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                say(AGAIN if interrupted else INTERRUPTED)
-                interrupted = True
-        code = process.wait()
+                interrupted += 1
         complaints.seek(0)
         said = complaints.read().strip()
     told: list[str] = []
