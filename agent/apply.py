@@ -155,7 +155,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
     units.stop(world, [*ready.stops, *ready.leaves])
-    units.leave(world, ready.leaves)
+    units.retire(world, ready.leaves)
     _write(world, ready, later)
     units.react(world, [manifest], paths - later)
     if begun.existing:

@@ -39,10 +39,9 @@ def active(world: World, names: list[str]) -> dict[str, bool]:
     return {name: answer == "active" for name, answer in _asked(world, "is-active", names).items()}
 
 
-def leave(world: World, names: list[str]) -> None:
-    """Stops and disables the units that a release does not have any more. Raises Failed where one goes on: it would be
-    in no later plan."""
-    stop(world, names)
+def retire(world: World, names: list[str]) -> None:
+    """Disables units that were stopped and that a release does not have any more. Raises Failed where one goes on: it
+    would be in no later plan."""
     disable(world, names)
     for name, answer in _asked(world, "is-active", names).items():
         if answer in {*RUNNING, "deactivating"}:
