@@ -30,8 +30,9 @@ def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]
     end = world.now() + SETTLED
     while "deactivating" in (active := _asked(world, "is-active", names)).values() and world.now() < end:
         world.sleep(0.5)
-    found = states(world, names)
-    return {n: {**state, "active": state["active"] or active[n] == "deactivating"} for n, state in found.items()}
+    enabled = _asked(world, "is-enabled", names)
+    running = {*RUNNING, "deactivating"}
+    return {name: {"active": active[name] in running, "enabled": enabled[name] in ENABLED} for name in names}
 
 
 def active(world: World, names: list[str]) -> dict[str, bool]:
