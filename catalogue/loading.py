@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.fields import Model
+from catalogue.files import read_bytes, read_yaml
 from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.services import KINDS, ConfigFile, FileKey, Image, Memory, Route
@@ -21,6 +21,7 @@ from catalogue.variants import chosen
 SYSTEMS = Path("files/systems")
 STATIC = Path("files/static")
 ALERTS = Path("files/alerts.yaml")
+LARGEST_SOURCE = 32 * 1024**2  # bytes of a static file; what is larger belongs into an image or a package
 
 
 @dataclass(frozen=True)
@@ -86,33 +87,10 @@ def look_up(settings: dict[str, Any], key: str) -> Any:
     return value
 
 
-class _UniqueKeys(yaml.CSafeLoader):
-    """YAML in which a key given twice is an error, not a silent last one wins."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml(path: Path, file: str) -> Any:
-    """Raises CatalogueError for a file that is not there, or no YAML."""
-    try:
-        return yaml.load(path.read_text(), _UniqueKeys)
-    except FileNotFoundError:
-        raise CatalogueError([Problem(file, "file", "is not there", "bring it back: git checkout " + file)]) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise CatalogueError([Problem(file, f"line {line}", str(error.problem), "write valid YAML")]) from None
-
-
 def read_system(path: Path, variant: str | None = None) -> System:
     """One system's file, in one of its variants. Raises CatalogueError naming every field that is wrong."""
     file = f"{SYSTEMS}/{path.name}"
-    data = _yaml(path, file)
+    data = read_yaml(path, file)
     try:
         data = chosen(data, variant)
     except ValueError as error:
@@ -143,7 +121,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
 
 def read_alerts(path: Path) -> list[AnyAlert]:
     """Raises CatalogueError naming every field that is wrong."""
-    data = _yaml(path, str(ALERTS))
+    data = read_yaml(path, str(ALERTS))
     try:
         return TypeAdapter(list[AnyAlert]).validate_python(data)
     except ValidationError as error:
@@ -172,7 +150,11 @@ def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
     folder = (root / STATIC).resolve()
     # A link may lead elsewhere in the directory, and not out of it
     paths = {name: (folder / name).resolve() for name in sorted(names)}
-    return {n: path.read_bytes() for n, path in paths.items() if path.is_relative_to(folder) and path.is_file()}
+    return {
+        name: read_bytes(path, f"{STATIC}/{name}", LARGEST_SOURCE)
+        for name, path in paths.items()
+        if path.is_relative_to(folder) and path.is_file()
+    }
 
 
 def _where(data: Any, path: tuple[int | str, ...]) -> str:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError
 
 from catalogue.fields import HostName, Model, Name, Network
+from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
 from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
 from catalogue.validation import problems_of
@@ -239,12 +239,18 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         raise CatalogueError(
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
         )
-    values: dict[str, Any] = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    values = read_config(path, path.name)
     sealed = {key: _sealed(value) for key, value in values.items()}
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
         raise CatalogueError(in_plain_text(path.name, exposed))
     return stack_from(name, sealed, path.name)
+
+
+def read_config(path: Path, file: str) -> dict[str, Any]:
+    """What stands below `config:` of a stack's file: key → value. Raises CatalogueError."""
+    values = read_mapping(path, file, "it begins with `config:`, the stack's configuration below it").get("config")
+    return mapping({} if values is None else values, file, "config", "write a line `infra:KEY: VALUE` for each key")
 
 
 def in_plain_text(file: str, keys: list[str]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -42,7 +43,7 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
         case "union_tag_invalid" | "union_tag_not_found":
             kinds = finding["ctx"].get("expected_tags", "compose").replace("'", "")
             return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
-        case "string_type" if isinstance(value, (int, float)):
+        case "string_type" if isinstance(value, (int, float, date)):
             return f"found {_shown(value)}", f'write it in quotes: "{value}"'
         case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
             return f"found {_shown(value)}", ALLOWED[finding["ctx"]["pattern"]]
@@ -53,5 +54,5 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -3,13 +3,14 @@
 import difflib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pulumi
-import yaml
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
+from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import APPROVED_IMAGES, PROJECT, SECRET_KEYS, Stack, in_plain_text, is_empty, stack_from
 
@@ -31,9 +32,10 @@ def approved_images() -> dict[str, str]:
 
 
 def schema() -> dict[str, str]:
-    """Key → type, out of `Pulumi.yaml`."""
-    with open("Pulumi.yaml") as file:
-        return {key: entry["type"] for key, entry in yaml.safe_load(file)["config"].items()}
+    """Key → type, out of `Pulumi.yaml`. Raises CatalogueError."""
+    project = read_mapping(Path("Pulumi.yaml"), "Pulumi.yaml", "it describes this project")
+    keys = mapping(project.get("config"), "Pulumi.yaml", "config", "the types of the configuration's keys")
+    return {key: mapping(entry, "Pulumi.yaml", key, "its type").get("type", "string") for key, entry in keys.items()}
 
 
 def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:

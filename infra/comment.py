@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalogue.files import read_text
 from infra.errors import InfraError
 from infra.preview.formats.markdown import LIMIT, quiet
 
@@ -70,13 +71,13 @@ def found(api: str, repository: str, token: str, source: str, head: str) -> Pull
 
 
 def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
-    """Stack → text, by the mark that each file begins with; of this project's own `stacks` alone. Raises InfraError."""
+    """Stack → text, by the mark that each file begins with; of this project's own `stacks` alone.
+
+    Raises InfraError, and CatalogueError for a file that cannot be read.
+    """
     texts = {}
     for path in files:
-        try:
-            text = path.read_text()
-        except OSError as error:
-            raise InfraError(f"{path}: {error.strerror}") from None
+        text = read_text(path, str(path))
         if not (mark := MARKED.match(text)):
             raise InfraError(
                 f"{path}: is no preview of infra; make it with: infra preview --format markdown --out {path}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from catalogue.files import parse_yaml
 from policy.facts import Facts, Finding
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -175,7 +176,7 @@ def _published(port: Any) -> str:
 
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
-        found = yaml.safe_load(text)
+        found = parse_yaml(text)
     except yaml.YAMLError:
         return None
     return found if isinstance(found, dict) else None

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from catalogue.files import read_json
+from catalogue.problems import CatalogueError
 from catalogue.stack import APPROVED_IMAGES
 from infra.errors import InfraError
 from infra.paths import project_root
@@ -68,7 +70,12 @@ def since(approved: str, now: dict[str, Any]) -> list[str]:
     path = project_root() / FOLDER / f"{approved}.json"
     if not path.exists():
         return [f"(the plan itself is not in {FOLDER}: it was made elsewhere)"]
-    return list(changes(json.loads(path.read_text()), now))
+    try:
+        return list(changes(read_json(path, f"{FOLDER}/{path.name}"), now))
+    except CatalogueError as error:
+        return [f"(the plan itself cannot be compared: {error.problems[0].said})"]
+    except (KeyError, TypeError, AttributeError):
+        return [f"(the plan itself cannot be compared: {FOLDER}/{path.name} is not in the form of a plan)"]
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -1,5 +1,7 @@
 """Bad YAML and bad configuration: one line each, naming file, place, what was found and what is allowed."""
 
+from datetime import date
+
 import pytest
 import yaml
 
@@ -21,7 +23,7 @@ BAD_YAML = {
     "unknown kind": ("kind: compose\n    purpose: Sound", "kind: compos\n    purpose: Sound", "service ast-api: kind 'compos'; kinds: compose"),
     "retired with a container": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    container: sed-api", "service sed-api: container: unknown field"),
     "retired with an address": ("    replaced_by: ast-api", "    replaced_by: ast-api\n    address: 172.27.0.12", "service sed-api: address: unknown field"),
-    "key twice": ("    port: 8017", "    port: 8017\n    port: 8018", "key 'port' stands twice"),
+    "key twice": ("    port: 8017", "    port: 8017\n    port: 8018", "key 'port' is given twice"),
     "other name": ("system: watchme", "system: watchmen", "system: found 'watchmen'; the file's name, 'watchme'"),
     "no YAML": ("sites:", "sites: [", "write valid YAML"),
 }  # fmt: skip
@@ -62,6 +64,7 @@ BAD_STACK = {
     "unknown key": ({"infra:adminCidr": []}, "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'"),
     "no networks": ({"infra:adminCidrs": []}, "infra:adminCidrs: found []"),
     "no network": ({"infra:adminCidrs": ["home"]}, "infra:adminCidrs.0: found 'home'"),
+    "a date as region": ({"aws:region": date(2026, 1, 1)}, "aws:region: found 2026-01-01; write it in quotes"),
     "bad region": ({"aws:region": "tokyo"}, "aws:region: found 'tokyo'"),
     "unknown host field": (
         {"infra:hosts": {"a": {"systems": [], "disk": 3}}},

@@ -48,6 +48,14 @@ def test_check_works_in_a_folder_below(project):
     assert infra(project / "files" / "systems", "check", "--stack", "prod").returncode == 0
 
 
+@pytest.mark.parametrize("content", [b"\xff", b"[", b"config: &a {x: *a}", b"config:\n  1: 2\n", b"hello"])
+@pytest.mark.parametrize("argv", [["check"], ["render", "--out", "out"]], ids=lambda argv: argv[0])
+def test_no_command_calls_an_odd_file_its_own_fault(project, argv, content):
+    (project / "Pulumi.prod.yaml").write_bytes(content)
+    ran = infra(project, *argv, "--stack", "prod")
+    assert ran.returncode == 1 and ran.stderr.startswith("error: Pulumi.prod.yaml: "), ran.stderr
+
+
 MISTAKES = {
     "unknown stack": (["check", "--stack", "staging"], "there is no stack 'staging'; stacks: dev, lab, prod"),
     "no stack": (["check"], "Missing option '--stack'"),

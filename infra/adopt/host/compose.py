@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from catalogue.files import parse_yaml
 from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
@@ -108,7 +109,7 @@ def _unit_of(facts: Facts, path: str) -> dict[str, Any]:
 
 def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        data = yaml.safe_load(text) or {}
+        data = parse_yaml(text) or {}
         services = data.get("services") or {}
         for key, given in services.items():
             if isinstance(given, dict):
@@ -171,7 +172,7 @@ def network_unit(facts: Facts, name: str) -> str | None:
 
 def _describes(text: str, name: str) -> bool:
     try:
-        data = yaml.safe_load(text)
+        data = parse_yaml(text)
     except yaml.YAMLError:
         return False
     networks = inner({"": data}, "", "networks")

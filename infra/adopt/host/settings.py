@@ -4,8 +4,7 @@ same mean the same. Pure."""
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from catalogue.files import parse_yaml
 from catalogue.systemd.directives import MOVED, texts
 from catalogue.systemd.values import BOOLEANS
 from infra.adopt.host.nginx import Tree
@@ -35,7 +34,7 @@ def _plain(line: str) -> str:
 
 def of_compose(text: str) -> Settings:
     """Raises yaml.YAMLError."""
-    data = yaml.safe_load(text)
+    data = parse_yaml(text)
     services = data.get("services") if isinstance(data, dict) else None
     if isinstance(services, dict):
         data = {**data, "services": {name: _named(body) for name, body in services.items()}}

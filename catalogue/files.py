@@ -1,0 +1,170 @@
+"""How a file that a person wrote is read: one place that knows kinds of files, size, encoding, syntax and aliases."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from catalogue.problems import CatalogueError, Problem
+
+LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
+DEEPEST = 60  # levels of lists and mappings in each other
+MOST_VALUES = 200_000  # values of a file, with every alias written out
+TEXT = "tag:yaml.org,2002:str"
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _StrictLoader(yaml.CSafeLoader):
+    """YAML whose keys are text, each given once: the last of two would win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping", key.start_mark)
+            if key.tag not in (TEXT, MERGE):
+                problem = f"key {key.value} is not text: put it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_bytes(path: Path, file: str, largest: int = LARGEST) -> bytes:
+    """The content of a regular file; `file` is its name in messages, `largest` its limit in bytes.
+
+    Raises CatalogueError for a file that is missing, that cannot be read, that is something else (a pipe would be
+    waited for), or that is too large.
+    """
+    try:
+        # A pipe without a writer would hold up the opening
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            status = os.fstat(opened.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
+                raise _error(file, "file", f"is {kind}", "put a regular file there")
+            content = opened.read(largest + 1)
+    except FileNotFoundError:
+        raise _error(file, "file", "does not exist", "restore it, or correct its name") from None
+    except IsADirectoryError:
+        raise _error(file, "file", "is a directory", "put a regular file there") from None
+    except OSError as error:
+        raise _error(file, "file", f"cannot be read: {error.strerror}", "make it readable for this account") from None
+    if len(content) > largest:
+        raise _error(file, "file", f"has more than {largest} bytes", "is it the right file? Make it smaller")
+    return content
+
+
+def read_text(path: Path, file: str) -> str:
+    """The text of a file. Raises CatalogueError, with the line of what is not UTF-8."""
+    content = read_bytes(path, file)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{content[error.start]:02x} is not UTF-8"
+        raise _error(file, f"line {line}", found, "save the file as UTF-8") from None
+
+
+def read_yaml(path: Path, file: str) -> Any:
+    """The value of a YAML file: plain data, no value in itself, at most MOST_VALUES values.
+
+    Raises CatalogueError with the file and, where it is known, the line.
+    """
+    text = read_text(path, file)
+    try:
+        return parse_yaml(text, _StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise _error(file, f"line {line}", str(error.problem), "write valid YAML") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position if isinstance(error.position, int) else 0) + 1
+        raise _error(file, f"line {line}", f"character {error.character!r} is not allowed", "remove it") from None
+    except yaml.YAMLError as error:
+        raise _error(file, "file", str(error).splitlines()[0], "write valid YAML") from None
+
+
+def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> Any:
+    """The value of a YAML text that anybody can have written, such as a host's. Raises yaml.YAMLError."""
+    _check_size(text)
+    try:
+        return yaml.load(text, loader)
+    except ValueError as error:
+        # Such as a date with a 13th month
+        raise yaml.YAMLError(str(error)) from None
+
+
+def read_json(path: Path, file: str) -> Any:
+    """The value of a JSON file. Raises CatalogueError, with the line."""
+    try:
+        return json.loads(read_text(path, file))
+    except json.JSONDecodeError as error:
+        raise _error(file, f"line {error.lineno}", error.msg, "write valid JSON") from None
+    except RecursionError:
+        raise _error(file, "file", "lists and mappings are too deep in each other", "write valid JSON") from None
+
+
+def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:
+    """The mapping that a YAML file holds; an empty file is an empty one. `allowed` says what it should hold.
+
+    Raises CatalogueError.
+    """
+    value = read_yaml(path, file)
+    return mapping({} if value is None else value, file, "file", allowed)
+
+
+def mapping(value: Any, file: str, where: str, allowed: str) -> dict[str, Any]:
+    """The value itself, when it is a mapping. Raises CatalogueError."""
+    if not isinstance(value, dict):
+        kind = "a list" if isinstance(value, list) else "nothing" if value is None else "a single value"
+        raise _error(file, where, f"is {kind}", allowed)
+    return value
+
+
+def _check_size(text: str) -> None:
+    """Raises MarkedYAMLError for a value that contains itself, for one too deep, and for too many values.
+
+    Works on events, before anything is built: a small text with aliases of aliases can stand for billions of values.
+    """
+    sizes: dict[str, int] = {}
+    open_values: list[tuple[str | None, int]] = [(None, 0)]  # the anchor and the size so far of what is open
+    for event in _events(text):
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_values.append((event.anchor, 1))
+            if len(open_values) > DEEPEST:
+                _refuse(f"more than {DEEPEST} levels of lists and mappings", event)
+            continue
+        if isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_values.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in {anchor for anchor, _ in open_values}:
+                _refuse(f"alias *{event.anchor} is inside the value that it stands for", event)
+            # Of an unknown one the loader speaks
+            anchor, size = None, sizes.get(event.anchor or "", 1)
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        outer, before = open_values[-1]
+        open_values[-1] = outer, before + size
+        if before + size > MOST_VALUES:
+            _refuse(f"more than {MOST_VALUES} values", event)
+
+
+def _events(text: str) -> Iterator[Any]:
+    yield from yaml.parse(text, yaml.CSafeLoader)
+
+
+def _refuse(problem: str, event: Any) -> NoReturn:
+    raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+def _error(file: str, where: str, found: str, allowed: str) -> CatalogueError:
+    return CatalogueError([Problem(file, where, found, allowed)])

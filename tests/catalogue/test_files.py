@@ -1,0 +1,136 @@
+"""Files as people leave them: each is refused with its name and, where there is one, the line; none is a fault of ours."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from catalogue.files import LARGEST, parse_yaml, read_bytes, read_json, read_yaml
+from catalogue.loading import load
+from catalogue.problems import CatalogueError
+from catalogue.stack import read_stack
+from tests.support import ROOT
+
+# Nine aliases in each of twelve lines stand for 9^12 values
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
+WRONG_YAML = {
+    "syntax": (b"a: 1\nb: [\n", "line 3: did not find expected node content"),
+    "a tab": (b"a:\n\tx: 1\n", "line 2: found character that cannot start any token"),
+    "not UTF-8": (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
+    "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
+    "a control character": (b"a: 1\nb: \x07\n", "line 2: "),
+    "a tag": (b"a: 1\nb: !!python/object:os.system {}\n", "line 2: could not determine a constructor for the tag"),
+    "an unknown alias": (b"a: *nothing\n", "line 1: found undefined alias"),
+    "in itself": (b"a: 1\nb: &b\n  x: *b\n", "line 3: alias *b is inside the value that it stands for"),
+    "a list in itself": (b"a: &a [*a]\n", "line 1: alias *a is inside the value that it stands for"),
+    "a bomb": (BOMB.encode(), "line 6: more than 200000 values"),
+    "too deep": (b"[" * 100_000, "line 1: more than 60 levels"),
+    "mappings too deep": (b"{a: " * 5_000, "line 1: more than 60 levels"),
+    "a number as key": (b"a: 1\n1: 2\n", "line 2: key 1 is not text: put it in quotes"),
+    "a truth as key": (b"a:\n  on: 2\n", "line 2: key on is not text: put it in quotes"),
+    "nothing as key": (b"a: 1\n~: 2\n", "line 2: key ~ is not text: put it in quotes"),
+    "a list as key": (b"? [a]\n: 1\n", "line 1: a key is a list or a mapping"),
+    "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice"),
+    "no such date": (b"a: 2026-13-01\n", "month must be in 1..12"),
+    "two documents": (b"a: 1\n---\nb: 1\n", "line 2: but found another document"),
+}
+
+
+@pytest.mark.parametrize(("content", "line"), WRONG_YAML.values(), ids=WRONG_YAML)
+def test_wrong_yaml_is_named_with_its_line(tmp_path, content, line):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(CatalogueError) as error:
+        read_yaml(path, "files/x.yaml")
+    assert str(error.value).startswith("error: files/x.yaml: ") and line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_yaml_allows_is_read(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: &a {x: 1}\nb: *a\nc:\n  <<: *a\n  y: 'é'\n")
+    assert read_yaml(path, "x.yaml") == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": "é"}}
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def too_large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, LARGEST + 1)
+
+
+NO_FILES = {
+    "missing": (lambda path: None, "does not exist; restore it, or correct its name"),
+    "a directory": (Path.mkdir, "is a directory; put a regular file there"),
+    "a pipe": (fifo, "is a pipe, a socket or a device"),
+    "a socket": (unix_socket, "cannot be read: No such device or address"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is a pipe, a socket or a device"),
+    "a link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    "too large": (too_large, f"has more than {LARGEST} bytes"),
+}
+
+
+@pytest.mark.parametrize(("make", "line"), NO_FILES.values(), ids=NO_FILES)
+def test_what_is_no_readable_file_is_refused_at_once(tmp_path, make, line):
+    path = tmp_path / "x"
+    make(path)
+    with pytest.raises(CatalogueError) as error:
+        read_bytes(path, "files/x")
+    assert f"error: files/x: file: {line}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("", "line 1: Expecting value"), ("{\n1", "line 2: "), ("[" * 100_000, "too deep")],
+    ids=["empty", "cut off", "too deep"],
+)
+def test_wrong_json_is_named(tmp_path, text, line):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(CatalogueError) as error:
+        read_json(path, "x.json")
+    assert line in str(error.value)
+
+
+@pytest.mark.parametrize("text", [BOMB, "a: &a [*a]", "[" * 100_000, "a: 2026-13-01", "a: \x07"])
+def test_what_a_host_wrote_raises_one_kind_of_error(text):
+    with pytest.raises(yaml.YAMLError):
+        parse_yaml(text)
+
+
+STACKS = {
+    "a list": ("[1]\n", "file: is a list"),
+    "a text": ("hello\n", "file: is a single value"),
+    "a list below config": ("config: [1]\n", "config: is a list"),
+    "a text below config": ("config: hello\n", "config: is a single value"),
+    "a number as key": ("config:\n  1: 2\n", "line 2: key 1 is not text"),
+    "nothing": ("", "infra:acmeEmail: field 'acmeEmail' is missing"),
+    "only config": ("config:\n", "infra:acmeEmail: field 'acmeEmail' is missing"),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), STACKS.values(), ids=STACKS)
+def test_an_odd_stack_file_is_named(tmp_path, text, line):
+    (tmp_path / "Pulumi.prod.yaml").write_text(text)
+    with pytest.raises(CatalogueError) as error:
+        read_stack(tmp_path, "prod")
+    assert f"Pulumi.prod.yaml: {line}" in str(error.value)
+
+
+def test_a_static_file_that_is_too_large_is_named(tmp_path):
+    shutil.copytree(ROOT / "files", tmp_path / "files")
+    source = next(path for path in (tmp_path / "files/static").rglob("*") if path.suffix == ".toml")
+    os.truncate(source, 33 * 1024**2)
+    with pytest.raises(CatalogueError) as error:
+        load(tmp_path, read_stack(ROOT, "prod"))
+    assert f"files/static/{source.relative_to(tmp_path / 'files/static')}: file: has more than" in str(error.value)
