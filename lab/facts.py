@@ -32,7 +32,8 @@ class DockerEngine:
 class MachineFacts:
     """`cgroup` is the version of the hierarchy (0: none is mounted), `missing` are files and programs that the lab uses
     and this machine lacks, `disk` is free GiB by directory, `memory` the GiB that are available, `firewalls` the
-    managers that are active, `shift` the ports' (None: every candidate is taken), `built` what exists already."""
+    managers that are active, `apparmor` whether the kernel asks for profiles, `shift` the ports' (None: every candidate
+    is taken), `built` what exists already."""
 
     system: str
     architecture: str = "x86_64"
@@ -47,6 +48,7 @@ class MachineFacts:
     docker_host: str = ""
     firewalls: tuple[str, ...] = ()
     selinux: str = ""
+    apparmor: bool = False
     shift: int | None = 10000
     built: frozenset[str] = frozenset()
 
@@ -67,11 +69,14 @@ def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool]
         docker_host=os.environ.get("DOCKER_HOST", ""),
         firewalls=tuple(name for name, ask in FIREWALLS.items() if "active" in _output(*ask).split()),
         selinux=_output("getenforce").strip().lower(),
+        apparmor=APPARMOR.exists() and "container" not in os.environ,
         shift=shift,
         built=frozenset(name for name, there in built.items() if there),
     )
 
 
+# As Docker looks: it starts no container with its own profile where this exists and nothing loads profiles
+APPARMOR = Path("/sys/kernel/security/apparmor")
 FIREWALLS = {"ufw": ("systemctl", "is-active", "ufw"), "firewalld": ("systemctl", "is-active", "firewalld")}
 
 

@@ -6,6 +6,7 @@ from lab.facts import MachineFacts
 
 # Program or file → the Debian or Ubuntu package that brings it
 PACKAGES = {
+    "apparmor_parser": "apparmor",
     "curl": "curl",
     "debootstrap": "debootstrap",
     "dockerd": "docker.io",
@@ -46,6 +47,8 @@ def decide(facts: MachineFacts) -> Needs:
     if facts.docker:
         # An engine that answers needs no second one, whatever it was installed from
         missing.discard("dockerd")
+    if not facts.apparmor:
+        missing.discard("apparmor_parser")
     packages = sorted({PACKAGES[name] for name in missing})
     run, command = _boot(facts)
     return Needs(

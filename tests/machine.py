@@ -38,6 +38,8 @@ TTYPath=/dev/ttyS0
 """
 # What the cache has beside programs: the emulated machines themselves, and what belongs to a running lab
 NOT_BROUGHT = ("stock-machine", "run", "rootfs", "built", "image-context", "pythons", "policy-pack")
+# A login prompt would hang up the terminal that the test speaks on
+APPEND = "root=/dev/vda rw console=ttyS0 no_timer_check systemd.mask=serial-getty@ttyS0.service"
 NETWORK = "[Match]\nName=e*\n[Network]\nDHCP=yes\n"
 
 
@@ -125,7 +127,7 @@ def boot(disk: Path, seed: Path, kernel: Path, initial: Path) -> int:
     command = [
         "qemu-system-x86_64", "-accel", f"{accel},thread=multi" if accel == "tcg" else accel, "-cpu", cpu, "-smp", "2",
         "-m", "6144", "-nographic", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initial),
-        "-append", "root=/dev/vda rw console=ttyS0 no_timer_check", "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
+        "-append", APPEND, "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe",
         "-drive", f"file={seed},if=virtio,format=raw,readonly=on", "-netdev", "user,id=net",
         "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
     ]  # fmt: skip

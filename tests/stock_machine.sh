@@ -15,10 +15,11 @@ cp -a /seed/cache/. /root/.cache/
 [ ! -e /seed/certificates.crt ] || cp /seed/certificates.crt /etc/ssl/certs/ca-certificates.crt
 apt-get update -q >/dev/null 2>&1 || fail "apt-get update: is there a network?"
 # What only takes long here: the engine and the machine images that another machine has built
-apt-get install -q -y --no-install-recommends docker.io skopeo debootstrap >/root/apt.log 2>&1 || fail "$(tail -n 1 /root/apt.log)"
+apt-get install -q -y docker.io skopeo debootstrap >/root/apt.log 2>&1 || fail "$(tail -n 1 /root/apt.log)"
 for image in /seed/images/*.tar; do docker load -q -i "$image" || fail "docker load $image: $(df -h / | tail -n 1)"; done
 say "listening: $(ss -ltnH | awk '{print $4}' | tr '\n' ' ')"
-docker run -d --name foreign --network host "$(docker image ls -q | head -n 1)" sleep infinity >/dev/null || fail "another project's container"
+docker run -d --name foreign --network host "$(docker image ls -q | head -n 1)" sleep infinity >/dev/null 2>/root/foreign.log ||
+  fail "another project's container: $(head -n 1 /root/foreign.log)"
 
 git clone -q /seed/project.git /root/project && cd /root/project || fail "git clone"
 say "make lab"

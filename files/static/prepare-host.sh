@@ -22,6 +22,8 @@ missing_packages() {
 missing_docker() {
     # Whoever provides it (Docker's own packages): it is not replaced
     command -v dockerd >/dev/null || printf ' docker.io'
+    # Docker starts no container where the kernel has AppArmor and nothing loads its profile
+    [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || printf ' apparmor'
     # Not in every distribution: a host without it has registryLogin: timer
     helper=amazon-ecr-credential-helper
     has $helper || ! apt-cache show $helper >/dev/null 2>&1 || printf ' %s' $helper

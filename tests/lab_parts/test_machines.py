@@ -30,8 +30,16 @@ def docker(version: str, **values) -> DockerEngine:
 
 MACHINES = {
     "Debian 12, nothing installed": (
-        replace(DEBIAN_12, missing=ALL_MISSING),
+        replace(DEBIAN_12, missing=ALL_MISSING, apparmor=True),
         Expected(tuple(sorted(set(PACKAGES.values()))), starts_docker=True),
+    ),
+    "a kernel without AppArmor, nothing installed": (
+        replace(DEBIAN_12, missing=ALL_MISSING),
+        Expected(tuple(sorted(set(PACKAGES.values()) - {"apparmor"})), starts_docker=True),
+    ),
+    "AppArmor in the kernel, and nothing that loads profiles": (
+        replace(DEBIAN_12, missing=frozenset({"apparmor_parser"}), apparmor=True, docker=docker("28.2.2")),
+        Expected(("apparmor",)),
     ),
     "Debian 12, Debian's Docker": (replace(DEBIAN_12, docker=docker("20.10.24+dfsg1")), Expected()),
     "a container's machine with cgroup v1": (
