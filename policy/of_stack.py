@@ -24,6 +24,9 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
         host: {file.path: file.content.decode(errors="replace") for file in render(catalogue, host).files}
         for host in catalogue.stack.hosts
     }
+    for host in files:
+        for item in render(catalogue, host).environment_files:
+            files[host][item.path] = "".join(f"{name}={value}\n" for name, value in item.values.items())
     plain = {
         f"{host}:{item.path}": sorted(item.values)
         for host in catalogue.stack.hosts

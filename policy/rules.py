@@ -1,22 +1,19 @@
 """The rules. Each is a generator over the facts, with examples that fail and pass in tests/policy/."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from catalogue.files import parse_yaml
-from policy.facts import Facts, Finding
+from catalogue.networks import too_wide
+from policy.facts import Facts, Finding, Resource
+from policy.host_rules import hardening, plain_secrets, ports
 
 INSTANCE = "aws:ec2/instance:Instance"
 OPENING = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 OLD_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
 REPOSITORY = "aws:ecr/repository:Repository"
-WORLD = ("0.0.0.0/0", "::/0")
 TAGS = {"project", "stack", "system"}
 # AWS has no tags for these, or the provider does not
 UNTAGGED = {
@@ -25,27 +22,26 @@ UNTAGGED = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:iam/userPolicy:UserPolicy", "aws:route53/record:Record", "aws:sns/topicSubscription:TopicSubscription",
 }  # fmt: skip
-SECRET = re.compile(
-    r"SECRET|TOKEN|PASS(W|PHRASE|CODE|KEY)|PWD|CREDENTIAL|CREDS|WEBHOOK|BEARER|_DSN$"
-    r"|(API|AUTH|PRIV|PRIVATE|SIGNING|ENCRYPTION|ACCESS|ACCOUNT|MASTER|SERVICE|SESSION|CLIENT|DATABASE|DB)_?KEY"
-    # DB_PASS, dbPass; neither BYPASS nor PASSIVE
-    r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
-    r"|(^|_)(SK|PAT|PW|HMAC|SEED)$",
-    re.IGNORECASE,
-)
-LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 
 
 def ssh_open(facts: Facts) -> Iterator[Finding]:
     """SSH is for administrators' networks."""
-    entries = [(r.name, r.inputs) for r in facts.of(OPENING)]
-    entries += [(r.name, r.inputs) for r in facts.of(OLD_RULE) if r.inputs.get("type") == "ingress"]
+    entries = [(_group_of(r), r.inputs) for r in facts.of(OPENING)]
+    entries += [(_group_of(r), r.inputs) for r in facts.of(OLD_RULE) if r.inputs.get("type") == "ingress"]
     entries += [(r.name, rule) for r in facts.of(GROUP) for rule in r.inputs.get("ingress") or []]
-    for name, rule in entries:
+    networks: dict[str, list[Any]] = {}
+    for owner, rule in entries:
         blocks = [*(rule.get("cidrBlocks") or []), *(rule.get("ipv6CidrBlocks") or [])]
-        networks = [rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
-        if _opens(rule, 22) and any(network in WORLD for network in networks):
-            yield Finding("ssh-open", name, "SSH is open to the world", "infra:adminCidrs: your own networks")
+        if _opens(rule, 22):
+            networks[owner] = [*networks.get(owner, []), rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
+    for owner, given in networks.items():
+        if found := too_wide([str(network) for network in given if network]):
+            yield Finding("ssh-open", owner, f"SSH is open to {found}", "infra:adminCidrs: your own networks")
+
+
+def _group_of(rule: Resource) -> str:
+    """The security group that a rule opens, where it says so: rules of one group are looked at together."""
+    return str(rule.inputs.get("securityGroupId") or rule.name)
 
 
 def _opens(rule: dict[str, Any], port: int) -> bool:
@@ -90,15 +86,6 @@ def shrinking(facts: Facts) -> Iterator[Finding]:
         yield Finding("volume-shrinks", machine, found, "keep its size, or let a new machine have the smaller one")
 
 
-def plain_secrets(facts: Facts) -> Iterator[Finding]:
-    """A secret in the catalogue is in git, for good."""
-    for place, names in facts.plain.items():
-        for name in names:
-            if SECRET.search(name):
-                rule = "name it under secrets:, its value with pulumi config set --secret, and take this one for known"
-                yield Finding("plain-secret", place, f"{name} stands in plain text in the catalogue", rule)
-
-
 def public_registry(facts: Facts) -> Iterator[Finding]:
     """Images are the team's own."""
     for made in facts.resources:
@@ -111,6 +98,35 @@ def public_registry(facts: Facts) -> Iterator[Finding]:
 
 def _for_all(policy: str) -> bool:
     return re.search(r'"(Principal|AWS)"\s*:\s*(\[[^\]]*)?"\*"', policy) is not None
+
+
+def permissions(facts: Facts) -> Iterator[Finding]:
+    """Nothing that is made may do everything, or everything of a service to everything."""
+    for made in facts.resources:
+        if made.type.startswith("aws:iam/") and (found := _unlimited(made.inputs.get("policy"))):
+            yield Finding("permissions", made.name, f"allows {found} on all resources", "name actions and resources")
+
+
+def _unlimited(policy: Any) -> str:
+    try:
+        document = json.loads(policy) if isinstance(policy, str) else policy
+    except ValueError:
+        return ""
+    statements = _listed(document.get("Statement")) if isinstance(document, dict) else []
+    for statement in statements:
+        if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
+            continue
+        every = "*" in _listed(statement.get("Resource")) or "NotResource" in statement
+        actions = [str(action) for action in _listed(statement.get("Action"))]
+        if "NotAction" in statement and every:
+            return "all actions but some"
+        if every and (wide := next((action for action in actions if re.fullmatch(r"\*|[\w-]+:\*", action)), None)):
+            return wide
+    return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def unscanned(facts: Facts) -> Iterator[Finding]:
@@ -156,74 +172,10 @@ def budget(facts: Facts) -> Iterator[Finding]:
         yield Finding("budget", facts.stack, found, "a smaller instanceType or disk, or a larger infra:budget")
 
 
-def ports(facts: Facts) -> Iterator[Finding]:
-    """A container answers its host only: the proxy and the firewall stand before it. Docker opens the firewall for any
-    other address."""
-    for host, path, text in _files(facts, (".yml", ".yaml")):
-        for service, body in ((_parsed(text) or {}).get("services") or {}).items():
-            for port in body.get("ports") or []:
-                if not LOOPBACK.match(_published(port)):
-                    found = f"port {_published(port)} of {service} is bound off loopback"
-                    yield Finding("loopback", f"{host}:{path}", found, "127.0.0.1:PORT:PORT")
-
-
-def _published(port: Any) -> str:
-    """A port as compose's short form has it."""
-    if isinstance(port, dict):
-        return f"{port.get('host_ip', '')}:{port.get('published', '')}:{port.get('target', '')}".lstrip(":")
-    return str(port)
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        found = parse_yaml(text)
-    except yaml.YAMLError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def hardening(facts: Facts) -> Iterator[Finding]:
-    """A unit keeps what its document gives it."""
-    for host, path, text in _files(facts, (".service",)):
-        wanted = documented().get(path.rsplit("/", 1)[1])
-        if wanted is None:
-            continue
-        drop_ins = [t for h, p, t in _files(facts, (".conf",)) if h == host and p.startswith(f"{path}.d/")]
-        last = _last("\n".join([text, *drop_ins]))
-        if missing := [line for line in wanted["directives"] if not _written(line) & last]:
-            found = f"without {', '.join(missing)}"
-            yield Finding("hardening", f"{host}:{path}", found, f"its document gives it ({wanted['document']})")
-
-
-def _last(text: str) -> set[str]:
-    """What holds in the end: a later line of a directive, in a drop-in too, takes the place of an earlier one."""
-    pairs = (line.strip().split("=", 1) for line in text.splitlines() if "=" in line)
-    return {f"{key}={value}" for key, value in {pair[0]: pair[1] for pair in pairs}.items()}
-
-
-def _written(line: str) -> set[str]:
-    """systemd takes a boolean in four ways."""
-    key, _, value = line.partition("=")
-    yes = ("yes", "true", "on", "1")
-    return {f"{key}={way}" for way in yes} if value in yes else {line}
-
-
-def _files(facts: Facts, endings: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
-    for host, files in facts.files.items():
-        for path, text in files.items():
-            if path.endswith(endings):
-                yield host, path, text
-
-
-@cache
-def documented() -> dict[str, Any]:
-    return yaml.safe_load((Path(__file__).parent / "hardening.yaml").read_text())
-
-
 Rule = Callable[[Facts], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     ssh_open, imdsv1, volumes, public_registry, unscanned, tags, protection, instance_types, budget, ports, hardening,
-    shrinking, plain_secrets,
+    shrinking, plain_secrets, permissions,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 
 from catalogue.loading import Catalogue
 from catalogue.models import Site
+from catalogue.networks import too_wide
 from catalogue.problems import Problem
 from catalogue.rules.each import services
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
@@ -82,11 +83,12 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
 def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
     """SSH is never open to the world."""
     file = f"Pulumi.{catalogue.stack.name}.yaml"
+    if found := too_wide(map(str, catalogue.stack.adminCidrs)):
+        rule = "the networks that administrators come from, such as 203.0.113.10/32"
+        networks = ", ".join(map(str, catalogue.stack.adminCidrs))
+        yield Problem(file, "infra:adminCidrs", f"{networks} is {found}", rule)
     for network in catalogue.stack.adminCidrs:
-        if network.prefixlen < 8:
-            rule = "the networks that administrators come from, such as 203.0.113.10/32"
-            yield Problem(file, "infra:adminCidrs", f"{network} is the whole world, or near it", rule)
-        elif any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
+        if any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
             found = f"{network} is an example address of RFC 5737: nobody can connect from there"
             yield Problem(
                 file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning"

@@ -1,5 +1,6 @@
 """The same report from the truth: what Pulumi would do, and what the hosts have."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step, ordered
+from infra.preview.marks import unspoken
 from infra.preview.report import StackReport
-from infra.preview.snapshot import hosts_of, machines, stable, unspoken, wanted_images
+from infra.preview.snapshot import hosts_of, machines, stable, wanted_images
 from infra.pulumi import Previewed, attempt, preview, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -117,6 +119,11 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
     return ordered(found.values())
 
 
+def _key(catalogue: Catalogue) -> bytes:
+    """That of marks in place of secrets: the stack's own, which only its operators have."""
+    return hashlib.sha256(f"marks of a preview\0{catalogue.stack.sshPrivateKey}".encode()).digest()
+
+
 def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     """What every host has, asked at the same time; what a plan binds of what they say, and what is only to be known."""
     try:
@@ -128,6 +135,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     targets = hosts.reached(catalogue.stack, known)
     with ThreadPoolExecutor(8) as pool:
         answers = dict(zip(targets, pool.map(_asked, targets.values()), strict=True))
+    key = _key(catalogue)
     found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
     found["standby"] = outputs.get("standby", [])
     said: list[str] = []
@@ -141,7 +149,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
             said += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
             found["hosts"][name] = {
                 "manifest": answer["manifest"],
-                "files": {path: unspoken(text) for path, text in answer["files"].items()},
+                "files": {path: unspoken(text, path, key) for path, text in answer["files"].items()},
                 "limits": {"all services": answer["manifest"]["memory"]},
                 "drifted": sorted({entry["path"] for entry in answer["drift"]}),
             }
@@ -164,7 +172,7 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         for image in unit["images"]
     ]
     images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
-    made = hosts_of(catalogue, images)
+    made = hosts_of(catalogue, images, _key(catalogue))
     for name, host in there.get("hosts", {}).items():
         # A host knows none of its addresses and its room; a user's key in AWS is known to AWS alone
         host |= {key: made[name][key] if name in made else None for key in ("addresses", "room")}

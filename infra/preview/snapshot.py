@@ -1,8 +1,8 @@
 """Two checkouts as values: what each one's program makes and what its hosts get, as JSON on standard output.
 
-Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file:
-it imports nothing else of ours, and works without AWS, passphrase or Pulumi login. What is encrypted in a stack's
-configuration stays so: a mark stands for it that changes with it.
+Runs as a script, each checkout in a process of its own and with its own packages, which may be older than this file: of
+ours it imports marks.py beside it alone, and it works without AWS, passphrase or Pulumi login. What is encrypted in a
+stack's configuration stays so: a mark stands for it that changes with it.
 """
 
 import gc
@@ -18,6 +18,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+if __package__:
+    from infra.preview.marks import PROCESS_KEY, key_of, mark, unspoken
+else:
+    from marks import PROCESS_KEY, key_of, mark, unspoken
+
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
 KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
@@ -27,36 +32,6 @@ LIBRARIES = (
 )  # fmt: skip
 SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
 SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret
-
-
-# What somebody may have written in plain text all the same: a key file, a password in a URL, an access key of AWS, and
-# whatever is assigned to a name like API_KEY, in one line or in an indented block
-PLANTED = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),
-    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-)
-NAME = r"[\w-]*(?:SECRET|TOKEN|PASSW(?:OR)?D|API[-_]?KEY|PRIVATE[-_]?KEY|CREDENTIALS?)[\w-]*[\"']?"
-ASSIGNED = re.compile(
-    rf"^(?P<before>(?P<indent>[ \t]*).*?{NAME}[ \t]*[=:][ \t]*)"
-    r"(?:[|>][-+]?[ \t]*\n(?P<block>(?:(?P=indent)[ \t]+[^\n]*(?:\n|\Z))+)|(?P<value>(?!\[secret )[^\s][^\n]*))",
-    re.IGNORECASE | re.MULTILINE,
-)
-
-
-def unspoken(text: str) -> str:
-    """Text without what looks like a secret; the mark in its place changes with it."""
-    for pattern in PLANTED:
-        text = pattern.sub(lambda found: mark(found[0]), text)
-
-    def hidden(found: re.Match[str]) -> str:
-        return found["before"] + (f"{mark(found['block'])}\n" if found["block"] else mark(found["value"]))
-
-    return ASSIGNED.sub(hidden, text)
-
-
-def mark(text: str) -> str:
-    return f"[secret {hashlib.sha256(text.encode()).hexdigest()[:12]}]"
 
 
 def sealed(value: Any) -> Any:
@@ -175,14 +150,14 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
     return {"resources": resources, "outputs": {stable(urn): found for urn, found in outputs.items()}}
 
 
-def text(content: bytes) -> str:
+def text(content: bytes, path: str, key: bytes) -> str:
     try:
-        return unspoken(content.decode())
+        return unspoken(content.decode(), path, key)
     except UnicodeDecodeError:
         return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
 
-def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]]) -> dict[str, Any]:
+def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: bytes) -> dict[str, Any]:
     """What a host gets: the manifest that its agent works from, and every file as people read it."""
     from catalogue.sizes import MiB, to_bytes
     from rendering.archive import manifest_of
@@ -190,11 +165,12 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]]) -> dic
 
     digests = {f"{repository}{suffix}": d for repository, found in images.items() for suffix, d in found.items()}
     rendered = render(catalogue, name, digests)
-    files = {file.path: text(file.content) for file in rendered.files}
+    files = {file.path: text(file.content, file.path, key) for file in rendered.files}
     for file in rendered.environment_files:
         secrets = {key: f"[secret {file.versions.get(place, 'not set')}]" for key, place in file.secrets.items()}
         lines = [f"{key}={value}" for key, value in sorted({**file.values, **secrets}.items())]
-        files[file.path] = unspoken("\n".join([*([file.head] if file.head else []), *lines]) + "\n")
+        whole = "\n".join([*([file.head] if file.head else []), *lines]) + "\n"
+        files[file.path] = unspoken(whole, file.path, key)
     files |= {link.path: f"-> {link.target}\n" for link in rendered.links}
     spec = catalogue.stack.hosts[name]
     addresses = {
@@ -211,13 +187,13 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]]) -> dic
     }  # fmt: skip
 
 
-def hosts_of(catalogue: Any, images: dict[str, dict[str, str]]) -> dict[str, dict[str, Any]]:
+def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> dict[str, dict[str, Any]]:
     """Every host of a stack; one of a region that stands by is HOST@REGION."""
     stack = catalogue.stack
-    found = {host: host_of(catalogue, host, images) for host in stack.hosts}
+    found = {host: host_of(catalogue, host, images, key) for host in stack.hosts}
     for region in getattr(stack, "standbyRegions", []):
         there = replace(catalogue, stack=stack.at(region))
-        found |= {f"{host}@{region}": host_of(there, host, images) for host in stack.ec2_hosts}
+        found |= {f"{host}@{region}": host_of(there, host, images, key) for host in stack.ec2_hosts}
     return found
 
 
@@ -226,9 +202,9 @@ def machines(stack: Any) -> dict[str, list[Any]]:
     return {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
 
 
-def take(root: Path, name: str, file: Path, state: Any = None) -> dict[str, Any]:
+def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROCESS_KEY) -> dict[str, Any]:
     """The snapshot of one stack. What its owner would be told is in `problems` (all) and `error` (why there is no
-    more)."""
+    more). `key` is that of marks (see `unspoken`)."""
     import yaml
 
     from catalogue.checks import check
@@ -254,7 +230,7 @@ def take(root: Path, name: str, file: Path, state: Any = None) -> dict[str, Any]
     found |= {
         "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
         "configuration": stack.model_dump(mode="json"), "machines": machines(stack),
-        "hosts": hosts_of(catalogue, images),
+        "hosts": hosts_of(catalogue, images, key),
     }  # fmt: skip
     return found | program(root, name, values, images, state)
 
@@ -271,7 +247,7 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
 
 
-def apart(root: str, name: str, file: str, state: Any = None) -> "Running":
+def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Running":
     """A snapshot in a process of its own, which has the libraries already."""
     out = tempfile.TemporaryFile()  # noqa: SIM115 (both processes have it)
     pid = os.fork()
@@ -280,7 +256,7 @@ def apart(root: str, name: str, file: str, state: Any = None) -> "Running":
     sys.path.insert(0, root)
     try:
         os.chdir(root)
-        made = json.dumps(take(Path(root), name, Path(file or f"{root}/Pulumi.{name}.yaml"), state))
+        made = json.dumps(take(Path(root), name, Path(file or f"{root}/Pulumi.{name}.yaml"), state, key))
     except BaseException as error:  # the program's own last word, whatever it is
         made = json.dumps({"stack": name, "problems": [], "error": str(error) or type(error).__name__})
     out.write(made.encode())
@@ -305,17 +281,18 @@ class Running:
 
 def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
     """Both checkouts of a stack (`base` may be none)."""
-    after = apart(head, name, file)
-    before = apart(base, name, "").wait() if base else None
-    return paired(before, after.wait(), head, file)
+    key = key_of(Path(file or f"{head}/Pulumi.{name}.yaml"))
+    after = apart(head, name, file, key)
+    before = apart(base, name, "", key).wait() if base else None
+    return paired(before, after.wait(), head, file, key)
 
 
-def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str) -> dict[str, Any]:
+def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
     if before is None:
         return {"head": after}
     moves = not (before["error"] or after["error"]) and any(before[key] != after[key] for key in ("region", "standby"))
-    return {"base": before, "head": apart(head, after["stack"], file, state_of(before)).wait() if moves else after}
+    return {"base": before, "head": apart(head, after["stack"], file, key, state_of(before)).wait() if moves else after}
 
 
 def preload() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from infra.adopt.host.masking import masked
+from catalogue.masking import masked
 from infra.adopt.host.on_host import _compose_files
 from infra.adopt.host.reading import Facts
 from tests.adopt.hosts import NGINX, containers_of, ours

@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 
 from catalogue.loading import Catalogue
+from catalogue.masking import masked
 from catalogue.models import System
 from infra.adopt.host import understanding
 from infra.adopt.host.bodies import inner
-from infra.adopt.host.masking import masked
 from infra.adopt.host.on_host import _compose_files
 from infra.adopt.host.reading import Entries, Facts
 from rendering.files import HostFiles

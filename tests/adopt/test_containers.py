@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
+from catalogue.masking import MARK
 from infra.adopt.host import compose, understanding
-from infra.adopt.host.masking import MARK
 from infra.adopt.host.remarks import Remark
 from infra.errors import InfraError
 from tests.adopt.hosts import NGINX, containers_of

@@ -5,10 +5,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalogue.masking import MARK, looks_secret, masked
+from catalogue.systemd.parsing import sections
 from infra.adopt.host import command, nginx
-from infra.adopt.host.masking import MARK, looks_secret, masked
 from infra.adopt.host.remarks import Remark
-from infra.adopt.host.sections import sections
 from tests import secret_names
 from tests.support import ROOT
 

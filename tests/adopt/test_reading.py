@@ -17,7 +17,7 @@ from tests.adopt import hosts
 from tests.ssh_server import Server
 from tests.support import ROOT, execute
 
-SENT = [ROOT / "infra/adopt/host" / name for name in ("masking.py", "on_host.py")]
+SENT = [ROOT / "catalogue/masking.py", ROOT / "infra/adopt/host/on_host.py"]
 READS = {
     ("systemctl", "show"), ("docker", "container", "ls"), ("docker", "container", "inspect"), ("docker", "network", "ls"),
     ("docker", "network", "inspect"), ("docker", "image", "inspect"),

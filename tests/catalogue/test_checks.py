@@ -167,7 +167,7 @@ STACK_EXAMPLES = {
         "infra:hosts.watchme: reserve of 512m; at least 725 MiB: 400 for the system, Docker and Nginx, and 25",
     ),
     "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
-    "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the whole world"),
+    "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the world"),
     "variant of nothing": (
         configured(variants={"whispr": "cpu"}),
         "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
@@ -196,7 +196,7 @@ STACK_EXAMPLES = {
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
         "infra:hosts: api.hey-watch.me is the public name of two sites (on watchme, second); one host serves it",
     ),
-    "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the whole world, or near it"),
+    "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }
 EXAMPLES = [

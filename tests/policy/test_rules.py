@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from policy import rules
+from policy import host_rules, rules
 from policy.facts import Facts, Resource
 from tests import secret_names
 from tests.policy.limits import LIMITS
@@ -143,6 +143,105 @@ EXAMPLES = {
         "bound off",
         files("/srv/c.yml", COMPOSE.format("{host_ip: 127.0.0.1, published: 80, target: 80}")),
     ),
+    "ssh from half the world": (rules.ssh_open, opening("0.0.0.0/1"), "the world, or near it", opening("198.18.0.0/16")),
+    "ssh from half the world over IPv6": (rules.ssh_open, opening("", cidrIpv6="::/1"), "near it", opening("", cidrIpv6="2001:db8::/32")),
+    "ssh from the world, written another way": (rules.ssh_open, opening("", cidrIpv6="0::/0"), "near it", opening("", cidrIpv6="2400::/16")),
+    "ssh from networks that are the world together": (
+        rules.ssh_open,
+        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": [f"{n}.0.0.0/8" for n in (1, 2)]}]}),
+        "near it",
+        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["10.0.0.0/8", "8.0.0.0/8"]}]}),
+    ),
+    "ssh from two rules of a group": (
+        rules.ssh_open,
+        Facts("prod", [Resource(rules.OPENING, n, {"fromPort": 22, "toPort": 22, "ipProtocol": "tcp", "cidrIpv4": f"{n}.0.0.0/8", "securityGroupId": "sg"}) for n in "12"]),
+        "ssh-open: sg: SSH is open to the world",
+        Facts("prod", [Resource(rules.OPENING, n, {"fromPort": 22, "toPort": 22, "ipProtocol": "tcp", "cidrIpv4": f"{n}.0.0.0/8", "securityGroupId": n}) for n in "12"]),
+    ),
+    "ssh from no network": (rules.ssh_open, opening("any"), "'any', which is no network", opening("198.18.0.1")),
+    "the host's own network": (rules.ports, files("/srv/c.yml", "services: {a: {network_mode: host}}"), "a is in the host's own network", files("/srv/c.yml", "services: {a: {network_mode: bridge}}")),
+    "a port in JSON": (rules.ports, files("/srv/c.json", '{"services":{"a":{"ports":["80:80"]}}}'), "port 80:80 of a", files("/srv/c.json", "[1]")),
+    "a port of a unit's container": (rules.ports, files("/x.service", "[Service]\nExecStart=/usr/bin/docker run -p 80:80 \\\n a\n"), "port 80:80 is bound", files("/x.service", "[Service]\nExecStart=/usr/bin/docker run -p 127.0.0.1:80:80 a\n")),
+    "a unit's container in the host's network": (rules.ports, files("/x.service", "[Service]\nExecStart=docker run --network=host a\n"), "--network host", files("/x.service", "[Service]\nExecStart=/usr/bin/curl -p 80:80\n")),
+    "all ports of a unit's container": (rules.ports, files("/x.service.d/y.conf", "[Service]\nExecStart=-docker run -P a\n"), "(-P)", files("/x.service", "[Unit]\nExecStart=docker run -P a\n")),
+    "hardening in the wrong section": (
+        rules.hardening,
+        files(WHISPER, UNIT.format(PATHS).replace("[Service]", "[Unit]")),
+        "without NoNewPrivileges=true",
+        files(WHISPER, "[Unit]\nNoNewPrivileges=no\n" + UNIT.format(PATHS)),
+    ),
+    "hardening undone for all services": (
+        rules.hardening,
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), "/etc/systemd/system/service.d/x.conf": "[Service]\nPrivateTmp=no\n"}}),
+        "without PrivateTmp=true",
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), "/etc/systemd/system/timer.d/x.conf": "[Service]\nPrivateTmp=no\n"}}),
+    ),
+    "hardening undone by the first part of a name": (
+        rules.hardening,
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), "/run/systemd/system/whisper-.service.d/x.conf": "[Service]\nPrivateTmp=no\n"}}),
+        "without PrivateTmp=true",
+        Facts("prod", files={"h": {WHISPER: UNIT.format(PATHS), "/etc/systemd/user/service.d/x.conf": "[Service]\nPrivateTmp=no\n"}}),
+    ),
+    "hardening in a comment": (
+        rules.hardening,
+        files(WHISPER, UNIT.format("#" + PATHS)),
+        "without ReadWritePaths",
+        files(WHISPER, UNIT.format("#\\\n" + PATHS)),
+    ),
+    "a permission for everything": (
+        rules.permissions,
+        of("aws:iam/rolePolicy:RolePolicy", {"policy": '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'}),
+        "allows * on all resources",
+        of("aws:iam/rolePolicy:RolePolicy", {"policy": '{"Statement":{"Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}}'}),
+    ),
+    "a permission for all of a service": (
+        rules.permissions,
+        of("aws:iam/userPolicy:UserPolicy", {"policy": {"Statement": {"Effect": "Allow", "Action": ["s3:Get", "s3:*"], "Resource": ["*"]}}}),
+        "allows s3:* on all resources",
+        of("aws:iam/userPolicy:UserPolicy", {"policy": {"Statement": {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::a"]}}}),
+    ),
+    "a permission for all but something": (
+        rules.permissions,
+        of("aws:iam/policy:Policy", {"policy": {"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}}}),
+        "allows all actions but some",
+        of("aws:iam/policy:Policy", {"policy": "no JSON"}),
+    ),
+    "a secret in a unit": (
+        rules.plain_secrets,
+        files("/etc/systemd/system/a.service", "[Service]\nEnvironment=DB_PASSWORD=hunter2\n"),
+        "Environment=DB_PASSWORD=… stands in plain text",
+        files("/etc/systemd/system/a.service", "[Service]\nEnvironment=COLOUR=red\n"),
+    ),
+    "a secret in a compose file": (
+        rules.plain_secrets,
+        files("/srv/c.yml", "services:\n  a:\n    environment:\n      OPENAI_API_KEY: sk-live-0123456789abcdef\n"),
+        "OPENAI_API_KEY: … stands in plain text",
+        files("/srv/c.yml", "services:\n  a:\n    environment:\n      MODE: fast\n"),
+    ),
+    "a secret in an argument": (
+        rules.plain_secrets,
+        files("/x.service", "[Service]\nExecStart=/usr/bin/a --token hunter2\n"),
+        "--token …",
+        files("/x.service", "[Service]\nExecStart=/usr/bin/a --token-file /run/x\n"),
+    ),
+    "a secret in a header": (
+        rules.plain_secrets,
+        files("/etc/nginx/sites-enabled/a", "proxy_set_header Authorization hunter2;\n"),
+        "proxy_set_header Authorization …",
+        files("/etc/nginx/sites-enabled/a", "proxy_set_header Authorization $http_authorization;\n"),
+    ),
+    "a secret in a value of an environment file": (
+        rules.plain_secrets,
+        Facts("prod", plain={"h:/x.env": ["DATABASE"]}, files={"h": {"/x.env": "DATABASE=postgres://me:hunter2@db/x\n"}}),
+        "DATABASE stands in plain text",
+        Facts("prod", plain={"h:/x.env": ["COLOUR"]}, files={"h": {"/x.env": "COLOUR=red\nTOKEN=[secret 0123456789abcdef]\n"}}),
+    ),
+    "a secret that a preview has hidden already": (
+        rules.plain_secrets,
+        files("/x.conf", "password=[secret 0123456789ab]\n"),
+        "password=… stands in plain text",
+        files("/x.conf", "port=80\n"),
+    ),
     "hardening": (
         rules.hardening,
         files("/etc/systemd/system/whisper-backend.service", UNIT.format("")),
@@ -176,9 +275,15 @@ def test_the_documents_units_are_known_and_kept_by_this_projects_own():
         host: {f.path: f.content.decode() for f in render(catalogue, host).files} for host in catalogue.stack.hosts
     }
     names = {path.rsplit("/", 1)[1] for host in rendered.values() for path in host}
-    assert set(rules.documented()) <= names
+    assert set(host_rules.documented()) <= names
     assert list(rules.hardening(Facts("lab", files=rendered))) == []
     assert list(rules.ports(Facts("lab", files=rendered))) == []
+
+
+def test_no_finding_shows_the_secret():
+    broken = [facts for rule, facts, *_ in EXAMPLES.values() if rule is rules.plain_secrets]
+    text = "".join(str(finding) for facts in broken for finding in rules.plain_secrets(facts))
+    assert "hunter2" not in text and "0123456789abcdef" not in text
 
 
 def test_names_of_secrets_are_known_from_others():

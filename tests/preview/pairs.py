@@ -35,6 +35,10 @@ def pairs() -> Iterator[Pairs]:
         yield pair
 
 
+# Of marks in place of secrets: one for all checkouts
+KEY = b"tests"
+
+
 def main() -> None:
     # As for the real script: nothing of this project is importable but what a checkout brings
     sys.path[0] = str(PREVIEW)
@@ -44,10 +48,10 @@ def main() -> None:
     bases: dict[str, dict[str, Any]] = {}
     for line in sys.stdin:
         asked = json.loads(line)
-        after = snapshot.apart(asked["head"], STACK, "")
+        after = snapshot.apart(asked["head"], STACK, "", KEY)
         if asked["base"] not in bases:
-            bases[asked["base"]] = snapshot.apart(asked["base"], STACK, "").wait()
-        print(json.dumps(snapshot.paired(bases[asked["base"]], after.wait(), asked["head"], "")), flush=True)
+            bases[asked["base"]] = snapshot.apart(asked["base"], STACK, "", KEY).wait()
+        print(json.dumps(snapshot.paired(bases[asked["base"]], after.wait(), asked["head"], "", KEY)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,14 @@
 """What a preview never shows, and what it leaves as it is."""
 
+import hashlib
+
 import pytest
 
-from infra.preview.snapshot import mark, sealed, unspoken
+from infra.preview.marks import key_of, mark, unspoken
+from infra.preview.snapshot import sealed
+from rendering.host import render
+from tests import secret_names
+from tests.support import whole
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
 PLANTED = {
@@ -16,6 +22,15 @@ PLANTED = {
     "a key in one line": (f"tls_private_key: {KEY}\n", "b3BlbnNz"),
     "half a key": ("-----BEGIN PRIVATE KEY-----\nMIIplanted\n", "MIIplanted"),
     "in a URL": ("url: postgres://user:planted@db/x\n", "planted"),
+    "in a long text of TOML": ('token = """\nplanted\n"""\nport = 80\n', "planted"),
+    "in a short name": ("DB_PASS=planted\n", "planted"),
+    "in a name of MySQL's": ("MYSQL_PWD=planted\n", "planted"),
+    "in an address of Sentry's": ("SENTRY_DSN=https://planted@sentry.io/1\n", "planted"),
+    "in a webhook": ("SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/planted\n", "planted"),
+    "a key by another name": ("AUTH_KEY=planted\nMASTERKEY=planted\n", "planted"),
+    "in a quoted assignment": ('Environment="DB_PASS=planted"\n', "planted"),
+    "in a header": ('proxy_set_header Authorization "Bearer planted";\n', "planted"),
+    "in an argument": ("ExecStart=/usr/bin/mysqldump -pplanted db\n", "planted"),
     "a key of AWS": ("id = AKIAIOSFODNN7EXAMPLE\n", "AKIAIOSFODNN7EXAMPLE"),
 }  # fmt: skip
 
@@ -24,9 +39,50 @@ PLANTED = {
 def test_it_is_never_shown_and_a_change_of_it_is(text, planted):
     shown = unspoken(text)
     assert planted not in shown and "[secret " in shown
-    assert shown != unspoken(text.replace(planted, f"{planted}2")) and unspoken(shown) == shown
+    assert shown != unspoken(text.replace(planted, f"{planted}2"))
     for line in ("port: 80", "before", "after"):
         assert (line in text) == (line in shown)
+
+
+def files() -> dict[str, str]:
+    """Every text file that a host of any system gets, by its path."""
+    rendered = whole()
+    hosts = [render(rendered, host) for host in rendered.stack.hosts]
+    return {file.path: file.content.decode() for host in hosts for file in host.files}
+
+
+def test_our_own_files_are_shown_whole():
+    changed = {path for path, text in files().items() if unspoken(text, path) != text}
+    assert not changed
+
+
+@pytest.mark.parametrize("path", ["/a.yml", "/a.service", "/a.conf", "/a", "/a.toml"])
+@pytest.mark.parametrize("name", secret_names.SECRET)
+def test_the_names_of_secrets_are_known_in_every_kind_of_file(path, name):
+    text = f"services:\n  a:\n    environment:\n      {name}: planted\n" if path == "/a.yml" else f"{name}=planted\n"
+    assert "planted" not in unspoken(text, path)
+
+
+def test_a_mark_cannot_be_guessed_back_without_the_key():
+    shown = unspoken("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
+    guesses = [unspoken("ADMIN_PASSWORD=4711\n", key=key) for key in (b"", b"prod")]
+    hashes = [hashlib.sha256(text).hexdigest()[:12] for text in (b"4711", b"4711\n", b"ADMIN_PASSWORD=4711\n")]
+    assert shown not in guesses and not any(digest in shown for digest in hashes)
+    assert shown == unspoken("ADMIN_PASSWORD=4711\n", key=b"the stack's own")
+
+
+def test_a_stacks_key_is_its_files(tmp_path):
+    file = tmp_path / "Pulumi.prod.yaml"
+    file.write_text("encryptionsalt: v1:a\n")
+    before = key_of(file)
+    assert before == key_of(file)
+    file.write_text("encryptionsalt: v1:b\n")
+    assert before != key_of(file)
+
+
+def test_existing_marks_of_any_form_stay():
+    text = "A_TOKEN=[secret 0123456789abcdef]\nB_TOKEN=[secret not set]\n"
+    assert unspoken(text, "/srv/.env") == text
 
 
 def test_what_is_no_secret_stays_as_it_is():

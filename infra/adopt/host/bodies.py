@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.adopt.host.masking import MARK
+from catalogue.masking import MARK
 from infra.adopt.host.remarks import Remark, unfit
 
 # What may stand under a name that is looked into; masking may have put a word there

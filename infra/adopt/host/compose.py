@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from catalogue.files import parse_yaml
+from catalogue.masking import MARK
 from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, readable
-from infra.adopt.host.masking import MARK
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
 

@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
+from catalogue.masking import MARK, VARIABLE
 from catalogue.systemd.directives import Sections, judge, text, texts
-from infra.adopt.host.masking import MARK, VARIABLE
+from catalogue.systemd.parsing import sections
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
-from infra.adopt.host.sections import sections
 
 OWN = {"service": "Service", "timer": "Timer"}
 SIZE = re.compile(r"[1-9]\d*[KMG]")

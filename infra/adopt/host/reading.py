@@ -8,6 +8,7 @@ from typing import Any
 
 import paramiko
 
+from catalogue import masking as masking_source
 from infra.adopt import keys
 from infra.errors import InfraError
 from infra.ssh import Target, run_program
@@ -57,7 +58,7 @@ class Connection:
 
 def program() -> str:
     """What runs on the host, as one text. Each of the two sources has names of its own."""
-    masking, on_host = ((HERE / name).read_text() for name in ("masking.py", "on_host.py"))
+    masking, on_host = Path(masking_source.__file__).read_text(), (HERE / "on_host.py").read_text()
     return (
         f"masking, on_host = {{}}, {{}}\nexec({masking!r}, masking)\nexec({on_host!r}, on_host)\n"
         "on_host['run'](payload, masking['masked'])\n"

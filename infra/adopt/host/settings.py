@@ -6,9 +6,9 @@ from typing import Any
 
 from catalogue.files import parse_yaml
 from catalogue.systemd.directives import MOVED, texts
+from catalogue.systemd.parsing import sections
 from catalogue.systemd.values import BOOLEANS
 from infra.adopt.host.nginx import Tree
-from infra.adopt.host.sections import sections
 
 Settings = dict[str, list[str]]
 # Of these, the first word belongs to the name

@@ -11,11 +11,11 @@ from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
+from catalogue.systemd.parsing import sections
 from catalogue.validation import problems_of
 from infra.adopt.host import compose, native, nginx
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit
-from infra.adopt.host.sections import sections
 from infra.errors import InfraError
 
 # What the program itself brings to every host is no service of somebody's

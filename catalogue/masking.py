@@ -1,0 +1,321 @@
+"""What looks like a secret: one list for what is read off a host, for previews and for the policy. A mark stands in its
+place. Standard library only: it is sent to hosts, and runs there before anything is sent back.
+
+What is not understood for sure is masked: an environment's entry that is not one plain line loses its value.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import re
+from collections.abc import Callable
+
+MARK = "__masked__"
+DIGEST = 12  # hexadecimal digits behind the mark of a value, where there is a key
+MARKED = re.compile(rf"[\"' ]*({MARK}[0-9a-f]{{{DIGEST}}})[\"' ]*")
+NAME = re.compile(
+    r"secret|token|pass(?:w|phrase|code|key)|pwd|credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
+    r"|authori[sz]ation"
+    # DB_PASS, dbPass, requirepass; neither bypass nor passive
+    r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
+    r"|(?:api|auth|priv|private|signing|encryption|access|account|master|service|session|client|database|db)[-_]?key"
+    r"|connection[-_]?string"
+    r"|(?:^|[-_.])(?:keys?|auths?|pw)(?:[-_.]|$)|(?-i:[a-z]Key$)"
+    r"|(?:^|[-_.])(?:sk|pat|jwt|otp|pin|seed|hmac|pepper|mnemonic)$",
+    re.IGNORECASE,
+)
+SHAPES = (
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    # Whoever logs in by an address; a password may have slashes, a port has them behind it
+    re.compile(r"(?<=//)(?:[^\s/\"':]*:(?!\d{1,5}/)[^\s\"']+|[^\s/\"']+)(?=@)"),
+    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    re.compile(r"\b(?:sk|pk|rk|gh[opsur]|github_pat|glpat|npm|xapp|xox[abeprs])[-_][A-Za-z0-9_-]{10,}"),
+    re.compile(r"\bAIza[0-9A-Za-z_-]{35}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[A-Za-z0-9_-]{35}\b"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
+    re.compile(r"(?<=\bBearer )[^\s\"';]+|(?<=\bBasic )[A-Za-z0-9+/=]{8,}"),
+    re.compile(r"(?<=hooks\.slack\.com/)[^\s\"']+|(?<=/api/webhooks/)[^\s\"']+|(?<=webhook\.office\.com/)[^\s\"']+"),
+    # Hashes of passwords; compose doubles the dollar
+    re.compile(r"\$+(?:apr1|2[abxy])\$+[^\s\"',;]+|\{S?SHA\}[\w+/=]+"),
+    re.compile(r"\$+[1567y]\$+(?:[\w=,]+\$+)?[\w./]{1,22}\$+[\w./]{20,}"),
+)
+# A digest (sha256:…) is none, nor is a path
+RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
+GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3})(?!.*(?P=closing)).*)$")
+WORD = r"[A-Za-z_][\w.-]*"
+QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+# With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
+ASSIGNED = re.compile(
+    rf"(?<![A-Za-z_.])(?P<name>{WORD})(?:[\"']?[ \t]*(?:!?=|!?~\*?(?=[ \t]))|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*"
+    r"(?=(?P<value>.*\S.*)$)"
+)
+# What an option's value is, before the next option; a list in one line ends a plain value at a comma
+OPTION = re.compile(
+    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[ =]))(?P<value>(?![\"']?-){QUOTED}"
+    r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
+)
+GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
+# Programs of which one letter means a password
+SHORT = (
+    (re.compile(r"\bredis-cli\b"), re.compile(r"((?<![\w-])-a(?:[ =]|[\"']?,[ ]*)?[\"']?)([^\s\"',\]]+)")),
+    (
+        re.compile(r"mysql|mariadb|\bsshpass\b|\blogin\b"),
+        re.compile(r"((?<![\w-])-p(?:[ =]|[\"']?,[ ]*)?[\"']?)(?![\d.:]*:\d+(?:/\w+)?(?![^\s\"',\]]))([^\s\"',\]]+)"),
+    ),
+)
+HEADER = re.compile(
+    rf"(?P<head>\b(?:(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?"
+    r"|secure_link_(?:secret|md5))\s+)(?P<value>[^;]+)"
+)
+STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
+COMPARED = re.compile(
+    rf"(?P<head>\$(?P<name>\w+)\s*(?:!?=|!?~\*?)\s*)(?P<value>{QUOTED}|\S+?(?=\)\s*(?:\{{|$))|[^\s){{]+)"
+)
+MAP = re.compile(rf"(?P<head>\bmap\s+(?P<names>[^{{}};#]+)\{{)(?P<body>(?:{QUOTED}|#[^\n]*|[^\"'}}#]|[\"'][^}}]*)*)")
+# What a proxy hands on, of a request or of an answer
+HANDED_ON = re.compile(r"[\"']?\$(?:http|upstream_http|cookie|arg)_\w+[\"']?\s*")
+CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
+VARIABLE = re.compile(
+    rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
+    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)*|\S*))(?(quote)(?P=quote))"
+)
+BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:- )?(?:environment|args)[ ]*:(?P<rest>.*)$")
+FLOW = re.compile(r"\b(?:environment|args)[\"']?[ ]*:[ ]*(?:[&!]\S+[ ]+)*[{\[]")
+IN_FLOW = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
+ENTRY = re.compile(
+    rf"^(?P<indent>[ ]*)(?P<item>- +)?(?P<quote>[\"']?)(?P<name>{WORD})"
+    r"(?P<sep>(?P=quote)[ ]*:(?:[ ]+|$)|=)(?P<value>.*)$"
+)
+OPENED = re.compile(rf"(?:^|[\s,\[\"'])--?(?P<name>{WORD})[\"']?,?(?:\s+#.*|\s*\\)?\s*$")
+NEXT = re.compile(rf"(?P<head>[ ]*(?P<item>- +)?)(?P<value>(?(item).*|(?:{QUOTED}|[^,\]]*)))(?P<rest>.*)")
+SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
+
+
+def looks_secret(name: str, value: str = "") -> bool:
+    return bool(NAME.search(name) or RANDOM.search(value) or MARK in value)
+
+
+def masked(path: str, text: str) -> str:
+    """A file's text without what looks like a secret."""
+    return Masker().masked(path, text)
+
+
+class Masker:
+    """Puts a mark in place of what looks like a secret. With a key the mark changes with the value, and without the key
+    nobody can try values against it; without one every mark is the same."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key
+
+    def _mark(self, value: str) -> str:
+        if self._key is None:
+            return MARK
+        if already := MARKED.fullmatch(value):
+            return already[1]
+        return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
+
+    def masked(self, path: str, text: str) -> str:
+        """A file's text without what looks like a secret."""
+        for shape in SHAPES:
+            text = shape.sub(lambda found: self._mark(found[0]), text)
+        if path.endswith((".yml", ".yaml")):
+            return "".join(f"{line}\n" for line in self._compose(text.splitlines()))
+        ending = "\n" if text.endswith("\n") else ""
+        if re.search(r"\.(service|timer|socket|conf)$", path) and re.search(r"^\[[A-Z]\w+\]", text, re.MULTILINE):
+            # A comment may stand inside a line that goes on
+            whole = re.sub(r"\\\n(?:[ \t]*[#;].*\n)*[ \t]*", " ", text)
+            return "\n".join(self._of_unit(line) for line in whole.splitlines()) + ending
+        text = STATEMENT.sub(
+            lambda found: found["before"] + HEADER.sub(self._header, found["rest"]), MAP.sub(self._map, text)
+        )
+        return "\n".join(self._text(text.splitlines())) + ending
+
+    def _text(self, lines: list[str]) -> list[str]:
+        """Lines of any other file; a value can go on below, as YAML's blocks and TOML's long texts do."""
+        made: list[str] = []
+        deeper: int | None = None  # lines that are indented more belong to a value that was masked
+        closing = ""  # as do all lines to this one
+        for line in lines:
+            indent = len(line) - len(line.lstrip())
+            if closing or (deeper is not None and (indent > deeper or not line.strip())):
+                made[-1] = self._more(made[-1], line)
+                closing = "" if closing and closing in line else closing
+                continue
+            shown = self._plain(line)
+            goes_on = GOES_ON.search(line) if shown != line else None
+            deeper = indent if goes_on and not goes_on["closing"] else None
+            closing = (goes_on["closing"] or "") if goes_on else ""
+            made.append(shown)
+        return made
+
+    def _of_unit(self, line: str) -> str:
+        if found := CREDENTIAL.fullmatch(line):
+            return found[1] + self._mark(found[2])
+        if re.match(r"\s*[#;]?\s*Environment\s*=", line):
+            head, _, rest = line.partition("=")
+            return f"{head}={VARIABLE.sub(self._variable, rest)}"
+        if re.match(r"\s*[#;]", line) or "=" not in line:
+            return self._plain(line)
+        # Directives are no secrets, whatever they are called; what is handed to a program may be one
+        head, sep, rest = line.partition("=")
+        rest = VARIABLE.sub(self._variable, self._arguments(rest))
+        described = head.strip() in ("Description", "Documentation")
+        return head + sep + (rest if described else self._assigned(rest, lambda name, _: bool(NAME.search(name))))
+
+    def _variable(self, found: re.Match[str]) -> str:
+        quote = found["quote"] or ""
+        secret = looks_secret(found["name"], found["value"]) or self._plain(found["value"]) != found["value"]
+        return f"{quote}{found['name']}={self._mark(found['value']) if secret else found['value']}{quote}"
+
+    def _arguments(self, line: str, before: str = "") -> str:
+        """A command line; `before` is what of the command stands on other lines."""
+        line = GLUED.sub(self._option, OPTION.sub(self._option, line))
+        for program, option in SHORT:
+            if program.search(f"{before} {line}"):
+                line = option.sub(lambda found: found[1] + self._mark(found[2]), line)
+        return line
+
+    def _option(self, found: re.Match[str]) -> str:
+        secret = _is_secret(found["name"], found["value"])
+        return found["head"] + (self._mark(found["value"]) if secret else found["value"])
+
+    def _header(self, found: re.Match[str]) -> str:
+        secret = found["name"] is None or looks_secret(found["name"], found["value"])
+        kept = HANDED_ON.fullmatch(found["value"]) or found["value"].startswith("/")
+        return found["head"] + (self._mark(found["value"]) if secret and not kept else found["value"])
+
+    def _map(self, found: re.Match[str]) -> str:
+        """What a map compares with and what comes of it; what it includes would say as much."""
+        if not any(NAME.search(name) for name in found["names"].split()):
+            return found[0]
+        bare = re.sub(rf"({QUOTED})|#[^\n]*", lambda one: one[1] or "", found["body"])
+        bare = re.sub(r"\binclude\s+[^;]*;", "", bare)
+        kept = ("default", "hostnames", "volatile", "0", "1")
+        words = re.compile(rf"{QUOTED}|[^\s;\"']+")
+        return found["head"] + words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
+
+    def _plain(self, line: str, before: str = "") -> str:
+        line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
+        # What is masked further on in a line is no matter of the names before it
+        return self._assigned(
+            line, lambda name, value: looks_secret(name, value.replace(MARK, "")) or MARK in value.split()[0]
+        )
+
+    def _assigned(self, line: str, judge: Callable[[str, str], bool]) -> str:
+        """Up to the line's end: where a value ends, only its program knows."""
+        assigned = (found for found in ASSIGNED.finditer(line) if not found["value"].startswith(MARK))
+        found = next((found for found in assigned if judge(found["name"], found["value"])), None)
+        if found is None:
+            return line
+        head, last = line[: found.end()], found["value"].rstrip()[-1]
+        # A quote that was opened before is still closed
+        return head + self._mark(found["value"]) + (last if last in "\"'" and head.count(last) % 2 else "")
+
+    def _compose(self, lines: list[str]) -> list[str]:
+        """YAML line by line, since the host may have nothing that reads it."""
+        made: list[str] = []
+        inside: int | None = None  # the indent of the block of variables that this line is in
+        hidden: int | None = None  # lines that stand deeper belong to a value that was masked
+        flow = ""
+        for line in lines:
+            indent = len(line) - len(line.lstrip(" "))
+            if flow:
+                flow = self._flow(f"{flow} {line}", made)
+                continue
+            if hidden is not None and (indent > hidden or not line.strip()):
+                made[-1:] = [self._more(shown, line) for shown in made[-1:]]
+                continue
+            hidden = None
+            item = line.lstrip().startswith("- ")
+            if inside is not None and line.strip() and (indent < inside or (indent == inside and not item)):
+                inside = None
+            head = BLOCK.match(line)
+            if inside is None and FLOW.search(line):
+                flow = self._flow(line, made)
+            elif inside is None and head:
+                rest = re.sub(r"^\s*(&\S+)?\s*(#.*)?$", "", head["rest"])
+                inside = indent + (2 if line.lstrip().startswith("- ") else 0)
+                # Another's, by its anchor; what it is otherwise, nobody needs
+                another = not rest or rest.strip().startswith("*")
+                made.append(line if another else f"{line.partition(':')[0]}: {self._mark(rest)}")
+            elif inside is not None and line.strip():
+                shown = self._entry(line)
+                hidden = indent if shown != line or ENTRY.match(line) else None
+                made += [shown] if shown else []
+            else:
+                shown = self._next(line, made) or self._plain(line, _before(made))
+                hidden = indent if shown != line else None
+                made.append(shown)
+        # What never closed took the rest with it: whoever reads this is to notice
+        return [*made, "["] if flow else made
+
+    def _more(self, shown: str, line: str) -> str:
+        """A line whose last mark stands for one more line of the text."""
+        before, mark, rest = shown.rpartition(MARK)
+        if not mark or self._key is None:
+            return shown
+        digest, rest = rest[:DIGEST], rest[DIGEST:]
+        return f"{before}{self._mark(f'{digest} {line.strip()}')}{rest}"
+
+    def _next(self, line: str, made: list[str]) -> str:
+        """A line that is the value of an option on the line before; "" for any other."""
+        opened = OPENED.search(made[-1]) if made else None
+        found = NEXT.fullmatch(line)
+        if not opened or not found or not _is_secret(opened["name"], found["value"]):
+            return ""
+        return f"{found['head']}{self._mark(found['value'])}{self._plain(found['rest'])}"
+
+    def _flow(self, text: str, made: list[str]) -> str:
+        """`environment: {…}`: the names, once it is whole; else what there is of it."""
+        bare = IN_FLOW.sub("", text)
+        if "'" in bare or '"' in bare or bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]"):
+            return text
+        head, _, rest = text.partition(":")
+        # Of what is quoted, only a name: a value may look like more of them
+        named = IN_FLOW.sub(lambda one: "".join(re.findall(rf"^.({WORD}=?)", one[0])) if _names_one(one) else "", rest)
+        names = re.findall(rf"[{{\[,]\s*({WORD})\s*[:=]", named)
+        made.append(f"{head}: {{{', '.join(f'{name}: {self._mark(rest)}' for name in names)}}}")
+        return ""
+
+    def _entry(self, line: str) -> str:
+        """A line of a block of variables: as it is when it is one plain value, else its name alone; "" for what is
+        none."""
+        if re.match(r"\s*(#|<<\s*:\s*\*\w+\s*$)", line):
+            return "" if line.lstrip().startswith("#") else line
+        if re.match(rf"^\s*- +[\"']?{WORD}[\"']?\s*$", line):
+            return line
+        found = ENTRY.match(line)
+        if not found:
+            return ""
+        value = found["value"].strip()
+        if found["sep"] == "=" and found["quote"]:
+            value = value.removesuffix(found["quote"])
+        plain = not value or SCALAR.fullmatch(value)
+        if plain and not looks_secret(found["name"], value) and self._plain(value) == value:
+            return line
+        sep = found["sep"] if found["sep"] == "=" or found["sep"].endswith(" ") else f"{found['sep']} "
+        end = found["quote"] if found["sep"] == "=" else ""
+        return f"{found['indent']}{found['item'] or ''}{found['quote']}{found['name']}{sep}{self._mark(value)}{end}"
+
+
+def _is_secret(option: str, value: str) -> bool:
+    """Whether an option's value is one."""
+    bare = value.strip("\"' ")
+    name, _, rest = bare.partition(":")
+    if option in ("u", "U", "user", "proxy-user"):
+        return bool(rest) and not (name.isdigit() and rest.isdigit())
+    if option in ("H", "header"):
+        return bool(rest) and looks_secret(name, rest)
+    return bool(bare) and looks_secret(option, bare) and not bare.startswith(("/", "-"))
+
+
+def _before(made: list[str]) -> str:
+    """The items of a list that stand before a line of it."""
+    items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(made))
+    return " ".join(itertools.islice(items, 20))
+
+
+def _names_one(quoted: re.Match[str]) -> bool:
+    """Whether a quoted string of a flow is a name, or NAME=value."""
+    key = re.match(r"\s*:", quoted.string[quoted.end() :]) and re.fullmatch(f".{WORD}.", quoted[0])
+    return bool(key or re.match(f".{WORD}=", quoted[0]))

@@ -1,0 +1,24 @@
+"""How much of the world a list of networks is."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+
+# A large organisation's network, and no more: an IPv4 /8, an IPv6 /16
+WIDEST = {4: 2**24, 6: 2**112}
+
+
+def too_wide(given: Iterable[str]) -> str:
+    """What the networks are, in words, when they are no list of somebody's own networks; else "". Several that are
+    much of the world only together count as it."""
+    networks: list[IPv4Network | IPv6Network] = []
+    for text in given:
+        try:
+            networks.append(ip_network(text, strict=False))
+        except ValueError:
+            return f"{text!r}, which is no network"
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    for version, collapsed in ((4, four), (6, six)):
+        if sum(network.num_addresses for network in collapsed if not network.is_private) > WIDEST[version]:
+            return "the world, or near it"
+    return ""

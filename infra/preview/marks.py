@@ -1,0 +1,53 @@
+"""What stands in a secret's place in a preview. Runs beside snapshot.py, before or without packages of the project."""
+
+import hashlib
+import importlib.util
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# The list of what looks like a secret is this checkout's own, whatever the one that is looked at knows
+MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking.py"
+SECRET_MARK = re.compile(r"\[secret ([^\]\n]{1,40})\]")
+# Where no key is given, marks can be compared within this process alone
+PROCESS_KEY = os.urandom(32)
+
+
+@cache
+def _masking() -> Any:
+    spec = importlib.util.spec_from_file_location("masking_of_preview", MASKING)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def unspoken(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
+    """A file's text without what looks like a secret. The mark in its place, `[secret 0123456789ab]`, changes with the
+    value, and cannot be compared with guessed values without the key; existing marks stay."""
+    masking = _masking()
+    mark = masking.MARK
+    marked = SECRET_MARK.sub(lambda found: f"{mark}_{found[1].encode().hex()}", text)
+    shown = masking.Masker(key).masked(path, marked)
+
+    def named(found: re.Match[str]) -> str:
+        return f"[secret {bytes.fromhex(found[2]).decode(errors='replace') if found[1] else found[2]}]"
+
+    shown = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", named, shown)
+    # Lines keep their ends
+    return shown if text.endswith("\n") or not shown.endswith("\n") else shown[:-1]
+
+
+def key_of(file: Path) -> bytes:
+    """The key of a stack's marks, out of its file: what is encrypted there makes it one that others do not have."""
+    try:
+        return hashlib.sha256(b"marks of a preview\0" + file.read_bytes()).digest()
+    except OSError:
+        return PROCESS_KEY
+
+
+def mark(text: str) -> str:
+    """Stands for what is encrypted, by the encrypted text."""
+    return f"[secret {hashlib.sha256(text.encode()).hexdigest()[:12]}]"
