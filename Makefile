@@ -1,6 +1,6 @@
 # `make lab` and `make test` are all that a newcomer needs; see README.md.
 SHELL := /bin/sh
-UV_VERSION := 0.13.8
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements-uv.txt)
 OWN_UV := $(CURDIR)/.tools/uv/bin/uv
 export UV := $(or $(shell command -v uv 2>/dev/null),$(OWN_UV))
 # The machine's own Python, and never one that would have to be downloaded
@@ -57,4 +57,4 @@ $(OWN_UV):
 	@echo "bringing uv $(UV_VERSION) into .tools/ (an environment of this checkout's own)"
 	@python3 -m venv .tools/uv 2>/dev/null || { \
 	  $(SUDO) apt-get update -q && $(SUDO) apt-get install -q -y python3-venv && python3 -m venv --clear .tools/uv; }
-	@.tools/uv/bin/pip install --quiet uv==$(UV_VERSION)
+	@.tools/uv/bin/pip install --quiet --require-hashes -r requirements-uv.txt

@@ -35,6 +35,11 @@ def step(what: str, usual: int = 0) -> Iterator[None]:
         thread.join()
 
 
+def warn(what: str) -> None:
+    """A line about something that is worth reading, and does not end the run."""
+    _print(f"! {what}")
+
+
 def _print(line: str) -> None:
     print(f"[{time.monotonic() - START:5.0f} s] {line}", file=sys.stderr, flush=True)
 

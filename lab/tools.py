@@ -11,10 +11,16 @@ import tempfile
 from pathlib import Path
 
 from lab.run import find_program, run, succeeds
-from lab.say import LabError, step
+from lab.say import LabError, step, warn
 from lab.settings import CACHE, ROOT
 
 PULUMI = "3.259.0"
+# What is downloaded where a network allows it, by the archive's hash
+PULUMI_RELEASE = "3.265.0"
+PULUMI_RELEASE_SHA256 = {
+    "x64": "a7eff63bc539e4319a8add7383a01e427aef74a8994bcf5e6a9d12bf9d674979",
+    "arm64": "55f2acb3db3618ec7405cbdf2bb21566fdf46c282a92ef419d9b1d7298a83ee4",
+}
 COMPOSE = "2.40.3"
 COMPOSE_ARCHIVE_SHA256 = "d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
 COMPOSE_SHA256 = "dba9d98e1ba5bfe11d88c99b9bd32fc4a0624a30fafe68eea34d61a3e42fd372"
@@ -152,20 +158,25 @@ def _pulumi_version(pulumi: str) -> tuple[int, int]:
 
 
 def _downloaded_pulumi() -> Path | None:
-    folder = CACHE / f"pulumi-{PULUMI}"
+    folder, no_download = CACHE / f"pulumi-{PULUMI_RELEASE}", CACHE / f"no-download-{PULUMI_RELEASE}"
     if (folder / "pulumi").exists():
         return folder
-    if (CACHE / f"no-download-{PULUMI}").exists():
+    if no_download.exists():
         return None
     architecture = "arm64" if os.uname().machine == "aarch64" else "x64"
-    url = f"https://get.pulumi.com/releases/sdk/pulumi-v{PULUMI}-linux-{architecture}.tar.gz"
+    url = f"https://get.pulumi.com/releases/sdk/pulumi-v{PULUMI_RELEASE}-linux-{architecture}.tar.gz"
     archive = CACHE / "pulumi.tar.gz"
     CACHE.mkdir(parents=True, exist_ok=True)
     if not succeeds("curl", "-fsSL", "--connect-timeout", "5", "-o", str(archive), url):
         # Asked once: the answer of a closed network does not change from run to run
-        (CACHE / f"no-download-{PULUMI}").touch()
+        no_download.touch()
         return None
-    part = CACHE / f"pulumi-{PULUMI}.part"
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != PULUMI_RELEASE_SHA256[architecture]:
+        warn(f"{url} does not have the hash that is expected: not used; Pulumi is built from its source instead")
+        archive.unlink()
+        no_download.touch()
+        return None
+    part = CACHE / f"pulumi-{PULUMI_RELEASE}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     run("tar", "-xzf", str(archive), "--strip-components=1", "-C", str(part))

@@ -54,8 +54,10 @@ def test_the_job_that_may_comment_runs_no_code_of_the_pull_request():
 
 def test_the_fingerprint_is_read_out_of_what_a_preview_writes(tmp_path):
     """By the workflow's own command, out of a file that no text of a host is in."""
-    plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b"
-    stack = StackReport("prod", plan, source="live", hosts_say=["x\nprod live-1111111111-2222222222-3333333333"])
+    plan = "live-9bba4a3259-4f53cda18c-a8aaf8890b-1f3870be27"
+    stack = StackReport(
+        "prod", plan, source="live", hosts_say=["x\nprod live-1111111111-2222222222-3333333333-4444444444"]
+    )
     write_fingerprints(Report("what is there", "head", [stack]), tmp_path / "fingerprints")
     command = re.search(r"\$\((sed -n .* fingerprints)\)", (ROOT / ".github/workflows/up.yml").read_text())
     assert command
@@ -67,3 +69,28 @@ def test_prod_does_what_was_approved():
     jobs = yaml.safe_load((ROOT / ".github/workflows/up.yml").read_text())["jobs"]
     assert jobs["prod"]["environment"] == "prod" and jobs["prod"]["needs"] == "plan"
     assert jobs["prod"]["steps"][-1]["run"] == '.venv/bin/infra up --stack prod --plan "$FINGERPRINT"'
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_other_peoples_code_is_installed_before_there_is_anything_to_take(path):
+    for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+        assert "secrets." not in str(job.get("env", {})), name
+        installing = [n for n, step in enumerate(job["steps"]) if re.search(r"make|pip|uv ", step.get("run", ""))]
+        rights = [n for n, step in enumerate(job["steps"]) if "configure-aws-credentials" in step.get("uses", "")]
+        assert not rights or max(installing) < min(rights), name
+        assert not any("secrets." in str(job["steps"][n].get("env", {})) for n in installing), name
+
+
+def test_what_builds_and_installs_the_project_is_locked_by_hash():
+    project, lock = ((ROOT / name).read_text() for name in ("pyproject.toml", "uv.lock"))
+    assert 'no-build-isolation-package = ["watchme-infra"]' in project
+    for name in ("hatchling", "editables"):
+        assert re.search(
+            rf'name = "{name}"\nversion = "[^"]+"\nsource = .*\n(dependencies = .*\n)?(?s:.*?)hash = "sha256:', lock
+        )
+    for path in ("requirements-uv.txt", "policy/requirements.txt"):
+        text = (ROOT / path).read_text()
+        packages = re.findall(r"(?m)^[\w.-]+==", text)
+        assert packages and len(packages) == len(re.findall(r"(?m)^[\w.-]+==[^\n]*\\\n    --hash=sha256:", text)), path
+    makefile = (ROOT / "Makefile").read_text()
+    assert "pip install --quiet --require-hashes -r requirements-uv.txt" in makefile

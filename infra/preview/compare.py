@@ -15,7 +15,6 @@ from infra.preview.report import Cost, StackReport
 from policy import rules
 from policy.facts import Facts, Resource
 from policy.of_stack import limits
-from rendering.archive import agent_sources
 
 Snapshot = dict[str, Any]
 
@@ -63,23 +62,25 @@ def reported(
 
 
 def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: Sequence[str]) -> str:
-    """What a person approves: the files, the steps and what they start from (the hosts' releases, and what somebody
-    changed since), each told apart. What the program asks for is in it with the agent's own code, which goes to every
-    host. The same plan has the same on every machine."""
+    """What a person approves: the files, the steps, what they start from (the hosts' releases, and hand edits
+    since), and the code that does it, each told apart. The same plan has the same on every machine."""
     asked = sorted(head["resources"], key=lambda made: made["urn"])
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},
         [
             [[step.urn, step.op, step.changed, step.because, step.new] for step in steps],
             [[made["urn"], made["inputs"]] for made in asked],
-            [[name, text.decode()] for name, text in agent_sources().items()],
         ],
         [{name: [host["manifest"], host["files"]] for name, host in there.get("hosts", {}).items()}, list(said)],
+        head["code"],
     )
     return "-".join([source, *(_short(part) for part in parts)])
 
 
-PARTS = ("what it was made from", "the hosts' files", "the steps on resources", "what the hosts have now")
+PARTS = (
+    "what it was made from", "the hosts' files", "the steps on resources", "what the hosts have now",
+    "the program's code",
+)  # fmt: skip
 
 
 def _short(value: Any) -> str:

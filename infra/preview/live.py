@@ -22,7 +22,7 @@ from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step, ordered
 from infra.preview.marks import unspoken
 from infra.preview.report import StackReport
-from infra.preview.snapshot import hosts_of, machines, stable, wanted_images
+from infra.preview.snapshot import code_of, hosts_of, machines, stable, wanted_images
 from infra.pulumi import Previewed, attempt, preview, pulumi
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -182,9 +182,9 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
     said = [f"the registry was not told of, or does not have: {', '.join(untold)}"] if untold else []
     return {
-        "stack": catalogue.stack.name, "problems": [], "region": catalogue.stack.region,
-        "standby": catalogue.stack.standbyRegions, "hosts": made, "machines": machines(catalogue.stack),
-        "configuration": public,
+        "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
+        "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": made,
+        "machines": machines(catalogue.stack), "configuration": public,
         "images": {f"{name}{suffix}": d for name, found in images.items() for suffix, d in found.items()},
     }, said  # fmt: skip
 

@@ -202,6 +202,19 @@ def machines(stack: Any) -> dict[str, list[Any]]:
     return {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
 
 
+def code_of(root: Path) -> str:
+    """A hash of all that runs in an update, here and on hosts: another program is another plan."""
+    folders = ("agent", "catalogue", "components", "infra", "policy", "rendering")
+    # What Python compiles, and the policy's own environment, are made from these
+    made = {"__pycache__", "venv"}
+    paths = [path.relative_to(root) for folder in folders for path in (root / folder).rglob("*")]
+    paths += [Path(name) for name in ("__main__.py", "Pulumi.yaml", "pyproject.toml", "uv.lock")]
+    found = hashlib.sha256()
+    for path in sorted(path for path in paths if not made & set(path.parts) and (root / path).is_file()):
+        found.update(f"{path} {hashlib.sha256((root / path).read_bytes()).hexdigest()}\n".encode())
+    return found.hexdigest()
+
+
 def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROCESS_KEY) -> dict[str, Any]:
     """The snapshot of one stack. What its owner would be told is in `problems` (all) and `error` (why there is no
     more). `key` is that of marks (see `unspoken`)."""
@@ -212,7 +225,7 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROC
     from catalogue.problems import CatalogueError
     from catalogue.stack import read_stack, stack_from
 
-    found: dict[str, Any] = {"stack": name, "problems": [], "error": ""}
+    found: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
     try:
         read_stack(root, name, file)
         raw = (yaml.safe_load(file.read_text()) or {}).get("config") or {}

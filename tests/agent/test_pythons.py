@@ -18,7 +18,8 @@ from tests.support import ROOT
 OLDEST = (3, 9)
 SOURCES = [
     *sorted((ROOT / "agent").rglob("*.py")),
-    *(ROOT / "infra/adopt/host" / name for name in ("on_host.py", "masking.py")),
+    ROOT / "catalogue/masking.py",
+    ROOT / "infra/adopt/host/on_host.py",
     *(ROOT / "tests/agent" / name for name in ("fake.py", "docker.py", "on_a_host.py")),
 ]
 

@@ -101,7 +101,7 @@ def test_json_is_for_programs():
     assert stack["hosts"][0]["effects"][0]["gap"].startswith("some seconds")
 
 
-FORGED = "live-1111111111-2222222222-3333333333"
+FORGED = "live-1111111111-2222222222-3333333333-4444444444"
 
 
 def test_what_a_host_calls_its_files_is_no_markup_and_starts_no_line():

@@ -11,11 +11,12 @@ from infra.preview.formats import as_json
 from infra.preview.graph import Step
 from infra.preview.hosts import FileChange, HostChange
 from infra.preview.report import Report, StackReport
+from infra.preview.snapshot import code_of
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::"
 
 
-def report(*steps: Step, files=(), fingerprint: str = "mocks-1-2-3", said=(), **more) -> Report:
+def report(*steps: Step, files=(), fingerprint: str = "mocks-1-2-3-5", said=(), **more) -> Report:
     host = HostChange("watchme", "changed", [FileChange(path, "changed", diff) for path, diff in files])
     return Report(
         "0" * 40,
@@ -57,9 +58,10 @@ def test_what_changed_since(before, now, said):
 
 
 def test_which_part_of_a_fingerprint_differs():
-    assert differing("live-1-2-3", "live-1-9-3") == ["the steps on resources"]
-    assert differing("live-1-2-3", "mocks-1-2-4") == ["what it was made from", "what the hosts have now"]
-    assert differing("nonsense", "live-1-2-3") == ["the fingerprint's form"]
+    assert differing("live-1-2-3-5", "live-1-9-3-5") == ["the steps on resources"]
+    assert differing("live-1-2-3-5", "mocks-1-2-4-5") == ["what it was made from", "what the hosts have now"]
+    assert differing("live-1-2-3-5", "live-1-2-3-6") == ["the program's code"]
+    assert differing("nonsense", "live-1-2-3-5") == ["the fingerprint's form"]
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def previewing(monkeypatch, tmp_path):
 
 def test_the_approved_plan_is_done(previewing):
     ran = previewing(report(images={"web:latest": "sha256:1"}))
-    assert plans.up("prod", "mocks-1-2-3", "HEAD") == 0
+    assert plans.up("prod", "mocks-1-2-3-5", "HEAD") == 0
     (words,) = ran
     assert words[:-1] == ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", "prod"]
     assert json.loads(words[-1]) == {"web:latest": "sha256:1"}
@@ -92,18 +94,18 @@ def test_the_approved_plan_is_done(previewing):
 
 REFUSED = {
     "another": (
-        report(fingerprint="mocks-1-9-3"),
-        "mocks-1-2-3",
-        r"not plan mocks-1-2-3: the steps on resources changed since",
+        report(fingerprint="mocks-1-9-3-5"),
+        "mocks-1-2-3-5",
+        r"not plan mocks-1-2-3-5: the steps on resources changed since",
     ),
     "it does not validate": (
         report(error="error: files: port"),
-        "mocks-1-2-3",
+        "mocks-1-2-3-5",
         "nothing was touched: error: files: port",
     ),
     "a live one from where nothing can be asked": (
         report(),
-        "live-1-2-3",
+        "live-1-2-3-5",
         r"is a live one, and stack prod cannot be asked",
     ),
     "no fingerprint": (report(), "yesterday", "is no fingerprint"),
@@ -119,7 +121,26 @@ def test_anything_else_is_refused(previewing, made, approved, said):
 
 
 def test_a_refusal_says_what_changed_where_the_plan_was_kept(previewing, tmp_path):
-    previewing(report(fingerprint="mocks-1-9-3", files=[("/a", ("+1",))]))
+    previewing(report(fingerprint="mocks-1-9-3-5", files=[("/a", ("+1",))]))
     plans.keep(report())
     with pytest.raises(InfraError, match=r"watchme:/a: changes now"):
-        plans.up("prod", "mocks-1-2-3", "HEAD")
+        plans.up("prod", "mocks-1-2-3-5", "HEAD")
+
+
+@pytest.mark.parametrize(
+    "path", ["infra/deliver.py", "components/release.py", "agent/health.py", "uv.lock", "policy/new.yaml"]
+)
+def test_other_code_is_another_plan(tmp_path, path):
+    for folder in ("infra", "components", "agent", "policy"):
+        (tmp_path / folder).mkdir()
+    before = code_of(tmp_path)
+    assert before == code_of(tmp_path)
+    (tmp_path / path).write_text("import this\n")
+    assert before != code_of(tmp_path)
+
+
+def test_what_is_made_from_the_code_is_no_other_plan(tmp_path):
+    (tmp_path / "policy/venv/lib").mkdir(parents=True)
+    before = code_of(tmp_path)
+    (tmp_path / "policy/venv/lib/a.py").write_text("import this\n")
+    assert before == code_of(tmp_path)

@@ -141,7 +141,7 @@ def test_a_secret_is_in_no_form_of_a_live_preview(watchme):
 
 WRONG = {
     "no fingerprint": ("yesterday", "is no fingerprint"),
-    "of somewhere else": ("live-0000000000-0000000000-0000000000", "it was made elsewhere"),
+    "of somewhere else": ("live-0000000000-0000000000-0000000000-0000000000", "it was made elsewhere"),
 }
 
 
