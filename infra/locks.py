@@ -1,36 +1,99 @@
-"""A stack's lock that a killed Pulumi left: removed where it is certain that nobody holds it any more."""
+"""A stack's lock that a killed Pulumi left: removed where its update certainly runs no more, else asked about."""
 
+import contextlib
+import json
 import os
 import re
 import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from infra.errors import InfraError
+from infra.paths import project_root
 from infra.pulumi import attempt
+from infra.writing import put
 
 LOCKED = "the stack is currently locked by"
 HOLDER = re.compile(r"created by (\S+)@(\S+) \(pid (\d+)\)")
+FOLDER = Path(".infra/engines")
+BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
-def holders(said: str) -> list[tuple[str, int]]:
-    """(machine, process) of every lock that Pulumi complains of. Pure."""
-    return [(machine, int(pid)) for _, machine, pid in HOLDER.findall(said)] if LOCKED in said else []
+@dataclass(frozen=True)
+class Engine:
+    """A Pulumi that was started here. A host name and a process id can be those of another container or machine, so
+    `machine`, `boot`, the PID `namespace` and the process's start (in ticks since the boot) belong to it."""
+
+    pid: int
+    machine: str
+    boot: str
+    namespace: str
+    started: str
 
 
-def is_dead(said: str) -> bool:
-    """Were all these locks taken on this machine, by processes that are no more."""
-    found = holders(said)
-    return bool(found) and all(machine == socket.gethostname() and not _runs(pid) for machine, pid in found)
+def identify(pid: int) -> Engine:
+    """A process that runs now; without what this system does not tell."""
+    with contextlib.suppress(OSError, IndexError):
+        machine, boot = MACHINE.read_text().strip(), BOOT.read_text().strip()
+        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))
+    return Engine(pid, "", "", "", "")
 
 
-def _runs(pid: int) -> bool:
+def _started(pid: int) -> str:
+    """When a process was started. Raises OSError where there is none."""
+    # The second field is a name, which may have spaces and parentheses
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def remember(stack: str, pid: int) -> None:
+    """Keeps which engine works on a stack, for the day it is killed. A checkout that cannot be written to is no reason
+    not to go on."""
+    place = project_root() / FOLDER / f"{stack}.json"
+    with contextlib.suppress(OSError, InfraError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        put(place, json.dumps(asdict(identify(pid))))
+
+
+def remembered(stack: str) -> Engine | None:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Engine(**json.loads((project_root() / FOLDER / f"{stack}.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def holders(said: str) -> list[tuple[str, str, int]]:
+    """(account, machine, process) of every lock that Pulumi complains of. Pure."""
+    return [(account, machine, int(pid)) for account, machine, pid in HOLDER.findall(said)] if LOCKED in said else []
+
+
+def is_dead(said: str, engine: Engine | None) -> bool:
+    """Is every lock that of an engine which was started from here, and runs no more."""
+    found = holders(said)
+    if engine is None or not engine.boot or not found:
         return False
-    except PermissionError:
+    if any((machine, pid) != (socket.gethostname(), engine.pid) for _, machine, pid in found):
+        return False
+    here = identify(os.getpid())
+    if here.machine != engine.machine:
+        return False
+    if here.boot != engine.boot:
         return True
-    return True
+    return here.namespace == engine.namespace and not _runs(engine)
 
 
-def removed(stack: str, said: str) -> bool:
-    """Removes the locks of a complaint if they are dead. Raises InfraError where there is no Pulumi."""
-    return is_dead(said) and attempt("cancel", "--yes", "--stack", stack).returncode == 0
+def _runs(engine: Engine) -> bool:
+    try:
+        return _started(engine.pid) == engine.started
+    except OSError:
+        return False
+
+
+def removed(stack: str) -> bool:
+    """Removes the stack's locks. Raises InfraError where there is no Pulumi."""
+    return attempt("cancel", "--yes", "--stack", stack).returncode == 0
+
+
+def question(stack: str, said: str) -> str:
+    """Who holds the locks, as far as Pulumi knows."""
+    known = ", ".join(f"{account}@{machine}, process {pid}" for account, machine, pid in holders(said))
+    return f"stack {stack} is locked by {known or 'another update'}, which may still be running"

@@ -1,6 +1,6 @@
 """`infra move`: preflight, plan, confirmation, move, report."""
 
-import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     so_far = (attempts.kept(name, region) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
+    before = (config_file(name) or project_root() / f"Pulumi.{name}.yaml").read_bytes()
     with run.configured(name, region, standby) as file:
         typer.echo("\nlooking what would be done …")
         planned = run.previewed(name, file)
@@ -65,11 +66,11 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         question = f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
         if not yes and not typer.confirm(f"\n{question}"):
             raise InfraError("nothing was touched")
-        shutil.copy(file, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
+        adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
     # Whoever ends this, the next one knows how it was before
     attempts.keep(name, region, so_far)
     began = time.time()
-    progress = run.up(name, planned, lambda line: typer.echo(line))
+    progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
     so_far = so_far.and_then(run.done(progress), time.time() - began)
     if progress.reasons:
         attempts.keep(name, region, so_far)
@@ -85,6 +86,18 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     target = written or project_root() / f"move-{name}-{stamp}.md"
     put(target, report.markdown(ended))
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
+
+
+def adopt_configuration(changed: Path, before: bytes, real: Path) -> None:
+    """Puts the changed copy of a configuration in its place. Raises InfraError where somebody else changed it since."""
+    if real.read_bytes() != before:
+        raise InfraError(f"nothing was touched: {real.name} was changed meanwhile; look at it, and run this again")
+    put(real, changed.read_text())
+
+
+def may_remove_lock(question: str) -> bool:
+    """Asks a person; without one, nothing is certain, and the lock stays."""
+    return sys.stdin.isatty() and typer.confirm(f"{question}. Is it certain that it is not? Remove the lock")
 
 
 def _beside(standby: list[str]) -> str:

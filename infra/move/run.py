@@ -28,6 +28,7 @@ from infra.pulumi import attempt, preview, pulumi
 from rendering.host import dns_names, render
 
 Say = Callable[[str], None]
+Ask = Callable[[str], bool]
 TRIES = 3
 INTERRUPTED = (
     "interrupted: a release that is under way comes to its end, every other step ends now; Ctrl-C once more ends "
@@ -95,12 +96,19 @@ def plan_lines(found: list[Phase]) -> list[str]:
     return lines
 
 
-def up(stack: str, planned: list[Phase], say: Say) -> Progress:
+def up(stack: str, planned: list[Phase], say: Say, ask: Ask) -> Progress:
     """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
-    lock that a killed one left here holds up nothing."""
+    lock that a killed one left here holds up nothing; `ask` is asked whether any other lock may be removed."""
+    engine = locks.remembered(stack)
     progress, said = _up(stack, planned, say)
-    if progress.reasons and locks.removed(stack, said):
-        say("an update that was killed here had left its lock: removed")
+    if not progress.reasons or not locks.holders(said):
+        return progress
+    dead, question = locks.is_dead(said, engine), locks.question(stack, said)
+    if not dead and not ask(question):
+        progress.reasons = [f"{question}; once it is not: pulumi cancel --stack {stack}, and the same command again"]
+        return progress
+    if locks.removed(stack):
+        say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
         progress, _ = _up(stack, planned, say)
     return progress
 
@@ -114,6 +122,7 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
         _started(command, complaints) as process,
     ):
         assert process.stdout
+        locks.remember(stack, process.pid)
         interrupted = handed_on = 0
         while True:
             # Another one may come while the first is being handed on

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 import typer
 
-from infra import locks
 from infra.errors import InfraError
 from infra.move import attempts, command, run
 from infra.move.attempts import Attempts
@@ -19,7 +18,8 @@ from infra.move.phases import Phase
 from infra.move.progress import Progress, Timed
 from infra.move.report import Latency
 from infra.move.run import Standing
-from tests.support import ROOT, catalogue, execute, started
+from tests.move.programs import pulumi_that
+from tests.support import catalogue
 
 SYDNEY, TOKYO, NAME = "ap-southeast-2", "ap-northeast-1", "api.hey-watch.me"
 BEFORE, AFTER = {NAME: Latency(120.0, 480.0)}, {NAME: Latency(2.0, 9.0)}
@@ -32,7 +32,7 @@ def stage(tmp_path, monkeypatch):
     config = tmp_path / "Pulumi.prod.yaml"
     config.write_text("as it was")
     played = SimpleNamespace(
-        standing=Standing(SYDNEY, SYDNEY, []), fine=True, planned=[GATE, RETIRE], fails="", asked=[], answer=True,
+        standing=Standing(SYDNEY, SYDNEY, []), fine=True, planned=[GATE, RETIRE], fails="", asked=[], answer=True, confirm=None,
         distances=[BEFORE, AFTER], config=config, folder=tmp_path,
     )  # fmt: skip
 
@@ -42,7 +42,7 @@ def stage(tmp_path, monkeypatch):
         copy.write_text(f"{region} {standby}")
         yield copy
 
-    def up(stack, planned, say):
+    def up(stack, planned, say, ask):
         progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, lambda: 0.0)
         done = planned[:1] if played.fails else planned
         progress.times = {(phase.step, phase.region): Timed(1.0, 3.0, 1) for phase in done}
@@ -51,7 +51,7 @@ def stage(tmp_path, monkeypatch):
 
     def confirm(question):
         played.asked.append(question)
-        return played.answer
+        return played.confirm(question) if played.confirm else played.answer
 
     for module in (command, run, attempts):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
@@ -153,15 +153,7 @@ def test_a_step_that_was_done_anew_counts_once():
     assert both.steps == [("images", "b", 2.0), ("gate", "c", 3.0)] and both.spent == 9.0
 
 
-def pulumi_that(folder, script: str) -> dict[str, str]:
-    """An environment with a pulumi that does this."""
-    program = folder / "pulumi"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "LOG": str(folder / "log")}
-
-
-UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True)).reasons)"
+UP = "from infra.move import run; print('reasons:', run.up('lab', [], lambda line: print(line, flush=True), lambda _: False).reasons)"
 
 
 ASKED = 'trap \'echo asked >> $LOG; sleep 0.3; exit 1\' INT\necho \'{"diagnosticEvent": {"severity": "info", "message": "begun"}}\'\nwhile :; do sleep 0.05; done'
@@ -178,7 +170,7 @@ def running(folder, script: str, *ignored: signal.Signals):
             signal.signal(word, signal.SIG_IGN if word in ignored else signal.SIG_DFL)
 
     with subprocess.Popen(
-        [sys.executable, "-c", UP], cwd=ROOT, env=pulumi_that(folder, script), text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-c", UP], cwd=folder, env=pulumi_that(folder, script), text=True, stdout=subprocess.PIPE,
         preexec_fn=surroundings,
     ) as process:  # fmt: skip
         assert process.stdout and "begun" in process.stdout.readline()
@@ -224,37 +216,12 @@ def test_a_second_ctrl_c_is_handed_on_too(tmp_path):
     assert said.startswith("interrupted again: Pulumi ends at once") and INTERRUPTED in said
 
 
-def locked(pid: int, machine: str) -> str:
-    return f"error: the stack is currently locked by 1 lock(s). Either wait\n  file:///x.json: created by root@{machine} (pid {pid}) at 2026"
+def test_a_change_of_the_configuration_while_it_asks_is_not_overwritten(stage):
+    def confirm(question):
+        stage.config.write_text("as a second operator wants it")
+        return True
 
-
-def ended() -> int:
-    """The number of a process that is no more."""
-    with started("true") as process:
-        process.wait()
-    return process.pid
-
-
-def test_a_lock_that_a_killed_update_left_here_holds_up_nothing(tmp_path):
-    message = locked(ended(), os.uname().nodename)
-    script = (
-        f"echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
-    )
-    env = pulumi_that(tmp_path, script)
-    ran = execute(sys.executable, "-c", UP, cwd=ROOT, env=env, code=None)
-    assert "had left its lock: removed" in ran.stdout and "reasons: []" in ran.stdout, ran.stdout + ran.stderr
-    assert (tmp_path / "log").read_text().split() == ["up", "cancel", "up"]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        locked(os.getpid(), os.uname().nodename),
-        locked(1, os.uname().nodename),
-        locked(ended(), "elsewhere"),
-        "created by a@b (pid 9)",
-        "",
-    ],
-)
-def test_a_lock_that_somebody_may_hold_is_left(said):
-    assert not locks.is_dead(said)
+    stage.confirm = confirm
+    with pytest.raises(InfraError, match=r"nothing was touched: Pulumi.prod.yaml was changed meanwhile"):
+        move()
+    assert stage.config.read_text() == "as a second operator wants it"

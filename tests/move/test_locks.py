@@ -1,0 +1,108 @@
+"""A lock that a killed update left: removed where that is certain, asked about where it is not."""
+
+import json
+import os
+import socket
+import sys
+from dataclasses import replace
+
+import pytest
+
+from infra import locks
+from tests.move.programs import pulumi_that
+from tests.support import execute, started
+
+HERE = socket.gethostname()
+
+
+def complaint(*holders: tuple[int, str]) -> str:
+    lines = [f"  file:///x.json: created by root@{machine} (pid {pid}) at 2026" for pid, machine in holders]
+    return "\n".join([f"error: the stack is currently locked by {len(lines)} lock(s). Either wait", *lines])
+
+
+@pytest.fixture
+def ended() -> locks.Engine:
+    """An engine that was started here, and has ended."""
+    with started("sleep", "60") as process:
+        engine = locks.identify(process.pid)
+        process.kill()
+        process.wait()
+    return engine
+
+
+def test_an_engine_that_was_killed_here_is_dead(ended):
+    assert locks.is_dead(complaint((ended.pid, HERE)), ended)
+
+
+def test_one_of_before_the_last_boot_is_dead(ended):
+    assert locks.is_dead(complaint((ended.pid, HERE)), replace(ended, boot="another", namespace="pid:[1]"))
+
+
+def test_a_number_that_another_process_has_now_is_dead(ended):
+    now = locks.identify(os.getpid())
+    assert locks.is_dead(complaint((now.pid, HERE)), replace(now, started="1"))
+
+
+UNCERTAIN = {
+    "it runs": lambda engine: (complaint((os.getpid(), HERE)), locks.identify(os.getpid())),
+    "nothing is known of it": lambda engine: (complaint((engine.pid, HERE)), None),
+    "a colleague's container of this name": lambda engine: (complaint((engine.pid + 1, HERE)), engine),
+    "another machine": lambda engine: (complaint((engine.pid, "elsewhere")), engine),
+    "two locks, one of somebody else": lambda engine: (complaint((engine.pid, HERE), (engine.pid, "ci")), engine),
+    "started in another container": lambda engine: (
+        complaint((engine.pid, HERE)), replace(engine, namespace="pid:[1]"),
+    ),
+    "a checkout that another machine has too": lambda engine: (
+        complaint((engine.pid, HERE)), replace(engine, machine="0" * 32),
+    ),
+    "a system that does not tell": lambda engine: (
+        complaint((engine.pid, HERE)), locks.Engine(engine.pid, "", "", "", ""),
+    ),
+    "no lock": lambda engine: (f"created by a@{HERE} (pid {engine.pid})", engine),
+    "nothing said": lambda engine: ("", engine),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNCERTAIN.values(), ids=UNCERTAIN)
+def test_anything_else_is_not_certain(case, ended):
+    assert not locks.is_dead(*case(ended))
+
+
+UP = (
+    "from infra.move import run; ask = lambda question: print('asked:', question) or {answer};"
+    " print('reasons:', run.up('lab', [], lambda line: print(line, flush=True), ask).reasons)"
+)
+SCRIPT = "echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
+
+
+def move(folder, engine, pid: int, answer: bool):
+    env = pulumi_that(folder, SCRIPT.format(message=complaint((pid, HERE))))
+    (folder / ".infra/engines").mkdir(parents=True)
+    if engine:
+        (folder / ".infra/engines/lab.json").write_text(json.dumps(vars(engine)))
+    ran = execute(sys.executable, "-c", UP.format(answer=answer), cwd=folder, env=env, code=None)
+    return ran.stdout + ran.stderr, (folder / "log").read_text().split()
+
+
+def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
+    said, ran = move(tmp_path, ended, ended.pid, False)
+    assert "had left its lock: removed" in said and "reasons: []" in said and "asked" not in said, said
+    assert ran == ["up", "cancel", "up"]
+
+
+def test_any_other_is_asked_about(tmp_path, ended):
+    said, ran = move(tmp_path, None, ended.pid, True)
+    assert f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, which may still be running" in said
+    assert "reasons: []" in said and ran == ["up", "cancel", "up"]
+
+
+def test_without_a_yes_it_stays_and_the_reason_says_what_to_do(tmp_path, ended):
+    said, ran = move(tmp_path, None, ended.pid, False)
+    assert "once it is not: pulumi cancel --stack lab, and the same command again" in said and ran == ["up"]
+
+
+def test_the_engine_of_a_move_is_remembered(tmp_path):
+    env = pulumi_that(tmp_path, "echo $$ > pid; exit 1")
+    execute(sys.executable, "-c", UP.format(answer=False), cwd=tmp_path, env=env)
+    kept = json.loads((tmp_path / ".infra/engines/lab.json").read_text())
+    assert kept["pid"] == int((tmp_path / "pid").read_text()) and kept["boot"] and kept["started"]
