@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.answers import checked_job_event
 from infra.errors import InfraError
+from infra.foreign import cleaned
 from infra.ssh import AGENT, ConnectionLost, Target, connected, events
 
 RETURN = 120.0  # seconds that a lost host has to come back
+SIGNS = 1500  # signs of life without an event: hours, at one in some seconds
 SURE = 3  # times that a host must say that it knows nothing of a job: it may be about to begin
 BOOT = "python3 -I -c 'import json, sys; payload = json.load(sys.stdin); exec(payload[\"receive\"])'"
 
@@ -87,11 +90,13 @@ class Job:
             except ConnectionLost as error:
                 if not self._lost_at:
                     self.say(f"{error}; the job goes on there, connecting again")
-            except InfraError:
+            except InfraError as error:
                 # Before the first connection that is the end. After it the host may be on its way back; and what was
                 # started goes on, whatever became of the program that reported it
                 if not (self.seen or self._lost_at or self.has_started):
                     raise
+                if not self._lost_at:
+                    self.say(str(error))
             if self._gone >= SURE and not self.seen:
                 return _never_began(self.target)
             self._lost_at = self._lost_at or time.monotonic()
@@ -102,7 +107,12 @@ class Job:
 
     def _connected(self) -> dict[str, Any] | None:
         """The result, when it comes over this connection; None when the host knows nothing of the job (yet)."""
-        for event in self._conversation():
+        signs = 0
+        for received in self._conversation():
+            event = checked_job_event(cleaned(received), str(self.target))
+            signs = 0 if event else signs + 1
+            if signs > SIGNS:
+                raise InfraError(f"{self.target} shows signs of life and says nothing of the job any more")
             self._gone = self._gone + 1 if event.get("gone") else 0
             if self._gone:
                 return None

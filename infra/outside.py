@@ -35,10 +35,13 @@ def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience:
 
 def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
     """ "200", or what happened instead."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+        if parts.scheme != "https" or not parts.hostname or not _is_plain(url):
+            return "is not the address of a public name"
         with (
-            socket.create_connection((address, parts.port or 443), 5) as plain,
+            socket.create_connection((address, port), 5) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
         ):
             connection = http.client.HTTPConnection(parts.hostname or "")
@@ -48,3 +51,11 @@ def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
             return "200" if status == 200 else f"answered {status}"
     except (OSError, http.client.HTTPException) as error:
         return f"did not answer: {error}"
+    except ValueError as error:
+        # A port that is none, a bracket too few
+        return f"is no address: {error}"
+
+
+def _is_plain(url: str) -> bool:
+    """No space and no line break, which would end the request's first line; a path of other letters is encoded."""
+    return url.isascii() and url.isprintable() and " " not in url

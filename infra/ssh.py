@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.ssh_exception import IncompatiblePeer
 
+from infra.answers import checked
 from infra.errors import InfraError
 from infra.foreign import cleaned
 
@@ -33,6 +34,8 @@ PROGRAM = (
 RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
+LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
+MOST = 2 * LONGEST  # bytes of an answer
 SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
 
 
@@ -159,9 +162,12 @@ def fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
-def events(transport: paramiko.Transport, target: Target, command: str, payload: Any) -> Iterator[dict[str, Any]]:
-    """What a command on the host says, object by object. The payload goes over its standard input, where no list of
-    processes shows it. Raises ConnectionLost, and InfraError when the command itself fails."""
+def events(
+    transport: paramiko.Transport, target: Target, command: str, payload: Any, total: int | None = MOST
+) -> Iterator[dict[str, Any]]:
+    """What a command on the host says, object by object, and at most `total` bytes of it. The payload goes over its
+    standard input, where no list of processes shows it. Raises ConnectionLost, and InfraError when the command itself
+    fails, or says more than it may."""
     try:
         channel = transport.open_session(timeout=15)
         channel.settimeout(SILENCE)
@@ -170,11 +176,11 @@ def events(transport: paramiko.Transport, target: Target, command: str, payload:
             channel.exec_command(command if target.user == "root" else f"sudo -n {command}")
         channel.sendall(json.dumps(payload).encode())
         channel.shutdown_write()
-        for line in channel.makefile("r"):
+        for line in _lines(channel, target, total):
             if (event := _event(line)) is not None:
                 yield event
         code = channel.recv_exit_status()
-        said = channel.makefile_stderr("r").read()
+        said = channel.makefile_stderr("r").read(LONGEST)
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
     if code == -1:
@@ -184,10 +190,28 @@ def events(transport: paramiko.Transport, target: Target, command: str, payload:
         raise InfraError(f"{target}: {last[0] if last else f'exit code {code}'}{_hint(said)}")
 
 
+def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iterator[str]:
+    """Lines as they come. A host that never ends its line, or goes on and on, fills no memory. Raises InfraError."""
+    rest, received = bytearray(), 0
+    while data := channel.recv(65536):
+        received += len(data)
+        if total is not None and received > total:
+            raise InfraError(f"{target} says more than {total // 1024**2} MiB: the connection is closed")
+        *lines, last = data.split(b"\n")
+        for part in lines:
+            yield (bytes(rest) + part).decode(errors="replace")
+            rest.clear()
+        rest += last
+        if len(rest) > LONGEST:
+            raise InfraError(f"{target} says a line of more than {LONGEST // 1024**2} MiB: the connection is closed")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
 def _event(line: str) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -259,13 +283,15 @@ def run_program(transport: paramiko.Transport, target: Target, program: str, pay
 def tell(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connected(target) as transport:
-        for said in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}):
+        # Logs can be followed for days
+        total = None if verb == "logs" else MOST
+        for said in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}, total):
             # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
             event = said if verb == CONTENTS else cleaned(said)
             if "result" in event:
                 raise InfraError(f"{target.host}: {event['result']['line']}")
             if event:
-                yield event
+                yield checked(verb, event, str(target))
 
 
 def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:

@@ -70,12 +70,12 @@ class Server(paramiko.ServerInterface):
         given = b""
         while data := channel.recv(65536):
             given += data
-        code = self.answer(command, given.decode(), lambda line: channel.sendall(f"{line}\n".encode()))
-        if code is None:
-            channel.get_transport().close()
-            return
         # Who asked may have gone
         with contextlib.suppress(EOFError, OSError):
+            code = self.answer(command, given.decode(), lambda line: channel.sendall(f"{line}\n".encode()))
+            if code is None:
+                channel.get_transport().close()
+                return
             channel.sendall_stderr(b"progress\n")
             channel.send_exit_status(code)
             channel.close()

@@ -19,10 +19,12 @@ from rendering.host import dns_names
 
 @dataclass(frozen=True)
 class Owner:
-    """Whoever made the machine: account on it, and private key (None: nothing is done on the machine)."""
+    """Who made the machine: account on it, private key (None: nothing is done on the machine), and the fingerprint that
+    its host key must have (None: a person looks at the one that it has)."""
 
     account: str
     identity: Path | None
+    host_key: str | None = None
 
 
 def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | None, owner: Owner, yes: bool) -> None:
@@ -44,8 +46,8 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
     typer.echo("what differs:")
     for line in mapping.differences(catalogue, chosen, found):
         typer.echo(f"  {line}")
-    key = keys.fingerprint(found.address) if owner.identity else ""
-    if key:
+    key = owner.host_key or (keys.fingerprint(found.address) if owner.identity else "")
+    if key and not owner.host_key:
         typer.echo(f"{chosen} has the host key {key}: its console log (EC2, Get system log) shows it too")
     if not yes and not typer.confirm("\nTake all this over?"):
         raise InfraError("nothing was touched")

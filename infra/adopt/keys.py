@@ -1,23 +1,24 @@
 """A machine that somebody made gets the stack's keys, over its owner's own connection."""
 
 import base64
-import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
+import typer
 
 from catalogue.stack import PROJECT, Stack
 from infra.errors import InfraError
 from infra.pulumi import pulumi
+from infra.ssh import Target, run_program
 from infra.ssh import fingerprint as shown
 
-# On standard input, so that no list of processes shows a key
+# Its `payload` comes over standard input, so that no list of processes shows a key
 SCRIPT = """
-import json, os, pwd, subprocess, sys
-said = json.load(sys.stdin)
+import os, pwd, subprocess, sys
+said = payload
 entry = pwd.getpwnam(said["user"])
 folder = os.path.join(entry.pw_dir, ".ssh")
 # By the account itself: where it laid a link, root writes nothing
@@ -52,6 +53,18 @@ subprocess.run(["systemctl", "restart", "ssh"], check=True)
 def fingerprint(address: str, port: int = 22) -> str:
     """Of the key that the machine has now. Raises InfraError."""
     return shown(_key(address, port).asbytes())
+
+
+def confirmed_host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
+    """The fingerprint that the machine must have: the pinned one, or the one that somebody says yes to. Raises
+    InfraError."""
+    if pinned:
+        return pinned
+    found = fingerprint(address, port)
+    typer.echo(f"{address} has the host key {found}: its console shows it too (ssh-keygen -lf on the host)", err=True)
+    if not yes and not typer.confirm("Is it that machine?", err=True):
+        raise InfraError("nothing was touched; --host-key SHA256:… says which key is right")
+    return found
 
 
 def _key(address: str, port: int) -> paramiko.PKey:
@@ -102,16 +115,6 @@ def install(stack: Stack, host: str, address: str, owner: str, identity: Path, e
     }  # fmt: skip
     own = shown(base64.b64decode(stack.hostPublicKeys[host].split()[1]))
     with owners(address, 22, owner, identity, [expected, own]) as transport:
-        channel = transport.open_session()
-        channel.exec_command(f"{'' if owner == 'root' else 'sudo -n '}python3 -I -c '{_packed()}'")
-        channel.sendall(json.dumps(payload).encode())
-        channel.shutdown_write()
-        code, said = channel.recv_exit_status(), channel.makefile_stderr("r").read()
-    if code:
-        text = said if isinstance(said, str) else said.decode(errors="replace")
-        raise InfraError(f"{owner}@{address}: {(text.strip().splitlines() or ['no reason given'])[-1]}")
-
-
-def _packed() -> str:
-    text = base64.b64encode(SCRIPT.encode()).decode()
-    return f'import base64; exec(base64.b64decode("{text}"))'
+        target = Target(host, address, 22, owner, expected, "")
+        for _ in run_program(transport, target, SCRIPT, payload):
+            pass

@@ -88,13 +88,14 @@ def adopt_aws(
     identity: Annotated[
         Path | None, typer.Option(help="Its owner's private key: lets the stack's key in, and pins its host key.")
     ] = None,
+    host_key: Annotated[str | None, typer.Option(help="The fingerprint that it must have (SHA256:…).")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
 ) -> None:
     """Find an instance, its address, security group, repositories and record; show what they are to the program and
     what differs; and take them over, so that no update replaces or deletes the host."""
     from infra.adopt import command
 
-    command.adopt(sound_catalogue_of(stack), region, host, instance, command.Owner(user, identity), yes)
+    command.adopt(sound_catalogue_of(stack), region, host, instance, command.Owner(user, identity, host_key), yes)
 
 
 @adopting.command(name="host")
@@ -117,10 +118,11 @@ def adopt_host(
 ) -> None:
     """Read a hand-made host's units, compose files and Nginx sites without changing anything; write them as a system of
     the catalogue; and list what does not fit, and what a release would change there."""
+    from infra.adopt import keys
     from infra.adopt.host import command, reading
 
     catalogue = catalogue_of(stack)
     wish = command.wished(catalogue, host, system, write, diff)
-    key = command.host_key(address, port, host_key, yes)
+    key = keys.confirmed_host_key(address, port, host_key, yes)
     machine = reading.Machine(address, port, user, identity.expanduser(), key)
     command.adopt(catalogue, machine, wish)

@@ -10,7 +10,8 @@ from typing import Any
 
 # The list of what looks like a secret is this checkout's own, whatever the one that is looked at knows
 MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking.py"
-SECRET_MARK = re.compile(r"\[secret ([^\]\n]{1,40})\]")
+# Of this preview, and of what a host's agent says of an environment file
+EXISTING_MARK = re.compile(r"\[(secret [^\]\n]{1,40}|another value, not shown)\]")
 # Where no key is given, marks can be compared within this process alone
 PROCESS_KEY = os.urandom(32)
 
@@ -29,11 +30,11 @@ def unspoken(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
     value, and cannot be compared with guessed values without the key; existing marks stay."""
     masking = _masking()
     mark = masking.MARK
-    marked = SECRET_MARK.sub(lambda found: f"{mark}_{found[1].encode().hex()}", text)
+    marked = EXISTING_MARK.sub(lambda found: f"{mark}_{found[1].encode().hex()}", text)
     shown = masking.Masker(key).masked(path, marked)
 
     def named(found: re.Match[str]) -> str:
-        return f"[secret {bytes.fromhex(found[2]).decode(errors='replace') if found[1] else found[2]}]"
+        return f"[{bytes.fromhex(found[2]).decode(errors='replace')}]" if found[1] else f"[secret {found[2]}]"
 
     shown = re.sub(rf"{mark}(_?)((?:[0-9a-f]{{2}})+)", named, shown)
     # Lines keep their ends

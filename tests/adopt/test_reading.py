@@ -9,7 +9,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from infra.adopt.host import command, on_host, reading
+from infra.adopt import keys
+from infra.adopt.host import on_host, reading
 from infra.errors import InfraError
 from infra.main import app
 from infra.ssh import fingerprint
@@ -313,4 +314,18 @@ def test_who_may_not_use_sudo_is_told_what_to_do():
 
 def test_a_host_that_does_not_answer_is_said():
     with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer SSH: .*; may you reach its port 1\?"):
-        command.host_key("127.0.0.1", 1, None, True)
+        keys.confirmed_host_key("127.0.0.1", 1, None, True)
+
+
+def test_a_pinned_host_key_is_the_one_that_is_asked_for():
+    assert keys.confirmed_host_key("127.0.0.1", 1, "SHA256:x", False) == "SHA256:x"
+
+
+def test_another_host_key_than_the_pinned_one_is_refused(tmp_path):
+    server = Server(lambda *_: 0)
+    with (
+        pytest.raises(InfraError, match=r"127\.0\.0\.1 has the host key SHA256:\S+, and not SHA256:x"),
+        keys.owners("127.0.0.1", server.port, "me", tmp_path / "id", ["SHA256:x"]),
+    ):
+        pass
+    assert server.logins == 0

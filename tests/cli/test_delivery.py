@@ -18,6 +18,10 @@ APPLIED = {"result": {"outcome": "applied", "code": 0, "line": "applied on web1"
 AWAITING = {"awaiting": 60, "look_at": ["https://x/health"]}
 
 
+def releases(current: str) -> dict[str, Any]:
+    return {"current": current, "kept": [], "history": []}
+
+
 class Agent:
     """Answers by a script: for each connection in turn what its commands say, an Exception's place for a cut."""
 
@@ -166,7 +170,7 @@ def settling(
 
 def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monkeypatch, tmp_path):
     unchanged = {"result": {"outcome": "unchanged", "code": 0, "line": "unchanged on web1", "release": "r1"}}
-    agent = Agent([{"say": "switching"}, APPLIED], [{"current": "r1"}], [unchanged])
+    agent = Agent([{"say": "switching"}, APPLIED], [releases("r1")], [unchanged])
     ended, said = settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
     assert ended["outcome"] == "unchanged" and agent.verbs() == ["follow", "releases", "receive"]
     assert said == [
@@ -177,7 +181,7 @@ def test_a_job_that_an_interrupted_update_left_is_followed_to_its_end_first(monk
 
 def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
     monkeypatch.setattr(deliver.outside, "complaint", lambda *_: None)
-    agent = Agent([{**AWAITING, "again": True}], [APPLIED], [{"current": "r1"}], [APPLIED])
+    agent = Agent([{**AWAITING, "again": True}], [APPLIED], [releases("r1")], [APPLIED])
     settling(monkeypatch, tmp_path, agent, "r0", Unfinished("j1", "r1", "r0"))
     assert agent.verbs() == ["follow", "answer", "releases", "receive"]
     assert agent.asked[1][1]["said"] == {"well": True, "reason": None}
@@ -190,7 +194,7 @@ def test_one_that_still_waits_for_our_word_gets_it(monkeypatch, tmp_path):
 )
 def test_what_the_next_update_is_planned_from(monkeypatch, tmp_path, remembered, current, base):
     """What was interrupted and applied was this project's own update: the next one, with other files, is no conflict."""
-    agent = Agent([{"gone": True}], [{"gone": True}], [{"gone": True}], [{"current": current}], [APPLIED])
+    agent = Agent([{"gone": True}], [{"gone": True}], [{"gone": True}], [releases(current)], [APPLIED])
     left = Unfinished("j1", "r9", None if remembered is None else "r0")
     settling(monkeypatch, tmp_path, agent, remembered, left)
     assert agent.verbs()[-1] == "receive" and agent.asked[-1][1]["spec"]["base"] == base
@@ -258,6 +262,7 @@ def test_going_back_names_the_release_and_takes_nothing_along():
 
 
 def test_one_answer():
-    assert ask(Agent([{"drift": []}]).target, "drift") == {"drift": []}
+    unchanged = {"release": "r1", "drift": []}
+    assert ask(Agent([unchanged]).target, "drift") == unchanged
     with pytest.raises(InfraError, match="web1: refused, nothing touched: no"):
         ask(Agent([{"result": {"line": "refused, nothing touched: no"}}]).target, "rollback")

@@ -81,7 +81,7 @@ def test_a_stacks_key_is_its_files(tmp_path):
 
 
 def test_existing_marks_of_any_form_stay():
-    text = "A_TOKEN=[secret 0123456789abcdef]\nB_TOKEN=[secret not set]\n"
+    text = "A_TOKEN=[secret 0123456789abcdef]\nB_TOKEN=[secret not set]\nC_TOKEN=[another value, not shown]\n"
     assert unspoken(text, "/srv/.env") == text
 
 

@@ -12,7 +12,6 @@ from catalogue.fields import Name
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.sizes import MiB
 from catalogue.stack import Host, SshHost
-from infra.adopt import keys
 from infra.adopt.host import comparing, understanding, written
 from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.reading import Connection, Facts, Machine, connected
@@ -62,18 +61,6 @@ class Seen:
     catalogue: Catalogue
     host: str
     comparison: Comparison
-
-
-def host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
-    """The fingerprint that the machine must have: the pinned one, or the one that somebody says yes to. Raises
-    InfraError."""
-    if pinned:
-        return pinned
-    found = keys.fingerprint(address, port)
-    typer.echo(f"{address} has the host key {found}: its console shows it too (ssh-keygen -lf on the host)", err=True)
-    if not yes and not typer.confirm("Is it that machine?", err=True):
-        raise InfraError("nothing was read; --host-key SHA256:… says which key is right")
-    return found
 
 
 def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:

@@ -10,7 +10,9 @@ import paramiko
 
 from catalogue import masking as masking_source
 from infra.adopt import keys
+from infra.adopt.host.forms import checked_entries, checked_facts
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.ssh import Target, run_program
 
 HERE = Path(__file__).parent
@@ -42,17 +44,18 @@ class Connection:
 
     def facts(self) -> Facts:
         """All that on_host.py tells of. Raises InfraError."""
-        return self._asked({"ask": "facts"}, "facts")
+        return checked_facts(self._asked({"ask": "facts"}, "facts"), str(self.target))
 
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
         """What there is at paths; see on_host.paths. Raises InfraError."""
-        return self._asked({"ask": "paths", "text": text, "names": names, "stat": stat}, "paths")
+        asked = {"ask": "paths", "text": text, "names": names, "stat": stat}
+        return checked_entries(self._asked(asked, "paths"), str(self.target))
 
     def _asked(self, payload: dict[str, Any], wanted: str) -> Any:
         for event in run_program(self.transport, self.target, program(), payload):
             if wanted in event:
                 return event[wanted]
-            self.say(event.get("step", ""))
+            self.say(one_line(str(event.get("step", ""))))
         raise InfraError(f"{self.target}: the host said nothing of its {wanted}")
 
 

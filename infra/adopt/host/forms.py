@@ -1,0 +1,93 @@
+"""The form of what a host says of itself when it is read off: nothing is made of an answer that does not have it."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from infra.answers import MOST, Form, Names, Text, held
+
+# A file's text: on_host.py reads none that is larger
+Content = Annotated[str, Field(max_length=16 * 1024**2)]
+Contents = Annotated[dict[str, Content], Field(max_length=MOST)]
+
+
+class Account(Form):
+    name: Text
+    uid: int
+    home: Text
+    group: Text
+    login: bool
+    lingering: bool
+    groups: Names
+
+
+class Unit(Form):
+    path: Text
+    name: Text
+    account: Text
+    text: Content
+    enabled: bool
+    active: bool
+    drop_ins: Contents
+    instances: Names
+    ports: Annotated[list[int], Field(max_length=MOST)]
+    compose: Names
+
+
+class Container(Form):
+    name: Text
+    image: Text
+    digests: Names
+    running: bool
+    memory: int
+    limit: int
+    networks: dict[str, Text]
+    ports: Annotated[list[Annotated[list[str | int], Field(min_length=3, max_length=3)]], Field(max_length=MOST)]
+    health: Names
+    key: Text
+    files: Names
+
+
+class Network(Form):
+    name: Text
+    subnet: Text | None
+    gateway: Text | None
+
+
+class FactsForm(Form):
+    hostname: Text
+    memory: Annotated[int, Field(ge=0)]
+    adopted: bool
+    accounts: Annotated[list[Account], Field(max_length=MOST)]
+    units: Annotated[list[Unit], Field(max_length=MOST)]
+    containers: Annotated[list[Container] | None, Field(max_length=MOST)]
+    networks: Annotated[list[Network] | None, Field(max_length=MOST)]
+    compose: Contents
+    nginx: Contents
+    caddy: Any
+    certificates: Annotated[dict[str, Text], Field(max_length=MOST)]
+    journald: Contents
+
+
+class Entry(Form):
+    kind: Text
+    owner: Text = ""
+    group: Text = ""
+    mode: Annotated[str, Field(pattern=r"^[0-7]{0,5}$")] = ""
+    target: Text = ""
+    text: Content | None = None
+    names: Names | None = None
+
+
+class EntriesForm(Form):
+    entries: Annotated[dict[str, Entry], Field(max_length=MOST)]
+
+
+def checked_facts(facts: Any, host: str) -> dict[str, Any]:
+    """The facts themselves. Raises InfraError, naming the host and the field."""
+    return held(FactsForm, facts, "what it says of itself", host)
+
+
+def checked_entries(entries: Any, host: str) -> dict[str, Any]:
+    """The entries themselves. Raises InfraError, naming the host and the field."""
+    return held(EntriesForm, {"entries": entries}, "what it says of its files", host)["entries"]

@@ -1,0 +1,180 @@
+"""What a host's agent may answer: the part of each answer that is read here. A host can be broken or hostile, so every
+answer is held against its form before anything is made of it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infra.errors import InfraError
+
+MOST = 10_000  # entries of a list or a mapping
+Text = Annotated[str, Field(max_length=100_000)]
+Seconds = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the year 9999
+Names = Annotated[list[Text], Field(max_length=MOST)]
+
+
+class Form(BaseModel):
+    # A newer agent says more
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Said(Form):
+    say: Text
+
+
+class Result(Form):
+    outcome: Text
+    code: Annotated[int, Field(ge=0, le=255)]
+    line: Text
+    release: Text = ""
+
+
+class JobEvent(Form):
+    """Of a job that is followed; `{}` is a sign of life."""
+
+    say: Text = ""
+    look_at: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=500)] = []
+    result: Result | None = None
+
+
+class HistoryEntry(Form):
+    release: Text
+    began: Text
+    who: Text
+    kind: Text
+    changed: Names
+    outcome: Text
+    code: int
+    line: Text
+
+
+class Brought(Form):
+    began: Text = "?"
+    who: Text = "?"
+    kind: Text = ""
+
+
+class Unfinished(Form):
+    release: Text
+
+
+class Alert(Form):
+    alert: Text
+    text: Text
+
+
+class Repair(Form):
+    alert: Text
+    repair: Text
+    worked: bool
+    said: Text
+    at: Seconds
+
+
+# Public name, days that are left, what is wrong
+Certificate = Annotated[list[Text | float | None], Field(min_length=3, max_length=3)]
+
+
+class LastJob(Form):
+    code: int
+    line: Text
+
+
+class Status(Form):
+    release: Text | None
+    brought: Brought | None
+    unfinished: Unfinished | None
+    holder: Text | None
+    units: Annotated[dict[str, bool], Field(max_length=MOST)]
+    services: Annotated[dict[str, int], Field(max_length=MOST)]
+    certificates: Annotated[list[Certificate], Field(max_length=MOST)]
+    alerts: Annotated[list[Alert], Field(max_length=MOST)]
+    drifted: Names = []
+    repairs: Annotated[list[Repair], Field(max_length=MOST)] = []
+    resting: Names = []
+    last_job: LastJob | None
+
+
+class Difference(Form):
+    path: Text
+    found: Text
+    diff: Annotated[str, Field(max_length=64 * 1024**2)] = ""
+
+
+class Drift(Form):
+    release: Text | None
+    drift: Annotated[list[Difference], Field(max_length=MOST)]
+
+
+class Releases(Form):
+    current: Text | None
+    kept: Names
+    history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
+
+
+class Pruned(Form):
+    freed: Annotated[int, Field(ge=0)]
+
+
+class Milestone(Form):
+    name: Text
+    unit: Text
+    seconds: float | None
+    within: float
+
+
+class BootTimes(Form):
+    milestones: Annotated[list[Milestone], Field(max_length=MOST)]
+
+
+class Contents(Form):
+    release: Text | None
+    manifest: dict[str, Any] | None = None
+    files: dict[str, str] = {}
+
+
+class LogLine(Form):
+    at: Seconds
+    line: Text
+    origin: Annotated[Text, Field(alias="from")]
+
+
+class Came(Form):
+    files: int
+    bytes: int
+    kept: int
+
+
+class Restored(Form):
+    brought: Annotated[dict[str, Came], Field(max_length=MOST)]
+    absent: Names
+
+
+FORMS: dict[str, type[Form]] = {
+    "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
+    "contents": Contents, "logs": LogLine, "restore": Restored,
+}  # fmt: skip
+
+
+def checked(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
+    """The event itself, when it has the form of an answer to the verb, or of a line on the way to it. Raises
+    InfraError, naming the host and the field."""
+    return held(Said if set(event) == {"say"} else FORMS[verb], event, f"the answer to {verb!r}", host)
+
+
+def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:
+    """An event of a job, when it has the form of one. Raises InfraError."""
+    return held(JobEvent, event, "what is said of the job", host)
+
+
+def held(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
+    """A value itself, when it has that form. Raises InfraError, naming the host and the field."""
+    try:
+        form.model_validate(event)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "all of it"
+        raise InfraError(
+            f"{host}: {what} has another form than this program knows ({where[:200]}: {first['msg'][:200]})"
+        ) from None
+    return event

@@ -1,0 +1,197 @@
+"""A broken or hostile host fills no memory, holds up no update for ever, and ends in a line instead of a traceback."""
+
+import json
+import resource
+
+import pytest
+
+from infra import answers, delivery, outside, ssh
+from infra.errors import InfraError
+from infra.ssh import Target
+from tests.ssh_server import Server
+
+
+def target_of(server: Server) -> Target:
+    return Target("web1", "127.0.0.1", server.port, "root", server.host_public, server.user_private)
+
+
+def server(*lines: str, times: int = 1) -> Server:
+    def answer(command, given, say):
+        for _ in range(times):
+            for line in lines:
+                say(line)
+        return 0
+
+    return Server(answer)
+
+
+def test_a_line_without_an_end_fills_no_memory(monkeypatch):
+    monkeypatch.setattr(ssh, "LONGEST", 1024**2)
+    with pytest.raises(InfraError, match=r"web1 .* says a line of more than 1 MiB"):
+        ssh.ask(target_of(server("x" * 3 * 1024**2)), "status")
+
+
+def test_an_answer_without_an_end_fills_no_memory(monkeypatch):
+    monkeypatch.setattr(ssh, "MOST", 1024**2)
+    with pytest.raises(InfraError, match=r"web1 .* says more than 1 MiB"):
+        ssh.ask(target_of(server("y" * 1000, times=3000)), "status")
+
+
+def test_logs_may_go_on_and_are_not_kept(monkeypatch):
+    monkeypatch.setattr(ssh, "MOST", 1024)
+    line = json.dumps({"at": 1.0, "from": "web", "line": "z" * 100})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sum(1 for _ in ssh.tell(target_of(server(line, times=100)), "logs")) == 100
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{" * 5000, "\x00\xff", "nonsense", "[1]", "null"])
+def test_what_is_no_event_is_no_answer(text):
+    with pytest.raises(InfraError, match=r"the agent said nothing to 'status'"):
+        ssh.ask(target_of(server(text)), "status")
+
+
+STATUS = {
+    "release": "r1", "brought": None, "unfinished": None, "holder": None, "units": {"a.service": True}, "services": {"a": 200},
+    "certificates": [["api.hey-watch.me", 60, ""]], "alerts": [], "last_job": None,
+}  # fmt: skip
+GOOD = {
+    "status": STATUS,
+    "drift": {"release": None, "drift": [{"path": "/a", "found": "differs", "diff": "-a\n+b\n"}]},
+    "releases": {"current": None, "kept": [], "history": []},
+    "prune": {"freed": 0},
+    "boot-times": {"milestones": [{"name": "a", "unit": "a.service", "seconds": None, "within": 10}]},
+    "contents": {"release": None},
+    "logs": {"at": 1.5, "from": "a", "line": "x"},
+    "restore": {"brought": {"/opt/a": {"files": 1, "bytes": 2, "kept": 0}}, "absent": []},
+}
+
+
+def spoilt(value, place=""):
+    """(what was done, the value) with each of its parts in turn replaced by a list, and each of its fields left out."""
+    if isinstance(value, dict):
+        for key in value:
+            yield f"without {place}{key}", {name: item for name, item in value.items() if name != key}
+            for what, other in spoilt(value[key], f"{place}{key}."):
+                yield what, value | {key: other}
+    elif isinstance(value, list) and value:
+        for what, other in spoilt(value[0], f"{place}0."):
+            yield what, [other, *value[1:]]
+    else:
+        yield f"a list for {place}", [["no"]]
+
+
+# What an agent may leave out, and mappings whose keys are names
+OPTIONAL = {"without drift.0.diff", "without units.a.service", "without services.a", "without brought./opt/a"}
+SPOILT = {
+    f"{verb}: {what}": (verb, event) for verb in GOOD for what, event in spoilt(GOOD[verb]) if what not in OPTIONAL
+}
+
+
+@pytest.mark.parametrize("verb", GOOD)
+def test_answers_of_the_right_form_pass(verb):
+    assert answers.checked(verb, GOOD[verb], "web1") == GOOD[verb]
+    assert answers.checked(verb, GOOD[verb] | {"what a newer agent says": 1}, "web1")
+    assert answers.checked(verb, {"say": "waiting"}, "web1")
+
+
+def test_every_verb_has_a_form():
+    from agent.main import VERBS
+
+    # These are followed as jobs
+    assert set(answers.FORMS) == set(VERBS) - {"follow", "answer", "rollback", "recover"}
+
+
+@pytest.mark.parametrize(("verb", "event"), SPOILT.values(), ids=SPOILT)
+def test_answers_of_another_form_are_refused_in_a_line(verb, event):
+    with pytest.raises(InfraError) as error:
+        answers.checked(verb, event, "web1")
+    assert str(error.value).startswith(f"web1: the answer to {verb!r} has another form than this program knows (")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"release": "r1"},
+        STATUS | {"units": None},
+        STATUS | {"services": {"a": "200"}},
+        STATUS | {"certificates": [["a"]]},
+        STATUS | {"repairs": [{"alert": "a", "repair": "b", "worked": True, "said": "c", "at": 1e30}]},
+        STATUS | {"release": "r" * 200_000},
+        STATUS | {"units": {str(n): True for n in range(20_000)}},
+    ],
+)
+def test_a_status_of_another_form_is_refused(event):
+    with pytest.raises(
+        InfraError, match=r"web1 .*: the answer to 'status' has another form than this program knows \("
+    ):
+        ssh.ask(target_of(server(json.dumps(event))), "status")
+
+
+REQUEST = {"release": "r", "confirm": 1, "receive": "", "archive": "", "secrets": {}}
+TARGET = Target("web1", "127.0.0.1", 22, "root", "", "")
+
+
+def sent(monkeypatch, events) -> tuple[dict, list[str]]:
+    """How a job ends whose host says these, each time it is asked; and what was said meanwhile."""
+    said: list[str] = []
+    monkeypatch.setattr(delivery, "RETURN", 0.0)
+    monkeypatch.setattr(delivery.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(delivery.Job, "_conversation", lambda job: iter(events()))
+    return delivery.send(TARGET, REQUEST, None, lambda urls: None, said.append), said
+
+
+def test_signs_of_life_alone_hold_up_nothing(monkeypatch):
+    def events():
+        yield {"started": "j"}
+        while True:
+            yield {}
+
+    ended, said = sent(monkeypatch, events)
+    assert ended["outcome"] == "unknown" and any("says nothing of the job any more" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"code": 0},
+        "x",
+        {"outcome": "applied", "code": "0", "line": "l"},
+        {"outcome": "applied", "code": 999, "line": ""},
+        [],
+    ],
+)
+def test_a_result_of_another_form_is_unknown_and_never_a_success(monkeypatch, result):
+    ended, said = sent(monkeypatch, lambda: [{"started": "j"}, {"result": result}])
+    assert ended["outcome"] == "unknown" and ended["code"] == 6
+    assert any("what is said of the job has another form than this program knows (result" in line for line in said)
+
+
+def test_what_a_host_says_is_no_terminal_control(monkeypatch):
+    result = {"outcome": "applied", "code": 0, "line": "applied\x1b[2K"}
+    ended, said = sent(monkeypatch, lambda: [{"say": "\x1b]0;owned\x07"}, {"result": result}])
+    assert said == ["\\x1b]0;owned\\x07"] and ended["line"] == "applied\\x1b[2K"
+
+
+URLS = {
+    "https://x:99999/": "Port out of range",
+    "https://[x/": "Invalid IPv6 URL",
+    "https://x/a b\r\nHost: y": "is not the address of a public name",
+    "https://x/\u202e": "is not the address of a public name",
+    "http://x/": "is not the address of a public name",
+    "file:///etc/passwd": "is not the address of a public name",
+    "https:///": "is not the address of a public name",
+    "": "is not the address of a public name",
+}
+
+
+@pytest.mark.parametrize(("url", "said"), URLS.items(), ids=map(repr, URLS))
+def test_a_url_of_a_hosts_that_is_none_is_a_reason(url, said):
+    assert said in (outside.complaint("127.0.0.1", [], [url], patience=0) or "")
+
+
+@pytest.mark.parametrize("look_at", [["x" * 3000], [f"https://x/{n}" for n in range(600)], "https://x/", [1]])
+def test_what_is_to_be_looked_at_is_bounded(look_at):
+    with pytest.raises(InfraError, match=r"has another form than this program knows \(look_at"):
+        answers.checked_job_event({"awaiting": 60, "look_at": look_at}, "web1")
