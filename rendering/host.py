@@ -18,6 +18,8 @@ PROXIES = {"nginx": nginx, "caddy": caddy}
 AWS = "@aws"  # no service has such a name
 CREDENTIALS = ["aws_access_key_id", "aws_secret_access_key"]
 ROOTS = "/usr/local/share/ca-certificates"
+# Every account but root, in a rule of the routing policy
+NOT_ROOT = "uidrange 1-4294967294 priority 100"
 
 
 def render(
@@ -122,9 +124,10 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         ],
         commands=["systemctl"],
     )
+    guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
     watches = [singles.watch(catalogue, host), pressure.watch(catalogue, host)]
-    return reduce(_joined, [files_of_host, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
+    return reduce(_joined, [files_of_host, guard, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
 
 
 def dns_names(catalogue: Catalogue, host: str) -> list[str]:
@@ -155,6 +158,14 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
         # A user's own manager is started through PAM
         found += ["libpam-systemd"]
     return list(dict.fromkeys([*found, *(name for system in systems for name in system.packages)]))
+
+
+def _metadata_guard(stack: Stack) -> HostFiles:
+    """Accounts other than root do not reach the metadata service of an instance: it would give them the credentials of
+    the host's role. Containers are behind its hop limit."""
+    path = f"{compose.UNITS}/infra-metadata.service"
+    file = File(path, fill("infra-metadata.service.j2", f"Pulumi.{stack.name}.yaml", selector=NOT_ROOT))
+    return HostFiles("", files=[file], units=[Unit("infra-metadata.service", [path])], commands=["ip"])
 
 
 def _registry_login(stack: Stack, host: str) -> HostFiles:

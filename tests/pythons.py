@@ -18,10 +18,11 @@ from typing import Any
 from agent import program, receive_source
 from infra.adopt.host.reading import program as reading
 from infra.ssh import PROGRAM
+from lab.root import KEPT_PREFIXES
 from rendering.archive import build
 from rendering.host import render
 from tests.agent.releases import bigger, release
-from tests.support import ROOT, digests, whole
+from tests.support import ROOT, digests, execute, whole
 
 # A suite of Debian, the Python that it must have at least, and its systemd
 SUITES = {"bullseye": ((3, 9), 247), "trixie": ((3, 13), 257), "sid": ((3, 14), 260)}
@@ -32,6 +33,10 @@ ON_HOST = [
     "tests/agent/__init__.py",
     *(f"tests/agent/{n}.py" for n in ("fake", "docker", "on_a_host")),
 ]
+# Of the program's own pure tests, those that need nothing but Python and git
+PROGRAM_SUITES = ("trixie", "sid")
+PROGRAM_TESTS = ["adopt", "agent", "catalogue", "cli", "components", "move", "preview", "rendering"]
+PACKAGES = "python3,python3-venv,systemd,iproute2,ca-certificates,git"
 UNIT = "[Service]\nExecStart=/bin/true\n{line}\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -45,16 +50,16 @@ def spec() -> dict[str, Any]:
 def root_of(suite: str) -> Path:
     """The root of a Debian release, made when it is not there. Ends the program with debootstrap's last words when it cannot be."""
     place = CACHE / suite
-    if not (place / ".done").exists():
+    done = place / ".done"
+    if not done.exists() or done.read_text() != PACKAGES:
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
         print(f"· {suite}: making its root in {place}", flush=True)
-        packages = "--include=python3,systemd,iproute2,ca-certificates"
-        command = ["debootstrap", "--variant=minbase", packages, suite, str(place), MIRROR]
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(place), MIRROR]
         made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200)
         if made.returncode:
             raise SystemExit(f"debootstrap {suite}: {made.stdout.strip().splitlines()[-1]}")
-        (place / ".done").touch()
+        done.write_text(PACKAGES)
     return place
 
 
@@ -128,6 +133,40 @@ def checked(suite: str, expected: dict[str, Any]) -> list[str]:
     return wrong
 
 
+def program_passes(suite: str) -> bool:
+    """Do the program's own tests pass with the Python of a Debian release, and its packages out of the lock file."""
+    root = root_of(suite)
+    project = root / "srv/program"
+    shutil.rmtree(project, ignore_errors=True)
+    execute("git", "clone", "-q", ROOT, project)
+    # As it is here, what is not committed included
+    for name in execute("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            (project / name).unlink(missing_ok=True)
+            shutil.copy(ROOT / name, project / name, follow_symlinks=False)
+    shutil.copy(os.environ.get("UV") or shutil.which("uv") or ROOT / ".tools/uv/bin/uv", root / "usr/local/bin/uv")
+    for name in ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"):
+        if Path(name).exists():
+            shutil.copyfile(name, root / name[1:])
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "uv"
+    cache.mkdir(parents=True, exist_ok=True)
+    (root / "root/.cache/uv").mkdir(parents=True, exist_ok=True)
+    tests = " ".join(f"tests/{name}" for name in PROGRAM_TESTS)
+    command = (
+        "cd /srv/program && git config --global --add safe.directory '*' && uv sync --quiet --frozen --python /usr/bin/python3 && "
+        f".venv/bin/python --version && .venv/bin/python -m pytest -q -n auto --dist worksteal -m 'not lab' {tests}"
+    )
+    mounts = [f"mount -t proc proc {root}/proc", f"mount -t tmpfs tmpfs {root}/run", f"mount -t tmpfs tmpfs {root}/tmp"]
+    mounts += [f"mount --rbind /dev {root}/dev", f"mount --bind {cache} {root}/root/.cache/uv"]
+    script = " && ".join([*mounts, f"exec chroot {root} sh -c {shlex.quote(command)}"])
+    kept = {name: value for name, value in os.environ.items() if name.startswith(KEPT_PREFIXES) and name != "UV"}
+    environment = kept | {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    environment |= {"UV_PYTHON_DOWNLOADS": "never", "UV_LINK_MODE": "copy"}
+    ran = subprocess.run(["unshare", "--mount", "--pid", "--fork", "sh", "-c", script], env=environment, timeout=1800)
+    return ran.returncode == 0
+
+
 def main() -> int:
     if os.geteuid() != 0 or not shutil.which("debootstrap"):
         print("✗ root and debootstrap are needed: sudo apt-get install debootstrap", file=sys.stderr)
@@ -146,6 +185,9 @@ def main() -> int:
         wrong = checked(suite, expected)
         failed += bool(wrong)
         print("\n".join(f"✗ {line}" for line in wrong) or f"✓ {len(expected)} scenes as on this machine", flush=True)
+    for suite in [suite for suite in sys.argv[1:] or SUITES if suite in PROGRAM_SUITES]:
+        print(f"· the program's tests on {suite}", flush=True)
+        failed += not program_passes(suite)
     return 1 if failed else 0
 
 

@@ -197,7 +197,7 @@ def test_units_of_the_document_are_all_there():
         "opensmile-aggregator.service", "vibe-transcriber-v2.service", "watchme-admin.service",
         "watchme-api-manager.service", "watchme-avatar-uploader.service", "watchme-vault-api.service",
         "watchme-web-app.service", "watchme-ast-api.service", "watchme-superb-api.service", "nginx.service",
-    } | {"watchme-scheduler.service", "infra-singles.service", "infra-memory.service", "infra-monitor.timer"}  # fmt: skip
+    } | {"watchme-scheduler.service", "infra-singles.service", "infra-memory.service", "infra-monitor.timer", "infra-metadata.service"}  # fmt: skip
 
 
 def test_the_network_is_the_documents():

@@ -37,6 +37,15 @@ def test_the_container_sees_its_internal_path(system, name):
     assert seen["host"] == "api.hey-watch.me" and seen["headers"]["X-Forwarded-Proto"] == ["https"]
 
 
+def test_only_root_asks_the_metadata_service(system):
+    """It has the credentials of the host's role, and the user data that the host was made with."""
+    ask = "import socket; socket.create_connection(('169.254.169.254', 80), 5)"
+    assert system.on_host("python3", "-c", ask).code == 0
+    for account in ("nobody", "www-data", "ubuntu"):
+        ran = system.on_host("setpriv", "--reuid", account, "--clear-groups", "python3", "-c", ask)
+        assert ran.code == 1 and "Permission denied" in ran.output, (account, ran.output)
+
+
 def test_the_scheduler_outage_does_not_come_back(system):
     """`/scheduler/status/whisper` arrives as `/api/scheduler/status/whisper` (section 1)."""
     assert json.loads(system.ask("GET", "/scheduler/status/whisper")[2])["path"] == "/api/scheduler/status/whisper"
