@@ -13,7 +13,7 @@ from agent.world import Account, Ran, Usage, World
 from tests.agent.docker import Docker
 
 INSTALLED = (
-    "docker", "docker-compose", "docker-credential-ecr-login", "nginx", "caddy", "certbot", "systemctl",
+    "docker", "docker-compose", "docker-credential-ecr-login", "ip", "nginx", "caddy", "certbot", "systemctl",
     *capabilities.ALWAYS, *capabilities.FOR_ACCOUNTS, *capabilities.FOR_MANAGERS, *capabilities.FOR_CERTIFICATES,
     *capabilities.FOR_PROXIES,
 )  # fmt: skip

@@ -243,7 +243,7 @@ def test_people_read_a_line_a_condition(capsys):
     assert run.main(world, []) == 2
     said = capsys.readouterr().out
     # 13 services, their network, the watches of the scheduler and of memory, the monitor itself
-    assert "✓ network: 1 of 1 well" in said and f"✗ unit-down: 16 of 17 well\n    {AST} does not run" in said
+    assert "✓ network: 1 of 1 well" in said and f"✗ unit-down: 17 of 18 well\n    {AST} does not run" in said
     assert said.endswith("watchme: 1 thing(s) are not right\n")
     assert run.main(world, ["--fix"]) == 0
     said = capsys.readouterr().out

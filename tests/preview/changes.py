@@ -213,7 +213,7 @@ ROWS = {
         code=1,
     ),
     "ssh for the world": Row(
-        replaced(PROD, "203.0.113.10/32", "0.0.0.0/0"), ["0.0.0.0/0 is the whole world"], "does not validate", code=1
+        replaced(PROD, "203.0.113.10/32", "0.0.0.0/0"), ["0.0.0.0/0 is the world"], "does not validate", code=1
     ),
     "beyond the budget": Row(
         both(replaced(PROD, "volume: 30", "volume: 4000")),
