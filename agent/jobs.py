@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from agent import apply, archive, credentials, install, quoting, store, transaction, units
+from agent import alive, apply, archive, credentials, install, quoting, store, transaction, units
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
 from agent.recover import recover
 from agent.world import World
 
+MiB = 1024**2
+RUN = "/run"
 JOBS = "/run/infra/jobs"
-HEARTBEAT = 5.0
 AFTER_A_KILL = 600.0  # seconds that a job which left a switch half done waits for its turn
 
 
@@ -32,10 +33,21 @@ def unit(id: str) -> str:
 
 def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: str) -> None:
     """Hands a job to systemd. `spec` says what to do, `payload` has what is secret. Raises Refused."""
-    world.directory(JOBS, 0o700, "root", "root")
     place = f"{JOBS}/{spec['id']}"
-    _write(world, f"{place}/payload.json", payload)
-    _write(world, f"{place}/spec.json", {**spec, "agent": agent})
+    # The payload, and the copies of its files that are looked at before the switch
+    need = 2 * len(json.dumps(payload)) + MiB
+    if (free := world.free(RUN)) < need:
+        raise Refused(
+            f"no space left in {RUN}: {free // MiB} MiB are free, and this release needs about {need // MiB} MiB there "
+            f"until it is in place: df {RUN} shows how large it is, du -xsh {RUN}/* what is in it"
+        )
+    world.directory(JOBS, 0o700, "root", "root")
+    try:
+        _write(world, f"{place}/payload.json", payload)
+        _write(world, f"{place}/spec.json", {**spec, "agent": agent})
+    except OSError as error:
+        world.remove_tree(place)
+        raise Refused(f"the job cannot be written to {RUN}: {quoting.error(error)}") from None
     ran = world.run(
         "systemd-run", "--quiet", "--collect", f"--unit={unit(spec['id'])}", "--property=Type=exec",
         "--property=Restart=on-failure", "--property=RestartForceExitStatus=SIGTERM SIGINT SIGHUP",
@@ -203,7 +215,7 @@ def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
         if idle % 10 == 0 and (last := _last_word(world, id)):
             yield last
             return
-        if world.now() - beat > HEARTBEAT:
+        if world.now() - beat > alive.HEARTBEAT:
             beat = world.now()
             yield {}
         world.sleep(0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent import (
+    alive,
     archive,
     boot_times,
     contents,
@@ -40,6 +42,8 @@ from agent.outcome import Mask, Refused
 from agent.world import World
 
 REPAIRS_SHOWN = 5
+# A sign of life must not come in the middle of a line
+_printing = threading.Lock()
 
 
 def receive(payload: dict[str, Any]) -> int:
@@ -226,7 +230,12 @@ def command() -> None:
                 sys.exit(f"infra-monitor: {refusal}")
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
-        sys.exit(VERBS[verb]({} if verb == "recover" else json.load(sys.stdin)))
+        payload = {} if verb == "recover" else json.load(sys.stdin)
+        # Who follows a job hears from it
+        quiet = verb in ("follow", "answer", "rollback", "recover", "logs")
+        with contextlib.nullcontext() if quiet else alive.signs_of_life(_print):
+            code = VERBS[verb](payload)
+        sys.exit(code)
     except Refused as refusal:
         if verb == "recover":
             sys.exit(f"infra-recover: {refusal}")
@@ -234,9 +243,11 @@ def command() -> None:
 
 
 def _print(event: dict[str, Any]) -> None:
+    # What people read line by line is bounded; the answers of other verbs are for programs
+    line = quoting.event_line(event) if event.keys() & {"say", "result"} else json.dumps(event)
     try:
-        # What people read line by line is bounded; the answers of other verbs are for programs
-        print(quoting.event_line(event) if event.keys() & {"say", "result"} else json.dumps(event), flush=True)
+        with _printing:
+            print(line, flush=True)
     except BrokenPipeError:
         # Whoever listened has gone; the job does not end for that
         sys.exit(0)

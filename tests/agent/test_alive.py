@@ -1,0 +1,84 @@
+"""A verb that takes long shows signs of life, and a job for which there is no room is refused before it begins."""
+
+import io
+import json
+import sys
+import threading
+
+import pytest
+
+from agent import alive, jobs, main
+from agent.outcome import Refused
+from tests.agent.releases import release, serving
+
+
+def test_signs_of_life_come_while_something_runs_and_end_with_it():
+    beats, enough = [], threading.Event()
+
+    def say(event):
+        beats.append(event)
+        if len(beats) == 3:
+            enough.set()
+
+    with alive.signs_of_life(say, every=0.01):
+        assert enough.wait(30)
+    count = len(beats)
+    threading.Event().wait(0.05)
+    assert beats == [{}] * count
+
+
+def test_they_end_when_it_fails():
+    with pytest.raises(ValueError), alive.signs_of_life(lambda event: None, every=0.01):
+        raise ValueError
+    assert not [thread for thread in threading.enumerate() if "beat" in thread.name]
+
+
+@pytest.mark.parametrize("verb", ["status", "prune", "drift", "contents", "restore", "boot-times", "releases"])
+def test_every_verb_that_is_asked_shows_them_before_its_answer(monkeypatch, capsys, verb):
+    beaten = threading.Event()
+    monkeypatch.setattr(alive.signs_of_life.__wrapped__, "__defaults__", (0.01,))
+    monkeypatch.setattr(main, "_print", lambda event: (print(json.dumps(event)), event or beaten.set()))
+
+    def slow(payload):
+        assert beaten.wait(30)
+        main._print({"answer": payload})
+        return 0
+
+    monkeypatch.setitem(main.VERBS, verb, slow)
+    monkeypatch.setattr(sys, "argv", ["bin", verb])
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"a": 1}'))
+    with pytest.raises(SystemExit) as ended:
+        main.command()
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and lines[0] == "{}" and '{"answer": {"a": 1}}' in lines
+
+
+def start(world, monkeypatch):
+    made = release()
+    jobs.start(
+        world, {"id": "j1", "kind": "apply", "release": made.id}, {"archive": "x" * 1000, "secrets": {}}, "agent"
+    )
+
+
+def test_a_job_for_which_run_has_no_room_is_refused(monkeypatch):
+    world = serving(release())
+    world.space = 1000
+    monkeypatch.setattr(jobs, "_write", lambda *_: pytest.fail("nothing is written"))
+    with pytest.raises(
+        Refused, match=r"no space left in /run: 0 MiB are free, and this release needs about 1 MiB there"
+    ):
+        start(world, monkeypatch)
+    assert not world.commands("systemd-run")
+
+
+def test_one_that_cannot_be_written_is_refused_and_leaves_nothing(monkeypatch):
+    world, removed = serving(release()), []
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jobs, "_write", full)
+    monkeypatch.setattr(world, "remove_tree", removed.append)
+    with pytest.raises(Refused, match=r"the job cannot be written to /run: .*No space left on device"):
+        start(world, monkeypatch)
+    assert removed == ["/run/infra/jobs/j1"] and not world.commands("systemd-run")
