@@ -19,6 +19,7 @@ from agent import (
     contents,
     drift,
     ecr,
+    ending,
     install,
     jobs,
     lock,
@@ -215,11 +216,14 @@ WATCHES = {"watch-singles": singles.run, "watch-memory": pressure.run}
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
-    `watch-singles` and `watch-memory` are for systemd, `monitor` for it and for people."""
+    `end-container NAME`, `watch-singles` and `watch-memory` are for systemd, `monitor` for it and for people."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
     try:
+        if verb == "end-container":
+            ending.end(sys.argv[2])
+            sys.exit(0)
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
         if verb == "monitor":

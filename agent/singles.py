@@ -137,6 +137,9 @@ class Watch:
         self.world.remove(f"{FLAGS}/{single['service']}")
         if self.world.run("systemctl", "stop", single["unit"], timeout=self.check / UNSURE).code != 0:
             self.world.run("systemctl", "kill", "-s", "KILL", single["unit"])
+        # A Docker that hangs stops nothing
+        if single.get("container") and self.world.end_container(single["container"]):
+            self.say(f"{single['unit']} did not end by itself: its container was killed")
 
     def stop_all(self) -> None:
         for single in self.config["singles"]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from agent import cgroups, engine, namespaces, quoting, web
+from agent import cgroups, ending, engine, namespaces, quoting, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, look_at, open_directory, parent_of, read_file, way_to
 
@@ -245,6 +245,10 @@ class World:
         """Sends a container a signal; what has ended by itself needs none."""
         with contextlib.suppress(OSError, engine.Declined):
             engine.ask("POST", f"/containers/{name}/kill?signal={signal}", 5)
+
+    def end_container(self, name: str) -> list[int]:
+        """Kills a container's processes, without Docker; which were the first ones."""
+        return ending.end(name)
 
     def docker_has(self, path: str, timeout: float = 10) -> bytes:
         """What Docker answers to a GET. Raises engine.Declined, and OSError where it says nothing."""

@@ -10,7 +10,7 @@ from rendering.files import HostFiles
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
-PARTS = ["singles", "aws", "world", "places"]
+PARTS = ["singles", "aws", "world", "places", "ending"]
 
 
 def singles(system: System) -> list[Service]:
@@ -44,7 +44,12 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
         # An instance asks AWS which one it has: its address is not known before it is made
         "address": spec.address if isinstance(spec, SshHost) else "",
         "singles": [
-            {"service": service.name, "unit": service.unit, "name": public_name(catalogue, system, service)}
+            {
+                "service": service.name,
+                "unit": service.unit,
+                "name": public_name(catalogue, system, service),
+                "container": service.container if isinstance(service, ComposeService) else "",
+            }
             for system, service in found
         ],
     }
@@ -60,7 +65,9 @@ def third(check: int) -> int:
 def _lines(catalogue: Catalogue, service: Service, flag: str) -> list[str]:
     stop = [f"TimeoutStopSec={third(catalogue.stack.singleCheck)}"]
     if isinstance(service, ComposeService):
-        # A compose command that was cut short leaves its container: running, or bound to a network that goes
+        # A compose command that was cut short leaves its container: running, which a Docker that hangs does not change,
+        # or bound to a network that goes
+        stop.append(f"ExecStopPost=-/usr/bin/python3 -I -B /var/lib/infra/bin end-container {service.container}")
         stop.append(f"ExecStopPost=-/usr/bin/docker rm --force {service.container}")
     return [
         "# Only one may run in the world: here while the public name points here, and never without the watch",

@@ -27,6 +27,10 @@ CONFIG = {
 class Host(FakeWorld):
     """Knows its flags as files, and the services that run while they are there."""
 
+    def end_container(self, name):
+        self.ran.append(f"end container {name}")
+        return [4711]
+
     def exists(self, path):
         return path in self.files
 
@@ -152,3 +156,16 @@ def test_one_that_does_not_stop_is_killed():
     world.write(FLAG, b"", 0o644, "root", "root")
     Watch(world, CONFIG, lambda name: HERE, lambda line: None).stop_all()
     assert "systemctl kill -s KILL watchme-scheduler.service" in world.ran
+
+
+def test_a_container_that_docker_does_not_stop_is_killed():
+    said: list[str] = []
+    single = CONFIG["singles"][0] | {"container": "watchme-scheduler-prod"}
+    world = Host(there=set())
+    world.answers["systemctl stop"] = Ran(124, "no end after 10 s")
+    Watch(world, CONFIG | {"singles": [single]}, lambda name: HERE, said.append).stop(single)
+    assert world.ran[-2:] == [
+        "systemctl kill -s KILL watchme-scheduler.service",
+        "end container watchme-scheduler-prod",
+    ]
+    assert said == ["watchme-scheduler.service did not end by itself: its container was killed"]

@@ -118,6 +118,7 @@ def test_a_single_services_unit_is_bound_to_the_watch():
         "ConditionPathExists=/run/infra/single/scheduler",
         "[Service]",
         "TimeoutStopSec=10",
+        "ExecStopPost=-/usr/bin/python3 -I -B /var/lib/infra/bin end-container watchme-scheduler-prod",
         "ExecStopPost=-/usr/bin/docker rm --force watchme-scheduler-prod",
     ]
     unit = next(unit for unit in HOST.units if unit.name == "watchme-scheduler.service")

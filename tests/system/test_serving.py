@@ -155,3 +155,20 @@ def test_the_stubs_are_the_documents_and_not_the_catalogues():
     for entry in ACTIVE:
         facts = known[entry["image"]["repository"]]
         assert (facts["port"], facts["health"]) == (entry["port"], entry.get("health", "/health"))
+
+
+@pytest.mark.nightly
+def test_what_may_run_only_once_ends_although_docker_hangs(system):
+    """Another host may have started it, since the name has left this one."""
+    name = "watchme-scheduler-prod"
+    form = "{{.State.Pid}}"
+    pid = system.on_host("docker", "inspect", "-f", form, name).output
+    docker = system.on_host("systemctl", "show", "-p", "MainPID", "--value", "docker.service").output
+    try:
+        assert system.on_host("kill", "-STOP", docker).code == 0
+        assert system.on_host("systemctl", "stop", "watchme-scheduler.service").code in (0, 1)
+        assert system.on_host("test", "-d", f"/proc/{pid}").code != 0
+    finally:
+        system.on_host("kill", "-CONT", docker)
+        system.on_host("systemctl", "start", "watchme-scheduler.service")
+        wait_until_well(system)
