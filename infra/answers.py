@@ -19,20 +19,20 @@ class Form(BaseModel):
 
 
 class Said(Form):
-    say: Text
+    say: str
 
 
 class Result(Form):
     outcome: Text
     code: Annotated[int, Field(ge=0, le=255)]
-    line: Text
+    line: str
     release: Text = ""
 
 
 class JobEvent(Form):
-    """Of a job that is followed; `{}` is a sign of life."""
+    """Of a job that is followed; `{}` is a sign of life. What is said for people is cut where it is shown."""
 
-    say: Text = ""
+    say: str = ""
     look_at: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=500)] = []
     result: Result | None = None
 
@@ -135,7 +135,7 @@ class Contents(Form):
 
 class LogLine(Form):
     at: Seconds
-    line: Text
+    line: str
     origin: Annotated[Text, Field(alias="from")]
 
 

@@ -125,7 +125,12 @@ def test_a_single_services_unit_is_bound_to_the_watch():
     assert unit.flag == "/run/infra/single/scheduler" and drop_in in unit.files
     assert json.loads(FILES["/etc/infra/singles.json"]) == {
         "address": "", "check": 30, "zone": "hey-watch.me",
-        "singles": [{"name": "api.hey-watch.me", "service": "scheduler", "unit": "watchme-scheduler.service"}],
+        "singles": [
+            {
+                "name": "api.hey-watch.me", "service": "scheduler", "unit": "watchme-scheduler.service",
+                "container": "watchme-scheduler-prod",
+            }
+        ],
     }  # fmt: skip
     assert "WatchdogSec=10" in FILES["/etc/systemd/system/infra-singles.service"]
 
