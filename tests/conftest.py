@@ -6,9 +6,12 @@ import signal
 import pytest
 from hypothesis import settings
 
+from tests.rows import EVERYTHING
+
 # A test asserts what is true, and not how long it took on a loaded machine
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile("day", deadline=None, max_examples=40)
+settings.register_profile("night", deadline=None, max_examples=200)
+settings.load_profile("night" if EVERYTHING else "day")
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
 LAB_TIMEOUT = 900
@@ -30,7 +33,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests in a lab keep the order in which they are written, after all others: they change the lab for each other."""
-    if os.environ.get("TESTS_EVERYTHING") != "1":
+    if not EVERYTHING:
         nightly = [item for item in items if item.get_closest_marker("nightly")]
         items[:] = [item for item in items if item not in nightly]
         config.hook.pytest_deselected(items=nightly)

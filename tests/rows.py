@@ -1,9 +1,19 @@
 """Rows of a table of faults: one of each kind runs in every `make test`, all of them in `make test-all`."""
 
+import os
 from collections.abc import Collection
 from typing import Any
 
 import pytest
+
+EVERYTHING = os.environ.get("TESTS_EVERYTHING") == "1"
+STEP = 4  # by day a host is killed at every fourth change
+
+
+def changes(total: int) -> list[int]:
+    """The changes of a job, counted from 1, at which a host is killed: all in the night, and by day every fourth and the
+    last one."""
+    return list(range(1, total + 1)) if EVERYTHING else sorted({*range(1, total + 1, STEP), total})
 
 
 def rows(table: Collection[str], always: Collection[str]) -> list[Any]:

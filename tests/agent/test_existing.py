@@ -9,6 +9,7 @@ from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, world_for
+from tests.rows import changes
 
 OURS = {entry["name"]: entry for entry in release().manifest["containers"]}
 AVATAR = next(name for name, entry in OURS.items() if entry["unit"] == AVATAR_UNIT)
@@ -69,7 +70,7 @@ def test_killed_at_any_change_they_are_all_back_or_all_replaced():
     applied(finished, release())
     after = finished.seen_by_programs()
     ends = set()
-    for number in range(1, finished.changes - start.changes + 1):
+    for number in changes(finished.changes - start.changes):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with pytest.raises(Killed):

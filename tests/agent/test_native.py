@@ -12,6 +12,7 @@ from tests.agent.fake import FakeWorld, Killed
 from tests.agent.native import USER, machine, release, serving
 from tests.agent.releases import JOB, applied
 from tests.agent.stored import all_of, current
+from tests.rows import changes
 from tests.support import service
 
 
@@ -141,7 +142,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
     applied(finished, made)
     after, total = finished.seen_by_programs(), finished.changes - start.changes
     assert total > 25
-    for number in range(1, total + 1):
+    for number in changes(total):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with pytest.raises(Killed):

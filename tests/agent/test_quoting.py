@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import health, quoting, units
@@ -49,7 +49,6 @@ EVENTS = TEXTS.map(lambda text: {"say": text}) | OUTCOMES.map(
 )
 
 
-@settings(deadline=None)
 @given(EVENTS)
 def test_no_event_is_longer_than_its_limit_and_no_line_for_people_is(event):
     line = quoting.event_line(event)

@@ -25,6 +25,7 @@ from tests.agent.releases import (
     world_for,
 )
 from tests.agent.stored import all_of
+from tests.rows import changes
 
 
 def much(data):
@@ -216,7 +217,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
     after = finished.seen_by_programs()
     total = count_of_changes(scene)
     assert total > 30
-    for number in range(1, total + 1):
+    for number in changes(total):
         world = copy.deepcopy(start)
         world.web = web_of(scene)
         world.kill_at = world.changes + number
