@@ -32,6 +32,16 @@ FILES = [
     ("TypeScript", re.compile(r"\.(ts|tsx|js|jsx|mjs|cjs)$")),
     ("document", re.compile(r"\.(md|rst|txt|adoc)$")),
 ]
+# Where people say that a region is, in English and Japanese
+PLACES = {
+    "ap-northeast-1": ("Tokyo", "東京"), "ap-northeast-2": ("Seoul", "ソウル"), "ap-northeast-3": ("Osaka", "大阪"),
+    "ap-south-1": ("Mumbai", "ムンバイ"), "ap-southeast-1": ("Singapore", "シンガポール"),
+    "ap-southeast-2": ("Sydney", "シドニー"), "ap-southeast-3": ("Jakarta", "ジャカルタ"), "ca-central-1": ("Canada", "カナダ"),
+    "eu-central-1": ("Frankfurt", "フランクフルト"), "eu-north-1": ("Stockholm", "ストックホルム"), "eu-west-1": ("Ireland", "アイルランド"),
+    "eu-west-2": ("London", "ロンドン"), "eu-west-3": ("Paris", "パリ"), "sa-east-1": ("São Paulo", "サンパウロ"),
+    "us-east-1": ("Virginia", "バージニア"), "us-east-2": ("Ohio", "オハイオ"), "us-west-1": ("California", "カリフォルニア"),
+    "us-west-2": ("Oregon", "オレゴン"),
+}  # fmt: skip
 # What may stay where it is when a stack moves
 ELSEWHERE = ("ARN", "endpoint")
 # The first that matches says what a mention is; {r} is the region
@@ -163,6 +173,18 @@ def changed(text: str, mentions: list[Mention]) -> str:
             end = mention.column + len(mention.found)
             lines[mention.line - 1] = f"{line[: mention.column]}{mention.becomes}{line[end:]}"
     return "\n".join(lines)
+
+
+def places_left(scanned: Scanned, old: str) -> list[tuple[int, str]]:
+    """(line, place) where a changed line still names the place of the old region beside the new region's code."""
+    lines = scanned.text.split("\n")
+    numbers = sorted({mention.line for mention in scanned.mentions if mention.becomes is not None})
+    return [
+        (number, place)
+        for number in numbers
+        for place in PLACES.get(old, ())
+        if place.lower() in lines[number - 1].lower()
+    ]
 
 
 def write(scanned: Scanned) -> None:

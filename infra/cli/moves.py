@@ -43,6 +43,11 @@ def scan_regions(
     total = sum(len(file.mentions) for file in found)
     if any(mention.kind in scan.ELSEWHERE for file in found for mention in file.mentions):
         typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
+    for file in found:
+        for line, place in scan.places_left(file, old):
+            typer.echo(
+                f"{file.shown}:{line}: names {place} beside the region: places are not changed, correct it by hand"
+            )
     written = ", changed" if change and total > left else ""
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
     if passed_over:

@@ -134,3 +134,19 @@ def test_a_name_is_left_and_said(repository):
 def test_a_mistake_is_one_line(argv, line):
     ran = infra(*argv)
     assert ran.returncode == 1 and line in ran.stderr and "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("place", ["シドニー", "Sydney", "sydney"])
+def test_a_place_beside_a_changed_region_is_named(tmp_path, place):
+    (tmp_path / "README.md").write_text(
+        f"# server\n\n- region: ap-southeast-2 ({place})\n- Sydney's own line\n", "utf-8"
+    )
+    ran = infra(tmp_path, "--from", OLD, "--to", NEW, "--write")
+    name = "シドニー" if place == "シドニー" else "Sydney"
+    assert f"README.md:3: names {name} beside the region: places are not changed, correct it by hand" in ran.stdout
+    assert ran.stdout.count("beside the region") == 1
+
+
+def test_no_other_line_is(tmp_path):
+    (tmp_path / "a.txt").write_text("Tokyo ap-southeast-2\nSydney\n")
+    assert "beside the region" not in infra(tmp_path, "--from", OLD, "--to", NEW).stdout

@@ -14,9 +14,10 @@ FOLDER = ROOT / "docs" / "runbooks"
 
 
 def commands(name: str) -> list[str]:
-    """The lines of a page's shell blocks."""
+    """The lines of a page's shell blocks, without what they say to people."""
     blocks = re.findall(r"```sh\n(.*?)```", (FOLDER / name).read_text(), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [line.partition(" #")[0].rstrip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
 
 
 def typed(command: str) -> list[str]:
