@@ -34,14 +34,25 @@ FILES = [
 ]
 # Where people say that a region is, in English and Japanese
 PLACES = {
-    "ap-northeast-1": ("Tokyo", "東京"), "ap-northeast-2": ("Seoul", "ソウル"), "ap-northeast-3": ("Osaka", "大阪"),
-    "ap-south-1": ("Mumbai", "ムンバイ"), "ap-southeast-1": ("Singapore", "シンガポール"),
-    "ap-southeast-2": ("Sydney", "シドニー"), "ap-southeast-3": ("Jakarta", "ジャカルタ"), "ca-central-1": ("Canada", "カナダ"),
-    "eu-central-1": ("Frankfurt", "フランクフルト"), "eu-north-1": ("Stockholm", "ストックホルム"), "eu-west-1": ("Ireland", "アイルランド"),
-    "eu-west-2": ("London", "ロンドン"), "eu-west-3": ("Paris", "パリ"), "sa-east-1": ("São Paulo", "サンパウロ"),
-    "us-east-1": ("Virginia", "バージニア"), "us-east-2": ("Ohio", "オハイオ"), "us-west-1": ("California", "カリフォルニア"),
+    "ap-northeast-1": ("Tokyo", "東京"),
+    "ap-northeast-2": ("Seoul", "ソウル"),
+    "ap-northeast-3": ("Osaka", "大阪"),
+    "ap-south-1": ("Mumbai", "ムンバイ"),
+    "ap-southeast-1": ("Singapore", "シンガポール"),
+    "ap-southeast-2": ("Sydney", "シドニー"),
+    "ap-southeast-3": ("Jakarta", "ジャカルタ"),
+    "ca-central-1": ("Canada", "カナダ"),
+    "eu-central-1": ("Frankfurt", "フランクフルト"),
+    "eu-north-1": ("Stockholm", "ストックホルム"),
+    "eu-west-1": ("Ireland", "アイルランド"),
+    "eu-west-2": ("London", "ロンドン"),
+    "eu-west-3": ("Paris", "パリ"),
+    "sa-east-1": ("São Paulo", "サンパウロ"),
+    "us-east-1": ("Virginia", "バージニア"),
+    "us-east-2": ("Ohio", "オハイオ"),
+    "us-west-1": ("California", "カリフォルニア"),
     "us-west-2": ("Oregon", "オレゴン"),
-}  # fmt: skip
+}
 # What may stay where it is when a stack moves
 ELSEWHERE = ("ARN", "endpoint")
 # The first that matches says what a mention is; {r} is the region
