@@ -10,7 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-all test-machine check bench bench-preview bench-scan
+.PHONY: help environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-all test-machine check bench bench-preview bench-scan
+help: ## what make can do here
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
 lab: $(UV) ## from nothing to WatchMe answering
 	@$(RUN) python -m lab up
 

@@ -32,6 +32,6 @@ def run() -> None:
             line = f"infra: {error}"
         else:
             said = f"{type(error).__name__}: {error}"
-            line = f"infra: {said}; this is a fault of infra itself: infra --debug COMMAND shows where"
+            line = f"infra: internal error: {said}; infra --debug COMMAND shows where: please report it"
         typer.echo(line, err=True)
         raise SystemExit(1) from None

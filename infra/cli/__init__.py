@@ -1,6 +1,7 @@
 """The `infra` command line: the application, and what its commands share."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,9 +47,19 @@ def sound_catalogue_of(stack: str) -> "Catalogue":
     return checked(catalogue_of(stack))
 
 
+def show_version(wanted: bool) -> None:
+    """Prints the version and ends, where it was asked for."""
+    if wanted:
+        typer.echo(f"infra {version('watchme-infra')}")
+        raise typer.Exit
+
+
 @app.callback()
 def infra(
     debug: Annotated[bool, typer.Option("--debug", help="Show where in the program an error is.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
 ) -> None:
     """Hosts, releases and moves of the stacks in this project.
 

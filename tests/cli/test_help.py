@@ -1,6 +1,8 @@
 """`infra --help` and what it teaches."""
 
+import re
 import shlex
+from importlib.metadata import version
 
 import click
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 
 from infra.cli.examples import EXAMPLES
 from infra.main import app
+from tests.support import ROOT, execute
 
 GROUP = get_command(app)
 
@@ -44,6 +47,18 @@ def test_an_example_is_one_of_its_command_and_is_shown(name, example):
     assert shown.exit_code == 0 and f"$ {example}" in shown.output, shown.output
 
 
+def test_it_says_its_version():
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0 and shown.output == f"infra {version('watchme-infra')}\n"
+
+
+def test_make_help_has_every_target_that_says_what_it_does():
+    text = (ROOT / "Makefile").read_text()
+    described = dict(re.findall(r"^([a-z-]+):[^#\n]*## (.*)$", text, re.MULTILINE))
+    said = execute("make", "help", cwd=ROOT).stdout
+    assert len(described) > 8 and all(f"make {name}" in said and what in said for name, what in described.items())
+
+
 def test_a_fault_of_its_own_is_a_line_and_with_debug_all_of_it(monkeypatch, capsys):
     from infra import main
 
@@ -54,7 +69,7 @@ def test_a_fault_of_its_own_is_a_line_and_with_debug_all_of_it(monkeypatch, caps
     with pytest.raises(SystemExit):
         main.run()
     assert (
-        "infra: KeyError: 'x'; this is a fault of infra itself: infra --debug COMMAND shows where"
+        "infra: internal error: KeyError: 'x'; infra --debug COMMAND shows where: please report it"
         in capsys.readouterr().err
     )
     monkeypatch.setattr(main.shown, "traceback", True)
