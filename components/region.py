@@ -72,7 +72,9 @@ def machine(
     name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
     options = region.options if host in stack.ec2_hosts else everywhere
     names, wanted = dns_names(catalogue, host), needs(catalogue, host)
-    pulls = region.registry.arns if "docker" in wanted else []
+    # A host pulls what its own systems run, and nothing of others
+    own = [repository for system in catalogue.systems_on(host) for repository in system.repositories]
+    pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if "docker" in wanted else []
     watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
     rights = HostPermissions(
         f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, namespace, opts=options

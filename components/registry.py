@@ -25,10 +25,10 @@ LIFECYCLE = json.dumps(
 
 
 class Registry(pulumi.ComponentResource):
-    """The repositories of all systems; `arns` are what a host's role may pull from, `digests` maps `repository:tag` to
+    """The repositories of all systems; `arns` are by repository, `digests` maps `repository:tag` to
     what is there now: an image that was pushed anew is a change that a preview shows."""
 
-    arns: pulumi.Output[list[str]]
+    arns: dict[str, pulumi.Output[str]]
     urls: dict[str, pulumi.Output[str]]
     digests: pulumi.Output[dict[str, str]]
 
@@ -41,7 +41,7 @@ class Registry(pulumi.ComponentResource):
         if stack.sharedRepositories:
             # Another stack of this account and region owns them
             base = f"arn:aws:ecr:{stack.region}:{stack.accountId}:repository"
-            self.arns = pulumi.Output.from_input([f"{base}/{repository}" for repository in names])
+            self.arns = {name: pulumi.Output.from_input(f"{base}/{name}") for name in names}
             self.urls = {repository: pulumi.Output.from_input(f"{stack.registry}/{repository}") for repository in names}
             self.digests = self._digests({name: pulumi.Output.from_input(name) for name in running})
             self.register_outputs({"urls": self.urls})
@@ -51,7 +51,7 @@ class Registry(pulumi.ComponentResource):
             repository: self._repository(f"{name}-{repository}", repository, tags(stack, system))
             for repository, system in owners.items()
         }
-        self.arns = pulumi.Output.all(*(repository.arn for repository in repositories.values()))
+        self.arns = {name: repository.arn for name, repository in repositories.items()}
         self.urls = {name: repository.repository_url for name, repository in repositories.items()}
         self.digests = self._digests({name: repositories[name].name for name in running})
         self.register_outputs({"urls": self.urls})

@@ -30,9 +30,9 @@ class Alarm:
     missing: Literal["breaching", "missing"]
 
 
-def namespace(stack: str) -> str:
-    """That of a stack's hosts: none of them may write in another's."""
-    return f"infra/{stack}"
+def namespace(stack: str, host: str) -> str:
+    """A host's own: no other host may write in it, and AWS can limit that by nothing but the namespace."""
+    return f"infra/{stack}/{host}"
 
 
 def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
     stack = catalogue.stack
     if not stack.alarmEmails or not catalogue.has_identity(host):
         return {}
-    return {"region": stack.region, "namespace": namespace(stack.name), "dimensions": {"Host": host}}
+    return {"region": stack.region, "namespace": namespace(stack.name, host), "dimensions": {"Host": host}}
 
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:

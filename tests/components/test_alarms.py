@@ -85,15 +85,18 @@ def test_the_hosts_alarms_are_about_what_their_releases_tell(here):
         assert {alarm["metricName"] for alarm in own} == set(worst(manifest, looked)) and len(own) == 4
         bounds = {a["metric"]: a["above"] for a in manifest["alerts"] if a["metric"]}
         assert {alarm["metricName"]: alarm["threshold"] for alarm in own} == bounds
+        assert {alarm["namespace"] for alarm in own} == {f"infra/prod/{host}"}
     policies = [json.loads(p.inputs["policy"])["Statement"] for p in made.of("aws:iam/rolePolicy:RolePolicy")]
     for statements in policies:
         (telling,) = [s for s in statements if s["Action"] == "cloudwatch:PutMetricData"]
-        assert telling["Condition"]["StringEquals"]["cloudwatch:namespace"] == own[0]["namespace"] == "infra/prod"
+        assert telling["Condition"]["StringEquals"]["cloudwatch:namespace"] in {
+            alarm["namespace"] for alarm in found(made).values()
+        }
 
 
 def test_a_machine_of_somebodys_own_has_alarms_of_what_it_says_and_may_say_it(here):
     made = run_program({"infra:hosts": {"desktop": DESKTOP}})
-    assert {alarm["namespace"] for alarm in found(made).values()} == {"infra/prod"} and len(found(made)) == 4
+    assert {alarm["namespace"] for alarm in found(made).values()} == {"infra/prod/desktop"} and len(found(made)) == 4
     (policy,) = made.of("aws:iam/userPolicy:UserPolicy")
     assert "cloudwatch:PutMetricData" in policy.inputs["policy"]
 

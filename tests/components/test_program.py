@@ -2,17 +2,20 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
 
 from agent.archive import members
+from catalogue import loading
+from catalogue.models import System
 from components.network import openings
 from components.permissions import policy
 from components.registry import LIFECYCLE
 from tests.components.program import DESKTOP, Mocks, opened, run_program
-from tests.support import HOME, LAB, ROOT, stack
+from tests.support import HOME, LAB, PROD, ROOT, stack
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +149,40 @@ def test_the_role_may_pull_answer_its_own_challenge_and_tell_its_own_metrics_onl
         "ecr:GetAuthorizationToken", "route53:ListHostedZones", "route53:GetChange",
     }  # fmt: skip
     assert not any("*" in action for statement in statements for action in _actions(statement))
+
+
+SHOP = {
+    "system": "shop", "document": "none",
+    "network": {"name": "shop", "subnet": "172.28.0.0/16", "gateway": "172.28.0.1", "unit": "shop-network.service"},
+    "sites": [{"name": "shop.hey-watch.me", "challenge": "dns-01"}],
+    "services": [{
+        "name": "shop", "kind": "compose", "purpose": "sells", "role": "api", "image": {"repository": "shop-web", "tag": "latest"},
+        "container": "shop", "port": 8050, "address": "172.28.0.10", "routes": [{"public": "/"}], "memory": {"limit": "1g"},
+        "directory": "/srv/shop", "unit": "shop.service",
+    }],
+}  # fmt: skip
+
+
+def test_a_host_pulls_what_its_own_systems_run_and_nothing_else(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    real = loading.load
+
+    def with_shop(root, stack):
+        known = real(root, stack)
+        return replace(known, systems={**known.systems, "shop": System.model_validate(SHOP)})
+
+    monkeypatch.setattr(loading, "load", with_shop)
+    shop = {**PROD["infra:hosts"]["watchme"], "systems": ["shop"]}
+    hosts = {**PROD["infra:hosts"], "shop": shop}
+    keys = {f"infra:{key}": dict.fromkeys(hosts, f"k of {key}") for key in ("hostPublicKeys", "hostPrivateKeys")}
+    made = run_program({"infra:hosts": hosts, **keys})
+    pulled = {}
+    for resource in made.of("aws:iam/rolePolicy:RolePolicy"):
+        statements = json.loads(resource.inputs["policy"])["Statement"]
+        (pull,) = [statement for statement in statements if "ecr:BatchGetImage" in statement["Action"]]
+        pulled[resource.name.split("-")[0]] = {arn.rpartition("-registry-")[2] or arn for arn in pull["Resource"]}
+    assert len(pulled["shop"]) == 1 and len(pulled["watchme"]) == 15
+    assert all("shop-web" in arn for arn in pulled["shop"]) and not any("shop-web" in arn for arn in pulled["watchme"])
 
 
 def _actions(statement: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
         assert alarm.comparison == ("LessThanThreshold" if condition.above is None else "GreaterThanThreshold")
         if isinstance(condition, Alert):
             assert (alarm.namespace, alarm.metric, alarm.dimensions) == (
-                "infra/lab",
+                "infra/lab/watchme",
                 condition.metric,
                 {"Host": "watchme"},
             )
@@ -83,7 +83,11 @@ def test_where_nobody_wants_to_hear_nothing_is_told_and_nothing_made():
 
 def test_a_release_says_where_its_host_tells_what():
     files = render(whole(), "watchme")
-    assert files.metrics == {"region": "ap-northeast-1", "namespace": "infra/lab", "dimensions": {"Host": "watchme"}}
+    assert files.metrics == {
+        "region": "ap-northeast-1",
+        "namespace": "infra/lab/watchme",
+        "dimensions": {"Host": "watchme"},
+    }
     metrics = {alert["alert"]: alert["metric"] for alert in files.alerts if alert["metric"]}
     assert metrics == {alert.alert: alert.metric for alert in whole().host_alerts if alert.metric}
 

@@ -86,9 +86,9 @@ def metric(namespace: str) -> tuple[str, str, dict]:
     return ("cloudwatch", "put_metric_data", {"Namespace": namespace, "MetricData": [{"MetricName": "X", "Value": 1}]})
 
 
-def test_it_may_tell_its_own_stacks_metrics_and_no_others(ask):
-    asked = [metric(namespace) for namespace in ("infra/lab", "infra/prod", "infra", "Custom")]
-    assert ask(*asked) == ["allowed", 403, 403, 403]
+def test_it_may_write_its_own_metrics_and_no_others(ask):
+    own, others = "infra/lab/watchme", ("infra/lab/services", "infra/lab", "infra/prod/watchme", "infra", "Custom")
+    assert ask(*(metric(namespace) for namespace in (own, *others))) == ["allowed", *[403] * len(others)]
     assert (
         ask(("cloudwatch", "describe_alarms", {}), ("cloudwatch", "delete_alarms", {"AlarmNames": ["x"]})) == [403] * 2
     )
