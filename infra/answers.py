@@ -3,7 +3,7 @@ answer is held against its form before anything is made of it."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import InfraError
 
@@ -119,18 +119,43 @@ class Pruned(Form):
 class Milestone(Form):
     name: Text
     unit: Text
-    seconds: float | None
-    within: float
+    seconds: Annotated[float | None, Field(allow_inf_nan=False)]
+    within: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class BootTimes(Form):
     milestones: Annotated[list[Milestone], Field(max_length=MOST)]
 
 
+class UnitOfManifest(Form):
+    name: Text
+    images: Names
+
+
+class EnvironmentFileOfManifest(Form):
+    path: Text
+    secrets: dict[str, str]
+    versions: dict[str, str]
+
+
+class Manifest(Form):
+    """What a preview reads of it."""
+
+    memory: int
+    units: Annotated[list[UnitOfManifest], Field(max_length=MOST)]
+    environment_files: Annotated[list[EnvironmentFileOfManifest], Field(max_length=MOST)]
+
+
 class Contents(Form):
     release: Text | None
-    manifest: dict[str, Any] | None = None
-    files: dict[str, str] = {}
+    manifest: Manifest | None = None
+    files: dict[str, str] | None = None
+
+    @model_validator(mode="after")
+    def has_what_a_release_has(self) -> "Contents":
+        if self.release is not None and (self.manifest is None or self.files is None):
+            raise ValueError("manifest and files are missing")
+        return self
 
 
 class LogLine(Form):

@@ -80,6 +80,7 @@ class Job:
     seen: int = 0
     _lost_at: float = 0.0
     _gone: int = 0
+    _signs: int = 0
 
     def run(self) -> dict[str, Any]:
         """How it ended. Raises InfraError when the host cannot be talked to at all."""
@@ -107,12 +108,12 @@ class Job:
 
     def _connected(self) -> dict[str, Any] | None:
         """The result, when it comes over this connection; None when the host knows nothing of the job (yet)."""
-        signs = 0
         for received in self._conversation():
             event = checked_job_event(cleaned(received), str(self.target))
-            signs = 0 if event else signs + 1
-            if signs > SIGNS:
-                raise InfraError(f"{self.target} shows signs of life and says nothing of the job any more")
+            # Over all connections: a new one is no news
+            self._signs = 0 if is_told(event) else self._signs + 1
+            if self._signs > SIGNS:
+                return _silent(self.target, self.id)
             self._gone = self._gone + 1 if event.get("gone") else 0
             if self._gone:
                 return None
@@ -150,6 +151,14 @@ def is_told(event: dict[str, Any]) -> bool:
 def _never_began(target: Target) -> dict[str, Any]:
     line = f"refused on {target.host}, nothing touched: the connection was lost before the job began; run again"
     return {"outcome": "refused", "code": 3, "line": line}
+
+
+def _silent(target: Target, id: str) -> dict[str, Any]:
+    line = (
+        f"unknown on {target.host}: the host shows signs of life and says nothing of job {id} any more; "
+        "infra status and infra releases tell"
+    )
+    return {"outcome": "unknown", "code": 6, "line": line}
 
 
 def _unknown(target: Target, id: str) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from infra.pulumi import attempt
 from infra.writing import put
 
 LOCKED = "the stack is currently locked by"
-HOLDER = re.compile(r"created by (\S+)@(\S+) \(pid (\d+)\)")
+# Accounts of Windows and names of machines can have spaces
+HOLDER = re.compile(r"created by (.+?)@(.+?) \(pid (\d+)\)")
+COUNT = re.compile(rf"{LOCKED} (\d+) lock")
 FOLDER = Path(".infra/engines")
 BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
@@ -68,8 +70,11 @@ def holders(said: str) -> list[tuple[str, str, int]]:
 
 def is_dead(said: str, engine: Engine | None) -> bool:
     """Is every lock that of an engine which was started from here, and runs no more."""
-    found = holders(said)
-    if engine is None or not engine.boot or not found:
+    found, count = holders(said), COUNT.search(said)
+    # One that is not understood may be held
+    if count is None or int(count[1]) != len(found) or engine is None:
+        return False
+    if not (engine.boot and engine.machine):
         return False
     if any((machine, pid) != (socket.gethostname(), engine.pid) for _, machine, pid in found):
         return False

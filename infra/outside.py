@@ -3,12 +3,15 @@
 import http.client
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 PATIENCE = 10.0
+LONGEST = 10.0  # seconds that one answer may take
 AT_ONCE = 8
 
 
@@ -42,18 +45,43 @@ def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
             return "is not the address of a public name"
         with (
             socket.create_connection((address, port), 5) as plain,
+            _shut_after(plain, LONGEST) as late,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
+            _shut_after(secure, LONGEST),
         ):
             connection = http.client.HTTPConnection(parts.hostname or "")
             connection.sock = secure
             connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
             status = connection.getresponse().status
+            if late.is_set():
+                return f"did not answer within {LONGEST:.0f} s"
             return "200" if status == 200 else f"answered {status}"
     except (OSError, http.client.HTTPException) as error:
         return f"did not answer: {error}"
     except ValueError as error:
         # A port that is none, a bracket too few
         return f"is no address: {error}"
+
+
+@contextmanager
+def _shut_after(connection: socket.socket, seconds: float) -> Iterator[threading.Event]:
+    """Ends a connection when the time is over, which the event says: each part of an answer can come in time, and the
+    whole never end."""
+    late = threading.Event()
+
+    def shut() -> None:
+        late.set()
+        # It may have ended by itself
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, shut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def _is_plain(url: str) -> bool:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.ssh_exception import IncompatiblePeer
 
-from infra.answers import checked
+from infra.answers import checked, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import cleaned
 
@@ -36,6 +36,7 @@ HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
 MOST = 2 * LONGEST  # bytes of an answer
+DEEPEST = 50  # levels of an answer
 SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
 
 
@@ -179,7 +180,9 @@ def events(
         for line in _lines(channel, target, total):
             if (event := _event(line)) is not None:
                 yield event
-        code = channel.recv_exit_status()
+        # Nor does it limit how long the end of a command is waited for
+        with _closed_after(transport, SILENCE):
+            code = channel.recv_exit_status()
         said = channel.makefile_stderr("r").read(LONGEST)
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
@@ -213,7 +216,17 @@ def _event(line: str) -> dict[str, Any] | None:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and _depth(value) <= DEEPEST else None
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and mappings in each other, as far as DEEPEST and one more."""
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        inner = (list(item.values()) if isinstance(item, dict) else item for item in level)
+        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+        depth += 1
+    return depth
 
 
 def _hint(said: str | bytes) -> str:
@@ -286,17 +299,21 @@ def tell(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict
         # Logs can be followed for days
         total = None if verb == "logs" else MOST
         for said in events(transport, target, f"{AGENT} {shlex.quote(verb)}", payload or {}, total):
+            if "result" in said:
+                refused = checked_job_event(cleaned(said), str(target))
+                raise InfraError(f"{target.host}: {refused['result']['line']}")
             # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
             event = said if verb == CONTENTS else cleaned(said)
-            if "result" in event:
-                raise InfraError(f"{target.host}: {event['result']['line']}")
             if event:
                 yield checked(verb, event, str(target))
 
 
 def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:
     """The one answer of the host's agent. Raises InfraError."""
-    answers = list(tell(target, verb, payload))
-    if not answers:
+    # What is said on the way to it is for people, and not kept
+    answer: dict[str, Any] = {}
+    for event in tell(target, verb, payload):
+        answer = {} if set(event) == {"say"} else event
+    if not answer:
         raise InfraError(f"{target}: the agent said nothing to {verb!r}")
-    return answers[-1]
+    return answer

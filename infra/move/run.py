@@ -107,6 +107,14 @@ def up(stack: str, planned: list[Phase], say: Say, ask: Ask) -> Progress:
     if not dead and not ask(question):
         progress.reasons = [f"{question}; once it is not: pulumi cancel --stack {stack}, and the same command again"]
         return progress
+    if not dead:
+        # The answer was about these locks: they may be gone by now, or others have come
+        again, said_now = _up(stack, planned, say)
+        if not locks.holders(said_now):
+            return again
+        if locks.holders(said_now) != locks.holders(said):
+            again.reasons = [f"{locks.question(stack, said_now)}: wait for its end, and the same command again"]
+            return again
     if locks.removed(stack):
         say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
         progress, _ = _up(stack, planned, say)

@@ -265,4 +265,5 @@ def test_one_answer():
     unchanged = {"release": "r1", "drift": []}
     assert ask(Agent([unchanged]).target, "drift") == unchanged
     with pytest.raises(InfraError, match="web1: refused, nothing touched: no"):
-        ask(Agent([{"result": {"line": "refused, nothing touched: no"}}]).target, "rollback")
+        refused = {"result": {"outcome": "refused", "code": 3, "line": "refused, nothing touched: no"}}
+        ask(Agent([refused]).target, "rollback")

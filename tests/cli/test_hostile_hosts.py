@@ -2,12 +2,13 @@
 
 import json
 import resource
+import threading
 
 import pytest
 
 from infra import answers, delivery, outside, ssh
 from infra.errors import InfraError
-from infra.ssh import Target
+from infra.ssh import ConnectionLost, Target
 from tests.ssh_server import Server
 
 
@@ -148,8 +149,74 @@ def test_signs_of_life_alone_hold_up_nothing(monkeypatch):
         while True:
             yield {}
 
-    ended, said = sent(monkeypatch, events)
-    assert ended["outcome"] == "unknown" and any("says nothing of the job any more" in line for line in said)
+    ended, _ = sent(monkeypatch, events)
+    assert ended["outcome"] == "unknown" and "shows signs of life and says nothing of job" in ended["line"]
+
+
+def test_a_new_connection_is_no_news(monkeypatch):
+    """Of a host that goes on showing signs of life, each time it is asked again."""
+    monkeypatch.setattr(delivery, "SIGNS", 20)
+    rounds = iter([[{"started": "j"}, {}, {}, {}]] * 100)
+    said: list[str] = []
+    monkeypatch.setattr(delivery.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(delivery.Job, "_conversation", lambda job: iter(next(rounds)))
+    assert delivery.send(TARGET, REQUEST, None, lambda urls: None, said.append)["outcome"] == "unknown"
+
+
+@pytest.mark.parametrize("result", [5, {}, {"line": 5}, {"outcome": "refused", "code": 3}])
+def test_a_refusal_of_another_form_is_a_line(result):
+    with pytest.raises(InfraError, match=r"web1 .*: what is said of the job has another form"):
+        ssh.ask(target_of(server(json.dumps({"result": result}))), "status")
+
+
+def test_a_refusal_is_no_terminal_control_whatever_was_asked():
+    refused = {"result": {"outcome": "refused", "code": 3, "line": "\x1b]0;owned\x07\nx"}}
+    with pytest.raises(InfraError) as error:
+        ssh.ask(target_of(server(json.dumps(refused))), "contents")
+    assert str(error.value) == "web1: \\x1b]0;owned\\x07\\nx"
+
+
+def test_a_command_that_does_not_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(ssh, "SILENCE", 1.0)
+    enough = threading.Event()
+
+    class Endless(Server):
+        def _run(self, channel, command):
+            channel.sendall(b'{"freed": 1}\n')
+            channel.shutdown_write()
+            enough.wait(60)
+
+    try:
+        with pytest.raises(ConnectionLost):
+            ssh.ask(target_of(Endless(lambda *_: 0)), "prune")
+    finally:
+        enough.set()
+
+
+@pytest.mark.parametrize("verb", ["prune", "status", "drift"])
+def test_what_is_only_said_on_the_way_is_no_answer(verb):
+    with pytest.raises(InfraError, match=r"the agent said nothing to"):
+        ssh.ask(target_of(server('{"say": "waiting"}')), verb)
+
+
+@pytest.mark.parametrize("deep", ["[" * 900 + "]" * 900, '{"a":' * 400 + "1" + "}" * 400])
+def test_an_answer_that_is_too_deep_is_none(deep):
+    with pytest.raises(InfraError, match=r"the agent said nothing to"):
+        ssh.ask(target_of(server('{"say": "x", "d": ' + deep + "}")), "status")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"release": "a"},
+        {"release": "a", "manifest": {}, "files": {}},
+        {"release": "a", "manifest": {"memory": 1}, "files": {}},
+        {"release": "a", "manifest": {"memory": 1, "units": [{}], "environment_files": []}, "files": {}},
+    ],
+)
+def test_contents_without_what_a_preview_reads_are_refused(event):
+    with pytest.raises(InfraError, match=r"the answer to 'contents' has another form"):
+        answers.checked("contents", event, "web1")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The look from outside, at a real TLS server on loopback."""
 
+import contextlib
 import http.server
+import socket
 import ssl
 import threading
 
 import pytest
 
+from infra import outside
 from infra.outside import complaint
 from lab.authority import issue, make_root
 
@@ -60,3 +63,28 @@ def test_what_is_wrong_is_said(site, change, said):
 
 def test_nobody_there():
     assert "did not answer" in (complaint("127.0.0.1", [], ["https://api.test:9/health"], patience=0) or "")
+
+
+@pytest.mark.parametrize(
+    "part", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"x" * 8], ids=["goes on", "never ends"]
+)
+def test_an_answer_of_which_each_part_comes_in_time_ends_too(tmp_path, monkeypatch, part):
+    monkeypatch.setattr(outside, "LONGEST", 1.0)
+    make_root(tmp_path / "root")
+    issue(tmp_path / "root", tmp_path / "site", ["api.test"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
+    listener, enough = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as client:
+            while not enough.wait(0.05):
+                client.sendall(part)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        said = looked((listener.getsockname()[1], (tmp_path / "root.crt").read_text()))
+    finally:
+        enough.set()
+        listener.close()
+    assert said and "did not answer" in said

@@ -58,6 +58,15 @@ UNCERTAIN = {
     "a system that does not tell": lambda engine: (
         complaint((engine.pid, HERE)), locks.Engine(engine.pid, "", "", "", ""),
     ),
+    "an account with a space beside it": lambda engine: (
+        complaint((engine.pid, HERE), (77, "laptop")).replace("root@laptop", "CORP\\John Smith@laptop"), engine,
+    ),
+    "one that cannot be read beside it": lambda engine: (
+        complaint((engine.pid, HERE)).replace("1 lock(s)", "2 lock(s)"), engine,
+    ),
+    "machines without an id": lambda engine: (
+        complaint((engine.pid, HERE)), replace(engine, machine="", boot="another"),
+    ),
     "no lock": lambda engine: (f"created by a@{HERE} (pid {engine.pid})", engine),
     "nothing said": lambda engine: ("", engine),
 }  # fmt: skip
@@ -75,8 +84,8 @@ UP = (
 SCRIPT = "echo $1 >> $LOG\n[ $1 = cancel ] && exit 0\ngrep -q cancel $LOG && exit 0\necho '{message}' >&2; exit 255"
 
 
-def move(folder, engine, pid: int, answer: bool):
-    env = pulumi_that(folder, SCRIPT.format(message=complaint((pid, HERE))))
+def move(folder, engine, pid: int, answer: bool, script: str = SCRIPT):
+    env = pulumi_that(folder, script.replace("{message}", complaint((pid, HERE))))
     (folder / ".infra/engines").mkdir(parents=True)
     if engine:
         (folder / ".infra/engines/lab.json").write_text(json.dumps(vars(engine)))
@@ -93,7 +102,22 @@ def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
 def test_any_other_is_asked_about(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, True)
     assert f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, which may still be running" in said
-    assert "reasons: []" in said and ran == ["up", "cancel", "up"]
+    assert "reasons: []" in said and ran == ["up", "up", "cancel", "up"]
+
+
+def test_a_lock_that_came_while_a_person_was_asked_stays(tmp_path, ended):
+    other = complaint((ended.pid + 1, "colleague"))
+    script = (
+        f"echo $1 >> $LOG\n[ $(wc -l < $LOG) -gt 1 ] && {{ echo '{other}' >&2; exit 255; }}\n" + SCRIPT.split("\n")[-1]
+    )
+    said, ran = move(tmp_path, None, ended.pid, True, script)
+    assert "is locked by root@colleague" in said and "wait for its end" in said and ran == ["up", "up"]
+
+
+def test_one_that_is_gone_by_then_holds_up_nothing(tmp_path, ended):
+    script = "echo $1 >> $LOG\n[ $(wc -l < $LOG) -gt 1 ] && exit 0\n" + SCRIPT.split("\n")[-1]
+    said, ran = move(tmp_path, None, ended.pid, True, script)
+    assert "reasons: []" in said and ran == ["up", "up"]
 
 
 def test_without_a_yes_it_stays_and_the_reason_says_what_to_do(tmp_path, ended):
