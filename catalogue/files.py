@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from catalogue.problems import CatalogueError, Problem
 LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
 DEEPEST = 60  # levels of lists and mappings in each other
 MOST_VALUES = 200_000  # values of a file, with every alias written out
+LONGEST_PLAIN = 100  # characters of a number: reading it takes its square
+NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -94,9 +97,11 @@ def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> 
     _check_size(text)
     try:
         return yaml.load(text, loader)
-    except ValueError as error:
-        # Such as a date with a 13th month
-        raise yaml.YAMLError(str(error)) from None
+    except yaml.YAMLError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # A date with a 13th month, a tag on a value that it does not fit
+        raise yaml.YAMLError(f"a value does not fit its type: {error}") from None
 
 
 def read_json(path: Path, file: str) -> Any:
@@ -141,6 +146,8 @@ def _check_size(text: str) -> None:
             continue
         if isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
+            if len(event.value) > LONGEST_PLAIN and not event.style and NUMBER.fullmatch(event.value):
+                _refuse("a number of more than 100 digits", event)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_values.pop()
         elif isinstance(event, yaml.AliasEvent):

@@ -15,7 +15,7 @@ MARK = "__masked__"
 DIGEST = 12  # hexadecimal digits behind the mark of a value, where there is a key
 MARKED = re.compile(rf"[\"' ]*({MARK}[0-9a-f]{{{DIGEST}}})[\"' ]*")
 NAME = re.compile(
-    r"secret|token|pass(?:w|phrase|code|key)|pwd|credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
+    r"secret|token(?!i[sz])|pass(?:w|phrase|code|key)|pwd|credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
     r"|authori[sz]ation"
     # DB_PASS, dbPass, requirepass; neither bypass nor passive
     r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
@@ -25,6 +25,15 @@ NAME = re.compile(
     r"|(?:^|[-_.])(?:sk|pat|jwt|otp|pin|seed|hmac|pepper|mnemonic)$",
     re.IGNORECASE,
 )
+# A setting of something secret, such as how long it is or where it is kept
+SETTING = re.compile(
+    r"(?:^|[-_.])(?:max|min|num)[-_.]"
+    r"|[-_.](?:ttl|length|len|size|count|limit|timeout|seconds|minutes|hours|days|age|lifetime|rounds|enabled|disabled"
+    r"|required|secure|samesite|httponly|path|file|dir|directory|prefix)$",
+    re.IGNORECASE,
+)
+# Nothing, or yes or no
+HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
 SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
     # Whoever logs in by an address; a password may have slashes, a port has them behind it
@@ -41,7 +50,7 @@ SHAPES = (
 )
 # A digest (sha256:…) is none, nor is a path
 RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
-GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3})(?!.*(?P=closing)).*)$")
+GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
 WORD = r"[A-Za-z_][\w.-]*"
 QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
@@ -51,7 +60,7 @@ ASSIGNED = re.compile(
 )
 # What an option's value is, before the next option; a list in one line ends a plain value at a comma
 OPTION = re.compile(
-    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[ =]))(?P<value>(?![\"']?-){QUOTED}"
+    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[ ]+|=))(?P<value>(?![\"']?-){QUOTED}"
     r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
 )
 GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
@@ -67,17 +76,28 @@ HEADER = re.compile(
     rf"(?P<head>\b(?:(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?"
     r"|secure_link_(?:secret|md5))\s+)(?P<value>[^;]+)"
 )
+CADDY = re.compile(
+    rf"^(?P<head>\s*(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
+    r"(?P<value>\S.*?)(?P<rest>\s*)$"
+)
+ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>)(?P<value>[^<]+)(?P<rest></)")
+# What programs such as Redis, netrc and Caddy's own directives have: two words
+PAIR = re.compile(
+    r"^(?P<head>\s*(?P<name>requirepass|masterauth|password|secret_access_key)\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
+)
 STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
 COMPARED = re.compile(
     rf"(?P<head>\$(?P<name>\w+)\s*(?:!?=|!?~\*?)\s*)(?P<value>{QUOTED}|\S+?(?=\)\s*(?:\{{|$))|[^\s){{]+)"
 )
 MAP = re.compile(rf"(?P<head>\bmap\s+(?P<names>[^{{}};#]+)\{{)(?P<body>(?:{QUOTED}|#[^\n]*|[^\"'}}#]|[\"'][^}}]*)*)")
-# What a proxy hands on, of a request or of an answer
-HANDED_ON = re.compile(r"[\"']?\$(?:http|upstream_http|cookie|arg)_\w+[\"']?\s*")
+# What a proxy hands on: one of its variables
+HANDED_ON = re.compile(r"[\"']?\$\w+[\"']?\s*")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
     rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
-    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)*|\S*))(?(quote)(?P=quote))"
+    # Without a quote before its name a value is a word as a shell has it
+    r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)*|(?:\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'\\]|[\"'\\])*))"
+    r"(?(quote)(?P=quote))"
 )
 BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:- )?(?:environment|args)[ ]*:(?P<rest>.*)$")
 FLOW = re.compile(r"\b(?:environment|args)[\"']?[ ]*:[ ]*(?:[&!]\S+[ ]+)*[{\[]")
@@ -92,7 +112,14 @@ SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
 
 
 def looks_secret(name: str, value: str = "") -> bool:
-    return bool(NAME.search(name) or RANDOM.search(value) or MARK in value)
+    """Does what is assigned to a name look like a secret; without a value by the name alone."""
+    if value and HARMLESS.fullmatch(value):
+        return False
+    return _is_secrets_name(name) or bool(RANDOM.search(value)) or MARK in value
+
+
+def _is_secrets_name(name: str) -> bool:
+    return bool(NAME.search(name) and not SETTING.search(name))
 
 
 def masked(path: str, text: str) -> str:
@@ -121,7 +148,8 @@ class Masker:
         if path.endswith((".yml", ".yaml")):
             return "".join(f"{line}\n" for line in self._compose(text.splitlines()))
         ending = "\n" if text.endswith("\n") else ""
-        if re.search(r"\.(service|timer|socket|conf)$", path) and re.search(r"^\[[A-Z]\w+\]", text, re.MULTILINE):
+        of_systemd = re.search(r"\.(service|timer|socket|path|mount|slice)$|/systemd/.*\.conf$|\.d/[^/]+\.conf$", path)
+        if of_systemd and re.search(r"^\[[A-Z]\w+\]", text, re.MULTILINE):
             # A comment may stand inside a line that goes on
             whole = re.sub(r"\\\n(?:[ \t]*[#;].*\n)*[ \t]*", " ", text)
             return "\n".join(self._of_unit(line) for line in whole.splitlines()) + ending
@@ -160,7 +188,7 @@ class Masker:
         head, sep, rest = line.partition("=")
         rest = VARIABLE.sub(self._variable, self._arguments(rest))
         described = head.strip() in ("Description", "Documentation")
-        return head + sep + (rest if described else self._assigned(rest, lambda name, _: bool(NAME.search(name))))
+        return head + sep + (rest if described else self._assigned(rest, lambda name, _: _is_secrets_name(name)))
 
     def _variable(self, found: re.Match[str]) -> str:
         quote = found["quote"] or ""
@@ -184,6 +212,10 @@ class Masker:
         kept = HANDED_ON.fullmatch(found["value"]) or found["value"].startswith("/")
         return found["head"] + (self._mark(found["value"]) if secret and not kept else found["value"])
 
+    def _pair(self, found: re.Match[str]) -> str:
+        kept = not looks_secret(found["name"], found["value"]) or found["value"].startswith("{")
+        return found["head"] + (found["value"] if kept else self._mark(found["value"])) + found["rest"]
+
     def _map(self, found: re.Match[str]) -> str:
         """What a map compares with and what comes of it; what it includes would say as much."""
         if not any(NAME.search(name) for name in found["names"].split()):
@@ -195,6 +227,8 @@ class Masker:
         return found["head"] + words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
 
     def _plain(self, line: str, before: str = "") -> str:
+        for pattern in (CADDY, ELEMENT, PAIR):
+            line = pattern.sub(self._pair, line)
         line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
         # What is masked further on in a line is no matter of the names before it
         return self._assigned(

@@ -298,7 +298,8 @@ class RetiredService(Model):
 def _service_kind(value: Any) -> str | None:
     if isinstance(value, dict):
         return "retired" if value.get("retired") else value.get("kind")
-    return "retired" if isinstance(value, RetiredService) else value.kind
+    # Anything else has none: the finding says so
+    return "retired" if isinstance(value, RetiredService) else getattr(value, "kind", None)
 
 
 AnyService = Annotated[

@@ -15,7 +15,7 @@ def to_bytes(size: str) -> int:
 
     Raises ValueError for anything else.
     """
-    match = re.fullmatch(r"(\d+)([kmg])", size, re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,15})([kmg])", size, re.IGNORECASE)
     if not match:
         raise ValueError(f"{size!r} is not a size; write a whole number and k, m or g, such as 512m")
     return int(match[1]) * _UNITS[match[2].lower()]
@@ -23,7 +23,7 @@ def to_bytes(size: str) -> int:
 
 def systemd_bytes(size: str) -> int | None:
     """Bytes of a size as systemd reads it, such as "1.5G"; None for what is no number of bytes (infinity, 20%)."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTB]?)", size)
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)([KMGTB]?)", size)
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].strip("B") or " ")) if match else None
 
 

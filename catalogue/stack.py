@@ -193,7 +193,7 @@ class Stack(Model):
         return self.names.get(site, site)
 
     def ami_parameter(self, architecture: Architecture) -> str:
-        return self.amiParameter.format(architecture=architecture)
+        return self.amiParameter.replace("{architecture}", architecture)
 
 
 def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:

@@ -54,5 +54,9 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
 
 
 def _shown(value: Any) -> str:
-    text = str(value) if isinstance(value, date) else repr(value)
+    try:
+        text = str(value) if isinstance(value, date) else repr(value)
+    except ValueError:
+        # Python writes no number of thousands of digits
+        text = "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -115,6 +115,54 @@ def test_other_names_are_no_secrets(name):
     assert not looks_secret(name)
 
 
+MORE_WAYS = {
+    "two spaces after an option": (UNIT, "[Service]\nExecStart=/usr/bin/a --token  {}\n"),
+    "an option on the next line": (UNIT, "[Service]\nExecStart=/usr/bin/a --password \\\n  {}\n"),
+    "a section with a capital": ("/etc/wireguard/wg0.conf", "[Interface]\nPrivateKey = {}\n"),
+    "a program's own sections": ("/srv/app.conf", "[Database]\nPassword = {}\n"),
+    "a word with quotes in it": (UNIT, '[Service]\nEnvironment=DB_PASSWORD="x {}"\n'),
+    "a word with single quotes in it": (UNIT, "[Service]\nEnvironment=DB_PASSWORD='x {}'\n"),
+    "a word with a space in it": (UNIT, "[Service]\nEnvironment=DB_PASSWORD=x\\ {}\n"),
+    "an escaped quote": (UNIT, '[Service]\nEnvironment="DB_PASSWORD=x\\"y {}"\n'),
+    "a value over two lines": ("/srv/.env", 'export DB_PASSWORD="a\n{}"\nMODE=fast\n'),
+    "a header of Caddy's": ("/etc/caddy/Caddyfile", 'header X-Api-Key "{}"\n'),
+    "a header with a condition": ("/etc/caddy/Caddyfile", "header @api +X-Auth-Token {}\n"),
+    "a header that Caddy sends on": ("/etc/caddy/Caddyfile", "  header_up X-Api-Key {}\n"),
+    "a password of Redis": ("/etc/redis/redis.conf", "requirepass {}\n"),
+    "a key of Caddy's for AWS": ("/etc/caddy/Caddyfile", "  secret_access_key {}\n"),
+    "an element": ("/srv/app.xml", "<password>{}</password>\n"),
+}
+
+
+@pytest.mark.parametrize(("path", "text"), MORE_WAYS.values(), ids=MORE_WAYS)
+def test_a_secret_does_not_leave_in_other_programs_files(path, text):
+    assert HIDDEN not in masked(path, text.format(HIDDEN))
+
+
+HARMLESS = {
+    "a header for any site": (NGINX, 'add_header Access-Control-Allow-Credentials "true";\n'),
+    "a header that is taken away": (NGINX, 'proxy_set_header Cookie "";\n'),
+    "a header that is handed on": (NGINX, "proxy_set_header X-Token $token;\n"),
+    "a variable that is no": (NGINX, "set $auth_ok 0;\n"),
+    "options of a model": (UNIT, "[Service]\nExecStart=/usr/bin/a --max-tokens 100 --key-size=2048\n"),
+    "a setting in YAML": (
+        COMPOSE,
+        "services:\n  a:\n    environment:\n      MAX_TOKENS: 4096\n      COOKIE_SECURE: 'true'\n",
+    ),
+    "a setting in TOML": ("/a.toml", 'max_tokens = 4096\ntokenizer = "bpe"\n'),
+}
+
+
+@pytest.mark.parametrize(("path", "text"), HARMLESS.values(), ids=HARMLESS)
+def test_settings_are_no_secrets(path, text):
+    assert masked(path, text) == text
+
+
+@pytest.mark.parametrize("text", ["ADMIN_PASSWORD=4711\n", "PIN=1234\n", "DB_PASS=yes-it-is\n", "TOKEN=$ecret\n"])
+def test_short_secrets_are_secrets(text):
+    assert MARK in masked("/a.env", text)
+
+
 PROXIES = [text for path, text in WAYS.values() if path == NGINX and "{{" in text]
 
 

@@ -35,6 +35,16 @@ WRONG_YAML = {
     "a list as key": (b"? [a]\n: 1\n", "line 1: a key is a list or a mapping"),
     "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice"),
     "no such date": (b"a: 2026-13-01\n", "month must be in 1..12"),
+    "a tag that does not fit": (b"a: !!bool x\n", "a value does not fit its type"),
+    "a time that is none": (b"a: !!timestamp x\n", "a value does not fit its type"),
+    "a number that is none": (b'a: !!int ""\n', "a value does not fit its type"),
+    "a set": (b"a: !!set [x]\n", "a value does not fit its type"),
+    "half a character": (b'"\\ud800": 1\n', ""),
+    "a number to the base 60 without an end": (
+        b"a: 1" + b":1" * 400_000 + b"\n",
+        "line 1: a number of more than 100 digits",
+    ),
+    "a hexadecimal number without an end": (b"a: 0x" + b"f" * 4000 + b"\n", "line 1: a number of more than 100 digits"),
     "two documents": (b"a: 1\n---\nb: 1\n", "line 2: but found another document"),
 }
 

@@ -11,6 +11,9 @@ from catalogue.stack import ENCRYPTED, Stack, read_stack
 from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 
 BAD_YAML = {
+    "an empty service": ("services:\n", "services:\n  -\n", "service number 1: kind None; kinds: compose"),
+    "a service that is a text": ("services:\n", "services:\n  - web\n", "service number 1: kind 'web'; kinds: compose"),
+    "a service that is a list": ("services:\n", "services:\n  - [1]\n", "service number 1: kind [1]; kinds: compose"),
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
     "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "routes.0.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
     "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
