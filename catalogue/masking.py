@@ -32,7 +32,6 @@ SETTING = re.compile(
     r"|required|secure|samesite|httponly|path|file|dir|directory|prefix)$",
     re.IGNORECASE,
 )
-# Nothing, or yes or no
 HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
 SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -81,7 +80,6 @@ CADDY = re.compile(
     r"(?P<value>\S.*?)(?P<rest>\s*)$"
 )
 ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>)(?P<value>[^<]+)(?P<rest></)")
-# What programs such as Redis, netrc and Caddy's own directives have: two words
 PAIR = re.compile(
     r"^(?P<head>\s*(?P<name>requirepass|masterauth|password|secret_access_key)\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
 )
@@ -95,7 +93,6 @@ HANDED_ON = re.compile(r"[\"']?\$\w+[\"']?\s*")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
     rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
-    # Without a quote before its name a value is a word as a shell has it
     r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)*|(?:\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'\\]|[\"'\\])*))"
     r"(?(quote)(?P=quote))"
 )
@@ -120,11 +117,6 @@ def looks_secret(name: str, value: str = "") -> bool:
 
 def _is_secrets_name(name: str) -> bool:
     return bool(NAME.search(name) and not SETTING.search(name))
-
-
-def masked(path: str, text: str) -> str:
-    """A file's text without what looks like a secret."""
-    return Masker().masked(path, text)
 
 
 class Masker:
@@ -353,3 +345,6 @@ def _names_one(quoted: re.Match[str]) -> bool:
     """Whether a quoted string of a flow is a name, or NAME=value."""
     key = re.match(r"\s*:", quoted.string[quoted.end() :]) and re.fullmatch(f".{WORD}.", quoted[0])
     return bool(key or re.match(f".{WORD}=", quoted[0]))
+
+
+masked = Masker().masked  # without a key every mark is the same

@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,23 @@ LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
+RUNNERS = ("docker", "podman", "nerdctl")
+SHELLS = ("sh", "bash", "dash", "env")
+# Options of `docker run` that take no value
+FLAGS = {
+    "--rm", "--init", "--detach", "--interactive", "--tty", "--privileged", "--read-only", "--publish-all",
+    "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--quiet",
+}  # fmt: skip
+YES = ("yes", "true", "on", "1", "y", "t")
+# Directives whose values add up
+LISTS = {
+    "CapabilityBoundingSet",
+    "ReadWritePaths",
+    "RestrictAddressFamilies",
+    "SystemCallArchitectures",
+    "SystemCallFilter",
+}
+STRICTER = {("ProtectSystem", "full"): ("strict",), ("ProtectHome", "read-only"): ("yes", "true", "on", "1", "tmpfs")}
 UNIT_ENDINGS = (".service", ".socket", ".timer", ".conf")
 
 
@@ -56,7 +72,19 @@ def ports(facts: Facts) -> Iterator[Finding]:
     """A container answers its host only: the proxy and the firewall stand before it. Docker opens the firewall for any
     other address, and in the host's own network there is nothing between."""
     for host, path, text in _files(facts, (".yml", ".yaml", ".json")):
-        services = _mapping(_parsed(text).get("services"))
+        try:
+            parsed = _mapping(parse_yaml(text))
+        except yaml.YAMLError as error:
+            if re.search(r"^\s*[\"']?services[\"']?\s*:", text, re.MULTILINE):
+                found = f"cannot be read: {str(error).splitlines()[0]}"
+                yield Finding("loopback", f"{host}:{path}", found, "plain YAML, without !override and !reset")
+            continue
+        services = _mapping(parsed.get("services"))
+        for name, network in _mapping(parsed.get("networks")).items():
+            if _mapping(network).get("name", name) == "host" and _mapping(network).get("external"):
+                yield Finding(
+                    "loopback", f"{host}:{path}", f"network {name} is the host's own", "a network of the project's"
+                )
         for service, body in services.items():
             for found in _exposed(service, _mapping(body)):
                 yield Finding("loopback", f"{host}:{path}", found, "127.0.0.1:PORT:PORT, in a network of the project's")
@@ -68,12 +96,14 @@ def ports(facts: Facts) -> Iterator[Finding]:
 
 
 def _exposed(service: str, body: dict[str, Any]) -> Iterator[str]:
-    for port in body.get("ports") or []:
+    given = body.get("ports") or []
+    for port in given if isinstance(given, list) else [given]:
         if not LOOPBACK.match(_published(port)):
             yield f"port {_published(port)} of {service} is bound off loopback"
     mode = str(body.get("network_mode") or "")
-    if mode == "host":
-        yield f"{service} is in the host's own network (network_mode: host)"
+    # A variable can become it
+    if mode == "host" or "$" in mode:
+        yield f"{service} is in the host's own network (network_mode: {mode})"
 
 
 def _exposed_by_command(command: str) -> Iterator[str]:
@@ -82,30 +112,47 @@ def _exposed_by_command(command: str) -> Iterator[str]:
         words = shlex.split(command.lstrip("-@:+!|"))
     except ValueError:
         words = command.split()
-    if not any(word.rsplit("/", 1)[-1] in ("docker", "podman") for word in words[:3]):
+    # A shell's command is one word
+    for inner in words[1:] if words and words[0].rsplit("/", 1)[-1] in SHELLS else []:
+        if " " in inner:
+            yield from _exposed_by_command(inner)
+    runner = next((n for n, word in enumerate(words) if word.rsplit("/", 1)[-1] in RUNNERS), None)
+    verbs = words[runner + 1 :] if runner is not None else []
+    started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
+    if started is None or "compose" in verbs[:started] or {"exec", "cp"} & set(verbs[:started]):
         return
-    for number, word in enumerate(words):
-        option, _, given = word.partition("=")
-        value = given or (words[number + 1] if number + 1 < len(words) else "")
+    yield from _exposed_by_options(verbs[started + 1 :])
+
+
+def _exposed_by_options(words: list[str]) -> Iterator[str]:
+    """Of the options of `docker run`, up to the image: what follows it is the container's own."""
+    number = 0
+    while number < len(words) and words[number].startswith("-"):
+        option, has_value, given = words[number].partition("=")
+        short = re.fullmatch(r"-[a-zA-Z]*?p(.*)", option) if not option.startswith("--") else None
+        following = words[number + 1] if number + 1 < len(words) else ""
+        value = given if has_value else following
+        if short:
+            value = short[1] + (f"={given}" if has_value else "") or following
         if option in ("--net", "--network") and value == "host":
             yield "a container is in the host's own network (--network host)"
-        if option in ("-P", "--publish-all"):
+        if option == "--publish-all" or re.fullmatch(r"-[a-zA-Z]*P[a-zA-Z]*", option):
             yield "all ports of a container are bound off loopback (-P)"
-        if option in ("-p", "--publish") and not LOOPBACK.match(value):
+        if (short or option == "--publish") and not LOOPBACK.match(value):
             yield f"port {value} is bound off loopback"
+        takes_next = (
+            not has_value and not (short and short[1]) and option not in FLAGS and not re.fullmatch(r"-[ditP]+", option)
+        )
+        number += 2 if takes_next else 1
 
 
 def _published(port: Any) -> str:
     """A port as compose's short form has it."""
     if isinstance(port, dict):
-        return f"{port.get('host_ip', '')}:{port.get('published', '')}:{port.get('target', '')}".lstrip(":")
+        address = str(port.get("host_ip", ""))
+        address = f"[{address}]" if ":" in address else address
+        return f"{address}:{port.get('published', '')}:{port.get('target', '')}".lstrip(":")
     return str(port)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    with suppress(yaml.YAMLError):
-        return _mapping(parse_yaml(text))
-    return {}
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -120,10 +167,13 @@ def hardening(facts: Facts) -> Iterator[Finding]:
         if wanted is None:
             continue
         texts = [text, *(text for _, text in sorted(_drop_ins(facts, host, path)))]
-        in_force = {name: value for text in texts for section, name, value in assignments(text) if section == "Service"}
-        held = {f"{name}={value}" for name, value in in_force.items()}
-        if missing := [line for line in wanted["directives"] if not _written(line) & held]:
-            found = f"without {', '.join(missing)}"
+        in_force = _in_force(texts)
+        missing = [line for line in wanted["directives"] if not _is_kept(line, in_force)]
+        outside = [
+            v for name in in_force if name.startswith("Exec") for v in in_force[name] if re.match(r"[-@:]*[+!]", v)
+        ]
+        if missing or outside:
+            found = f"without {', '.join([*missing, *(f'any protection of {value}' for value in outside)])}"
             yield Finding("hardening", f"{host}:{path}", found, f"its document gives it ({wanted['document']})")
 
 
@@ -141,7 +191,8 @@ def _drop_ins(facts: Facts, host: str, unit_path: str) -> Iterator[tuple[str, st
 
 def _manager(folder: str) -> str:
     """Which manager reads a folder: the host's, every user's, or one account's."""
-    return "system" if folder.endswith("systemd/system") else "user" if folder.endswith("systemd/user") else folder
+    found = re.search(r"/systemd/(system|user)(\.\w+)?$", folder)
+    return found[1] if found else folder
 
 
 def drop_in_folders(unit: str) -> set[str]:
@@ -153,11 +204,26 @@ def drop_in_folders(unit: str) -> set[str]:
     return {f"{kind}.d", *(f"{name}.{kind}.d" for name in {stem, *prefixes, *template})}
 
 
-def _written(line: str) -> set[str]:
-    """systemd takes a boolean in four ways."""
-    key, _, value = line.partition("=")
-    yes = ("yes", "true", "on", "1")
-    return {f"{key}={way}" for way in yes} if value in yes else {line}
+def _in_force(texts: list[str]) -> dict[str, list[str]]:
+    """Directive of [Service] → its values: they add up until an empty one, as systemd reads lists."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        for section, name, value in assignments(text):
+            if section == "Service":
+                found[name] = [*found.get(name, []), value] if value else []
+    return found
+
+
+def _is_kept(line: str, in_force: dict[str, list[str]]) -> bool:
+    """Does a documented directive hold: the last value counts, and of a list that nothing was added to it."""
+    name, _, wanted = line.partition("=")
+    values = in_force.get(name, [])
+    if name in LISTS:
+        return set(wanted.split()) == {word for value in values for word in value.split()}
+    last = values[-1] if values else ""
+    if wanted.lower() in YES:
+        return last.lower() in YES
+    return last == wanted or last in STRICTER.get((name, wanted), ())
 
 
 def _files(facts: Facts, endings: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:

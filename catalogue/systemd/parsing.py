@@ -10,7 +10,8 @@ def assignments(text: str) -> Iterator[tuple[str, str, str]]:
     """(section, directive, value) of every assignment, in order. Comments, and lines before a section, are none; a line
     that ends in a backslash goes on, over comments too."""
     section, continued = "", ""
-    for raw in text.splitlines():
+    # Only a line's end ends a line for systemd, and not what else Python takes for one
+    for raw in text.split("\n"):
         line = raw.strip()
         if line[:1] in ("#", ";") or (not line and not continued):
             continue
