@@ -73,7 +73,7 @@ def rollback(payload: dict[str, Any]) -> int:
 
 def _chosen(world: World, wanted: str | None) -> str:
     """A kept release by the beginning of its id. Raises Refused."""
-    served = [id for id in store.kept(world) if not store.never_served(world, id)]
+    served = store.returnable(world)
     if not wanted:
         earlier = [id for id in served if id != store.current_id(world)]
         if not earlier:
@@ -82,7 +82,8 @@ def _chosen(world: World, wanted: str | None) -> str:
     found = [id for id in served if id.startswith(wanted)]
     if len(found) != 1:
         kept = ", ".join(id[:12] for id in served) or "none"
-        raise Refused(f"{len(found)} kept releases begin with {wanted!r}; kept: {kept}")
+        how_many = f"{len(found)} kept releases begin" if found else "no kept release that has served begins"
+        raise Refused(f"{how_many} with {wanted!r}; kept: {kept}")
     return found[0]
 
 
@@ -129,7 +130,7 @@ def status(_: dict[str, Any]) -> int:
     _print(
         {
             "release": id,
-            "kept": store.kept(world),
+            "kept": store.returnable(world),
             "last_job": (store.history(world) or [None])[-1],
             "brought": ended[-1] if ended else None,
             "unfinished": {"release": begun.release, "who": begun.who, "reason": begun.reason} if begun else None,
@@ -174,7 +175,7 @@ def show_logs(payload: dict[str, Any]) -> int:
 
 def releases(_: dict[str, Any]) -> int:
     world = World()
-    _print({"current": store.current_id(world), "kept": store.kept(world), "history": store.history(world)})
+    _print({"current": store.current_id(world), "kept": store.returnable(world), "history": store.history(world)})
     return 0
 
 

@@ -10,7 +10,7 @@ from agent.world import World
 
 def surplus(world: World, keep: int) -> list[str]:
     """Ids of the releases that are not kept: the oldest to serve, and those that never did."""
-    served = [id for id in store.kept(world) if not store.never_served(world, id)]
+    served = store.returnable(world)
     kept = {*served[:keep], store.current_id(world)}
     return [id for id in store.kept(world) if id not in kept]
 
@@ -55,7 +55,7 @@ def _unneeded(world: World) -> list[tuple[int, list[str]]]:
     """Size and names of each image out of the releases' own registries: what else is on a machine is its owner's."""
     ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc", timeout=60).output.split()))
     releases = store.kept(world)
-    needed = images_of(world, [id for id in releases if not store.never_served(world, id)])
+    needed = images_of(world, store.returnable(world))
     ours = tuple({f"{image.split('/')[0]}/" for image in images_of(world, releases)})
     if not ids or not ours:
         return []

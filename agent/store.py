@@ -139,7 +139,7 @@ def partial(world: World) -> list[str]:
 
 
 def kept(world: World) -> list[str]:
-    """Ids of the releases that can be gone back to, the latest to serve first. Ordered by a counter: clocks jump."""
+    """Ids of the releases that are stored whole, the latest to serve first. Ordered by a counter: clocks jump."""
     ids = [id for id in world.listing(RELEASES) if world.read(f"{RELEASES}/{id}/manifest.json") is not None]
     return sorted(ids, key=lambda id: -_served(world, id))
 
@@ -159,6 +159,11 @@ def _is_readable(world: World, id: str) -> bool:
 
 def never_served(world: World, id: str) -> bool:
     return _served(world, id) == 0
+
+
+def returnable(world: World) -> list[str]:
+    """Those that can be gone back to: they served once, the latest first."""
+    return [id for id in kept(world) if not never_served(world, id)]
 
 
 def forget(world: World, id: str) -> None:

@@ -19,7 +19,7 @@ AWS = "@aws"  # no service has such a name
 CREDENTIALS = ["aws_access_key_id", "aws_secret_access_key"]
 ROOTS = "/usr/local/share/ca-certificates"
 # Every account but root, in a rule of the routing policy
-NOT_ROOT = "uidrange 1-4294967294 priority 100"
+NOT_ROOT = "uidrange 1-4294967294"
 
 
 def render(
@@ -164,7 +164,7 @@ def _metadata_guard(stack: Stack) -> HostFiles:
     """Accounts other than root do not reach the metadata service of an instance: it would give them the credentials of
     the host's role. Containers are behind its hop limit."""
     path = f"{compose.UNITS}/infra-metadata.service"
-    file = File(path, fill("infra-metadata.service.j2", f"Pulumi.{stack.name}.yaml", selector=NOT_ROOT))
+    file = File(path, fill("infra-metadata.service.j2", f"Pulumi.{stack.name}.yaml", uids=NOT_ROOT))
     return HostFiles("", files=[file], units=[Unit("infra-metadata.service", [path])], commands=["ip"])
 
 

@@ -90,9 +90,9 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
 
 def adopt_configuration(changed: Path, before: bytes, real: Path) -> None:
     """Puts the changed copy of a configuration in its place. Raises InfraError where somebody else changed it since."""
-    if real.read_bytes() != before:
+    if not real.exists() or real.read_bytes() != before:
         raise InfraError(f"nothing was touched: {real.name} was changed meanwhile; look at it, and run this again")
-    put(real, changed.read_text())
+    put(real, changed.read_bytes())
 
 
 def may_remove_lock(question: str) -> bool:

@@ -69,6 +69,20 @@ def test_a_release_that_was_never_current_is_never_gone_back_to():
             assert main._chosen(world, None) == release().id, number
 
 
+def test_what_is_listed_as_kept_can_be_gone_back_to(monkeypatch, capsys):
+    """A release that was rolled back is stored, and is none of them."""
+    world = serving(release(longer), release())
+    world.web = lambda url: 503
+    assert applied(world, release(bigger)).outcome == "rolled back"
+    monkeypatch.setattr(main, "World", lambda: world)
+    main.releases({})
+    kept = json.loads(capsys.readouterr().out)["kept"]
+    assert kept == [release().id, release(longer).id] and release(bigger).id in store.kept(world)
+    assert [main._chosen(world, id[:8]) for id in kept] == kept
+    with pytest.raises(Refused, match=r"no kept release that has served begins with '.{8}'; kept: "):
+        main._chosen(world, release(bigger).id[:8])
+
+
 def test_a_disk_that_is_full_at_the_commit_leaves_one_release_current():
     start = serving(release(longer), release())
     finished = copy.deepcopy(start)
