@@ -239,12 +239,14 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         raise CatalogueError(
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
         )
-    values = read_config(path, path.name)
+    # Elsewhere than in the project's root there can be another of the name
+    shown = str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
+    values = read_config(path, shown)
     sealed = {key: _sealed(value) for key, value in values.items()}
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
-        raise CatalogueError(in_plain_text(path.name, exposed))
-    return stack_from(name, sealed, path.name)
+        raise CatalogueError(in_plain_text(shown, exposed))
+    return stack_from(name, sealed, shown)
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:

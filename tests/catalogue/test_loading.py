@@ -99,6 +99,15 @@ def test_unknown_stack_names_the_known_ones():
     assert "there is no stack 'staging'; stacks: dev, lab, prod" in str(error.value)
 
 
+def test_a_file_that_is_not_the_projects_own_is_named_by_its_path(tmp_path):
+    path = tmp_path / ".lab/Pulumi.prod.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump({"config": {**PROD, "infra:zzone": "x"}}))
+    with pytest.raises(CatalogueError) as error:
+        read_stack(tmp_path, "prod", path)
+    assert "error: .lab/Pulumi.prod.yaml: infra:zzone: unknown field" in str(error.value)
+
+
 def test_encrypted_values_are_only_known_to_be_there(tmp_path):
     values = {**PROD, "infra:secrets": {"web": {"TOKEN": {"secure": "v1:abc"}}}, "infra:sshPrivateKey": {"secure": "x"}}
     path = tmp_path / "Pulumi.prod.yaml"
