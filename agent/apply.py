@@ -124,7 +124,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
 def _unchanged(world: World, job: Job, target: Release) -> Outcome:
     probes = slots.probes(world, target.manifest)
     try:
-        services = health.wait(world, probes, {}, target.manifest["health"]["deadline"])
+        services = health.wait(world, probes, {}, target.manifest["health"]["deadline"], job.say)
     except Failed as failure:
         raise Refused(f"there is nothing to change, and yet not all is well: {failure}") from None
     line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services well"
@@ -172,15 +172,16 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
-    job.say(f"waiting for {len(first)} services to be well")
-    services = health.wait(world, first, needed, manifest["health"]["deadline"])
+    limit = manifest["health"]["deadline"]
+    job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
+    services = health.wait(world, first, needed, manifest["health"]["deadline"], job.say)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
         for rollout in ready.rollouts:
             world.link(rollout.link, rollout.next["target"])
         units.react(world, [manifest], later)
         through_proxy = [probe for probe in probes if probe["service"] in moving]
-        services |= health.wait(world, through_proxy, needed, manifest["health"]["deadline"])
+        services |= health.wait(world, through_proxy, needed, manifest["health"]["deadline"], job.say)
     seen = health.once(world, exempt)
     services |= {name: status for name, status in seen.items() if status == 200}
     return services, [name for name, status in seen.items() if status != 200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from agent.outcome import Failed
 from agent.world import World
 
 INTERVAL = 1.0
+REMINDER = 30.0
 STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
 AT_ONCE = 8
 ANOTHERS = -1
@@ -22,12 +24,19 @@ def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
         return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes)))
 
 
-def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], deadline: float) -> dict[str, int]:
+def wait(
+    world: World,
+    probes: list[dict[str, Any]],
+    needed: dict[str, int],
+    deadline: float,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, int]:
     """Service → 200, once each has answered 200 as many times in a row as `needed` says (1 where it says nothing).
+    Every REMINDER seconds it says what is still waited for.
 
     Raises Failed naming every service that does not get there within `deadline` seconds.
     """
-    end = world.now() + deadline
+    end, remind_at = world.now() + deadline, world.now() + REMINDER
     waiting = {probe["service"]: probe for probe in probes}
     rows = dict.fromkeys(waiting, 0)
     seen: dict[str, int] = {}
@@ -42,7 +51,17 @@ def wait(world: World, probes: list[dict[str, Any]], needed: dict[str, int], dea
         if world.now() >= end:
             each = quoting.REASON // len(waiting)
             raise Failed("; ".join(_complaint(world, p, seen[name], each, deadline) for name, p in waiting.items()))
+        if world.now() >= remind_at:
+            remind_at = world.now() + REMINDER
+            say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
         world.sleep(INTERVAL)
+
+
+def _reminder(waiting: dict[str, int], left: float) -> str:
+    answers = {ANOTHERS: "another program answers", 0: "no answer"}
+    names = [f"{name} ({answers.get(code, code)})" for name, code in sorted(waiting.items())]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"still unhealthy, {left:.0f} s left: {', '.join(names[:3])}{more}"
 
 
 def _gated(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:

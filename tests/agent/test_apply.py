@@ -1,6 +1,7 @@
 """The way to a new release, on a host in memory."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -283,3 +284,13 @@ def test_a_port_of_the_services_own_container_is_not_taken():
     other.listening[8017] = world.listening[8017]
     other.answers["docker ps --filter publish=8017"] = Ran(0, "somebodys")
     assert "port 8017 of ast-api is taken" in applied(other, made).line
+
+
+def test_what_is_still_waited_for_is_said_meanwhile():
+    world, said = serving(release()), []
+    world.web = lambda url: 404
+    outcome = applied(world, release(bigger), job=replace(JOB, say=said.append))
+    assert outcome.outcome == "rolled back"
+    reminders = [line for line in said if line.startswith("still unhealthy, ")]
+    assert reminders and re.fullmatch(r"still unhealthy, 1\d\d s left: .*\(404\)", reminders[0])
+    assert len(reminders) < 8, "every half minute at most"
