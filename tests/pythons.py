@@ -22,7 +22,7 @@ from lab.root import KEPT_PREFIXES
 from rendering.archive import build
 from rendering.host import render
 from tests.agent.releases import bigger, release
-from tests.support import ROOT, digests, execute, whole
+from tests.support import ROOT, digests, whole
 
 # A suite of Debian, the Python that it must have at least, and its systemd
 SUITES = {"bullseye": ((3, 9), 247), "trixie": ((3, 13), 257), "sid": ((3, 14), 260)}
@@ -36,7 +36,7 @@ ON_HOST = [
 # Of the program's own pure tests, those that need nothing but Python and git
 PROGRAM_SUITES = ("trixie", "sid")
 PROGRAM_TESTS = ["adopt", "agent", "catalogue", "cli", "components", "move", "preview", "rendering"]
-PACKAGES = "python3,python3-venv,systemd,iproute2,ca-certificates,git"
+PACKAGES = "python3,python3-venv,systemd,iproute2,ca-certificates,git,make"
 UNIT = "[Service]\nExecStart=/bin/true\n{line}\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -138,9 +138,12 @@ def program_passes(suite: str) -> bool:
     root = root_of(suite)
     project = root / "srv/program"
     shutil.rmtree(project, ignore_errors=True)
-    execute("git", "clone", "-q", ROOT, project)
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(project)], check=True)
     # As it is here, what is not committed included
-    for name in execute("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines():
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             (project / name).unlink(missing_ok=True)
