@@ -133,5 +133,6 @@ def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
             "Look at that unit on the host, mend it, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)
-    line = f"rolled back on {begun.host}: {begun.reason}. {serves[0].upper()}{serves[1:]}; mend it and run again"
+    reason = begun.reason.rstrip(".")
+    line = f"rolled back on {begun.host}: {reason}. {serves[0].upper()}{serves[1:]}; fix it and run again"
     return Outcome("rolled back", begun.release, line)

@@ -28,7 +28,8 @@ def hosts_of(catalogue: Catalogue, service: str) -> list[str]:
     found = [host for host, known in names.items() if service in known]
     if not found:
         every = sorted(set().union(*names.values()))
-        raise InfraError(f"stack {stack.name} runs no {service}; there is {', '.join(every)}")
+        what = f"runs no {service}; there is" if service else "has logs of"
+        raise InfraError(f"stack {stack.name} {what} {', '.join(every)}")
     return found
 
 

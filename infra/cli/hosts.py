@@ -27,8 +27,13 @@ def status(
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="A service, nginx or caddy, monitor, watch, memory, or releases.")],
     stack: StackName,
+    service: Annotated[
+        str,
+        typer.Argument(
+            help="A service, nginx or caddy, monitor, watch, memory, or releases; without one they are listed."
+        ),
+    ] = "",
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of before, from each host.")] = 50,

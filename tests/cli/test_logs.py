@@ -61,6 +61,7 @@ def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, foll
 
 MISTAKES = {
     "no such service": (("asr-api", None), "stack lab runs no asr-api; there is admin, api-manager, ast-api"),
+    "none": (("", None), "stack lab has logs of admin, api-manager, ast-api"),
     "a proxy without sites": (("nginx", "home"), "home runs no nginx; watchme, services does"),
     "not on that host": (("ast-api", "services"), "services runs no ast-api; watchme does"),
 }
