@@ -20,6 +20,7 @@ SECOND = [
     "tests/system/test_registry.py",
     "tests/system/test_read_off.py",
     "tests/system/test_compose_versions.py",
+    "tests/system/test_speech.py",
 ]
 
 

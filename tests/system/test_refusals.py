@@ -27,6 +27,7 @@ def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
     wait_until_well(watchme, 10)
 
 
+@pytest.mark.nightly
 def test_unknown_configuration_key(watchme):
     with watchme.configured(adminCidr="10.0.0.0/8"):
         ran = watchme.up()

@@ -11,6 +11,7 @@ import pytest
 from lab.images import stubs
 from lab.run import run
 from lab.table import address_of, statuses
+from tests.rows import rows
 from tests.support import WATCHME, service
 from tests.system.on import wait_until_well
 
@@ -135,7 +136,7 @@ def test_containers_find_each_other_by_name(system):
     assert system.on_host("nsenter", "-t", pid, "-n", "python3", "-c", code).output == "172.27.0.11"
 
 
-@pytest.mark.parametrize("container", ["ast-api", "watchme-scheduler-prod"])
+@pytest.mark.parametrize("container", rows(["ast-api", "watchme-scheduler-prod"], always=["watchme-scheduler-prod"]))
 def test_a_killed_container_comes_back(system, container):
     """One like any other, and one that may run only once in the world."""
     system.on_host("docker", "kill", container)
