@@ -5,6 +5,7 @@ ours it imports marks.py beside it alone, and it works without AWS, passphrase o
 stack's configuration stays so: a mark stands for it that changes with it.
 """
 
+import asyncio
 import gc
 import hashlib
 import importlib
@@ -141,6 +142,8 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
             outputs[request.urn] = masked(rpc.deserialize_properties(request.outputs))
             return super().RegisterResourceOutputs(request)
 
+    # Pulumi takes the loop that is set, and since Python 3.14 none is made for it
+    asyncio.set_event_loop(asyncio.new_event_loop())
     mocks = Mocks()
     pulumi.runtime.set_mocks(mocks, project="infra", stack=name, preview=False, monitor=Monitor(mocks))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

@@ -1,6 +1,5 @@
 """Alarms and the budget under Pulumi's mocks: what is asked of AWS, and after what."""
 
-import asyncio
 import base64
 import json
 from typing import Any
@@ -120,8 +119,6 @@ def test_without_an_address_nothing_is_made_and_nothing_told(here):
 def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
     """Before the host tells anything its silence would be an alarm."""
     values = {**PROD, "infra:sshPublicKey": "k", "infra:sshPrivateKey": "K", **KEYS}
-    # Another test can have closed the one of this thread
-    asyncio.set_event_loop(asyncio.new_event_loop())
     graph = snapshot.program(ROOT, "prod", values, {}, None)["resources"]
     alarmed = [resource for resource in graph if resource["type"] == ALARM]
     assert len(alarmed) == 6
