@@ -35,7 +35,7 @@ SETTING = re.compile(
 HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
 SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    # Whoever logs in by an address; a password may have slashes, a port has them behind it
+    # A login in an address; a password may have slashes, a port has them behind it
     re.compile(r"(?<=//)(?:[^\s/\"':]*:(?!\d{1,5}/)[^\s\"']+|[^\s/\"']+)(?=@)"),
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"\b(?:sk|pk|rk|gh[opsur]|github_pat|glpat|npm|xapp|xox[abeprs])[-_][A-Za-z0-9_-]{10,}"),
@@ -261,7 +261,7 @@ class Masker:
             elif inside is None and head:
                 rest = re.sub(r"^\s*(&\S+)?\s*(#.*)?$", "", head["rest"])
                 inside = indent + (2 if line.lstrip().startswith("- ") else 0)
-                # Another's, by its anchor; what it is otherwise, nobody needs
+                # Another one's, by its anchor; anything else is hidden
                 another = not rest or rest.strip().startswith("*")
                 made.append(line if another else f"{line.partition(':')[0]}: {self._mark(rest)}")
             elif inside is not None and line.strip():
@@ -272,7 +272,7 @@ class Masker:
                 shown = self._next(line, made) or self._plain(line, _before(made))
                 hidden = indent if shown != line else None
                 made.append(shown)
-        # What never closed took the rest with it: whoever reads this is to notice
+        # What never closed took the rest with it: a reader is to notice
         return [*made, "["] if flow else made
 
     def _more(self, shown: str, line: str) -> str:

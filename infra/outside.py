@@ -3,12 +3,13 @@
 import http.client
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit
+
+from infra.limits import ended_after
 
 PATIENCE = 10.0
 LONGEST = 10.0  # seconds that one answer may take
@@ -45,9 +46,10 @@ def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
             return "is not the address of a public name"
         with (
             socket.create_connection((address, port), 5) as plain,
-            _shut_after(plain, LONGEST) as late,
+            # Each part of an answer can come in time, and the whole never end
+            ended_after(LONGEST, partial(plain.shutdown, socket.SHUT_RDWR)) as late,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
-            _shut_after(secure, LONGEST),
+            ended_after(LONGEST, partial(secure.shutdown, socket.SHUT_RDWR)),
         ):
             connection = http.client.HTTPConnection(parts.hostname or "")
             connection.sock = secure
@@ -61,27 +63,6 @@ def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
     except ValueError as error:
         # A port that is none, a bracket too few
         return f"is no address: {error}"
-
-
-@contextmanager
-def _shut_after(connection: socket.socket, seconds: float) -> Iterator[threading.Event]:
-    """Ends a connection when the time is over, which the event says: each part of an answer can come in time, and the
-    whole never end."""
-    late = threading.Event()
-
-    def shut() -> None:
-        late.set()
-        # It may have ended by itself
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, shut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
 
 
 def _is_plain(url: str) -> bool:

@@ -7,7 +7,6 @@ import json
 import logging
 import shlex
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from infra.answers import checked, checked_job_event
 from infra.errors import InfraError
 from infra.foreign import cleaned
+from infra.limits import ended_after
 
 # What it would log is raised too, and said in a line
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -173,7 +173,7 @@ def events(
         channel = transport.open_session(timeout=15)
         channel.settimeout(SILENCE)
         # The library waits for the answer to this without a limit
-        with _closed_after(transport, SILENCE):
+        with ended_after(SILENCE, transport.close):
             channel.exec_command(command if target.user == "root" else f"sudo -n {command}")
         channel.sendall(json.dumps(payload).encode())
         channel.shutdown_write()
@@ -181,7 +181,7 @@ def events(
             if (event := _event(line)) is not None:
                 yield event
         # Nor does it limit how long the end of a command is waited for
-        with _closed_after(transport, SILENCE):
+        with ended_after(SILENCE, transport.close):
             code = channel.recv_exit_status()
         said = channel.makefile_stderr("r").read(LONGEST)
     except (paramiko.SSHException, EOFError, OSError) as error:
@@ -242,7 +242,7 @@ def run_script(
     """Runs a command with a script on its standard input for `limit` seconds at most, saying what it says; its exit
     code and last line. Raises ConnectionLost, and TimeoutError at the end of the time."""
     line = rest = b""
-    with _closed_after(transport, limit) as is_late:
+    with ended_after(limit, transport.close) as is_late:
         try:
             channel = transport.open_session(timeout=min(limit, 15))
             channel.set_combine_stderr(True)
@@ -268,24 +268,6 @@ def run_script(
     if code == -1:
         raise ConnectionLost(f"{target}: the connection was closed")
     return code, line.decode(errors="replace").strip()
-
-
-@contextmanager
-def _closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[threading.Event]:
-    """Closes the connection when the time is over, which ends whatever waits on it; the event says that it was so."""
-    is_late = threading.Event()
-
-    def close() -> None:
-        is_late.set()
-        transport.close()
-
-    timer = threading.Timer(seconds, close)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield is_late
-    finally:
-        timer.cancel()
 
 
 def run_program(transport: paramiko.Transport, target: Target, program: str, payload: Any) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,25 @@
+"""An end to what would be waited for without one."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float, end: Callable[[], object]) -> Iterator[threading.Event]:
+    """Calls `end` when the time is over, which ends whatever waits in the body; the event says that it was so."""
+    is_late = threading.Event()
+
+    def stop() -> None:
+        is_late.set()
+        # It may have ended by itself
+        with contextlib.suppress(OSError):
+            end()
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
