@@ -9,7 +9,8 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from components import before, budget, configuration, lookup, move, region
+from components import before, budget, configuration, interrupted, lookup, move, region
+from components.copier import Copier
 from components.serving import running, serve
 
 try:
@@ -19,6 +20,8 @@ try:
     configuration.regions_known(stack)
 except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
+# Answered while AWS is asked
+left = interrupted.ask()
 
 
 def provider(name: str, place: str) -> aws.Provider:
@@ -45,14 +48,22 @@ replaced = {
     for place, machines in prior.machines.items()
     if place in stack.regions
 }
+interrupted.refuse(left)
 made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zone.arn, regional)
+    made[place].settled = prior.settled
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
         rights[place, host] = region.machine(made[place], host, image, lost, everywhere)
+
+if attempt or stack.standbyRegions:
+    repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
+    copier = Copier("copier", stack, repositories, opts=everywhere)
+    for place in made:
+        made[place].copier = copier.role
 
 here = made[stack.region]
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
@@ -77,9 +88,9 @@ pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
 pulumi.export("move", last.apply(lambda _: move.written(attempt)))
 pulumi.export("addresses", here.addresses)
-pulumi.export("releases", region.told(here))
+pulumi.export("releases", region.released(here))
 for place in stack.standbyRegions:
-    pulumi.export(f"standby_{place}", {"addresses": made[place].addresses, "releases": region.told(made[place])})
+    pulumi.export(f"standby_{place}", {"addresses": made[place].addresses, "releases": region.released(made[place])})
 pulumi.export("images", running(here, digests))
 pulumi.export("repositories", here.registry.urls)
 pulumi.export(

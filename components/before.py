@@ -24,7 +24,7 @@ class Before:
     """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
     point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
     pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
-    those of EC2 by region and host."""
+    those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -33,6 +33,7 @@ class Before:
     ttl: int = 0
     move: dict[str, Any] = field(default_factory=dict)
     machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
+    settled: dict[str, str] = field(default_factory=dict)
 
 
 def before() -> Before:
@@ -73,6 +74,11 @@ def read(resources: dict[str, Any]) -> Before:
         max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
         move,
         machines(resources),
+        {
+            urn.rsplit("::", 1)[-1]: (resource.get("outputs") or {}).get("settles") or ""
+            for urn, resource in resources.items()
+            if resource.get("type") == "infra:index:Release"
+        },
     )
 
 

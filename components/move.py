@@ -95,11 +95,13 @@ def images(
     source: str,
     host: pulumi.Output[dict[str, Any]],
     wanted: pulumi.Output[dict[str, str]],
+    role: pulumi.Input[str],
     newest: bool = False,
     once: bool = True,
     opts: pulumi.ResourceOptions | None = None,
 ) -> Step:
-    """Copies images (`repository:tag` → digest) from region `source` to the stack's, on one of its hosts."""
+    """Copies images (`repository:tag` → digest) from region `source` to the stack's, on one of its hosts, with the
+    rights of `role`."""
     entries = wanted.apply(
         lambda known: [
             {"repository": key[: len(key) - len(reference)], "reference": reference, "digest": known[key]}
@@ -109,7 +111,8 @@ def images(
     )
     request = {
         "label": f"images {source} → {stack.region}", "account": stack.accountId, "source": source,
-        "region": stack.region, "target": host, "images": entries, "newest": newest, "program": program("copying"),
+        "region": stack.region, "target": host, "images": entries, "newest": newest, "role": role,
+        "program": program("copying"),
     }  # fmt: skip
     return Step("Images", name, "images", request, stack.region, once, opts)
 

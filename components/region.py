@@ -1,5 +1,6 @@
 """All that a stack has in one region: network, repositories, hosts, their releases and alarms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pulumi
@@ -13,7 +14,7 @@ from components.host import Host
 from components.network import Network
 from components.permissions import HostPermissions
 from components.registry import Registry
-from components.release import Release, secrets_for
+from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
 from rendering.alarms import alarms, published
 from rendering.archive import build
@@ -24,7 +25,8 @@ Digests = pulumi.Output[dict[str, str]]
 
 @dataclass
 class Region:
-    """What was made; `topic` is whom its alarms tell."""
+    """What was made; `topic` is whom its alarms tell, `copier` the role that may copy images here, `settled` what the
+    last update settled of interrupted ones."""
 
     catalogue: Catalogue
     options: pulumi.ResourceOptions
@@ -35,6 +37,8 @@ class Region:
     machines: dict[str, access.Reachable] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     waits: list[pulumi.Resource] = field(default_factory=list)
+    copier: pulumi.Input[str] = ""
+    settled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -45,9 +49,10 @@ class Region:
         return {host: machine.address for host, machine in self.machines.items()}
 
 
-def told(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
-    """Host → its release, as the stack's outputs have it."""
-    return {host: {"id": release.id, "line": release.line} for host, release in region.releases.items()}
+def released(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
+    """Host → its release, as the stack's outputs have it. What the agent said of it is not in there: an update that
+    changes nothing would say it once more."""
+    return {host: {"id": release.id} for host, release in region.releases.items()}
 
 
 def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
@@ -90,7 +95,7 @@ def machine(
     return rights
 
 
-def copier(region: Region) -> pulumi.Output[dict] | None:
+def copying_host(region: Region) -> pulumi.Output[dict] | None:
     """The host on which a region's images are copied: the first one that runs containers."""
     found = [host for host in region.machines if "docker" in needs(region.catalogue, host)]
     return region.machines[found[0]].target if found else None
@@ -100,12 +105,13 @@ def images_here(
     region: Region, name: str, source: str, digests: Digests, newest: bool = False, once: bool = True
 ) -> None:
     """From here on everything waits until the images are in the region."""
-    host = copier(region)
+    host = copying_host(region)
     if host is None:
         return
     after = [*region.waits, *(made.ready for made in region.machines.values()), *region.releases.values()]
     options = pulumi.ResourceOptions(depends_on=after)
-    region.waits = [move.images(name, region.catalogue.stack, source, host, digests, newest, once, opts=options)]
+    stack = region.catalogue.stack
+    region.waits = [move.images(name, stack, source, host, digests, region.copier, newest, once, opts=options)]
 
 
 def release(
@@ -120,7 +126,10 @@ def release(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
     )
     name = f"{host}-{region.name}" if mine else host
-    region.releases[host] = Release(f"{name}-release", stack, region.machines[host], built, secrets, opts=options)
+    settles = to_settle(host, region.settled.get(f"{name}-release", ""))
+    region.releases[host] = Release(
+        f"{name}-release", stack, region.machines[host], built, secrets, settles, opts=options
+    )
     _alarmed(region, host)
 
 

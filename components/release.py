@@ -1,7 +1,9 @@
 """A release onto a host: one command on this machine, which sends one archive over one connection."""
 
 import base64
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -19,10 +21,10 @@ Secrets = dict[str, dict[str, str]]
 
 
 class Release(pulumi.ComponentResource):
-    """`line` is what the agent said, `id` the release that serves. The files' hashes are inputs of this component, so
-    that a preview names the files that will change; the archive and the secrets travel over standard input."""
+    """`id` is the release that serves. The files' hashes are inputs of this component, so that a preview names the
+    files that will change; the archive and the secrets travel over standard input. `settles` names the last job of an
+    interrupted update: another one makes the command run, whatever else is unchanged."""
 
-    line: pulumi.Output[str]
     id: pulumi.Output[str]
 
     def __init__(
@@ -32,11 +34,14 @@ class Release(pulumi.ComponentResource):
         host: Reachable,
         release: pulumi.Output[Built],
         secrets: pulumi.Input[Secrets],
+        settles: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         shown = {"release": release.apply(lambda made: made.id), "files": release.apply(lambda made: made.hashes)}
         super().__init__("infra:index:Release", name, shown, opts)
-        asked = pulumi.Output.all(release, host.target, secrets).apply(lambda args: request(stack, *args))
+        asked = pulumi.Output.all(release, host.target, secrets).apply(
+            lambda args: request(stack, args[0], args[1], args[2], settles)
+        )
         applied = command.local.Command(
             f"{name}-apply",
             create=here("infra.deliver"),
@@ -48,12 +53,25 @@ class Release(pulumi.ComponentResource):
             opts=inside(self, depends_on=[host.ready]),
         )
         outcome = applied.stdout.apply(json.loads)
-        self.line = outcome.apply(lambda ended: ended["line"])
         self.id = outcome.apply(lambda ended: ended["release"])
-        self.register_outputs({"line": self.line, "id": self.id})
+        self.register_outputs({"id": self.id, SETTLES: settles})
 
 
-def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secrets) -> str:
+SETTLES = "settles"
+# Where infra.unfinished keeps them
+JOBS = Path(".infra/jobs")
+
+
+def to_settle(host: str, before: str) -> str:
+    """The job on a host that an interrupted update of this checkout stopped following, else the one of `before`: what
+    it did is not in Pulumi's state, in which nothing may have changed."""
+    for note in sorted(JOBS.glob(f"{host}-*.json")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(note.read_text())["id"])
+    return before
+
+
+def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secrets, settles: str = "") -> str:
     """What `infra.deliver` reads. Deterministic: the same release and secrets are no change for Pulumi."""
     return json.dumps(
         {
@@ -64,6 +82,7 @@ def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secre
             "secrets": secrets,
             "confirm": stack.confirmDeadline,
             "roots": stack.trustedRoots,
+            **({SETTLES: settles} if settles else {}),
         },
         sort_keys=True,
     )

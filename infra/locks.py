@@ -5,8 +5,10 @@ import json
 import os
 import re
 import socket
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from infra.errors import InfraError
 from infra.paths import project_root
@@ -102,3 +104,33 @@ def question(stack: str, said: str) -> str:
     """Who holds the locks, as far as Pulumi knows."""
     known = ", ".join(f"{account}@{machine}, process {pid}" for account, machine, pid in holders(said))
     return f"stack {stack} is locked by {known or 'another update'}, which may still be running"
+
+
+T = TypeVar("T")
+
+
+def pass_locks(
+    stack: str, work: Callable[[], tuple[T, str]], say: Callable[[str], object], ask: Callable[[str], bool]
+) -> tuple[T, str]:
+    """Does some `work` on a stack, which gives a result and what Pulumi complained of, past locks that nothing holds:
+    one that a killed engine of this checkout left is removed, and `ask` is asked about any other. The result, and why
+    the stack is locked still ("" where it is not)."""
+    # The work may start an engine itself, which is remembered instead
+    engine = remembered(stack)
+    result, said = work()
+    if not holders(said):
+        return result, ""
+    dead, asked = is_dead(said, engine), question(stack, said)
+    if not dead and not ask(asked):
+        return result, f"{asked}; once it is not: pulumi cancel --stack {stack}, and the same command again"
+    if not dead:
+        # The answer was about these locks: they may be gone by now, or others have come
+        again, said_now = work()
+        if not holders(said_now):
+            return again, ""
+        if holders(said_now) != holders(said):
+            return again, f"{question(stack, said_now)}: wait for its end, and the same command again"
+    if removed(stack):
+        say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
+        result, _ = work()
+    return result, ""

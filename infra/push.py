@@ -35,7 +35,7 @@ def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
         # A login on a command line could be seen by anybody on this machine
         auth = Path(folder) / "auth.json"
         auth.touch(0o600)
-        auth.write_text(json.dumps({"auths": {host: {"auth": login(stack.accountId, region)}}}))
+        auth.write_text(json.dumps({"auths": {host: {"auth": login(boto3.Session(), stack.accountId, region)}}}))
         _skopeo("copy", "--all", "--authfile", str(auth), _named(source), target)
         return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip()
 

@@ -126,9 +126,15 @@ def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     """The project's own `pulumi up` on stack lab, as a user would run it."""
     workspace.clear_dead_locks(lab)
+    env = workspace.full_environment(lab)
+    if workspace.has_interrupted(lab):
+        with step("settling what a killed update left"):
+            settling = ["infra", "orphans", "--adopt", "--yes", "--stack", "lab"]
+            if subprocess.run(settling, cwd=project, env=env, check=False).returncode:
+                raise LabError("what a killed update left is not settled: the lines above say why")
     with step("pulumi up on stack lab", usual=40):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
-        done = subprocess.run(command, cwd=project, env=workspace.full_environment(lab), check=False)
+        done = subprocess.run(command, cwd=project, env=env, check=False)
         if done.returncode:
             raise LabError("pulumi up failed; its last lines say why. Mend it and run `make lab` again")
 

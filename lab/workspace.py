@@ -118,6 +118,16 @@ def clear_dead_locks(lab: Lab) -> None:
             lock.unlink()
 
 
+def has_interrupted(lab: Lab) -> bool:
+    """Has the stack's state operations of an update that was killed."""
+    state = lab.path("state", ".pulumi", "stacks", "infra", "lab.json")
+    try:
+        latest = json.loads(state.read_text())["checkpoint"]["latest"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool((latest or {}).get("pending_operations"))
+
+
 def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:
     """`pulumi stack init` writes beside Pulumi.yaml whatever it is told, so it gets a Pulumi.yaml of its own."""
     # Without a configuration nothing was ever put on the stack that a killed run may have left

@@ -46,6 +46,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     now = run.standing(catalogue)
     standby = run.standby_after(now, region, keep)
     where(now, name, region)
+    run.settle(name, lambda line: typer.echo(line), may_remove_lock)
     is_new = now.serving != region and not now.is_under_way and region not in now.standby
     if is_new and not preflight(catalogue, region):
         raise typer.Exit(2)

@@ -23,6 +23,7 @@ from infra.move.attempts import Attempts
 from infra.move.phases import STEPS, Phase, phases
 from infra.move.progress import Progress
 from infra.move.report import Latency, Report
+from infra.orphans import command as orphans
 from infra.paths import config_file, project_root
 from infra.pulumi import attempt, preview, pulumi
 from rendering.host import dns_names, render
@@ -96,28 +97,28 @@ def plan_lines(found: list[Phase]) -> list[str]:
     return lines
 
 
+def settle(stack: str, say: Say, ask: Ask) -> None:
+    """What an update that was killed left in AWS is taken into the state, or marked there for deletion. Raises
+    InfraError."""
+
+    def once() -> tuple[str, str]:
+        try:
+            orphans.settle(stack, say)
+        except InfraError as error:
+            return str(error), str(error)
+        return "", ""
+
+    reason, locked = locks.pass_locks(stack, once, say, ask)
+    if reason:
+        raise InfraError(f"nothing was touched: {locked or reason}")
+
+
 def up(stack: str, planned: list[Phase], say: Say, ask: Ask) -> Progress:
     """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
     lock that a killed one left here holds up nothing; `ask` is asked whether any other lock may be removed."""
-    engine = locks.remembered(stack)
-    progress, said = _up(stack, planned, say)
-    if not progress.reasons or not locks.holders(said):
-        return progress
-    dead, question = locks.is_dead(said, engine), locks.question(stack, said)
-    if not dead and not ask(question):
-        progress.reasons = [f"{question}; once it is not: pulumi cancel --stack {stack}, and the same command again"]
-        return progress
-    if not dead:
-        # The answer was about these locks: they may be gone by now, or others have come
-        again, said_now = _up(stack, planned, say)
-        if not locks.holders(said_now):
-            return again
-        if locks.holders(said_now) != locks.holders(said):
-            again.reasons = [f"{locks.question(stack, said_now)}: wait for its end, and the same command again"]
-            return again
-    if locks.removed(stack):
-        say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
-        progress, _ = _up(stack, planned, say)
+    progress, locked = locks.pass_locks(stack, lambda: _up(stack, planned, say), say, ask)
+    if locked:
+        progress.reasons = [locked]
     return progress
 
 

@@ -10,6 +10,7 @@ from catalogue.files import read_json
 from catalogue.problems import CatalogueError
 from catalogue.stack import APPROVED_IMAGES
 from infra.errors import InfraError
+from infra.orphans import command as orphans
 from infra.paths import project_root
 from infra.preview import command, compare
 from infra.preview.formats import as_json
@@ -35,6 +36,7 @@ def up(stack: str, approved: str, base: str) -> int:
         raise InfraError(
             f"--plan {approved}: is no fingerprint; infra preview prints one for each stack, such as live-3f…"
         )
+    orphans.settle(stack, print)
     report = command.made(base, [stack], mocks=source == "mocks")
     (now,) = report.stacks
     if now.error:

@@ -231,8 +231,8 @@ class Services(DomainDispatcherApplication):
 
 
 class Application:
-    """moto as a WSGI app; `follow` is called after every EC2 request, and a file of `refusals`
-    (lab/cloud/faults.py) is looked at before any."""
+    """moto as a WSGI app; `follow` is called after every EC2 request, and a file of faults, `refusals`
+    (lab/cloud/faults.py), is looked at before any."""
 
     def __init__(self, follow: Callable[[], None], refusals: Path) -> None:
         self.moto = Services(create_backend_app)
@@ -243,11 +243,20 @@ class Application:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = io.BytesIO(body)
             request = faults.asked(environ, body)
-            if reason := faults.refusal(self.refusals, request):
+            reason = faults.fault(self.refusals, request)
+            if reason == faults.HOLD:
+                answer = list(self._done(environ, start))
+                faults.remember(self.refusals, request)
+                faults.hold(self.refusals)
+                return answer
+            if reason:
                 faults.remember(self.refusals, request)
                 status, kind, text = faults.answer(request, reason)
                 start(status, [("Content-Type", kind)])
                 return [text]
+        return self._done(environ, start)
+
+    def _done(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         try:
             answer = b"".join(self.moto(environ, start))
         except Exception as error:

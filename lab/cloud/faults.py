@@ -1,7 +1,8 @@
-"""AWS's bad days: requests that are refused for as long as a test says so."""
+"""AWS's bad days: requests that are refused, or done and never answered, for as long as a test says so."""
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,13 @@ def asked(environ: dict[str, Any], body: bytes) -> Asked:
     return Asked(service, region, action, text)
 
 
-def refusal(file: Path, request: Asked) -> str | None:
-    """The reason that the file gives for refusing this request: a list of {action, region, body, reason}, each but the
-    reason a pattern."""
+HOLD = "done, and never answered"
+LIMIT = 120  # seconds that an answer is held back at most
+
+
+def fault(file: Path, request: Asked) -> str | None:
+    """The reason that the file gives for refusing this request, or HOLD: a list of {action, region, body, reason}, each
+    but the reason a pattern."""
     try:
         entries = json.loads(file.read_text())
     except (FileNotFoundError, ValueError):
@@ -42,8 +47,15 @@ def refusal(file: Path, request: Asked) -> str | None:
     return None
 
 
+def hold(file: Path) -> None:
+    """Returns once the file of faults is gone: by then the one who asked has been killed."""
+    end = time.monotonic() + LIMIT
+    while file.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def remember(file: Path, request: Asked) -> None:
-    """What was refused, for a test that wants to know: a line a request, beside the file of refusals."""
+    """What was refused or held back, for a test that wants to know: a line a request, beside the file of faults."""
     with file.with_suffix(".log").open("a") as log:
         log.write(f"{request.region} {request.action}\n")
 

@@ -84,3 +84,21 @@ def test_a_region_without_the_machine_is_refused(monkeypatch):
     with pytest.raises(pulumi.RunError) as error:
         run_program(state=IN_SYDNEY)
     assert "nothing was touched: ap-northeast-1 does not offer t4g.large" in str(error.value)
+
+
+def test_images_are_copied_by_a_role_that_may_do_nothing_else(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    made = run_program(state=IN_SYDNEY)
+    (policy,) = [entry for entry in made.of("aws:iam/rolePolicy:RolePolicy") if entry.name == "copier-policy"]
+    login, copying = json.loads(policy.inputs["policy"])["Statement"]
+    assert (login["Action"], login["Resource"]) == ("ecr:GetAuthorizationToken", "*")
+    assert all(action.startswith("ecr:") and "Delete" not in action for action in copying["Action"])
+    names = [arn.rsplit("/", 1)[-1] for arn in copying["Resource"]]
+    assert sorted(names) == sorted(entry.inputs["name"] for entry in made.of("aws:ecr/repository:Repository"))
+    commands = [entry for entry in made.of("command:local:Command") if entry.name.endswith("-images")]
+    assert {json.loads(opened(entry.inputs["stdin"]))["role"] for entry in commands} == {"arn:copier-role"}
+
+
+def test_a_stack_that_never_moved_has_no_such_role(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert not [entry for entry in run_program().made if entry.name.startswith("copier")]

@@ -32,7 +32,7 @@ def stage(tmp_path, monkeypatch):
     config = tmp_path / "Pulumi.prod.yaml"
     config.write_text("as it was")
     played = SimpleNamespace(
-        standing=Standing(SYDNEY, SYDNEY, []), fine=True, planned=[GATE, RETIRE], fails="", asked=[], answer=True, confirm=None,
+        standing=Standing(SYDNEY, SYDNEY, []), fine=True, planned=[GATE, RETIRE], fails="", asked=[], settled=[], answer=True, confirm=None,
         distances=[BEFORE, AFTER], config=config, folder=tmp_path,
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "config_file", lambda name: config)
     monkeypatch.setattr(command.typer, "confirm", confirm)
     monkeypatch.setattr(run, "standing", lambda _: played.standing)
+    monkeypatch.setattr(run, "settle", lambda *_: played.settled.append(True))
     monkeypatch.setattr(run, "configured", configured)
     monkeypatch.setattr(run, "previewed", lambda *_: played.planned)
     monkeypatch.setattr(run, "latencies", lambda _: played.distances.pop(0))

@@ -1,6 +1,9 @@
 """The steps of a move, against hosts and name servers that are not there."""
 
+from contextlib import nullcontext
+
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import InfraError
 from infra.move.steps import drain, gate, images, verify
@@ -132,3 +135,53 @@ def test_images_that_are_not_equal_are_named():
 def test_a_host_that_stops_in_the_middle_has_not_copied():
     with pytest.raises(InfraError, match="the host stopped in the middle"):
         images.told(REQUEST, [], lambda line: None)
+
+
+class Sts:
+    """Refuses a role that was just made as often as `refusals` says."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals, self.asked = refusals, []
+
+    def assume_role(self, **asked):
+        self.asked.append(asked)
+        if len(self.asked) <= self.refusals:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not yet"}}, "AssumeRole")
+        return {"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "s", "SessionToken": "t"}}
+
+
+@pytest.fixture
+def sts(monkeypatch):
+    def begin(refusals):
+        made, now = Sts(refusals), [0.0]
+        monkeypatch.setattr(images.boto3, "client", lambda service, **_: made)
+        monkeypatch.setattr(images.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(images.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+        return made
+
+    return begin
+
+
+def test_a_host_gets_the_copiers_login_and_not_the_operators(sts, monkeypatch):
+    made, sent = sts(2), []
+    asked = lambda session, account, region: f"{session.get_credentials().access_key} {region}"  # noqa: E731
+    monkeypatch.setattr(images, "login", asked)
+    monkeypatch.setattr(images, "connected", lambda target: nullcontext(None))
+    monkeypatch.setattr(images, "run_program", lambda transport, target, text, payload: sent.append(payload) or [])
+    request = {
+        "account": "1",
+        "source": "ap-southeast-2",
+        "region": "ap-northeast-1",
+        "role": "arn:copier",
+        "images": [],
+    }
+    images.run(request | {"target": TARGET, "newest": False, "program": ""}, lambda line: None)
+    assert {entry["auth"] for entry in sent[0]["auths"].values()} == {"ASIA ap-southeast-2", "ASIA ap-northeast-1"}
+    assert {asked["RoleArn"] for asked in made.asked} == {"arn:copier"} and len(made.asked) == 3
+
+
+def test_a_role_that_cannot_be_assumed_is_named(sts):
+    made = sts(1000)
+    with pytest.raises(InfraError, match=r"the role arn:copier, which copies images, cannot be assumed: .*not yet"):
+        images.assumed("arn:copier", "ap-northeast-1")
+    assert len(made.asked) == 22

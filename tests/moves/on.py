@@ -8,6 +8,7 @@ from itertools import groupby
 import boto3
 
 from lab import workspace
+from lab.cloud import faults
 from lab.rehearse import NAME, SYDNEY, TOKYO
 from lab.table import address_of
 from tests.system.conftest import System
@@ -80,9 +81,16 @@ def turns(seen: list[tuple[float, str]]) -> list[tuple[str, float, float]]:
 
 
 def were_refused(system: System) -> list[str]:
-    """The actions that AWS refused the last time that it did."""
+    """The actions that AWS refused, or did without an answer, the last time that it did."""
     log = system.lab.path("run", "refusals.log")
     return [line.split(" ", 1)[1] for line in log.read_text().splitlines()] if log.exists() else []
+
+
+@contextmanager
+def held(system: System, *actions: str, body: str = "") -> Iterator[None]:
+    """AWS does these meanwhile, and its answers never come."""
+    with refused(system, *actions, body=body, reason=faults.HOLD):
+        yield
 
 
 @contextmanager

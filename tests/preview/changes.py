@@ -203,7 +203,7 @@ ROWS = {
             "network ap-southeast-2: ", "images ap-southeast-2: 1 created", "gate ap-southeast-2", "switch: 1 updated",
             "verify ap-southeast-2", "drain: 1 created", "host watchme: a new machine beside the old one", "retire ap-northeast-1",
         ],
-        "moves from ap-northeast-1 to ap-southeast-2 in 15 steps, the last of which deletes 1 machine(s) with their disks, 15 repo",
+        "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine(s) with their disks, 15 repo",
         ["services restart", "services start"],
     ),
     "it does not validate": Row(

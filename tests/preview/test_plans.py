@@ -69,6 +69,7 @@ def previewing(monkeypatch, tmp_path):
     """`infra up` with a preview that a test gives; what it runs is kept instead."""
     ran: list[list[str]] = []
     monkeypatch.setattr(plans, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(plans.orphans, "settle", lambda stack, say: None)
 
     class Done:
         returncode = 0

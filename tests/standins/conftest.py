@@ -1,22 +1,6 @@
 """Which `command` plugins the table of behaviours is held to: the stand-in, and the real one where there is one."""
 
-import os
-from pathlib import Path
-
-from lab import plugins
-from lab.say import LabError
-from tests.support import ROOT
-
-
-def real_plugins() -> Path | None:
-    """The real `command` plugin: in LAB_PLUGINS, or in `shared/plugins` beside this checkout."""
-    named = os.environ.get(plugins.FOLDER)
-    for folder in [Path(named)] if named else [ROOT.parent / "shared" / "plugins"]:
-        try:
-            return plugins.from_folder(folder, plugins.this_machine()).get("command")
-        except LabError:
-            continue
-    return None
+from tests.standins.real import real_plugins
 
 
 def pytest_report_header():

@@ -168,11 +168,12 @@ def test_a_missing_zone_or_parameter_is_said_in_one_line(plugin):
 
 
 def test_what_the_real_plugin_changes_in_place_and_this_one_cannot_is_refused(plugin):
-    id, state = create(plugin, VPC, {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": True})
-    news = {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": False}
-    assert diff(plugin, VPC, state, news).replaces == []
-    with pytest.raises(PluginError, match="the stand-in cannot change enableDnsSupport in place"):
-        update(plugin, VPC, id, state, news)
+    nobody = '{"Version": "2012-10-17", "Statement": []}'
+    id, state = create(plugin, "aws:iam/role:Role", {"name": "r", "assumeRolePolicy": nobody})
+    news = {"name": "r", "assumeRolePolicy": "{}"}
+    assert diff(plugin, "aws:iam/role:Role", state, news).replaces == []
+    with pytest.raises(PluginError, match="the stand-in cannot change assumeRolePolicy in place"):
+        update(plugin, "aws:iam/role:Role", id, state, news)
 
 
 def test_a_changed_provider_setting_is_a_change(plugin):

@@ -73,9 +73,12 @@ class System:
         return self.follow(said, then, "pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive")
 
     def up_killed_at(self, said: str) -> Ran:
-        """`pulumi up` that ends by SIGKILL, with all that it started, as soon as it says this."""
+        """`pulumi up` that ends by SIGKILL, with all that it started, as soon as it says this; what AWS was creating
+        just then is settled as the next `pulumi up` asks for."""
         ran = self.up_and(said, lambda process: end_session(process.pid))
         workspace.clear_dead_locks(self.lab)
+        settled = self.command("infra", "orphans", "--adopt", "--yes", "--stack", "lab")
+        assert settled.code == 0, settled.output
         return ran
 
     def set(self, key: str, value: str) -> None:

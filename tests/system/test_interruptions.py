@@ -18,7 +18,7 @@ from lab import plugins
 from lab.tools import ensure_pulumi
 from tests.rows import rows
 from tests.ssh_server import Server
-from tests.standins.conftest import real_plugins
+from tests.standins.real import real_plugins
 from tests.support import ROOT
 
 pytestmark = pytest.mark.lab
@@ -28,15 +28,18 @@ PROGRAM = """
 import json, os
 import pulumi, pulumi_command as command
 from components.access import here
+from components.release import to_settle
 target, release = json.loads(os.environ["TARGET"]), os.environ["RELEASE"]
 options = dict(logging=command.local.Logging.STDERR)
 gate = {"target": target, "limit": 3, "first": "", "script": "true", "arguments": ["0"]}
 ready = command.local.Command("ready", create=here("infra.ready"), stdin=json.dumps(gate), triggers=["m"],
     add_previous_output_in_env=False, **options)
 asked = {"target": target, "release": release, "receive": "", "archive": "", "secrets": {}, "confirm": 60, "roots": []}
+asked |= {"settles": to_settle("web1", os.environ["SETTLED"])}
 applied = command.local.Command("apply", create=here("infra.deliver"), stdin=json.dumps(asked), triggers=["m"],
     opts=pulumi.ResourceOptions(depends_on=[ready]), **options)
 pulumi.export("line", applied.stdout.apply(lambda text: json.loads(text)["line"]))
+pulumi.export("settles", asked["settles"])
 """
 STEPS = 8
 
@@ -126,7 +129,8 @@ class Project:
         )  # fmt: skip
 
     def values(self, release: str, **target: Any) -> dict[str, str]:
-        return {"RELEASE": release, "TARGET": json.dumps({**self.host.target, **target})}
+        settled = json.loads(self.pulumi("stack", "output", "--json").stdout or "{}").get("settles", "")
+        return {"RELEASE": release, "TARGET": json.dumps({**self.host.target, **target}), "SETTLED": settled}
 
     def up(self, release: str, **target: Any) -> subprocess.CompletedProcess[str]:
         return self.pulumi("up", "--yes", "--skip-preview", **self.values(release, **target))
@@ -228,8 +232,24 @@ def test_the_end_is_true_and_the_next_update_settles_it_without_doing_it_again(p
     ran = project.up(f"release {way}")
     assert ran.returncode == 0, ran.stdout
     assert project.host.applied.count(f"release {way}") == 1
-    assert json.loads(project.pulumi("stack", "output", "--json").stdout) == {"line": "unchanged on web1"}
+    assert json.loads(project.pulumi("stack", "output", "--json").stdout)["line"] == "unchanged on web1"
     assert project.pulumi("preview", "--expect-no-changes", **project.values(f"release {way}")).returncode == 0
+
+
+def test_a_change_that_is_taken_back_after_a_kill_is_taken_back_on_the_host_too(project):
+    """For Pulumi nothing has changed since the last whole update; the host has what the killed one brought."""
+    assert project.up("the one before").returncode == 0
+
+    def kill(update: Update) -> None:
+        for pid in (update.process.pid, update.plugin, update.known, update.child):
+            os.kill(pid, signal.SIGKILL)
+
+    project.up_and("the one that was killed", "step 1", kill)
+    project.pulumi("cancel", "--yes")
+    ran = project.up("the one before")
+    assert ran.returncode == 0 and project.host.current == "the one before", ran.stdout
+    assert "an interrupted update left job" in ran.stdout
+    assert project.pulumi("preview", "--expect-no-changes", **project.values("the one before")).returncode == 0
 
 
 def test_a_line_of_any_length_hangs_nothing(project):

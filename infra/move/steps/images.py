@@ -1,6 +1,8 @@
-"""Images out of one region's registry into another's, copied by the host that is going to run them."""
+"""Images out of one region's registry into another's, copied by the host that is going to run them. It gets logins of a
+role that may do this and nothing else."""
 
 import base64
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +14,17 @@ from infra.errors import InfraError
 from infra.ssh import Target, connected, run_program
 
 Say = Callable[[str], None]
+PATIENCE = 60  # seconds until a role that was just made is known to all of AWS
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`images` are {repository, reference, digest}, `newest` takes what the source has under their tags now."""
     source, here = (registry(request["account"], request[key]) for key in ("source", "region"))
     target = Target(**request["target"])
-    auths = {here: {"auth": login(request["account"], request["region"])}}
+    session = assumed(request["role"], request["region"])
+    auths = {here: {"auth": login(session, request["account"], request["region"])}}
     try:
-        auths[source] = {"auth": login(request["account"], request["source"])}
+        auths[source] = {"auth": login(session, request["account"], request["source"])}
     except InfraError as error:
         # It may be why the stack leaves: what is here already is enough
         say(f"{request['source']} cannot be asked: {error}")
@@ -61,10 +65,25 @@ def short(name: str) -> str:
     return name.split("/", 1)[1]
 
 
-def login(account: str, region: str) -> str:
-    """A registry's login for 12 hours, as Docker writes it. Raises InfraError."""
+def assumed(role: str, region: str) -> boto3.Session:
+    """A session with a role's rights for an hour, which is as long as AWS gives one to another role. A role that was
+    just made cannot be assumed at once. Raises InfraError."""
+    sts = boto3.client("sts", region_name=region)
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            given = sts.assume_role(RoleArn=role, RoleSessionName="infra-images", DurationSeconds=3600)["Credentials"]
+            return boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        except (BotoCoreError, ClientError) as error:
+            if time.monotonic() > end:
+                raise InfraError(f"the role {role}, which copies images, cannot be assumed: {error}") from None
+        time.sleep(3)
+
+
+def login(session: boto3.Session, account: str, region: str) -> str:
+    """A registry's login, as Docker writes it. Raises InfraError."""
     try:
-        answer = boto3.client("ecr", region_name=region).get_authorization_token()
+        answer = session.client("ecr", region_name=region).get_authorization_token()
         token = answer["authorizationData"][0]["authorizationToken"]
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"no login for the registry of account {account} in {region}: {error}") from None

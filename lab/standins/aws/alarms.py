@@ -116,12 +116,14 @@ def _delete_budget(call: Call, id: str, state: Values) -> None:
     gone_is_fine(f"deleting Budget ({id})", remove, AccountId=account, BudgetName=name)
 
 
-def _there(ask: Callable[[Call, str], Any]) -> Callable[[Call, str, Values], Values | None]:
-    """What a refresh finds: nothing new, or that it is gone."""
+def _there(
+    ask: Callable[[Call, str], Any], outputs: Callable[[str], Values] = lambda id: {}
+) -> Callable[[Call, str, Values], Values | None]:
+    """What a refresh finds: what follows from the id, or that it is gone."""
 
     def read(call: Call, id: str, state: Values) -> Values | None:
         try:
-            return {} if ask(call, id) else None
+            return outputs(id) if ask(call, id) else None
         except ClientError as error:
             if is_gone(error):
                 return None
@@ -156,7 +158,7 @@ KINDS = {
     ),
     "aws:sns/topic:Topic": Kind(
         {"name": "replace", "tags": "refuse"}, set(), ["arn"], _topic, delete=_delete_topic,
-        read=_there(_found_topic), autonamed=True,
+        read=_there(_found_topic, lambda id: {"arn": id}), autonamed=True,
     ),
     "aws:sns/topicSubscription:TopicSubscription": Kind(
         {"topic": "replace", "protocol": "replace", "endpoint": "replace"}, {"topic", "protocol", "endpoint"}, ["arn"],

@@ -5,7 +5,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lab.standins.aws.cloud import is_gone, refusals, tag_list
-from lab.standins.plugin import Call, Kind, Values
+from lab.standins.plugin import Call, Kind, PluginError, Values
 
 
 def tagged(resource: str, inputs: Values) -> dict[str, Any]:
@@ -29,9 +29,18 @@ def update_tags(call: Call, id: str, old: Values, new: Values) -> Values:
 
 
 def _simple(
-    what: str, inputs: dict[str, str], required: set[str], outputs: list[str], create: Any, delete: Any, describe: Any
+    what: str,
+    inputs: dict[str, str],
+    required: set[str],
+    outputs: list[str],
+    create: Any,
+    delete: Any,
+    describe: Any,
+    read_back: Any = None,
+    change: Any = None,
 ) -> Kind:
-    """A kind whose tags are all that can change in place."""
+    """A kind whose tags can change in place, and what `change(ec2, id, new)` puts right. A refresh reads the `arn` and
+    what `read_back(ec2, id, entry)` says of what `describe` found."""
 
     def made(call: Call, values: Values) -> tuple[str, Values]:
         with refusals(f"creating {what}"):
@@ -46,46 +55,113 @@ def _simple(
                     raise
 
     def read(call: Call, id: str, state: Values) -> Values | None:
+        ec2 = call.cloud.client("ec2")
         try:
-            return {} if describe(call.cloud.client("ec2"), id) else None
+            found = describe(ec2, id)
+            if not found:
+                return None
+            own = {"arn": arn(call, what.replace(" ", "-").lower(), id)} if "arn" in outputs else {}
+            return own | (read_back(ec2, id, found[0]) if read_back else {})
         except ClientError as error:
             if is_gone(error):
                 return None
             raise
 
-    return Kind({**inputs, "tags": "update"}, required, outputs, made, update_tags, gone, read)
+    def changed(call: Call, id: str, old: Values, new: Values) -> Values:
+        with refusals(f"changing {what} {id}"):
+            if change:
+                change(call.cloud.client("ec2"), id, new)
+        return update_tags(call, id, old, new)
+
+    return Kind({**inputs, "tags": "update"}, required, outputs, made, changed, gone, read)
 
 
 def _vpc(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     id = ec2.create_vpc(CidrBlock=values["cidrBlock"], **tagged("vpc", values))["Vpc"]["VpcId"]
-    for key, name in (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames")):
-        ec2.modify_vpc_attribute(VpcId=id, **{name: {"Value": bool(values.get(key, key == "enableDnsSupport"))}})
+    _change_vpc(ec2, id, values)
     return id, {"arn": arn(call, "vpc", id)}
+
+
+DNS = (("enableDnsSupport", "EnableDnsSupport"), ("enableDnsHostnames", "EnableDnsHostnames"))
+
+
+def _change_vpc(ec2: Any, id: str, values: Values) -> None:
+    for key, name in DNS:
+        ec2.modify_vpc_attribute(VpcId=id, **{name: {"Value": bool(values.get(key, key == "enableDnsSupport"))}})
+
+
+def _read_vpc(ec2: Any, id: str, entry: Values) -> Values:
+    asked = {key: ec2.describe_vpc_attribute(VpcId=id, Attribute=key)[name]["Value"] for key, name in DNS}
+    return {"cidrBlock": entry["CidrBlock"], **asked}
 
 
 def _gateway(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     id = ec2.create_internet_gateway(**tagged("internet-gateway", values))["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=id, VpcId=values["vpcId"])
+    _attach_gateway(ec2, id, values)
     return id, {"arn": arn(call, "internet-gateway", id)}
 
 
+def _attach_gateway(ec2: Any, id: str, values: Values) -> None:
+    entry = ec2.describe_internet_gateways(InternetGatewayIds=[id])["InternetGateways"][0]
+    attached = _read_gateway(ec2, id, entry)["vpcId"]
+    if attached and attached != values["vpcId"]:
+        ec2.detach_internet_gateway(InternetGatewayId=id, VpcId=attached)
+    if attached != values["vpcId"]:
+        ec2.attach_internet_gateway(InternetGatewayId=id, VpcId=values["vpcId"])
+
+
+def _read_gateway(ec2: Any, id: str, entry: Values) -> Values:
+    return {"vpcId": next((attachment["VpcId"] for attachment in entry.get("Attachments", [])), "")}
+
+
 def _delete_gateway(ec2: Any, id: str, state: Values) -> None:
-    ec2.detach_internet_gateway(InternetGatewayId=id, VpcId=state["vpcId"])
+    if state.get("vpcId"):
+        ec2.detach_internet_gateway(InternetGatewayId=id, VpcId=state["vpcId"])
     ec2.delete_internet_gateway(InternetGatewayId=id)
 
 
 def _subnet(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **tagged("subnet", values))
     id = made["Subnet"]["SubnetId"]
-    ec2.modify_subnet_attribute(SubnetId=id, MapPublicIpOnLaunch={"Value": bool(values.get("mapPublicIpOnLaunch"))})
+    _change_subnet(ec2, id, values)
     return id, {"arn": arn(call, "subnet", id)}
+
+
+def _change_subnet(ec2: Any, id: str, values: Values) -> None:
+    ec2.modify_subnet_attribute(SubnetId=id, MapPublicIpOnLaunch={"Value": bool(values.get("mapPublicIpOnLaunch"))})
+
+
+def _read_subnet(ec2: Any, id: str, entry: Values) -> Values:
+    return {
+        "vpcId": entry["VpcId"],
+        "cidrBlock": entry["CidrBlock"],
+        "mapPublicIpOnLaunch": entry["MapPublicIpOnLaunch"],
+    }
 
 
 def _routes(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     id = ec2.create_route_table(VpcId=values["vpcId"], **tagged("route-table", values))["RouteTable"]["RouteTableId"]
-    for route in values.get("routes", []):
-        ec2.create_route(RouteTableId=id, DestinationCidrBlock=route["cidrBlock"], GatewayId=route["gatewayId"])
+    _add_routes(ec2, id, values)
     return id, {"arn": arn(call, "route-table", id)}
+
+
+def _add_routes(ec2: Any, id: str, values: Values) -> None:
+    """Those that are missing; one that is not wanted any more is refused, as it never happens here."""
+    there = _read_routes(ec2, id, ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"][0])["routes"]
+    wanted = values.get("routes", [])
+    if unwanted := [route for route in there if route not in wanted]:
+        raise PluginError(f"the stand-in cannot remove the route to {unwanted[0]['cidrBlock']}")
+    for route in wanted:
+        if route not in there:
+            ec2.create_route(RouteTableId=id, DestinationCidrBlock=route["cidrBlock"], GatewayId=route["gatewayId"])
+
+
+def _read_routes(ec2: Any, id: str, entry: Values) -> Values:
+    routes = [route for route in entry["Routes"] if route.get("GatewayId", "local") != "local"]
+    return {
+        "vpcId": entry["VpcId"],
+        "routes": [{"cidrBlock": r["DestinationCidrBlock"], "gatewayId": r["GatewayId"]} for r in routes],
+    }
 
 
 def _association(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
@@ -127,6 +203,7 @@ def _rule(direction: str) -> Kind:
     return _simple(
         f"security group {direction} rule", inputs, {"securityGroupId", "ipProtocol"}, ["securityGroupRuleId"], create,
         delete, lambda ec2, id: ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"],
+        lambda ec2, id, entry: {"securityGroupId": entry["GroupId"], "securityGroupRuleId": id},
     )  # fmt: skip
 
 
@@ -147,32 +224,36 @@ def _use_address(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
 
 KINDS = {
     "aws:ec2/vpc:Vpc": _simple(
-        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "refuse", "enableDnsHostnames": "refuse"}, {"cidrBlock"},
+        "VPC", {"cidrBlock": "replace", "enableDnsSupport": "update", "enableDnsHostnames": "update"}, {"cidrBlock"},
         ["arn"], _vpc, lambda ec2, id, _: ec2.delete_vpc(VpcId=id),
-        lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"],
+        lambda ec2, id: ec2.describe_vpcs(VpcIds=[id])["Vpcs"], _read_vpc, _change_vpc,
     ),
     "aws:ec2/internetGateway:InternetGateway": _simple(
-        "internet gateway", {"vpcId": "replace"}, {"vpcId"}, ["arn"], _gateway, _delete_gateway,
+        "internet gateway", {"vpcId": "update"}, {"vpcId"}, ["arn"], _gateway, _delete_gateway,
         lambda ec2, id: ec2.describe_internet_gateways(InternetGatewayIds=[id])["InternetGateways"],
+        _read_gateway, _attach_gateway,
     ),
     "aws:ec2/subnet:Subnet": _simple(
-        "subnet", {"vpcId": "replace", "cidrBlock": "replace", "mapPublicIpOnLaunch": "refuse"}, {"vpcId"}, ["arn"],
+        "subnet", {"vpcId": "replace", "cidrBlock": "replace", "mapPublicIpOnLaunch": "update"}, {"vpcId"}, ["arn"],
         _subnet, lambda ec2, id, _: ec2.delete_subnet(SubnetId=id),
-        lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"],
+        lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"], _read_subnet, _change_subnet,
     ),
     "aws:ec2/routeTable:RouteTable": _simple(
-        "route table", {"vpcId": "replace", "routes": "refuse"}, {"vpcId"}, ["arn"], _routes,
+        "route table", {"vpcId": "replace", "routes": "update"}, {"vpcId"}, ["arn"], _routes,
         lambda ec2, id, _: ec2.delete_route_table(RouteTableId=id),
-        lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"],
+        lambda ec2, id: ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"], _read_routes, _add_routes,
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _simple(
         "route table association", {"subnetId": "replace", "routeTableId": "replace"}, {"routeTableId"}, [],
-        _association, lambda ec2, id, _: ec2.disassociate_route_table(AssociationId=id), lambda ec2, id: True,
+        _association, lambda ec2, id, _: ec2.disassociate_route_table(AssociationId=id), lambda ec2, id: [{}],
     ),
     "aws:ec2/securityGroup:SecurityGroup": _simple(
         "security group", {"name": "replace", "description": "replace", "vpcId": "replace"}, set(), ["arn"], _group,
         lambda ec2, id, _: ec2.delete_security_group(GroupId=id),
         lambda ec2, id: ec2.describe_security_groups(GroupIds=[id])["SecurityGroups"],
+        lambda ec2, id, entry: {
+            "name": entry["GroupName"], "description": entry["Description"], "vpcId": entry["VpcId"],
+        },
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("ingress"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("egress"),
@@ -180,6 +261,7 @@ KINDS = {
         "Elastic IP", {"domain": "replace"}, set(), ["publicIp", "allocationId"], _address,
         lambda ec2, id, _: ec2.release_address(AllocationId=id),
         lambda ec2, id: ec2.describe_addresses(AllocationIds=[id])["Addresses"],
+        lambda ec2, id, entry: {"domain": entry["Domain"], "publicIp": entry["PublicIp"], "allocationId": id},
     ),
     "aws:ec2/eipAssociation:EipAssociation": _simple(
         "Elastic IP association",

@@ -1,6 +1,7 @@
 """IAM, ECR, Route 53, and the functions that look things up."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -74,11 +75,47 @@ def _profile(call: Call, values: Values) -> tuple[str, Values]:
     return values["name"], {"arn": made["InstanceProfile"]["Arn"]}
 
 
+def _change_profile(call: Call, id: str, old: Values, new: Values) -> Values:
+    """Its role: of one whose creation was interrupted it is missing."""
+    if old.get("role") != new.get("role"):
+        iam = call.cloud.client("iam")
+        with refusals(f"changing instance profile {id}"):
+            if old.get("role"):
+                iam.remove_role_from_instance_profile(InstanceProfileName=id, RoleName=old["role"])
+            iam.add_role_to_instance_profile(InstanceProfileName=id, RoleName=new["role"])
+    return {}
+
+
 def _delete_profile(call: Call, id: str, state: Values) -> None:
     iam = call.cloud.client("iam")
     what = f"deleting instance profile {id}"
-    gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
+    if state.get("role"):
+        gone_is_fine(what, iam.remove_role_from_instance_profile, InstanceProfileName=id, RoleName=state["role"])
     gone_is_fine(what, iam.delete_instance_profile, InstanceProfileName=id)
+
+
+def _read_of_iam(
+    ask: Callable[[Any, str], Values], outputs: Callable[[Values], Values]
+) -> Callable[[Call, str, Values], Values | None]:
+    """What a refresh reads of one of IAM's."""
+
+    def read(call: Call, id: str, state: Values) -> Values | None:
+        try:
+            return outputs(ask(call.cloud.client("iam"), id))
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
+
+    return read
+
+
+_read_role = _read_of_iam(lambda iam, id: iam.get_role(RoleName=id)["Role"], lambda found: {"arn": found["Arn"]})
+_read_user = _read_of_iam(lambda iam, id: iam.get_user(UserName=id)["User"], lambda found: {"arn": found["Arn"]})
+_read_profile = _read_of_iam(
+    lambda iam, id: iam.get_instance_profile(InstanceProfileName=id)["InstanceProfile"],
+    lambda found: {"arn": found["Arn"], "role": next((role["RoleName"] for role in found["Roles"]), "")},
+)
 
 
 def _repository(call: Call, values: Values) -> tuple[str, Values]:
@@ -116,12 +153,12 @@ def _delete_repository(call: Call, id: str, state: Values) -> None:
 
 def _read_repository(call: Call, id: str, state: Values) -> Values | None:
     try:
-        call.cloud.client("ecr").describe_repositories(repositoryNames=[id])
+        found = call.cloud.client("ecr").describe_repositories(repositoryNames=[id])["repositories"][0]
     except ClientError as error:
         if is_gone(error):
             return None
         raise
-    return {}
+    return {"arn": found["repositoryArn"], "repositoryUrl": found["repositoryUri"], "registryId": found["registryId"]}
 
 
 def _lifecycle(call: Call, values: Values) -> tuple[str, Values]:
@@ -182,7 +219,11 @@ def _read_record(call: Call, id: str, state: Values) -> Values | None:
     found = _existing(call, state)
     if found is None:
         return None
-    return {"ttl": found["TTL"], "records": [record["Value"] for record in found["ResourceRecords"]]}
+    return {
+        "ttl": found["TTL"],
+        "records": [record["Value"] for record in found["ResourceRecords"]],
+        "fqdn": state["name"],
+    }
 
 
 def parameter(cloud: Cloud, values: Values) -> Values:
@@ -255,7 +296,7 @@ KINDS = {
     "aws:iam/role:Role": Kind(
         {"name": "replace", "assumeRolePolicy": "refuse", "tags": "refuse"}, {"assumeRolePolicy"}, ["arn"], _role,
         delete=lambda call, id, _: gone_is_fine("deleting role", call.cloud.client("iam").delete_role, RoleName=id),
-        autonamed=True,
+        read=_read_role, autonamed=True,
     ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
         {"name": "replace", "role": "replace", "policy": "update"}, {"role", "policy"}, [], _put_policy,
@@ -264,7 +305,7 @@ KINDS = {
     "aws:iam/user:User": Kind(
         {"name": "replace", "tags": "refuse"}, set(), ["arn"], _user,
         delete=lambda call, id, _: gone_is_fine("deleting user", call.cloud.client("iam").delete_user, UserName=id),
-        autonamed=True,
+        read=_read_user, autonamed=True,
     ),
     "aws:iam/userPolicy:UserPolicy": Kind(
         {"name": "replace", "user": "replace", "policy": "update"}, {"user", "policy"}, [], _put_user_policy,
@@ -274,8 +315,8 @@ KINDS = {
         {"user": "replace"}, {"user"}, ["secret"], _access_key, delete=_delete_access_key,
     ),
     "aws:iam/instanceProfile:InstanceProfile": Kind(
-        {"name": "replace", "role": "refuse", "tags": "refuse"}, set(), ["arn"], _profile, delete=_delete_profile,
-        autonamed=True,
+        {"name": "replace", "role": "update", "tags": "refuse"}, set(), ["arn"], _profile, _change_profile,
+        _delete_profile, _read_profile, autonamed=True,
     ),
     "aws:ecr/repository:Repository": Kind(
         {"name": "replace", "imageScanningConfiguration": "update", "encryptionConfigurations": "replace",

@@ -1,0 +1,54 @@
+"""What may copy images from region to region: a role for this stack's repositories alone. A host that copies gets a
+login of that role, and never one of the operator's."""
+
+import json
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from catalogue.stack import Stack
+from components.naming import inside, tags
+from components.permissions import PULL
+
+PUSH = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"]
+
+
+def trust(account: str) -> dict[str, Any]:
+    """Whoever of the account may assume roles, which no host may."""
+    operators = {"AWS": f"arn:aws:iam::{account}:root"}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": operators, "Action": "sts:AssumeRole"}],
+    }
+
+
+def policy(account: str, repositories: list[str]) -> dict[str, Any]:
+    """Pull and push of these repositories, in any region."""
+    arns = [f"arn:aws:ecr:*:{account}:repository/{name}" for name in repositories]
+    statements = [
+        {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        {"Effect": "Allow", "Action": [*PULL, *PUSH], "Resource": arns},
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+class Copier(pulumi.ComponentResource):
+    """`role` is the role's ARN, once it has its rights."""
+
+    role: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, stack: Stack, repositories: list[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("infra:index:Copier", name, None, opts)
+        role = aws.iam.Role(
+            f"{name}-role",
+            assume_role_policy=json.dumps(trust(stack.accountId)),
+            tags=tags(stack, "registry", f"{stack.name}-{name}"),
+            opts=inside(self),
+        )
+        document = json.dumps(policy(stack.accountId, sorted(repositories)))
+        rights = aws.iam.RolePolicy(f"{name}-policy", role=role.id, policy=document, opts=inside(self))
+        self.role = pulumi.Output.all(role.arn, rights.id).apply(lambda args: args[0])
+        self.register_outputs({"role": self.role})

@@ -1,0 +1,62 @@
+"""Whether a killed update may have left something in AWS: asked of Pulumi's state before anything is made."""
+
+import json
+import subprocess
+from typing import Any
+
+import pulumi
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
+
+
+def ask() -> "subprocess.Popen[str] | None":
+    """Begins to ask; the answer takes as long as the lookups that follow. None where there is no engine to ask."""
+    if isinstance(get_monitor(), MockMonitor):
+        return None
+    try:
+        return subprocess.Popen(
+            ["pulumi", "stack", "export", "--stack", pulumi.get_stack(), "--non-interactive"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError:
+        # The engine was started by its path, and is not on PATH
+        return None
+
+
+def refuse(asked: "subprocess.Popen[str] | None") -> None:
+    """Raises pulumi.RunError where creations of the last update were interrupted, which another one would repeat; a
+    preview only warns. Interrupted commands are repeated by design."""
+    if asked is None:
+        return
+    said, _ = asked.communicate()
+    try:
+        urns = creations(json.loads(said))
+    except ValueError:
+        # Nothing is certain then, and the engine warns by itself
+        return
+    names = [name for name, type in urns if type.startswith("aws:")]
+    first = f"uv run infra orphans --adopt --stack {pulumi.get_stack()}"
+    if not names:
+        if urns:
+            pulumi.log.warn(f"what Pulumi says of pending operations are commands, which run again; {first} ends that")
+        return
+    others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    line = (
+        f"an update was killed while creating {', '.join(names[:3])}{others}: AWS may have made it, and creating it "
+        f"again would leave that behind. First: {first}"
+    )
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.warn(line)
+    else:
+        raise pulumi.RunError(f"nothing was touched: {line}")
+
+
+def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and type of the resources whose creation did not come to its end. Pure."""
+    operations = state.get("deployment", {}).get("pending_operations") or []
+    resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]
+    found = {resource["urn"]: resource["type"] for resource in resources}
+    return [(urn.rsplit("::", 1)[-1], type) for urn, type in found.items()]

@@ -1,0 +1,43 @@
+"""What killed updates left in AWS."""
+
+from typing import Annotated
+
+import typer
+
+from infra.cli import StackName, app, stack_of
+from infra.errors import InfraError
+
+
+@app.command()
+def orphans(
+    stack: StackName,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take what interrupted creations made into the state, after a question.")
+    ] = False,
+    delete: Annotated[
+        list[str] | None, typer.Option(help="An id, several times: the next update deletes it, after a question.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """List what is in AWS with this stack's tags, or made by an update that was killed, and in no state, with what it
+    costs; 2 when there is any. `infra up` and `infra move` adopt what killed updates left by themselves."""
+    from infra.orphans import command, listing
+
+    known = stack_of(stack)
+    found, others = listing.look(known)
+    everything = [*found.orphans, *others]
+    for line in listing.lines(found, others):
+        typer.echo(line)
+    if not adopt and not delete:
+        raise typer.Exit(2 if everything or found.unknown else 0)
+    chosen, question = listing.chosen(everything, adopt, delete or [])
+    if not chosen and not found.ended:
+        typer.echo("nothing is to be adopted")
+        return
+    if chosen and not yes and not typer.confirm(f"\n{question}"):
+        raise InfraError("nothing was touched")
+    command.write(stack, found, chosen)
+    if chosen:
+        typer.echo(f"done. See what the next update does: pulumi preview --diff --stack {stack}")
+    else:
+        typer.echo("done: the interrupted creations left nothing in AWS, and are forgotten")

@@ -1,0 +1,179 @@
+"""What a killed update left in AWS and in Pulumi's state: found, taken into the state or marked for deletion."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalogue.stack import Stack
+from infra.errors import InfraError
+from infra.orphans import kinds, state
+from infra.orphans.kinds import FINISH, KINDS, LOST, REPEATABLE, TAGGED, TAGGED_EVERYWHERE
+from infra.orphans.state import Creation, State
+from infra.pulumi import attempt, pulumi
+
+EVERYWHERE = "us-east-1"
+NOT_LOOKED_FOR = "an update was killed while creating it, and infra cannot look for this kind: see AWS's console"
+SNAPSHOTS = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """A resource that is in AWS and not in the state. `creation` is the interrupted one that made it; None where no
+    update knows of it. `is_wanted`: the program asks for it, and nothing else has its place in the state."""
+
+    type: str
+    id: str
+    region: str
+    provider: str
+    creation: Creation | None
+    is_wanted: bool
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[-1]
+
+    @property
+    def origin(self) -> str:
+        if self.creation is None:
+            return "has this stack's tags; no update knows of it"
+        return f"made by an update that was killed while creating {self.creation.name}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """`ended` are interrupted creations that left nothing behind, or nothing that another creation does not find;
+    `unknown` are those of kinds that cannot be looked for."""
+
+    state: State
+    orphans: list[Orphan]
+    ended: list[Creation]
+    unknown: list[Creation]
+
+
+def exported(stack: str) -> State:
+    return json.loads(pulumi("stack", "export", "--stack", stack))
+
+
+@cache
+def client(service: str, region: str) -> Any:
+    return boto3.client(service, region_name=region)
+
+
+def _asker(region: str) -> kinds.Client:
+    return lambda service: client(service, region or EVERYWHERE)
+
+
+def left_by_kills(known: State) -> Found:
+    """What the creations that the state has as interrupted made in AWS. Raises InfraError where AWS cannot be asked."""
+    orphans: list[Orphan] = []
+    ended: list[Creation] = []
+    unknown: list[Creation] = []
+    for creation in state.interrupted(known):
+        if not creation.type.startswith("aws:") or creation.type in REPEATABLE:
+            # A command makes nothing in AWS; it is run again
+            ended.append(creation)
+        elif creation.type not in KINDS:
+            unknown.append(creation)
+        else:
+            here = _asked(creation.type, KINDS[creation.type], creation.region, creation.inputs)
+            ids = [id for id in here if id not in state.ids(known, creation.type, creation.region)]
+            is_free = not state.is_known(known, creation.urn) and creation.type not in LOST
+            orphans += [
+                Orphan(creation.type, id, creation.region, creation.provider, creation, is_free and number == 0)
+                for number, id in enumerate(ids)
+            ]
+            ended += [] if ids else [creation]
+    return Found(known, orphans, ended, unknown)
+
+
+def tagged(stack: Stack, known: State, but: Iterable[str]) -> list[Orphan]:
+    """What has the stack's tags in its regions and is not in the state, without the ids of `but`. In the order in which
+    an update creates such."""
+    providers = state.providers(known)
+    tags = {"project": "watchme-infra", "stack": stack.name}
+    found: list[Orphan] = []
+    for provider, region in providers.items():
+        table = TAGGED_EVERYWHERE if provider.rsplit("::", 2)[-2] == "aws-everywhere" else TAGGED
+        # Data Lifecycle Manager is asked where the stack uses it
+        unused = set() if stack.keepSnapshots else {SNAPSHOTS}
+        for type, find in ((type, find) for type, find in table.items() if type not in unused):
+            there = set(_asked(type, find, region, {"tags": tags})) - state.ids(known, type, region) - set(but)
+            found += [Orphan(type, id, region, provider, None, is_wanted=False) for id in sorted(there)]
+    order = [*TAGGED_EVERYWHERE, *TAGGED]
+    return sorted(found, key=lambda orphan: order.index(orphan.type))
+
+
+def _asked(type: str, find: kinds.Find, region: str, inputs: dict[str, Any]) -> list[str]:
+    return _answered(type, region, lambda: find(_asker(region), inputs))
+
+
+def _answered(type: str, region: str, ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except (BotoCoreError, ClientError) as error:
+        kind = type.rsplit(":", 1)[-1]
+        raise InfraError(f"AWS cannot be asked for each {kind} in {region}: {error}") from None
+
+
+def settle(stack: str, say: Say) -> None:
+    """Before an update: what a killed one left is taken into the state, or marked there for deletion. Does nothing
+    where no update was killed. Raises InfraError; run again, it goes on."""
+    known = exported(stack)
+    if not state.interrupted(known):
+        return
+    found = left_by_kills(known)
+    for orphan in found.orphans:
+        what = "taken into the state" if orphan.is_wanted else "the next update deletes it"
+        say(f"{orphan.kind} {orphan.id} ({orphan.region}), {orphan.origin}: {what}")
+    for creation in found.unknown:
+        say(f"{creation.name} ({creation.type}): {NOT_LOOKED_FOR}")
+    write(stack, found, found.orphans)
+
+
+def write(stack: str, found: Found, orphans: list[Orphan]) -> None:
+    """Takes orphans into the state (those that are not wanted for the next update to delete them), has the engine read
+    the rest of them from AWS, and only then forgets the interrupted creations."""
+    changed, urns = found.state, []
+    for orphan in orphans:
+        if orphan.creation and orphan.is_wanted:
+            changed = state.adopted(changed, orphan.creation, orphan.id)
+            urns.append(orphan.creation.urn)
+        else:
+            inputs = orphan.creation.inputs if orphan.creation else {}
+            changed, urn = state.unwanted(changed, orphan.type, orphan.id, orphan.provider, inputs)
+            urns.append(urn)
+    for orphan in orphans:
+        if orphan.is_wanted and orphan.type in FINISH:
+            finish = partial(FINISH[orphan.type], _asker(orphan.region), orphan.id)
+            _answered(orphan.type, orphan.region, finish)
+    if urns:
+        _imported(stack, changed)
+    refresh(stack, list(dict.fromkeys([*urns, *state.unread(found.state)])))
+    over = {orphan.creation.urn for orphan in orphans if orphan.creation} | {c.urn for c in found.ended}
+    if over:
+        _imported(stack, state.settled(exported(stack), over))
+
+
+def _imported(stack: str, changed: State) -> None:
+    done = attempt("stack", "import", "--stack", stack, value=json.dumps(changed))
+    if done.returncode:
+        raise InfraError(f"Pulumi's state cannot be written: {done.stderr.strip() or f'exit code {done.returncode}'}")
+
+
+def refresh(stack: str, urns: list[str]) -> None:
+    """Has the engine read these from AWS. Raises InfraError."""
+    if not urns:
+        return
+    targets = [word for urn in urns for word in ("--target", urn)]
+    done = attempt("refresh", "--yes", "--skip-preview", "--stack", stack, *targets)
+    if done.returncode:
+        said = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if "error:" in line]
+        reason = said[0] if said else done.stderr.strip()[-300:]
+        raise InfraError(f"what a killed update left cannot be read from AWS: {reason}; run the same command again")

@@ -1,0 +1,29 @@
+"""What an orphan costs, as far as the dated table of prices says."""
+
+from typing import Any
+
+from catalogue.prices import HOURS, table
+from infra.orphans.command import Orphan, client
+
+INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
+
+
+def monthly(orphan: Orphan) -> float | None:
+    """US dollars a month: of an instance with its disks, of an address; 0 of what AWS counts by use alone, None where
+    the price is not known."""
+    prices = table().regions.get(orphan.region)
+    if orphan.type == ADDRESS:
+        return round(HOURS * table().address, 2)
+    if orphan.type != INSTANCE:
+        return 0.0
+    ec2 = client("ec2", orphan.region)
+    found = ec2.describe_instances(InstanceIds=[orphan.id])["Reservations"][0]["Instances"][0]
+    filters: Any = [{"Name": "attachment.instance-id", "Values": [orphan.id]}]
+    disks = sum(volume["Size"] for volume in ec2.describe_volumes(Filters=filters)["Volumes"])
+    if prices is None or found["InstanceType"] not in prices.machines:
+        return None
+    return round(HOURS * prices.machines[found["InstanceType"]] + disks * prices.disk, 2)
+
+
+def shown(dollars: float | None) -> str:
+    return "price not known" if dollars is None else f"{dollars:.2f} USD a month" if dollars else "no fixed price"

@@ -1,0 +1,273 @@
+"""What AWS may have made of a resource whose creation was interrupted, kind by kind: found by the inputs of that
+creation, by name or by the stack's tags; what a kind gives are the ids that Pulumi's state would have. And what is left
+to do of a creation, where Pulumi would not do it later."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+Inputs = dict[str, Any]
+Client = Callable[[str], Any]
+# A kind's ids in AWS, the newest first where AWS says when it was made
+Find = Callable[[Client, Inputs], list[str]]
+# How Pulumi names what the program gives no name
+AUTONAMED = re.compile(r"-[0-9a-f]{7}$")
+
+
+def _is_missing(error: ClientError) -> bool:
+    code = error.response.get("Error", {}).get("Code", "")
+    return "NotFound" in code or code.startswith("NoSuch")
+
+
+def _found(ask: Callable[[], Any]) -> Any:
+    """What AWS answers; None where it says that there is none."""
+    try:
+        return ask()
+    except ClientError as error:
+        if _is_missing(error):
+            return None
+        raise
+
+
+def _tag_filters(inputs: Inputs) -> list[dict[str, Any]]:
+    return [{"Name": f"tag:{name}", "Values": [value]} for name, value in sorted((inputs.get("tags") or {}).items())]
+
+
+def _described(operation: str, answer: str, id: str, **more: str) -> Find:
+    """Of EC2: whatever has the tags of the inputs. `more` are further filters (with `_` for `-`) → the input that each
+    compares with, where it is given."""
+
+    def find(client: Client, inputs: Inputs) -> list[str]:
+        if not inputs.get("tags"):
+            return []
+        filters = _tag_filters(inputs)
+        filters += [
+            {"Name": name.replace("_", "-"), "Values": [inputs[key]]} for name, key in more.items() if key in inputs
+        ]
+        return [entry[id] for entry in getattr(client("ec2"), operation)(Filters=filters)[answer]]
+
+    return find
+
+
+def _instances(client: Client, inputs: Inputs) -> list[str]:
+    alive = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+    pages = client("ec2").get_paginator("describe_instances").paginate(Filters=[*_tag_filters(inputs), alive])
+    found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
+    return [e["InstanceId"] for e in sorted(found, key=lambda e: e["LaunchTime"], reverse=True)]
+
+
+def _route_table_associations(client: Client, inputs: Inputs) -> list[str]:
+    ask = client("ec2").describe_route_tables
+    found = _found(lambda: ask(RouteTableIds=[inputs["routeTableId"]])["RouteTables"]) or []
+    return [
+        entry["RouteTableAssociationId"]
+        for table in found
+        for entry in table["Associations"]
+        if entry.get("SubnetId") == inputs.get("subnetId")
+    ]
+
+
+def _rules(is_egress: bool) -> Find:
+    def find(client: Client, inputs: Inputs) -> list[str]:
+        filters = [{"Name": "group-id", "Values": [inputs["securityGroupId"]]}]
+        rules = client("ec2").describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+
+        def is_it(rule: dict[str, Any]) -> bool:
+            ports = (rule.get("FromPort", -1), rule.get("ToPort", -1))
+            return (rule["IsEgress"], rule["IpProtocol"], rule.get("CidrIpv4"), *ports) == (
+                is_egress, inputs["ipProtocol"], inputs.get("cidrIpv4"),
+                int(inputs.get("fromPort", -1)), int(inputs.get("toPort", -1)),
+            )  # fmt: skip
+
+        return [rule["SecurityGroupRuleId"] for rule in rules if is_it(rule)]
+
+    return find
+
+
+def _role(client: Client, inputs: Inputs) -> list[str]:
+    return [inputs["name"]] if _found(lambda: client("iam").get_role(RoleName=inputs["name"])) else []
+
+
+def _role_policy(client: Client, inputs: Inputs) -> list[str]:
+    role, name = inputs["role"], inputs["name"]
+    found = _found(lambda: client("iam").get_role_policy(RoleName=role, PolicyName=name))
+    return [f"{role}:{name}"] if found else []
+
+
+def _instance_profile(client: Client, inputs: Inputs) -> list[str]:
+    name = inputs["name"]
+    return [name] if _found(lambda: client("iam").get_instance_profile(InstanceProfileName=name)) else []
+
+
+def _user(client: Client, inputs: Inputs) -> list[str]:
+    return [inputs["name"]] if _found(lambda: client("iam").get_user(UserName=inputs["name"])) else []
+
+
+def _user_policy(client: Client, inputs: Inputs) -> list[str]:
+    user, name = inputs["user"], inputs["name"]
+    found = _found(lambda: client("iam").get_user_policy(UserName=user, PolicyName=name))
+    return [f"{user}:{name}"] if found else []
+
+
+def _access_keys(client: Client, inputs: Inputs) -> list[str]:
+    found = _found(lambda: client("iam").list_access_keys(UserName=inputs["user"])["AccessKeyMetadata"]) or []
+    return [e["AccessKeyId"] for e in sorted(found, key=lambda e: e["CreateDate"], reverse=True)]
+
+
+def _repository(client: Client, inputs: Inputs) -> list[str]:
+    name = inputs["name"]
+    return [name] if _found(lambda: client("ecr").describe_repositories(repositoryNames=[name])) else []
+
+
+def _record(client: Client, inputs: Inputs) -> list[str]:
+    zone, name, kind = inputs["zoneId"], inputs["name"], inputs["type"]
+    found = client("route53").list_resource_record_sets(
+        HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
+    )["ResourceRecordSets"]
+    # A record with other values is somebody else's
+    ours = {
+        "Name": f"{name.rstrip('.')}.",
+        "Type": kind,
+        "values": sorted(str(value) for value in inputs.get("records") or []),
+    }
+    there = [
+        {
+            "Name": f"{entry['Name'].rstrip('.')}.",
+            "Type": entry["Type"],
+            "values": sorted(value["Value"] for value in entry.get("ResourceRecords", [])),
+        }
+        for entry in found
+    ]
+    return [f"{zone}_{name}_{kind}"] if ours in there else []
+
+
+def _topic(client: Client, inputs: Inputs) -> list[str]:
+    pages = client("sns").get_paginator("list_topics").paginate()
+    arns = [entry["TopicArn"] for page in pages for entry in page["Topics"]]
+    return [arn for arn in arns if arn.rsplit(":", 1)[-1] == inputs["name"]]
+
+
+def _budget(client: Client, inputs: Inputs) -> list[str]:
+    account, name = client("sts").get_caller_identity()["Account"], inputs["name"]
+    found = _found(lambda: client("budgets").describe_budget(AccountId=account, BudgetName=name))
+    return [f"{account}:{name}"] if found else []
+
+
+def _snapshot_policies(client: Client, inputs: Inputs) -> list[str]:
+    found = client("dlm").get_lifecycle_policies()["Policies"]
+    return [entry["PolicyId"] for entry in found if _has(entry.get("Tags") or {}, inputs["tags"])]
+
+
+def _has(tags: dict[str, str], wanted: dict[str, str]) -> bool:
+    return bool(wanted) and wanted.items() <= tags.items()
+
+
+def _read_tags(entries: list[dict[str, str]]) -> dict[str, str]:
+    return {entry["Key"]: entry["Value"] for entry in entries}
+
+
+def _tagged_repositories(client: Client, inputs: Inputs) -> list[str]:
+    ecr = client("ecr")
+    pages = ecr.get_paginator("describe_repositories").paginate()
+    found = [entry for page in pages for entry in page["repositories"]]
+
+    def tags(arn: str) -> dict[str, str]:
+        return _read_tags(ecr.list_tags_for_resource(resourceArn=arn)["tags"])
+
+    return [e["repositoryName"] for e in found if _has(tags(e["repositoryArn"]), inputs["tags"])]
+
+
+def _tagged_topics(client: Client, inputs: Inputs) -> list[str]:
+    sns = client("sns")
+    arns = [entry["TopicArn"] for page in sns.get_paginator("list_topics").paginate() for entry in page["Topics"]]
+
+    def tags(arn: str) -> dict[str, str]:
+        return _read_tags(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
+
+    return [arn for arn in arns if AUTONAMED.search(arn) and _has(tags(arn), inputs["tags"])]
+
+
+def _tagged_identities(listing: str, reading: str, key: str) -> Find:
+    """Of IAM, which lists without tags: they are asked only of what has a name as Pulumi gives."""
+
+    def find(client: Client, inputs: Inputs) -> list[str]:
+        iam, name = client("iam"), f"{key}Name"
+        pages = iam.get_paginator(listing).paginate()
+        names = [entry[name] for page in pages for entry in page[f"{key}s"]]
+
+        def tags(of: str) -> dict[str, str]:
+            return _read_tags(getattr(iam, reading)(**{name: of})[key].get("Tags", []))
+
+        return [found for found in names if AUTONAMED.search(found) and _has(tags(found), inputs["tags"])]
+
+    return find
+
+
+KINDS: dict[str, Find] = {
+    "aws:ec2/vpc:Vpc": _described("describe_vpcs", "Vpcs", "VpcId"),
+    "aws:ec2/internetGateway:InternetGateway": _described(
+        "describe_internet_gateways", "InternetGateways", "InternetGatewayId"
+    ),
+    "aws:ec2/subnet:Subnet": _described("describe_subnets", "Subnets", "SubnetId", vpc_id="vpcId"),
+    "aws:ec2/routeTable:RouteTable": _described("describe_route_tables", "RouteTables", "RouteTableId", vpc_id="vpcId"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _route_table_associations,
+    "aws:ec2/securityGroup:SecurityGroup": _described(
+        "describe_security_groups", "SecurityGroups", "GroupId", vpc_id="vpcId", group_name="name"
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rules(is_egress=False),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rules(is_egress=True),
+    "aws:ec2/eip:Eip": _described("describe_addresses", "Addresses", "AllocationId"),
+    "aws:ec2/instance:Instance": _instances,
+    "aws:iam/role:Role": _role,
+    "aws:iam/rolePolicy:RolePolicy": _role_policy,
+    "aws:iam/instanceProfile:InstanceProfile": _instance_profile,
+    "aws:iam/user:User": _user,
+    "aws:iam/userPolicy:UserPolicy": _user_policy,
+    "aws:iam/accessKey:AccessKey": _access_keys,
+    "aws:ecr/repository:Repository": _repository,
+    "aws:route53/record:Record": _record,
+    "aws:sns/topic:Topic": _topic,
+    "aws:budgets/budget:Budget": _budget,
+    "aws:dlm/lifecyclePolicy:LifecyclePolicy": _snapshot_policies,
+}
+UNTAGGED = {"aws:ec2/routeTableAssociation:RouteTableAssociation"}
+# Creating these once more gives the one that is there: nothing is left behind
+REPEATABLE = {
+    "aws:ec2/eipAssociation:EipAssociation",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:sns/topicSubscription:TopicSubscription",
+    "aws:cloudwatch/metricAlarm:MetricAlarm",
+}
+
+
+def _revoke_default_egress(client: Client, id: str) -> None:
+    """AWS gives a new group a rule that lets everything out, which Pulumi's provider revokes in the same creation; the
+    program's own rule would be refused beside it."""
+    ec2 = client("ec2")
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [id]}])["SecurityGroupRules"]
+    default = [rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] and not rule.get("Tags")]
+    if default:
+        ec2.revoke_security_group_egress(GroupId=id, SecurityGroupRuleIds=default)
+
+
+FINISH: dict[str, Callable[[Client, str], None]] = {"aws:ec2/securityGroup:SecurityGroup": _revoke_default_egress}
+# What AWS gives out once, at the creation, is lost with it: this one can only be deleted
+LOST = {"aws:iam/accessKey:AccessKey"}
+
+# All that has the stack's tags, whoever made it: by the same question where it is by tags
+TAGGED: dict[str, Find] = {
+    **{type: find for type, find in KINDS.items() if type.startswith("aws:ec2/") and type not in UNTAGGED},
+    "aws:dlm/lifecyclePolicy:LifecyclePolicy": _snapshot_policies,
+    "aws:ecr/repository:Repository": _tagged_repositories,
+    "aws:sns/topic:Topic": _tagged_topics,
+}
+TAGGED_EVERYWHERE: dict[str, Find] = {
+    "aws:iam/role:Role": _tagged_identities("list_roles", "get_role", "Role"),
+    "aws:iam/user:User": _tagged_identities("list_users", "get_user", "User"),
+    "aws:iam/instanceProfile:InstanceProfile": _tagged_identities(
+        "list_instance_profiles", "get_instance_profile", "InstanceProfile"
+    ),
+}

@@ -1,0 +1,48 @@
+"""`infra orphans`: what there is, in lines, and what a person chose of it."""
+
+from dataclasses import replace
+
+from catalogue.stack import Stack
+from infra.errors import InfraError
+from infra.orphans import command, costs
+from infra.orphans.command import Found, Orphan
+
+
+def look(stack: Stack) -> tuple[Found, list[Orphan]]:
+    """What interrupted creations left, and what else has the stack's tags. Raises InfraError."""
+    known = command.exported(stack.name)
+    found = command.left_by_kills(known)
+    return found, command.tagged(stack, known, {orphan.id for orphan in found.orphans})
+
+
+def lines(found: Found, others: list[Orphan]) -> list[str]:
+    everything = [*found.orphans, *others]
+    said = [
+        f"{orphan.kind} {orphan.id} ({orphan.region}): {orphan.origin}; {costs.shown(costs.monthly(orphan))}"
+        for orphan in everything
+    ]
+    said += [f"{creation.name} ({creation.type}): {command.NOT_LOOKED_FOR}" for creation in found.unknown]
+    if left := [creation.name for creation in found.ended]:
+        said.append(f"interrupted, and nothing is left of it in AWS: {', '.join(left)}")
+    if not everything and not found.unknown:
+        said.append("no orphans: what AWS has with this stack's tags is in the state")
+    elif found.orphans:
+        said.append("If an update of this stack is running right now, these are its own. If not: --adopt")
+    if others:
+        said.append("What no update knows of may belong to another state of this name; if not: --delete ID")
+    return said
+
+
+def chosen(everything: list[Orphan], adopt: bool, delete: list[str]) -> tuple[list[Orphan], str]:
+    """What is to be done, and the question to ask before. Raises InfraError for an id that is no orphan's."""
+    unknown = sorted(set(delete) - {orphan.id for orphan in everything})
+    if unknown:
+        listed = ", ".join(orphan.id for orphan in everything) or "none"
+        raise InfraError(f"--delete {unknown[0]}: no orphan has this id; orphans: {listed}")
+    gone = [replace(orphan, is_wanted=False) for orphan in everything if orphan.id in delete]
+    kept = [orphan for orphan in everything if adopt and orphan.creation and orphan.id not in delete]
+    doubled = [orphan for orphan in kept if not orphan.is_wanted]
+    parts = [f"take {', '.join(o.id for o in kept if o.is_wanted)} into the state"] if len(kept) > len(doubled) else []
+    parts += [f"have the next update delete {', '.join(o.id for o in [*doubled, *gone])}"] if doubled or gone else []
+    question = " and ".join(parts)
+    return [*kept, *gone], f"{question[:1].upper()}{question[1:]}?"

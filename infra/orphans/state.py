@@ -1,0 +1,126 @@
+"""Pulumi's state, as `pulumi stack export` writes it: interrupted creations, and what becomes of them. Pure."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+State = dict[str, Any]
+PROVIDER = "pulumi:providers:aws"
+STACK = "pulumi:pulumi:Stack"
+ORPHAN = "orphan-"
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One that was under way when its update was killed. `inputs` are what it was asked with, names that Pulumi gave
+    included; `region` is its provider's."""
+
+    urn: str
+    type: str
+    inputs: dict[str, Any]
+    provider: str
+    region: str
+
+    @property
+    def name(self) -> str:
+        return self.urn.rsplit("::", 1)[-1]
+
+
+def _resources(state: State) -> list[dict[str, Any]]:
+    return state.get("deployment", {}).get("resources") or []
+
+
+def _operations(state: State) -> list[dict[str, Any]]:
+    return state.get("deployment", {}).get("pending_operations") or []
+
+
+def providers(state: State) -> dict[str, str]:
+    """Each AWS provider, as resources refer to it → its region."""
+    return {
+        f"{entry['urn']}::{entry.get('id', '')}": entry.get("inputs", {}).get("region", "")
+        for entry in _resources(state)
+        if entry.get("type") == PROVIDER
+    }
+
+
+def interrupted(state: State) -> list[Creation]:
+    """Each resource once, whichever number of updates was killed while creating it."""
+    known = providers(state)
+    resources = [entry["resource"] for entry in _operations(state) if entry.get("type") == "creating"]
+    found = {
+        entry["urn"]: Creation(
+            entry["urn"],
+            entry["type"],
+            entry.get("inputs") or {},
+            entry.get("provider", ""),
+            known.get(entry.get("provider", ""), ""),
+        )
+        for entry in resources
+    }
+    return list(found.values())
+
+
+# What belongs to no region, whichever region's provider made it
+GLOBAL = ("aws:iam/", "aws:route53/", "aws:budgets/")
+
+
+def ids(state: State, type: str, region: str) -> set[str]:
+    """What the state knows of a type in a region: two regions can have the same name."""
+    known = providers(state)
+    is_global = type.startswith(GLOBAL)
+    return {
+        entry["id"]
+        for entry in _resources(state)
+        if entry.get("type") == type and entry.get("id")
+        if is_global or known.get(entry.get("provider", ""), "") == region
+    }
+
+
+def is_known(state: State, urn: str) -> bool:
+    return any(entry["urn"] == urn and not entry.get("delete") for entry in _resources(state))
+
+
+def adopted(state: State, creation: Creation, id: str) -> State:
+    """With what AWS made of an interrupted creation. The creation stays until it is settled."""
+    made = copy.deepcopy(state)
+    operation = next(o["resource"] for o in reversed(_operations(made)) if o["resource"]["urn"] == creation.urn)
+    entry = {**operation, "custom": True, "id": id, "outputs": {**creation.inputs, "id": id}}
+    made["deployment"]["resources"] = [*_resources(made), entry]
+    return made
+
+
+def unwanted(state: State, type: str, id: str, provider: str, inputs: dict[str, Any]) -> tuple[State, str]:
+    """With a resource that the program does not ask for, so that the next update deletes it; and its URN. Several are
+    deleted in the reverse order."""
+    made = copy.deepcopy(state)
+    stack = next(entry["urn"] for entry in _resources(made) if entry["type"] == STACK)
+    prefix = stack.rsplit("::", 2)[0]
+    urn = f"{prefix}::{type}::{ORPHAN}{id}"
+    if is_known(made, urn):
+        return made, urn
+    before = [entry["urn"] for entry in _resources(made) if entry["urn"].rsplit("::", 1)[-1].startswith(ORPHAN)]
+    entry = {
+        "urn": urn, "type": type, "custom": True, "id": id, "inputs": inputs, "outputs": {**inputs, "id": id},
+        "parent": stack, "provider": provider, "dependencies": before,
+    }  # fmt: skip
+    made["deployment"]["resources"] = [*_resources(made), entry]
+    return made, urn
+
+
+def unread(state: State) -> list[str]:
+    """What was taken into the state and may not have been read from AWS yet: where a creation is still interrupted, or
+    the program never asked for it."""
+    waiting = {creation.urn for creation in interrupted(state)}
+    return [
+        entry["urn"]
+        for entry in _resources(state)
+        if entry.get("custom") and (entry["urn"] in waiting or entry["urn"].rsplit("::", 1)[-1].startswith(ORPHAN))
+    ]
+
+
+def settled(state: State, urns: set[str]) -> State:
+    """Without these interrupted creations."""
+    made = copy.deepcopy(state)
+    left = [o for o in _operations(made) if o.get("type") != "creating" or o["resource"]["urn"] not in urns]
+    made["deployment"]["pending_operations"] = left
+    return made

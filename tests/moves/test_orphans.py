@@ -1,0 +1,119 @@
+"""Updates that are killed just after AWS has made a resource: what is there is found, taken into the state, and not made
+a second time; afterwards the account has what the state has."""
+
+import json
+import time
+
+import pytest
+
+from lab import workspace
+from tests.moves.on import SYDNEY, TOKYO, client, held, points_to, stays_in, were_refused
+from tests.rows import rows
+from tests.support import end_session, started
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+UP = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--parallel", "1", "--stack", "lab")
+# Of a region that stands by, in an update's order, what is there for good once AWS has answered
+CREATIONS = [
+    "CreateVpc", "CreateInternetGateway", "CreateSubnet", "CreateRouteTable", "AssociateRouteTable",
+    "CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "CreateRepository",
+    "CreateRole", "PutRolePolicy", "CreateInstanceProfile", "RunInstances", "AllocateAddress", "CreateTopic",
+]  # fmt: skip
+
+
+def killed_once_made(system: System, *actions: str, body: str = "") -> str:
+    """An update whose engine, program and plugins are killed once AWS has done the first of these. Which one it was."""
+    with held(system, *actions, body=body):
+        env = workspace.full_environment(system.lab)
+        with started(*UP, timeout=200, cwd=system.project, env=env) as process:
+            while not were_refused(system):
+                assert process.poll() is None, "the update came to its end"
+                time.sleep(0.05)
+            end_session(process.pid)
+    workspace.clear_dead_locks(system.lab)
+    return were_refused(system)[0]
+
+
+def orphans(system: System, *words: str):
+    return system.command("infra", "orphans", "--stack", "lab", *words)
+
+
+def test_an_update_does_not_make_again_what_a_killed_one_made(sydney):
+    """What has a name of its own blocked every further update; another kind would be there twice."""
+    wanted = sydney.pulumi("config", "get", "--path", "infra:creditsBudget").output.strip()
+    sydney.unset("infra:creditsBudget")
+    sydney.must_up()
+    sydney.set("infra:creditsBudget", wanted)
+    made = killed_once_made(sydney, "CreateBudget")
+    assert made == "CreateBudget"
+    preview, again = sydney.pulumi("preview"), sydney.up()
+    assert preview.code == 0 and "uv run infra orphans --adopt --stack lab" in preview.output, preview.output
+    assert again.code != 0 and "nothing was touched: an update was killed while creating credits" in again.output
+    listed = orphans(sydney)
+    assert listed.code == 2 and ":lab-credits" in listed.output, listed.output
+    adopted = orphans(sydney, "--adopt", "--yes")
+    assert adopted.code == 0, adopted.output
+    output = sydney.must_up()
+    assert "pending operations" not in output and "credits" not in output, output
+    assert orphans(sydney).code == 0 and sydney.pulumi("preview", "--expect-no-changes").code == 0
+
+
+@pytest.fixture(scope="module")
+def growing(sydney: System) -> System:
+    """A stack that is to stand by in the other region too, where it has nothing yet."""
+    here = points_to(sydney)
+    stays_in(sydney)
+    sydney.must_up()
+    other = TOKYO if here == SYDNEY else SYDNEY
+    if other == SYDNEY:
+        # Its network was somebody's; this time one is made
+        sydney.unset("infra:networks")
+    stays_in(sydney, other)
+    yield sydney
+    stays_in(sydney)
+    sydney.must_up()
+
+
+LEFT = list(CREATIONS)
+
+
+@pytest.mark.parametrize("number", rows([str(number) for number in range(1, len(CREATIONS) + 1)], always=[]))
+def test_after_each_kind_of_creation(growing, number):
+    """Each time the update comes one kind further: they are killed in its own order."""
+    made = killed_once_made(growing, *LEFT)
+    action = next(wanted for wanted in LEFT if made.startswith(wanted))
+    LEFT.remove(action)
+    print(f"killed after: {made}")
+    adopted = orphans(growing, "--adopt", "--yes")
+    assert adopted.code == 0 and "made by an update that was killed while creating" in adopted.output, adopted.output
+    assert orphans(growing).code == 0
+
+
+@pytest.mark.nightly
+def test_afterwards_the_account_has_what_the_state_has(growing):
+    growing.must_up()
+    assert orphans(growing).code == 0
+    state = json.loads(growing.pulumi("stack", "export").output)["deployment"]
+    assert not state.get("pending_operations")
+    for region in (SYDNEY, TOKYO):
+        for operation, answer, id, type in ASKED:
+            filters = [{"Name": "tag:stack", "Values": ["lab"]}]
+            if operation == "describe_instances":
+                filters.append({"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]})
+            found = getattr(client(growing, "ec2", region), operation)(Filters=filters)[answer]
+            found = [i for r in found for i in r["Instances"]] if answer == "Reservations" else found
+            known = {r["id"] for r in state["resources"] if r["type"] == type}
+            assert {entry[id] for entry in found} <= known, (region, operation)
+    assert growing.pulumi("preview", "--expect-no-changes").code == 0
+
+
+ASKED = [
+    ("describe_vpcs", "Vpcs", "VpcId", "aws:ec2/vpc:Vpc"),
+    ("describe_subnets", "Subnets", "SubnetId", "aws:ec2/subnet:Subnet"),
+    ("describe_route_tables", "RouteTables", "RouteTableId", "aws:ec2/routeTable:RouteTable"),
+    ("describe_internet_gateways", "InternetGateways", "InternetGatewayId", "aws:ec2/internetGateway:InternetGateway"),
+    ("describe_security_groups", "SecurityGroups", "GroupId", "aws:ec2/securityGroup:SecurityGroup"),
+    ("describe_addresses", "Addresses", "AllocationId", "aws:ec2/eip:Eip"),
+    ("describe_instances", "Reservations", "InstanceId", "aws:ec2/instance:Instance"),
+]
