@@ -175,8 +175,7 @@ def events(
         # The library waits for the answer to this without a limit
         with ended_after(SILENCE, transport.close):
             channel.exec_command(command if target.user == "root" else f"sudo -n {command}")
-        channel.sendall(json.dumps(payload).encode())
-        channel.shutdown_write()
+        is_read = _sent(channel, json.dumps(payload).encode())
         for line in _lines(channel, target, total):
             if (event := _event(line)) is not None:
                 yield event
@@ -188,9 +187,26 @@ def events(
         raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
     if code == -1:
         raise ConnectionLost(f"{target}: the connection was closed")
+    if code == 0 and not is_read:
+        raise ConnectionLost(f"{target}: the command ended before it had read what it was sent")
     if code != 0:
         last = (said if isinstance(said, str) else said.decode(errors="replace")).strip().splitlines()[-1:]
         raise InfraError(f"{target}: {last[0] if last else f'exit code {code}'}{_hint(said)}")
+
+
+def _sent(channel: paramiko.Channel, data: bytes) -> bool:
+    """Has a command taken all of its standard input. One that ends before that, such as a sudo that refuses, says
+    itself why. Raises OSError where the connection is at fault."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:
+        if not channel.get_transport().is_active():
+            raise
+        return False
+    return True
 
 
 def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iterator[str]:
@@ -247,8 +263,7 @@ def run_script(
             channel = transport.open_session(timeout=min(limit, 15))
             channel.set_combine_stderr(True)
             channel.exec_command(command)
-            channel.sendall(script.encode())
-            channel.shutdown_write()
+            is_read = _sent(channel, script.encode())
             while data := channel.recv(65536):
                 *lines, rest = (rest + data).split(b"\n")
                 # What never ends its line is no reason to keep all of it
@@ -267,6 +282,8 @@ def run_script(
         raise TimeoutError
     if code == -1:
         raise ConnectionLost(f"{target}: the connection was closed")
+    if code == 0 and not is_read:
+        raise ConnectionLost(f"{target}: the command ended before it had read what it was sent")
     return code, line.decode(errors="replace").strip()
 
 

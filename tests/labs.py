@@ -1,4 +1,8 @@
-"""`python -m tests.labs`: the tests that need a lab, in labs side by side. Most of their time is waiting for hosts."""
+"""`python -m tests.labs`: the tests that need a lab, in labs side by side.
+
+By day they run with the real `command` plugin where there is one, as everybody with a network does; in the night with
+the stand-in, which has to behave as the real one does.
+"""
 
 import os
 import subprocess
@@ -6,8 +10,10 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from lab import up
+from lab import plugins, up
 from lab.settings import default_lab
+from tests.rows import EVERYTHING
+from tests.standins.real import real_folder
 from tests.system.cannot import reason_why_not
 
 # The second of the two labs that have WatchMe's whole stack
@@ -59,6 +65,8 @@ def _run(line: Line, arguments: list[str]) -> int:
     """What it says comes in one piece when it has ended; until then a line for each test that has."""
     command = [sys.executable, "-m", "pytest", "-v", "--durations=25", "-m", "lab", *line.paths, *arguments]
     env = {**os.environ, "TESTS_LAB": line.lab}
+    if (real := real_folder()) and not EVERYTHING:
+        env.setdefault(plugins.FOLDER, str(real))
     said: list[str] = []
     with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout

@@ -1,6 +1,7 @@
 """A job followed from here, against a real SSH server whose agent is the test's."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -121,6 +122,26 @@ def test_a_follower_that_ends_after_the_start_is_started_again():
 def test_one_that_ends_before_the_start_touched_nothing():
     with pytest.raises(InfraError):
         sent(Agent(["dies"]))
+
+
+class Refusing(Server):
+    """Ends before it has read anything, as a sudo that does not let anybody in."""
+
+    def _run(self, channel, command):
+        # A server answers the request before what it starts can end
+        threading.Event().wait(0.2)
+        channel.sendall_stderr(b"sudo: a password is required\n")
+        channel.send_exit_status(1)
+        channel.close()
+
+
+@pytest.mark.parametrize("size", [10, 6 * 1024**2])
+def test_a_sudo_that_refuses_is_reported_in_its_own_words(size):
+    server = Refusing(lambda *_: 0)
+    target = Target("web1", "127.0.0.1", server.port, "admin", server.host_public, server.user_private)
+    with pytest.raises(InfraError, match=r"web1 .*: sudo: a password is required"):
+        delivery.send(target, REQUEST | {"archive": "x" * size}, None, lambda urls: None, lambda line: None)
+    server.close()
 
 
 def test_cut_during_the_upload_touched_nothing():
