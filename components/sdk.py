@@ -1,0 +1,71 @@
+"""Pulumi's AWS SDK, of which only what is used is loaded.
+
+Each of its packages imports all of its hundreds of modules, half a second of every preview. Here a package gives a
+class out of the class's own module, and loads as a whole only for a name that it does not find this way.
+"""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pulumi_aws
+
+# Those that components use
+PACKAGES = ("budgets", "cloudwatch", "dlm", "ec2", "ecr", "iam", "route53", "sns", "ssm", "vpc")
+ROOT = Path(pulumi_aws.__file__).parent
+WORDS = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _module_of(name: str) -> str:
+    """The module of a resource or function: `EipAssociation` → `eip_association`."""
+    return WORDS.sub("_", name).lower()
+
+
+def _lean(package: str) -> ModuleType:
+    full = f"{pulumi_aws.__name__}.{package}"
+    made = ModuleType(full)
+    made.__path__ = [str(ROOT / package)]
+    made.__package__ = full
+
+    def find(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name == "outputs":
+            return importlib.import_module(f"{full}.{name}")
+        inputs = ("_inputs",) if name.endswith("Args") else ()
+        for module in (*inputs, _module_of(name)):
+            if (ROOT / package / f"{module}.py").exists():
+                found = getattr(importlib.import_module(f"{full}.{module}"), name, None)
+                if found is not None:
+                    # A function's module has its name, and has just taken its place
+                    setattr(made, name, found)
+                    return found
+        return getattr(_whole(full), name)
+
+    made.__getattr__ = find  # type: ignore[method-assign]
+    return made
+
+
+def _whole(full: str) -> ModuleType:
+    """The package as it is, for whatever cannot be found in one of its modules."""
+    sys.modules.pop(full)
+    found = importlib.import_module(full)
+    setattr(pulumi_aws, full.rpartition(".")[2], found)
+    return found
+
+
+def install() -> None:
+    """From here on the packages are lean ones, but for those that are loaded already."""
+    for package in PACKAGES:
+        full = f"{pulumi_aws.__name__}.{package}"
+        if not _is_loaded(sys.modules.get(full)):
+            sys.modules[full] = _lean(package)
+            setattr(pulumi_aws, package, sys.modules[full])
+
+
+def _is_loaded(module: ModuleType | None) -> bool:
+    # The SDK's own stand-in for a package that was not asked for yet is of another type
+    return module is not None and type(module) is ModuleType
