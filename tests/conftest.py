@@ -10,7 +10,7 @@ from tests.rows import EVERYTHING
 
 # A test asserts what is true, and not how long it took on a loaded machine
 settings.register_profile("day", deadline=None, max_examples=40)
-settings.register_profile("night", deadline=None, max_examples=200)
+settings.register_profile("night", deadline=None, max_examples=100)
 settings.load_profile("night" if EVERYTHING else "day")
 
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml

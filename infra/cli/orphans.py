@@ -24,9 +24,11 @@ def orphans(
     from infra.orphans import command, listing
 
     known = stack_of(stack)
-    found, others = listing.look(known)
+    # What no update knows of is never adopted
+    whole = bool(delete) or not adopt
+    found, others = listing.look(known, whole)
     everything = [*found.orphans, *others]
-    for line in listing.lines(found, others):
+    for line in listing.lines(found, others, whole):
         typer.echo(line)
     if not adopt and not delete:
         raise typer.Exit(2 if everything or found.unknown else 0)

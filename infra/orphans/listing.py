@@ -8,14 +8,15 @@ from infra.orphans import command, costs
 from infra.orphans.command import Found, Orphan
 
 
-def look(stack: Stack) -> tuple[Found, list[Orphan]]:
-    """What interrupted creations left, and what else has the stack's tags. Raises InfraError."""
+def look(stack: Stack, whole: bool) -> tuple[Found, list[Orphan]]:
+    """What interrupted creations left, and, for the `whole` of it, what else has the stack's tags. Raises
+    InfraError."""
     known = command.exported(stack.name)
     found = command.left_by_kills(known)
-    return found, command.tagged(stack, known, {orphan.id for orphan in found.orphans})
+    return found, command.tagged(stack, known, {orphan.id for orphan in found.orphans}) if whole else []
 
 
-def lines(found: Found, others: list[Orphan]) -> list[str]:
+def lines(found: Found, others: list[Orphan], whole: bool) -> list[str]:
     everything = [*found.orphans, *others]
     said = [
         f"{orphan.kind} {orphan.id} ({orphan.region}): {orphan.origin}; {costs.shown(costs.monthly(orphan))}"
@@ -24,7 +25,7 @@ def lines(found: Found, others: list[Orphan]) -> list[str]:
     said += [f"{creation.name} ({creation.type}): {command.NOT_LOOKED_FOR}" for creation in found.unknown]
     if left := [creation.name for creation in found.ended]:
         said.append(f"interrupted, and nothing is left of it in AWS: {', '.join(left)}")
-    if not everything and not found.unknown:
+    if not everything and not found.unknown and whole:
         said.append("no orphans: what AWS has with this stack's tags is in the state")
     elif found.orphans:
         said.append("If an update of this stack is running right now, these are its own. If not: --adopt")

@@ -1,8 +1,9 @@
 """What moto's IAM leaves out and the program depends on: resources and conditions of a policy.
 
-moto calls every resource "*", denies any statement with a condition it does not know, and takes what a request is
-signed for as the service that policies name. Here the resources of ECR and Route 53 requests, Route 53's two condition
-keys and CloudWatch's namespace are evaluated as AWS does; nothing is allowed that AWS would deny.
+moto calls every resource "*", denies any statement with a condition it does not know, trusts no account as a whole, and
+takes what a request is signed for as the service that policies name. Here the resources of ECR and Route 53 requests,
+Route 53's two condition keys, CloudWatch's namespace and trust in an account are evaluated as AWS does; nothing is
+allowed that AWS would deny.
 Signatures are not judged, since moto computes Route 53's wrongly: who asks is known by the access key alone.
 """
 
@@ -49,6 +50,9 @@ def install() -> None:
         _, values = _request.get()
         return holds(self._statement.get("Condition") or {}, values)
 
+    def check_principal(self: Any, principal: str) -> bool:
+        return trusts(self._statement.get("Principal") or {}, principal)
+
     def check_action_permitted(self: Any, resource: str) -> None:
         service, _, action = self._action.partition(":")
         self._action = f"{PREFIXES.get(service, service)}:{action}"
@@ -59,6 +63,14 @@ def install() -> None:
     IAMPolicyStatement._check_element_matches = element_matches  # type: ignore[method-assign]
     IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
     IAMPolicyStatement._check_conditions = check_conditions  # type: ignore[method-assign]
+    IAMPolicyStatement._check_principal = check_principal  # type: ignore[method-assign]
+
+
+def trusts(expected: dict[str, Any], principal: str) -> bool:
+    """Is a principal's ARN among those that a role trusts. An account's root is all of the account."""
+    named = expected.get("AWS", [])
+    account = f"{':'.join(principal.split(':')[:5])}:root".replace(":sts:", ":iam:")
+    return bool({"*", principal, account} & set([named] if isinstance(named, str) else named))
 
 
 def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) -> bool:

@@ -12,7 +12,7 @@ from dnslib import DNSRecord
 
 from lab.cloud.dns import Zone
 from lab.cloud.metadata import Metadata
-from lab.cloud.permissions import NAMES, NAMESPACE, TYPES, conditions, holds
+from lab.cloud.permissions import NAMES, NAMESPACE, TYPES, conditions, holds, trusts
 from lab.images import stubs, write_layout
 from lab.run import Daemon, run, wait_until
 from lab.say import LabError
@@ -138,3 +138,25 @@ def test_a_dead_daemon_is_told_with_its_last_words(tmp_path):
     time.sleep(0.2)
     with pytest.raises(LabError, match="no such file"):
         wait_until("thing", lambda: False, daemon)
+
+
+ROLE = "arn:aws:iam::111122223333:user/owner"
+ASSUMED = "arn:aws:sts::111122223333:assumed-role/deploy/session"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "who", "is_trusted"),
+    [
+        ("*", ROLE, True),
+        (ROLE, ROLE, True),
+        ([ASSUMED, ROLE], ROLE, True),
+        ("arn:aws:iam::111122223333:root", ROLE, True),
+        ("arn:aws:iam::111122223333:root", ASSUMED, True),
+        ("arn:aws:iam::444455556666:root", ROLE, False),
+        ("arn:aws:iam::111122223333:user/another", ROLE, False),
+        ([], ROLE, False),
+    ],
+)
+def test_an_account_that_a_role_trusts_is_everybody_of_it(trusted, who, is_trusted):
+    assert trusts({"AWS": trusted}, who) is is_trusted
+    assert not trusts({"Service": "ec2.amazonaws.com"}, who)

@@ -87,7 +87,6 @@ def test_after_each_kind_of_creation(growing, number):
     print(f"killed after: {made}")
     adopted = orphans(growing, "--adopt", "--yes")
     assert adopted.code == 0 and "made by an update that was killed while creating" in adopted.output, adopted.output
-    assert orphans(growing).code == 0
 
 
 @pytest.mark.nightly
