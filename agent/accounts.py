@@ -3,7 +3,7 @@ it has: only lingering is turned on, and groups are added."""
 
 from typing import Any
 
-from agent.managers import has_manager
+from agent.managers import ANSWER, hangs, has_manager
 from agent.outcome import Failed, Refused
 from agent.units import must
 from agent.world import World
@@ -24,6 +24,17 @@ def agree(world: World, accounts: list[dict[str, Any]]) -> None:
             raise Refused(
                 f"account {account['name']} has the home {found.home} on this host, not {account['home']}: "
                 "write that into the catalogue's accounts"
+            )
+
+
+def answer(world: World, accounts: list[dict[str, Any]]) -> None:
+    """Raises Refused for an account whose own manager runs and hangs: no unit of it could be stopped or started."""
+    for name in [account["name"] for account in accounts if account["lingering"]]:
+        if hangs(world, name):
+            number = found.uid if (found := world.account(name)) else "UID"
+            raise Refused(
+                f"the own manager of account {name} (systemd --user) did not answer within {ANSWER:.0f} s: restart it "
+                f"(systemctl restart user@{number}), and run again"
             )
 
 

@@ -60,7 +60,7 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
 
 def refused(world: World, job: Job, id: str, reason: str) -> Outcome:
     serving = store.current_id(world)
-    serves = f"release {serving[:12]} serves on" if serving else "no release was there before"
+    serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
     return Outcome("refused", id, f"refused on {job.host}, nothing touched: {reason} ({serves})")
 
 
@@ -126,8 +126,8 @@ def _unchanged(world: World, job: Job, target: Release) -> Outcome:
     try:
         services = health.wait(world, probes, {}, target.manifest["health"]["deadline"], job.say)
     except Failed as failure:
-        raise Refused(f"there is nothing to change, and yet not all is well: {failure}") from None
-    line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services well"
+        raise Refused(f"nothing to change, but unhealthy: {failure}") from None
+    line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services healthy"
     return Outcome("unchanged", target.id, line, services=services)
 
 
@@ -164,7 +164,8 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     units.enable(world, ready.enables)
     if ready.touched:
         job.say(f"(re)starting {len(ready.touched)} units")
-    units.start(world, ready.touched)
+    limit = manifest["health"]["deadline"]
+    units.start(world, ready.touched, limit)
 
     probes = slots.probes(world, manifest, ready.rollouts)
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
@@ -172,16 +173,15 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
-    limit = manifest["health"]["deadline"]
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
-    services = health.wait(world, first, needed, manifest["health"]["deadline"], job.say)
+    services = health.wait(world, first, needed, limit, job.say)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
         for rollout in ready.rollouts:
             world.link(rollout.link, rollout.next["target"])
         units.react(world, [manifest], later)
         through_proxy = [probe for probe in probes if probe["service"] in moving]
-        services |= health.wait(world, through_proxy, needed, manifest["health"]["deadline"], job.say)
+        services |= health.wait(world, through_proxy, needed, limit, job.say)
     seen = health.once(world, exempt)
     services |= {name: status for name, status in seen.items() if status == 200}
     return services, [name for name, status in seen.items() if status != 200]
@@ -205,7 +205,7 @@ def _still_well(world: World, ready: Plan) -> None:
     manifest = ready.target.manifest
     stopped = slots.stopped(world, manifest) & {*ready.touched}
     if names := [probe["service"] for probe in manifest["probes"] if probe["unit"] in stopped]:
-        raise Failed(f"{', '.join(names)} was stopped for want of memory during the release")
+        raise Failed(f"{', '.join(names)} was stopped to free memory during the release")
     probes = slots.probes(world, manifest)
     health.still(world, [probe for probe in probes if probe["unit"] in ready.touched])
 
@@ -220,15 +220,15 @@ def _finished(
     edited: dict[str, str],
 ) -> Outcome:
     """The release is committed: what is left to do can be said to have gone wrong, and makes nothing fail."""
-    warnings = [f"{name} was not well before and is not well now" for name in sick]
+    warnings = [f"{name} was unhealthy before and still is" for name in sick]
     base = ready.base
     ours = {*(file.path for file in base.files), *(link["path"] for link in base.manifest["links"])} if base else set()
-    for why, theirs in (("edited by hand and overwritten", False), ("was there before, and overwritten", True)):
+    for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
         warnings += [f"{why}: {kept}"] if kept else []
     line = (
         f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
-        f"{len(ready.touched)} units (re)started, {len(services)} services well"
+        f"{len(ready.touched)} units (re)started, {len(services)} services healthy"
     )
     outcome = Outcome(
         "applied", ready.target.id, line, ready.change.paths, ready.touched, services, edited, warnings

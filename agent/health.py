@@ -1,4 +1,4 @@
-"""Are the services well: each on its own port, and through the proxy under its public name."""
+"""Are the services healthy: each on its own port, and through the proxy under its public name."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def still(world: World, probes: list[dict[str, Any]]) -> None:
     seen = _gated(world, probes)
     sick = [probe for probe in probes if seen[probe["service"]] != 200]
     if sick:
-        each = quoting.REASON // len(sick) - len(", after it had been well; ")
+        each = quoting.REASON // len(sick) - len(", after it had been healthy; ")
         complaints = [_complaint(world, p, seen[p["service"]], each) for p in sick]
-        raise Failed("; ".join(f"{complaint}, after it had been well" for complaint in complaints))
+        raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 
 def status(world: World, probe: dict[str, Any]) -> int:
@@ -110,7 +110,7 @@ def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, deadl
 
 def _said(world: World, probe: dict[str, Any], code: int) -> str:
     if world.exists(f"{STOPPED}/{probe['service']}"):
-        return "was stopped for want of memory"
+        return "was stopped to free memory"
     if probe["url"] is None:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
     if code == ANOTHERS:

@@ -116,5 +116,5 @@ def _told(images: list[str], pulled: dict[str, Ran]) -> str:
         lines.append(f"{len(absent)} image(s) are not in the registry. Push, or correct the tag, and run again: {push}")
     if failed:
         reason = pulled[failed[0]].last_lines(1)
-        lines.append(f"{len(failed)} image(s) cannot be pulled, {failed[0]} first: {reason}. Mend that and run again")
+        lines.append(f"{len(failed)} image(s) cannot be pulled, {failed[0]} first: {reason}. Fix that and run again")
     return "; ".join(lines)

@@ -185,7 +185,7 @@ def _confirmed(world: World, place: str, seconds: float, urls: list[str], tell) 
                 return
             raise Failed(f"from outside: {said['reason']}")
         world.sleep(0.1)
-    raise Failed(f"nobody confirmed from outside within {seconds:.0f} s")
+    raise Failed(f"not confirmed from outside within {seconds:.0f} s")
 
 
 def answer(world: World, id: str, said: dict[str, Any]) -> None:

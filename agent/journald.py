@@ -46,7 +46,7 @@ def complaints(path: str, text: str) -> list[str]:
             if section != "[Journal]":
                 found.append(f"{path}:{number}: section {section}, and journald reads [Journal] only")
         elif section is None:
-            found.append(f"{path}:{number}: {line!r} stands before any section")
+            found.append(f"{path}:{number}: {line!r} comes before any section")
         elif section == "[Journal]" and line.partition("=")[0].strip() not in KEYS:
             found.append(f"{path}:{number}: {line.partition('=')[0].strip()!r} is no key of journald")
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from agent.world import Ran, World
+from agent.world import TIMED_OUT, Ran, World
+
+ANSWER = 20.0  # seconds
 
 
 def split(unit: str) -> tuple[str | None, str]:
@@ -25,18 +27,29 @@ def has_manager(world: World, account: str) -> bool:
     return found is not None and world.exists(f"/run/user/{found.uid}/systemd/private")
 
 
-def systemctl(world: World, account: str | None, *words: str) -> Ran:
-    """Asks a manager. That of an account that is not there, or does not linger, has no units."""
+def systemctl(world: World, account: str | None, *words: str, timeout: float = 300.0) -> Ran:
+    """Has a manager do something, for `timeout` seconds at most. That of an account that is not there, or does not
+    linger, has no units."""
     if account is None:
-        return world.run("systemctl", *words)
+        return world.run("systemctl", *words, timeout=timeout)
     found = world.account(account)
     if found is None:
         return Ran(1, "")
     place = f"/run/user/{found.uid}"
     return world.run(
         "runuser", "-u", account, "--", "env", f"XDG_RUNTIME_DIR={place}",
-        f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus", "systemctl", "--user", *words,
+        f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus", "systemctl", "--user", *words, timeout=timeout,
     )  # fmt: skip
+
+
+def ask(world: World, account: str | None, *words: str) -> Ran:
+    """As `systemctl`, for what a manager answers at once: one that hangs holds up nothing for minutes."""
+    return systemctl(world, account, *words, timeout=ANSWER)
+
+
+def hangs(world: World, account: str) -> bool:
+    """Does an account's own manager run without answering."""
+    return has_manager(world, account) and ask(world, account, "show", "-p", "Version").code == TIMED_OUT
 
 
 def told_of(world: World, unit: str) -> list[str]:
@@ -66,7 +79,7 @@ def control_groups(world: World, units: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for account, names in grouped(units).items():
         prefix = f"{account}/" if account else ""
-        shown = systemctl(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
+        shown = ask(world, account, "show", "-p", "Id", "-p", "ControlGroup", *names).output
         for entry in shown.split("\n\n"):
             fields = dict(line.split("=", 1) for line in entry.splitlines() if "=" in line)
             if fields.get("ControlGroup"):

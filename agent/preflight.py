@@ -22,6 +22,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _planned_from(world, job, base, target)
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
+    accounts.answer(world, target.manifest["accounts"])
     _requirements(world, target)
     _ways(world, target)
     _places(world, target)
@@ -84,7 +85,7 @@ def _requirements(world: World, target: Release) -> None:
     missing = [item for item in missing if not world.exists(item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
-        raise Refused(f"missing on this host: {named}. Put it there, or mend the path, and run again")
+        raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
 
 
 def _ways(world: World, target: Release) -> None:
@@ -166,7 +167,8 @@ def _addresses(world: World, base: Release | None, target: Release) -> None:
         if name not in ours
     }
     for entry in target.manifest["containers"]:
-        if occupant := taken.get((entry["network"], entry["address"])):
+        occupant = entry["address"] and taken.get((entry["network"], entry["address"]))
+        if occupant:
             raise Refused(
                 f"address {entry['address']} of {entry['service']} is taken in the network {entry['network']} by the "
                 f"container {occupant}: stop that container, or give the service another address"

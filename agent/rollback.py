@@ -40,7 +40,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
             f"going back stopped at {quoting.error(error)}. "
-            "Mend that on the host; the next pulumi up, or a reboot, goes on with it"
+            "Fix that on the host; the next pulumi up, or a reboot, goes on with it"
         )
         return Outcome("rollback failed", begun.release, line)
 
@@ -112,7 +112,7 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
         for name in order
         if name in states and states[name]["active"] and (name in touched or not now[name]["active"])
     ]
-    attempt(units.start, again)
+    attempt(units.start, again, base["health"]["deadline"] if base else 0.0)
 
 
 def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -> Outcome:
@@ -130,7 +130,7 @@ def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
             f"the files are back as they were, but: {quoting.joined(complaints, '; ', HALF)}. "
-            "Look at that unit on the host, mend it, and run pulumi up again"
+            "Look at that unit on the host, fix it, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)
     reason = begun.reason.rstrip(".")

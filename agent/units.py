@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.managers import grouped, has_manager, journal, split, systemctl
+from agent.managers import ask, grouped, has_manager, journal, split, systemctl
 from agent.outcome import Failed
-from agent.world import Ran, World
+from agent.world import TIMED_OUT, Ran, World
 
 # Below an account's home; as in rendering/units.py
 OF_ACCOUNT = ".config/systemd/user"
 
 SETTLED = 30.0  # seconds
+# What a start may take, and each unit more
+STARTS, EACH = 300.0, 5.0
 # A unit that waits for its next attempt is on: systemd starts it by itself
 RUNNING = {"active", "activating", "reloading"}
 # A unit without [Install] cannot be enabled, and need not be
@@ -61,26 +63,29 @@ def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:
 
 
 def _answers(world: World, account: str | None, question: str, names: list[str]) -> dict[str, str]:
-    lines = [line.strip() for line in systemctl(world, account, question, *names).output.split("\n") if line.strip()]
+    ran = ask(world, account, question, *names)
+    if ran.code == TIMED_OUT:
+        return dict.fromkeys(names, "unknown")
+    lines = [line.strip() for line in ran.output.split("\n") if line.strip()]
     # `is-enabled` complains in a line more for a unit that is not there
     known = [line for line in lines if " " not in line]
     if len(known) == len(names):
         return dict(zip(names, known))
-    return {name: (systemctl(world, account, question, name).output.split() or ["unknown"])[-1] for name in names}
+    return {name: (ask(world, account, question, name).output.split() or ["unknown"])[-1] for name in names}
 
 
 def is_well(world: World, unit: str) -> bool:
     """Does a unit that nobody can ask over the network do what it is for: it runs, waits for its time, or has done its
     work. One that systemd skipped for a condition, or is about to start once more, does not."""
     account, name = split(unit)
-    shown = systemctl(world, account, "show", "-p", "ActiveState", "--value", name)
+    shown = ask(world, account, "show", "-p", "ActiveState", "--value", name)
     return shown.code == 0 and shown.output.strip() == "active"
 
 
 def why_not(world: World, unit: str) -> str:
     """What systemd says about a unit that is not well."""
     account, name = split(unit)
-    shown = systemctl(
+    shown = ask(
         world, account, "show", "-p", "ActiveState", "-p", "SubState", "-p", "Result", "-p", "ConditionResult", name
     )
     state = dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
@@ -99,12 +104,14 @@ def stop(world: World, names: list[str]) -> None:
         systemctl(world, account, "stop", *own)
 
 
-def start(world: World, names: list[str]) -> None:
-    """(Re)starts units; systemd orders them by their dependencies. Raises Failed."""
+def start(world: World, names: list[str], deadline: float = 0.0) -> None:
+    """(Re)starts units; systemd orders them by their dependencies, and ends each by its own limit. Those that have
+    `deadline` seconds to become healthy may take as long to start, and many longer than one. Raises Failed."""
+    limit = max(STARTS, deadline) + EACH * len(names)
     for account, own in grouped(names).items():
         # Attempts that a bad release used up are none of this one's
         systemctl(world, account, "reset-failed", *own)
-        ran = systemctl(world, account, "restart", *own)
+        ran = systemctl(world, account, "restart", *own, timeout=limit)
         if ran.code != 0:
             prefix = f"{account}/" if account else ""
             raise Failed(_complaint(world, [f"{prefix}{name}" for name in own]) or _said(account, "restart", own, ran))

@@ -24,6 +24,8 @@ from agent.places import Entry, look_at, open_directory, parent_of, read_file, w
 # Of a mode; the bits that give a program its owner's rights are never installed
 PERMISSIONS = 0o777
 
+TIMED_OUT = 124  # exit code of a command that was ended for taking too long
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -104,7 +106,7 @@ class World:
             # No memory for another process, for one
             return Ran(126, f"{argv[0]}: {error.strerror}")
         except subprocess.TimeoutExpired as late:
-            return Ran(124, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
+            return Ran(TIMED_OUT, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
         return Ran(done.returncode, done.stdout.decode(errors="replace"))
 
     def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:

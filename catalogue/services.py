@@ -134,9 +134,10 @@ class Service(Model):
 class ComposeService(Service):
     """A container of a compose project. Services with the same unit share one project and one file.
 
-    `compose_key` is the service's key in that file; the documents use `api`. With `rollout: blue-green` a new
-    container comes up beside the old one on `spare_port` and `spare_address` before the proxy is switched to it;
-    the default replaces the container, and answers 503 meanwhile.
+    `compose_key` is the service's key in that file; the documents use `api`. Without an `address` Docker gives the
+    container one: others reach it by its name. With `rollout: blue-green` a new container comes up beside the old one
+    on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is switched to it; the default
+    replaces the container, and answers 503 meanwhile.
     """
 
     kind: Literal["compose"]
@@ -145,7 +146,7 @@ class ComposeService(Service):
     directory: AbsolutePath
     image: Image
     container: Name
-    address: Address
+    address: Address | None = None
     compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
     compose_key: Name = "api"
     rollout: Literal["recreate", "blue-green"] = "recreate"

@@ -256,8 +256,8 @@ def read_config(path: Path, file: str) -> dict[str, Any]:
 
 
 def in_plain_text(file: str, keys: list[str]) -> list[Problem]:
-    rule = "set it anew with pulumi config set --secret, and take the old value for known"
-    return [Problem(file, key, "stands in plain text", rule) for key in keys]
+    rule = "set it again with pulumi config set --secret, and rotate it: the old value is exposed"
+    return [Problem(file, key, "is in plain text", rule) for key in keys]
 
 
 def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:

@@ -156,7 +156,7 @@ def _never_began(target: Target) -> dict[str, Any]:
 def _silent(target: Target, id: str) -> dict[str, Any]:
     line = (
         f"unknown on {target.host}: the host shows signs of life and says nothing of job {id} any more; "
-        "infra status and infra releases tell"
+        "see infra status and infra releases"
     )
     return {"outcome": "unknown", "code": 6, "line": line}
 
@@ -164,6 +164,6 @@ def _silent(target: Target, id: str) -> dict[str, Any]:
 def _unknown(target: Target, id: str) -> dict[str, Any]:
     line = (
         f"unknown on {target.host}: the host did not come back within {RETURN:.0f} s to say how job {id} ended. "
-        "Without our word it goes back to the release before; infra status and infra releases tell"
+        "Unless it was confirmed it rolls back; see infra status and infra releases"
     )
     return {"outcome": "unknown", "code": 6, "line": line}

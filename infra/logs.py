@@ -41,7 +41,7 @@ def lines(catalogue: Catalogue, service: str, host: str | None, count: int, foll
     asked = {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
     if not asked:
         known = f"{', '.join(wanted)} does"
-        never = f"{known}, and no update that has it has ended well: pulumi up"
+        never = f"{known}, and no update with it has succeeded: pulumi up"
         raise InfraError(f"{host} runs no {service}; {known}" if host else never)
     payload = {"service": service, "lines": count, "follow": follow}
     if not follow:

@@ -25,7 +25,7 @@ def servers(zone: str, named: list[str]) -> list[tuple[str, int]]:
             raise InfraError(f"there is no zone {zone} in Route 53")
         answered = client.get_hosted_zone(Id=id)
     except (BotoCoreError, ClientError) as error:
-        raise InfraError(f"Route 53 does not tell who answers for {zone}: {error}") from None
+        raise InfraError(f"Route 53 does not say who answers for {zone}: {error}") from None
     return [(name, 53) for name in answered.get("DelegationSet", {}).get("NameServers", [])]
 
 

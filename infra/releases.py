@@ -50,7 +50,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
             "and run pulumi up"
         )
         behind = (
-            f"  behind the stack, which has {wanted[:SHORT]}: mend what was wrong with it and run pulumi up, or return "
+            f"  behind the stack, which has {wanted[:SHORT]}: fix what was wrong with it and run pulumi up, or return "
             f"to it with: infra rollback --stack {stack} --host {host} {wanted[:SHORT]}"
         )
         lines.append(ahead if brought.get("kind") == "apply" else behind)

@@ -38,4 +38,4 @@ def write(stack: str, out: Path) -> Iterator[str]:
     if not asked:
         yield "Pulumi was not asked (is it logged in?): images are named by tags, and secrets have no real versions"
     elif untold:
-        yield f"named by their tags, since the registry does not tell of them: {', '.join(untold)}"
+        yield f"named by their tags, since the registry does not list them: {', '.join(untold)}"

@@ -66,7 +66,9 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     target = hosts.chosen(stack, outputs, host, hosts.private_key(stack))[host]
     at_work = ssh.ask(target, "status")["holder"] or ""
     if PURPOSE in at_work:
-        raise InfraError(f"{host}: somebody is at it already: {at_work}. Wait for its end, then look what is missing")
+        raise InfraError(
+            f"{host}: a restore is already running: {at_work}. Wait for its end, then look what is missing"
+        )
     with _in_words(region):
         ec2 = _client(region)
         snapshot = _chosen(_snapshots(ec2, stack, name, region), wanted, name)
@@ -101,7 +103,7 @@ def _in_words(region: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, WaiterError) as error:
-        raise InfraError(f"AWS, {region}: {error}; run again when that is mended: nothing is lost") from None
+        raise InfraError(f"AWS, {region}: {error}; run again when that is fixed: nothing is lost") from None
 
 
 def _named(stack: Stack, host: str) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
 
     # One whose every update has failed so far has no address in the stack's outputs
     unknown = [name for name in stack.hosts if name not in targets and host is None]
-    never = "is in the configuration, and no update that has it has ended well: pulumi up"
+    never = "is in the configuration, and no update with it has succeeded: pulumi up"
     with ThreadPoolExecutor(16) as pool:
         asked = list(pool.map(of, targets))
     return [*asked, *(HostStatus(stack.name, name, "", "", error=never) for name in unknown)]

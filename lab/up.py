@@ -136,7 +136,7 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
         done = subprocess.run(command, cwd=project, env=env, check=False)
         if done.returncode:
-            raise LabError("pulumi up failed; its last lines say why. Mend it and run `make lab` again")
+            raise LabError("pulumi up failed; its last lines say why. Fix it and run `make lab` again")
 
 
 def daemons(lab: Lab) -> list[Daemon]:

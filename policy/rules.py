@@ -149,7 +149,7 @@ def protection(facts: Facts) -> Iterator[Finding]:
     """Nobody terminates a machine of a protected stack by a slip in AWS's console."""
     for machine in facts.of(INSTANCE):
         if facts.limits.protected and machine.inputs.get("disableApiTermination") is not True:
-            yield Finding("protection", machine.name, "can be terminated by anybody's slip", "infra:protected: true")
+            yield Finding("protection", machine.name, "can be terminated by mistake", "infra:protected: true")
 
 
 def instance_types(facts: Facts) -> Iterator[Finding]:

@@ -64,7 +64,7 @@ def _of_host(alert: Alert, where: dict[str, Any]) -> Alarm:
     """What the host says by itself. Its silence is as bad as anything that it could say."""
     return Alarm(
         alert.alert,
-        f"{alert.measure} above {alert.above}, or its monitor tells nothing",
+        f"{alert.measure} above {alert.above}, or its monitor reports nothing",
         where["namespace"],
         alert.metric or "",
         where["dimensions"],

@@ -34,7 +34,7 @@ class Place:
     unit: str
     container: str
     port: int
-    address: IPv4Address
+    address: IPv4Address | None
     project: str
     slot: str | None = None
 
@@ -44,7 +44,7 @@ def places(service: ComposeService) -> list[Place]:
     if not service.is_blue_green:
         project = _own_project(service.unit)
         return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
-    assert service.spare_port and service.spare_address, "the checks have seen to it"
+    assert service.spare_port, "the checks have seen to it"
     ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
     stem, kind = service.unit.rsplit(".", 1)
     last = service.directory.rsplit("/", 1)[1]
@@ -126,11 +126,12 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
     def entry(service: ComposeService, place: Place) -> dict[str, Any]:
         # Other containers know a service by its container's name, whichever slot it is in
         aliases = {"aliases": [service.container]} if place.slot else {}
+        fixed = {"ipv4_address": str(place.address)} if place.address else {}
         body: dict[str, Any] = {
             "image": image(service, stack, digests),
             "container_name": place.container,
             "ports": [f"127.0.0.1:{place.port}:{service.port}"],
-            "networks": {network.name: {"ipv4_address": str(place.address), **aliases}},
+            "networks": {network.name: {**fixed, **aliases}},
             "mem_limit": service.memory.limit,
             # Docker writes to the journal under the unit's name: `journalctl -u` shows it
             "labels": {"object_systemd_unit": place.unit},
@@ -215,7 +216,7 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork) 
         service.name,
         place.unit,
         network.name,
-        str(place.address),
+        str(place.address or ""),
         aliases,
         service.limit,
         place.project,

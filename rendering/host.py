@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import alarms, caddy, compose, monitor, nginx, pressure, singles, sites, units
+from rendering import alarms, caddy, compose, monitor, nginx, pressure, singles, sites, ties, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -42,7 +42,7 @@ def render(
     stack = catalogue.stack
     limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
     return replace(
-        _joined(files, _host(catalogue, host, known)),
+        ties.tied(_joined(files, _host(catalogue, host, known)), catalogue.systems_on(host)),
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,

@@ -42,7 +42,7 @@ def running(system: System, language: Language) -> str:
         [
             (
                 service.name, language.purpose(service), _paths(service), str(service.port), f"`{service.container}`",
-                str(service.address), f"`{service.unit}`", _memory(service),
+                str(service.address or "-"), f"`{service.unit}`", _memory(service),
                 f"`{service.image.repository}{service.image.suffix}`",
             )
             for service in system.compose_services

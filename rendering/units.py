@@ -5,7 +5,7 @@ from dataclasses import replace
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
 from catalogue.services import ConfigFile, NativeService, TimerService
-from catalogue.systemd.directives import TIES, Sections, Value, canonical, texts
+from catalogue.systemd.directives import Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
 from rendering.files import EnvironmentFile, File, HostFiles, Requirement, Unit, own_group
 from rendering.templates import BANNER
@@ -82,12 +82,10 @@ def unit_files(system: System, service: NativeService, source: str) -> list[File
 def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     """All that a system's native services put on a host."""
     result = HostFiles("")
-    own = {service.unit: _own_files(catalogue, system, service, secrets) for service in system.native_services}
-    paths = {unit: [file.path for file in [*files, *environment]] for unit, (files, environment) in own.items()}
     for service in system.native_services:
-        files, environment = own[service.unit]
-        concerned = [path for unit in [service.unit, *_tied(system, service)] for path in paths[unit]]
-        made = [Unit(named(service, name), list(dict.fromkeys(concerned))) for name in service.units]
+        files, environment = _own_files(catalogue, system, service, secrets)
+        concerned = [file.path for file in [*files, *environment]]
+        made = [Unit(named(service, name), concerned) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service
             made = [Unit(socket(service), [f"{directory(system, service)}/{socket(service)}"]), *made]
@@ -130,35 +128,6 @@ def runs_as(service: NativeService) -> str:
     return service.account or (user[0] if user else "root")
 
 
-def _tied(system: System, service: NativeService) -> list[str]:
-    """The units whose stop or restart takes this one along: whatever restarts them restarts it."""
-    found: list[str] = []
-    waiting = [service]
-    while waiting:
-        names = _takers(system, waiting.pop())
-        for other in system.native_services:
-            if names & {*other.units} and other.unit not in found and other is not service:
-                found.append(other.unit)
-                waiting.append(other)
-    return found
-
-
-def _takers(system: System, service: NativeService) -> set[str]:
-    """Names of the units that a service says it is tied to, and of those that say so themselves (`RequiredBy`)."""
-    names = {name for given in service.all_sections for tie in TIES for name in _listed(given, "Unit", tie)}
-    return names | {
-        other.unit
-        for other in system.native_services
-        for given in other.all_sections
-        if {*service.units} & {*_listed(given, "Install", "RequiredBy")}
-    }
-
-
-def _listed(given: Sections, section: str, directive: str) -> list[str]:
-    value = canonical(given).get(section, {}).get(directive, [])
-    return [name for line in texts(value) for name in line.split()]
-
-
 def _account_directories(system: System, service: NativeService) -> list[dict[str, object]]:
     account = system.account(service.account) if service.account else None
     if account is None:
@@ -185,4 +154,4 @@ def _requirements(catalogue: Catalogue, system: System, service: NativeService) 
 def _told_where_from(system: System, requirement: Requirement) -> Requirement:
     if not any(requirement.path.startswith(f"{place}/") for place in system.data):
         return requirement
-    return replace(requirement, reason=f"{requirement.reason}; on a machine made anew: infra restore")
+    return replace(requirement, reason=f"{requirement.reason}; on a replaced machine: infra restore")

@@ -32,13 +32,13 @@ def network(look: Look, _: dict[str, Any]) -> Measures:
 
 
 def attachment(look: Look, _: dict[str, Any]) -> Measures:
-    """1 for a running container that is not in its network at its address."""
+    """1 for a running container that is not in its network, or at another address than it is to have there."""
     for wanted in look.expected:
         container = look.containers.get(wanted["name"])
         if container and container.running:
             at = container.addresses.get(wanted["network"])
-            said = f"it is at {at or 'none'}, not at {wanted['address']} of {wanted['network']}"
-            yield Measured(wanted["name"], 0 if at == wanted["address"] else 1, said)
+            said = f"it is at {at or 'none'}, not at {wanted['address'] or 'any'} of {wanted['network']}"
+            yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, said)
 
 
 def legacy(look: Look, _: dict[str, Any]) -> Measures:
@@ -74,8 +74,10 @@ def resolution(look: Look, _: dict[str, Any]) -> Measures:
     asked = [(ring[index - 1], wanted) for ring in by_network.values() for index, wanted in enumerate(ring)]
     pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
     for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
-        right = address == wanted["address"]
-        said = f" by {asker['name']}: {address or 'no answer'}, not {wanted['address']}"
+        # One without an address of its own is where Docker has put it
+        at = wanted["address"] or look.containers[wanted["name"]].addresses[wanted["network"]]
+        right = address == at
+        said = f" by {asker['name']}: {address or 'no answer'}, not {at}"
         yield Measured(wanted["name"], 0 if right else 1, said)
 
 

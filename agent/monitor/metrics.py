@@ -47,4 +47,4 @@ def publish(world: World, manifest: dict[str, Any], found: list[Held]) -> str:
         return ""
     asked = request(where, told)
     status, _ = aws.ask(world, aws.identity(world, TIMEOUT), asked, TIMEOUT)
-    return "" if status == 200 else f"CloudWatch was not told: {status or 'no answer'} from {asked.host}"
+    return "" if status == 200 else f"metrics were not published: {status or 'no answer'} from {asked.host}"

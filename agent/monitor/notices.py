@@ -76,5 +76,5 @@ def _post(world: World, url: str, host: str, lines: list[str]) -> str:
         if attempt < TRIES - 1:
             world.sleep(2**attempt)
     return (
-        f"{len(lines)} notice(s) could not be told: the webhook answered {status or 'nothing'}; a later run tells them"
+        f"{len(lines)} notice(s) could not be sent: the webhook answered {status or 'nothing'}; a later run sends them"
     )

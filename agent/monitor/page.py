@@ -83,7 +83,7 @@ def html(value: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     where = f" in {escape(value['region'])}" if value["region"] else ""
-    said = "All is well" if value["well"] else f"{len(value['met'])} thing(s) are not right"
+    said = "All healthy" if value["well"] else f"{len(value['met'])} thing(s) are not right"
     jobs = [
         (job["began"].replace("T", " ").rstrip("Z"), job["who"], job["kind"], job["release"][:12], job["outcome"])
         for job in value["jobs"]
@@ -123,7 +123,7 @@ def _services(value: dict[str, Any]) -> Iterator[str]:
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
             f'<td>{_day(entry["day"])}</td><td class="memory">{_memory(entry["memory"])}</td></tr>'
         )
-    why = {"resting": "is not to run here now", "stopped": "is stopped for want of memory"}
+    why = {"resting": "is not to run here now", "stopped": "is stopped to free memory"}
     for unit, said in [(unit, said) for key, said in why.items() for unit in value[key]]:
         yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{said}</td></tr>'
     yield "</tbody></table></div>"

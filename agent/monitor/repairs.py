@@ -49,19 +49,20 @@ def _attach(look: Look, subject: str) -> str:
     wanted = _container(look, subject)
     network, address = wanted["network"], wanted["address"]
     for other, container in look.containers.items():
-        if other != subject and container.addresses.get(network) == address:
+        if address and other != subject and container.addresses.get(network) == address:
             raise Failed(f"{address} of {network} is {other}'s, which is not where it should be")
     before = look.containers[subject].addresses.get(network)
     names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
     if before:
         must(look.world, "docker", "network", "disconnect", network, subject)
     try:
-        must(look.world, "docker", "network", "connect", "--ip", address, *names, network, subject)
+        fixed = ["--ip", address] if address else []
+        must(look.world, "docker", "network", "connect", *fixed, *names, network, subject)
     except Failed:
         if before:
             look.world.run("docker", "network", "connect", "--ip", before, *names, network, subject)
         raise
-    return f"{subject} was put into {network} at {address}"
+    return f"{subject} was put into {network}" + (f" at {address}" if address else "")
 
 
 def _container(look: Look, name: str) -> dict[str, Any]:

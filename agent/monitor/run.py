@@ -48,7 +48,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
         look, found, made, left = _repaired(look, found, now)
     at_work = at_work or lock.holder(lock.LOCK)
     # Beside a release too: there silence is an alarm
-    _step(left, "telling CloudWatch", lambda: metrics.publish(world, look.manifest, found))
+    _step(left, "publishing metrics", lambda: metrics.publish(world, look.manifest, found))
     ended = {
         "at": world.wall(), "host": look.manifest["host"], "release": look.release.id,
         "well": not any(entry.met for entry in found), "conditions": [asdict(entry) for entry in found],
@@ -58,7 +58,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     if at_work:
         # What a release stops and starts is no outage
-        left.append(f"nobody was told, since a job is at work: {at_work}")
+        left.append(f"no notice was sent, since a job is running: {at_work}")
     else:
         _step(left, "telling", lambda: notices.tell(world, ended, made))
         _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look)))

@@ -26,8 +26,8 @@ def told(catalogue: Catalogue) -> Iterator[Problem]:
     if stack.alarmEmails:
         return
     if stack.creditsBudget:
-        found = "no address, and infra:creditsBudget has nobody to tell"
+        found = "no address, and infra:creditsBudget has no recipient"
         yield Problem(file, "infra:alarmEmails", found, "name an address, or set infra:creditsBudget to 0")
     elif stack.ec2_hosts:
-        found = "no address: when a machine fails, nobody is told"
+        found = "no address: when a machine fails, no one is notified"
         yield Problem(file, "infra:alarmEmails", found, "name whom AWS is to write to", "warning")

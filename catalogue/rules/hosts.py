@@ -89,7 +89,7 @@ def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(file, "infra:adminCidrs", f"{networks} is {found}", rule)
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(net) for net in DOCUMENTATION_NETWORKS):
-            found = f"{network} is an example address of RFC 5737: nobody can connect from there"
+            found = f"{network} is an example address of RFC 5737: no one can connect from there"
             yield Problem(
                 file, "infra:adminCidrs", found, "put in your own networks before the first update", "warning"
             )

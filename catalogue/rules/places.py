@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
+from catalogue.stack import Ec2Host, SshHost
 
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 OWN_PAGE = "/status/"  # of each host, written by its monitor
 RESERVED = {22: "SSH", 80: "the proxy", 443: "the proxy"}
+CADDY_ADMIN = 2019
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
@@ -24,18 +26,26 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
-    """A service on one of these would take a host's SSH or its proxy away."""
-    for file, _, service in services(catalogue):
-        for port in [port for port in service.ports if port in RESERVED]:
+    """A service on one of these would take a host's SSH or its proxy away, or the way in which the agent reloads it."""
+    taken = {system: _own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.systems}
+    for file, system, service in services(catalogue):
+        own = taken.get(system.system, RESERVED)
+        for port in [port for port in service.ports if port in own]:
             rule = "any other: the proxy listens on 80 and 443 and leads to the service's own port"
-            yield Problem(file, f"service {service.name}", f"port {port} is the host's own ({RESERVED[port]})", rule)
+            yield Problem(file, f"service {service.name}", f"port {port} is the host's own ({own[port]})", rule)
+
+
+def _own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
+    """A host's own ports: an existing host's SSH can be elsewhere, and Caddy is reloaded through a port of its own."""
+    ssh = {spec.port: "SSH"} if isinstance(spec, SshHost) else {}
+    return RESERVED | ssh | ({CADDY_ADMIN: "Caddy's administration"} if spec.proxy == "caddy" else {})
 
 
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in compose_services(catalogue):
         where = f"service {service.name}"
         if system.network is None:
-            yield Problem(file, where, "has an address but the system has no network", "describe it under network:")
+            yield Problem(file, where, "is a container, but the system has no network", "describe it under network:")
             continue
         subnet, other = system.network.subnet, "any other of the subnet"
         for address in service.addresses:

@@ -20,10 +20,13 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
                     file, where, "spare_port or spare_address, but no rollout: blue-green", "both, or neither"
                 )
             continue
-        if not all(spare):
-            free = next(port for port in PORTS[service.role] if port not in taken)
+        free = next(port for port in PORTS[service.role] if port not in taken)
+        if service.address and not all(spare):
             rule = f"give both, such as spare_port: {free}, and a free spare_address of the subnet"
             yield Problem(file, where, "rollout: blue-green without spare_port and spare_address", rule)
+        elif not service.address and (service.spare_address or not service.spare_port):
+            rule = f"spare_port alone, such as {free}: a service without an address gets both from Docker"
+            yield Problem(file, where, "rollout: blue-green without an address", rule)
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and host.proxy != "nginx":
                 found = f"rollout: blue-green on {name}, whose proxy is {host.proxy}"

@@ -67,7 +67,7 @@ def _misshapen(service: NativeService) -> Iterator[tuple[str, str]]:
     if not is_timer and (main.get("Type", "oneshot" if is_oneshot else "simple") == "oneshot") != is_oneshot:
         yield f"Type={main.get('Type')}", "kind: oneshot has Type=oneshot, and kind: unit any other"
     if is_oneshot and next(iter(texts(main.get("RemainAfterExit", "no"))), "no") not in ("yes", "true", "on", "1"):
-        yield "no RemainAfterExit", "RemainAfterExit: yes, or nobody can tell a oneshot that has done its work"
+        yield "no RemainAfterExit", "RemainAfterExit: yes, or one that has done its work looks as if it never ran"
     if is_timer and not canonical(service.directives).get("Timer"):
         yield "no [Timer]", "say when it runs, such as OnCalendar: '*:0/5'"
     if ("@." in service.unit) != bool(service.instances):

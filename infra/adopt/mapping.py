@@ -93,8 +93,8 @@ def _machine(host: str, spec: Ec2Host, found: Instance) -> list[tuple[bool, str]
         (not found.role, "it has no role: it gets one, to pull images and to prove its names"),
         (
             bool(found.role),
-            f"its role by {found.role} is replaced by one that may pull images, prove its names and tell its metrics, "
-            "and nothing else",
+            f"its role by {found.role} is replaced by one that may pull images, prove its names and publish its "
+            "metrics, and nothing else",
         ),
         (tokens != "required", "its metadata service answers without a token (IMDSv1): it will not any more"),
         (

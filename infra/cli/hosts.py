@@ -36,7 +36,7 @@ def logs(
     ] = "",
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of before, from each host.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Existing lines to show, for each host.")] = 50,
 ) -> None:
     """Show what a service says, from every host that runs it. Secrets of the stack are masked."""
     from infra import logs as telling

@@ -63,7 +63,8 @@ def move(
     stack: StackName,
     check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep/--retire", help="Keep the old region standing by, or delete it once nobody asks it.")
+        bool,
+        typer.Option("--keep/--retire", help="Keep the old region as a standby, or delete it once no request comes."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
     report: Annotated[Path | None, typer.Option(help="Where to write the report (Markdown).")] = None,

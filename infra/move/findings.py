@@ -52,7 +52,7 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     ]
     for what, quota, used, more, code in asked if hosts else []:
         if quota is None:
-            found = f"its quota of {what} is not told; {used} in use, {more} more are needed"
+            found = f"its quota of {what} is not known; {used} in use, {more} more are needed"
             yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
         elif used + more > quota:
             found = f"{what}: {used} in use and {more} needed, {quota:.0f} allowed"
@@ -139,7 +139,7 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
-            found = f"infra:adminCidrs: {network} is an example, from which nobody can connect"
+            found = f"infra:adminCidrs: {network} is an example, from which no one can connect"
             yield Problem(region, "new hosts", found, "your own networks: the release goes over SSH")
 
 
@@ -161,7 +161,7 @@ def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:
     """What the hosts cost a month now, meanwhile and afterwards."""
     now, after = facts.costs.get(catalogue.stack.region), facts.costs.get(region)
     if now is None or after is None or now.dollars is None or after.dollars is None:
-        return "a month: nobody here knows what the hosts cost (allow pricing:GetProducts); https://calculator.aws does"
+        return "a month: the hosts' prices are not known here (allow pricing:GetProducts); https://calculator.aws does"
     return (
         f"a month, machines, disks and addresses on demand: ${now.dollars:.2f} now, "
         f"${now.dollars + after.dollars:.2f} while both regions are there, ${after.dollars:.2f} afterwards ({after.by})"

@@ -10,7 +10,7 @@ REGION = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)")
 STEPS = {
     "network": "what hosts are connected by",
     "repositories": "where images are kept",
-    "topic": "whom alarms tell",
+    "topic": "alarm notifications",
     "rights": "what hosts may do in AWS",
     "snapshots": "every night, of disks with data",
     "host": "machine and address",
@@ -22,7 +22,7 @@ STEPS = {
     "gate": "every public path, at the new address",
     "switch": "names point to the new host",
     "verify": "the zone's own servers, every public path",
-    "drain": "until nobody asks the old host",
+    "drain": "until the old host gets no more requests",
     "retire": "deleted, last of all",
 }
 KINDS = (

@@ -17,7 +17,7 @@ GAPS = {
     "starts": "none before, it is new",
     "restarts": "some seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
-    "restarts for its own users": "some seconds; nothing stands before it",
+    "restarts for its own users": "some seconds; nothing answers in its place",
     "blue-green": "none",
     "waits for its name": "until Route 53 said twice that its name points here (infra:singleCheck)",
     "runs at its next time": "none",

@@ -90,7 +90,7 @@ def catalogue_of(name: str) -> Catalogue:
         return replace(sealed, stack=stack_from(name, values, f"Pulumi.{name}.yaml"))
     except CatalogueError as error:
         where = ", ".join(sorted({problem.where for problem in error.problems}))
-        rule = "set it anew with pulumi config set --secret --path"
+        rule = "set it again with pulumi config set --secret --path"
         raise CatalogueError([Problem(f"Pulumi.{name}.yaml", where, "what is encrypted does not fit", rule)]) from None
 
 
@@ -180,7 +180,7 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         if name in made:
             _same_credentials(host["manifest"], made[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    said = [f"the registry was not told of, or does not have: {', '.join(untold)}"] if untold else []
+    said = [f"the registry was not asked about, or does not have: {', '.join(untold)}"] if untold else []
     return {
         "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": made,

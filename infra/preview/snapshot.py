@@ -180,6 +180,7 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
         service.container: str(service.address)
         for system in catalogue.systems_on(name)
         for service in system.compose_services
+        if service.address
     }
     manifest = json.loads(json.dumps(manifest_of(rendered), default=str))
     return {

@@ -61,6 +61,7 @@ def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in BODY.items() if key != name}
 
 
+NO_ADDRESS = {"address": None}
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "another registry": (BODY | {"image": "redis:7"}, {}, {"image": {"repository": "redis", "tag": "7"}}, "infra push redis --from redis:7"),
     "an image by digest": (BODY | {"image": f"{REGISTRY}/shop@sha256:{'a' * 64}"}, {}, {"image": {"repository": "shop", "digest": f"sha256:{'a' * 64}"}}, ""),
@@ -76,7 +77,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "memory that Docker limits": (without("mem_limit"), {"limit": 1024**3}, {}, ""),
     "no memory limit": (without("mem_limit"), {"limit": 0, "memory": 150 * 1024**2}, {"memory": {"limit": "320m", "observed": "150m"}}, "nothing limits its memory: it gets 320m"),
     "memory in use": (BODY, {"memory": 700 * 1024**2 + 1}, {"memory": {"limit": "1g", "observed": "701m"}}, ""),
-    "an address of Docker's": (BODY | {"networks": ["shop-network"]}, {"networks": {"shop-network": "172.28.0.3"}}, {"address": "172.28.0.3"}, "it keeps the one that it has now"),
+    "an address of Docker's": (BODY | {"networks": ["shop-network"]}, {"networks": {"shop-network": "172.28.0.3"}}, NO_ADDRESS, ""),
     "two networks": (BODY, {"networks": {"shop-network": "172.28.0.9", "db": "172.20.0.2"}}, {}, "is in db too: the catalogue's containers are in shop-network alone"),
     "no name": (without("container_name"), {"name": "shop_api_1"}, {"name": "shop_api_1", "container": "shop_api_1"}, ""),
     "a health check": (BODY | {"healthcheck": {"test": ["CMD", "curl", "-f", "http://localhost:8001/up"]}}, {}, {"health": "/up"}, ""),
@@ -97,8 +98,8 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "a masked health check": (BODY | {"healthcheck": MARK}, {}, {}, "its healthcheck stays on the host"),
     "a query in a health check": (BODY | {"healthcheck": {"test": "curl http://localhost:8001/up?a=b"}}, {}, {"health": "/up"}, ""),
     "a deployment that is a word": (BODY | {"deploy": {"resources": "x"}}, {}, {}, ""),
-    "a network that is a word": (BODY | {"networks": {"shop-network": "x"}}, {}, {}, "it keeps the one that it has now"),
-    "networks that are a word": (BODY | {"networks": "shop-network"}, {}, {}, "its networks cannot be read: left out"),
+    "a network that is a word": (BODY | {"networks": {"shop-network": "x"}}, {}, NO_ADDRESS, ""),
+    "networks that are a word": (BODY | {"networks": "shop-network"}, {}, NO_ADDRESS, "its networks cannot be read: left out"),
     "a value that no file can hold": (BODY | {"environment": {"A": "it's"}}, {}, {}, "the value of A cannot stand in an environment file"),
 }  # fmt: skip
 
@@ -106,7 +107,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
 @pytest.mark.parametrize(("body", "container", "changes", "said"), WAYS.values(), ids=WAYS)
 def test_every_way_of_writing_it(body, container, changes, said):
     found, remarks = read(body, **container)
-    assert found == PLAIN | changes
+    assert found == {key: value for key, value in {**PLAIN, **changes}.items() if value is not None}
     assert said in " | ".join(f"{remark.text}" for remark in remarks)
 
 
@@ -120,7 +121,7 @@ def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
 
 LEFT_OUT = {
     "no port": (without("ports"), {}, "publishes no port"),
-    "no image": (without("image"), {"image": ""}, "its image has no name cannot be told"),
+    "no image": (without("image"), {"image": ""}, "its image has no name: it is left out"),
     "not running and not enabled": (BODY, {"running": False}, "does not run, and no unit starts it"),
 }
 
@@ -133,19 +134,28 @@ def test_what_cannot_be_a_service_is_left_out_and_said(monkeypatch, body, contai
     assert said in str(raised.value)
 
 
-def test_a_container_elsewhere_gets_a_free_address():
+def test_a_container_elsewhere_moves_into_the_network():
     remarks: list[Remark] = []
     entry = compose.entries(host(without("networks"), networks={"shop_default": "172.19.0.2"}), remarks)[0]
-    net = compose.Shared({"name": "shop-network", "subnet": "172.28.0.0/16"}, {"172.28.0.1", "172.28.0.2"})
-    assert [net.address(entry, remarks), net.address(entry, remarks)] == ["172.28.0.3", "172.28.0.4"]
-    assert remarks[0].text == "its networks are shop_default: it gets 172.28.0.3 in shop-network"
+    net = compose.Shared({"name": "shop-network", "subnet": "172.28.0.0/16"})
+    assert net.fixed_address(entry, remarks) is None
+    assert remarks[0].text == "its networks are shop_default: it moves into shop-network"
+
+
+def test_only_an_address_that_is_asked_for_is_kept():
+    remarks: list[Remark] = []
+    net = compose.Shared({"name": "shop-network", "subnet": "172.28.0.0/16"})
+    by_docker = compose.entries(host(without("networks"), networks={"shop-network": "172.28.0.2"}), remarks)[0]
+    assert net.fixed_address(by_docker, remarks) is None and remarks == []
+    fixed = host({**BODY, "networks": {"shop-network": {"ipv4_address": "172.28.0.9"}}})
+    assert net.fixed_address(compose.entries(fixed, remarks)[0], remarks) == "172.28.0.9"
 
 
 def test_containers_without_a_network_get_one_of_their_own():
     facts = host(without("networks"), networks={"bridge": "172.17.0.2"}) | {"networks": []}
     found = understanding.understood(facts, {}, stack(), "shop")
     assert found.system.network and found.system.network.name == "shop-network"
-    assert str(found.system.compose_services[0].address) == "172.30.0.2"
+    assert found.system.compose_services[0].address is None
     assert "the containers share none: they get shop-network" in " ".join(remark.text for remark in found.remarks)
 
 

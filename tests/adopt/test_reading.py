@@ -276,7 +276,7 @@ WRONG = {
         {},
         "a system is called as its file, and My Shop is no name",
     ),
-    "the program's already": (["--yes"], {"adopted": True}, "runs a release already: infra drift tells"),
+    "the program's already": (["--yes"], {"adopted": True}, "runs a release already: infra drift shows"),
     "nothing there": (
         ["--yes"],
         {"units": [], "journald": {}},

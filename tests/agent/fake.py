@@ -30,6 +30,7 @@ LOOKS = (
     "ss ",
     "systemctl show",
     "runuser -u ice -- env systemctl --user is-",
+    "runuser -u ice -- env systemctl --user show",
 )
 
 

@@ -55,7 +55,7 @@ def test_the_same_again_is_unchanged(served):
 def test_unchanged_and_not_well_is_no_success(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release())
-    assert outcome.outcome == "refused" and "nothing to change, and yet not all is well: scheduler" in outcome.line
+    assert outcome.outcome == "refused" and "nothing to change, but unhealthy: scheduler" in outcome.line
 
 
 def test_only_what_changed_restarts(served):
@@ -251,7 +251,7 @@ def test_another_authoritys_certificate_is_replaced(served):
 def test_a_service_that_was_not_well_and_is_not_touched_holds_nothing_back(served):
     served.web = lambda url: 500 if ":8015" in url else 200
     outcome = applied(served, release(bigger))
-    assert outcome.outcome == "applied" and "scheduler was not well before and is not well now" in outcome.line
+    assert outcome.outcome == "applied" and "scheduler was unhealthy before and still is" in outcome.line
     assert "scheduler" not in outcome.services
 
 
@@ -267,10 +267,10 @@ def test_confirmation_comes_after_health_and_before_the_commit(served):
 
 def test_nobody_confirms(served):
     def confirm(urls):
-        raise Failed("nobody confirmed from outside within 60 s")
+        raise Failed("not confirmed from outside within 60 s")
 
     outcome = applied(served, release(with_echo), job=replace(JOB, confirm=confirm))
-    assert outcome.outcome == "rolled back" and "nobody confirmed from outside within 60 s" in outcome.line
+    assert outcome.outcome == "rolled back" and "not confirmed from outside within 60 s" in outcome.line
 
 
 def test_a_port_of_the_services_own_container_is_not_taken():

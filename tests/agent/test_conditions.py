@@ -82,7 +82,7 @@ CAUSES = {
     ),
     "stopped for want of memory": (
         lambda w: w.there.add("/run/infra/stopped/sed-aggregator"),
-        "api-sed-aggregator.service is stopped for want of memory: it comes back when there is room",
+        "api-sed-aggregator.service is stopped to free memory: it comes back when there is room",
     ),
     "killed for want of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed something of superb-api for want of memory, 2 times in 3600 s"),
     "near its limit": (lambda w: w.used.update({w.docker.pid("superb-api"): 1000 * 1024**2}), "superb-api uses 97.7 % of its memory limit (1000 of 1024 MiB)"),

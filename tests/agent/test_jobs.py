@@ -218,6 +218,6 @@ def test_a_no_from_outside_says_why():
 def test_nobody_answers_and_the_clock_on_the_wall_does_not_matter():
     world = FakeWorld()
     world.time = 0.0
-    with pytest.raises(Failed, match="nobody confirmed from outside within 60 s"):
+    with pytest.raises(Failed, match="not confirmed from outside within 60 s"):
         confirm(world)
     assert 60 <= world.clock < 61

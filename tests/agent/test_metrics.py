@@ -108,7 +108,7 @@ def test_a_cloudwatch_that_does_not_take_it_is_told_and_takes_nothing_along(stat
     world = watchme()
     listening(world, status)
     ended = run.run(world, False)
-    wrong = f"CloudWatch was not told: {status or 'no answer'} from monitoring.ap-northeast-1.amazonaws.com"
+    wrong = f"metrics were not published: {status or 'no answer'} from monitoring.ap-northeast-1.amazonaws.com"
     assert ended["left"] == [wrong] and ended["well"]
 
 
@@ -118,7 +118,7 @@ def test_a_host_without_an_identity_says_so():
     world.fetch = lambda url, *_, **__: (404 if "169.254" in url else 200, b"")  # type: ignore[method-assign]
     ended = run.run(world, False)
     (left,) = ended["left"]
-    assert left.startswith("telling CloudWatch failed: Refused: this host has no identity in AWS") and ended["well"]
+    assert left.startswith("publishing metrics failed: Refused: this host has no identity in AWS") and ended["well"]
 
 
 def test_it_is_told_beside_a_release_too():

@@ -218,7 +218,7 @@ def test_while_a_job_is_at_work_nobody_is_told_and_no_day_is_spoiled():
     world.active.discard(AST)
     with lock.lock("apply of release abc", lambda line: None, lock.LOCK):
         ended = run.run(world, False)
-    assert not ended["well"] and "nobody was told, since a job is at work: apply of release abc" in ended["left"][0]
+    assert not ended["well"] and "no notice was sent, since a job is running: apply of release abc" in ended["left"][0]
     assert history.samples(world) == []
 
 

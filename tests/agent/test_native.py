@@ -65,7 +65,7 @@ def test_everything_that_is_missing_is_named_at_once():
     outcome = applied(world, release("services", "whisper"))
     assert outcome.outcome == "refused" and "missing on this host: /opt/whisper/WhisperBackendAPI (" in outcome.line
     assert (
-        "ggml-large-v3-turbo-q5_0.bin (whisper.model_path of /opt/whisper/config.toml names it; on a machine made anew: infra restore)"
+        "ggml-large-v3-turbo-q5_0.bin (whisper.model_path of /opt/whisper/config.toml names it; on a replaced machine: infra restore)"
         in outcome.line
     )
     assert "/srv/recall/venv/bin/gunicorn" in outcome.line and world.accounts == {"ice": "/home/ice"}

@@ -73,7 +73,7 @@ def test_what_could_not_be_told_is_told_later_and_said(listening):
     listening.status = 503
     ended = run.run(listening, False)
     assert len(listening.told) == TRIES
-    assert ended["left"] == ["1 notice(s) could not be told: the webhook answered 503; a later run tells them"]
+    assert ended["left"] == ["1 notice(s) could not be sent: the webhook answered 503; a later run sends them"]
     listening.status = 204
     assert run.run(listening, False)["left"] == []
     assert listening.told[-1]["lines"] == ["watchme-ast-api.service does not run"]

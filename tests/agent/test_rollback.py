@@ -72,7 +72,7 @@ def test_a_unit_that_waits_for_its_next_attempt_holds_nothing_up_and_is_left_alo
     world.web = lambda url: 0 if ":9000" in url or "/admin/" in url else 200
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "applied" and outcome.restarted == [AVATAR_UNIT]
-    assert "admin was not well before and is not well now" in outcome.line
+    assert "admin was unhealthy before and still is" in outcome.line
     assert not world.commands("systemctl stop watchme-admin")
 
 
@@ -125,7 +125,7 @@ def test_one_that_gets_well_and_then_dies_is_not_committed():
 
     outcome = applied(world, release(bigger), job=replace(JOB, confirm=confirm))
     assert outcome.outcome == "rolled back" and "avatar-uploader did not answer" in outcome.line
-    assert "after it had been well" in outcome.line
+    assert "after it had been healthy" in outcome.line
 
 
 def test_one_that_flaps_is_not_well():

@@ -115,7 +115,7 @@ def test_a_service_that_made_room_in_memory_during_the_release_is_not_healthy():
             world.active.discard(barred["name"])
 
     outcome = applied(world, made, job=replace(JOB, confirm=confirm))
-    assert outcome.outcome != "applied" and f"{name} was stopped for want of memory during the release" in outcome.line
+    assert outcome.outcome != "applied" and f"{name} was stopped to free memory during the release" in outcome.line
 
 
 def test_a_removed_service_that_does_not_stop_stays_in_the_next_plan():

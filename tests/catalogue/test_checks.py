@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
 from tests.catalogue import units
 from tests.catalogue.changes import both, configured, hosted, routed, setting
-from tests.support import catalogue, changed, unchanged, whole
+from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = (
     "warning: files/systems/watchme.yaml: service superb-api: memory limit 1g is below the 1536m it was seen to use"
@@ -66,7 +66,7 @@ SYSTEM_EXAMPLES = {
         "address 172.28.0.14; an address inside 172.27.0.0/16",
     ),
     "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway's"),
-    "no network": (lambda data: data.pop("network"), "service ast-api: has an address but the system has no network"),
+    "no network": (lambda data: data.pop("network"), "service ast-api: is a container, but the system has no network"),
     "scheduler outage": (
         routed("scheduler", internal="/api/scheduler"),
         "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
@@ -178,7 +178,7 @@ STACK_EXAMPLES = {
     ),
     "nobody to tell": (
         configured(alarmEmails=[], creditsBudget=0),
-        "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, nobody is told; name whom",
+        "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, no one is notified; name whom",
     ),
     "told twice": (
         configured(alarmEmails=["a@example.com", "a@example.com"]),
@@ -186,7 +186,7 @@ STACK_EXAMPLES = {
     ),
     "credits with nobody to tell": (
         configured(alarmEmails=[]),
-        "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has nobody to tell",
+        "error: Pulumi.prod.yaml: infra:alarmEmails: no address, and infra:creditsBudget has no recipient",
     ),
     "a name of no site": (
         configured(names={"old.hey-watch.me": "dev.hey-watch.me"}),
@@ -199,7 +199,20 @@ STACK_EXAMPLES = {
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
 }
+ELSEWHERE = {**HOME, "port": 8017, "systems": ["watchme"]}
 EXAMPLES = [
+    (
+        "Caddy's port",
+        setting("admin", port=2019, port_exception="x"),
+        hosted(proxy="caddy"),
+        "service admin: port 2019 is the host's own (Caddy's administration)",
+    ),
+    (
+        "an existing host's SSH port",
+        unchanged,
+        configured(hosts={"watchme": ELSEWHERE}),
+        "service ast-api: port 8017 is the host's own (SSH)",
+    ),
     *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
     *((name, unchanged, config, line) for name, (config, line) in STACK_EXAMPLES.items()),
 ]

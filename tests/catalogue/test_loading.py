@@ -121,7 +121,7 @@ def test_a_secret_in_plain_text_is_found_without_pulumi(tmp_path):
     (tmp_path / "Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": values}))
     with pytest.raises(CatalogueError) as error:
         read_stack(tmp_path, "prod")
-    assert "infra:secrets: stands in plain text" in str(error.value) and "open-sesame" not in str(error.value)
+    assert "infra:secrets: is in plain text" in str(error.value) and "open-sesame" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["dev", "prod", "lab"])

@@ -153,7 +153,7 @@ def test_cut_during_the_upload_touched_nothing():
 def test_a_host_that_does_not_come_back_is_unknown_and_no_success():
     ended, _ = sent(Agent([{"say": "switching"}, "cut"]))
     assert (ended["outcome"], ended["code"]) == ("unknown", 6)
-    assert "goes back to the release before; infra status" in ended["line"]
+    assert "Unless it was confirmed it rolls back; see infra status" in ended["line"]
 
 
 def test_another_host_key_is_never_talked_to():

@@ -293,7 +293,7 @@ def test_a_secret_in_plain_text_is_refused(monkeypatch):
     monkeypatch.setattr("tests.components.program.SECRET", [])
     with pytest.raises(pulumi.RunError) as error:
         run_program()
-    assert "infra:sshPrivateKey: stands in plain text" in str(error.value)
+    assert "infra:sshPrivateKey: is in plain text" in str(error.value)
     assert "PRIVATE-USER-KEY" not in str(error.value)
 
 

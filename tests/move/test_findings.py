@@ -25,7 +25,7 @@ EXAMPLES = {
     "machine image": ({"machine_images": {"arm64": None}}, "no machine image under /aws/service/canonical/ubuntu"),
     "_quotas": ({"vcpus_used": 31}, "running on-demand vCPUs: 31 in use and 2 needed, 32 allowed; ask for more: aws service-quotas"),
     "addresses": ({"addresses_used": 5}, "Elastic IP addresses: 5 in use and 1 needed, 5 allowed"),
-    "untold quota": ({"vcpu_quota": None}, "warning: ap-southeast-2: quota: its quota of running on-demand vCPUs is not told"),
+    "untold quota": ({"vcpu_quota": None}, "warning: ap-southeast-2: quota: its quota of running on-demand vCPUs is not known"),
     "_images": (
         {"here": IMAGES - {"watchme-api-ast:latest"}},
         "service ast-api: image watchme-api-ast:latest is in no region; "
@@ -67,7 +67,7 @@ def test_finding(name):
 
 def test_an_administrator_who_could_not_connect():
     (found,) = findings(catalogue(), REGION, FINE)
-    assert "203.0.113.10/32 is an example, from which nobody can connect; your own networks" in str(found)
+    assert "203.0.113.10/32 is an example, from which no one can connect; your own networks" in str(found)
 
 
 def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
@@ -104,7 +104,7 @@ def test_what_it_costs():
         "a month, machines, disks and addresses on demand: $66.00 now, $130.50 while both regions are there, "
         "$64.50 afterwards (AWS)"
     )
-    assert "nobody here knows" in cost(MADE, REGION, FINE)
+    assert "prices are not known here" in cost(MADE, REGION, FINE)
 
 
 def test_what_was_looked_at_and_is_fine_is_said_too():

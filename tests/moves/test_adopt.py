@@ -67,7 +67,7 @@ def test_it_says_what_a_release_would_change(adopted):
 def test_a_machine_that_was_taken_over_is_not_read_off_again(adopted):
     owner = ["--user", "ubuntu", "--identity", str(adopted.made.identity), "--yes"]
     ran = adopted.system.command("infra", "adopt", "host", adopted.made.address, "--stack", "lab", *owner)
-    assert ran.code == 1 and "runs a release already: infra drift tells what was changed by hand" in ran.output
+    assert ran.code == 1 and "runs a release already: infra drift shows what was changed by hand" in ran.output
 
 
 def test_it_finds_all_and_says_what_each_is(adopted):
@@ -139,7 +139,7 @@ def test_the_owners_key_still_opens_it_and_the_hosts_is_the_stacks(adopted):
     """What somebody could do before they can do now; what was written over is kept."""
     said = adopted.system.on_host("cat", "/home/ubuntu/.ssh/authorized_keys", region=SYDNEY).output
     assert len(said.splitlines()) == 2
-    assert "was there before, and overwritten" in adopted.up
+    assert "existed before, and was overwritten" in adopted.up
 
 
 def test_the_first_image_of_a_new_service_is_pushed_by_one_command(adopted):

@@ -237,7 +237,7 @@ ROWS = {
     "the proxy ends after the switch": Row(away_after_the_switch, "the region that was left is still there", NEW),
     "killed at the verification": Row(killed_at("name server(s) give the new address"), "", NEW),
     "the old region is still asked": Row(never_quiet, "Nothing was deleted, and all is served", NEW),
-    "killed while draining": Row(killed_at("until nobody asks"), "", NEW),
+    "killed while draining": Row(killed_at("until no more requests come"), "", NEW),
 }
 
 
@@ -329,4 +329,4 @@ def test_a_move_that_is_given_up_leaves_nothing_behind(leaving):
     goes_to(leaving, NEW)
     output = leaving.must_up()
     assert not of_region(leaving, OLD) and points_to(leaving) == NEW
-    assert "until nobody asks" not in output
+    assert "until no more requests come" not in output

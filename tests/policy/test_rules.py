@@ -104,13 +104,13 @@ EXAMPLES = {
     "a secret in the catalogue": (
         rules.plain_secrets,
         Facts("prod", plain={"h:/x.env": ["COLOUR", "STRIPE_API_KEY"]}),
-        "STRIPE_API_KEY stands in plain text in the catalogue",
+        "STRIPE_API_KEY is in plain text in the catalogue",
         Facts("prod", plain={"h:/x.env": ["COLOUR", "KEYBOARD"]}),
     ),
     "a password's short name in the catalogue": (
         rules.plain_secrets,
         Facts("prod", plain={"h:/x.env": ["DB_PASS", "SMTP_PASS"]}),
-        "SMTP_PASS stands in plain text in the catalogue",
+        "SMTP_PASS is in plain text in the catalogue",
         Facts("prod", plain={"h:/x.env": ["BYPASS", "PASSIVE"]}),
     ),
     "a public repository": (
@@ -132,7 +132,7 @@ EXAMPLES = {
         of(rules.REPOSITORY, {"imageScanningConfiguration": {"scanOnPush": True}}),
     ),
     "tags": (rules.tags, machine(tags={"project": "infra"}), "no tag stack, system", machine()),
-    "protection": (rules.protection, machine(disableApiTermination=False), "anybody's slip", machine()),
+    "protection": (rules.protection, machine(disableApiTermination=False), "can be terminated by mistake", machine()),
     "instance type": (rules.instance_types, machine(instanceType="p5.48xlarge"), "p5.48xlarge is not on the list", machine()),
     "budget": (rules.budget, replace(machine(), monthly=300.01), "$300.01 a month is above the budget", replace(machine(), monthly=300.0)),
     "port": (rules.ports, files("/srv/c.yml", COMPOSE.format("8017:8017")), "port 8017:8017 of api is bound off loopback", files("/srv/c.yml", COMPOSE.format("127.0.0.1:8017:8017"))),
@@ -247,13 +247,13 @@ EXAMPLES = {
     "a secret in a unit": (
         rules.plain_secrets,
         files("/etc/systemd/system/a.service", "[Service]\nEnvironment=DB_PASSWORD=hunter2\n"),
-        "Environment=DB_PASSWORD=… stands in plain text",
+        "Environment=DB_PASSWORD=… is in plain text",
         files("/etc/systemd/system/a.service", "[Service]\nEnvironment=COLOUR=red\n"),
     ),
     "a secret in a compose file": (
         rules.plain_secrets,
         files("/srv/c.yml", "services:\n  a:\n    environment:\n      OPENAI_API_KEY: sk-live-0123456789abcdef\n"),
-        "OPENAI_API_KEY: … stands in plain text",
+        "OPENAI_API_KEY: … is in plain text",
         files("/srv/c.yml", "services:\n  a:\n    environment:\n      MODE: fast\n"),
     ),
     "a secret in an argument": (
@@ -271,13 +271,13 @@ EXAMPLES = {
     "a secret in a value of an environment file": (
         rules.plain_secrets,
         Facts("prod", plain={"h:/x.env": ["DATABASE"]}, files={"h": {"/x.env": "DATABASE=postgres://me:hunter2@db/x\n"}}),
-        "DATABASE stands in plain text",
+        "DATABASE is in plain text",
         Facts("prod", plain={"h:/x.env": ["COLOUR"]}, files={"h": {"/x.env": "COLOUR=red\nTOKEN=[secret 0123456789abcdef]\n"}}),
     ),
     "a secret that a preview has hidden already": (
         rules.plain_secrets,
         files("/x.conf", "password=[secret 0123456789ab]\n"),
-        "password=… stands in plain text",
+        "password=… is in plain text",
         files("/x.conf", "port=80\n"),
     ),
     "hardening": (

@@ -161,7 +161,7 @@ ROWS = {
     "a secret in plain text": Row(
         replaced(WATCHME, AST, f"{AST}    environment: {{STRIPE_API_KEY: {PLANTED}, COLOUR: red}}\n"),
         ["+STRIPE_API_KEY=[secret ", "+COLOUR=red", "ast-api restarts", "name it under secrets:"],
-        "refused by policy (1): watchme:/home/ubuntu/api_ast/ast-api.env: STRIPE_API_KEY stands in plain text",
+        "refused by policy (1): watchme:/home/ubuntu/api_ast/ast-api.env: STRIPE_API_KEY is in plain text",
         [PLANTED],
         code=1,
     ),

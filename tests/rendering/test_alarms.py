@@ -40,7 +40,7 @@ def test_each_condition_of_an_instance_is_an_alarm_with_the_same_bound():
 def test_whoever_reads_a_mail_knows_what_it_is_about_and_where_to_look():
     look = "; look: uv run infra status --stack lab --host services"
     found = {name: alarm.description for name, alarm in by_name("services").items()}
-    assert found["disk"] == f"services: disk above 85, or its monitor tells nothing{look}"
+    assert found["disk"] == f"services: disk above 85, or its monitor reports nothing{look}"
     assert found["status-check"] == f"services: the machine, or what AWS runs it on, does not answer AWS{look}"
 
 

@@ -5,7 +5,7 @@ import pytest
 from agent import journald
 from catalogue.systemd.directives import table
 from rendering.host import render
-from tests.support import changed, service, whole
+from tests.support import changed, digests, service, whole
 
 
 def files(host, system, change):
@@ -91,3 +91,19 @@ def test_whatever_restarts_a_unit_restarts_those_that_are_tied_to_it(tie):
     assert "/etc/systemd/system/totton-audio-gadget.service.d/more.conf" in own
     for name in ("gpu-upsampler.service", "totton-audio-web.service"):
         assert {*own} <= {*next(unit for unit in made.units if unit.name == name).files}
+
+
+def test_a_native_unit_that_requires_a_containers_restarts_with_it():
+    """Of another kind, of another system of the host; its image is named in its compose file."""
+
+    def change(data):
+        service(data, "upsampler")["directives"]["Unit"]["Requires"] = "watchme-ast-api.service"
+
+    made = changed(whole(lambda config: config["infra:hosts"]["home"]["systems"].append("watchme")), "totton", change)
+    rendered = render(made, "home", digests())
+    units = {unit.name: unit for unit in rendered.units}
+    container = units["watchme-ast-api.service"]
+    assert any(path.endswith("docker-compose.prod.yml") for path in container.files)
+    for name in ("gpu-upsampler.service", "totton-audio-web.service"):
+        assert {*container.files} <= {*units[name].files}
+    assert not {*container.files} & {*units["totton-audio-gadget.service"].files}

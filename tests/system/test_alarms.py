@@ -124,7 +124,7 @@ def test_a_cloudwatch_that_does_not_answer_takes_nothing_along(system, how):
         told = looked(system)
     finally:
         sh(system, f"iptables -D {rule}")
-    wrong = f"CloudWatch was not told: no answer from monitoring.{REGION}.amazonaws.com"
+    wrong = f"metrics were not published: no answer from monitoring.{REGION}.amazonaws.com"
     assert wrong in told["left"] and {e["alert"] for e in told["conditions"]} >= {"disk", "memory"}, told["left"]
     assert sh(system, "test -s /var/lib/infra/monitor/last.json && echo there") == "there"
     again, begun = ran(system, "watchme")

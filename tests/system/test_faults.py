@@ -229,7 +229,7 @@ def test_whoever_deploys_is_killed_and_the_host_goes_back(watchme):
             if last_job(watchme)["outcome"] == "rolled back":
                 break
             sleep(1)
-    assert "nobody confirmed from outside within 6 s" in last_job(watchme)["line"]
+    assert "not confirmed from outside within 6 s" in last_job(watchme)["line"]
     assert serving(watchme) == before
     watchme.must_up()
     assert serving(watchme) != before

@@ -101,7 +101,7 @@ def test_services_make_room_in_their_order_and_come_back(small):
     told = looked(small)
     met = {entry["alert"] for entry in told["conditions"] if entry["met"]}
     assert {"made-room", "memory"} <= met and "unit-down" not in met, texts(told)
-    assert any("api-sed-aggregator.service is stopped for want of memory" in text for text in texts(told))
+    assert any("api-sed-aggregator.service is stopped to free memory" in text for text in texts(told))
     shown = small.command("infra", "status", "--stack", "lab", "--host", "watchme").output
     assert (
         "alert made-room: opensmile-aggregator.service is stopped" in shown and "sed-aggregator was stopped: " in shown

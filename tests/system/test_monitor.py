@@ -21,7 +21,7 @@ HOG = "x = bytearray({mib} << 20); import time; time.sleep({seconds})"
 
 @pytest.fixture
 def host(system: System) -> System:
-    """All is well when a test begins."""
+    """All healthy when a test begins."""
     wait_until_well(system, 90)
     # Whoever asked while something was down was told so, which counts for five minutes
     until("a monitor that finds nothing", lambda: found(system) <= {"proxy-errors"}, 60)

@@ -67,7 +67,7 @@ def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
     """Raises InfraError."""
     with connected(machine, lambda step: typer.echo(f"reading {step} …", err=True)) as host:
         seen = look(catalogue, host, machine, wish)
-    head = [f"Read off {machine.address} by `infra adopt host`; what it said beside it tells what is a guess."]
+    head = [f"Read off {machine.address} by `infra adopt host`; what it printed says which parts are guesses."]
     text = written.yaml_of(seen.understood.system, head)
     if wish.write:
         put(wish.write, text)
@@ -83,7 +83,7 @@ def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -
     InfraError."""
     facts = host.facts()
     if facts["adopted"]:
-        raise InfraError(f"{machine.address} runs a release already: infra drift tells what was changed by hand")
+        raise InfraError(f"{machine.address} runs a release already: infra drift shows what was changed by hand")
     name = wish.system or understanding.name_of(facts["hostname"])
     names, stat = understanding.asked(facts)
     understood = understanding.understood(facts, host.entries([], names, stat), catalogue.stack, name)

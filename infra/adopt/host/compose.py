@@ -53,13 +53,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Shared:
-    """The network of a host's containers, and the addresses that are taken there."""
+    """The network of a host's containers."""
 
     network: dict[str, Any]
-    taken: set[str]
 
-    def address(self, entry: Entry, remarks: list[Remark]) -> str:
-        """The container's own there, or one that is free."""
+    def now(self, entry: Entry) -> str:
+        """Where the container is in it; "" where it is not."""
+        return str(entry.container.get("networks", {}).get(self.network["name"]) or "")
+
+    def fixed_address(self, entry: Entry, remarks: list[Remark]) -> str | None:
+        """The address that its compose file gives the container there; None where Docker chooses it."""
         name = self.network["name"]
         networks = entry.body.get("networks")
         told = (networks.get(name) or {}) if isinstance(networks, dict) else {}
@@ -69,13 +72,9 @@ class Shared:
             remarks.append(unfit(entry.where, text))
         if fixed := told.get("ipv4_address"):
             return str(fixed)
-        if now := entry.container.get("networks", {}).get(name):
-            remarks.append(unfit(entry.where, "its address came from Docker: it keeps the one that it has now"))
-            return now
-        free = next(str(host) for host in IPv4Network(self.network["subnet"]).hosts() if str(host) not in self.taken)
-        self.taken.add(free)
-        remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it gets {free} in {name}"))
-        return free
+        if not self.now(entry):
+            remarks.append(unfit(entry.where, f"its networks are {', '.join(others) or 'none'}: it moves into {name}"))
+        return None
 
 
 def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
@@ -148,10 +147,8 @@ def shared(facts: Facts, found: list[Entry], name: str, remarks: list[Remark]) -
     if unit is None:
         remarks.append(unfit(f"network {chosen['name']}", f"no unit makes it: {chosen['name']}.service will"))
     gateway = chosen["gateway"] if "." in chosen["gateway"] else str(IPv4Network(chosen["subnet"])[1])
-    addresses = {c["networks"][chosen["name"]] for c in facts["containers"] or [] if chosen["name"] in c["networks"]}
-    fixed = re.findall(r"ipv4_address: *[\"']?([\d.]+)", "\n".join(facts["compose"].values()))
     made = {**chosen, "gateway": gateway, "unit": unit or f"{chosen['name']}.service"}
-    return Shared(made, {gateway, *addresses, *fixed})
+    return Shared(made)
 
 
 def _is_ipv4(subnet: str) -> bool:
@@ -194,9 +191,10 @@ def service(
         remarks.append(unfit(entry.path, f"is called {file}: the program writes {DEFAULT} beside it"))
     if not entry.unit:
         remarks.append(unfit(entry.where, f"no unit runs {entry.path}: {name}.service will"))
+    address = net.fixed_address(entry, remarks)
     return {
         "name": name, "kind": "compose", "image": image, "container": container, "port": port,
-        "address": net.address(entry, remarks), "memory": _memory(entry, remarks), "directory": folder,
+        **({"address": address} if address else {}), "memory": _memory(entry, remarks), "directory": folder,
         "compose_file": file if FILE.fullmatch(file) else DEFAULT, "compose_key": entry.key,
         "unit": entry.unit.get("name") or f"{name}.service", **_environment(entry, name, variables, remarks),
     }  # fmt: skip
@@ -206,7 +204,8 @@ def _image(entry: Entry, stack: Stack, remarks: list[Remark]) -> dict[str, str] 
     given = str(entry.told("image") or entry.container.get("image") or "")
     found = IMAGE.fullmatch(given)
     if not found:
-        remarks.append(unfit(entry.where, f"its image {given or 'has no name'} cannot be told: it is left out"))
+        said = f"its image {given} is no image's name" if given else "its image has no name"
+        remarks.append(unfit(entry.where, f"{said}: it is left out"))
         return None
     repository = found["name"]
     ecr = ECR.fullmatch(found["host"] or "")

@@ -99,11 +99,11 @@ def _containers(
     drafts = []
     for entry in found:
         made = compose.service(entry, net, stack, entries, remarks) if net else None
-        if made:
+        if made and net:
             alone = sum(other.path == entry.path for other in found) == 1
             drafts.append(
                 _Draft(
-                    made, compose.host_port(entry), made["address"], compose.health(entry),
+                    made, compose.host_port(entry), made.get("address") or net.now(entry), compose.health(entry),
                     compose.purpose(entry, alone), compose.purpose(entry, True),
                 )
             )  # fmt: skip
@@ -165,7 +165,7 @@ def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) 
     made, name = dict(draft.fields), draft.fields["name"]
     made["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
     if not made["purpose"]:
-        remarks.append(guess(name, "what it is for: its name stands there"))
+        remarks.append(guess(name, "what it is for: its name is used"))
         made["purpose"] = name
     port = made.get("port")
     if port:

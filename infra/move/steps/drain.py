@@ -19,7 +19,8 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     most. Only a host on which nothing serves any more needs not say so."""
     began = time.monotonic()
     hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
-    say(f"until nobody asks {', '.join(hosts) or 'nobody'}: {request['ttl']} s, then quiet for {request['quiet']} s")
+    wait = f"{request['ttl']} s, then quiet for {request['quiet']} s"
+    say(f"until no more requests come to {', '.join(hosts) or 'no host'}: {wait}")
     told, silent = 0.0, dict.fromkeys(hosts, 0)
     while True:
         gone = time.monotonic() - began

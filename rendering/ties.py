@@ -1,0 +1,50 @@
+"""Units that systemd stops together with others: whatever restarts those restarts them too, or they stay stopped."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from catalogue.models import System
+from catalogue.systemd.directives import TIES, Sections, canonical, texts
+from rendering.files import HostFiles, Unit
+from rendering.units import named
+
+
+def tied(files: HostFiles, systems: Iterable[System]) -> HostFiles:
+    """Every unit of a host with the files of those that take it along, of whatever kind and system."""
+    wanted = requirements(systems)
+    units = {unit.name: unit for unit in files.units}
+    return replace(files, units=[_with_others(unit, _closure(unit.name, wanted, units)) for unit in files.units])
+
+
+def requirements(systems: Iterable[System]) -> dict[str, set[str]]:
+    """Unit → the units whose stop or restart takes it along: by what it says itself, and by their `RequiredBy`."""
+    found: dict[str, set[str]] = {}
+    for service in (service for system in systems for service in system.native_services):
+        for given in service.all_sections:
+            says = {named(service, name) for tie in TIES for name in _listed(given, "Unit", tie)}
+            for unit in service.units:
+                found.setdefault(named(service, unit), set()).update(says)
+            for name in _listed(given, "Install", "RequiredBy"):
+                found.setdefault(named(service, name), set()).add(named(service, service.unit))
+    return found
+
+
+def _listed(given: Sections, section: str, directive: str) -> list[str]:
+    value = canonical(given).get(section, {}).get(directive, [])
+    return [name for line in texts(value) for name in line.split()]
+
+
+def _closure(name: str, wanted: dict[str, set[str]], units: dict[str, Unit]) -> list[Unit]:
+    found: list[Unit] = []
+    waiting = [name]
+    while waiting:
+        asked = wanted.get(waiting.pop(0), set())
+        new = [unit for unit in units.values() if unit.name in asked and unit.name != name and unit not in found]
+        found += new
+        waiting += [unit.name for unit in new]
+    return found
+
+
+def _with_others(unit: Unit, others: list[Unit]) -> Unit:
+    # An image is named in a compose file, which is among these
+    return replace(unit, files=list(dict.fromkeys([*unit.files, *(path for other in others for path in other.files)])))
