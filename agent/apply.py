@@ -132,7 +132,7 @@ def _unchanged(world: World, job: Job, target: Release) -> Outcome:
 
 
 def _sick(world: World, ready: Plan) -> list[str]:
-    """The services that are not well before the switch. Where the proxy changes it may be what was wrong: then only
+    """The services that are unhealthy before the switch. Where the proxy changes it may be what was wrong: then only
     what a service itself answers counts."""
     if ready.base is None:
         return []
@@ -143,12 +143,12 @@ def _sick(world: World, ready: Plan) -> list[str]:
 
 
 def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[dict[str, int], list[str]]:
-    """The services' statuses once all that is needed is well, and who was not well before and still is not.
+    """The services' statuses once all that is needed is healthy, and who was unhealthy before and still is.
 
     Raises Failed, and whatever else a host can do to us.
     """
     manifest, paths = ready.target.manifest, set(ready.change.paths)
-    # A service's first slot serves from the beginning; later ones once they are well
+    # A service's first slot serves from the beginning; later ones once they are healthy
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
     job.say(f"switching {len(paths)} files")
     accounts.ensure(world, manifest["accounts"])

@@ -63,7 +63,7 @@ def identity(world: World, timeout: float = 20) -> Identity:
 
 
 def metadata(world: World, path: str, timeout: float = 20) -> str | None:
-    """What AWS tells this machine about itself; None where it does not."""
+    """What AWS's metadata has about this machine; None where it has nothing."""
     ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
     _, token = world.fetch(f"{METADATA}/api/token", ttl, "PUT", timeout=timeout)
     headers = {"X-aws-ec2-metadata-token": token.decode()}

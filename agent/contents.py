@@ -1,4 +1,4 @@
-"""What a host has now, for whoever compares it with what is to come. Reads only; no secret is in it."""
+"""What a host has now, to be compared with what is to come. Reads only; no secret is in it."""
 
 import hashlib
 from typing import Any

@@ -91,7 +91,7 @@ def exactly():
 
 
 def main(payload):
-    """`images` as in `copied`; `auths` are Docker's logins for both registries, which nobody sees."""
+    """`images` as in `copied`; `auths` are Docker's logins for both registries, which are shown nowhere."""
     # One of its own: what is left of a killed run may still be at work in another
     directory = tempfile.mkdtemp(prefix="infra-copying-", dir=RUN)
     login = f"{directory}/auth.json"

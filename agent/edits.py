@@ -1,4 +1,4 @@
-"""What somebody changed by hand: found before it is overwritten, and kept."""
+"""Hand edits: found before they are overwritten, and kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EDITED = f"{STATE}/edited"
 
 def edited(world: World, base: Release | None, change: Difference) -> list[str]:
     """The files that the switch would overwrite or remove and that are not as the current release left them. A file
-    that was there before the program's first release counts too."""
+    that existed before the program's first release counts too."""
     known = {file.path: file for file in base.files} if base else {}
     links = {link["path"]: link["target"] for link in base.manifest["links"]} if base else {}
 

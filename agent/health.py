@@ -73,7 +73,7 @@ def _gated(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def still(world: World, probes: list[dict[str, Any]]) -> None:
-    """The last look before a release is final. Raises Failed naming who was well and is not any more."""
+    """The last look before a release is final. Raises Failed naming who was healthy and is not any more."""
     seen = _gated(world, probes)
     sick = [probe for probe in probes if seen[probe["service"]] != 200]
     if sick:

@@ -1,4 +1,4 @@
-"""The agent itself on a host: kept there, so that it can go on without whoever sent it, and after a reboot."""
+"""The agent itself on a host: kept there, so that it can go on without the connection, and after a reboot."""
 
 import hashlib
 

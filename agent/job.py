@@ -16,8 +16,8 @@ def nothing(*_: Any) -> None:
 @dataclass(frozen=True)
 class Job:
     """`kind` is apply, rollback or recover. `base` is the release that an update was planned from, None when it does
-    not know. `confirm` returns once somebody outside has found these public URLs well, and raises Failed when nobody
-    does. `history` takes a note of how it ended, once that is certain and before it is forgotten that it began."""
+    not know. `confirm` returns once these public URLs were found healthy from outside, and raises Failed when they
+    are not. `history` takes a note of how it ended, once that is certain and before it is forgotten that it began."""
 
     id: str
     kind: str

@@ -71,7 +71,7 @@ def run(world: World, id: str) -> int:
 
     def tell(event: dict[str, Any]) -> None:
         line = quoting.event_line(mask.all_of(event))
-        # What happens happens, whether or not somebody can be told
+        # What happens happens, whether or not its reader is still there
         with contextlib.suppress(OSError):
             print(line, flush=True)
         with contextlib.suppress(OSError), open(f"{place}/events", "a") as file:
@@ -189,7 +189,7 @@ def _confirmed(world: World, place: str, seconds: float, urls: list[str], tell) 
 
 
 def answer(world: World, id: str, said: dict[str, Any]) -> None:
-    """What whoever looked from outside found: `well`, and `reason` where it is not. Raises Refused."""
+    """What the look from outside found: `well`, and `reason` where it is not. Raises Refused."""
     if world.read(f"{JOBS}/{id}/spec.json") is None:
         raise Refused("there is no such job on this host any more")
     _write(world, f"{JOBS}/{id}/answer", said)
@@ -197,8 +197,8 @@ def answer(world: World, id: str, said: dict[str, Any]) -> None:
 
 def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
     """The job's events after the first `seen`, up to its result, or to where it waits for an answer; now and then an
-    empty one as a sign of life. One that still waits for an answer says so again (`again`) to whoever comes back. A job
-    that nobody knows ends with `{"gone": true}`."""
+    empty one as a sign of life. One that still waits for an answer says so again (`again`) to a new connection. An
+    unknown job ends with `{"gone": true}`."""
     beat, idle = world.now(), 0
     waiting = _unanswered(world, id, seen)
     if waiting:
@@ -246,7 +246,7 @@ def _last_word(world: World, id: str) -> dict[str, Any] | None:
     begun = transaction.unfinished(world)
     if begun is None or begun.job != id:
         return {"gone": True}
-    # Somebody ended the agent for good: what it left is undone as after a reboot
+    # The agent was ended for good: what it left is undone as after a reboot
     world.run("systemctl", "start", "--no-block", install.UNIT)
     return None
 

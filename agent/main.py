@@ -48,7 +48,7 @@ _printing = threading.Lock()
 
 
 def receive(payload: dict[str, Any]) -> int:
-    """What comes over the connection: the agent installs itself, starts the job, and tells how it goes."""
+    """What comes over the connection: the agent installs itself, starts the job, and reports how it goes."""
     world = World()
     contents = archive.members(b64decode(payload["archive"]))
     sources = {name: text for name, text in contents.items() if name.startswith("agent/")}
@@ -113,7 +113,7 @@ def follow(payload: dict[str, Any]) -> int:
 
 def answer(payload: dict[str, Any]) -> int:
     """Confirms or rejects a job, and follows it to its end."""
-    # How a job ended that is gone is told by what follows
+    # How a job ended that is gone is said by what follows
     with contextlib.suppress(Refused):
         jobs.answer(World(), payload["id"], payload["said"])
     return follow(payload)
@@ -187,7 +187,7 @@ def free(_: dict[str, Any]) -> int:
 
 
 def bring_back(payload: dict[str, Any]) -> int:
-    """What no release brings, from a disk of before."""
+    """Restores data directories from an earlier disk."""
     _print(restore.restore(World(), payload, lambda line: _print({"say": line})))
     return 0
 
@@ -231,7 +231,7 @@ def command() -> None:
             try:
                 sys.exit(monitoring.main(World(), sys.argv[2:]))
             except Refused as refusal:
-                # Neither well nor not: nobody looked
+                # Neither healthy nor not: it was not checked
                 sys.exit(f"infra-monitor: {refusal}")
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
@@ -254,5 +254,5 @@ def _print(event: dict[str, Any]) -> None:
         with _printing:
             print(line, flush=True)
     except BrokenPipeError:
-        # Whoever listened has gone; the job does not end for that
+        # The listener has gone; the job does not end for that
         sys.exit(0)

@@ -6,7 +6,7 @@ import socket
 import threading
 
 NETWORK = 0x40000000  # CLONE_NEWNET
-RESOLVER = ("127.0.0.11", 53)  # Docker's own, in every network that somebody made
+RESOLVER = ("127.0.0.11", 53)  # Docker's own, in every network that was made
 TIMEOUT = 1.0
 
 

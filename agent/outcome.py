@@ -27,8 +27,8 @@ class Failed(Reasoned):
 
 @dataclass
 class Outcome:
-    """`line` is the one line for people: what, where, why, what now. `edited` maps a file that somebody had
-    changed by hand to where that version is kept."""
+    """`line` is the one line for people: what, where, why, what now. `edited` maps a hand-edited file to
+    where that version is kept."""
 
     outcome: str
     release: str

@@ -35,7 +35,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
 
 
 def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:
-    """An update that was planned from another release than the one here would undo what somebody else did."""
+    """An update that was planned from another release than the one here would undo another update."""
     if job.kind != "apply" or job.base is None or base is None or target.id == base.id:
         return
     if job.base not in (base.id, store.last_update(world)):
@@ -131,7 +131,7 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
 
 
 def _own(world: World, entry: dict[str, Any]) -> bool:
-    """Is the port the service's own container's, which another unit or somebody by hand has started."""
+    """Is the port the service's own container's, which another unit or a person has started."""
     if not entry.get("container"):
         return False
     ran = world.run("docker", "ps", "--filter", f"publish={entry['port']}", "--format", "{{.Names}}")

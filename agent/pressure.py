@@ -1,6 +1,6 @@
-"""Want of memory: services of low priority make room, in the catalogue's order, before the kernel kills anything.
+"""Memory pressure: services of low priority make room, in the catalogue's order, before the kernel kills anything.
 
-What is stopped is always a beginning of that order, told by flags that a reboot removes; whoever was stopped last comes
+What is stopped is always a beginning of that order, marked by flags that a reboot removes; the one stopped last comes
 back first. The unit of such a service needs its flag to be absent, so that nothing else starts it meanwhile.
 """
 
@@ -42,7 +42,7 @@ def room(service: dict[str, Any], size: int) -> int:
 
 @dataclass
 class Going:
-    """A service that was told to end."""
+    """A service that was asked to end."""
 
     service: dict[str, Any]
     since: float
@@ -65,8 +65,8 @@ class Watch:
         return [entry for entry in self.services if self.world.exists(flag(entry["service"]))]
 
     def begin(self) -> None:
-        """What a watch of before did not get to: a flag is written first, and may be all that was done. Flags of others
-        are of a release of before."""
+        """What an earlier watch did not get to: a flag is written first, and may be all that was done. Flags of others
+        are of an earlier release."""
         for entry in self.stopped:
             self.world.run("systemctl", "stop", "--no-block", entry["unit"])
         known = {entry["service"] for entry in self.services}
@@ -139,7 +139,7 @@ class Watch:
 
     def _record(self, entry: dict[str, Any], what: str, said: str) -> None:
         self.say(said)
-        # A full disk holds nobody up
+        # A full disk holds nothing up
         with contextlib.suppress(OSError):
             history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, said))
 

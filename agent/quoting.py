@@ -87,7 +87,7 @@ def last_lines(output: str, count: int, limit: int = PIECE, whole: str = "") -> 
 
 
 def error(problem: BaseException) -> str:
-    """An error that nobody expected."""
+    """An unexpected error."""
     return quoted(f"{type(problem).__name__}: {problem}")
 
 

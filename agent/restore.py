@@ -22,7 +22,7 @@ DEVICES = "/dev/disk/by-id"
 DISK = "nvme-Amazon_Elastic_Block_Store_"  # as AWS's virtual disks call themselves, without the dash of their id
 PATIENCE = 60.0  # seconds until the disk is there
 GRACE = 10.0  # seconds more until its parts are
-SIGN = 5.0  # seconds between signs of life: whoever listens gives up after 30
+SIGN = 5.0  # seconds between signs of life: a listener gives up after 30
 CHUNK, SYNC = 1024**2, 64 * 1024**2  # bytes
 PLACE = "/run/infra/restore"
 PURPOSE = "restoring data"  # of the lock
@@ -162,7 +162,7 @@ def absent(source: str, target: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
     """Copies what is absent, with its mode and owner, and a file's times; not extended attributes. Neither sockets nor
-    devices are data. `came` is told bytes as they come."""
+    devices are data. `came` gets bytes as they come."""
     told = Brought(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)

@@ -1,4 +1,4 @@
-"""Back to what was there before a switch: files, links, units and what they run, then a look whether it serves."""
+"""Back to the state before a switch: files, links, units and what they run, then a look whether it serves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints)
         job.record(outcome)
         if not paths:
-            # Else what was there before is kept, and the next job puts back the rest
+            # Else the state before is kept, and the next job puts back the rest
             transaction.end(world)
         return outcome
     except Exception as error:

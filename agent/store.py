@@ -45,7 +45,7 @@ def images_of(manifest: dict[str, Any]) -> list[str]:
 
 
 def keep(world: World, release: Release) -> None:
-    """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written anew."""
+    """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written again."""
     if _is_whole(world, release.id):
         return
     world.directory(STATE, 0o700, "root", "root")
@@ -196,7 +196,7 @@ def _job(text: bytes) -> dict[str, Any] | None:
 
 
 def last_update(world: World) -> str | None:
-    """The release that the last successful update brought, whether or not somebody went back from it since."""
+    """The release that the last successful update brought, whether or not it was rolled back since."""
     brought = [job["release"] for job in history(world) if job["kind"] == "apply" and job["code"] == 0]
     return brought[-1] if brought else None
 

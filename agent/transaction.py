@@ -1,4 +1,4 @@
-"""A switch under way: what was there before it, on disk before anything is touched, so that it can always be undone."""
+"""A switch under way: the state before it, on disk before anything is touched, so that it can always be undone."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
 
 
 def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
-    """As `states`, of units of which none is on its way down: a monitor restarts one, or somebody stops it. One that is
+    """As `states`, of units of which none is on its way down: a monitor restarts one, or a person stops it. One that is
     still stopping after SETTLED seconds counts as active: it was, and is started again."""
     end = world.now() + SETTLED
     while "deactivating" in (active := _asked(world, "is-active", names)).values() and world.now() < end:
@@ -75,7 +75,7 @@ def _answers(world: World, account: str | None, question: str, names: list[str])
 
 
 def is_well(world: World, unit: str) -> bool:
-    """Does a unit that nobody can ask over the network do what it is for: it runs, waits for its time, or has done its
+    """Does a unit without a port do what it is for: it runs, waits for its time, or has done its
     work. One that systemd skipped for a condition, or is about to start once more, does not."""
     account, name = split(unit)
     shown = ask(world, account, "show", "-p", "ActiveState", "--value", name)
@@ -83,7 +83,7 @@ def is_well(world: World, unit: str) -> bool:
 
 
 def why_not(world: World, unit: str) -> str:
-    """What systemd says about a unit that is not well."""
+    """What systemd says about an unhealthy unit."""
     account, name = split(unit)
     shown = ask(
         world, account, "show", "-p", "ActiveState", "-p", "SubState", "-p", "Result", "-p", "ConditionResult", name
@@ -139,13 +139,13 @@ def disable(world: World, names: list[str]) -> None:
 
 
 def react(world: World, manifests: list[dict[str, Any]], paths: set[str]) -> None:
-    """Tells the programs whose files changed. Raises Failed."""
+    """Reloads the programs whose files changed. Raises Failed."""
     if any(path.startswith("/etc/systemd/") for path in paths):
         must(world, "systemctl", "daemon-reload")
     complaints: list[str] = []
     for account in {item["name"]: item for manifest in manifests for item in manifest["accounts"]}.values():
         own = f"{account['home']}/{OF_ACCOUNT}/"
-        # An account that was not made, or whose manager is gone, has nothing to read anew
+        # An account that was not made, or whose manager is gone, has nothing to read again
         if has_manager(world, account["name"]) and any(path.startswith(own) for path in paths):
             ran = systemctl(world, account["name"], "daemon-reload")
             complaints += [_said(account["name"], "daemon-reload", [], ran)] if ran.code else []

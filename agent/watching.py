@@ -1,4 +1,4 @@
-"""The round of a watch, a service of the agent that never ends, and what systemd is told of it."""
+"""The round of a watch, a service of the agent that never ends, and its notifications to systemd."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ def every(world: World, seconds: float, look: Callable[[], None]) -> None:
 
 
 def _notify(text: str) -> None:
-    """Tells systemd, which ends and restarts a watch that says nothing any more."""
+    """Notifies systemd, which ends and restarts a watch that says nothing any more."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:

@@ -111,7 +111,7 @@ class World:
 
     def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:
         """The lines of a command as it says them, and None after each pause in which it says nothing; it ends with
-        whoever listens."""
+        its reader."""
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0) as process:
             assert process.stdout
             rest = b""
@@ -257,7 +257,7 @@ class World:
         return engine.ask("GET", path, timeout)
 
     def settle(self, tree: str) -> None:
-        """What is below a directory is on the disk, whoever wrote it."""
+        """What is below a directory is on the disk."""
         for folder, _, names in os.walk(tree):
             for path in (*(f"{folder}/{name}" for name in names), folder):
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -295,7 +295,7 @@ class World:
         return web.certificate_ends(name)
 
     def now(self) -> float:
-        """Seconds of a clock that nobody can set: for deadlines."""
+        """Seconds of a clock that cannot be set: for deadlines."""
         return time.monotonic()
 
     def wall(self) -> float:

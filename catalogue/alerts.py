@@ -18,9 +18,9 @@ MetricName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 
 class Alert(Model):
-    """A condition that should wake somebody up: what is measured on a host is above `above`. `within` are seconds,
+    """An alert condition: what is measured on a host is above `above`. `within` are seconds,
     `least` how many must have been seen for it to count; `text` may name subject, value and these fields. `repair` is
-    what a host's monitor does about it by itself. Under `metric` CloudWatch is told the worst value of its subjects."""
+    what a host's monitor does about it by itself. Under `metric` the worst value of its subjects is published."""
 
     alert: Name
     measure: Measure

@@ -14,7 +14,7 @@ def check(catalogue: Catalogue) -> list[Problem]:
 
 
 def checked(catalogue: Catalogue, warn: Callable[[Problem], None] = lambda _: None) -> Catalogue:
-    """The catalogue, its warnings told to `warn`. Raises CatalogueError with every problem when one is an error."""
+    """The catalogue, its warnings given to `warn`. Raises CatalogueError with every problem when one is an error."""
     found = check(catalogue)
     if errors(found):
         raise CatalogueError(found)

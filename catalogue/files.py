@@ -93,7 +93,7 @@ def read_yaml(path: Path, file: str) -> Any:
 
 
 def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> Any:
-    """The value of a YAML text that anybody can have written, such as a host's. Raises yaml.YAMLError."""
+    """The value of a YAML text from outside, such as a host's. Raises yaml.YAMLError."""
     _check_size(text)
     try:
         return yaml.load(text, loader)

@@ -27,8 +27,8 @@ LARGEST_SOURCE = 32 * 1024**2  # bytes of a static file; what is larger belongs 
 @dataclass(frozen=True)
 class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
-    the static files that the systems' services name, by their path below `files/static/`, `alerts` what should wake
-    somebody up."""
+    the static files that the systems' services name, by their path below `files/static/`, `alerts` the alert
+    conditions."""
 
     stack: Stack
     systems: dict[str, System]

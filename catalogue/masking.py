@@ -121,7 +121,7 @@ def _is_secrets_name(name: str) -> bool:
 
 class Masker:
     """Puts a mark in place of what looks like a secret. With a key the mark changes with the value, and without the key
-    nobody can try values against it; without one every mark is the same."""
+    values cannot be tried against it; without one every mark is the same."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = key

@@ -58,8 +58,8 @@ class Site(Model):
 
 
 class Account(Model):
-    """An account that services run as. One that is there already is used as it is. Without `login` nobody logs in as
-    it; `lingering` keeps its own units running without anybody logging in."""
+    """An account that services run as. One that is there already is used as it is. Without `login` it has no
+    login shell; `lingering` keeps its own units running without a login."""
 
     name: AccountName
     home: AbsolutePath
@@ -96,8 +96,8 @@ class System(Model):
     """One product: what it needs of a host, its sites and its services. `document` is where the facts come from.
 
     `packages` are Debian packages, `enables` units that packages bring and that are to run. `variant` is the one of
-    its variants that the stack chose (infra:variants). `monitor_names` are commands of before that stand for the
-    host's monitor now (`*.sh` or `*.py`). `data` are directories that no release brings: a lost host gets them back
+    its variants that the stack chose (infra:variants). `monitor_names` are legacy commands that now run
+    the host's monitor (`*.sh` or `*.py`). `data` are directories that no release brings: a lost host gets them back
     from a snapshot of its disk.
     """
 

@@ -8,7 +8,7 @@ WIDEST = {4: 2**24, 6: 2**112}
 
 
 def too_wide(given: Iterable[str]) -> str:
-    """What the networks are, in words, when they are no list of somebody's own networks; else "". Several that are
+    """What the networks are, in words, when they are no list of an operator's own networks; else "". Several that are
     much of the world only together count as it."""
     networks: list[IPv4Network | IPv6Network] = []
     for text in given:

@@ -1,4 +1,4 @@
-"""What is wrong with a catalogue, said so that a person can mend it."""
+"""What is wrong with a catalogue, said so that a person can fix it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Problem:
 
     @property
     def said(self) -> str:
-        """Without its level, where that is told another way."""
+        """Without its level, where that is shown another way."""
         return f"{self.file}: {self.where}: {self.found}; {self.allowed}"
 
     def __str__(self) -> str:

@@ -82,7 +82,7 @@ class Route(Model):
 class Service(Model):
     """What a service of every kind has.
 
-    `health` is the path, on the service's own port, that answers 200 when it is well. `single` marks a
+    `health` is the path, on the service's own port, that answers 200 when it is healthy. `single` marks a
     service of which only one may run in the world. `stop_priority` orders what is stopped first under
     memory pressure (1 first; None never).
     """
@@ -102,7 +102,7 @@ class Service(Model):
 
     @property
     def listens(self) -> int | None:
-        """The port on which it is asked whether it is well."""
+        """The port on which its health is asked."""
         raise NotImplementedError
 
     @property
@@ -127,7 +127,7 @@ class Service(Model):
 
     @property
     def health_route(self) -> Route | None:
-        """The route through which the public can ask whether it is well."""
+        """The route through which its health can be asked from outside."""
         return next((route for route in self.routes if route.covers(self.health)), None)
 
 
@@ -198,7 +198,7 @@ class ConfigFile(Model):
 class NativeService(Service):
     """A unit that systemd runs, by its directives.
 
-    With `account` that account's own manager runs it (a user unit), and it runs without anybody logging in. `instances`
+    With `account` that account's own manager runs it (a user unit), and it runs without a login. `instances`
     are those of a template unit (`NAME@.service`). A change of one of `files` restarts it. `needs` are files that the
     release does not bring: without them it is refused. `environment` stands in the unit, or with the secrets in
     `environment_file`. With `socket` systemd holds the port, so that connections wait while the unit restarts.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
 
 from catalogue.fields import HostName, Model, Name, Network
 from catalogue.files import mapping, read_mapping
@@ -14,11 +14,11 @@ from catalogue.validation import problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
-# In the environment of an update that does what somebody approved: repository and suffix → digest, as JSON
+# In the environment of an update that does what was approved: repository and suffix → digest, as JSON
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
-# Secrets of every host's monitor, under infra:secrets.monitor: where somebody wants to be told
+# Secrets of every host's monitor, under infra:secrets.monitor: where notices go
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
@@ -107,7 +107,7 @@ NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
 class Place(Model):
-    """A network that was there before, in which a region's hosts are."""
+    """An existing network, in which a region's hosts are."""
 
     vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
     subnet: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
@@ -120,6 +120,7 @@ class Stack(Model):
     and secrets are ENCRYPTED where the caller could not decrypt them: `infra check` only sees that they are there.
     """
 
+    _file: str = PrivateAttr("")
     name: str
     region: Region
     accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -134,7 +135,7 @@ class Stack(Model):
     protected: Annotated[bool, Field(strict=False)] = False
     budget: Annotated[float, Field(gt=0, strict=False)] = 300
     creditsBudget: Annotated[float, Field(ge=0, strict=False)] = 0
-    # AWS Budgets tells ten addresses at most
+    # AWS Budgets notifies ten addresses at most
     alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
     repairs: Annotated[bool, Field(strict=False)] = True
     sshUser: Name = "ubuntu"
@@ -169,6 +170,11 @@ class Stack(Model):
     def regions(self) -> list[str]:
         """Where the stack's hosts run: the region that serves, then those that stand by."""
         return [self.region, *self.standbyRegions]
+
+    @property
+    def file(self) -> str:
+        """Its file, as messages name it."""
+        return self._file or f"Pulumi.{self.name}.yaml"
 
     def at(self, region: str) -> "Stack":
         """The same stack as it is in one of its regions."""
@@ -208,7 +214,9 @@ def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
     if "aws:region" in values:
         fields["region"] = values["aws:region"]
     try:
-        return Stack.model_validate(fields)
+        made = Stack.model_validate(fields)
+        made._file = file
+        return made
     except ValidationError as error:
         raise CatalogueError(problems_of(error, file, _key, _fields)) from None
 

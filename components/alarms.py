@@ -1,4 +1,4 @@
-"""Alarms in the cloud: whom they tell, and those of one host."""
+"""Alarms in the cloud: their topic, and those of one host."""
 
 import pulumi
 import pulumi_aws as aws
@@ -9,8 +9,8 @@ from rendering.alarms import Alarm
 
 
 class Topic(pulumi.ComponentResource):
-    """Whom a region's alarms tell: an alarm can only tell a topic of its own region. AWS writes to each address first,
-    and to nobody who does not confirm."""
+    """The recipients of a region's alarms: an alarm can only notify a topic of its own region. AWS writes to each
+    address first, and only those that confirm get more."""
 
     arn: pulumi.Output[str]
 

@@ -6,12 +6,12 @@ import pulumi_aws as aws
 from catalogue.stack import Stack
 from components.naming import tags
 
-TOLD = [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]  # percent
+NOTIFIED = [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]  # percent
 
 
 def credits(stack: Stack, options: pulumi.ResourceOptions) -> aws.budgets.Budget:
-    """Tells infra:alarmEmails at each of TOLD. AWS counts a calendar year; what credits pay for counts as if they did
-    not, since with them nothing would ever be spent."""
+    """Notifies infra:alarmEmails at each of NOTIFIED. AWS counts a calendar year; what credits pay for counts as if
+    they did not, since with them nothing would ever be spent."""
     return aws.budgets.Budget(
         "credits",
         name=f"{stack.name}-credits",
@@ -28,7 +28,7 @@ def credits(stack: Stack, options: pulumi.ResourceOptions) -> aws.budgets.Budget
                 threshold_type="PERCENTAGE",
                 subscriber_email_addresses=stack.alarmEmails,
             )
-            for kind, percent in TOLD
+            for kind, percent in NOTIFIED
         ],
         tags=tags(stack, "budget"),
         opts=options,

@@ -18,12 +18,20 @@ from catalogue.stack import APPROVED_IMAGES, PROJECT, SECRET_KEYS, Stack, in_pla
 def stack() -> Stack:
     """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
     name = pulumi.get_stack()
-    file = f"Pulumi.{name}.yaml"
+    file = shown_file(name)
     given = values(CONFIG.get() or get_config_env(), schema())
     plain = [key for key in SECRET_KEYS if not is_empty(given.get(key)) and not is_config_secret(key)]
     if plain:
         raise CatalogueError(in_plain_text(file, plain))
     return stack_from(name, given, file)
+
+
+def shown_file(name: str) -> str:
+    """The stack's file, as a person finds it: elsewhere than in the project's root there can be another of the name."""
+    named = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
+    if named.name != f"Pulumi.{name}.yaml":
+        return f"Pulumi.{name}.yaml"
+    return str(named.relative_to(Path.cwd())) if named.is_relative_to(Path.cwd()) else str(named)
 
 
 def approved_images() -> dict[str, str]:
@@ -61,7 +69,7 @@ def regions_known(made: Stack) -> None:
         if region not in known:
             near = difflib.get_close_matches(region, known, 3)
             rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(known)}"
-            raise CatalogueError([Problem(f"Pulumi.{made.name}.yaml", "aws:region", f"{region!r} is no region", rule)])
+            raise CatalogueError([Problem(made.file, "aws:region", f"{region!r} is no region", rule)])
 
 
 def keys_present(made: Stack) -> None:
@@ -70,4 +78,4 @@ def keys_present(made: Stack) -> None:
     if missing or not made.sshPrivateKey or not made.sshPublicKey:
         found = f"no keys for {', '.join(missing) or 'SSH'}"
         rule = f"make them: uv run infra init --stack {made.name}"
-        raise CatalogueError([Problem(f"Pulumi.{made.name}.yaml", "infra:hostPrivateKeys", found, rule)])
+        raise CatalogueError([Problem(made.file, "infra:hostPrivateKeys", found, rule)])

@@ -15,7 +15,7 @@ PUSH = ["ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUplo
 
 
 def trust(account: str) -> dict[str, Any]:
-    """Whoever of the account may assume roles, which no host may."""
+    """Principals of the account that may assume roles, which no host may."""
     operators = {"AWS": f"arn:aws:iam::{account}:root"}
     return {
         "Version": "2012-10-17",

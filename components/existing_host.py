@@ -1,4 +1,4 @@
-"""A machine that was there before: nothing of it is made, it is only waited for, prepared and released to."""
+"""An existing machine: nothing of it is created, it is only waited for, prepared and released to."""
 
 import pulumi
 

@@ -43,7 +43,7 @@ class Host(access.Reachable):
             allocation_id=address.id,
             # A new machine takes the address over from the lost one
             allow_reassociation=True,
-            # What AWS does not tell of one that was taken over is no reason to make it anew
+            # What AWS does not say of one that was taken over is no reason to replace it
             opts=inside(self, ignore_changes=["allowReassociation"]),
         )
         self.machine = instance.id
@@ -103,7 +103,7 @@ class Host(access.Reachable):
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
                 # and a volume that is there cannot be encrypted any more
                 ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted"],
-                # The engine believes its state: another value tells it that the machine is gone; a first one does not
+                # The engine believes its state: another value means that the machine is gone; a first one does not
                 replacement_trigger=replaces or "nothing",
             ),
         )

@@ -1,7 +1,7 @@
 """A change of the place that a stack serves from: worked out as a value, then resources, one for each step.
 
-A step's name holds the attempt that it belongs to. What is done stays done in later updates, and a new attempt does all
-of it anew; only one that has been through every step is written down.
+A step's name holds the attempt that it belongs to. What is done stays done in later updates, and a new attempt repeats
+all of it; only one that has been through every step is written down.
 """
 
 import json
@@ -154,7 +154,7 @@ def verified(
 
 
 def drained(name: str, stack: Stack, move: Move, opts: pulumi.ResourceOptions) -> Step:
-    """Nobody asks the regions any more that are about to be deleted."""
+    """The regions that are about to be deleted get no more requests."""
     hosts = [
         {"region": region, "target": target(stack, host, pulumi.Output.from_input(address))}
         for region, left in sorted(move.leaving.items())

@@ -12,7 +12,7 @@ SUBNET = "10.20.1.0/24"
 
 class Network(pulumi.ComponentResource):
     """`subnet_id` and `security_group_id` for the hosts of a region. The world reaches 80 and 443,
-    `adminCidrs` reach 22, and nobody reaches anything else."""
+    `adminCidrs` reach 22, and nothing else is reachable."""
 
     subnet_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]

@@ -1,5 +1,5 @@
-"""What a host may do in AWS: pull from these repositories, answer its own names' ACME challenges, tell its own metrics,
-nothing else."""
+"""What a host may do in AWS: pull from these repositories, answer its own names' ACME challenges, publish its own
+metrics, nothing else."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def policy(
     repository_arns: list[str], zone_arn: str, names: list[str], watches: bool = False, namespace: str = ""
 ) -> dict[str, Any]:
     """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write; a host that
-    `watches` reads where they point; under `namespace` it may tell CloudWatch metrics."""
+    `watches` reads where they point; under `namespace` it may publish metrics."""
     statements: list[dict[str, Any]] = []
     if namespace:
         own = {"StringEquals": {"cloudwatch:namespace": namespace}}

@@ -25,7 +25,7 @@ Digests = pulumi.Output[dict[str, str]]
 
 @dataclass
 class Region:
-    """What was made; `topic` is whom its alarms tell, `copier` the role that may copy images here, `settled` what the
+    """What was made; `topic` gets its alarms, `copier` the role that may copy images here, `settled` what the
     last update settled of interrupted ones."""
 
     catalogue: Catalogue
@@ -135,7 +135,7 @@ def release(
 
 def _alarmed(region: Region, host: str) -> None:
     """The alarms of a host, from its release on: before it, its monitor's silence would be one. They are where the host
-    tells, whatever region holds the machine itself."""
+    publishes its metrics, whatever region holds the machine itself."""
     found = alarms(region.catalogue, host)
     if region.topic is None or not found:
         return

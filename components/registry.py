@@ -26,7 +26,7 @@ LIFECYCLE = json.dumps(
 
 class Registry(pulumi.ComponentResource):
     """The repositories of all systems; `arns` are by repository, `digests` maps `repository:tag` to
-    what is there now: an image that was pushed anew is a change that a preview shows."""
+    what is there now: an image that was pushed again is a change that a preview shows."""
 
     arns: dict[str, pulumi.Output[str]]
     urls: dict[str, pulumi.Output[str]]

@@ -78,6 +78,7 @@ Certificate = Annotated[list[Text | float | None], Field(min_length=3, max_lengt
 class LastJob(Form):
     code: int
     line: Text
+    began: Text | None = None
 
 
 class Status(Form):

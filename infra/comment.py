@@ -33,7 +33,7 @@ class Pull:
 def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator[str]:
     """Writes each stack's comment, and says what it did. A stack without a change gets none of its own.
 
-    The texts may come from a fork: nobody is mentioned by them, and they say so. With `head` the pull request must be
+    The texts may come from a fork: they mention no account, and say so. With `head` the pull request must be
     at that commit, or nothing is written. Raises InfraError.
     """
     if head is not None and (now := _ask(pull, f"/repos/{pull.repository}/pulls/{pull.number}")["head"]["sha"]) != head:

@@ -99,7 +99,7 @@ def settled(target: Target, planned: str | None, look: Look, say: Say) -> str | 
     except InfraError:
         # What is wrong with the host is said by what is sent next
         return planned
-    # It was planned from what Pulumi knows, and was ours: nobody else's work lies between
+    # It was planned from what Pulumi knows, and was ours: no other update lies between
     return left.release if planned == left.base and current == left.release else planned
 
 

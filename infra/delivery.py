@@ -1,6 +1,6 @@
 """A job on a host, followed to its end from here: started, watched, looked at from outside, and confirmed.
 
-The job runs on without us. A lost connection is made again; whoever does not come back lets the host go back.
+The job runs on without us. A lost connection is made again; without one the host rolls back.
 """
 
 import getpass
@@ -23,7 +23,7 @@ SURE = 3  # times that a host must say that it knows nothing of a job: it may be
 BOOT = "python3 -I -c 'import json, sys; payload = json.load(sys.stdin); exec(payload[\"receive\"])'"
 
 Say = Callable[[str], None]
-Look = Callable[[Sequence[str]], str | None]  # what is not well about these URLs from outside
+Look = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
 
 
 def who() -> str:
@@ -144,7 +144,7 @@ class Job:
 
 
 def is_told(event: dict[str, Any]) -> bool:
-    """Is it one of the job's own events, which are counted; not a sign of life, nor one that is told again."""
+    """Is it one of the job's own events, which are counted; not a sign of life, nor one that is repeated."""
     return bool(event) and not {"started", "again"} & set(event)
 
 

@@ -55,7 +55,7 @@ def _split(data: bytes, size: int) -> tuple[str, bytes]:
 
 class Writer:
     """Standard error for people and standard output for the result, from any thread. `last` closes it: what comes
-    afterwards is dropped, so that the last line is the last line. Nobody reading is no error."""
+    afterwards is dropped, so that the last line is the last line. A closed pipe is no error."""
 
     def __init__(self, output: int = 1, error: int = 2) -> None:
         self._output, self._error = output, error

@@ -36,7 +36,7 @@ class Engine:
 
 
 def identify(pid: int) -> Engine:
-    """A process that runs now; without what this system does not tell."""
+    """A process that runs now; without what this system does not provide."""
     with contextlib.suppress(OSError, IndexError):
         machine, boot = MACHINE.read_text().strip(), BOOT.read_text().strip()
         return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))

@@ -16,6 +16,6 @@ def project_root() -> Path:
 
 
 def config_file(stack: str) -> Path | None:
-    """The file that Pulumi itself was told to use for this stack, if any."""
+    """The file that Pulumi itself is to use for this stack, if any."""
     named = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
     return Path(named) if named and Path(named).name == f"Pulumi.{stack}.yaml" else None

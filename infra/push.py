@@ -32,7 +32,7 @@ def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
     host = registry(stack.accountId, region)
     target = f"docker://{host}/{repository}:{tag or 'latest'}"
     with tempfile.TemporaryDirectory() as folder:
-        # A login on a command line could be seen by anybody on this machine
+        # A login on a command line could be seen by every account of this machine
         auth = Path(folder) / "auth.json"
         auth.touch(0o600)
         auth.write_text(json.dumps({"auths": {host: {"auth": login(boto3.Session(), stack.accountId, region)}}}))

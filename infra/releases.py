@@ -1,4 +1,4 @@
-"""What hosts tell of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
+"""What hosts report of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
 
 import time
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     orderly = True
     if wanted and wanted != serving:
         ahead = (
-            f"  ahead of the stack, which has {wanted[:SHORT]}: an update brought it and failed elsewhere; mend that "
+            f"  ahead of the stack, which has {wanted[:SHORT]}: an update brought it and failed elsewhere; fix that "
             "and run pulumi up"
         )
         behind = (
@@ -56,15 +56,17 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(ahead if brought.get("kind") == "apply" else behind)
         orderly = False
     if answer["unfinished"]:
-        lines.append(f"  in between: release {answer['unfinished']['release'][:SHORT]} is not finished")
+        lines.append(
+            f"  interrupted: release {answer['unfinished']['release'][:SHORT]} is neither committed nor rolled back"
+        )
         orderly = False
     if answer["holder"]:
-        lines.append(f"  at work now: {answer['holder']}")
+        lines.append(f"  running: {answer['holder']}")
     sick = [f"{name} ({status or 'no answer'})" for name, status in answer["services"].items() if status != 200]
     stopped = [name for name, active in answer["units"].items() if not active]
-    lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} well")
+    lines.append(f"  services: {len(answer['services']) - len(sick)} of {len(answer['services'])} healthy")
     if sick:
-        lines.append(f"  not well: {', '.join(sick)}")
+        lines.append(f"  unhealthy: {', '.join(sick)}")
     if resting := answer.get("resting"):
         lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
     if stopped:
@@ -82,7 +84,8 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(f"  {did} at {when} UTC: {repair['said']}")
     last = answer["last_job"]
     if last and last["code"]:
-        lines.append(f"  last job: {last['line']}")
+        when = f" ({last['began'].replace('T', ' ').replace('Z', ' UTC')})" if last.get("began") else ""
+        lines.append(f"  the last job failed{when}: {last['line']}")
     return lines, orderly and not sick and not stopped and not answer["alerts"]
 
 

@@ -157,7 +157,7 @@ def _attached(ec2: Any, stack: Stack, host: str, snapshot: Snapshot, instance: d
     left = [
         {"Name": "tag:stack", "Values": [stack.name]},
         {"Name": f"tag:{TAG}", "Values": [host]},
-        # One that is being deleted is told of for a while
+        # One that is being deleted is listed for a while
         {"Name": "status", "Values": ["creating", "available", "in-use"]},
     ]
     found = ec2.describe_volumes(Filters=left)["Volumes"]

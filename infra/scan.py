@@ -72,7 +72,7 @@ KINDS = [
 
 @dataclass(frozen=True)
 class Mention:
-    """One region in one line. `column` counts from 0; `becomes` is None for what nobody can change without knowing
+    """One region in one line. `column` counts from 0; `becomes` is None for what cannot be changed without knowing
     more: a name that holds the region."""
 
     path: str

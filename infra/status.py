@@ -41,7 +41,7 @@ class HostStatus:
 
 
 def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
-    """Of every host, or of one. A host that does not answer is told, and holds up no other. Raises InfraError."""
+    """Of every host, or of one. A host that does not answer is reported, and holds up no other. Raises InfraError."""
     # Each is a run of Pulumi's own command
     with ThreadPoolExecutor(2) as pool:
         told, key = pool.submit(hosts.outputs, stack), pool.submit(hosts.private_key, stack)

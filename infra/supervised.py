@@ -1,8 +1,9 @@
-"""How a program that Pulumi runs comes to its end, whoever ends it.
+"""How a program that Pulumi runs comes to its end, by itself or killed.
 
 At the first Ctrl-C Pulumi's `command` plugin kills the process that it started (SIGKILL) and waits until its pipes are
 closed. So that process only waits; its child works, sees that the parent is gone, and has the last line. At a second
-Ctrl-C, or when Pulumi or the plugin are killed, the pipes break: nobody reads any more, and the child ends at once.
+Ctrl-C, or when Pulumi or the plugin are killed, the pipes break: nothing reads them any more, and the child ends at
+once.
 """
 
 import contextlib
@@ -115,7 +116,7 @@ def _watch(work: Work, writer: Writer, alive: int, signals: int, interrupted: th
     poll = select.poll()
     poll.register(alive, select.POLLIN)
     poll.register(signals, select.POLLIN)
-    # Without events asked for, only that nobody reads it any more is reported
+    # Without events asked for, only that its reader is gone is reported
     poll.register(2, 0)
     while True:
         for descriptor, event in poll.poll():

@@ -19,6 +19,7 @@ def main(command: str) -> int:
     lab = move_lab() if command == "rehearse-down" else default_lab()
     if command == "check":
         up.check(lab)
+        print("this machine can run the lab: make lab")
         return 0
     if command == "up":
         up.start(lab)
@@ -39,7 +40,7 @@ def main(command: str) -> int:
         pictures.take(lab)
         return 0
     well = table.show(table.settled(lab))
-    # What has no public name is told by its host
+    # What has no public name is reported by its host
     subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=workspace.full_environment(lab), check=False)
     print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")
     return 0 if well else 1

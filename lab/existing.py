@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import yaml
 
 from lab import ports
+from lab.cloud import confinement
 from lab.cloud.hosts import RUN, boot_options
 from lab.run import run, succeeds, wait_until
 from lab.settings import HOST_LABEL, LABEL, Lab
@@ -39,7 +40,8 @@ def start(lab: Lab, name: str, number: int, public_key: str, kind: str = "host")
         "docker", "run", "-d", "--name", container, "--hostname", name, "--label", f"{LABEL}={lab.name}",
         "--label", f"{HOST_LABEL}=lab-{name}",
         "--network", lab.bridge, "--ip", f"{lab.gateway.rsplit('.', 1)[0]}.{200 + number}", *names, *published,
-        *RUN, *options, "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind), *command,
+        *confinement.options(lab), *RUN, *options, "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", lab.image(kind),
+        *command,
     )  # fmt: skip
     key = "/etc/ssh/ssh_host_ed25519_key.pub"
     wait_until(f"{name}'s key", lambda: succeeds("docker", "exec", container, "test", "-s", key))

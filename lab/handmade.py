@@ -1,4 +1,4 @@
-"""A Sydney that somebody made by hand, as the WatchMe document tells it: an instance, an address, a security group, 13
+"""A hand-made Sydney, as the WatchMe document describes it: an instance, an address, a security group, 13
 repositories and a record, and on the machine plain files. No program knows of any of it."""
 
 import io

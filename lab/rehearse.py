@@ -1,4 +1,4 @@
-"""`make rehearse-move`: a whole region move before somebody's eyes, from a stack in Sydney to one in Tokyo."""
+"""`make rehearse-move`: a whole region move to watch, from a stack in Sydney to one in Tokyo."""
 
 import subprocess
 import threading
@@ -49,7 +49,7 @@ def rehearse(lab: Lab) -> int:
 
 
 class Asked:
-    """Somebody who asks the public name all the time."""
+    """A client that asks the public name all the time."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.count, self.failed = lab, 0, 0

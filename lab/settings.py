@@ -15,7 +15,7 @@ LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
 REGION_LABEL = "watchme-infra.region"
 DIRECTORY_LABEL = "watchme-infra.directory"
-# Seconds to a region, one way, for somebody in Japan
+# Seconds to a region, one way, from Japan
 DELAYS = {"ap-southeast-2": 0.06}
 KINDS = ("host", "plain")
 

@@ -58,7 +58,7 @@ def statuses(lab: Lab, project: Path = ROOT) -> list[tuple[str, str, int]]:
 
 
 def settled(lab: Lab, project: Path = ROOT, patience: float = 60) -> list[tuple[str, str, int]]:
-    """The same, once all are well, or after `patience` seconds: what may run only once in the world starts last."""
+    """The same, once all are healthy, or after `patience` seconds: what may run only once in the world starts last."""
     end = time.monotonic() + patience
     rows = statuses(lab, project)
     while any(status != 200 for _, _, status in rows) and time.monotonic() < end:

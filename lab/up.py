@@ -121,6 +121,10 @@ def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
                 own = existing.start(lab, "home", 1, workspace.public_key(lab), kind="plain")
                 workspace.describe_host(lab, project, "home", existing.configuration(own, "16g", "totton", "vocoder"))
             workspace.write_env(lab)
+    elif workspace.is_outdated(lab, project):
+        own = f"{lab.directory.name}/{lab.config_file.name}"
+        said = "Pulumi.lab.yaml was edited since this lab was made, which has its own copy"
+        print(f"  {said}: edit {own}, or begin again with `make lab-down`")
 
 
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:

@@ -112,7 +112,7 @@ def describe_host(lab: Lab, project: Path, name: str, values: dict[str, str]) ->
 
 
 def clear_dead_locks(lab: Lab) -> None:
-    """A killed `pulumi up` leaves its lock on the stack; one whose process is gone holds nobody back."""
+    """A killed `pulumi up` leaves its lock on the stack; one whose process is gone is removed."""
     for lock in lab.path("state", ".pulumi", "locks").rglob("*.json"):
         if not Path(f"/proc/{json.loads(lock.read_text())['pid']}").exists():
             lock.unlink()
@@ -128,8 +128,19 @@ def has_interrupted(lab: Lab) -> bool:
     return bool((latest or {}).get("pending_operations"))
 
 
+def _origin(lab: Lab) -> Path:
+    """What the lab's configuration was made from, as it was then."""
+    return lab.path("Pulumi.lab.origin.yaml")
+
+
+def is_outdated(lab: Lab, project: Path = ROOT) -> bool:
+    """Has the project's Pulumi.lab.yaml been edited since this lab was made: it has a configuration of its own."""
+    origin = _origin(lab)
+    return origin.exists() and origin.read_bytes() != (project / "Pulumi.lab.yaml").read_bytes()
+
+
 def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:
-    """`pulumi stack init` writes beside Pulumi.yaml whatever it is told, so it gets a Pulumi.yaml of its own."""
+    """`pulumi stack init` writes beside Pulumi.yaml, whatever its options, so it gets a Pulumi.yaml of its own."""
     # Without a configuration nothing was ever put on the stack that a killed run may have left
     shutil.rmtree(lab.path("state"), ignore_errors=True)
     lab.path("state").mkdir()
@@ -139,5 +150,6 @@ def _make_stack(lab: Lab, project: Path, env: dict[str, str]) -> None:
     for name in ("Pulumi.yaml", "Pulumi.lab.yaml"):
         shutil.copy(project / name, scratch)
     run("pulumi", "stack", "init", "lab", "--non-interactive", cwd=scratch, env=env)
+    shutil.copy(project / "Pulumi.lab.yaml", _origin(lab))
     (scratch / "Pulumi.lab.yaml").rename(lab.config_file)
     shutil.rmtree(scratch)

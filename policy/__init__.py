@@ -1,1 +1,1 @@
-"""What no stack may be, whatever somebody wrote: rules over its resources and its hosts' files."""
+"""Policy rules over a stack's resources and its hosts' files, one function each."""

@@ -18,7 +18,7 @@ def limits(stack: Stack) -> Limits:
 
 
 def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
-    """Of a stack whose resources somebody else knows. Raises CatalogueError."""
+    """Of a stack whose resources the caller knows. Raises CatalogueError."""
     catalogue = load(root, read_stack(root, name))
     files = {
         host: {file.path: file.content.decode(errors="replace") for file in render(catalogue, host).files}

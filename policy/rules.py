@@ -52,7 +52,7 @@ def _opens(rule: dict[str, Any], port: int) -> bool:
 
 
 def imdsv1(facts: Facts) -> Iterator[Finding]:
-    """Whoever can make a machine fetch a URL must not get its credentials."""
+    """A request that makes a machine fetch a URL must not get its credentials."""
     for machine in facts.of(INSTANCE):
         if (machine.inputs.get("metadataOptions") or {}).get("httpTokens") != "required":
             yield Finding(
@@ -146,7 +146,7 @@ def tags(facts: Facts) -> Iterator[Finding]:
 
 
 def protection(facts: Facts) -> Iterator[Finding]:
-    """Nobody terminates a machine of a protected stack by a slip in AWS's console."""
+    """No machine of a protected stack is terminated by mistake in AWS's console."""
     for machine in facts.of(INSTANCE):
         if facts.limits.protected and machine.inputs.get("disableApiTermination") is not True:
             yield Finding("protection", machine.name, "can be terminated by mistake", "infra:protected: true")

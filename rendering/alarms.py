@@ -1,4 +1,4 @@
-"""From the conditions to alarms in the cloud: what a host tells CloudWatch, and what fires there."""
+"""From the conditions to alarms in the cloud: the metrics that a host publishes, and what fires on them."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -36,8 +36,8 @@ def namespace(stack: str, host: str) -> str:
 
 
 def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
-    """Where a host's monitor tells CloudWatch what it measured; nothing for a host that AWS does not know, or of which
-    nobody wants to hear."""
+    """Where a host's monitor publishes what it measured; nothing for a host that AWS does not know, or without
+    recipients."""
     stack = catalogue.stack
     if not stack.alarmEmails or not catalogue.has_identity(host):
         return {}
@@ -45,7 +45,7 @@ def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
 
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
-    """All that fire about a host: what it tells by itself, then what AWS counts."""
+    """All that fire about a host: by its own metrics, then by what AWS counts."""
     stack, where = catalogue.stack, published(catalogue, host)
     if not where:
         return []
@@ -78,7 +78,7 @@ def _of_host(alert: Alert, where: dict[str, Any]) -> Alarm:
 
 
 def _of_machine(alert: CloudAlert) -> Alarm:
-    """What AWS counts. A machine that is stopped has no count, and its monitor's silence is told already."""
+    """What AWS counts. A machine that is stopped has no count, and its monitor's silence fires already."""
     bound = alert.below if alert.above is None else alert.above
     assert bound is not None, "the model has one of them"
     return Alarm(

@@ -1,4 +1,4 @@
-"""Environment files: plain values, and secrets that are only named and told apart by their version."""
+"""Environment files: plain values, and secrets that are only named and have versions."""
 
 import hmac
 from collections.abc import Mapping
@@ -27,5 +27,5 @@ def secret_file(
 
 
 def _version(stack: Stack, place: str, value: str) -> str:
-    """Tells one value of a secret from another; without the stack's own key nobody can try values against it."""
+    """Differs from one value of a secret to another; without the stack's own key values cannot be tried against it."""
     return hmac.new((stack.sshPrivateKey or "").encode(), f"{place}\0{value}".encode(), "sha256").hexdigest()[:16]

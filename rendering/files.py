@@ -28,7 +28,7 @@ class File:
 @dataclass(frozen=True)
 class EnvironmentFile:
     """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
-    `versions` tells a secret's value from its other ones without telling what it is; `head` is the first line."""
+    `versions` differ with a secret's values without showing them; `head` is the first line."""
 
     path: str
     values: dict[str, str]
@@ -55,7 +55,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a service's two slots: its unit and port, where it is asked whether it is well, and what the slot's link
+    """One of a service's two slots: its unit and port, where its health is asked, and what the slot's link
     points to while the proxy uses it."""
 
     unit: str
@@ -85,7 +85,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Health:
-    """How a release shows that it is well: each service that it (re)starts answers `successes` times in a row within
+    """How a release shows that it is healthy: each service that it (re)starts answers `successes` times in a row within
     `deadline` seconds."""
 
     successes: int = 3
@@ -94,8 +94,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Probe:
-    """How a service shows that it is well: `url` on its own port, `public` through the proxy, both answering 200; one
-    without a port by its unit's state."""
+    """How a service shows that it is healthy: `url` on its own port, `public` through the proxy, both answering 200;
+    one without a port by its unit's state."""
 
     service: str
     unit: str
@@ -190,8 +190,8 @@ class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
     bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
     `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml, `kind` who made the
-    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's), `metrics` where CloudWatch
-    is told of it: region, namespace, dimensions (nothing for a host of which it is not)."""
+    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's), `metrics` where its
+    metrics go: region, namespace, dimensions (nothing for a host of which it is not)."""
 
     host: str
     files: list[File] = field(default_factory=list)

@@ -73,7 +73,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
 
 
 def _ground(system: System) -> HostFiles:
-    """What services stand on: accounts, directories, and what other programs are told."""
+    """What services stand on: accounts, directories, and drop-ins for other programs."""
     return HostFiles(
         host="",
         accounts=[Account(a.name, a.home, a.login, a.lingering, a.groups) for a in system.accounts],

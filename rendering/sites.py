@@ -78,7 +78,7 @@ def _max_body(catalogue: Catalogue, system: System, route: Route) -> str | None:
 
 
 def public_url(catalogue: Catalogue, system: System, service: Service) -> str | None:
-    """Where the public can ask a service whether it is well."""
+    """Where a service's health can be asked from outside."""
     route = service.health_route
     site = system.site_of(route) if route else None
     if route is None or site is None:

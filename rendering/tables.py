@@ -91,7 +91,7 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def with_tables(page: str, system: System, language: Language) -> str:
-    """A page with its marked tables made anew. Raises ValueError when a mark is missing."""
+    """A page with its marked tables regenerated. Raises ValueError when a mark is missing."""
     kinds = {service.__class__ for service in system.services}
     tables = [
         ("running", running, ComposeService in kinds),

@@ -17,7 +17,7 @@ AGENT = Path(__file__).parent.parent / "agent"
 
 
 def watch(source: str, unit: str, config: str, value: Any, parts: list[str], **values: Any) -> HostFiles:
-    """A watch: its unit, and what it is told. `parts` are the agent's files that it is made of: a new one takes the
+    """A watch: its unit, and its configuration. `parts` are the agent's files that it is made of: a new one takes the
     place of the one that runs."""
     code = hashlib.sha256(b"".join((AGENT / f"{name}.py").read_bytes() for name in parts)).hexdigest()[:12]
     files = [

@@ -18,7 +18,7 @@ OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"  # what systemd says of a uni
 
 
 def network(look: Look, _: dict[str, Any]) -> Measures:
-    """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not made anew:
+    """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not recreated:
     it could not be."""
     ours = {container["name"] for container in look.manifest["containers"]}
     for wanted in look.manifest["networks"]:
@@ -42,7 +42,7 @@ def attachment(look: Look, _: dict[str, Any]) -> Measures:
 
 
 def legacy(look: Look, _: dict[str, Any]) -> Measures:
-    """1 for a network of before: one that a compose project of ours made for itself, or that one of our containers is
+    """1 for a legacy network: one that a compose project of ours made for itself, or that one of our containers is
     in beside its own."""
     ours = {entry["name"] for entry in look.manifest["networks"]}
     if not ours:
@@ -111,7 +111,7 @@ def memory(look: Look) -> list[tuple[str, int, int]]:
 
 
 def killed(look: Look, condition: dict[str, Any]) -> Measures:
-    """How often the kernel killed something of a container or unit for want of memory."""
+    """How often the kernel killed something of a container or unit to free memory."""
     names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
     counts = Counter(names) + Counter(_killed_in_units(look, condition["within"]))
     for name in sorted(counts):

@@ -15,7 +15,7 @@ TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service",
 
 
 def memory(look: Look, _: dict[str, Any]) -> Measures:
-    """Percent of the memory that nobody could have any more."""
+    """Percent of the memory that is not available."""
     yield from _used(look, "memory", "MemTotal", "MemAvailable")
 
 
@@ -36,7 +36,7 @@ def disk(look: Look, condition: dict[str, Any]) -> Measures:
     for path, usage in _disks(look):
         holds = bool(images and images.device == usage.device and look.manifest["containers"])
         used = round(100 * (1 - usage.free / usage.size), 1)
-        # Docker is asked for long: only for somebody who is going to be told
+        # Docker is asked for long: only where a notice can be sent
         unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
         freed = f", {unneeded} MiB in images that no release needs" if unneeded else ""
         yield Measured(path, used, f" ({usage.free // 1024**2} MiB left{freed})", holds)

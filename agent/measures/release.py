@@ -7,7 +7,7 @@ from agent.monitor.look import Look, Measured, Measures
 
 
 def unfinished(look: Look, _: dict[str, Any]) -> Measures:
-    """1 for a switch that nobody is at work on and that was not ended."""
+    """1 for a switch that was interrupted and that no job works on."""
     begun = transaction.unfinished(look.world)
     said = f" ({begun.release[:12]}, by {begun.who})" if begun else ""
     yield Measured("the release", 1 if begun and lock.holder() is None else 0, said)

@@ -1,4 +1,4 @@
-"""Units and services: do they run, how often were they started again, are they well."""
+"""Units and services: do they run, how often were they started again, are they healthy."""
 
 import json
 from collections import Counter
@@ -30,7 +30,7 @@ def restarts(look: Look, condition: dict[str, Any]) -> Measures:
 
 
 def _unit(entry: dict[str, Any]) -> tuple[str, str]:
-    """Whose manager told it ("" is the host's own), and of which unit."""
+    """Whose manager said it ("" is the host's own), and of which unit."""
     return (entry["_UID"], entry["USER_UNIT"]) if "USER_UNIT" in entry else ("", entry.get("UNIT", ""))
 
 

@@ -48,7 +48,7 @@ def recent_doings(world: World) -> list[Repair]:
 
 
 def remember_room(world: World, made: Repair) -> None:
-    """In a file of its own: nobody else writes it."""
+    """In a file of its own: nothing else writes it."""
     write(world, MEMORY, [asdict(entry) for entry in [*made_room(world), made]][-KEPT:])
 
 

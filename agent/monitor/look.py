@@ -30,7 +30,7 @@ GATHERED = ("units", "services", "containers", "networks", "certificates", "logi
 
 
 class Unanswered(Exception):
-    """What would have to be known was not told: nothing follows from that."""
+    """What would have to be known was not answered: nothing follows from that."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Look:
             list(pool.map(self._gathered, GATHERED))
 
     def _gathered(self, name: str) -> None:
-        # Whoever needs it is told, and only that
+        # What needs it gets the reason, and only that
         with suppress(Exception):
             getattr(self, name)
 

@@ -1,5 +1,5 @@
-"""What CloudWatch is told of this host: an alarm there has the same bound as the condition here, and fires when nothing
-comes too."""
+"""The metrics that this host publishes: an alarm on them has the same bound as the condition here, and fires on silence
+too."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -40,8 +40,8 @@ def request(where: dict[str, Any], told: dict[str, float]) -> aws.Request:
 
 
 def publish(world: World, manifest: dict[str, Any], found: list[Held]) -> str:
-    """Tells what was found, where somebody wants to hear of this host. Why it could not be told, "" when it was: the
-    next run tells how it is then. Raises Refused where the host has no identity in AWS."""
+    """Publishes what was found, where this host has recipients. Why it could not be published, "" when it was: the
+    next run publishes how it is then. Raises Refused where the host has no identity in AWS."""
     where, told = manifest["metrics"], worst(manifest, found)
     if not where or not told:
         return ""

@@ -1,4 +1,4 @@
-"""Telling somebody, once: what begins, what has ended, what was repaired. What could not be told is told later."""
+"""Notices, each sent once: what begins, what has ended, what was repaired. What could not be sent is sent later."""
 
 import json
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from agent.world import World
 
 CONFIG = "/etc/infra/notify.env"
 TOLD = f"{PLACE}/told.json"
-AGAIN = DAY  # seconds until what still is not right is told once more
+AGAIN = DAY  # seconds until what still is not right is sent once more
 QUIET_RUNS = 2  # without it, until it counts as ended: what comes and goes is one thing
 TRIES = 3
 
 
 @dataclass(frozen=True)
 class Notices:
-    """`lines` are to be told now; `state` is what is remembered once they are: subject → {told, text, quiet}."""
+    """`lines` are to be sent now; `state` is what is remembered once they are: subject → {told, text, quiet}."""
 
     lines: list[str]
     state: dict[str, dict[str, Any]]
 
 
 def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair], now: float) -> Notices:
-    """What is to be told, by what was told before and what is not right now (subject → text). Pure."""
+    """What is to be sent, by what was sent before and what is not right now (subject → text). Pure."""
     lines, kept = [], {}
     for key, text in met.items():
         known = state.get(key)
@@ -45,7 +45,8 @@ def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair
 
 
 def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
-    """Tells what is due, where somebody is named. Why it could not be told, which a later run does; "" when it was."""
+    """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
+    was."""
     url = webhook(world)
     if not url:
         return ""
@@ -60,7 +61,7 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
 
 
 def webhook(world: World) -> str:
-    """Where somebody wants to be told; "" where nobody does."""
+    """Where notices go; "" where there is no recipient."""
     lines = (world.read(CONFIG) or b"").decode().splitlines()
     return next((line.split("=", 1)[1].strip("'") for line in lines if line.startswith("webhook=")), "")
 

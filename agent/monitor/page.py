@@ -69,7 +69,7 @@ def _repair(entry: Repair) -> list[str]:
 
 
 def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
-    """A day in CELLS: 1 where all looks found it well, 0 where one did not, -1 where nobody looked or it was not to
+    """A day in CELLS: 1 where all looks found it healthy, 0 where one did not, -1 where it was not checked or not to
     run."""
     cells = [-1] * CELLS
     for at, status in looks:
@@ -96,7 +96,7 @@ def html(value: dict[str, Any]) -> str:
             f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}"><main>',
             f"<h1>{escape(value['host'])}{where}</h1>",
             f'<p role="status"><span class="{_class(value["well"])}">{said}</span>, as of {_time(value["at"])}.</p>',
-            '<p id="age" role="alert"><noscript>Whether this page is still written cannot be told without its script: '
+            '<p id="age" role="alert"><noscript>Whether this page is still written cannot be known without its script: '
             "compare the time above, it is written every five minutes.</noscript></p>",
             *_met(value["met"]),
             *_services(value),
@@ -110,7 +110,9 @@ def html(value: dict[str, Any]) -> str:
 
 def _met(texts: list[str]) -> Iterator[str]:
     if texts:
-        yield "<h2>Not right</h2><ul>" + "".join(f'<li class="sick">{escape(text)}</li>' for text in texts) + "</ul>"
+        yield (
+            "<h2>Not right</h2><ul>" + "".join(f'<li class="unhealthy">{escape(text)}</li>' for text in texts) + "</ul>"
+        )
 
 
 def _services(value: dict[str, Any]) -> Iterator[str]:
@@ -118,7 +120,7 @@ def _services(value: dict[str, Any]) -> Iterator[str]:
     yield '<th scope="col">24 hours</th><th scope="col">memory</th></tr></thead><tbody>'
     for entry in value["services"]:
         well = entry["status"] == 200
-        now = "well" if well else f"answers {entry['status']}" if entry["status"] else "does not answer"
+        now = "healthy" if well else f"answers {entry['status']}" if entry["status"] else "does not answer"
         yield (
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
             f'<td>{_day(entry["day"])}</td><td class="memory">{_memory(entry["memory"])}</td></tr>'
@@ -131,7 +133,7 @@ def _services(value: dict[str, Any]) -> Iterator[str]:
 
 def _day(cells: list[int]) -> str:
     seen = [cell for cell in cells if cell >= 0]
-    said = f"well in {seen.count(1)} of {len(seen)} half hours" if seen else "nobody looked"
+    said = f"healthy in {seen.count(1)} of {len(seen)} half hours" if seen else "not checked"
     bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
     return f'<div class="day" role="img" aria-label="{said}" title="{said}">{bars}</div>'
 
@@ -162,7 +164,7 @@ def _table(title: str, heads: tuple[str, ...], rows: Iterable[Iterable[str]]) ->
 
 
 def _class(well: bool) -> str:
-    return "well" if well else "sick"
+    return "healthy" if well else "unhealthy"
 
 
 def _time(at: float) -> str:

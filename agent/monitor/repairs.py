@@ -1,4 +1,4 @@
-"""What may be put right without anybody: each repair restores what the release says, and can lose nothing."""
+"""What may be repaired without a person: each repair restores what the release says, and can lose nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ def _make_network(look: Look, subject: str) -> str:
 
 
 def _attach(look: Look, subject: str) -> str:
-    """Only where nobody else has its address: it would be nowhere then."""
+    """Only where no other container has its address: it would be nowhere then."""
     wanted = _container(look, subject)
     network, address = wanted["network"], wanted["address"]
     for other, container in look.containers.items():

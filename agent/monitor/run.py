@@ -21,7 +21,7 @@ SETTLE = 60.0  # seconds that what was put right has to show it
 
 
 def main(world: World, arguments: list[str]) -> int:
-    """`infra-monitor` on the host: 0 when all is well, 2 when something is not."""
+    """`infra-monitor` on the host: 0 when all is healthy, 2 when something is not."""
     parser = argparse.ArgumentParser(prog="infra-monitor", description="Looks after this host.")
     parser.add_argument("--fix", action="store_true", help="put right what can be without losing anything")
     parser.add_argument("--now", action="store_true", help="with --fix: also what was tried too often lately")
@@ -68,7 +68,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
 
 
 def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
-    """One that fails, on a full disk or without an answer, is told, and takes no other along."""
+    """One that fails, on a full disk or without an answer, is reported, and takes no other along."""
     try:
         wrong = do()
     except Exception as error:
@@ -79,7 +79,7 @@ def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
 
 def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held], list[Repair], list[str]]:
     """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
-    beside it, and what it has changed is looked at anew."""
+    beside it, and what it has changed is looked at again."""
     world = look.world
     made: list[Repair] = []
     left: list[str] = []
@@ -170,7 +170,7 @@ def text(ended: dict[str, Any], quiet: bool = False) -> str:
         met = [entry for entry in entries if entry["met"]]
         if quiet and not met:
             continue
-        write(f"{'✗' if met else '✓'} {name}: {len(entries) - len(met)} of {len(entries)} well")
+        write(f"{'✗' if met else '✓'} {name}: {len(entries) - len(met)} of {len(entries)} healthy")
         for entry in met:
             write(f"    {entry['text']}")
     for entry in ended["repairs"]:
@@ -180,5 +180,5 @@ def text(ended: dict[str, Any], quiet: bool = False) -> str:
     for line in ended["left"]:
         write(f"left alone: {line}")
     count = sum(entry["met"] for entry in ended["conditions"])
-    write(f"{ended['host']}: {'all is well' if ended['well'] else f'{count} thing(s) are not right'}")
+    write(f"{ended['host']}: {'healthy' if ended['well'] else f'{count} thing(s) are not right'}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How the host's own page looks, and the script that tells whether it is still written."""
+"""How the host's own page looks, and the script that shows whether it is still written."""
 
 SCRIPT = """
 function look() {
@@ -19,10 +19,10 @@ table { border-collapse: collapse; width: 100%; }
 .wide { overflow-x: auto; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 td, li { overflow-wrap: anywhere; }
-.well, .sick { font-weight: 600; overflow-wrap: normal; }
-.well { color: var(--good); }
-.sick { color: var(--bad); }
-.stale .well, .stale .day, .stale meter { color: inherit; opacity: .5; filter: grayscale(1); }
+.healthy, .unhealthy { font-weight: 600; overflow-wrap: normal; }
+.healthy { color: var(--good); }
+.unhealthy { color: var(--bad); }
+.stale .healthy, .stale .day, .stale meter { color: inherit; opacity: .5; filter: grayscale(1); }
 #age:not(:empty) { border: 2px solid var(--bad); padding: .5rem; font-weight: 600; }
 .day { display: flex; gap: 1px; min-width: 10rem; height: 1.2rem; }
 .day i { flex: 1; background: var(--none); }

@@ -1,4 +1,4 @@
-"""Conditions, and who is told of them."""
+"""Conditions, and who is notified of them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ def alerts(catalogue: Catalogue) -> Iterator[Problem]:
     names = Counter(alert.alert for alert in catalogue.alerts)
     metrics = Counter(alert.metric for alert in catalogue.host_alerts if alert.metric)
     for name in [name for name, count in names.items() if count > 1]:
-        yield Problem(str(ALERTS), f"alert {name}", "stands twice", "each alert once")
+        yield Problem(str(ALERTS), f"alert {name}", "is defined twice", "each alert once")
     for name in [name for name, count in metrics.items() if count > 1]:
         told = ", ".join(alert.alert for alert in catalogue.host_alerts if alert.metric == name)
         yield Problem(str(ALERTS), f"metric {name}", f"is that of {told}", "each condition has a metric of its own")
 
 
 def told(catalogue: Catalogue) -> Iterator[Problem]:
-    """What only AWS can see reaches somebody."""
-    stack, file = catalogue.stack, f"Pulumi.{catalogue.stack.name}.yaml"
+    """What only AWS can see has a recipient."""
+    stack, file = catalogue.stack, catalogue.stack.file
     for address in [address for address, count in Counter(stack.alarmEmails).items() if count > 1]:
-        yield Problem(file, "infra:alarmEmails", f"{address} stands twice", "each address once")
+        yield Problem(file, "infra:alarmEmails", f"{address} is listed twice", "each address once")
     if stack.alarmEmails:
         return
     if stack.creditsBudget:

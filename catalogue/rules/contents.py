@@ -101,22 +101,22 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         for secret in service.secrets:
             if secret not in given:
                 rule = f"set it: pulumi config set --secret --path infra:secrets.{service.name}.{secret}"
-                yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is missing", rule)
+                yield Problem(stack.file, where, f"secret {secret} is missing", rule)
         for name, value in {**service.environment, **given}.items():
             if any(sign in value for sign in UNWRITABLE):
                 rule = "an environment file cannot hold line breaks, ', \\ or ${; encode it, for example as base64"
                 yield Problem(file, where, f"the value of {name} cannot be written", rule)
         for secret in sorted(set(given) - set(service.secrets)):
             rule = f"name it under secrets: in {file}, or remove it"
-            yield Problem(f"Pulumi.{stack.name}.yaml", where, f"secret {secret} is used by nothing", rule, "warning")
+            yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
-        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
+        yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
     url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
     if url != ENCRYPTED and not ADDRESS.fullmatch(url):
         rule = "an address that begins with https://, in ASCII and without spaces"
-        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
+        yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
     for name in sorted(set(stack.secrets) - names - {MONITOR}):
         rule = f"services: {', '.join(sorted(names))}"
-        yield Problem(f"Pulumi.{stack.name}.yaml", f"infra:secrets.{name}", "no running service has this name", rule)
+        yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)

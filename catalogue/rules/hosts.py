@@ -16,7 +16,7 @@ DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.1
 
 
 def hosts(catalogue: Catalogue) -> Iterator[Problem]:
-    file = f"Pulumi.{catalogue.stack.name}.yaml"
+    file = catalogue.stack.file
     for name, host in catalogue.stack.hosts.items():
         where = f"infra:hosts.{name}"
         if host.memory_mib is None:
@@ -35,7 +35,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
     """`infra:names` renames sites that exist, and no public name is two sites'."""
-    file, stack = f"Pulumi.{catalogue.stack.name}.yaml", catalogue.stack
+    file, stack = catalogue.stack.file, catalogue.stack
     sites = [site.name for system in catalogue.systems.values() for site in system.sites]
     for site in sorted(set(stack.names) - set(sites)):
         yield Problem(file, f"infra:names.{site}", "no system has a site of this name", f"sites: {', '.join(sites)}")
@@ -69,7 +69,7 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
             twice = f" ({', '.join(doubled)} twice, for rollout: blue-green)" if doubled else ""
             found = f"the services' memory limits add up to {limits} MiB{twice}"
             rule = f"at most {room} MiB on {host.machine} less the reserve of {host.reserve}"
-            yield Problem(f"Pulumi.{catalogue.stack.name}.yaml", f"infra:hosts.{name}", found, rule)
+            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", found, rule)
         overhead = OVERHEAD_MIB + UNIT_OVERHEAD_MIB * len(services_on)
         if overhead > to_bytes(host.reserve) // MiB:
             found = f"reserve of {host.reserve}"
@@ -77,12 +77,12 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
                 f"at least {overhead} MiB: {OVERHEAD_MIB} for the system, Docker and Nginx, and {UNIT_OVERHEAD_MIB} "
                 f"for each of {len(services_on)} services (benchmarks/README.md)"
             )
-            yield Problem(f"Pulumi.{catalogue.stack.name}.yaml", f"infra:hosts.{name}", found, rule)
+            yield Problem(catalogue.stack.file, f"infra:hosts.{name}", found, rule)
 
 
 def admin_networks(catalogue: Catalogue) -> Iterator[Problem]:
     """SSH is never open to the world."""
-    file = f"Pulumi.{catalogue.stack.name}.yaml"
+    file = catalogue.stack.file
     if found := too_wide(map(str, catalogue.stack.adminCidrs)):
         rule = "the networks that administrators come from, such as 203.0.113.10/32"
         networks = ", ".join(map(str, catalogue.stack.adminCidrs))

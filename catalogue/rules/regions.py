@@ -8,7 +8,7 @@ from catalogue.problems import Problem
 
 def regions(catalogue: Catalogue) -> Iterator[Problem]:
     """They are different places, and only what the program makes can stand by."""
-    stack, file = catalogue.stack, f"Pulumi.{catalogue.stack.name}.yaml"
+    stack, file = catalogue.stack, catalogue.stack.file
     if stack.region in stack.standbyRegions:
         rule = "the regions that stand by are others: name the one that served before, or none"
         yield Problem(file, "infra:standbyRegions", f"{stack.region} is aws:region itself", rule)

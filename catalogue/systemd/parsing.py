@@ -41,7 +41,7 @@ def sections(text: str) -> Sections:
 
 
 def _value(text: str) -> Value:
-    """As somebody would write it in YAML: rendered, it is the same text again."""
+    """As a person would write it in YAML: rendered, it is the same text again."""
     if text in ("yes", "no"):
         return text == "yes"
     return int(text) if re.fullmatch(r"0|-?[1-9]\d*", text) else text

@@ -68,5 +68,5 @@ JUDGES: dict[str, Callable[[str], str | None]] = {
 
 
 def allowed(kind: str, text: str) -> str | None:
-    """What may stand there, when `text` may not; None when it may. An empty text takes back what was there before."""
+    """What may stand there, when `text` may not; None when it may. An empty text takes back earlier values."""
     return JUDGES[kind](text) if text else None

@@ -1,4 +1,4 @@
-"""What somebody made by hand in a region, as AWS tells it. Reads only."""
+"""What was made by hand in a region, as AWS has it. Reads only."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""A machine that somebody made gets the stack's keys, over its owner's own connection."""
+"""A hand-made machine gets the stack's keys, over its owner's own connection."""
 
 import base64
 import socket
@@ -56,7 +56,7 @@ def fingerprint(address: str, port: int = 22) -> str:
 
 
 def confirmed_host_key(address: str, port: int, pinned: str | None, yes: bool) -> str:
-    """The fingerprint that the machine must have: the pinned one, or the one that somebody says yes to. Raises
+    """The fingerprint that the machine must have: the pinned one, or the one that a person confirms. Raises
     InfraError."""
     if pinned:
         return pinned

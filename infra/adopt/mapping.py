@@ -35,7 +35,7 @@ def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
         Taken("aws:ec2/eipAssociation:EipAssociation", f"{name}-address-use", facts.association, machine, regional),
         *(
             Taken("aws:ec2/securityGroup:SecurityGroup", groups, group.id, network, regional)
-            # Only one that is nobody else's: the program's own takes its place, and it goes
+            # Only one that no other machine uses: the program's own takes its place, and it goes
             for group in [group for group in facts.instance.groups if not group.shared][:1]
         ),
         *(

@@ -37,7 +37,7 @@ def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory t
 
 @app.command()
 def docs() -> None:
-    """Make the tables of the system pages (docs/systems/) anew from the catalogue."""
+    """Regenerate the tables of the system pages (docs/systems/) from the catalogue."""
     from infra.docs import write_pages
 
     for path in write_pages(project_root()):

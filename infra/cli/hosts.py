@@ -1,4 +1,4 @@
-"""What hosts are asked, and told."""
+"""Commands that ask hosts, and act on them."""
 
 import sys
 from typing import Annotated
@@ -117,8 +117,8 @@ def restore(
     snapshot: Annotated[str | None, typer.Option(help="Its snapshot, such as snap-0a1b; else the newest.")] = None,
     show: Annotated[bool, typer.Option("--list", help="Only list its snapshots, newest first.")] = False,
 ) -> None:
-    """Bring a host that was made anew what no release brings (`data` in files/systems/), from a snapshot of the disk
-    that it had. What is there stays as it is; interrupted, the same command goes on."""
+    """Restore data directories (`data` in files/systems/) of a replaced host from a snapshot of its disk. Existing
+    files stay as they are; interrupted, the same command goes on."""
     from infra import restore as restoring
 
     catalogue = catalogue_of(stack)

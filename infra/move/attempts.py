@@ -22,7 +22,7 @@ class Attempts:
     spent: float = 0.0
 
     def and_then(self, steps: list[tuple[str, str, float]], seconds: float) -> "Attempts":
-        """With what one more attempt did; of a step that it did anew, that."""
+        """With what one more attempt did; of a step that it repeated, that."""
         again = {step for step, _, _ in steps}
         kept = [entry for entry in self.steps if entry[0] not in again]
         return Attempts(self.began, self.before, [*kept, *steps], self.spent + seconds)
@@ -33,7 +33,7 @@ def _place(stack: str, region: str) -> Path:
 
 
 def kept(stack: str, region: str) -> Attempts | None:
-    """Of a move to a region that has not come to its end; None where there is none, or somebody else began it."""
+    """Of a move to a region that has not come to its end; None where there is none, or another checkout began it."""
     try:
         found = json.loads(_place(stack, region).read_text())
         before = {name: Latency(**entry) for name, entry in found["before"].items()}

@@ -68,7 +68,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         if not yes and not typer.confirm(f"\n{question}"):
             raise InfraError("nothing was touched")
         adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
-    # Whoever ends this, the next one knows how it was before
+    # If this ends here, the next run knows how it was before
     attempts.keep(name, region, so_far)
     began = time.time()
     progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
@@ -79,7 +79,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     for other in (region, now.wanted):
         attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
-        # A move was given up: nothing moved that a report could tell of
+        # A move was given up: nothing moved that a report could be about
         typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
         return
     ended = run.told(catalogue, now, region, so_far)
@@ -90,7 +90,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
 
 
 def adopt_configuration(changed: Path, before: bytes, real: Path) -> None:
-    """Puts the changed copy of a configuration in its place. Raises InfraError where somebody else changed it since."""
+    """Puts the changed copy of a configuration in its place. Raises InfraError where it was changed since."""
     if not real.exists() or real.read_bytes() != before:
         raise InfraError(f"nothing was touched: {real.name} was changed meanwhile; look at it, and run this again")
     put(real, changed.read_bytes())
@@ -118,7 +118,7 @@ def stopped(progress: Progress, now: Standing, name: str, region: str, keep: boo
 
 
 def where(now: Standing, name: str, region: str) -> None:
-    """Where the stack stands, in a line or two."""
+    """Where the stack serves and stands by, in a line or two."""
     if not now.serving:
         raise InfraError(
             f"stack {name} is nowhere yet: pulumi config set aws:region {region} and pulumi up make it there"

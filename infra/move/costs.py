@@ -1,4 +1,4 @@
-"""What a stack's hosts cost in a region: by AWS's own price list where it tells, else by the dated table."""
+"""What a stack's hosts cost in a region: by AWS's own price list where it has them, else by the dated table."""
 
 import json
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ LIST = "us-east-1"
 
 
 class Cost(NamedTuple):
-    """US dollars a month (None where nobody knows), and whose word that is."""
+    """US dollars a month (None where unknown), and the source of that."""
 
     dollars: float | None
     by: str

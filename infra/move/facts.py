@@ -27,7 +27,7 @@ VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 
 @dataclass(frozen=True)
 class Facts:
-    """`enabled` is None where AWS does not tell; so are quotas, and addresses and machine images that are not there.
+    """`enabled` is None where AWS does not say; so are quotas, and addresses and machine images that are not there.
     `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
     name → seconds of a record, `lowered` since when those are not longer, `latency` region → milliseconds of a
     connection from this machine, `costs` region → what the hosts would cost there.
@@ -140,7 +140,7 @@ class _Region:
         return len(self.ec2.describe_addresses()["Addresses"])
 
     def images(self, wanted: list[tuple[str, str]]) -> dict[str, int]:
-        """Those that are there → compressed bytes (0 where AWS does not tell)."""
+        """Those that are there → compressed bytes (0 where AWS does not say)."""
 
         def size(image: tuple[str, str]) -> int | None:
             repository, suffix = image
@@ -159,7 +159,7 @@ class _Region:
 
 
 def _or_none(ask: Callable[[], Any]) -> Any:
-    """None for what AWS says is not there, or does not tell."""
+    """None for what AWS says is not there, or does not say."""
     try:
         return ask()
     except ClientError as error:

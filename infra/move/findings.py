@@ -109,7 +109,7 @@ def _records(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 
 def _still_remembered(region: str, lowered: Lowered, left: timedelta) -> Problem:
-    """A short TTL counts only once nobody can have the record of before."""
+    """A short TTL counts only once no resolver can have the earlier record."""
     if lowered.before is None:
         found = f"were taken over by an update at {lowered.at:%Y-%m-%d %H:%M:%S} UTC, with a TTL that is not known here"
         return Problem(region, "names", found, "if it was a longer one, wait for as long from then on", "warning")

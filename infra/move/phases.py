@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REGION = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)")
-# In the order in which they can happen; what each is for somebody who looks on
+# In the order in which they can happen; what each means to a person who watches
 STEPS = {
     "network": "what hosts are connected by",
     "repositories": "where images are kept",
@@ -62,7 +62,7 @@ class Phase:
 
 
 def phase_of(urn: str, op: str) -> tuple[str, str] | None:
-    """(step, region) of a resource that is worked on; None of one that nobody needs to hear of."""
+    """(step, region) of a resource that is worked on; None of one that is not worth a line."""
     kind, name = urn.split("::")[2].rsplit("$", 1)[-1], urn.split("::", 3)[3]
     found = REGION.search(name)
     region = found[0] if found else ""

@@ -1,4 +1,4 @@
-"""Since when names are remembered for as short as they are now. AWS does not tell; the stack's own updates do."""
+"""Since when names are remembered for as short as they are now. AWS does not say; the stack's own updates do."""
 
 import json
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ KEY = f"{PROJECT}:recordTtl"
 REPOSITORY = "aws:ecr/repository:Repository"
 
 
-UNKNOWN = 86400  # seconds: the longest that anybody has been told to remember a record here
+UNKNOWN = 86400  # seconds: the longest that a resolver was to remember a record here
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """Records could be kept for `before` seconds (None: as somebody had made them by hand) until the update that ended
+    """Records could be kept for `before` seconds (None: they were made by hand) until the update that ended
     at `at`; a resolver that asked just before has one until `over`."""
 
     before: int | None

@@ -1,4 +1,4 @@
-"""The move as one command: look, show, ask, do, verify, tell. Interrupted anywhere, the same command goes on."""
+"""The move as one command: look, show, ask, do, verify, report. Interrupted anywhere, the same command goes on."""
 
 import json
 import os
@@ -161,7 +161,7 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
 def _started(command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
     is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     if is_ignored:
-        # Pulumi would inherit that (`nohup`, a shell's background), and nobody could end it in an orderly way
+        # Pulumi would inherit that (`nohup`, a shell's background), and it could not be ended in an orderly way
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(

@@ -126,7 +126,7 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
     found = client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
     )["ResourceRecordSets"]
-    # A record with other values is somebody else's
+    # A record with other values has another owner
     ours = {
         "Name": f"{name.rstrip('.')}.",
         "Type": kind,
@@ -257,7 +257,7 @@ FINISH: dict[str, Callable[[Client, str], None]] = {"aws:ec2/securityGroup:Secur
 # What AWS gives out once, at the creation, is lost with it: this one can only be deleted
 LOST = {"aws:iam/accessKey:AccessKey"}
 
-# All that has the stack's tags, whoever made it: by the same question where it is by tags
+# All that has the stack's tags, whatever made it: by the same question where it is by tags
 TAGGED: dict[str, Find] = {
     **{type: find for type, find in KINDS.items() if type.startswith("aws:ec2/") and type not in UNTAGGED},
     "aws:dlm/lifecyclePolicy:LifecyclePolicy": _snapshot_policies,

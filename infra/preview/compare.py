@@ -20,7 +20,7 @@ Snapshot = dict[str, Any]
 
 
 def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
-    """What becomes of a stack. A base that does not stand counts as nothing there, and is told."""
+    """What becomes of a stack. An invalid base counts as nothing, and is reported."""
     if head["error"]:
         return StackReport(head["stack"], error=head["error"])
     there, said = ({}, _base_error(base)) if base["error"] else (base, [])
@@ -41,7 +41,7 @@ def reported(
     said: Sequence[str] = (),
     unbound: Sequence[str] = (),
 ) -> StackReport:
-    """The report, by steps that are known already. `said` is what the hosts told and what a plan binds, `unbound` what
+    """The report, by steps that are known already. `said` is what the hosts reported and a plan binds, `unbound` what
     is only to be known."""
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
@@ -63,7 +63,7 @@ def reported(
 
 def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: Sequence[str]) -> str:
     """What a person approves: the files, the steps, what they start from (the hosts' releases, and hand edits
-    since), and the code that does it, each told apart. The same plan has the same on every machine."""
+    since), and the code that does it, each by itself. The same plan has the same on every machine."""
     asked = sorted(head["resources"], key=lambda made: made["urn"])
     parts = (
         {name: [host["manifest"], host["files"]] for name, host in head["hosts"].items()},

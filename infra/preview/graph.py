@@ -95,7 +95,7 @@ def _covers(key: str, path: str) -> bool:
 
 
 def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
-    """Everything that is made, changed, made anew or deleted, what loses most first."""
+    """Everything that is created, changed, replaced or deleted, what loses most first."""
     old, new = _own(before), _own(after)
     found = {urn: Step(urn, "create", new=made["inputs"]) for urn, made in new.items() if urn not in old}
     found |= {urn: Step(urn, "delete", old=gone["inputs"]) for urn, gone in old.items() if urn not in new}
@@ -154,7 +154,7 @@ def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
 
 
 def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
-    """What holds something of a resource that is made anew changes with it, or has to be made anew itself."""
+    """What refers to a replaced resource changes with it, or has to be replaced itself."""
     anew = sorted(urn for urn, step in found.items() if step.op == "replace")
     while anew:
         gone = anew.pop(0)

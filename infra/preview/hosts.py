@@ -105,7 +105,7 @@ def _placed(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]]:
 
 def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) -> HostChange:
     was, will = (host["manifest"] if host else None for host in (old, new))
-    # The same release goes nowhere: what somebody changed by hand stays as it is
+    # The same release goes nowhere: hand edits stay as they are
     released = was != will
     files = list(_files(old, new)) if released else []
     # A release can differ without any file: in what is asked of a service, or when
@@ -149,8 +149,8 @@ def _lines(text: str | None) -> list[str]:
 def effects(
     old: dict[str, Any] | None, new: dict[str, Any] | None, drifted: AbstractSet[str] = frozenset()
 ) -> Iterator[Effect]:
-    """What the host's agent is going to do to its units, by the agent's own rule. `drifted` are files that somebody
-    changed and units that do not run: a release puts them right."""
+    """What the host's agent is going to do to its units, by the agent's own rule. `drifted` are hand-edited files
+    and units that do not run: a release puts them right."""
     if new is None:
         return
     names, of_old = _services(new), _services(old) if old else {}
@@ -192,7 +192,7 @@ def _with_socket(units: set[str]) -> set[str]:
 
 
 def _known(names: dict[str, str], unit: str) -> str:
-    """A unit without a service of its own is told by its own name."""
+    """A unit without a service of its own is shown by its own name."""
     return names.get(unit, unit)
 
 

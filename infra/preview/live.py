@@ -60,7 +60,7 @@ def report(name: str) -> StackReport:
 
 
 def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
-    """What the program warns of, without what it always does: of the catalogue `infra check` tells. Pure."""
+    """What the program warns of, without what it always does: of the catalogue `infra check` warns. Pure."""
     known = {problem.said for problem in standing}
     return [line for line in warnings if line.removeprefix("warning: ") not in known]
 
@@ -82,16 +82,16 @@ def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> di
 
 def catalogue_of(name: str) -> Catalogue:
     """The catalogue of a stack with its secrets, which stay in this process. Raises CatalogueError, InfraError."""
-    # What is wrong is told of the sealed configuration: a complaint quotes what it found
+    # Problems are reported for the sealed configuration: a complaint quotes what it found
     sealed = checked(load(project_root(), read_stack(project_root(), name, config_file(name))))
     found = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
     try:
-        return replace(sealed, stack=stack_from(name, values, f"Pulumi.{name}.yaml"))
+        return replace(sealed, stack=stack_from(name, values, sealed.stack.file))
     except CatalogueError as error:
         where = ", ".join(sorted({problem.where for problem in error.problems}))
         rule = "set it again with pulumi config set --secret --path"
-        raise CatalogueError([Problem(f"Pulumi.{name}.yaml", where, "what is encrypted does not fit", rule)]) from None
+        raise CatalogueError([Problem(sealed.stack.file, where, "what is encrypted does not fit", rule)]) from None
 
 
 def _preview(name: str) -> Previewed | str:
@@ -164,7 +164,7 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
 
 
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
-    """The stack as it is to be, its images by the digests that the registry has now; and what it does not tell."""
+    """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
     serving = [
         image
         for host in there.get("hosts", {}).values()
@@ -208,8 +208,8 @@ Images = dict[str, dict[str, str]]
 
 
 def digests(catalogue: Catalogue, region: str, serving: Iterable[str] = ()) -> tuple[Images, list[str]]:
-    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry; and the images of which it
-    does not tell: those are as they serve (`serving` are images by digest), or named by their tag."""
+    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry; and the images that it
+    does not list: those are as they serve (`serving` are images by digest), or named by their tag."""
     client = boto3.client("ecr", region_name=region)
     has = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in serving if "@" in image}
     wanted = [(repository, suffix) for repository, found in wanted_images(catalogue).items() for suffix in found]

@@ -18,7 +18,7 @@ VERBS = {
     "stops for good": ("stops for good", "stop for good"),
     "runs at its next time": ("changes its times", "change their times"),
 }
-WORDS = {"create": "created", "update": "changed", "replace": "made anew", "delete": "deleted"}
+WORDS = {"create": "created", "update": "changed", "replace": "replaced", "delete": "deleted"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class StackReport:
         return ", ".join([*parts, *([f"{files} file(s) on hosts"] if files else [])]) or "the hosts' releases alone"
 
     def _dangers(self) -> list[str]:
-        """What is lost, the same loss of several told once."""
+        """What is lost, the same loss of several in one line."""
         if self.moves:
             gone = [phase for phase in self.phases if phase.step == "retire"]
             ends = f", the last of which deletes {self._gone()}" if gone else ""

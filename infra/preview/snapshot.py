@@ -112,7 +112,7 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
                 types = [value for filter in args.args["filters"] for value in filter["values"]]
                 return {"instanceTypes": types, "locations": [], "locationTypes": [], "id": "i", "region": "r"}, []
             if args.token == "aws:ec2/getInstances:getInstances":
-                # Nobody can tell here that one is lost
+                # Here it is unknown that one is lost
                 ids = [value for filter in args.args["filters"] for value in filter["values"]]
                 return {"ids": ids, "id": "i", "region": "r"}, []
             return {
@@ -220,7 +220,7 @@ def code_of(root: Path) -> str:
 
 
 def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROCESS_KEY) -> dict[str, Any]:
-    """The snapshot of one stack. What its owner would be told is in `problems` (all) and `error` (why there is no
+    """The snapshot of one stack. What its owner would read is in `problems` (all) and `error` (why there is no
     more). `key` is that of marks (see `unspoken`)."""
     import yaml
 

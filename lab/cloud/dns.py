@@ -11,7 +11,7 @@ SERVED = {"A", "AAAA", "CNAME", "TXT", "MX", "CAA"}
 
 
 class Zone(BaseResolver):
-    """Answers out of `records()`, asked anew for every question: nothing is cached."""
+    """Answers out of `records()`, asked again for every question: nothing is cached."""
 
     def __init__(self, records: Records) -> None:
         self.records = records

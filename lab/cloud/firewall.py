@@ -39,7 +39,7 @@ class Host:
 
 @dataclass
 class Firewall:
-    """Writes the rules anew when they have changed."""
+    """Writes the rules again when they have changed."""
 
     lab: Lab
     written: list[str] = field(default_factory=list)

@@ -14,13 +14,12 @@ from typing import Any
 
 from catalogue.sizes import INSTANCE_TYPES, MiB
 from lab import ports
-from lab.cloud import meminfo
+from lab.cloud import confinement, meminfo
 from lab.cloud.forward import Forwarder
 from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
 RUN = [
-    "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined", "--security-opt",
-    "apparmor=unconfined", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
+    "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
     "-e", "container=docker", "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
 ]  # fmt: skip
 
@@ -116,6 +115,7 @@ class Machines:
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
             "--network", self.lab.bridge, "--ip", self.addresses[instance.id], *names, *RUN, *options, *bare,
+            *confinement.options(self.lab),
             "--memory", f"{size}m", "--memory-swap", f"{size}m", "-v", f"{file}:/proc/meminfo:ro",
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), *command,
         )  # fmt: skip

@@ -111,7 +111,7 @@ def conditions(response: Any) -> dict[str, list[str]]:
 
 
 def _namespace(response: Any) -> dict[str, list[str]]:
-    """Of metrics that are told, in JSON or as a form."""
+    """Of metrics that are published, in JSON or as a form."""
     json_of = json.loads(response.body) if response.body.startswith("{") else {}
     found = [json_of["Namespace"]] if "Namespace" in json_of else response.querystring.get("Namespace")
     return {NAMESPACE: found} if found else {}

@@ -24,8 +24,8 @@ WORDS = {signal.SIGKILL: "killed", signal.SIGTERM: "terminated", signal.SIGINT: 
 
 
 class Lines:
-    """The lines of all logged streams, as they come. The real plugin stops reading at a line that is too long: whoever
-    writes then waits for ever."""
+    """The lines of all logged streams, as they come. The real plugin stops reading at a line that is too long: its
+    writer then waits for ever."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._lock, self._rest = say, threading.Lock(), b""
@@ -87,7 +87,7 @@ def _run(call: Call, values: Values, command: str, previous: Values | None = Non
         thread.start()
     code = _ended(call, process)
     for thread in threads:
-        # Whoever holds the pipes is waited for, though nothing of it was ended
+        # A process that holds the pipes is waited for, though nothing of it was ended
         thread.join()
     lines.close()
     if code:

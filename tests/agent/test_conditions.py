@@ -52,13 +52,13 @@ CAUSES = {
     ),
     "not attached": (lambda w: w.docker.containers["ast-api"].clear(), "ast-api is not where others look for it: it is at none, not at 172.27.0.17"),
     "at another address": (moved, "ast-api is not where others look for it: it is at 172.27.0.99, not at 172.27.0.17 of watchme-network"),
-    "a network of before": (
+    "a legacy network": (
         lambda w: w.docker.networks.update({"api_ast_default": ("172.20.0.0/16", "172.20.0.1", "api_ast")}),
-        "api_ast_default is a network of before, and nothing of ours is in it",
+        "api_ast_default is a legacy network, and nothing of ours is in it",
     ),
     "a container in another network too": (
         lambda w: (w.docker.networks.update(old=("172.20.0.0/16", "", "")), w.docker.containers["ast-api"].update(old="172.20.0.2")),
-        "old is a network of before (ast-api)",
+        "old is a legacy network (ast-api)",
     ),
     "a name that is not found": (
         lambda w: setattr(w, "resolve_inside", lambda asked: ["" if name == "ast-api" else w.docker.resolve(pid, name) for pid, name in asked]),
@@ -74,7 +74,7 @@ CAUSES = {
     ),
     "an unwell service": (
         lambda w: setattr(w, "web", lambda url: 500 if ":8017/" in url else 200),
-        "ast-api runs and is not well (it answered 500)",
+        "ast-api runs and is unhealthy (it answered 500)",
     ),
     "a scheduler too many": (
         lambda w: w.there.discard("/run/infra/single/scheduler"),
@@ -84,7 +84,7 @@ CAUSES = {
         lambda w: w.there.add("/run/infra/stopped/sed-aggregator"),
         "api-sed-aggregator.service is stopped to free memory: it comes back when there is room",
     ),
-    "killed for want of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed something of superb-api for want of memory, 2 times in 3600 s"),
+    "killed for lack of memory": (lambda w: w.docker.killed.extend(["superb-api", "superb-api"]), "the kernel killed something of superb-api for lack of memory, 2 times in 3600 s"),
     "near its limit": (lambda w: w.used.update({w.docker.pid("superb-api"): 1000 * 1024**2}), "superb-api uses 97.7 % of its memory limit (1000 of 1024 MiB)"),
     "memory": (
         lambda w: w.files.update({"/proc/meminfo": (MEMINFO.replace("4000000", "400000").encode(), 0o444, "root", "root")}),
@@ -99,7 +99,7 @@ CAUSES = {
     "clock": (lambda w: setattr(w, "date", formatdate(w.time - 400, usegmt=True)), "the clock is 399 s off"),
     "an unfinished switch": (
         lambda w: w.files.update({"/var/lib/infra/transaction.json": (TRANSACTION, 0o600, "root", "root")}),
-        "the release of a switch was neither ended nor undone (abc, by alice@laptop)",
+        "the release of a switch was neither committed nor rolled back (abc, by alice@laptop)",
     ),
     "no login": (lambda w: w.answers.update({"docker-credential-ecr-login get": Ran(1, "no")}), "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com: no login can be had"),
     "a login that is not taken": (lambda w: setattr(w, "fetch", lambda url, *_, **__: (401, b"")), "amazonaws.com: it answered 401"),

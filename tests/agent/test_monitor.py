@@ -243,12 +243,12 @@ def test_people_read_a_line_a_condition(capsys):
     assert run.main(world, []) == 2
     said = capsys.readouterr().out
     # 13 services, their network, the watches of the scheduler and of memory, the monitor itself
-    assert "✓ network: 1 of 1 well" in said and f"✗ unit-down: 17 of 18 well\n    {AST} does not run" in said
+    assert "✓ network: 1 of 1 healthy" in said and f"✗ unit-down: 17 of 18 healthy\n    {AST} does not run" in said
     assert said.endswith("watchme: 1 thing(s) are not right\n")
     assert run.main(world, ["--fix"]) == 0
     said = capsys.readouterr().out
-    assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: all is well\n")
-    assert run.main(world, ["--quiet"]) == 0 and capsys.readouterr().out == "watchme: all is well\n"
+    assert f"repaired: unit-down {AST}: {AST} was started" in said and said.endswith("watchme: healthy\n")
+    assert run.main(world, ["--quiet"]) == 0 and capsys.readouterr().out == "watchme: healthy\n"
 
 
 def test_programs_read_json(capsys):

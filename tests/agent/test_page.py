@@ -25,7 +25,7 @@ def test_it_shows_every_service_with_its_memory_and_its_day():
     assert (
         ast["memory"] == [10 * 1024**2, 2 * 1024**3] and ast["day"][-1] == 1 and ast["day"].count(-1) == page.CELLS - 1
     )
-    assert "10 of 2048 MiB" in text and 'aria-label="well in 1 of 1 half hours"' in text
+    assert "10 of 2048 MiB" in text and 'aria-label="healthy in 1 of 1 half hours"' in text
     assert "certificate of api.hey-watch.me" in text and "90 days left" in text
 
 
@@ -59,8 +59,8 @@ def test_everybody_may_read_it_and_no_secret_is_in_it():
 
 
 DAYS = {
-    "nobody looked": ([], {}),
-    "well now": ([(NOW, 200)], {-1: 1}),
+    "not checked": ([], {}),
+    "healthy now": ([(NOW, 200)], {-1: 1}),
     "one look of several was not": ([(NOW - 60, 200), (NOW - 30, 500), (NOW, 200)], {-1: 0}),
     "half an hour ago": ([(NOW - HALF_HOUR - 1, 0), (NOW, 200)], {-2: 0, -1: 1}),
     "it was not to run": ([(NOW, None)], {}),

@@ -38,26 +38,26 @@ def test_a_young_page_has_its_colours_and_an_old_one_is_never_green(browser, mad
     page = browser.new_page()
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "fresh" and page.locator("#age").inner_text() == ""
-    green = page.locator(".well").first.evaluate("element => getComputedStyle(element).color")
+    green = page.locator(".healthy").first.evaluate("element => getComputedStyle(element).color")
     page.clock.install(time=time.time() + 3600)
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "stale"
     assert "written 60 minutes ago: the monitor of this host does not run" in page.locator("#age").inner_text()
-    assert page.locator(".well").first.evaluate("element => getComputedStyle(element).color") != green
+    assert page.locator(".healthy").first.evaluate("element => getComputedStyle(element).color") != green
 
 
 def test_without_its_script_it_claims_nothing(browser, made):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(made.as_uri())
     assert page.locator("body").get_attribute("class") == "stale"
-    assert "cannot be told without its script" in page.locator("noscript").inner_text()
+    assert "cannot be known without its script" in page.locator("noscript").inner_text()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_in_both_colour_schemes(browser, made, scheme):
     page = browser.new_page(color_scheme=scheme)
     page.goto(made.as_uri())
-    for selector in ("h1", ".well", ".sick", "td"):
+    for selector in ("h1", ".healthy", ".unhealthy", "td"):
         assert contrast(page, selector, scheme) >= 4.5, selector
 
 

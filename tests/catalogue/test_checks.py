@@ -182,7 +182,7 @@ STACK_EXAMPLES = {
     ),
     "told twice": (
         configured(alarmEmails=["a@example.com", "a@example.com"]),
-        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com stands twice; each address once",
+        "error: Pulumi.prod.yaml: infra:alarmEmails: a@example.com is listed twice; each address once",
     ),
     "credits with nobody to tell": (
         configured(alarmEmails=[]),
@@ -225,7 +225,7 @@ def test_rule(system, config, line):
 
 DISK, MEMORY = (next(a for a in whole().host_alerts if a.alert == name) for name in ("disk", "memory"))
 ALERT_EXAMPLES = {
-    "twice": ([DISK, DISK], "files/alerts.yaml: alert disk: stands twice"),
+    "twice": ([DISK, DISK], "files/alerts.yaml: alert disk: is defined twice"),
     "one metric of two": (
         [DISK, MEMORY.model_copy(update={"metric": DISK.metric})],
         "files/alerts.yaml: metric DiskUsed: is that of disk, memory; each condition has a metric of its own",

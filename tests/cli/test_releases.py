@@ -26,16 +26,20 @@ def test_in_order():
     lines, orderly = releases.state("prod", "web1", STATUS, "a" * 64)
     assert orderly and lines == [
         "web1: serves aaaaaaaaaaaa, brought 2026-11-21T10:00:00Z by alice@laptop",
-        "  services: 1 of 1 well",
+        "  services: 1 of 1 healthy",
     ]
 
 
 OUT_OF_ORDER = {
     "behind": ({"brought": {**JOB, "kind": "rollback"}}, "b" * 64, "behind the stack, which has bbbbbbbbbbbb"),
     "ahead": ({}, "b" * 64, "ahead of the stack, which has bbbbbbbbbbbb: an update brought it and failed elsewhere"),
-    "sick": ({"services": {"web": 0}}, "a" * 64, "not well: web (no answer)"),
+    "sick": ({"services": {"web": 0}}, "a" * 64, "unhealthy: web (no answer)"),
     "stopped": ({"units": {"web.service": False}}, "a" * 64, "not running: web.service"),
-    "in between": ({"unfinished": {"release": "b" * 64}}, "a" * 64, "in between: release bbbbbbbbbbbb is not finished"),
+    "interrupted": (
+        {"unfinished": {"release": "b" * 64}},
+        "a" * 64,
+        "interrupted: release bbbbbbbbbbbb is neither committed nor rolled back",
+    ),
     "nothing": ({"release": None}, None, "web1: no release yet"),
 }
 
@@ -48,7 +52,8 @@ def test_what_is_not_in_order_is_said():
 
 def test_a_failed_last_job_and_the_holder_are_shown():
     lines, _ = releases.state("prod", "web1", {**STATUS, "last_job": BAD, "holder": "apply by bob"}, "a" * 64)
-    assert "  last job: rolled back on web1: web answered 500" in lines and "  at work now: apply by bob" in lines
+    said = "  the last job failed (2026-11-21 10:00:00 UTC): rolled back on web1: web answered 500"
+    assert said in lines and "  running: apply by bob" in lines
 
 
 def test_drift():

@@ -131,7 +131,7 @@ def test_the_budget_watches_the_credits_and_not_what_they_leave_to_pay(here):
     assert made.inputs["limitAmount"] == "300" and made.inputs["timeUnit"] == "ANNUALLY"
     assert made.inputs["costTypes"] == {"includeCredit": False, "includeRefund": False}
     told = [(n["notificationType"], n["threshold"]) for n in made.inputs["notifications"]]
-    assert told == budget.TOLD == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
+    assert told == budget.NOTIFIED == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
     assert all(n["subscriberEmailAddresses"] == ["ops@hey-watch.me"] for n in made.inputs["notifications"])
 
 

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from dnslib import DNSRecord
 
+from lab import workspace
+from lab.cloud import confinement
 from lab.cloud.dns import Zone
 from lab.cloud.metadata import Metadata
 from lab.cloud.permissions import NAMES, NAMESPACE, TYPES, conditions, holds, trusts
@@ -160,3 +162,24 @@ ASSUMED = "arn:aws:sts::111122223333:assumed-role/deploy/session"
 def test_an_account_that_a_role_trusts_is_everybody_of_it(trusted, who, is_trusted):
     assert trusts({"AWS": trusted}, who) is is_trusted
     assert not trusts({"Service": "ec2.amazonaws.com"}, who)
+
+
+def test_a_hosts_container_does_not_reach_the_machines_kernel_or_clock(tmp_path):
+    given = confinement.options(Lab("x", 79, tmp_path))
+    added = {given[number + 1] for number, word in enumerate(given) if word == "--cap-add"}
+    assert given[:2] == ["--cap-drop", "ALL"]
+    assert not added & {"ALL", "SYS_MODULE", "SYS_RAWIO", "SYS_TIME", "DAC_READ_SEARCH", "BPF", "SYSLOG", "MAC_ADMIN"}
+    (rule,) = json.loads((tmp_path / "run/seccomp.json").read_text())["syscalls"]
+    assert {"init_module", "finit_module", "kexec_load", "open_by_handle_at", "clock_settime"} <= set(rule["names"])
+    assert rule["action"] == "SCMP_ACT_ERRNO"
+
+
+def test_an_edit_of_what_the_labs_configuration_was_made_from_is_noticed(tmp_path):
+    lab = Lab("x", 79, tmp_path / ".lab-x")
+    (tmp_path / "Pulumi.lab.yaml").write_text("config: {}\n")
+    assert not workspace.is_outdated(lab, tmp_path), "a lab of an earlier version has no such note"
+    lab.directory.mkdir()
+    (lab.directory / "Pulumi.lab.origin.yaml").write_text("config: {}\n")
+    assert not workspace.is_outdated(lab, tmp_path)
+    (tmp_path / "Pulumi.lab.yaml").write_text("config: {a: 1}\n")
+    assert workspace.is_outdated(lab, tmp_path)

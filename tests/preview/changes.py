@@ -116,7 +116,7 @@ ROWS = {
             "systemctl try-reload-or-restart nginx reloads: away none",
         ],
         "1 service starts: summary-api",
-        [" restarts:", "made anew", "deleted"],
+        [" restarts:", "replaced", "deleted"],
     ),
     "port changed": Row(
         replaced(WATCHME, "port: 8017", "port: 8047"),
@@ -190,11 +190,11 @@ ROWS = {
             "a month: $69.60 → $132.67",
         ],
         "the machine is stopped and started, some minutes without it; +$63.07 a month",
-        ["made anew"],
+        ["replaced"],
     ),
     "another processor": Row(
         replaced(PROD, "instanceType: t4g.large", "instanceType: t3.large"),
-        ["made anew: machine watchme-ap-northeast-1-instance (another processor (arm64 → amd64))", "its disk is lost"],
+        ["replaced: machine watchme-ap-northeast-1-instance (another processor (arm64 → amd64))", "its disk is lost"],
         "replaces the machine: its disk is lost with everything on it",
     ),
     "aws:region changed": Row(

@@ -37,6 +37,26 @@ def last_job(system: System) -> dict:
     return json.loads(system.on_host("sh", "-c", "cat $(ls /var/lib/infra/history/* | tail -1)").output)
 
 
+# Containers by what they are, since a rollback may recreate them: files, links, units, networks, volumes, ports
+# (those that Docker itself takes at random are not among them)
+INVENTORY = """
+docker ps --all --format '{{.Names}} {{.State}} {{.Ports}} {{.Networks}}' | sort
+docker inspect --format '{{.Name}} {{.Config.Image}} {{json .HostConfig.RestartPolicy}}' $(docker ps -aq) | sort
+docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
+docker volume ls --format '{{.Name}}' | sort
+find /srv /home /opt /etc/nginx /etc/systemd/system -type f -printf '%m %u %g ' -exec sha256sum {} ';' | sort -k 5
+find /srv /home /opt /etc/nginx /etc/systemd/system -type l -printf '%p -> %l\\n' | sort
+cd /etc/systemd/system
+systemctl show --property=Id,ActiveState,UnitFileState $(ls -d *.service *.timer *.socket 2>/dev/null) | paste -s -d ' ' | sed 's/  /\\n/g' | sort
+ss -Hltn | awk '{n = split($4, part, ":"); if (part[n] < 32768) print $4}' | sort -u
+"""
+
+
+def inventory(system: System) -> list[str]:
+    """All of a host that a rollback has to bring back."""
+    return system.on_host("sh", "-c", INVENTORY).output.splitlines()
+
+
 @contextmanager
 def at(system: System, said: str, script: str, then: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Runs a script on the host at the moment when the job of the block says this, and then `then` here."""

@@ -139,7 +139,7 @@ def test_the_same_release_goes_to_an_existing_machine(workshop):
     assert (status, json.loads(body)["service"]) == (200, "workshop-bench")
     assert json.loads(system.output("addresses"))["workshop"] == machine.address
     shown = system.command("infra", "status", "--stack", "lab", "--host", "workshop")
-    assert shown.code == 0 and "services: 1 of 1 well" in shown.output
+    assert shown.code == 0 and "services: 1 of 1 healthy" in shown.output
 
     # Its identity in AWS is a user's, whose key only root reads, and which may no more than a role may
     assert on(machine, "stat", "-c", "%a %U", "/root/.aws/credentials") == "600 root"

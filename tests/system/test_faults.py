@@ -14,7 +14,7 @@ from lab.run import run
 from tests.rows import rows
 from tests.system import faults
 from tests.system.conftest import Ran, System
-from tests.system.faults import at, image_of, last_job, push, serving
+from tests.system.faults import at, image_of, inventory, last_job, push, serving
 from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
@@ -138,6 +138,7 @@ ROWS = {
 def test_fault(watchme, name):
     row = ROWS[name]
     before, image = serving(watchme), image_of(watchme)
+    whole = inventory(watchme)
     push(watchme)
     with row.fault(watchme):
         ran = watchme.up()
@@ -147,6 +148,7 @@ def test_fault(watchme, name):
     assert "Traceback" not in ran.output
     assert serving(watchme) == before and image_of(watchme) == image
     wait_until_well(watchme)
+    assert inventory(watchme) == whole and len(whole) > 100
     assert watchme.on_host("test", "-e", "/var/lib/infra/transaction.json").code == 1
     watchme.must_up()
     assert serving(watchme) != before and image_of(watchme) != image

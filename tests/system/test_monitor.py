@@ -34,8 +34,12 @@ def found(system: System) -> set[str]:
 
 def test_all_is_well_and_it_says_what_it_looked_at(host):
     ran = host.on_host(MONITOR)
-    assert ran.code == 0 and ran.output.endswith("watchme: all is well"), ran.output
-    for line in ("✓ network: 1 of 1 well", "✓ container-attached: 13 of 13 well", "✓ name-resolution: 13 of 13 well"):
+    assert ran.code == 0 and ran.output.endswith("watchme: healthy"), ran.output
+    for line in (
+        "✓ network: 1 of 1 healthy",
+        "✓ container-attached: 13 of 13 healthy",
+        "✓ name-resolution: 13 of 13 healthy",
+    ):
         assert line in ran.output
     told = looked(host)
     print(f"a run took {told['took']} s")
@@ -192,16 +196,16 @@ http.server.HTTPServer(("127.0.0.1", 8999), Late).serve_forever()
 NAT = "OUTPUT -t nat -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 127.0.0.1:8999"
 SIX = 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(("::", 8017)); s.listen(); time.sleep(60)'
 TOLD = {
-    "a network of before": Row(
+    "a legacy network": Row(
         "docker network create --label com.docker.compose.project=api_ast api_ast_default",
-        "api_ast_default is a network of before", "docker network rm api_ast_default",
+        "api_ast_default is a legacy network", "docker network rm api_ast_default",
     ),
     "a port for the world": Row(
         f"systemd-run --unit=t-open python3 -c '{SIX}'; sleep 1", "port 8017 of ast-api listens on more than this host itself at [::]",
         "systemctl stop t-open",
     ),
     "a unit that failed": Row("systemd-run --wait --unit=t-fails false || true", "t-fails.service has failed", "systemctl reset-failed t-fails"),
-    "a service that hangs": Row("docker pause ast-api", "ast-api runs and is not well", "docker unpause ast-api"),
+    "a service that hangs": Row("docker pause ast-api", "ast-api runs and is unhealthy", "docker unpause ast-api"),
     "a name that is not found": Row(
         f"docker network disconnect {NETWORK} ast-api; docker network connect --ip 172.27.0.98 {NETWORK} ast-api",
         "ast-api is not found by its name by watchme-avatar-uploader: 172.27.0.98, not 172.27.0.17",
@@ -223,7 +227,7 @@ TOLD = {
     ),
     "a switch that nobody ended": Row(
         """echo '{"job":"j","kind":"apply","who":"alice","host":"watchme","release":"abc","base":null,"began":0,"before":[],"states":{},"stops":[],"starts":[],"sick":[]}' > /var/lib/infra/transaction.json""",
-        "the release of a switch was neither ended nor undone (abc, by alice)", "rm /var/lib/infra/transaction.json",
+        "the release of a switch was neither committed nor rolled back (abc, by alice)", "rm /var/lib/infra/transaction.json",
     ),
     "a registry that does not answer": Row(
         "iptables -I OUTPUT -p tcp -d 10.213.0.0/16 --dport 443 -j REJECT --reject-with tcp-reset", "this host cannot log in to 754724220380.dkr.ecr.ap-northeast-1",
@@ -241,9 +245,9 @@ TOLD = {
         "watchme-scheduler.service runs although its name points elsewhere",
         "touch /run/infra/single/scheduler; systemctl kill -s CONT infra-singles.service",
     ),
-    "killed for want of memory": Row(
+    "killed for lack of memory": Row(
         in_container("watchme-admin", HOG.format(mib=400, seconds=1), "|| true; sleep 1"),
-        "the kernel killed something of watchme-admin for want of memory", "systemctl restart docker",
+        "the kernel killed something of watchme-admin for lack of memory", "systemctl restart docker",
     ),
 }  # fmt: skip
 

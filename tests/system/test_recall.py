@@ -262,7 +262,7 @@ def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
         assert (status, headers["Access-Control-Allow-Methods"]) == (204, "GET, POST, DELETE, OPTIONS")
         wait_until_well(system)
         shown = system.command("infra", "status", "--stack", "lab", "--host", HOST)
-        assert "certificate of example.com: " in shown.output and "services: 2 of 2 well" in shown.output
+        assert "certificate of example.com: " in shown.output and "services: 2 of 2 healthy" in shown.output
         # A reload of Caddy loses nothing either
         with Load(system, ["/readyz"], name=NAME, host=HOST, pause=0.01).going() as load:
             until("requests before", lambda: load.count > 20)

@@ -1,1 +1,1 @@
-"""A host that somebody made by hand, as the catalogue would say it: read without touching it, understood, compared."""
+"""A hand-made host, as the catalogue would say it: read without touching it, understood, compared."""

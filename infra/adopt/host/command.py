@@ -26,7 +26,7 @@ VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9]
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody wants to see. `host` is the stack's host that it is, `system` what the system is to be called,
+    """What a person wants to see. `host` is the stack's host that it is, `system` what the system is to be called,
     `write` the file that the YAML goes into."""
 
     host: str | None
@@ -103,7 +103,7 @@ def _host(catalogue: Catalogue, machine: Machine, facts: Facts, chosen: str | No
     memory = f"{max(1, facts['memory'] // MiB)}m"
     spec = SshHost(
         kind="ssh", address=machine.address, port=machine.port, user=machine.user, systems=[], memory=memory,
-        # Its fingerprint is known, and no key has it: whoever pins it reads it off the host
+        # Its fingerprint is known, and no key has it: it has to be read off the host
         hostKey="ssh-ed25519 AAAA",
     )  # fmt: skip
     return understanding.name_of(facts["hostname"]), spec

@@ -147,7 +147,7 @@ def _changes(files: HostFiles, entries: Entries) -> Iterator[Change]:
     for file in files.environment_files:
         names = entries[file.path].get("names")
         wanted = {*file.values, *file.secrets}
-        # Whoever may not read the values cannot say that they stay
+        # Without the right to read the values it is unknown whether they stay
         how = "new" if names is None else "changed"
         lines = [f"-{name}" for name in sorted(set(names or []) - wanted)] + [f"+{n}" for n in sorted(wanted)]
         yield Change(file.path, how, "names alone: values are not read" if names is not None else "", tuple(lines))

@@ -180,7 +180,7 @@ def _describes(text: str, name: str) -> bool:
 def service(
     entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
 ) -> dict[str, Any] | None:
-    """A service of the catalogue, without its routes; None where its image or port cannot be told."""
+    """A service of the catalogue, without its routes; None where its image or port is unknown."""
     image, port = _image(entry, stack, remarks), _port(entry, remarks)
     if image is None or port is None:
         return None
@@ -281,7 +281,7 @@ def _size(given: Any) -> str | None:
 
 
 def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Remark]) -> dict[str, Any]:
-    """Values stay values; what was masked, or stands in a file whose values nobody may read, is a secret."""
+    """Values stay values; what was masked, or is in a file whose values may not be read, is a secret."""
     values: dict[str, str] = {}
     hidden: list[str] = []
     for variable, value in (entry.body.get("environment") or {}).items():

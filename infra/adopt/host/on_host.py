@@ -164,7 +164,7 @@ def _folders(accounts: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any] |
 
 
 def _units(folder: str, account: dict[str, Any] | None, mask: Mask) -> Iterator[dict[str, Any]]:
-    """The units that somebody put there: links are of packages, or of other units."""
+    """The units that a person put there: links are of packages, or of other units."""
     kinds = ("service", "timer", "socket")
     files = [path for kind in kinds for path in glob.glob(f"{folder}/*.{kind}") if not os.path.islink(path)]
     names = [os.path.basename(path) for path in sorted(files)]

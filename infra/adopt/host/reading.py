@@ -43,7 +43,7 @@ class Connection:
         self.target = Target(machine.address, machine.address, machine.port, machine.user, machine.host_key, "")
 
     def facts(self) -> Facts:
-        """All that on_host.py tells of. Raises InfraError."""
+        """All that on_host.py reads. Raises InfraError."""
         return checked_facts(self._asked({"ask": "facts"}, "facts"), str(self.target))
 
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:

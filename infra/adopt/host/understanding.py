@@ -18,7 +18,7 @@ from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit
 from infra.errors import InfraError
 
-# What the program itself brings to every host is no service of somebody's
+# What the program itself brings to every host is no service of an owner's
 PROGRAMS_OWN = "infra-"
 
 

@@ -1,4 +1,4 @@
-"""A system as YAML, as somebody would write it: in the order of our own files, no defaults. Pure."""
+"""A system as YAML, as a person would write it: in the order of our own files, no defaults. Pure."""
 
 from typing import Any
 

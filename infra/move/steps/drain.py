@@ -1,4 +1,4 @@
-"""Before a region is retired: no resolver remembers it any more, and nobody asks it."""
+"""Before a region is retired: no resolver remembers it any more, and it gets no requests."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""After the switch: every server of the zone gives the new address, and everything is well there."""
+"""After the switch: every server of the zone gives the new address, and everything is healthy there."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     late = sum(map(len, request["singles"].values()))
     if late:
         say(f"{late} path(s) of what may run only once follow after {request['check']} s")
-        # Asked for before it can be there, it would look like a fault to whoever counts them
+        # Asked for before it can be there, it would count as a fault
         time.sleep(max(0.0, began + EARLIEST * request["check"] - time.monotonic()))
         _well(request["singles"], request["roots"], end, request["check"] / 5)
     say("everything answers under its name")

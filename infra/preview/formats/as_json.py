@@ -9,7 +9,7 @@ from infra.preview.report import Report, StackReport
 
 
 def digest(value: Any) -> str:
-    """Tells inputs apart without showing them."""
+    """A value that differs with inputs, without showing them."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:10]
 
 

@@ -12,7 +12,7 @@ from infra.preview.report import Report, StackReport
 
 LIMIT = 65_536  # characters of a comment at GitHub
 MARK = "<!-- infra preview {stack} -->"
-ROOM = 200  # of them for what whoever posts it adds
+ROOM = 200  # of them for what its poster adds
 STEPS = 60  # lines of steps before they fold into counts
 PATH = 300  # characters of a path
 LEAST = 240  # characters that say what was folded

@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 
 def rows(diff: tuple[str, ...]) -> Iterator[Row]:
-    """A unified diff side by side: what goes stands beside what comes in its place."""
+    """A unified diff side by side: removed lines beside the added ones."""
     left = right = 0
     gone: list[tuple[int, str]] = []
     come: list[tuple[int, str]] = []

@@ -8,7 +8,7 @@ from infra.preview.report import WORDS, Cost, Report, StackReport
 
 SOURCES = {
     "mocks": "made without AWS: both commits' programs ran under mocks. It shows in what the commits differ, and not "
-    "what somebody changed by hand; digests of images stand for what their tags point to",
+    "what was changed by hand; digests of images stand for what their tags point to",
     "live": "made from `pulumi preview` and from the hosts themselves",
 }
 
@@ -27,7 +27,7 @@ def source(stack: StackReport) -> str:
 
 
 def step_line(step: Step) -> str:
-    """`made anew: machine watchme-…-instance (ami)`."""
+    """`replaced: machine watchme-…-instance (ami)`."""
     # Nothing that was written down changed: then the old one is not there any more
     because = ", ".join(step.because or step.changed) or "it is gone"
     why = f" ({because})" if step.op in ("update", "replace") else ""

@@ -1,0 +1,112 @@
+"""The words of docs/style.md, held against what people read."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import ROOT
+
+STYLE = ROOT / "docs/style.md"
+AVOIDED = re.compile(
+    r"\b(told|tells?|nobody|somebody|anybody|whoever|mend(s|ed)?|anew|sick|was there before|of before|want of memory"
+    r"|stands twice|(is|are|be|was|were|all|not) well)\b",
+    re.IGNORECASE,
+)
+CODE = ["infra", "agent", "catalogue", "components", "rendering", "policy", "lab"]
+# Names in code and keys of data, which are read by hosts and programs of other versions, stand in backticks or braces
+QUOTED = re.compile(r"`[^`]*`|\{[^{}]*\}")
+ENGLISH = [
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    if not path.name.endswith(".ja.md") and path.name != "CHANGELOG.md" and path != STYLE
+]
+
+
+def found_in(text: str) -> list[str]:
+    return [match[0] for match in AVOIDED.finditer(QUOTED.sub("", text))]
+
+
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every message, docstring and comment of a program: a single word is a name."""
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+@pytest.mark.parametrize("package", CODE)
+def test_programs_use_the_words_of_the_field(package):
+    paths = sorted((ROOT / package).rglob("*.py"))
+    complaints = [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in paths
+        for line, text in texts_of(path)
+        for word in found_in(text)
+    ]
+    assert paths and complaints == []
+
+
+@pytest.mark.parametrize("path", ENGLISH, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_use_the_words_of_the_field(path):
+    in_no_block = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    assert found_in(in_no_block) == []
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("name", ["Pulumi.yaml", "files/alerts.yaml"])
+def test_descriptions_and_alerts_use_the_words_of_the_field(name):
+    assert [word for text in strings(yaml.safe_load((ROOT / name).read_text())) for word in found_in(text)] == []
+
+
+def test_the_page_names_every_word_that_is_held():
+    """And the test can fail: each example of the first column is found."""
+    rows = re.findall(r"^\| (?!not |---)([^|]+) \|", STYLE.read_text(), re.MULTILINE)
+    words = [word.strip() for row in rows for part in row.split(";") for word in part.split(",")]
+    assert len(words) > 12 and [word for word in words if not found_in(word)] == []
+
+
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]+)?\)")
+
+
+def anchors(path: Path) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in titles)
+    return {title.replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize(
+    "path", [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_link_leads_somewhere(path):
+    for target, anchor in LINK.findall(path.read_text()):
+        if target.startswith(("http", "mailto:")):
+            continue
+        place = (path.parent / target).resolve()
+        assert place.exists(), target
+        assert not anchor or place.suffix != ".md" or anchor[1:] in anchors(place), f"{target}{anchor}"
+
+
+def test_the_index_has_every_page():
+    index = (ROOT / "docs/README.md").read_text()
+    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"]
+    assert [str(page) for page in pages if f"({page})" not in index] == []
