@@ -8,6 +8,8 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
+LIMIT = 60  # seconds
+
 
 def ask() -> "subprocess.Popen[str] | None":
     """Begins to ask; the answer takes as long as the lookups that follow. None where there is no engine to ask."""
@@ -31,7 +33,12 @@ def refuse(asked: "subprocess.Popen[str] | None") -> None:
     preview only warns. Interrupted commands are repeated by design."""
     if asked is None:
         return
-    said, _ = asked.communicate()
+    try:
+        said, _ = asked.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        # A backend that does not answer holds up the engine itself
+        asked.kill()
+        return
     try:
         urns = creations(json.loads(said))
     except ValueError:

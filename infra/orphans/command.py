@@ -79,10 +79,9 @@ def left_by_kills(known: State) -> Found:
         if not creation.type.startswith("aws:") or creation.type in REPEATABLE:
             # A command makes nothing in AWS; it is run again
             ended.append(creation)
-        elif creation.type not in KINDS:
+        elif (here := _made_by(creation)) is None:
             unknown.append(creation)
         else:
-            here = _asked(creation.type, KINDS[creation.type], creation.region, creation.inputs)
             ids = [id for id in here if id not in state.ids(known, creation.type, creation.region)]
             is_free = not state.is_known(known, creation.urn) and creation.type not in LOST
             orphans += [
@@ -91,6 +90,17 @@ def left_by_kills(known: State) -> Found:
             ]
             ended += [] if ids else [creation]
     return Found(known, orphans, ended, unknown)
+
+
+def _made_by(creation: Creation) -> list[str] | None:
+    """The ids that AWS has of what a creation asked for; None where it cannot be looked for."""
+    if creation.type not in KINDS:
+        return None
+    try:
+        return _asked(creation.type, KINDS[creation.type], creation.region, creation.inputs)
+    except KeyError:
+        # Without a name, or what it belongs to, it cannot be distinguished from others
+        return None
 
 
 def tagged(stack: Stack, known: State, but: Iterable[str]) -> list[Orphan]:

@@ -72,7 +72,7 @@ def test_a_screen_reader_hears_what_the_colours_say(browser, made):
     page.goto(made.as_uri())
     row = page.get_by_role("row", name="ast-api").first
     assert row.get_by_role("rowheader").inner_text() == "ast-api"
-    assert "well in" in (row.get_by_role("img").get_attribute("aria-label") or "")
+    assert "healthy in" in (row.get_by_role("img").get_attribute("aria-label") or "")
     assert "thing(s) are not right" in page.get_by_role("status").inner_text()
 
 

@@ -8,7 +8,6 @@ import yaml
 from typer.testing import CliRunner
 
 from catalogue.stack import Stack
-from components.interrupted import creations
 from infra.cli import orphans as cli
 from infra.errors import InfraError
 from infra.main import app
@@ -20,10 +19,8 @@ from tests.orphans.world import (
     STACK,
     TAGS,
     Account,
-    Engine,
     kind,
     operation,
-    provider_of,
     state,
 )
 from tests.support import ROOT, emulated_aws, stack
@@ -42,17 +39,6 @@ def account(monkeypatch):
     command.client.cache_clear()
 
 
-@pytest.fixture
-def engine(monkeypatch):
-    def begin(kept, fail=""):
-        made = Engine(kept, fail)
-        monkeypatch.setattr(command, "pulumi", made.pulumi)
-        monkeypatch.setattr(command, "attempt", made.attempt)
-        return made
-
-    return begin
-
-
 def without_snapshots(name: str) -> Stack:
     """The emulator has no Data Lifecycle Manager."""
     return stack(lambda config: config.update({"infra:keepSnapshots": 0}), name)
@@ -63,28 +49,6 @@ def test_every_kind_that_the_program_can_create_is_looked_for():
     created = {type for type in table if type.startswith("aws:")}
     assert created == set(kinds.KINDS) | kinds.REPEATABLE
     assert set(INPUTS) | UNMADE == set(kinds.KINDS)
-
-
-def others(inputs: dict) -> dict:
-    """What another stack, or somebody else, would ask for."""
-    changes = {"name": "other", "cidrIpv4": "10.0.0.0/8", "records": ["192.0.2.9"], "user": "other", "subnetId": "s-0"}
-    changed = inputs | {key: value for key, value in changes.items() if key in inputs}
-    return changed | ({"tags": {**inputs["tags"], "stack": "dev"}} if "tags" in inputs else {})
-
-
-@pytest.mark.parametrize("type", INPUTS)
-def test_what_a_killed_update_made_is_found_and_taken_into_the_state(account, engine, type):
-    id, inputs, ask = account.create_until(type), account.inputs(type), command._asker(provider_of(type))
-    assert kinds.KINDS[type](ask, inputs) == [id]
-    assert kinds.KINDS[type](ask, others(inputs)) == []
-    pulumi, said = engine(state(operation(type, inputs))), []
-    command.settle(STACK, said.append)
-    name = f"orphan-{id}" if type in kinds.LOST else kind(type)
-    made = pulumi.resources[name]
-    assert (made["id"], made["inputs"], pulumi.refreshed) == (id, inputs, [made["urn"]])
-    assert pulumi.interrupted == [] and list(pulumi.resources) == [name]
-    what = "the next update deletes it" if type in kinds.LOST else "taken into the state"
-    assert id in said[0] and what in said[0]
 
 
 def test_a_policy_for_snapshots_is_found_by_its_tags():
@@ -113,6 +77,12 @@ def test_a_kind_that_cannot_be_looked_for_is_said_and_stays(engine):
     pulumi, said = engine(state(operation("aws:s3/bucket:Bucket", {}, "pictures"))), []
     command.settle(STACK, said.append)
     assert pulumi.interrupted == ["pictures"] and "pictures (aws:s3/bucket:Bucket)" in said[0]
+
+
+def test_so_is_one_without_a_name(account, engine):
+    pulumi, said = engine(state(operation("aws:iam/role:Role", {}, "nameless"))), []
+    command.settle(STACK, said.append)
+    assert pulumi.interrupted == ["nameless"] and "nameless (aws:iam/role:Role)" in said[0]
 
 
 def test_of_two_killed_updates_the_newest_is_taken_and_the_next_update_deletes_the_other(account, engine):
@@ -288,9 +258,3 @@ def test_the_question_names_both_ends():
     ]
     _, question = listing.chosen(orphans, adopt=True, delete=[])
     assert question == "Take vpc-1 into the state and have the next update delete vpc-2?"
-
-
-def test_the_program_knows_which_creations_it_would_repeat():
-    kept = state(operation(VPC, {}), operation(VPC, {}), operation("command:local:Command", {}, "x-ready"))
-    assert creations(kept) == [("Vpc", VPC), ("x-ready", "command:local:Command")]
-    assert creations({}) == creations(state()) == []

@@ -88,6 +88,21 @@ def kind(type: str) -> str:
     return type.rsplit(":", 1)[-1]
 
 
+class Things(dict[str, str]):
+    """What there is, by kind; the zone and the machine image are made, or looked for, when they are asked for."""
+
+    def __missing__(self, name: str) -> str:
+        if name == "zone":
+            client = boto3.client("route53")
+            zone = client.create_hosted_zone(Name="example.com.", CallerReference="x")["HostedZone"]["Id"]
+            self[name] = zone.removeprefix("/hostedzone/")
+        elif name == "image":
+            self[name] = any_image(boto3.client("ec2", region_name=REGION))
+        else:
+            raise KeyError(name)
+        return self[name]
+
+
 class Account:
     """The emulated AWS and the plugin."""
 
@@ -95,9 +110,7 @@ class Account:
         table = {**ec2.KINDS, **instances.KINDS, **services.KINDS, **alarms.KINDS}
         self.plugin = Plugin(table, connect, services.INVOKES)
         self.plugin.cloud = connect({"region": REGION})
-        zone = boto3.client("route53").create_hosted_zone(Name="example.com.", CallerReference="x")["HostedZone"]["Id"]
-        image = any_image(boto3.client("ec2", region_name=REGION))
-        self.made: Made = {"zone": zone.removeprefix("/hostedzone/"), "image": image}
+        self.made = Things()
 
     def inputs(self, type: str) -> dict[str, Any]:
         return INPUTS[type](self.made)

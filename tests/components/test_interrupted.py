@@ -1,0 +1,72 @@
+"""An update that would repeat what a killed one was creating: refused; a preview warns."""
+
+import json
+import subprocess
+
+import pulumi
+import pytest
+
+from components import interrupted
+from components.interrupted import creations
+from tests.orphans.world import STACK, operation, state
+
+VPC = "aws:ec2/vpc:Vpc"
+
+
+def test_the_program_knows_which_creations_it_would_repeat():
+    kept = state(operation(VPC, {}), operation(VPC, {}), operation("command:local:Command", {}, "x-ready"))
+    assert creations(kept) == [("Vpc", VPC), ("x-ready", "command:local:Command")]
+    assert creations({}) == creations(state()) == []
+
+
+class Asked(subprocess.Popen):
+    """`pulumi stack export` that says something, or nothing at all."""
+
+    def __init__(self, said: str | None) -> None:
+        self.said, self.is_killed, self.returncode = said, False, 0
+
+    def communicate(self, input=None, timeout=None):
+        if self.said is None:
+            raise subprocess.TimeoutExpired("pulumi", timeout or 0)
+        return self.said, None
+
+    def kill(self) -> None:
+        self.is_killed = True
+
+
+@pytest.fixture
+def engine_says(monkeypatch):
+    warned: list[str] = []
+    monkeypatch.setattr(interrupted.pulumi, "get_stack", lambda: STACK)
+    monkeypatch.setattr(interrupted.pulumi.log, "warn", warned.append)
+    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: False)
+    return warned
+
+
+def test_an_update_refuses_to_repeat_a_creation(engine_says):
+    kept = json.dumps(state(*(operation(VPC, {}, f"vpc-{number}") for number in range(5))))
+    with pytest.raises(
+        pulumi.RunError, match=r"nothing was touched: .* creating vpc-0, vpc-1, vpc-2 and 2 more: AWS may"
+    ):
+        interrupted.refuse(Asked(kept))
+
+
+def test_a_preview_only_warns_and_commands_are_no_reason(engine_says, monkeypatch):
+    interrupted.refuse(Asked(json.dumps(state(operation("command:local:Command", {}, "ready")))))
+    assert "are commands, which run again; uv run infra orphans --adopt --stack prod ends that" in engine_says.pop()
+    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
+    interrupted.refuse(Asked(json.dumps(state(operation(VPC, {})))))
+    assert "First: uv run infra orphans --adopt --stack prod" in engine_says.pop()
+
+
+@pytest.mark.parametrize("said", ["", "error: no such stack", json.dumps(state())])
+def test_where_nothing_is_known_the_update_goes_on(engine_says, said):
+    interrupted.refuse(Asked(said))
+    interrupted.refuse(None)
+    assert engine_says == []
+
+
+def test_a_backend_that_does_not_answer_holds_up_nothing(engine_says):
+    asked = Asked(None)
+    interrupted.refuse(asked)
+    assert asked.is_killed

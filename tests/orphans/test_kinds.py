@@ -1,0 +1,41 @@
+"""Each kind of resource, as a killed update leaves it: found by what its creation was asked with."""
+
+import pytest
+
+from infra.orphans import command, kinds
+from tests.orphans.world import INPUTS, REGION, STACK, Account, kind, operation, provider_of, state
+from tests.support import emulated_aws
+
+
+@pytest.fixture(scope="module")
+def built():
+    """An account for tests that leave each other's resources alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        command.client.cache_clear()
+        with emulated_aws(patch):
+            yield Account()
+        command.client.cache_clear()
+
+
+def others(inputs: dict) -> dict:
+    """What another stack, or somebody else, would ask for."""
+    changes = {"name": "other", "cidrIpv4": "10.0.0.0/8", "records": ["192.0.2.9"], "user": "other", "subnetId": "s-0"}
+    changed = inputs | {key: value for key, value in changes.items() if key in inputs}
+    return changed | ({"tags": {**inputs["tags"], "stack": "dev"}} if "tags" in inputs else {})
+
+
+@pytest.mark.parametrize("type", INPUTS)
+def test_what_a_killed_update_made_is_found_and_taken_into_the_state(built, engine, type):
+    id = built.made.get(kind(type)) or built.create_until(type)
+    inputs, ask = built.inputs(type), command._asker(provider_of(type))
+    assert kinds.KINDS[type](ask, inputs) == [id]
+    assert kinds.KINDS[type](ask, others(inputs)) == []
+    pulumi, said = engine(state(operation(type, inputs))), []
+    command.settle(STACK, said.append)
+    name = f"orphan-{id}" if type in kinds.LOST else kind(type)
+    made = pulumi.resources[name]
+    assert (made["id"], made["inputs"], pulumi.refreshed) == (id, inputs, [made["urn"]])
+    assert pulumi.interrupted == [] and list(pulumi.resources) == [name]
+    what = "the next update deletes it" if type in kinds.LOST else "taken into the state"
+    assert id in said[0] and what in said[0]
