@@ -159,14 +159,16 @@ def write(stack: str, found: Found, orphans: list[Orphan]) -> None:
             inputs = orphan.creation.inputs if orphan.creation else {}
             changed, urn = state.unwanted(changed, orphan.type, orphan.id, orphan.provider, inputs)
             urns.append(urn)
-    for orphan in orphans:
-        if orphan.is_wanted and orphan.type in FINISH:
-            finish = partial(FINISH[orphan.type], _asker(orphan.region), orphan.id)
-            _answered(orphan.type, orphan.region, finish)
     if urns:
+        # Refused where another update is running: these may be its own
         _imported(stack, changed)
+    for creation in state.interrupted(found.state):
+        if creation.type in FINISH and (id := state.id_of(changed, creation.urn)):
+            _answered(creation.type, creation.region, partial(FINISH[creation.type], _asker(creation.region), id))
     refresh(stack, list(dict.fromkeys([*urns, *state.unread(found.state)])))
-    over = {orphan.creation.urn for orphan in orphans if orphan.creation} | {c.urn for c in found.ended}
+    chosen = {orphan.id for orphan in orphans}
+    left = {orphan.creation.urn for orphan in found.orphans if orphan.creation and orphan.id not in chosen}
+    over = {orphan.creation.urn for orphan in orphans if orphan.creation} - left | {c.urn for c in found.ended}
     if over:
         _imported(stack, state.settled(exported(stack), over))
 

@@ -76,6 +76,11 @@ def ids(state: State, type: str, region: str) -> set[str]:
     }
 
 
+def id_of(state: State, urn: str) -> str:
+    """The id of a resource that is not only waiting to be deleted; "" where the state has none of this name."""
+    return next((e.get("id", "") for e in _resources(state) if e["urn"] == urn and not e.get("delete")), "")
+
+
 def is_known(state: State, urn: str) -> bool:
     return any(entry["urn"] == urn and not entry.get("delete") for entry in _resources(state))
 

@@ -1,6 +1,7 @@
 """What killed updates left: found in the account, taken into the state, and nothing forgotten before it is read."""
 
 import json
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -138,6 +139,33 @@ def test_what_is_left_of_a_creation_is_done(account, engine):
     engine(state(operation(type, inputs)))
     command.settle(STACK, print)
     assert not rules()["SecurityGroupRules"]
+
+
+def test_while_another_update_runs_nothing_of_it_is_touched(account, engine):
+    """Its creations look like interrupted ones, and its lock refuses the state."""
+    account.create_until(VPC)
+    ec2 = boto3.client("ec2", region_name=REGION)
+    type = "aws:ec2/securityGroup:SecurityGroup"
+    inputs = account.inputs(type)
+    tagged = [{"ResourceType": "security-group", "Tags": [{"Key": k, "Value": v} for k, v in inputs["tags"].items()]}]
+    group = ec2.create_security_group(
+        GroupName=inputs["name"], Description="x", VpcId=inputs["vpcId"], TagSpecifications=tagged
+    )["GroupId"]
+    engine(state(operation(type, inputs)), fail="stack import")
+    with pytest.raises(InfraError, match="cannot be written"):
+        command.settle(STACK, print)
+    assert ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+
+
+def test_of_two_that_one_creation_left_the_other_is_not_forgotten(account, engine):
+    one, other = account.create_until(VPC), account.create(VPC)
+    pulumi = engine(state(operation(VPC, account.inputs(VPC))))
+    found = command.left_by_kills(pulumi.state)
+    (chosen,) = [orphan for orphan in found.orphans if orphan.id == other]
+    command.write(STACK, found, [replace(chosen, is_wanted=False)])
+    assert pulumi.interrupted == ["Vpc"] and set(pulumi.resources) == {f"orphan-{other}"}
+    command.settle(STACK, print)
+    assert pulumi.interrupted == [] and pulumi.resources["Vpc"]["id"] == one
 
 
 def test_nothing_is_forgotten_before_it_was_read_and_the_same_command_goes_on(account, engine):
