@@ -233,6 +233,11 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+def shown_path(path: Path, project: Path) -> str:
+    """A stack's file as messages name it: elsewhere than in the project's root there can be another of the name."""
+    return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
+
+
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     """The stack out of its file, without Pulumi; encrypted values become ENCRYPTED.
 
@@ -247,8 +252,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         raise CatalogueError(
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
         )
-    # Elsewhere than in the project's root there can be another of the name
-    shown = str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
+    shown = shown_path(path, project)
     values = read_config(path, shown)
     sealed = {key: _sealed(value) for key, value in values.items()}
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]

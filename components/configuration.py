@@ -12,7 +12,16 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
 from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import APPROVED_IMAGES, PROJECT, SECRET_KEYS, Stack, in_plain_text, is_empty, stack_from
+from catalogue.stack import (
+    APPROVED_IMAGES,
+    PROJECT,
+    SECRET_KEYS,
+    Stack,
+    in_plain_text,
+    is_empty,
+    shown_path,
+    stack_from,
+)
 
 
 def stack() -> Stack:
@@ -27,11 +36,11 @@ def stack() -> Stack:
 
 
 def shown_file(name: str) -> str:
-    """The stack's file, as a person finds it: elsewhere than in the project's root there can be another of the name."""
+    """The stack's file, the one that Pulumi was given or the project's, as messages name it."""
     named = Path(os.environ.get("PULUMI_OPTION_CONFIG_FILE") or "")
     if named.name != f"Pulumi.{name}.yaml":
         return f"Pulumi.{name}.yaml"
-    return str(named.relative_to(Path.cwd())) if named.is_relative_to(Path.cwd()) else str(named)
+    return shown_path(named, Path.cwd())
 
 
 def approved_images() -> dict[str, str]:

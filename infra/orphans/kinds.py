@@ -86,29 +86,25 @@ def _rules(is_egress: bool) -> Find:
     return find
 
 
-def _role(client: Client, inputs: Inputs) -> list[str]:
-    return [inputs["name"]] if _found(lambda: client("iam").get_role(RoleName=inputs["name"])) else []
+def _identity(operation: str, argument: str) -> Find:
+    """Of IAM: what has a name, by which it is asked for and Pulumi knows it."""
+
+    def find(client: Client, inputs: Inputs) -> list[str]:
+        name = inputs["name"]
+        return [name] if _found(lambda: getattr(client("iam"), operation)(**{argument: name})) else []
+
+    return find
 
 
-def _role_policy(client: Client, inputs: Inputs) -> list[str]:
-    role, name = inputs["role"], inputs["name"]
-    found = _found(lambda: client("iam").get_role_policy(RoleName=role, PolicyName=name))
-    return [f"{role}:{name}"] if found else []
+def _inline_policy(operation: str, owner: str) -> Find:
+    """A policy inside a role or a user: `owner` is which of them."""
 
+    def find(client: Client, inputs: Inputs) -> list[str]:
+        holder, name = inputs[owner], inputs["name"]
+        asked = {f"{owner.capitalize()}Name": holder, "PolicyName": name}
+        return [f"{holder}:{name}"] if _found(lambda: getattr(client("iam"), operation)(**asked)) else []
 
-def _instance_profile(client: Client, inputs: Inputs) -> list[str]:
-    name = inputs["name"]
-    return [name] if _found(lambda: client("iam").get_instance_profile(InstanceProfileName=name)) else []
-
-
-def _user(client: Client, inputs: Inputs) -> list[str]:
-    return [inputs["name"]] if _found(lambda: client("iam").get_user(UserName=inputs["name"])) else []
-
-
-def _user_policy(client: Client, inputs: Inputs) -> list[str]:
-    user, name = inputs["user"], inputs["name"]
-    found = _found(lambda: client("iam").get_user_policy(UserName=user, PolicyName=name))
-    return [f"{user}:{name}"] if found else []
+    return find
 
 
 def _access_keys(client: Client, inputs: Inputs) -> list[str]:
@@ -220,11 +216,11 @@ KINDS: dict[str, Find] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rules(is_egress=True),
     "aws:ec2/eip:Eip": _described("describe_addresses", "Addresses", "AllocationId"),
     "aws:ec2/instance:Instance": _instances,
-    "aws:iam/role:Role": _role,
-    "aws:iam/rolePolicy:RolePolicy": _role_policy,
-    "aws:iam/instanceProfile:InstanceProfile": _instance_profile,
-    "aws:iam/user:User": _user,
-    "aws:iam/userPolicy:UserPolicy": _user_policy,
+    "aws:iam/role:Role": _identity("get_role", "RoleName"),
+    "aws:iam/rolePolicy:RolePolicy": _inline_policy("get_role_policy", "role"),
+    "aws:iam/instanceProfile:InstanceProfile": _identity("get_instance_profile", "InstanceProfileName"),
+    "aws:iam/user:User": _identity("get_user", "UserName"),
+    "aws:iam/userPolicy:UserPolicy": _inline_policy("get_user_policy", "user"),
     "aws:iam/accessKey:AccessKey": _access_keys,
     "aws:ecr/repository:Repository": _repository,
     "aws:route53/record:Record": _record,

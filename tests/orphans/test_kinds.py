@@ -3,23 +3,18 @@
 import pytest
 
 from infra.orphans import command, kinds
-from tests.orphans.world import INPUTS, REGION, STACK, Account, kind, operation, provider_of, state
-from tests.support import emulated_aws
+from tests.orphans.world import INPUTS, STACK, emulated_account, kind, operation, provider_of, state
 
 
 @pytest.fixture(scope="module")
 def built():
     """An account for tests that leave each other's resources alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        command.client.cache_clear()
-        with emulated_aws(patch):
-            yield Account()
-        command.client.cache_clear()
+    with pytest.MonkeyPatch.context() as patch, emulated_account(patch) as made:
+        yield made
 
 
 def others(inputs: dict) -> dict:
-    """What another stack, or somebody else, would ask for."""
+    """What another stack, or another owner, would ask for."""
     changes = {"name": "other", "cidrIpv4": "10.0.0.0/8", "records": ["192.0.2.9"], "user": "other", "subnetId": "s-0"}
     changed = inputs | {key: value for key, value in changes.items() if key in inputs}
     return changed | ({"tags": {**inputs["tags"], "stack": "dev"}} if "tags" in inputs else {})

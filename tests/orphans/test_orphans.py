@@ -19,12 +19,12 @@ from tests.orphans.world import (
     REGION,
     STACK,
     TAGS,
-    Account,
+    emulated_account,
     kind,
     operation,
     state,
 )
-from tests.support import ROOT, emulated_aws, stack
+from tests.support import ROOT, stack
 
 VPC, REPOSITORY, INSTANCE = "aws:ec2/vpc:Vpc", "aws:ecr/repository:Repository", "aws:ec2/instance:Instance"
 # The emulator's plugin does not make these; the first has a test of its own below
@@ -33,11 +33,16 @@ UNMADE = {"aws:dlm/lifecyclePolicy:LifecyclePolicy"}
 
 @pytest.fixture
 def account(monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    command.client.cache_clear()
-    with emulated_aws(monkeypatch):
-        yield Account()
-    command.client.cache_clear()
+    with emulated_account(monkeypatch) as made:
+        yield made
+
+
+GROUP = "aws:ec2/securityGroup:SecurityGroup"
+
+
+def rules_of(group: str) -> list:
+    ec2 = boto3.client("ec2", region_name=REGION)
+    return ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
 
 
 def without_snapshots(name: str) -> Stack:
@@ -126,35 +131,20 @@ def test_what_belongs_to_no_region_is_known_whoever_made_it(account):
 
 def test_what_is_left_of_a_creation_is_done(account, engine):
     """A new security group lets everything out until its provider has revoked that."""
-    account.create_until(VPC)
-    ec2 = boto3.client("ec2", region_name=REGION)
-    type = "aws:ec2/securityGroup:SecurityGroup"
-    inputs = account.inputs(type)
-    tagged = [{"ResourceType": "security-group", "Tags": [{"Key": k, "Value": v} for k, v in inputs["tags"].items()]}]
-    group = ec2.create_security_group(
-        GroupName=inputs["name"], Description="x", VpcId=inputs["vpcId"], TagSpecifications=tagged
-    )["GroupId"]
-    rules = lambda: ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])  # noqa: E731
-    assert rules()["SecurityGroupRules"]
-    engine(state(operation(type, inputs)))
+    group, inputs = account.create_group()
+    assert rules_of(group)
+    engine(state(operation(GROUP, inputs)))
     command.settle(STACK, print)
-    assert not rules()["SecurityGroupRules"]
+    assert not rules_of(group)
 
 
 def test_while_another_update_runs_nothing_of_it_is_touched(account, engine):
     """Its creations look like interrupted ones, and its lock refuses the state."""
-    account.create_until(VPC)
-    ec2 = boto3.client("ec2", region_name=REGION)
-    type = "aws:ec2/securityGroup:SecurityGroup"
-    inputs = account.inputs(type)
-    tagged = [{"ResourceType": "security-group", "Tags": [{"Key": k, "Value": v} for k, v in inputs["tags"].items()]}]
-    group = ec2.create_security_group(
-        GroupName=inputs["name"], Description="x", VpcId=inputs["vpcId"], TagSpecifications=tagged
-    )["GroupId"]
-    engine(state(operation(type, inputs)), fail="stack import")
+    group, inputs = account.create_group()
+    engine(state(operation(GROUP, inputs)), fail="stack import")
     with pytest.raises(InfraError, match="cannot be written"):
         command.settle(STACK, print)
-    assert ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    assert rules_of(group)
 
 
 def test_of_two_that_one_creation_left_the_other_is_not_forgotten(account, engine):

@@ -3,16 +3,19 @@
 import copy
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import pytest
 
+from infra.orphans import command
 from lab.standins.aws import alarms, ec2, instances, services
 from lab.standins.aws.cloud import connect
 from lab.standins.plain import plain_map, property_map
 from lab.standins.plugin import Plugin
-from tests.support import any_image
+from tests.support import any_image, emulated_aws
 
 REGION = "ap-northeast-1"
 STACK = "prod"
@@ -103,6 +106,16 @@ class Things(dict[str, str]):
         return self[name]
 
 
+@contextmanager
+def emulated_account(patch: pytest.MonkeyPatch) -> Iterator["Account"]:
+    """An account of its own, in which nothing is yet."""
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+    command.client.cache_clear()
+    with emulated_aws(patch):
+        yield Account()
+    command.client.cache_clear()
+
+
 class Account:
     """The emulated AWS and the plugin."""
 
@@ -121,6 +134,17 @@ class Account:
         id, _ = self.plugin.kinds[type].create(call, plain_map(property_map(self.inputs(type))))
         self.made.setdefault(kind(type), id)
         return id
+
+    def create_group(self) -> tuple[str, dict[str, Any]]:
+        """A security group as AWS makes it, before the plugin has changed it; its id, and the inputs."""
+        self.create_until("aws:ec2/vpc:Vpc")
+        inputs = self.inputs("aws:ec2/securityGroup:SecurityGroup")
+        own = [{"Key": key, "Value": value} for key, value in inputs["tags"].items()]
+        made = boto3.client("ec2", region_name=REGION).create_security_group(
+            GroupName=inputs["name"], Description="x", VpcId=inputs["vpcId"],
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": own}],
+        )  # fmt: skip
+        return made["GroupId"], inputs
 
     def create_until(self, type: str) -> str:
         """With all that comes before it."""
