@@ -1,18 +1,26 @@
-"""Pulumi's AWS SDK, of which only what is used is loaded.
+"""Pulumi's SDKs, without what every preview would wait for in vain.
 
-Each of its packages imports all of its hundreds of modules, half a second of every preview. Here a package gives a
-class out of the class's own module, and loads as a whole only for a name that it does not find this way.
+Each package of its AWS SDK imports all of its hundreds of modules, half a second of every preview. Here a package gives
+a class out of the class's own module, and loads as a whole only for a name that it does not find this way. The SDK
+also sends some thousand debug messages to the engine, one after the other and each awaited, shown or not.
 """
 
+import gc
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pulumi
 import pulumi_aws
 
+# Set, for `pulumi up --debug`: the SDK's own messages are sent to the engine
+DEBUG = "INFRA_SDK_DEBUG"
+# Objects made before cycles among them are looked for; Python's 700 are too few for modules of thousands of types
+COLLECTED_AFTER = 50_000
 # Those that components use
 PACKAGES = ("budgets", "cloudwatch", "dlm", "ec2", "ecr", "iam", "route53", "sns", "ssm", "vpc")
 ROOT = Path(pulumi_aws.__file__).parent
@@ -58,12 +66,19 @@ def _whole(full: str) -> ModuleType:
 
 
 def install() -> None:
-    """From here on the packages are lean ones, but for those that are loaded already."""
+    """From here on the packages are lean ones, but for those that are loaded already, and the SDK is quiet."""
+    gc.set_threshold(COLLECTED_AFTER, *gc.get_threshold()[1:])
+    if not os.environ.get(DEBUG):
+        pulumi.log.debug = _unsent
     for package in PACKAGES:
         full = f"{pulumi_aws.__name__}.{package}"
         if not _is_loaded(sys.modules.get(full)):
             sys.modules[full] = _lean(package)
             setattr(pulumi_aws, package, sys.modules[full])
+
+
+def _unsent(msg: str, *_: object, **__: object) -> None:
+    """In place of `pulumi.log.debug`."""
 
 
 def _is_loaded(module: ModuleType | None) -> bool:

@@ -13,6 +13,8 @@ from rendering.files import HostFiles
 
 AGENT = Path(__file__).parent.parent / "agent"
 FORMAT = 3
+# The highest takes three times as long, and saves one byte of a hundred
+LEVEL = 6
 
 
 @dataclass(frozen=True)
@@ -77,4 +79,4 @@ def _packed(contents: dict[str, bytes]) -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(contents[name]), 0o600
             tar.addfile(entry, io.BytesIO(contents[name]))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    return gzip.compress(buffer.getvalue(), LEVEL, mtime=0)

@@ -28,8 +28,7 @@ else:
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
 KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AAAA [made by infra init]"}
 LIBRARIES = (
-    "boto3", "jinja2", "pulumi", "pulumi_aws.ec2", "pulumi_aws.ecr", "pulumi_aws.iam", "pulumi_aws.route53",
-    "pulumi_aws.ssm", "pulumi_aws.vpc", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
+    "boto3", "jinja2", "pulumi", "pulumi_aws", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
 )  # fmt: skip
 SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
 SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret

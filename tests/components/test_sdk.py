@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import sys
 
 import pytest
@@ -53,3 +54,17 @@ def test_any_other_name_is_found_too(name):
 def test_a_name_that_is_nowhere_is_an_error_of_its_kind():
     script = "import components, pulumi_aws as aws\nprint(json.dumps([hasattr(aws.ec2, 'Nowhere'), hasattr(aws.ec2, 'Ami')]))"
     assert asked(script) == [False, True]
+
+
+@pytest.mark.parametrize(("environment", "sent"), [({}, []), ({"INFRA_SDK_DEBUG": "1"}, ["shown"])])
+def test_debug_messages_are_sent_only_where_they_are_asked_for(environment, sent):
+    script = (
+        "import json, components, pulumi\n"
+        "from pulumi.runtime import settings\n"
+        "messages = []\n"
+        "class Engine:\n    def Log(self, request): messages.append(request.message)\n"
+        "settings.get_engine = lambda: Engine()\n"
+        "pulumi.log.debug('shown')\npulumi.log.warn('warned')\nprint(json.dumps(messages))"
+    )
+    ran = execute(sys.executable, "-c", script, cwd=ROOT, env={**os.environ, **environment})
+    assert json.loads(ran.stdout) == [*sent, "warned"]

@@ -1,4 +1,4 @@
-"""boto3 for one provider: its region, its account, and AWS's refusals as the plugin says them."""
+"""botocore for one provider: its region, its account, and AWS's refusals as the plugin says them."""
 
 import json
 from collections.abc import Iterator
@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 
 from lab.standins.plugin import PluginError, Values
+
+# One, since each would read the descriptions of AWS's services again
+SESSION = get_session()
 
 
 class Cloud:
@@ -27,7 +30,8 @@ class Cloud:
         return self._client(service)
 
     def _make(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.region, config=Config(retries={"max_attempts": 2}))
+        config = Config(retries={"max_attempts": 2})
+        return SESSION.create_client(service, region_name=self.region, config=config)
 
     @property
     def account(self) -> str:
