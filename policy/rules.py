@@ -12,7 +12,11 @@ from policy.host_rules import hardening, plain_secrets, ports
 INSTANCE = "aws:ec2/instance:Instance"
 OPENING = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 OLD_RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
-GROUP = "aws:ec2/securityGroup:SecurityGroup"
+GROUPS = (
+    "aws:ec2/securityGroup:SecurityGroup",
+    # A network's own group, which every machine without another one is in
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+)
 REPOSITORY = "aws:ecr/repository:Repository"
 TAGS = {"project", "stack", "system"}
 # AWS has no tags for these, or the provider does not
@@ -23,12 +27,17 @@ UNTAGGED = {
     "aws:iam/userPolicy:UserPolicy", "aws:route53/record:Record", "aws:sns/topicSubscription:TopicSubscription",
 }  # fmt: skip
 
+# * and ? stand for any text in IAM, wherever they are
+EVERY_ACTION = re.compile(r"[*?]*\*[*?]*|[\w*?-]+:[*?]*\*[*?]*")
+EVERY_RESOURCE = re.compile(r"[*?]*\*[*?]*|arn:[^:]*(?::[^:]*){0,3}:[*?:/]*\*[*?:/]*")
+MANAGED = re.compile(r"^arn:aws[\w-]*:iam::aws:policy/(?:[\w-]+/)?(AdministratorAccess|PowerUserAccess|\w*FullAccess)$")
+
 
 def ssh_open(facts: Facts) -> Iterator[Finding]:
     """SSH is for administrators' networks."""
     entries = [(_group_of(r), r.inputs) for r in facts.of(OPENING)]
     entries += [(_group_of(r), r.inputs) for r in facts.of(OLD_RULE) if r.inputs.get("type") == "ingress"]
-    entries += [(r.name, rule) for r in facts.of(GROUP) for rule in r.inputs.get("ingress") or []]
+    entries += [(r.name, rule) for kind in GROUPS for r in facts.of(kind) for rule in r.inputs.get("ingress") or []]
     networks: dict[str, list[Any]] = {}
     for owner, rule in entries:
         blocks = [*(rule.get("cidrBlocks") or []), *(rule.get("ipv6CidrBlocks") or [])]
@@ -45,8 +54,12 @@ def _group_of(rule: Resource) -> str:
 
 
 def _opens(rule: dict[str, Any], port: int) -> bool:
+    """Whether a rule lets TCP in at a port. Protocols have names and numbers; -1 is all of them, at all ports."""
+    protocol = str(rule.get("ipProtocol", rule.get("protocol", "-1"))).lower()
+    if protocol not in ("-1", "all", "tcp", "6"):
+        return False
     first, last = rule.get("fromPort"), rule.get("toPort")
-    if first is None or last is None or str(rule.get("ipProtocol", rule.get("protocol"))) == "-1":
+    if first is None or last is None or protocol in ("-1", "all"):
         return True
     return int(first) <= port <= int(last)
 
@@ -101,13 +114,33 @@ def _for_all(policy: str) -> bool:
 
 
 def permissions(facts: Facts) -> Iterator[Finding]:
-    """Nothing that is made may do everything, or everything of a service to everything."""
+    """Nothing that is made may do everything, or everything of a service to everything, and no role is everybody's."""
     for made in facts.resources:
-        if made.type.startswith("aws:iam/") and (found := _unlimited(made.inputs.get("policy"))):
-            yield Finding("permissions", made.name, f"allows {found} on all resources", "name actions and resources")
+        if not made.type.startswith("aws:iam/"):
+            continue
+        written = [made.inputs.get("policy"), *(one.get("policy") for one in made.inputs.get("inlinePolicies") or [])]
+        for wide in filter(None, map(_unlimited, written)):
+            yield Finding("permissions", made.name, f"allows {wide} on all resources", "name actions and resources")
+        attached = [made.inputs.get("policyArn"), *(made.inputs.get("managedPolicyArns") or [])]
+        for name in filter(None, map(_wide_managed, attached)):
+            remedy = "a policy of your own that names actions and resources"
+            yield Finding("permissions", made.name, f"has AWS's policy {name}", remedy)
+        if _for_all(_as_json(made.inputs.get("assumeRolePolicy"))):
+            yield Finding("permissions", made.name, "everybody can assume it", "name who may in its Principal")
+
+
+def _as_json(policy: Any) -> str:
+    return policy if isinstance(policy, str) else json.dumps(policy)
+
+
+def _wide_managed(policy: Any) -> str:
+    """The name of an AWS managed policy that allows everything, or everything of a service; "" for any other."""
+    found = MANAGED.search(str(policy or ""))
+    return found[1] if found else ""
 
 
 def _unlimited(policy: Any) -> str:
+    """The actions that a policy allows without a limit, as it writes them; "" for none."""
     try:
         document = json.loads(policy) if isinstance(policy, str) else policy
     except ValueError:
@@ -116,11 +149,13 @@ def _unlimited(policy: Any) -> str:
     for statement in statements:
         if not isinstance(statement, dict) or statement.get("Effect") != "Allow":
             continue
-        every = "*" in _listed(statement.get("Resource")) or "NotResource" in statement
+        every = "NotResource" in statement or any(
+            EVERY_RESOURCE.fullmatch(str(r)) for r in _listed(statement.get("Resource"))
+        )
         actions = [str(action) for action in _listed(statement.get("Action"))]
         if "NotAction" in statement and every:
             return "all actions but some"
-        if every and (wide := next((action for action in actions if re.fullmatch(r"\*|[\w-]+:\*", action)), None)):
+        if every and (wide := next((action for action in actions if EVERY_ACTION.fullmatch(action)), None)):
             return wide
     return ""
 

@@ -10,14 +10,11 @@ import sys
 
 from lab import root
 
-CHECKS = [
-    ["ruff", "check", "--quiet", "."],
-    ["ruff", "format", "--check", "--quiet", "."],
-    ["pyright"],
-]
+STYLE = [["ruff", "check", "--quiet", "."], ["ruff", "format", "--check", "--quiet", "."]]
+TYPES = ["pyright"]
 EVERYTHING = "--everything"
-# On every core; a process that has come to its end takes over tests of one that has not
-PARALLEL = ["-n", "auto", "--dist", "worksteal"]
+# One more than there are cores, since many wait for a clock; one at its end takes over tests of another
+PARALLEL = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
 
 
 def main(arguments: list[str]) -> int:
@@ -25,16 +22,20 @@ def main(arguments: list[str]) -> int:
         # Read by tests/conftest.py
         os.environ["TESTS_EVERYTHING"] = "1"
         arguments = [word for word in arguments if word != EVERYTHING]
-    for check in CHECKS:
+    for check in STYLE:
         print(f"· {' '.join(check)}", flush=True)
         if subprocess.run([sys.executable, "-m", *check]).returncode:
             print(f"✗ {' '.join(check)}")
             return 1
+    types = subprocess.Popen([sys.executable, "-m", *TYPES], stdout=subprocess.PIPE, text=True)
     # In two runs: the pure tests are quick, and the lab's are only worth their minutes when those pass
-    print("· tests without a lab", flush=True)
+    print(f"· {' '.join(TYPES)}, and the tests without a lab", flush=True)
     code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not lab", *PARALLEL, *arguments]).returncode
-    if code:
-        return code
+    complaints = types.communicate()[0]
+    if types.returncode:
+        print(f"✗ {' '.join(TYPES)}\n{complaints}", flush=True)
+    if code or types.returncode:
+        return code or 1
     print("· tests in the lab", flush=True)
     code = _as_root("tests.labs", *arguments)
     if os.environ.get("TESTS_EVERYTHING") == "1":

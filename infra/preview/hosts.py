@@ -127,18 +127,22 @@ def _files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
             continue
         lines = difflib.unified_diff(_lines(before.get(path)), _lines(after.get(path)), lineterm="", n=3)
         how = "new" if path not in before else "removed" if path not in after else "changed"
-        yield FileChange(path, how, tuple(lines)[2:], _meta(was.get(path), will.get(path)))
+        diff = tuple(lines)[2:]
+        yield FileChange(path, how, diff, _meta(was.get(path), will.get(path), bool(diff)))
 
 
-def _entries(manifest: dict[str, Any]) -> dict[str, tuple[int, str]]:
-    """Path → mode and owner."""
-    return {f["path"]: (f["mode"], f["owner"]) for kind in KINDS[:2] for f in manifest[kind]}
+def _entries(manifest: dict[str, Any]) -> dict[str, tuple[int, str, str]]:
+    """Path → mode, owner and the content's hash, where it has one."""
+    return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for kind in KINDS[:2] for f in manifest[kind]}
 
 
-def _meta(was: tuple[int, str] | None, will: tuple[int, str] | None) -> str:
-    if was is None or will is None or was == will:
+def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, has_diff: bool) -> str:
+    if was is None or will is None:
         return ""
-    return f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"
+    changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
+    if was[2] != will[2] and not has_diff:
+        changes.append("its content changes where it is not shown")
+    return "; ".join(changes)
 
 
 def _lines(text: str | None) -> list[str]:

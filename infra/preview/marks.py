@@ -4,12 +4,13 @@ import hashlib
 import importlib.util
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 # The list of what looks like a secret is this checkout's own, whatever the one that is looked at knows
-MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking.py"
+MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking"
 # Of this preview, and of what a host's agent says of an environment file
 EXISTING_MARK = re.compile(r"\[(secret [^\]\n]{1,40}|another value, not shown)\]")
 # Where no key is given, marks can be compared within this process alone
@@ -18,9 +19,10 @@ PROCESS_KEY = os.urandom(32)
 
 @cache
 def _masking() -> Any:
-    spec = importlib.util.spec_from_file_location("masking_of_preview", MASKING)
+    name, file = "masking_of_preview", MASKING / "__init__.py"
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(MASKING)])
     assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

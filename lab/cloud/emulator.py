@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ssm.models import Parameter
 
 from lab import registry
-from lab.cloud import dns, faults, firewall, permissions
+from lab.cloud import dns, faults, firewall, permissions, signatures
 from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
@@ -239,10 +239,14 @@ class Application:
         self.follow, self.refusals = follow, refusals
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        request = faults.asked(environ, body)
+        if reason := signatures.refusal(environ, body):
+            status, kind, text = faults.answer(request, reason, "403 Forbidden")
+            start(status, [("Content-Type", kind)])
+            return [text]
         if self.refusals.exists():
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = io.BytesIO(body)
-            request = faults.asked(environ, body)
             reason = faults.fault(self.refusals, request)
             if reason == faults.HOLD:
                 answer = list(self._done(environ, start))

@@ -60,11 +60,11 @@ def remember(file: Path, request: Asked) -> None:
         log.write(f"{request.region} {request.action}\n")
 
 
-def answer(request: Asked, reason: str) -> tuple[str, str, bytes]:
+def answer(request: Asked, reason: str, status: str = "400 Bad Request") -> tuple[str, str, bytes]:
     """Status, content type and body, as the service would say it."""
     if request.service in ("ecr", "ssm", "monitoring", "budgets"):
         return (
-            "400 Bad Request",
+            status,
             "application/x-amz-json-1.1",
             json.dumps({"__type": reason, "message": reason}).encode(),
         )
@@ -73,4 +73,4 @@ def answer(request: Asked, reason: str) -> tuple[str, str, bytes]:
         text = f"<Response><Errors><Error><Code>{reason}</Code><Message>{reason}</Message></Error></Errors></Response>"
     else:
         text = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
-    return "400 Bad Request", "text/xml", text.encode()
+    return status, "text/xml", text.encode()

@@ -4,7 +4,7 @@ moto calls every resource "*", denies any statement with a condition it does not
 takes what a request is signed for as the service that policies name. Here the resources of ECR and Route 53 requests,
 Route 53's two condition keys, CloudWatch's namespace and trust in an account are evaluated as AWS does; nothing is
 allowed that AWS would deny.
-Signatures are not judged, since moto computes Route 53's wrongly: who asks is known by the access key alone.
+Signatures are judged before (lab/cloud/signatures.py), since moto computes Route 53's wrongly.
 """
 
 import json

@@ -18,7 +18,7 @@ from tests.support import ROOT
 OLDEST = (3, 9)
 SOURCES = [
     *sorted((ROOT / "agent").rglob("*.py")),
-    ROOT / "catalogue/masking.py",
+    *sorted((ROOT / "catalogue/masking").glob("*.py")),
     ROOT / "infra/adopt/host/on_host.py",
     *(ROOT / "tests/agent" / name for name in ("fake.py", "docker.py", "on_a_host.py")),
 ]

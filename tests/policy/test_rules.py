@@ -8,38 +8,17 @@ from policy import host_rules, rules
 from policy.facts import Facts, Resource
 from tests import secret_names
 from tests.policy.limits import LIMITS
+from tests.policy.resources import everybody, machine, of, opening
 from tests.support import whole
 
-TAGS = {"tags": {"project": "infra", "stack": "prod", "system": "watchme"}}
-MACHINE = {
-    "instanceType": "t4g.large", "metadataOptions": {"httpTokens": "required"}, "disableApiTermination": True,
-    "rootBlockDevice": {"encrypted": True, "volumeSize": 30}, **TAGS,
-}  # fmt: skip
 COMPOSE = "services:\n  api:\n    ports:\n    - {}\n"
 UNIT = "[Service]\nNoNewPrivileges=true\nPrivateTmp=true\nProtectSystem=full\n{}"
 WHISPER = "/etc/systemd/system/whisper-backend.service"
 PATHS = "ReadWritePaths=/opt/whisper/models /opt/whisper/temp /opt/whisper/uploads\n"
 
 
-def of(type: str, inputs: dict) -> Facts:
-    return Facts("prod", [Resource(type, "it", inputs)], limits=LIMITS)
-
-
-def opening(network: str, port: int = 22, **more) -> Facts:
-    rule = {"fromPort": port, "toPort": port, "ipProtocol": "tcp", "cidrIpv4": network, **more, **TAGS}
-    return of(rules.OPENING, rule)
-
-
-def machine(**changes) -> Facts:
-    return of(rules.INSTANCE, MACHINE | changes)
-
-
 def files(path: str, text: str) -> Facts:
     return Facts("prod", files={"watchme": {path: text}}, limits=LIMITS)
-
-
-def everybody(principal: str) -> str:
-    return f'{{"Statement": [{{"Effect": "Allow", "Principal": {principal}}}]}}'
 
 
 # rule, facts that break it, what is said; facts that keep it
@@ -50,15 +29,15 @@ EXAMPLES = {
     "ssh over IPv6": (rules.ssh_open, opening("", cidrIpv6="::/0"), "open to", opening("", cidrIpv6="2001:db8::/32")),
     "ssh in the group itself": (
         rules.ssh_open,
-        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}]}),
+        of(rules.GROUPS[0], {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}]}),
         "open to the world",
-        of(rules.GROUP, {"ingress": []}),
+        of(rules.GROUPS[0], {"ingress": []}),
     ),
     "ssh over IPv6 in the group itself": (
         rules.ssh_open,
-        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["::/0"]}]}),
+        of(rules.GROUPS[0], {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["::/0"]}]}),
         "open to the world",
-        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["2001:db8::/32"]}]}),
+        of(rules.GROUPS[0], {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "ipv6CidrBlocks": ["2001:db8::/32"]}]}),
     ),
     "ssh by a rule of the old kind": (
         rules.ssh_open,
@@ -148,9 +127,9 @@ EXAMPLES = {
     "ssh from the world, written another way": (rules.ssh_open, opening("", cidrIpv6="0::/0"), "near it", opening("", cidrIpv6="2400::/16")),
     "ssh from networks that are the world together": (
         rules.ssh_open,
-        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": [f"{n}.0.0.0/8" for n in (1, 2)]}]}),
+        of(rules.GROUPS[0], {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": [f"{n}.0.0.0/8" for n in (1, 2)]}]}),
         "near it",
-        of(rules.GROUP, {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["10.0.0.0/8", "8.0.0.0/8"]}]}),
+        of(rules.GROUPS[0], {"ingress": [{"fromPort": 22, "toPort": 22, "protocol": "tcp", "cidrBlocks": ["10.0.0.0/8", "8.0.0.0/8"]}]}),
     ),
     "ssh from two rules of a group": (
         rules.ssh_open,
@@ -231,18 +210,6 @@ EXAMPLES = {
         of("aws:iam/rolePolicy:RolePolicy", {"policy": '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'}),
         "allows * on all resources",
         of("aws:iam/rolePolicy:RolePolicy", {"policy": '{"Statement":{"Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}}'}),
-    ),
-    "a permission for all of a service": (
-        rules.permissions,
-        of("aws:iam/userPolicy:UserPolicy", {"policy": {"Statement": {"Effect": "Allow", "Action": ["s3:Get", "s3:*"], "Resource": ["*"]}}}),
-        "allows s3:* on all resources",
-        of("aws:iam/userPolicy:UserPolicy", {"policy": {"Statement": {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::a"]}}}),
-    ),
-    "a permission for all but something": (
-        rules.permissions,
-        of("aws:iam/policy:Policy", {"policy": {"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}}}),
-        "allows all actions but some",
-        of("aws:iam/policy:Policy", {"policy": "no JSON"}),
     ),
     "a secret in a unit": (
         rules.plain_secrets,

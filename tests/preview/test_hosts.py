@@ -118,3 +118,17 @@ def test_one_that_stood_by_is_no_new_machine_when_it_serves():
     before = {"h": host(manifest(WEB)), "h@sydney": host(manifest(WEB))}
     after = {"h": host(NEWER), "h@tokyo": host(manifest(WEB))}
     assert shown(before, after, "tokyo", "sydney") == [("h", "changed", ["web"]), ("h@tokyo", "same", [])]
+
+
+def with_file(text: str, sha256: str):
+    one = {"path": "/etc/a.yml", "mode": 420, "owner": "root", "sha256": sha256}
+    return host(manifest() | {"files": [one]}, files={"/etc/a.yml": text})
+
+
+def test_a_change_that_masking_hides_is_still_a_change():
+    (change,) = compared({"h": with_file("same\n", "1")}, {"h": with_file("same\n", "2")})
+    assert [(file.path, file.how, file.meta) for file in change.files] == [
+        ("/etc/a.yml", "changed", "its content changes where it is not shown")
+    ]
+    (change,) = compared({"h": with_file("one\n", "1")}, {"h": with_file("two\n", "2")})
+    assert [(file.added, file.meta) for file in change.files] == [(1, "")]

@@ -95,3 +95,31 @@ def test_what_is_encrypted_in_a_configuration_is_a_mark():
         "a": mark("v1:x"),
         "b": [1, mark("v1:y")],
     }
+
+
+DIFFERENT = {
+    "the ends of lines": ("a.conf", "PORT=80\nMODE=x\n", "PORT=80\r\nMODE=x\r\n"),
+    "the ends of lines in YAML": ("a.yml", "a:\n  b: c\n", "a:\r\n  b: c\r\n"),
+    "a comment among variables": (
+        "compose.yml",
+        "services:\n  a:\n    environment:\n      # one\n      PORT: 80\n",
+        "services:\n  a:\n    environment:\n      # two\n      PORT: 80\n",
+    ),
+    "what is no entry among variables": (
+        "compose.yml",
+        "services:\n  a:\n    environment:\n      ? one\n      PORT: 80\n",
+        "services:\n  a:\n    environment:\n      ? two\n      PORT: 80\n",
+    ),
+    "what a map includes": (
+        "a.conf",
+        "map $http_token $user {\n  include a.map;\n}\n",
+        "map $http_token $user {\n  include b.map;\n}\n",
+    ),
+    "the end of a value that goes on": (".env", "PASSWORD=a\\\nb\n", "PASSWORD=a\\\nc\n"),
+    "the last newline": ("a.conf", "PORT=80\n", "PORT=80"),
+}
+
+
+@pytest.mark.parametrize(("path", "before", "after"), DIFFERENT.values(), ids=DIFFERENT)
+def test_two_texts_that_differ_are_shown_differently(path, before, after):
+    assert unspoken(before, path, b"key") != unspoken(after, path, b"key")

@@ -38,7 +38,7 @@ def last_job(system: System) -> dict:
 
 
 # Containers by what they are, since a rollback may recreate them: files, links, units, networks, volumes, ports
-# (those that Docker itself takes at random are not among them)
+# (those that Docker itself takes at random are not among them). What a timer starts may be at it at any moment
 INVENTORY = """
 docker ps --all --format '{{.Names}} {{.State}} {{.Ports}} {{.Networks}}' | sort
 docker inspect --format '{{.Name}} {{.Config.Image}} {{json .HostConfig.RestartPolicy}}' $(docker ps -aq) | sort
@@ -47,7 +47,8 @@ docker volume ls --format '{{.Name}}' | sort
 find /srv /home /opt /etc/nginx /etc/systemd/system -type f -printf '%m %u %g ' -exec sha256sum {} ';' | sort -k 5
 find /srv /home /opt /etc/nginx /etc/systemd/system -type l -printf '%p -> %l\\n' | sort
 cd /etc/systemd/system
-systemctl show --property=Id,ActiveState,UnitFileState $(ls -d *.service *.timer *.socket 2>/dev/null) | paste -s -d ' ' | sed 's/  /\\n/g' | sort
+systemctl show --property=Id,ActiveState,UnitFileState $(ls -d *.service *.timer *.socket 2>/dev/null) | paste -s -d ' ' | sed 's/  /\\n/g' \\
+  | sed 's/ActiveState=activating UnitFileState=static/ActiveState=inactive UnitFileState=static/' | sort
 ss -Hltn | awk '{n = split($4, part, ":"); if (part[n] < 32768) print $4}' | sort -u
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import paramiko
 
-from catalogue import masking as masking_source
+from catalogue import masking
 from infra.adopt import keys
 from infra.adopt.host.forms import checked_entries, checked_facts
 from infra.errors import InfraError
@@ -16,6 +16,9 @@ from infra.foreign import one_line
 from infra.ssh import Target, run_program
 
 HERE = Path(__file__).parent
+MASKING = Path(masking.__file__).parent
+# Its modules, each after those that it imports, and the package itself
+MODULES = ("names", "nested", "lines", "")
 Facts = dict[str, Any]
 # Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
 Entries = dict[str, dict[str, Any]]
@@ -60,11 +63,16 @@ class Connection:
 
 
 def program() -> str:
-    """What runs on the host, as one text. Each of the two sources has names of its own."""
-    masking, on_host = Path(masking_source.__file__).read_text(), (HERE / "on_host.py").read_text()
+    """What runs on the host, as one text. Each source is a module of its own."""
+    sources = {name: (MASKING / f"{name or '__init__'}.py").read_text() for name in MODULES}
     return (
-        f"masking, on_host = {{}}, {{}}\nexec({masking!r}, masking)\nexec({on_host!r}, on_host)\n"
-        "on_host['run'](payload, masking['masked'])\n"
+        f"import sys, types\nfor name, text in {sources!r}.items():\n"
+        "    full = 'masking.' + name if name else 'masking'\n"
+        "    module = sys.modules[full] = types.ModuleType(full)\n"
+        "    module.__package__, module.__path__, module.__file__ = 'masking', [], full\n"
+        "    exec(text, module.__dict__)\n"
+        f"on_host = {{}}\nexec({(HERE / 'on_host.py').read_text()!r}, on_host)\n"
+        "on_host['run'](payload, sys.modules['masking'].masked)\n"
     )
 
 

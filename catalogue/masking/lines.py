@@ -1,8 +1,5 @@
-"""What looks like a secret: one list for what is read off a host, for previews and for the policy. A mark stands in its
-place. Standard library only: it is sent to hosts, and runs there before anything is sent back.
-
-What is not understood for sure is masked: an environment's entry that is not one plain line loses its value.
-"""
+"""Puts marks in place of secrets, line by line, in the formats of what a host has. What is not understood for sure is
+masked: an environment's entry that is not one plain line loses its value."""
 
 from __future__ import annotations
 
@@ -11,52 +8,20 @@ import itertools
 import re
 from collections.abc import Callable
 
-MARK = "__masked__"
-DIGEST = 12  # hexadecimal digits behind the mark of a value, where there is a key
-MARKED = re.compile(rf"[\"' ]*({MARK}[0-9a-f]{{{DIGEST}}})[\"' ]*")
-NAME = re.compile(
-    r"secret|token(?!i[sz])|pass(?:w|phrase|code|key)|pwd|credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
-    r"|authori[sz]ation"
-    # DB_PASS, dbPass, requirepass; neither bypass nor passive
-    r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
-    r"|(?:api|auth|priv|private|signing|encryption|access|account|master|service|session|client|database|db)[-_]?key"
-    r"|connection[-_]?string"
-    r"|(?:^|[-_.])(?:keys?|auths?|pw)(?:[-_.]|$)|(?-i:[a-z]Key$)"
-    r"|(?:^|[-_.])(?:sk|pat|jwt|otp|pin|seed|hmac|pepper|mnemonic)$",
-    re.IGNORECASE,
-)
-# A setting of something secret, such as how long it is or where it is kept
-SETTING = re.compile(
-    r"(?:^|[-_.])(?:max|min|num)[-_.]"
-    r"|[-_.](?:ttl|length|len|size|count|limit|timeout|seconds|minutes|hours|days|age|lifetime|rounds|enabled|disabled"
-    r"|required|secure|samesite|httponly|path|file|dir|directory|prefix)$",
-    re.IGNORECASE,
-)
-HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
-SHAPES = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    # A login in an address; a password may have slashes, a port has them behind it
-    re.compile(r"(?<=//)(?:[^\s/\"':]*:(?!\d{1,5}/)[^\s\"']+|[^\s/\"']+)(?=@)"),
-    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"\b(?:sk|pk|rk|gh[opsur]|github_pat|glpat|npm|xapp|xox[abeprs])[-_][A-Za-z0-9_-]{10,}"),
-    re.compile(r"\bAIza[0-9A-Za-z_-]{35}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\b\d{8,10}:[A-Za-z0-9_-]{35}\b"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"),
-    re.compile(r"(?<=\bBearer )[^\s\"';]+|(?<=\bBasic )[A-Za-z0-9+/=]{8,}"),
-    re.compile(r"(?<=hooks\.slack\.com/)[^\s\"']+|(?<=/api/webhooks/)[^\s\"']+|(?<=webhook\.office\.com/)[^\s\"']+"),
-    # Hashes of passwords; compose doubles the dollar
-    re.compile(r"\$+(?:apr1|2[abxy])\$+[^\s\"',;]+|\{S?SHA\}[\w+/=]+"),
-    re.compile(r"\$+[1567y]\$+(?:[\w=,]+\$+)?[\w./]{1,22}\$+[\w./]{20,}"),
-)
-# A digest (sha256:…) is none, nor is a path
-RANDOM = re.compile(r"(?<![A-Za-z0-9+:/])(?=[A-Za-z+=]*[0-9])(?=[0-9+=]*[A-Za-z])[A-Za-z0-9+=]{32,}")
+from .names import DIGEST, MARK, MARKED, NAME, QUOTED, SHAPES, WORD, is_secrets_name, looks_secret
+from .nested import end_of_brackets, mask_nested
+
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
-WORD = r"[A-Za-z_][\w.-]*"
-QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
 ASSIGNED = re.compile(
     rf"(?<![A-Za-z_.])(?P<name>{WORD})(?:[\"']?[ \t]*(?:!?=|!?~\*?(?=[ \t]))|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*"
     r"(?=(?P<value>.*\S.*)$)"
 )
+TOO_LONG = re.compile(r"[^\n]{8193,}")
+# Masked already, or on the lines below
+UNSAID = re.compile(rf"[\"']?{MARK}\w*[\"']?(?:[\s,;}}\])]|$)|[{{\[(]\s*$")
+ENDED = re.compile(r"[\s,;}\])]|$")
+ONE_QUOTED = re.compile(rf"(?P<quoted>{QUOTED})(?P<rest>[\s,;}}\])]*)")
 # What an option's value is, before the next option; a list in one line ends a plain value at a comma
 OPTION = re.compile(
     rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[ ]+|=))(?P<value>(?![\"']?-){QUOTED}"
@@ -81,7 +46,7 @@ CADDY = re.compile(
 )
 ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>)(?P<value>[^<]+)(?P<rest></)")
 PAIR = re.compile(
-    r"^(?P<head>\s*(?P<name>requirepass|masterauth|password|secret_access_key)\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
+    r"^(?P<head>\s*(?P<name>requirepass|masterauth|(?:\w+_)?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
 )
 STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
 COMPARED = re.compile(
@@ -93,7 +58,7 @@ HANDED_ON = re.compile(r"[\"']?\$\w+[\"']?\s*")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
     rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
-    r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)*|(?:\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'\\]|[\"'\\])*))"
+    r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote))[^\\])*|(?:\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'\\]|[\"'\\])*))"
     r"(?(quote)(?P=quote))"
 )
 BLOCK = re.compile(r"^(?P<indent>[ ]*)(?:- )?(?:environment|args)[ ]*:(?P<rest>.*)$")
@@ -106,17 +71,6 @@ ENTRY = re.compile(
 OPENED = re.compile(rf"(?:^|[\s,\[\"'])--?(?P<name>{WORD})[\"']?,?(?:\s+#.*|\s*\\)?\s*$")
 NEXT = re.compile(rf"(?P<head>[ ]*(?P<item>- +)?)(?P<value>(?(item).*|(?:{QUOTED}|[^,\]]*)))(?P<rest>.*)")
 SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
-
-
-def looks_secret(name: str, value: str = "") -> bool:
-    """Does what is assigned to a name look like a secret; without a value by the name alone."""
-    if value and HARMLESS.fullmatch(value):
-        return False
-    return _is_secrets_name(name) or bool(RANDOM.search(value)) or MARK in value
-
-
-def _is_secrets_name(name: str) -> bool:
-    return bool(NAME.search(name) and not SETTING.search(name))
 
 
 class Masker:
@@ -134,34 +88,40 @@ class Masker:
         return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
 
     def masked(self, path: str, text: str) -> str:
-        """A file's text without what looks like a secret."""
+        """A file's text without what looks like a secret; a line beyond all that people write is not looked into."""
+        text = TOO_LONG.sub(lambda found: self._mark(found[0]), text)
         for shape in SHAPES:
             text = shape.sub(lambda found: self._mark(found[0]), text)
+        text = mask_nested(path, text, self._mark)
         if path.endswith((".yml", ".yaml")):
-            return "".join(f"{line}\n" for line in self._compose(text.splitlines()))
+            return "".join(f"{line}\n" for line in self._compose(_lines_of(text)))
         ending = "\n" if text.endswith("\n") else ""
         of_systemd = re.search(r"\.(service|timer|socket|path|mount|slice)$|/systemd/.*\.conf$|\.d/[^/]+\.conf$", path)
         if of_systemd and re.search(r"^\[[A-Z]\w+\]", text, re.MULTILINE):
             # A comment may stand inside a line that goes on
             whole = re.sub(r"\\\n(?:[ \t]*[#;].*\n)*[ \t]*", " ", text)
-            return "\n".join(self._of_unit(line) for line in whole.splitlines()) + ending
+            return "\n".join(self._of_unit(line) for line in _lines_of(whole)) + ending
         text = STATEMENT.sub(
             lambda found: found["before"] + HEADER.sub(self._header, found["rest"]), MAP.sub(self._map, text)
         )
-        return "\n".join(self._text(text.splitlines())) + ending
+        return "\n".join(self._text(_lines_of(text))) + ending
 
     def _text(self, lines: list[str]) -> list[str]:
         """Lines of any other file; a value can go on below, as YAML's blocks and TOML's long texts do."""
         made: list[str] = []
         deeper: int | None = None  # lines that are indented more belong to a value that was masked
         closing = ""  # as do all lines to this one
+        continued = False  # as does the next line
         for line in lines:
             indent = len(line) - len(line.lstrip())
-            if closing or (deeper is not None and (indent > deeper or not line.strip())):
+            if continued or closing or (deeper is not None and (indent > deeper or not line.strip())):
                 made[-1] = self._more(made[-1], line)
                 closing = "" if closing and closing in line else closing
+                continued = continued and line.endswith("\\")
                 continue
             shown = self._plain(line)
+            # A value's line may be continued, as a shell's is
+            continued = shown != line and line.endswith("\\")
             goes_on = GOES_ON.search(line) if shown != line else None
             deeper = indent if goes_on and not goes_on["closing"] else None
             closing = (goes_on["closing"] or "") if goes_on else ""
@@ -180,7 +140,7 @@ class Masker:
         head, sep, rest = line.partition("=")
         rest = VARIABLE.sub(self._variable, self._arguments(rest))
         described = head.strip() in ("Description", "Documentation")
-        return head + sep + (rest if described else self._assigned(rest, lambda name, _: _is_secrets_name(name)))
+        return head + sep + (rest if described else self._assigned(rest, lambda name, _: is_secrets_name(name)))
 
     def _variable(self, found: re.Match[str]) -> str:
         quote = found["quote"] or ""
@@ -214,9 +174,11 @@ class Masker:
             return found[0]
         bare = re.sub(rf"({QUOTED})|#[^\n]*", lambda one: one[1] or "", found["body"])
         bare = re.sub(r"\binclude\s+[^;]*;", "", bare)
+        dropped = f" # {self._mark(found['body'])}\n" if self._key and bare != found["body"] else ""
         kept = ("default", "hostnames", "volatile", "0", "1")
         words = re.compile(rf"{QUOTED}|[^\s;\"']+")
-        return found["head"] + words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
+        shown = words.sub(lambda one: one[0] if one[0] in kept else self._mark(one[0]), bare)
+        return found["head"] + dropped + shown
 
     def _plain(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, ELEMENT, PAIR):
@@ -229,11 +191,14 @@ class Masker:
 
     def _assigned(self, line: str, judge: Callable[[str, str], bool]) -> str:
         """Up to the line's end: where a value ends, only its program knows."""
-        assigned = (found for found in ASSIGNED.finditer(line) if not found["value"].startswith(MARK))
+        assigned = (found for found in ASSIGNED.finditer(line) if not _is_done(found["value"]))
         found = next((found for found in assigned if judge(found["name"], found["value"])), None)
         if found is None:
             return line
         head, last = line[: found.end()], found["value"].rstrip()[-1]
+        if one := ONE_QUOTED.fullmatch(found["value"]):
+            quote = one["quoted"][0]
+            return f"{head}{quote}{self._mark(one['quoted'])}{quote}{one['rest']}"
         # A quote that was opened before is still closed
         return head + self._mark(found["value"]) + (last if last in "\"'" and head.count(last) % 2 else "")
 
@@ -267,7 +232,7 @@ class Masker:
             elif inside is not None and line.strip():
                 shown = self._entry(line)
                 hidden = indent if shown != line or ENTRY.match(line) else None
-                made += [shown] if shown else []
+                made.append(shown)
             else:
                 shown = self._next(line, made) or self._plain(line, _before(made))
                 hidden = indent if shown != line else None
@@ -304,15 +269,16 @@ class Masker:
         return ""
 
     def _entry(self, line: str) -> str:
-        """A line of a block of variables: as it is when it is one plain value, else its name alone; "" for what is
-        none."""
+        """A line of a block of variables: as it is when it is one plain value, else its name alone; a comment in place
+        of anything else."""
+        indent = line[: len(line) - len(line.lstrip())]
         if re.match(r"\s*(#|<<\s*:\s*\*\w+\s*$)", line):
-            return "" if line.lstrip().startswith("#") else line
+            return f"{indent}# {self._mark(line.strip())}" if line.lstrip().startswith("#") else line
         if re.match(rf"^\s*- +[\"']?{WORD}[\"']?\s*$", line):
             return line
         found = ENTRY.match(line)
         if not found:
-            return ""
+            return f"{indent}# {self._mark(line.strip())}"
         value = found["value"].strip()
         if found["sep"] == "=" and found["quote"]:
             value = value.removesuffix(found["quote"])
@@ -335,6 +301,18 @@ def _is_secret(option: str, value: str) -> bool:
     return bool(bare) and looks_secret(option, bare) and not bare.startswith(("/", "-"))
 
 
+def _lines_of(text: str) -> list[str]:
+    """Lines by their newlines alone: a carriage return stays, and is seen in a preview."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _is_done(value: str) -> bool:
+    """Whether a value has its mark already: as a whole, or in each of its parts that stand in brackets."""
+    if UNSAID.match(value):
+        return True
+    return value[0] in "{[(" and ENDED.match(value, end_of_brackets(value, 0) + 1) is not None
+
+
 def _before(made: list[str]) -> str:
     """The items of a list that stand before a line of it."""
     items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(made))
@@ -345,6 +323,3 @@ def _names_one(quoted: re.Match[str]) -> bool:
     """Whether a quoted string of a flow is a name, or NAME=value."""
     key = re.match(r"\s*:", quoted.string[quoted.end() :]) and re.fullmatch(f".{WORD}.", quoted[0])
     return bool(key or re.match(f".{WORD}=", quoted[0]))
-
-
-masked = Masker().masked  # without a key every mark is the same

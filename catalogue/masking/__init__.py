@@ -1,0 +1,13 @@
+"""What looks like a secret: one list for what is read off a host, for previews and for the policy. A mark stands in its
+place.
+
+Standard library only, and its modules import each other by relative names: they are sent to hosts, and run there before
+anything is sent back; a preview loads them beside the checkout that it looks at.
+"""
+
+from .lines import VARIABLE, Masker
+from .names import MARK, looks_secret
+
+__all__ = ["MARK", "VARIABLE", "Masker", "looks_secret", "masked"]
+
+masked = Masker().masked  # without a key every mark is the same

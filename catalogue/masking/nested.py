@@ -1,0 +1,209 @@
+"""Secrets whose name stands elsewhere: around them, above them, or in an entry of its own beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .names import HARMLESS, MARK, QUOTED, SETTING, WORD, is_secrets_name
+
+Mark = Callable[[str], str]
+
+GAP = r"\s{0,200}"
+# What a preview and a host's agent have put in a secret's place
+OF_PREVIEW = r"\[(?:secret [^\]\n]{1,40}|another value, not shown)\]"
+# `name: {`, `"name": [`, or `name:` with its value on the lines below
+OPENING = re.compile(
+    rf"(?<![\w.$/@-])[\"']?(?P<name>{WORD})[\"']?[ \t]*(?::|=>?)[ \t]*(?:#[^\n]*)?(?:\r?\n\s*)?"
+    rf"(?!{OF_PREVIEW})(?P<bracket>[{{\[(])"
+    rf"|^(?P<indent>[ \t]*)(?:- +)*[\"']?(?P<above>{WORD})[\"']?[ \t]*[:=][ \t]*(?:[&!]\S+[ \t]*)*(?:#[^\n]*)?\r?\n"
+    r"(?!\s*[{\[(])",
+    re.MULTILINE,
+)
+# What Compose calls so are names and files
+OF_COMPOSE = {"secrets", "configs"}
+CLOSING = {"{": "}", "[": "]", "(": ")"}
+TOKEN = re.compile(
+    rf"(?P<quoted>{QUOTED})|(?P<mark>[{{}}\[\](),;\n])|(?P<space>[ \t\r]+|#[^\n]*)"
+    r"|(?P<word>[^\s\"',;{}\[\]()]+|[\"'])"
+)
+IS_KEY = re.compile(r"[ \t]*(?:=>?|:(?=\s|[\"'{\[\d-]))")
+KEY_IN_WORD = re.compile(rf"(?P<key>{WORD}[:=])(?P<value>.*)", re.DOTALL)
+LINE = re.compile(
+    r"(?P<head>\s*(?:- +)*(?:(?P<name>[\"']?[\w.-]+[\"']?)[ \t]*(?:=|:(?=\s|$))[ \t]*)?)(?P<value>.*?)(?P<rest>[\s,;]*)"
+)
+BRACKETS_ONLY = re.compile(r"[{}\[\]()|>+-]*")
+SECTION = re.compile(r"^\[+[ \t]*(?P<name>[^\[\]\n]+?)[ \t]*\]+[ \t]*(?:#.*)?$")
+# An entry that says what it is called, and its value before or after that
+NAME_KEY, VALUE_KEY = r"[\"']?(?:name|key|var|variable|id)[\"']?", r"[\"']?(?:value|val|content|default)[\"']?"
+SCALAR = rf"(?:{QUOTED}|[^\s\"',;}}\]>][^\s,;}}\]>]*)"
+NAMED = rf"(?<![\w.-]){NAME_KEY}{GAP}[:=]{GAP}[\"']?(?P<name>{WORD})[\"']?"
+BESIDE = (
+    re.compile(rf"(?P<head>{NAMED}{GAP}[,;]?{GAP}{VALUE_KEY}{GAP}[:=]{GAP})(?P<value>{SCALAR})", re.IGNORECASE),
+    re.compile(
+        rf"(?P<head>(?<![\w.-]){VALUE_KEY}{GAP}[:=]{GAP})(?P<value>{SCALAR})(?P<rest>{GAP}[,;]?{GAP}{NAMED})",
+        re.IGNORECASE,
+    ),
+)
+ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>{GAP})(?P<value>[^<\s][^<]*?)(?P<rest>{GAP}</)")
+# Caddy's certificates by DNS: what its provider needs is a login
+CADDY_DNS = re.compile(r"(?P<head>^\s*(?:acme_)?dns\s+[a-z][\w-]*(?=\s))(?P<value>[^\n]*)$")
+PLACEHOLDER = re.compile(r"\{[\w.$:/-]+\}")
+
+
+def mask_nested(path: str, text: str, mark: Mark) -> str:
+    """A file's text with marks in place of values whose secret's name does not stand before them in their line."""
+    of_yaml = path.endswith((".yml", ".yaml"))
+    for pattern in BESIDE:
+        text = pattern.sub(lambda found: _beside(found, mark), text)
+    text = ELEMENT.sub(lambda found: _element(found, mark), text)
+    text = _below(text, of_yaml, mark)
+    return text if of_yaml else "\n".join(_sections(text.split("\n"), mark))
+
+
+def _beside(found: re.Match[str], mark: Mark) -> str:
+    value = found["value"]
+    rest = found.groupdict().get("rest") or ""
+    if not is_secrets_name(found["name"]) or _is_harmless(value) or value.startswith(("{", "[")):
+        return found[0]
+    return found["head"] + _quoted_mark(value, mark) + rest
+
+
+def _element(found: re.Match[str], mark: Mark) -> str:
+    if not is_secrets_name(found["name"]) or _is_harmless(found["value"]):
+        return found[0]
+    return found["head"] + mark(found["value"]) + found["rest"]
+
+
+def _below(text: str, of_yaml: bool, mark: Mark) -> str:
+    """What stands in the brackets of a secret's name, or on lines that are indented more than it."""
+    made: list[str] = []
+    done = 0
+    while found := OPENING.search(text, done):
+        name = found["name"] or found["above"]
+        begin = found.end()
+        if not is_secrets_name(name) or (of_yaml and name in OF_COMPOSE):
+            # What is inside may have names of its own
+            end = begin if begin > done else begin + 1
+            made.append(text[done:end])
+            done = end
+            continue
+        end = end_of_brackets(text, begin - 1) if found["bracket"] else _end_of_lines(text, begin, found["indent"])
+        made.append(text[done:begin])
+        inside = text[begin:end]
+        made.append(_tokens(inside, mark) if found["bracket"] else "".join(_lines(inside, mark)))
+        done = end
+    return "".join([*made, text[done:]])
+
+
+def end_of_brackets(text: str, begin: int) -> int:
+    """Where the bracket at `begin` closes; the text's end where it does not."""
+    open_ones: list[str] = []
+    for token in TOKEN.finditer(text, begin):
+        sign = token["mark"]
+        if sign in CLOSING:
+            open_ones.append(CLOSING[sign])
+        elif sign and open_ones and sign == open_ones[-1]:
+            open_ones.pop()
+            if not open_ones:
+                return token.start()
+    return len(text)
+
+
+def _end_of_lines(text: str, begin: int, indent: str) -> int:
+    """Where the lines end that are indented more; items of a list may stand as deep as their name."""
+    end = begin
+    for line in text[begin:].splitlines(keepends=True):
+        deeper = line[: len(line) - len(line.lstrip())].strip("\r\n")
+        is_item = line.lstrip().startswith("- ") and len(deeper) == len(indent)
+        if line.strip() and len(deeper) <= len(indent) and not is_item:
+            break
+        end += len(line)
+    return end
+
+
+def _tokens(text: str, mark: Mark) -> str:
+    """Keys and brackets as they are, marks for all else."""
+    made: list[str] = []
+    key, may_be_key = "", True
+    for token in TOKEN.finditer(text):
+        is_key = may_be_key and IS_KEY.match(text, token.end())
+        if token["space"]:
+            made.append(token[0])
+        elif token["mark"]:
+            made.append(token[0])
+            may_be_key = True
+        elif is_key and token["quoted"]:
+            key, may_be_key = token[0].strip("\"'"), False
+            made.append(token[0])
+        elif may_be_key and (word := KEY_IN_WORD.fullmatch(token[0])):
+            key, may_be_key = word["key"][:-1], False
+            made.append(word["key"] + (_value(key, word["value"], mark) if word["value"] else ""))
+        elif is_key:
+            key, may_be_key = token[0], False
+            made.append(token[0])
+        elif token[0] in ("=", ":", "=>"):
+            made.append(token[0])
+        elif token[0][0] in ":=":
+            sign, value = token[0][0], token[0][1:]
+            made.append(sign + _value(key, value, mark))
+        else:
+            made.append(_value(key, token[0], mark))
+            may_be_key = False
+    return "".join(made)
+
+
+def _lines(text: str, mark: Mark) -> list[str]:
+    made = []
+    for line in text.splitlines(keepends=True):
+        parts = LINE.fullmatch(line)
+        if not parts or line.lstrip().startswith("#"):
+            made.append("" if line.lstrip().startswith("#") else mark(line) + "\n")
+            continue
+        value = parts["value"]
+        kept = not value or BRACKETS_ONLY.fullmatch(value)
+        made.append(parts["head"] + (value if kept else _value(parts["name"] or "", value, mark)) + parts["rest"])
+    return made
+
+
+def _sections(lines: list[str], mark: Mark) -> list[str]:
+    """Sections of INI and TOML that have a secret's name, and the blocks of Caddy's DNS providers."""
+    made: list[str] = []
+    inside = in_provider = False
+    for line in lines:
+        if header := SECTION.match(line):
+            inside = is_secrets_name(header["name"].strip("\"'"))
+            made.append(line)
+        elif in_provider and line.strip() != "}":
+            name, space, value = line.lstrip().partition(" ")
+            made.append(f"{line[: len(line) - len(line.lstrip())]}{name}{space}{_arguments(value, mark)}")
+        elif provider := CADDY_DNS.match(line):
+            in_provider = provider["value"].strip() == "{"
+            made.append(line if in_provider else provider["head"] + _arguments(provider["value"], mark))
+        else:
+            made += _lines(line, mark) if inside and line.strip() else [line]
+            in_provider = False
+    return made
+
+
+def _arguments(text: str, mark: Mark) -> str:
+    def shown(word: re.Match[str]) -> str:
+        return word[0] if PLACEHOLDER.fullmatch(word[0]) or word[0] == "{" else mark(word[0])
+
+    return re.sub(r"\S+", shown, text)
+
+
+def _value(key: str, value: str, mark: Mark) -> str:
+    return value if _is_harmless(value) or SETTING.search(f"_{key}") else _quoted_mark(value, mark)
+
+
+def _is_harmless(value: str) -> bool:
+    """A switch, a path, or a mark."""
+    bare = value.strip("\"' ")
+    return not bare or bool(HARMLESS.fullmatch(value)) or bare.startswith(("/", "./", "$")) or MARK in value
+
+
+def _quoted_mark(value: str, mark: Mark) -> str:
+    """The mark in the quotes of what it stands for, so that the file keeps its form."""
+    quote = value[0] if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0] else ""
+    return quote + mark(value) + quote

@@ -1,0 +1,106 @@
+"""A secret whose name stands around it, above it, or in an entry of its own beside it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalogue.masking import MARK, Masker, masked
+
+# File, its text with SECRET in place of each secret, and what has to stay readable
+EXAMPLES = {
+    "an object of a secret's name": ("a.json", '{\n "credentials": {\n  "github": "SECRET",\n  "more": {"x": ["SECRET"]}\n },\n "port": 80\n}\n', ['"github"', '"port": 80']),
+    "its bracket on the line below": ("a.json", '{\n "credentials":\n {\n  "github": "SECRET"\n },\n "port": 80\n}\n', ['"port": 80']),
+    "its value on the line below": ("a.json", '{\n "api_key":\n    "SECRET",\n "port": 80\n}\n', ['"port": 80']),
+    "a list": ("a.json", '{\n"tokens": [\n"SECRET",\n"SECRET"\n],\n"port": 80}\n', ['"port": 80']),
+    "a list that never closes": ("a.json", '{"tokens": ["SECRET", "SECRET"\n', ["tokens"]),
+    "a table of TOML": ("a.toml", '[credentials]\ngithub = "SECRET"\n[server]\nport = 80\n', ["[credentials]", "github", "port = 80"]),
+    "an array of tables": ("a.toml", '[[passwords]]\nuser = "SECRET"\n\n[server]\nport = 80\n', ["port = 80"]),
+    "a section with a dot": ("a.ini", "[auth.tokens]\nalice = SECRET\n[server]\nport = 80\n", ["alice", "port = 80"]),
+    "an inline table": ("a.toml", 'tokens = { alice = "SECRET", bob = "SECRET" }\nport = 80\n', ["port = 80"]),
+    "a dotted key": ("a.toml", 'password.value = "SECRET"\nport = 80\n', ["port = 80"]),
+    "name and value": ("a.json", '{"env": [{"name": "DB_PASSWORD", "value": "SECRET"}, {"name": "PORT", "value": "80"}]}\n', ['"PORT", "value": "80"']),
+    "name and value on two lines": ("a.json", '[{"name": "DB_PASSWORD",\n "value": "SECRET"},\n {"name":"PORT","value":"80"}]\n', ['"PORT","value":"80"']),
+    "value and name": ("a.json", '[{"value": "SECRET", "name": "DB_PASSWORD"}, {"value":"80","name":"PORT"}]\n', ["80"]),
+    "name and value in YAML": ("a.yaml", "env:\n  - name: DB_PASSWORD\n    value: SECRET\n  - name: PORT\n    value: 80\n", ["value: 80"]),
+    "name and value in attributes": ("a.xml", '<add name="ApiToken" value="SECRET"/>\n<port>80</port>\n', ["<port>80"]),
+    "a variable of compose on the line below": ("compose.yml", "services:\n  a:\n    environment:\n      DB_PASSWORD:\n        SECRET\n      PORT: 80\n", ["PORT: 80"]),
+    "a block of YAML": ("a.yaml", "database:\n  password:\n    first: SECRET\n    second:\n      - SECRET\n  port: 80\n", ["port: 80"]),
+    "a list of YAML as deep as its name": ("a.yaml", "tokens:\n- SECRET\n- SECRET\nport: 80\n", ["port: 80"]),
+    "an element on lines of its own": ("a.xml", "<password>\n SECRET\n</password>\n<port>80</port>\n", ["<port>80"]),
+    "a provider of Caddy": ("Caddyfile", "{\n acme_dns cloudflare SECRET\n}\na.example {\n tls {\n  dns digitalocean SECRET\n }\n respond ok\n}\n", ["cloudflare", "respond ok"]),
+    "a provider of Caddy with a block": ("Caddyfile", "tls {\n dns route53 {\n  access_key_id SECRET\n  region ap-northeast-1\n  session_token SECRET\n }\n}\nrespond ok\n", ["respond ok"]),
+    "a line that goes on": (".env", "DB_PASSWORD=SECRET\\\nSECRET\\\nSECRET\nPORT=80\n", ["PORT=80"]),
+    "a word and a value": ("redis.conf", "session_token SECRET\nport 80\n", ["port 80"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "kept"), EXAMPLES.values(), ids=EXAMPLES)
+@pytest.mark.parametrize("key", [None, b"key"])
+def test_it_is_masked_and_what_is_no_secret_is_not(name, text, kept, key):
+    parts = text.split("SECRET")
+    whole = parts[0] + "".join(f"hunter{number}{part}" for number, part in enumerate(parts[1:]))
+    shown = Masker(key).masked(f"/etc/{name}", whole)
+    assert "hunter" not in shown and MARK in shown
+    assert [word for word in kept if word not in shown] == []
+
+
+KEPT = {
+    "names of Compose's secrets": ("compose.yml", "services:\n  a:\n    secrets:\n      - db_password\nsecrets:\n  db_password:\n    file: ./p.txt\n"),
+    "switches and paths": ("a.json", '{"auth": {"enabled": true, "file": "/etc/htpasswd", "ttl": 3600}}\n'),
+    "a placeholder": ("Caddyfile", "{\n acme_dns cloudflare {env.CF_TOKEN}\n}\n"),
+    "upstreams of Nginx": ("nginx.conf", "upstream auth {\n  server 127.0.0.1:80;\n}\nlocation /token {\n  proxy_pass http://auth;\n}\n"),
+    "a resolver": ("dhcp.conf", "dns 192.0.2.1 192.0.2.2\n"),
+    "other names and values": ("a.json", '[{"name": "PORT", "value": "80"}, {"name": "colour", "value": "red"}]\n'),
+    "a section of a unit": ("a.conf", "[Service]\nUser=root\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), KEPT.values(), ids=KEPT)
+def test_what_is_no_secret_stays_as_it_is(name, text):
+    assert masked(f"/etc/{name}", text) == text
+
+
+PLAIN = st.text("abcdefgh ", min_size=1, max_size=8)
+SECRETS = st.recursive(
+    st.just("hunter2"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN, inner, max_size=3),
+    max_leaves=6,
+)
+DOCUMENTS = st.recursive(
+    st.dictionaries(
+        st.sampled_from(["password", "tokens", "credentials", "clientSecret"]), SECRETS, min_size=1, max_size=2
+    ),
+    lambda inner: (
+        st.dictionaries(PLAIN, inner | PLAIN | st.booleans(), min_size=1, max_size=3)
+        | st.lists(inner, min_size=1, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(DOCUMENTS, st.sampled_from([None, 0, 1, 2, 4]))
+def test_wherever_it_is_in_a_document_it_is_masked(document, indent):
+    assert "hunter2" not in masked("/etc/a.json", json.dumps(document, indent=indent) + "\n")
+
+
+@given(DOCUMENTS, st.sampled_from([0, 1, 2, 4]))
+def test_a_document_with_a_line_for_each_value_keeps_its_form(document, indent):
+    shown = json.loads(masked("/etc/a.json", json.dumps(document, indent=indent) + "\n"))
+    assert type(shown) is type(document)
+    if isinstance(document, dict):
+        assert list(shown) == list(document)
+
+
+@pytest.mark.parametrize("unit", ["\\", "a=", '{"', "//x:y", "<a>", "- ", "name: a\n", "-----BEGIN PRIVATE KEY-----"])
+@pytest.mark.parametrize("begin", ['Environment="A=', "map $token x {", '{"credentials": {"', "//x:"])
+def test_no_text_takes_for_ever(begin, unit):
+    # A pattern that tries every way to read this would run into the limit of all tests
+    text = f"[Service]\n{begin}{unit * 1000}"
+    for path in ("a.conf", "a.yml", "a.service"):
+        assert masked(f"/etc/systemd/system/{path}", text)
+
+
+def test_a_line_beyond_all_that_people_write_is_not_looked_into():
+    assert masked("/etc/a.conf", f"a\n{'b ' * 5000}\nc\n") == f"a\n{MARK}\nc\n"
