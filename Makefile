@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --quiet --frozen
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-all test-machine check bench bench-preview bench-scan
+.PHONY: help environment lab lab-check lab-down lab-status rehearse-move rehearse-down test test-all test-machine test-pythons check bench bench-preview bench-scan
 help: ## what make can do here
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
@@ -40,6 +40,9 @@ test-machine: $(UV) ## make lab on a stock Debian server, emulated (half an hour
 
 test-all: $(UV) ## the nightly tests too
 	@$(RUN) python -m tests.all --everything
+
+test-pythons: $(UV) ## the agent, and the program's pure tests, on the Pythons of Debian's releases (root, debootstrap)
+	@$(RUN) python -m tests.pythons
 
 check: $(UV) ## the catalogue's checks on every stack
 	@for stack in dev prod lab; do $(RUN) infra check --stack $$stack || exit 1; done

@@ -1,5 +1,4 @@
-"""`make test`: style, types, every test but the nightly ones; `--everything`, which is `make test-all`: these too, and
-the agent on other Pythons.
+"""`make test`: style, types, every test but the nightly ones; `--everything`, which is `make test-all`: these too.
 
 Other arguments are pytest's. Where no lab can run, its tests are skipped with the reason; not in CI.
 """
@@ -37,18 +36,9 @@ def main(arguments: list[str]) -> int:
     if code or types.returncode:
         return code or 1
     print("· tests in the lab", flush=True)
-    code = _as_root("tests.labs", *arguments)
-    if os.environ.get("TESTS_EVERYTHING") == "1":
-        # After the labs, whose machine images have brought debootstrap
-        print("· the agent on other Pythons", flush=True)
-        code = _as_root("tests.pythons") or code
-    return code
-
-
-def _as_root(*module: str) -> int:
     if os.geteuid() != 0 and root.is_possible():
-        return root.run_as_root(*module)
-    return subprocess.run([sys.executable, "-m", *module]).returncode
+        return root.run_as_root("tests.labs", *arguments)
+    return subprocess.run([sys.executable, "-m", "tests.labs", *arguments]).returncode
 
 
 if __name__ == "__main__":

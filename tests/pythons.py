@@ -18,6 +18,7 @@ from typing import Any
 from agent import program, receive_source
 from infra.adopt.host.reading import program as reading
 from infra.ssh import PROGRAM
+from lab import root as superuser
 from lab.root import KEPT_PREFIXES
 from rendering.archive import build
 from rendering.host import render
@@ -171,6 +172,8 @@ def program_passes(suite: str) -> bool:
 
 
 def main() -> int:
+    if os.geteuid() != 0 and superuser.is_possible():
+        return superuser.run_as_root("tests.pythons", *sys.argv[1:])
     if os.geteuid() != 0 or not shutil.which("debootstrap"):
         print("✗ root and debootstrap are needed: sudo apt-get install debootstrap", file=sys.stderr)
         return 1
