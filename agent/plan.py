@@ -70,7 +70,8 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
         enables=[
             name
             for name in [*slots.running(world, target.manifest, rollouts), *sorted(resting)]
-            if not states[name]["enabled"]
+            # What it is wanted by may have changed with its file
+            if not states[name]["enabled"] or name in changed
         ],
         rollouts=rollouts,
     )

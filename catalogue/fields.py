@@ -21,12 +21,12 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]+\.(service|timer)$")]
 # A public name: 64 characters are what a certificate's common name holds
-_HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
+HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 _HEADER_NAME = r"^[A-Za-z0-9!#%&'*+.^_`|~-]+$"
 _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
 _BELOW = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
-HostName = Annotated[str, Field(pattern=_HOST_NAME, max_length=64)]
+HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=64)]
 # What goes into a line of a unit, a site or a comment
 Line = Annotated[str, Field(pattern=_LINE)]
 HeaderName = Annotated[str, Field(pattern=_HEADER_NAME)]
@@ -35,7 +35,7 @@ UrlPath = Annotated[str, Field(pattern=_URL_PATH)]
 PathBelow = Annotated[str, Field(pattern=_BELOW)]
 # Pattern → what it allows, as a person reads it
 ALLOWED = {
-    _HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels joined by dots; "
+    HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels joined by dots; "
     "a name in another script in its ASCII form (xn--…)",
     _LINE: "text in one line, without control characters or marks that turn its direction",
     _HEADER_NAME: "the name of an HTTP header: letters, digits and hyphens",

@@ -10,6 +10,7 @@ from catalogue.fields import (
     AccountName,
     Address,
     EnvironmentName,
+    HostName,
     Line,
     Method,
     Model,
@@ -56,6 +57,7 @@ class Route(Model):
     The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
     in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
     `methods` are those CORS allows, where the site has CORS. `timeout` is how many seconds an answer may take.
+    `host` is the Host header that the service gets, where it wants another one than clients ask for.
     """
 
     public: str
@@ -64,6 +66,7 @@ class Route(Model):
     methods: list[Method] | None = None
     max_body: Size | FileKey | None = None
     timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
+    host: HostName | None = None
 
     @property
     def inside(self) -> str:

@@ -28,11 +28,13 @@ PUBLIC_KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/
 
 class Host(Model):
     """What a host of every kind has. `reserve` is the memory kept free of services: for the system itself, Docker,
-    the proxy and the services' units. `proxy` serves the sites of all its systems."""
+    the proxy and the services' units. `proxy` serves the sites of all its systems; `ipv6` is false on a machine whose
+    kernel has no IPv6, where no program can listen on it."""
 
     systems: list[Name]
     reserve: Size = "1g"
     proxy: Literal["nginx", "caddy"] = "nginx"
+    ipv6: bool = True
 
 
 class Ec2Host(Host):

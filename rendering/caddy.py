@@ -13,9 +13,9 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-caddy"
 MAIN = "/etc/caddy/Caddyfile"
 
 
-def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
+def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file; its certificate where the name is proved by DNS, which Caddy cannot do."""
-    seen = view(catalogue, system, site)
+    seen = view(catalogue, system, site, ipv6=catalogue.stack.hosts[host].ipv6)
     content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE, in_bytes=to_bytes)
     by_dns = site.challenge == "dns-01"
     return HostFiles(
@@ -27,7 +27,7 @@ def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
     )
 
 
-def once(catalogue: Catalogue) -> HostFiles:
+def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
     stack = catalogue.stack
     main = fill("Caddyfile.j2", f"Pulumi.{stack.name}.yaml", email=stack.acmeEmail, directory=stack.acmeDirectory)

@@ -58,7 +58,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
     parts = [
         _ground(system),
-        *(proxy.of_site(catalogue, system, site) for site in system.sites),
+        *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         units.native(catalogue, system, secrets),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
@@ -125,7 +125,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
         commands=["systemctl"],
     )
     guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
-    proxy = PROXIES[stack.hosts[host].proxy].once(catalogue) if has_sites else HostFiles("")
+    proxy = PROXIES[stack.hosts[host].proxy].once(catalogue, host) if has_sites else HostFiles("")
     watches = [singles.watch(catalogue, host), pressure.watch(catalogue, host)]
     return reduce(_joined, [files_of_host, guard, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
 

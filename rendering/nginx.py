@@ -9,12 +9,14 @@ from rendering.monitor import PAGE
 from rendering.sites import WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
+# Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
+LONGEST_NAME, MOST_NAMES = 46, 128
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
-def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
+def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link and its certificate."""
-    seen = view(catalogue, system, site)
+    seen = view(catalogue, system, site, ipv6=catalogue.stack.hosts[host].ipv6)
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE)
     available = f"/etc/nginx/sites-available/{seen.name}"
     return HostFiles(
@@ -26,15 +28,28 @@ def of_site(catalogue: Catalogue, system: System, site: Site) -> HostFiles:
     )
 
 
-def once(catalogue: Catalogue) -> HostFiles:
+def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
+    stack = catalogue.stack
+    names = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
+    source = f"Pulumi.{stack.name}.yaml"
     return HostFiles(
         host="",
-        files=[File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755)],
+        files=[
+            File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755),
+            File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, hash=_names_hash(names))),
+        ],
         units=[Unit("nginx.service", [])],
         reactions=[Reaction(["/etc/nginx/"], ["systemctl", "try-reload-or-restart", "nginx"])],
         commands=["nginx", "certbot"],
     )
+
+
+def _names_hash(names: list[str]) -> dict[str, int]:
+    """Settings of the hash that Nginx keeps its server names in; none where its own are enough."""
+    if len(names) <= MOST_NAMES and all(len(name) <= LONGEST_NAME for name in names):
+        return {}
+    return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
 
 
 def blue_green(service: ComposeService) -> HostFiles:

@@ -13,7 +13,7 @@ WEBROOT = "/var/www/html"
 @dataclass(frozen=True)
 class Location:
     """`upstream` is what requests go to; `methods` are those CORS allows (none: no CORS); `max_body` is as the proxy
-    writes sizes."""
+    writes sizes; `host` is the Host that the service gets (None: the one that was asked for)."""
 
     purpose: str
     public: str
@@ -23,12 +23,13 @@ class Location:
     methods: list[str]
     max_body: str | None
     timeout: int | None
+    host: str | None
 
 
 @dataclass(frozen=True)
 class SiteView:
     """A site under its name in this stack. `headers` go with every answer; `is_open` when a route takes all paths;
-    `status` are the networks that may see the host's own page."""
+    `status` are the networks that may see the host's own page; `ipv6` whether the host can listen there."""
 
     name: str
     challenge: str
@@ -36,6 +37,7 @@ class SiteView:
     cors: bool
     locations: list[Location]
     status: list[str]
+    ipv6: bool
 
     @property
     def is_open(self) -> bool:
@@ -49,7 +51,7 @@ def upstream(service: Service) -> str:
     return f"127.0.0.1:{service.listens}"
 
 
-def view(catalogue: Catalogue, system: System, site: Site) -> SiteView:
+def view(catalogue: Catalogue, system: System, site: Site, ipv6: bool = True) -> SiteView:
     """The services on a site, in catalogue order: a proxy takes the longest path whatever the order."""
     routes = [
         (service, route) for service in system.active for route in service.routes if system.site_of(route) == site
@@ -62,11 +64,12 @@ def view(catalogue: Catalogue, system: System, site: Site) -> SiteView:
         [
             Location(
                 service.purpose, route.public, route.inside, route.is_prefix, upstream(service),
-                list(site.methods(route)), _max_body(catalogue, system, route), route.timeout,
+                list(site.methods(route)), _max_body(catalogue, system, route), route.timeout, route.host,
             )
             for service, route in routes
         ],
         [str(network) for network in catalogue.stack.statusCidrs or catalogue.stack.adminCidrs],
+        ipv6,
     )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ FITS = {
     "a container's address": ("location /x/ { proxy_pass http://172.27.0.17:8017/; }", route("/x/", host="172.27.0.17")),
     "a size": (f"location /x/ {{ {AT}/; client_max_body_size 10M; }}", route("/x/", max_body="10M")),
     "a size in bytes": (f"location /x/ {{ {AT}/; client_max_body_size 1048576; }}", route("/x/", max_body="1m")),
+    "a Host of its own": (f"location /x/ {{ {AT}/; proxy_set_header Host app.internal; }}", route("/x/", asked_as="app.internal")),
+    "the client's Host": (f"location /x/ {{ {AT}/; proxy_set_header Host $http_host; }}", route("/x/")),
     "a timeout": (f"location /x/ {{ {AT}/; proxy_read_timeout 2m; }}", route("/x/", timeout=120)),
     "CORS": (f'location /x/ {{ {AT}/; add_header "Access-Control-Allow-Methods" "GET, POST"; }}', route("/x/", methods=["GET", "POST"])),
 }  # fmt: skip
@@ -52,6 +54,11 @@ BENT = {
     "a page that is another inside": (f"location = /x {{ {AT}/y; }}", "leads to /y: a page alone keeps its path", []),
     "a variable": ("location /x/ { proxy_pass http://$where; }", "a variable, and a route leads to one service", []),
     "TLS inside": ("location /x/ { proxy_pass https://127.0.0.1:8443/; }", "https, and services are asked by http", []),
+    "a Host that is made up": (
+        f"location /x/ {{ {AT}/; proxy_set_header Host $host:8443; }}",
+        "Host $host:8443: a route's host is a name",
+        [route("/x/")],
+    ),
     "a strange method": (
         f'location /x/ {{ {AT}/; add_header Access-Control-Allow-Methods "GET, BREW"; }}',
         "CORS for BREW",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from rendering import nginx
 from rendering.host import needs, render
 from rendering.sites import public_url, view
 from tests.support import changed, service, whole
@@ -99,3 +100,51 @@ def test_a_host_is_prepared_with_what_its_systems_need():
     assert needs(made, "services") == ["nginx", *web]
     assert needs(made, "home") == ["libpam-systemd"]
     assert needs(whole(proxied("caddy")), "services")[0] == "caddy"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "line"), [("nginx", "proxy_set_header Host app.internal;"), ("caddy", "header_up Host app.internal")]
+)
+def test_a_service_is_asked_as_it_wants_to_be(proxy, line):
+    made = changed(
+        whole(proxied(proxy)),
+        "recall",
+        lambda data: service(data, "recall-api")["routes"][0].update(host="app.internal"),
+    )
+    text = "".join(file.content.decode() for file in render(made, "services").files if "example.com" in file.path)
+    assert text.count(line) == 1 and line not in site(proxy)
+
+
+def test_nginx_passes_on_a_path_as_it_came_where_nothing_is_rewritten():
+    leads = r"location (.*) {\n.*\n\s+proxy_pass http://127.0.0.1:\d+(.*);"
+    assert re.findall(leads, site("nginx")) == [("/ai/", ""), ("= /healthz", ""), ("= /readyz", ""), ("= /version", "")]
+    rewritten = changed(
+        whole(), "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/")
+    )
+    files = {file.path: file.content.decode() for file in render(rewritten, "services").files}
+    assert re.findall(leads, files["/etc/nginx/sites-available/example.com"])[0] == ("/ai/", "/v1/")
+
+
+def nginx_files(config=lambda config: None):
+    return {file.path: file.content.decode() for file in render(whole(config), "services").files}
+
+
+def test_a_machine_without_ipv6_listens_on_none():
+    assert site("nginx").count("listen [::]:") == 2
+    without = nginx_files(lambda config: config["infra:hosts"]["services"].update(ipv6=False))
+    assert (
+        "[::]" not in "".join(without.values())
+        and "listen 443 ssl http2;" in without["/etc/nginx/sites-available/example.com"]
+    )
+
+
+def test_names_that_nginx_has_no_room_for_get_it():
+    path = "/etc/nginx/conf.d/infra-http.conf"
+    assert "server_names_hash" not in nginx_files()[path] and "$infra_connection" in nginx_files()[path]
+    long = f"{'a' * 43}.com"
+    files = nginx_files(lambda config: config.update({"infra:names": {"example.com": long}}))
+    assert "server_names_hash_bucket_size 128;\nserver_names_hash_max_size 512;" in files[path]
+    assert nginx._names_hash([f"a{number}.example.com" for number in range(200)]) == {
+        "bucket_size": 128,
+        "max_size": 1024,
+    }

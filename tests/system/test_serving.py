@@ -14,6 +14,7 @@ from lab.table import address_of, statuses
 from tests.rows import rows
 from tests.support import WATCHME, service
 from tests.system.on import wait_until_well
+from tests.system.proxied import passes_as_it_is
 
 pytestmark = pytest.mark.lab
 ACTIVE = [entry for entry in WATCHME["services"] if not entry.get("retired")]
@@ -173,3 +174,20 @@ def test_what_may_run_only_once_ends_although_docker_hangs(system):
         system.on_host("kill", "-CONT", docker)
         system.on_host("systemctl", "start", "watchme-scheduler.service")
         wait_until_well(system)
+
+
+def test_what_nginx_passes_on_is_what_it_got(system):
+    passes_as_it_is(system)
+
+
+@pytest.mark.nightly
+def test_containers_come_back_with_docker(system):
+    """No monitor is needed for that: `systemctl stop docker` stops them, and a start of it starts them again."""
+    system.on_host("systemctl", "stop", "infra-monitor.timer")
+    try:
+        system.on_host("systemctl", "stop", "docker.socket", "docker.service")
+        assert system.ask("GET", "/avatar/")[0] == 503
+        system.on_host("systemctl", "start", "docker.socket", "docker.service")
+        wait_until_well(system)
+    finally:
+        system.on_host("systemctl", "start", "infra-monitor.timer")

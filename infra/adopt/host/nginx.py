@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import crossplane
 
-from catalogue.fields import Method
+from catalogue.fields import HOST_NAME, Method
 from catalogue.models import HSTS
 from catalogue.sizes import shown
 from infra.adopt.host.remarks import Remark, unfit
@@ -29,7 +29,8 @@ Tree = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Found:
-    """A location that leads to `host`:`port`. `methods` are those that CORS allows there (None: no CORS)."""
+    """A location that leads to `host`:`port`. `methods` are those that CORS allows there (None: no CORS); `asked_as` is
+    the Host that the service gets (None: the one that was asked for)."""
 
     site: str
     public: str
@@ -40,6 +41,7 @@ class Found:
     methods: list[str] | None = None
     max_body: str | None = None
     timeout: int | None = None
+    asked_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def _location(
     return Found(
         site, public, None if internal == default else internal, host, port, comment, _cors(where, around, remarks),
         _size(where, _inherited(around, "client_max_body_size"), remarks),
-        _timeout(where, _inherited(around, "proxy_read_timeout"), remarks),
+        _timeout(where, _inherited(around, "proxy_read_timeout"), remarks), _asked_as(where, around, remarks),
     )  # fmt: skip
 
 
@@ -218,6 +220,19 @@ def _timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None
         return seconds
     remarks.append(unfit(where, f"proxy_read_timeout {given}: timeout is 1 to 3600 seconds; taken as 3600"))
     return 3600
+
+
+def _asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
+    """A location with such headers of its own has none of its server's."""
+    given = next((headers for block in around if (headers := _all(block, "proxy_set_header"))), [])
+    named = {entry["args"][0].lower(): entry["args"][1] for entry in given if len(entry["args"]) == 2}
+    host = named.get("host", "$proxy_host")
+    if host in ("$host", "$http_host", "$proxy_host", "$server_name"):
+        return None
+    if re.fullmatch(HOST_NAME, host):
+        return host
+    remarks.append(unfit(where, f"Host {host}: a route's host is a name such as api.example.com; left out"))
+    return None
 
 
 def shared_cors(routes: list[Found]) -> list[str]:

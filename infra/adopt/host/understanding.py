@@ -199,7 +199,7 @@ def _route(route: nginx.Found, several: bool, cors: list[str], remarks: list[Rem
     own = route.methods if route.methods and route.methods != cors else None
     return {
         "public": route.public, "internal": route.internal, "site": route.site if several else None, "methods": own,
-        "max_body": route.max_body, "timeout": route.timeout,
+        "max_body": route.max_body, "timeout": route.timeout, "host": route.asked_as,
     }  # fmt: skip
 
 
