@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import alerts, contents, hosts, identity, places, regions, rollouts, units, watched
+from catalogue.rules import alerts, contents, hosts, identity, places, programs, regions, rollouts, units, watched
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -42,6 +42,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.user_units,
     units.accounts,
     units.files,
+    programs.programs,
     units.milestones,
     rollouts.blue_green,
     watched.singles,

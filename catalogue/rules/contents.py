@@ -19,7 +19,16 @@ OF_THE_HOST = re.compile(
     r"|/etc/(?:sudoers\.d|ssh|pam\.d|infra|crontab|cron\.[^/]*)(?:/|$)|/etc/systemd/system/infra-"
     r"|/root/\.ssh(?:/|$)|/home/[^/]+/\.ssh(?:/|$)|/$"
 )
-UNWRITABLE = ("\n", "'", "\\", "${")
+# What an environment file cannot hold, as a person calls it; a tab it can
+UNWRITABLE = {
+    "\r": "a carriage return (a Windows line end)",
+    "\n": "a line break",
+    "\0": "a NUL",
+    "'": "a '",
+    "\\": "a \\",
+    "${": "a ${",
+}
+CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def images(catalogue: Catalogue) -> Iterator[Problem]:
@@ -76,6 +85,15 @@ def _plain(path: str) -> str:
     return "/" + normpath(path).lstrip("/")
 
 
+def _unwritable(value: str) -> str:
+    """What an environment file cannot hold of a value, without the value itself; "" where it can hold all of it."""
+    found = next((name for sign, name in UNWRITABLE.items() if sign in value), "")
+    if not found and (control := CONTROL.search(value)):
+        found = f"a control character (U+{ord(control[0]):04X})"
+    at_its_end = " at its end" if value.endswith(("\r", "\n")) else ""
+    return found and found + at_its_end
+
+
 def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         for name in sorted(set(service.environment) & set(service.secrets)):
@@ -102,10 +120,14 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             if secret not in given:
                 rule = f"set it: pulumi config set --secret --path infra:secrets.{service.name}.{secret}"
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
-        for name, value in {**service.environment, **given}.items():
-            if any(sign in value for sign in UNWRITABLE):
-                rule = "an environment file cannot hold line breaks, ', \\ or ${; encode it, for example as base64"
-                yield Problem(file, where, f"the value of {name} cannot be written", rule)
+        rule = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
+        for name, value in service.environment.items():
+            if found := _unwritable(value):
+                yield Problem(file, where, f"the value of {name} cannot be written: it has {found}", rule)
+        for name, value in given.items():
+            if found := _unwritable(value):
+                text = f"its value cannot be written: it has {found}"
+                yield Problem(stack.file, f"infra:secrets.{service.name}.{name}", text, rule)
         for secret in sorted(set(given) - set(service.secrets)):
             rule = f"name it under secrets: in {file}, or remove it"
             yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")

@@ -7,7 +7,7 @@ import pytest
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
-from tests.catalogue import units
+from tests.catalogue import programs, units
 from tests.catalogue.changes import both, configured, hosted, routed, setting
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
@@ -247,6 +247,7 @@ def test_every_rule_has_an_example():
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
+    made += [programs.started_by(b"no program")]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}

@@ -1,0 +1,68 @@
+"""Files of a release that are programs: what the kernel could not start is refused here, and not by a unit that
+fails."""
+
+import re
+import struct
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from catalogue.rules.each import native_services
+from catalogue.services import ConfigFile, NativeService
+from catalogue.sizes import INSTANCE_TYPES
+
+# Of a unit's [Service]: each begins with a program, after marks of systemd
+COMMANDS = re.compile(r"Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)")
+PROGRAM = re.compile(r"[-@:+!|]*(\"[^\"]*\"|'[^']*'|\S+)")
+# ELF's numbers of machines
+MACHINES = {62: "amd64", 183: "arm64", 3: "i386", 40: "arm"}
+
+
+def programs(catalogue: Catalogue) -> Iterator[Problem]:
+    """A script's first line ends where Linux lines do, a unit's program may be executed, and is one for the machine."""
+    for file, system, service in native_services(catalogue):
+        where = f"service {service.name}"
+        started = set(_started(service))
+        for config in service.files:
+            content = catalogue.sources.get(config.source, b"")
+            source = f"files/static/{config.source}"
+            if content.startswith(b"#!") and content.split(b"\n", 1)[0].endswith(b"\r"):
+                rule = f"lines that end as Linux has them: sed -i 's/\\r$//' {source}"
+                yield Problem(file, where, f"{source} has Windows line ends after its #!: no such interpreter", rule)
+            if config.path in started and not int(config.mode, 8) & 0o111:
+                rule = f'mode: "0755" for the file {config.path}'
+                yield Problem(file, where, f"{config.path} is started, and its mode {config.mode} forbids it", rule)
+            if config.path in started and content and not content.startswith((b"#!", b"\x7fELF")):
+                rule = "a script that begins with #! and its interpreter, or a program for Linux"
+                yield Problem(file, where, f"{source} is started, and is no program", rule)
+            yield from _for_the_machine(catalogue, system.system, file, where, config, content)
+
+
+def _for_the_machine(
+    catalogue: Catalogue, system: str, file: str, where: str, config: ConfigFile, content: bytes
+) -> Iterator[Problem]:
+    architecture = elf_architecture(content)
+    for name, host in catalogue.stack.ec2_hosts.items():
+        known = INSTANCE_TYPES.get(host.instanceType)
+        if architecture and known and system in host.systems and architecture != known.architecture:
+            machine = f"{name} ({host.instanceType}) is {known.architecture}"
+            found = f"files/static/{config.source} is built for {architecture}, and {machine}"
+            yield Problem(file, where, found, f"a program built for {known.architecture}, or another instanceType")
+
+
+def elf_architecture(content: bytes) -> str:
+    """The architecture of a program of Linux, in Docker's words; "" for any other file."""
+    if len(content) < 20 or not content.startswith(b"\x7fELF"):
+        return ""
+    (machine,) = struct.unpack(">H" if content[5] == 2 else "<H", content[18:20])
+    return MACHINES.get(machine, f"ELF machine {machine}")
+
+
+def _started(service: NativeService) -> Iterator[str]:
+    """The programs that a service's units start, by their paths."""
+    for sections in [service.run, *service.all_sections]:
+        for name, value in sections.get("Service", {}).items():
+            if COMMANDS.fullmatch(name):
+                for line in value if isinstance(value, list) else [value]:
+                    if found := PROGRAM.match(str(line)):
+                        yield found[1].strip("\"'")

@@ -1,0 +1,81 @@
+"""Programs that a release brings, and values that an environment file holds."""
+
+import pytest
+
+from catalogue.checks import check
+from catalogue.rules.contents import environment
+from catalogue.rules.programs import elf_architecture, programs
+from tests.catalogue.changes import configured, setting
+from tests.catalogue.programs import AMD64, ARM64, started_by
+from tests.support import catalogue
+
+BROKEN = {
+    "Windows line ends": (started_by(b"#!/bin/sh\r\nexec x\r\n"), "has Windows line ends after its #!: no such interpreter; lines that end"),
+    "only its first line": (started_by(b"#!/usr/bin/env python3\r"), "has Windows line ends after its #!"),
+    "a mode without execution": (started_by(b"#!/bin/sh\n", "0644"), 'its mode 0644 forbids it; mode: "0755" for the file /srv/recall/serve'),
+    "text": (started_by(b"exec x\n"), "files/static/recall/gunicorn.conf.py is started, and is no program"),
+    "another architecture": (started_by(AMD64), "is built for amd64, and services (t4g.medium) is arm64; a program built for arm64"),
+    "an unknown architecture": (started_by(ARM64.replace(b"\xb7", b"\xf3")), "is built for ELF machine 243"),
+    "before the start": (
+        started_by(b"exec x\n", ExecStart="/usr/bin/true", ExecStartPre=["/usr/bin/true", "+@/srv/recall/serve x"]),
+        "is started, and is no program",
+    ),
+    "in quotes": (started_by(b"exec x\n", ExecStart='"/srv/recall/serve" x'), "is started, and is no program"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "said"), BROKEN.values(), ids=BROKEN)
+def test_what_the_kernel_could_not_start_is_refused(made, said):
+    (problem,) = programs(made)
+    assert str(problem).startswith("error: files/systems/recall.yaml: service recall-api: ") and said in str(problem)
+
+
+WHOLE = {
+    "a script": started_by(b"#!/bin/sh\nprintf 'a\\r\\n'\n"),
+    "carriage returns further down": started_by(b"#!/bin/sh\nx\r\n"),
+    "a program for the machine": started_by(ARM64),
+    "a configuration file": started_by(b"bind = 'x'\r\n", "0644", ExecStart="/usr/bin/gunicorn -c /srv/recall/serve"),
+}
+
+
+@pytest.mark.parametrize("made", WHOLE.values(), ids=WHOLE)
+def test_what_it_can_start_is_not(made):
+    assert list(programs(made)) == []
+
+
+def test_the_architecture_of_a_program():
+    assert (elf_architecture(AMD64), elf_architecture(ARM64), elf_architecture(b"\x7fELF")) == ("amd64", "arm64", "")
+    big_endian = b"\x7fELF\x02\x02" + b"\0" * 12 + b"\x00\xb7"
+    assert elf_architecture(big_endian) == "arm64"
+
+
+VALUES = {
+    "a line of Windows": ("hunter2\r", "a carriage return (a Windows line end) at its end"),
+    "a carriage return inside": ("hunter\r2", "a carriage return (a Windows line end)"),
+    "a line break": ("hunter\n2", "a line break"),
+    "its last line break": ("hunter2\n", "a line break at its end"),
+    "a NUL": ("hunter\0002", "a NUL"),
+    "an escape": ("hunter\x1b2", "a control character (U+001B)"),
+    "a control character of Latin-1": ("hunter\x852", "a control character (U+0085)"),
+    "half a character": ("hunter\udc802", "a control character (U+DC80)"),
+    "a variable": ("hunter${2}", "a ${"),
+}
+
+
+@pytest.mark.parametrize(("value", "named"), VALUES.values(), ids=VALUES)
+def test_a_value_that_no_environment_file_holds_is_named_and_not_shown(value, named):
+    plain = [str(problem) for problem in environment(catalogue(setting("web", environment={"A_VALUE": value})))]
+    assert any(
+        f"service web: the value of A_VALUE cannot be written: it has {named}; an environment" in line for line in plain
+    )
+    made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": value}}))
+    secret = [str(problem) for problem in environment(made)]
+    assert any(
+        f"Pulumi.prod.yaml: infra:secrets.web.TOKEN: its value cannot be written: it has {named};" in line
+        for line in secret
+    )
+    assert "hunter" not in "".join([*plain, *secret])
+
+
+def test_a_tab_and_other_scripts_are_text():
+    assert not [problem for problem in check(catalogue(setting("web", environment={"A": "a\tb 日本語 \"x\" $y"}))) if "cannot" in str(problem)]  # fmt: skip
