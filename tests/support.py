@@ -150,7 +150,10 @@ def started(*argv: str | Path, timeout: float = 60, **options: Any) -> Iterator[
 
 
 def end_session(leader: int) -> None:
-    """Ends a process and all that it started, whatever groups they made for themselves."""
+    """Ends a process and all that it started, whatever groups they made for themselves. It is the first to end: it would
+    record the end of the others as an outcome of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGKILL)
     for entry in Path("/proc").iterdir():
         try:
             fields = (entry / "stat").read_text().rsplit(")", 1)[1].split() if entry.name.isdigit() else []

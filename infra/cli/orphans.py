@@ -34,7 +34,8 @@ def orphans(
         raise typer.Exit(2 if everything or found.unknown else 0)
     chosen, question = listing.chosen(everything, adopt, delete or [])
     if not chosen and not found.ended:
-        typer.echo("nothing is to be adopted")
+        others = f"what else has this stack's tags: infra orphans --stack {stack}"
+        typer.echo(f"nothing is to be adopted: no creation is recorded as interrupted; {others}")
         return
     if chosen and not yes and not typer.confirm(f"\n{question}"):
         raise InfraError("nothing was touched")

@@ -9,12 +9,15 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from botocore.session import get_session
+from botocore.session import Session, get_session
 
 from lab.standins.plugin import PluginError, Values
 
-# One, since each would read the descriptions of AWS's services again
-SESSION = get_session()
+
+@cache
+def _session() -> Session:
+    """One for all, since each would read the descriptions of AWS's services again."""
+    return get_session()
 
 
 class Cloud:
@@ -31,7 +34,7 @@ class Cloud:
 
     def _make(self, service: str) -> Any:
         config = Config(retries={"max_attempts": 2})
-        return SESSION.create_client(service, region_name=self.region, config=config)
+        return _session().create_client(service, region_name=self.region, config=config)
 
     @property
     def account(self) -> str:
