@@ -141,7 +141,9 @@ def _packed(files: HostFiles) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for file in files.files:
-            if Path(file.path).name.startswith(OURS) or file.path.startswith(("/etc/infra/", "/root/.docker/")):
+            # Without its settings for all sites the site's own file would not be read
+            is_ours = Path(file.path).name.startswith(OURS) and not file.path.startswith("/etc/nginx/conf.d/")
+            if is_ours or file.path.startswith(("/etc/infra/", "/root/.docker/")):
                 continue
             if b"infra-monitor" in file.content:
                 continue
