@@ -6,8 +6,8 @@ anything is sent back; a preview loads them beside the checkout that it looks at
 """
 
 from .lines import VARIABLE, Masker
-from .names import MARK, looks_secret
+from .names import MARK, OF_PREVIEW, looks_secret
 
-__all__ = ["MARK", "VARIABLE", "Masker", "looks_secret", "masked"]
+__all__ = ["MARK", "OF_PREVIEW", "VARIABLE", "Masker", "looks_secret", "masked"]
 
 masked = Masker().masked  # without a key every mark is the same

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from .names import DIGEST, MARK, MARKED, NAME, QUOTED, SHAPES, WORD, is_secrets_name, looks_secret
-from .nested import end_of_brackets, mask_nested
+from .nested import end_of_brackets, mask_nested, quoted_mark
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
@@ -44,7 +44,6 @@ CADDY = re.compile(
     rf"^(?P<head>\s*(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
     r"(?P<value>\S.*?)(?P<rest>\s*)$"
 )
-ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>)(?P<value>[^<]+)(?P<rest></)")
 PAIR = re.compile(
     r"^(?P<head>\s*(?P<name>requirepass|masterauth|(?:\w+_)?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
 )
@@ -181,7 +180,7 @@ class Masker:
         return found["head"] + dropped + shown
 
     def _plain(self, line: str, before: str = "") -> str:
-        for pattern in (CADDY, ELEMENT, PAIR):
+        for pattern in (CADDY, PAIR):
             line = pattern.sub(self._pair, line)
         line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
         # What is masked further on in a line is no matter of the names before it
@@ -197,8 +196,7 @@ class Masker:
             return line
         head, last = line[: found.end()], found["value"].rstrip()[-1]
         if one := ONE_QUOTED.fullmatch(found["value"]):
-            quote = one["quoted"][0]
-            return f"{head}{quote}{self._mark(one['quoted'])}{quote}{one['rest']}"
+            return head + quoted_mark(one["quoted"], self._mark) + one["rest"]
         # A quote that was opened before is still closed
         return head + self._mark(found["value"]) + (last if last in "\"'" and head.count(last) % 2 else "")
 

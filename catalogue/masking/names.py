@@ -25,6 +25,8 @@ SETTING = re.compile(
     r"|required|secure|samesite|httponly|path|file|dir|directory|prefix)$",
     re.IGNORECASE,
 )
+# What a preview and a host's agent have put in a secret's place
+OF_PREVIEW = r"\[(secret [^\]\n]{1,40}|another value, not shown)\]"
 HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
 SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .names import HARMLESS, MARK, QUOTED, SETTING, WORD, is_secrets_name
+from .names import HARMLESS, MARK, OF_PREVIEW, QUOTED, SETTING, WORD, is_secrets_name, looks_secret
 
 Mark = Callable[[str], str]
 
 GAP = r"\s{0,200}"
-# What a preview and a host's agent have put in a secret's place
-OF_PREVIEW = r"\[(?:secret [^\]\n]{1,40}|another value, not shown)\]"
 # `name: {`, `"name": [`, or `name:` with its value on the lines below
 OPENING = re.compile(
     rf"(?<![\w.$/@-])[\"']?(?P<name>{WORD})[\"']?[ \t]*(?::|=>?)[ \t]*(?:#[^\n]*)?(?:\r?\n\s*)?"
@@ -32,6 +30,7 @@ KEY_IN_WORD = re.compile(rf"(?P<key>{WORD}[:=])(?P<value>.*)", re.DOTALL)
 LINE = re.compile(
     r"(?P<head>\s*(?:- +)*(?:(?P<name>[\"']?[\w.-]+[\"']?)[ \t]*(?:=|:(?=\s|$))[ \t]*)?)(?P<value>.*?)(?P<rest>[\s,;]*)"
 )
+EACH_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 BRACKETS_ONLY = re.compile(r"[{}\[\]()|>+-]*")
 SECTION = re.compile(r"^\[+[ \t]*(?P<name>[^\[\]\n]+?)[ \t]*\]+[ \t]*(?:#.*)?$")
 # An entry that says what it is called, and its value before or after that
@@ -48,6 +47,8 @@ BESIDE = (
 ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>{GAP})(?P<value>[^<\s][^<]*?)(?P<rest>{GAP}</)")
 # Caddy's certificates by DNS: what its provider needs is a login
 CADDY_DNS = re.compile(r"(?P<head>^\s*(?:acme_)?dns\s+[a-z][\w-]*(?=\s))(?P<value>[^\n]*)$")
+ELSEWHERE = re.compile(r"\.?/|\$\{\w+\}$")
+ONLY_A_MARK = re.compile(rf"{MARK}\w*")
 PLACEHOLDER = re.compile(r"\{[\w.$:/-]+\}")
 
 
@@ -66,13 +67,12 @@ def _beside(found: re.Match[str], mark: Mark) -> str:
     rest = found.groupdict().get("rest") or ""
     if not is_secrets_name(found["name"]) or _is_harmless(value) or value.startswith(("{", "[")):
         return found[0]
-    return found["head"] + _quoted_mark(value, mark) + rest
+    return found["head"] + quoted_mark(value, mark) + rest
 
 
 def _element(found: re.Match[str], mark: Mark) -> str:
-    if not is_secrets_name(found["name"]) or _is_harmless(found["value"]):
-        return found[0]
-    return found["head"] + mark(found["value"]) + found["rest"]
+    kept = not looks_secret(found["name"], found["value"]) or found["value"].startswith("{")
+    return found[0] if kept else found["head"] + mark(found["value"]) + found["rest"]
 
 
 def _below(text: str, of_yaml: bool, mark: Mark) -> str:
@@ -84,9 +84,8 @@ def _below(text: str, of_yaml: bool, mark: Mark) -> str:
         begin = found.end()
         if not is_secrets_name(name) or (of_yaml and name in OF_COMPOSE):
             # What is inside may have names of its own
-            end = begin if begin > done else begin + 1
-            made.append(text[done:end])
-            done = end
+            made.append(text[done:begin])
+            done = begin
             continue
         end = end_of_brackets(text, begin - 1) if found["bracket"] else _end_of_lines(text, begin, found["indent"])
         made.append(text[done:begin])
@@ -113,7 +112,8 @@ def end_of_brackets(text: str, begin: int) -> int:
 def _end_of_lines(text: str, begin: int, indent: str) -> int:
     """Where the lines end that are indented more; items of a list may stand as deep as their name."""
     end = begin
-    for line in text[begin:].splitlines(keepends=True):
+    for found in EACH_LINE.finditer(text, begin):
+        line = found[0]
         deeper = line[: len(line) - len(line.lstrip())].strip("\r\n")
         is_item = line.lstrip().startswith("- ") and len(deeper) == len(indent)
         if line.strip() and len(deeper) <= len(indent) and not is_item:
@@ -194,16 +194,16 @@ def _arguments(text: str, mark: Mark) -> str:
 
 
 def _value(key: str, value: str, mark: Mark) -> str:
-    return value if _is_harmless(value) or SETTING.search(f"_{key}") else _quoted_mark(value, mark)
+    return value if _is_harmless(value) or SETTING.search(f"_{key}") else quoted_mark(value, mark)
 
 
 def _is_harmless(value: str) -> bool:
-    """A switch, a path, or a mark."""
+    """A switch, a path, the name of a variable, or a mark and nothing else."""
     bare = value.strip("\"' ")
-    return not bare or bool(HARMLESS.fullmatch(value)) or bare.startswith(("/", "./", "$")) or MARK in value
+    return not bare or bool(HARMLESS.fullmatch(value) or ELSEWHERE.match(bare) or ONLY_A_MARK.fullmatch(bare))
 
 
-def _quoted_mark(value: str, mark: Mark) -> str:
+def quoted_mark(value: str, mark: Mark) -> str:
     """The mark in the quotes of what it stands for, so that the file keeps its form."""
     quote = value[0] if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0] else ""
     return quote + mark(value) + quote

@@ -11,8 +11,6 @@ from typing import Any
 
 # The list of what looks like a secret is this checkout's own, whatever the one that is looked at knows
 MASKING = Path(__file__).resolve().parents[2] / "catalogue/masking"
-# Of this preview, and of what a host's agent says of an environment file
-EXISTING_MARK = re.compile(r"\[(secret [^\]\n]{1,40}|another value, not shown)\]")
 # Where no key is given, marks can be compared within this process alone
 PROCESS_KEY = os.urandom(32)
 
@@ -32,7 +30,7 @@ def unspoken(text: str, path: str = "", key: bytes = PROCESS_KEY) -> str:
     value, and cannot be compared with guessed values without the key; existing marks stay."""
     masking = _masking()
     mark = masking.MARK
-    marked = EXISTING_MARK.sub(lambda found: f"{mark}_{found[1].encode().hex()}", text)
+    marked = re.sub(masking.OF_PREVIEW, lambda found: f"{mark}_{found[1].encode().hex()}", text)
     shown = masking.Masker(key).masked(path, marked)
 
     def named(found: re.Match[str]) -> str:

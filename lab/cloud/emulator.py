@@ -241,12 +241,12 @@ class Application:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        request = faults.asked(environ, body)
         if reason := signatures.refusal(environ, body):
-            status, kind, text = faults.answer(request, reason, "403 Forbidden")
+            status, kind, text = faults.answer(faults.asked(environ, body), reason, "403 Forbidden")
             start(status, [("Content-Type", kind)])
             return [text]
         if self.refusals.exists():
+            request = faults.asked(environ, body)
             reason = faults.fault(self.refusals, request)
             if reason == faults.HOLD:
                 answer = list(self._done(environ, start))

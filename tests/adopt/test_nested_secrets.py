@@ -32,6 +32,8 @@ EXAMPLES = {
     "a provider of Caddy": ("Caddyfile", "{\n acme_dns cloudflare SECRET\n}\na.example {\n tls {\n  dns digitalocean SECRET\n }\n respond ok\n}\n", ["cloudflare", "respond ok"]),
     "a provider of Caddy with a block": ("Caddyfile", "tls {\n dns route53 {\n  access_key_id SECRET\n  region ap-northeast-1\n  session_token SECRET\n }\n}\nrespond ok\n", ["respond ok"]),
     "a line that goes on": (".env", "DB_PASSWORD=SECRET\\\nSECRET\\\nSECRET\nPORT=80\n", ["PORT=80"]),
+    "a value that begins as a variable does": ("a.json", '{"credentials": {"github": "$SECRET"}}\n', ["credentials"]),
+    "a value of which a part is known": ("a.json", '{"credentials": {"github": "SECRET ghp_abcdefghijklmnop more"}}\n', ["credentials"]),
     "a word and a value": ("redis.conf", "session_token SECRET\nport 80\n", ["port 80"]),
 }  # fmt: skip
 
