@@ -41,6 +41,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.shapes,
     units.user_units,
     units.accounts,
+    units.settings,
     units.files,
     programs.programs,
     units.milestones,

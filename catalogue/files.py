@@ -1,10 +1,13 @@
 """How a file that a person wrote is read: one place that knows kinds of files, size, encoding, syntax and aliases."""
 
+import codecs
 import json
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +22,7 @@ LONGEST_PLAIN = 100  # characters of a number: reading it takes its square
 NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
+NOT_OF_ITS_TYPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _StrictLoader(yaml.CSafeLoader):
@@ -36,6 +40,17 @@ class _StrictLoader(yaml.CSafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except NOT_OF_ITS_TYPE as error:
+            # A date with a 13th month, a tag on a value that it does not fit
+            problem = f"a value does not fit its type: {error}"
+            if isinstance(node, yaml.ScalarNode):
+                kind = node.tag.rpartition(":")[2]
+                problem = f"{node.value[:60]!r} does not fit its type, {kind}: put it in quotes where it is a text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
 def read_bytes(path: Path, file: str, largest: int = LARGEST) -> bytes:
@@ -64,10 +79,17 @@ def read_bytes(path: Path, file: str, largest: int = LARGEST) -> bytes:
 
 
 def read_text(path: Path, file: str) -> str:
-    """The text of a file. Raises CatalogueError, with the line of what is not UTF-8."""
-    content = read_bytes(path, file)
+    """The text of a file, without the mark that Windows programs begin one with (BOM). Raises CatalogueError, with the
+    line of what is not UTF-8."""
+    return decoded(read_bytes(path, file), file)
+
+
+def decoded(content: bytes, file: str) -> str:
+    """As `read_text`, of a content that was read already. Raises CatalogueError."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:
+        raise _error(file, "line 1", "the file is in UTF-16, as Windows programs save it", "save the file as UTF-8")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"byte 0x{content[error.start]:02x} is not UTF-8"
@@ -99,9 +121,42 @@ def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> 
         return yaml.load(text, loader)
     except yaml.YAMLError:
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A date with a 13th month, a tag on a value that it does not fit
+    except NOT_OF_ITS_TYPE as error:
         raise yaml.YAMLError(f"a value does not fit its type: {error}") from None
+
+
+class Written:
+    """A YAML text's single values as a person wrote them: YAML reads `1.10` as 1.1, `0700` as 448, `on` as true."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def root(self) -> Any:
+        return yaml.compose(self.text, yaml.CSafeLoader)
+
+    def at(self, path: tuple[int | str, ...], value: Any) -> str | None:
+        """What stands at a path that was read as `value`, or None where that cannot be found. Parts of the path that
+        the text does not have, such as the kind that a model was chosen by, are passed over."""
+        node = self.root
+        for part in path:
+            node = _below(node, part) or node
+        if not isinstance(node, yaml.ScalarNode) or node.style:
+            return None
+        try:
+            read = yaml.load(node.value, yaml.CSafeLoader)
+        except (yaml.YAMLError, ValueError):
+            return None
+        return node.value if (type(read), read) == (type(value), value) else None
+
+
+def _below(node: Any, part: int | str) -> Any:
+    """The node of an entry of a mapping or a list, or None."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        return node.value[part] if part < len(node.value) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == part), None)
+    return None
 
 
 def read_json(path: Path, file: str) -> Any:
@@ -112,6 +167,23 @@ def read_json(path: Path, file: str) -> Any:
         raise _error(file, f"line {error.lineno}", error.msg, "write valid JSON") from None
     except RecursionError:
         raise _error(file, "file", "lists and mappings are too deep in each other", "write valid JSON") from None
+
+
+def parse_toml(content: bytes, file: str) -> dict[str, Any]:
+    """What a TOML file holds. Raises CatalogueError, with the line."""
+    text = decoded(content, file)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem, _, place = str(error).partition(" (at ")
+        number = re.match(r"line (\d+)", place)
+        line = int(number[1]) if number else text.count("\n") + 1
+        raise _error(file, f"line {line}", problem[:1].lower() + problem[1:], "write valid TOML") from None
+    except (RecursionError, ValueError) as error:
+        # Python reads no number of thousands of digits
+        deep = isinstance(error, RecursionError)
+        found = "values are too deep in each other" if deep else "a number of thousands of digits"
+        raise _error(file, "file", found, "write valid TOML") from None
 
 
 def read_mapping(path: Path, file: str, allowed: str) -> dict[str, Any]:

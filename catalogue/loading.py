@@ -1,6 +1,7 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
-import tomllib
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.fields import Model
-from catalogue.files import read_bytes, read_yaml
+from catalogue.files import Written, parse_toml, read_bytes, read_text, read_yaml
 from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.services import KINDS, ConfigFile, FileKey, Image, Memory, Route
 from catalogue.stack import Stack
+from catalogue.validation import Path as Place
 from catalogue.validation import problems_of
 from catalogue.variants import chosen
 
@@ -62,10 +64,11 @@ class Catalogue:
 
     def settings(self, file: ConfigFile) -> dict[str, Any]:
         """What stands in a TOML file of a service; nothing where it is none, or not there."""
-        try:
-            return tomllib.loads(self.sources.get(file.source, b"").decode()) if file.source.endswith(".toml") else {}
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        if not file.source.endswith(".toml"):
             return {}
+        with suppress(CatalogueError):
+            return parse_toml(self.sources.get(file.source, b""), f"{STATIC}/{file.source}")
+        return {}
 
     def value_of(self, system: System, place: FileKey) -> Any:
         """The value of a key of one of the system's files, or None."""
@@ -99,10 +102,25 @@ def read_system(path: Path, variant: str | None = None) -> System:
     try:
         system = System.model_validate(data)
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields)) from None
+        written = _written(path, file, data)
+        raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields, written)) from None
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return system
+
+
+def _written(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:
+    """What a system's file has for a value: its variant's part, where that says something else, or what all share."""
+    text = Written(read_text(path, file))
+
+    def written(place: Place, value: Any) -> str | None:
+        if isinstance(data, dict) and "variant" in data and len(place) > 2 and place[0] == "services":
+            service = data["services"][place[1]]
+            own = ("variants", data["variant"], "services", service.get("name"), *place[2:])
+            return text.at(own, value) or text.at(place, value)
+        return text.at(place, value)
+
+    return written
 
 
 def load(root: Path, stack: Stack) -> Catalogue:
@@ -125,8 +143,9 @@ def read_alerts(path: Path) -> list[AnyAlert]:
     try:
         return TypeAdapter(list[AnyAlert]).validate_python(data)
     except ValidationError as error:
+        written = Written(read_text(path, str(ALERTS))).at
         raise CatalogueError(
-            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields)
+            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written)
         ) from None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
 
 from catalogue.fields import HostName, Model, Name, Network
-from catalogue.files import mapping, read_mapping
+from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.problems import CatalogueError, Problem
 from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
 from catalogue.validation import problems_of
@@ -204,8 +204,9 @@ class Stack(Model):
         return self.amiParameter.replace("{architecture}", architecture)
 
 
-def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
-    """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`. Raises CatalogueError."""
+def stack_from(name: str, values: dict[str, Any], file: str, written: Written | None = None) -> Stack:
+    """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`, and its file's text where it comes from there.
+    Raises CatalogueError."""
     fields: dict[str, Any] = {"name": name}
     for key, value in values.items():
         namespace, _, field = key.partition(":")
@@ -220,7 +221,12 @@ def stack_from(name: str, values: dict[str, Any], file: str) -> Stack:
         made._file = file
         return made
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, _key, _fields)) from None
+
+        def written_at(path: tuple[int | str, ...], value: Any) -> str | None:
+            key = "aws:region" if path[0] == "region" else f"{PROJECT}:{path[0]}"
+            return written.at(("config", key, *path[1:]), value) if written else None
+
+        raise CatalogueError(problems_of(error, file, _key, _fields, written_at)) from None
 
 
 def _key(path: tuple[int | str, ...]) -> str:
@@ -260,7 +266,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
         raise CatalogueError(in_plain_text(shown, exposed))
-    return stack_from(name, sealed, shown)
+    return stack_from(name, sealed, shown, Written(read_text(path, shown)))
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:

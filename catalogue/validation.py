@@ -14,13 +14,22 @@ Path = tuple[int | str, ...]
 
 
 def problems_of(
-    error: ValidationError, file: str, where: Callable[[Path], str], fields: Callable[[Path], list[str]] = lambda _: []
+    error: ValidationError,
+    file: str,
+    where: Callable[[Path], str],
+    fields: Callable[[Path], list[str]] = lambda _: [],
+    written: Callable[[Path, Any], str | None] = lambda path, value: None,
 ) -> list[Problem]:
-    """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part."""
+    """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part; `written` is
+    the text that the file has for a value, where it is known."""
     findings = error.errors(include_url=False)
     misspelt = {_nearest(finding, fields) for finding in findings if finding["type"] == "extra_forbidden"}
     return [
-        Problem(file, where(finding["loc"]), *_sentence(finding, fields(finding["loc"])))
+        Problem(
+            file,
+            where(finding["loc"]),
+            *_sentence(finding, fields(finding["loc"]), written(finding["loc"], finding["input"])),
+        )
         for finding in findings
         # The one that was meant is not missing, it is misspelt
         if finding["type"] != "missing" or finding["loc"] not in misspelt
@@ -32,8 +41,11 @@ def _nearest(finding: Any, fields: Callable[[Path], list[str]]) -> Path | None:
     return (*finding["loc"][:-1], near[0]) if near else None
 
 
-def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
+def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str, str]:
     value, name = finding["input"], str(finding["loc"][-1]) if finding["loc"] else ""
+    # A text is shown in quotes, so that spaces at its ends are seen
+    written = None if value is None or isinstance(value, str) else written
+    found = f"found {_cut(written) if written else _shown(value)}"
     match finding["type"]:
         case "extra_forbidden":
             near = difflib.get_close_matches(name, fields, 1)
@@ -44,19 +56,28 @@ def _sentence(finding: Any, fields: list[str]) -> tuple[str, str]:
             kinds = finding["ctx"].get("expected_tags", "compose").replace("'", "")
             return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
         case "string_type" if isinstance(value, (int, float, date)):
-            return f"found {_shown(value)}", f'write it in quotes: "{value}"'
+            return found, f'write it in quotes: "{written or _shown(value)}"'
+        case "string_type" if value is None:
+            return found, 'write a text; one without characters is ""'
+        case "bool_type":
+            return found, "write true or false, without quotes"
         case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
-            return f"found {_shown(value)}", ALLOWED[finding["ctx"]["pattern"]]
+            return found, ALLOWED[finding["ctx"]["pattern"]]
         case "value_error":
-            return f"found {_shown(value)}", str(finding["ctx"]["error"])
+            return found, str(finding["ctx"]["error"])
         case _:
-            return f"found {_shown(value)}", finding["msg"][:1].lower() + finding["msg"][1:]
+            return found, finding["msg"][:1].lower() + finding["msg"][1:]
 
 
 def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
     try:
-        text = str(value) if isinstance(value, date) else repr(value)
+        return _cut(str(value) if isinstance(value, date) else repr(value))
     except ValueError:
         # Python writes no number of thousands of digits
-        text = "a number of thousands of digits"
+        return "a number of thousands of digits"
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from catalogue.loading import Catalogue, look_up
-from catalogue.problems import Problem
+from catalogue.files import parse_toml
+from catalogue.loading import STATIC, Catalogue, look_up
+from catalogue.problems import CatalogueError, Problem
 from catalogue.rules.each import native_services, services, twice
 from catalogue.services import ComposeService, NativeService, OneshotService, TimerService
 from catalogue.systemd.directives import Sections, canonical, judge, texts
@@ -107,13 +108,23 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(catalogue.file_of(system), directory.path, found, f"accounts: {', '.join(sorted(known))}")
 
 
+def settings(catalogue: Catalogue) -> Iterator[Problem]:
+    """Every TOML file that a service reads can be read."""
+    named = {config.source for _, _, service in native_services(catalogue) for config in service.files}
+    for source in sorted(name for name in named if name.endswith(".toml") and name in catalogue.sources):
+        try:
+            parse_toml(catalogue.sources[source], f"{STATIC}/{source}")
+        except CatalogueError as error:
+            yield from error.problems
+
+
 def files(catalogue: Catalogue) -> Iterator[Problem]:
     """Every file that a service names is here, and so is every key that is asked of it."""
     for file, system, service in native_services(catalogue):
         where = f"service {service.name}"
         for config in service.files:
             if config.source not in catalogue.sources:
-                yield Problem(file, where, f"source {config.source!r}", "a file below files/static/")
+                yield Problem(file, where, f"source {config.source!r}", f"a file below {STATIC}/")
                 continue
             for key in config.must_exist:
                 if not isinstance(look_up(catalogue.settings(config), key), str):
@@ -121,7 +132,7 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
                         file,
                         where,
                         f"must_exist {key!r}",
-                        f"a key of files/static/{config.source} (TOML) that names a path",
+                        f"a key of {STATIC}/{config.source} (TOML) that names a path",
                     )
         for route in service.routes:
             if route.max_body is not None and not isinstance(route.max_body, str):

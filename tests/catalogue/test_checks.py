@@ -7,6 +7,7 @@ import pytest
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
+from catalogue.rules.units import settings
 from tests.catalogue import programs, units
 from tests.catalogue.changes import both, configured, hosted, routed, setting
 from tests.support import HOME, catalogue, changed, unchanged, whole
@@ -242,12 +243,25 @@ def test_rule_of_alerts(alerts, line):
     assert line in "\n".join(map(str, check(with_alerts(alerts))))
 
 
+def with_settings(text: str) -> Catalogue:
+    """Whisper's own settings with a last line."""
+    made, source = whole(), "whisper/config.toml"
+    return replace(made, sources=made.sources | {source: made.sources[source] + f"\n{text}\n".encode()})
+
+
+def test_a_services_own_settings_are_read():
+    assert list(settings(with_settings("a = 1"))) == []
+    (problem,) = settings(with_settings("a = "))
+    lines = whole().sources["whisper/config.toml"].count(b"\n") + 2
+    assert str(problem) == f"error: files/static/whisper/config.toml: line {lines}: invalid value; write valid TOML"
+
+
 def test_every_rule_has_an_example():
     found = set()
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
-    made += [programs.started_by(b"no program")]
+    made += [programs.started_by(b"no program"), with_settings("a = ")]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}

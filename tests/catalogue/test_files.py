@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from catalogue.files import LARGEST, parse_yaml, read_bytes, read_json, read_yaml
+from catalogue.files import LARGEST, parse_toml, parse_yaml, read_bytes, read_json, read_yaml
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from catalogue.stack import read_stack
@@ -20,7 +20,9 @@ WRONG_YAML = {
     "syntax": (b"a: 1\nb: [\n", "line 3: did not find expected node content"),
     "a tab": (b"a:\n\tx: 1\n", "line 2: found character that cannot start any token"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
-    "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8"),
+    "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
+    "UTF-16 without its mark": ("a: 1\n".encode("utf-16-be"), "line 1: the file is in UTF-16"),
+    "Shift_JIS": ("a: 1\nb: 音声\n".encode("shift_jis"), "line 2: byte 0x89 is not UTF-8"),
     "a control character": (b"a: 1\nb: \x07\n", "line 2: "),
     "a tag": (b"a: 1\nb: !!python/object:os.system {}\n", "line 2: could not determine a constructor for the tag"),
     "an unknown alias": (b"a: *nothing\n", "line 1: found undefined alias"),
@@ -34,11 +36,15 @@ WRONG_YAML = {
     "nothing as key": (b"a: 1\n~: 2\n", "line 2: key ~ is not text: put it in quotes"),
     "a list as key": (b"? [a]\n: 1\n", "line 1: a key is a list or a mapping"),
     "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice"),
-    "no such date": (b"a: 2026-13-01\n", "month must be in 1..12"),
-    "a tag that does not fit": (b"a: !!bool x\n", "a value does not fit its type"),
-    "a time that is none": (b"a: !!timestamp x\n", "a value does not fit its type"),
-    "a number that is none": (b'a: !!int ""\n', "a value does not fit its type"),
-    "a set": (b"a: !!set [x]\n", "a value does not fit its type"),
+    "no such date": (
+        b"a: 1\nb: 2026-13-01\n",
+        "line 2: '2026-13-01' does not fit its type, timestamp: put it in quotes",
+    ),
+    "no such number": (b"a: 1\nb: 0b\nc: -0x_\n", "line 3: '-0x_' does not fit its type, int: put it in quotes"),
+    "a tag that does not fit": (b"a: !!bool x\n", "line 1: 'x' does not fit its type, bool"),
+    "a time that is none": (b"a: !!timestamp x\n", "line 1: 'x' does not fit its type, timestamp"),
+    "a number that is none": (b'a: !!int ""\n', "line 1: '' does not fit its type, int"),
+    "a set": (b"a: !!set [x]\n", "file: a value does not fit its type"),
     "half a character": (b'"\\ud800": 1\n', ""),
     "a number to the base 60 without an end": (
         b"a: 1" + b":1" * 400_000 + b"\n",
@@ -57,6 +63,33 @@ def test_wrong_yaml_is_named_with_its_line(tmp_path, content, line):
         read_yaml(path, "files/x.yaml")
     assert str(error.value).startswith("error: files/x.yaml: ") and line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_mark_that_windows_programs_begin_a_file_with_is_no_part_of_it(tmp_path):
+    path = tmp_path / "x"
+    for text, read in (("a: 1\n", read_yaml), ('{"a": 1}', read_json)):
+        path.write_text(text, encoding="utf-8-sig")
+        assert read(path, "x") == {"a": 1}
+    assert parse_toml("a = 1".encode("utf-8-sig"), "x") == {"a": 1}
+
+
+WRONG_TOML = {
+    "syntax": (b"a = 1\nb = \n", "line 2: invalid value"),
+    "its end": (b"a = 1\nb = [", "line 2: invalid value"),
+    "a key twice": (b"a = 1\na = 2\n", "line 2: cannot overwrite a value"),
+    "Shift_JIS": ("a = 1\n# 音声\n".encode("shift_jis"), "line 2: byte 0x89 is not UTF-8"),
+    "UTF-16": ("a = 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
+    "a control character": (b"a = 1\nb = '\x07'\n", "line 2: found invalid character"),
+    "too deep": (b"a = " + b"[" * 100_000, "too deep in each other"),
+    "a number without an end": (b"a = " + b"9" * 5000, "file: a number of thousands of digits"),
+}
+
+
+@pytest.mark.parametrize(("content", "line"), WRONG_TOML.values(), ids=WRONG_TOML)
+def test_wrong_toml_is_named_with_its_line(content, line):
+    with pytest.raises(CatalogueError) as error:
+        parse_toml(content, "files/static/x.toml")
+    assert str(error.value).startswith("error: files/static/x.toml: ") and line in str(error.value)
 
 
 def test_what_yaml_allows_is_read(tmp_path):

@@ -1,5 +1,6 @@
 """Bad YAML and bad configuration: one line each, naming file, place, what was found and what is allowed."""
 
+import re
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from catalogue.stack import ENCRYPTED, Stack, read_stack
 from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 
 BAD_YAML = {
-    "an empty service": ("services:\n", "services:\n  -\n", "service number 1: kind None; kinds: compose"),
+    "an empty service": ("services:\n", "services:\n  -\n", "service number 1: kind nothing; kinds: compose"),
     "a service that is a text": ("services:\n", "services:\n  - web\n", "service number 1: kind 'web'; kinds: compose"),
     "a service that is a list": ("services:\n", "services:\n  - [1]\n", "service number 1: kind [1]; kinds: compose"),
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
@@ -42,6 +43,75 @@ def test_bad_system(tmp_path, old, new, line):
         read_system(path)
     assert line in str(error.value)
     assert str(error.value).startswith("error: files/systems/watchme.yaml: ")
+
+
+# What YAML makes something else of than the text that stands there
+READINGS = [
+    "1.10",
+    "0123",
+    "12:30:45",
+    "0700",
+    "on",
+    "no",
+    "True",
+    "yes",
+    "2026-01-02",
+    "0x1F",
+    "1_000",
+    ".5",
+    ".inf",
+    "-0",
+]
+
+
+@pytest.mark.parametrize("raw", READINGS)
+def test_the_message_quotes_the_file_and_its_advice_works(tmp_path, raw):
+    path = tmp_path / "watchme.yaml"
+    text = (ROOT / "files/systems/watchme.yaml").read_text()
+    path.write_text(re.sub("purpose: .*", f"purpose: {raw}", text, count=1))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    found, quoted = re.search(r"purpose: found (.*); write it in quotes: (.*)", str(error.value)).groups()
+    assert found == raw
+    path.write_text(re.sub("purpose: .*", f"purpose: {quoted}", text, count=1))
+    assert raw in {service.purpose for service in read_system(path).services}
+
+
+@pytest.mark.parametrize("raw", READINGS)
+def test_a_stacks_file_is_quoted_too(tmp_path, raw):
+    path = tmp_path / "Pulumi.prod.yaml"
+    path.write_text(f"config:\n  aws:region: ap-northeast-1\n  infra:zone: {raw}\n")
+    with pytest.raises(CatalogueError) as error:
+        read_stack(tmp_path, "prod")
+    assert f'Pulumi.prod.yaml: infra:zone: found {raw}; write it in quotes: "{raw}"' in str(error.value)
+
+
+def test_a_variant_is_quoted_where_it_says_something_else(tmp_path):
+    path = tmp_path / "whisper.yaml"
+    text = (ROOT / "files/systems/whisper.yaml").read_text()
+    assert 'WHISPER_CUBLAS: "1"' in text
+    path.write_text(text.replace('WHISPER_CUBLAS: "1"', "WHISPER_CUBLAS: 1.10"))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path, "gpu")
+    assert 'environment.WHISPER_CUBLAS: found 1.10; write it in quotes: "1.10"' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [
+        ("'no'", "found 'no'; write true or false, without quotes"),
+        ("1", "found 1; write true or false, without quotes"),
+        ("", "found nothing; write true or false"),
+    ],
+)
+def test_what_is_not_true_or_false(tmp_path, raw, line):
+    path = tmp_path / "Pulumi.prod.yaml"
+    path.write_text(
+        f"config:\n  infra:hosts:\n    a: {{kind: ssh, systems: [], ipv6: {raw or '~'}, address: 127.0.0.1}}\n"
+    )
+    with pytest.raises(CatalogueError) as error:
+        read_stack(tmp_path, "prod")
+    assert f"infra:hosts.a.ipv6: {line}" in str(error.value)
 
 
 def test_a_misspelt_field_is_not_missing_too(tmp_path):

@@ -38,11 +38,12 @@ def last_job(system: System) -> dict:
 
 
 # Containers by what they are, since a rollback may recreate them: files, links, units, networks, volumes, ports
-# (those that Docker itself takes at random are not among them). What a timer starts may be at it at any moment
+# (those that Docker itself takes at random are not among them). What a timer starts may be running at any moment, and
+# Docker makes its own network `bridge` each time that it starts
 INVENTORY = """
 docker ps --all --format '{{.Names}} {{.State}} {{.Ports}} {{.Networks}}' | sort
 docker inspect --format '{{.Name}} {{.Config.Image}} {{json .HostConfig.RestartPolicy}}' $(docker ps -aq) | sort
-docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
+docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sed 's/^[^ ]* bridge$/bridge/' | sort
 docker volume ls --format '{{.Name}}' | sort
 find /srv /home /opt /etc/nginx /etc/systemd/system -type f -printf '%m %u %g ' -exec sha256sum {} ';' | sort -k 5
 find /srv /home /opt /etc/nginx /etc/systemd/system -type l -printf '%p -> %l\\n' | sort

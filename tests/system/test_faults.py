@@ -143,7 +143,7 @@ def test_fault(watchme, name):
     with row.fault(watchme):
         ran = watchme.up()
         assert ran.code != 0 and re.search(row.said, ran.output), ran.output
-        assert f"{row.outcome} on watchme" in ran.output
+        assert f"{row.outcome} on watchme" in ran.output, ran.output
         assert last_job(watchme)["outcome"] == row.outcome
     assert "Traceback" not in ran.output
     assert serving(watchme) == before and image_of(watchme) == image
