@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from agent import accounts, capabilities, compose, existing, images, prune, quoting, store, units
+from agent import accounts, capabilities, compose, existing, images, networks, prune, quoting, store, units
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -29,8 +28,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _memory(world, target)
     _ports(world, base, target)
     if target.manifest["networks"]:
-        _networks(world, base, target)
-        _addresses(world, base, target)
+        networks.check(world, base, target)
     existing.in_the_way(world, target.manifest, target.unit_names)
 
 
@@ -136,43 +134,6 @@ def _own(world: World, entry: dict[str, Any]) -> bool:
         return False
     ran = world.run("docker", "ps", "--filter", f"publish={entry['port']}", "--format", "{{.Names}}")
     return ran.output.split() == [entry["container"]]
-
-
-def _networks(world: World, base: Release | None, target: Release) -> None:
-    """A network that the present release does not have is created, or has the release's subnet already: the release's
-    addresses are in it."""
-    had = {entry["name"] for entry in base.manifest["networks"]} if base else set()
-    subnets = {
-        entry["Name"]: [plan.get("Subnet") for plan in entry["IPAM"]["Config"] or []]
-        for entry in json.loads(world.docker_has("/networks"))
-    }
-    for entry in target.manifest["networks"]:
-        name, subnet = entry["name"], entry["subnet"]
-        if name in subnets and name not in had and subnet not in subnets[name]:
-            there = " ".join(filter(None, subnets[name])) or "none"
-            raise Refused(
-                f"the Docker network {name} exists with the subnet {there}, and the release has {subnet}: "
-                "write the existing subnet into the catalogue, or remove that network"
-            )
-
-
-def _addresses(world: World, base: Release | None, target: Release) -> None:
-    """An address of the release's is free, or its own containers'."""
-    ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["containers"]}
-    taken = {
-        (network, settings.get("IPAddress")): name
-        for container in existing.listed(world)
-        for name in [container.get("Names", ["/"])[0].lstrip("/")]
-        for network, settings in ((container.get("NetworkSettings") or {}).get("Networks") or {}).items()
-        if name not in ours
-    }
-    for entry in target.manifest["containers"]:
-        occupant = entry["address"] and taken.get((entry["network"], entry["address"]))
-        if occupant:
-            raise Refused(
-                f"address {entry['address']} of {entry['service']} is taken in the network {entry['network']} by the "
-                f"container {occupant}: stop that container, or give the service another address"
-            )
 
 
 def disk(world: World, target: Release, absent: Absent) -> None:

@@ -58,6 +58,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     contents.environment,
     hosts.hosts,
     hosts.names,
+    hosts.subnets,
     hosts.memory,
     hosts.admin_networks,
     alerts.alerts,

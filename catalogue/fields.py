@@ -21,7 +21,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]+\.(service|timer)$")]
 # A public name: 64 characters are what a certificate's common name holds
-HOST_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
+HOST_NAME = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 _HEADER_NAME = r"^[A-Za-z0-9!#%&'*+.^_`|~-]+$"
 _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
@@ -35,8 +35,8 @@ UrlPath = Annotated[str, Field(pattern=_URL_PATH)]
 PathBelow = Annotated[str, Field(pattern=_BELOW)]
 # Pattern → what it allows, as a person reads it
 ALLOWED = {
-    HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels joined by dots; "
-    "a name in another script in its ASCII form (xn--…)",
+    HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels of at most 63 "
+    "characters joined by dots, and no address; a name in another script in its ASCII form (xn--…)",
     _LINE: "text in one line, without control characters or marks that turn its direction",
     _HEADER_NAME: "the name of an HTTP header: letters, digits and hyphens",
     _BELOW: "a path below its directory, such as recall/gunicorn.conf.py: no /, .. or hidden name at its beginning",

@@ -1,8 +1,10 @@
-"""How much of the world a list of networks is."""
+"""The networks of a stack: of its hosts, and how much of the world a list of networks is."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
+# Of a region's hosts, where the stack makes their network
+HOSTS, SUBNET = IPv4Network("10.20.0.0/16"), IPv4Network("10.20.1.0/24")
 # A large organisation's network, and no more: an IPv4 /8, an IPv6 /16
 WIDEST = {4: 2**24, 6: 2**112}
 

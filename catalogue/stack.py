@@ -126,7 +126,7 @@ class Stack(Model):
     name: str
     region: Region
     accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
-    zone: str
+    zone: HostName
     names: dict[HostName, HostName] = {}
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]

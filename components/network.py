@@ -3,11 +3,9 @@
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.networks import HOSTS, SUBNET
 from catalogue.stack import Stack
 from components.naming import inside, tags
-
-CIDR = "10.20.0.0/16"
-SUBNET = "10.20.1.0/24"
 
 
 class Network(pulumi.ComponentResource):
@@ -45,7 +43,7 @@ class Network(pulumi.ComponentResource):
         """VPC and subnet; the latter once it can be used."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=CIDR,
+            cidr_block=str(HOSTS),
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags=label,
@@ -55,7 +53,7 @@ class Network(pulumi.ComponentResource):
         subnet = aws.ec2.Subnet(
             f"{name}-subnet",
             vpc_id=vpc.id,
-            cidr_block=SUBNET,
+            cidr_block=str(SUBNET),
             map_public_ip_on_launch=True,
             tags=label,
             opts=inside(self),

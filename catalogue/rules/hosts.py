@@ -1,14 +1,16 @@
 """The stack's hosts: what runs where, whether it fits, and who may come in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from ipaddress import IPv4Network
 
 from catalogue.loading import Catalogue
 from catalogue.models import Site
-from catalogue.networks import too_wide
+from catalogue.networks import HOSTS, too_wide
 from catalogue.problems import Problem
 from catalogue.rules.each import services
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
+from catalogue.stack import Ec2Host, SshHost, Stack
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
@@ -44,6 +46,54 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     for name in sorted({name for name in public if public.count(name) > 1}):
         where = ", ".join(host for host, other in served if other == name)
         yield Problem(file, "infra:hosts", f"{name} is the public name of two sites (on {where})", "one host serves it")
+
+
+def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterator[Problem]:
+    """A public name is one stack's: two would each write its record and ask for its certificate. A stack with another
+    certificate authority is no part of the public world."""
+    stack = catalogue.stack
+    mine = _public_names(catalogue)
+    for other in (other for other in others if other.stack.acmeDirectory == stack.acmeDirectory):
+        for name in sorted(mine & _public_names(other)):
+            found = f"{name} is stack {other.stack.name}'s too"
+            rule = f"each public name is one stack's: give this one another with infra:names (see {other.stack.file})"
+            yield Problem(stack.file, "infra:names", found, rule)
+
+
+def _public_names(catalogue: Catalogue) -> set[str]:
+    return {
+        catalogue.stack.public_name(site.name) for host in catalogue.stack.hosts for site in _sites_on(catalogue, host)
+    }
+
+
+def subnets(catalogue: Catalogue) -> Iterator[Problem]:
+    """A container network covers none of the addresses that its host must reach: they would all be looked for in it."""
+    for host in catalogue.stack.hosts:
+        reached = _networks_reached(catalogue.stack, host)
+        networks = [(catalogue.file_of(each), each.network) for each in catalogue.systems_on(host) if each.network]
+        for file, network in networks:
+            for name, other in reached.items():
+                if network.subnet.overlaps(other):
+                    found = f"its subnet {network.subnet} overlaps {name}"
+                    rule = f"a private subnet in which host {host} reaches nothing else, such as 172.27.0.0/16"
+                    # Of an administrators' wide network only a part is out of reach
+                    wide = "of infra:" in name and not other.subnet_of(network.subnet)
+                    level = "warning" if wide else "error"
+                    yield Problem(file, f"network {network.name}", found, rule, level)
+            reached[f"{network.subnet} of the network {network.name}"] = network.subnet
+
+
+def _networks_reached(stack: Stack, host: str) -> dict[str, IPv4Network]:
+    """What a host must reach, by its name in a message."""
+    spec, reached = stack.hosts[host], {}
+    if isinstance(spec, Ec2Host) and stack.region not in stack.networks:
+        reached[f"the hosts' own network {HOSTS}"] = HOSTS
+    if isinstance(spec, SshHost):
+        with suppress(ValueError):
+            reached[f"the host's own address {spec.address}"] = IPv4Network(spec.address)
+    for key in ("adminCidrs", "statusCidrs"):
+        reached |= {f"{network} of infra:{key}": network for network in getattr(stack, key) if network.prefixlen}
+    return reached
 
 
 def _sites_on(catalogue: Catalogue, host: str) -> list[Site]:

@@ -1,28 +1,42 @@
 """What is said of the catalogue and its stacks, and what is made of it."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalogue.problems import errors
+from catalogue.problems import CatalogueError, errors
 from infra.cli import StackName, app, catalogue_of, stack_of
 from infra.paths import project_root
+
+if TYPE_CHECKING:
+    from catalogue.loading import Catalogue
 
 
 @app.command()
 def check(stack: StackName) -> None:
     """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS."""
     from catalogue.checks import check as problems_of
+    from catalogue.rules.hosts import one_stack_each
 
     catalogue = catalogue_of(stack)
-    found = problems_of(catalogue)
+    found = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
     for problem in found:
         typer.echo(str(problem), err=True)
     if errors(found):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
     typer.echo(f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)")
+
+
+def _other_catalogues(stack: str) -> Iterator["Catalogue"]:
+    """Those of the project's other stacks; one that is not sound has its own check."""
+    names = (path.name.split(".")[1] for path in sorted(project_root().glob("Pulumi.*.yaml")))
+    for name in (name for name in names if name != stack):
+        with suppress(CatalogueError):
+            yield catalogue_of(name)
 
 
 @app.command()

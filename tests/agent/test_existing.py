@@ -182,6 +182,46 @@ def test_a_network_with_another_subnet_is_refused_before_anything_is_touched():
     assert applied(world, release()).outcome == "applied"
 
 
+def route(interface: str, destination: str, mask: str, gateway: str = "00000000") -> str:
+    return f"{interface}\t{destination}\t{gateway}\t0003\t0\t0\t0\t{mask}\t0\t0\t0\n"
+
+
+# /proc/net/route has the bytes of an address in the machine's order
+ROUTES = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n" + "".join(
+    [route("eth0", "00000000", "00000000", "0114A8C0"), route("docker0", "000011AC", "0000FFFF")]
+)
+TAKEN = {
+    "the host's own network": (route("eth0", "00001BAC", "0000FFFF"), "of the interface eth0 (172.27.0.0/16)"),
+    "a part of it": (route("eth0", "00021BAC", "00FFFFFF"), "of the interface eth0 (172.27.2.0/24)"),
+    "a peer": (route("wg0", "000010AC", "0000F0FF", "0100080A"), "by 10.8.0.1 through the interface wg0 (172.16.0.0/12)"),
+    "another network of Docker's": (
+        route("br-0123456789ab", "00001BAC", "0000FFFF"), "of the Docker network old (172.27.0.0/16)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "owner"), TAKEN.values(), ids=TAKEN)
+def test_a_subnet_that_the_host_reaches_otherwise_is_refused(line, owner):
+    world = by_hand()
+    world.docker.networks.pop("watchme-network", None)
+    if "Docker" in owner:
+        world.docker.networks["old"] = ("172.27.0.0/16", "172.27.0.1", "")
+    world.files["/proc/net/route"] = ((ROUTES + line).encode(), 0o444, "root", "root")
+    outcome = applied(world, release())
+    assert outcome.outcome == "refused"
+    assert f"the subnet 172.27.0.0/16 of the network watchme-network covers addresses {owner}" in outcome.line
+    world.files["/proc/net/route"] = (ROUTES.encode(), 0o444, "root", "root")
+    assert applied(world, release()).outcome == "applied"
+
+
+def test_a_networks_own_route_is_no_other_way():
+    world = by_hand()
+    world.docker.networks["watchme-network"] = ("172.27.0.0/16", "172.27.0.1", "")
+    own = route("br-0123456789ab", "00001BAC", "0000FFFF")
+    world.files["/proc/net/route"] = ((ROUTES + own).encode(), 0o444, "root", "root")
+    assert applied(world, release()).outcome == "applied"
+
+
 def test_an_address_that_another_container_has_is_refused():
     world = by_hand()
     world.docker.run_by_hand("c" * 64, "cache")

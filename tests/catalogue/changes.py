@@ -21,6 +21,11 @@ def hosted(**values: Any):
     return lambda config: config["infra:hosts"]["watchme"].update(values)
 
 
+def networked(subnet: str):
+    """The containers' network in another subnet; their addresses stay what they are."""
+    return lambda data: data["network"].update(subnet=subnet)
+
+
 def both(*changes):
     def change(data):
         for one in changes:

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
 from tests.catalogue import programs, units
-from tests.catalogue.changes import both, configured, hosted, routed, setting
+from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = (
@@ -18,6 +18,14 @@ SUPERB = (
 
 
 SYSTEM_EXAMPLES = {
+    "the hosts' network": (
+        networked("10.20.0.0/16"),
+        "network watchme-network: its subnet 10.20.0.0/16 overlaps the hosts' own network 10.20.0.0/16",
+    ),
+    "a part of the hosts' network": (
+        networked("10.20.64.0/18"),
+        "error: files/systems/watchme.yaml: network watchme-network",
+    ),
     "name twice": (setting("admin", name="web"), "service web: two services have this name"),
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
     "SSH's port": (
@@ -168,6 +176,18 @@ STACK_EXAMPLES = {
         "infra:hosts.watchme: reserve of 512m; at least 725 MiB: 400 for the system, Docker and Nginx, and 25",
     ),
     "memory": (hosted(instanceType="t4g.medium"), "memory limits add up to 7032 MiB; at most 3072 MiB on t4g.medium"),
+    "administrators in the subnet": (
+        configured(adminCidrs=["172.27.3.0/24"]),
+        "error: files/systems/watchme.yaml: network watchme-network: its subnet 172.27.0.0/16 overlaps 172.27.3.0/24 of infra:adminCidrs",
+    ),
+    "some administrators in the subnet": (
+        configured(adminCidrs=["172.16.0.0/12"]),
+        "warning: files/systems/watchme.yaml: network watchme-network: its subnet 172.27.0.0/16 overlaps 172.16.0.0/12",
+    ),
+    "a host in its own subnet": (
+        configured(hosts={"watchme": HOME | {"address": "172.27.0.9", "systems": ["watchme"], "memory": "16g"}}),
+        "overlaps the host's own address 172.27.0.9",
+    ),
     "open to the world": (configured(adminCidrs=["0.0.0.0/0"]), "infra:adminCidrs: 0.0.0.0/0 is the world"),
     "variant of nothing": (
         configured(variants={"whispr": "cpu"}),

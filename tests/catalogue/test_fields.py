@@ -62,6 +62,11 @@ NO_NAMES = [
     "-a.hey-watch.me",
     "a..b",
     "a" * 65 + ".me",
+    "a" * 64,
+    "10.0.0.1",
+    "音声.example.com",
+    "a.b_c.me",
+    "localhost",
     "x\n",
 ]
 
@@ -72,6 +77,13 @@ def test_what_is_no_host_name_is_refused(name):
         catalogue(config=configured(names={"api.hey-watch.me": name}))
     with pytest.raises(REFUSED, match="name"):
         catalogue(lambda data: data["sites"][0].update(name=name))
+    with pytest.raises(REFUSED, match="zone"):
+        catalogue(config=configured(zone=name))
+
+
+@pytest.mark.parametrize("name", ["xn--jprz9m.example.com", "a" * 60 + ".me", "1.2.3.4.nip.io", "a-b.xn--q9jyb4c"])
+def test_other_names_are(name):
+    catalogue(config=configured(names={"api.hey-watch.me": name}))
 
 
 @pytest.mark.parametrize("path", ["health", "/a b", "/a\nb", '/a"b', "/a{b}", "/a#b"], ids=ascii)

@@ -44,6 +44,19 @@ def test_check_tells_every_problem_and_fails(project):
     assert "port 8017 is ast-api's already" in ran.stderr and "is the gateway's" in ran.stderr
 
 
+def test_a_public_name_is_one_stacks(project):
+    path = project / "Pulumi.dev.yaml"
+    path.write_text(path.read_text().replace("api-dev.hey-watch.me", "api.hey-watch.me"))
+    for stack, other in (("dev", "prod"), ("prod", "dev")):
+        ran = infra(project, "check", "--stack", stack)
+        line = f"error: Pulumi.{stack}.yaml: infra:names: api.hey-watch.me is stack {other}'s too"
+        assert ran.returncode == 1 and line in ran.stderr
+    # The lab's certificates are of an authority of its own
+    assert infra(project, "check", "--stack", "lab").returncode == 0
+    path.write_text("half: done")
+    assert infra(project, "check", "--stack", "prod").returncode == 0
+
+
 def test_check_works_in_a_folder_below(project):
     assert infra(project / "files" / "systems", "check", "--stack", "prod").returncode == 0
 

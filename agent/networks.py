@@ -1,0 +1,102 @@
+"""Can a release's container networks be on this host: their subnets and their containers' addresses are free."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import struct
+from typing import Any
+
+from agent import existing
+from agent.outcome import Refused
+from agent.store import Release
+from agent.world import World
+
+ROUTES = "/proc/net/route"  # the main table, IPv4, numbers in the host's own order of bytes
+Network = ipaddress.IPv4Network
+
+
+def check(world: World, base: Release | None, target: Release) -> None:
+    """Raises Refused for a subnet or an address that something else on the host has."""
+    docker = {entry["Name"]: entry for entry in json.loads(world.docker_has("/networks"))}
+    _subnets(base, target, docker)
+    _routes(world, base, target, docker)
+    _addresses(world, base, target)
+
+
+def _subnets(base: Release | None, target: Release, docker: dict[str, Any]) -> None:
+    """A network that the present release does not have is created, or has the release's subnet already: the release's
+    addresses are in it."""
+    had = {entry["name"] for entry in base.manifest["networks"]} if base else set()
+    for entry in target.manifest["networks"]:
+        name, subnet = entry["name"], entry["subnet"]
+        there = _subnets_of(docker.get(name))
+        if name in docker and name not in had and subnet not in there:
+            raise Refused(
+                f"the Docker network {name} exists with the subnet {' '.join(there) or 'none'}, and the release has "
+                f"{subnet}: write the existing subnet into the catalogue, or remove that network"
+            )
+
+
+def _subnets_of(network: dict[str, Any] | None) -> list[str]:
+    plans = network["IPAM"]["Config"] or [] if network else []
+    return [plan["Subnet"] for plan in plans if plan.get("Subnet")]
+
+
+def _routes(world: World, base: Release | None, target: Release, docker: dict[str, Any]) -> None:
+    """What a network's subnet covers is reached by no other way any more: the host's own network, another of Docker's,
+    or a peer behind a gateway."""
+    ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["networks"]}
+    of_subnet = {subnet: name for name, network in docker.items() for subnet in _subnets_of(network)}
+    for entry in target.manifest["networks"]:
+        if entry["name"] in docker:
+            continue
+        subnet = Network(entry["subnet"])
+        for interface, there, gateway in routes(world):
+            name = of_subnet.get(str(there))
+            if not there.overlaps(subnet) or name in ours:
+                continue
+            owner = f"the Docker network {name}" if name else f"the interface {interface}"
+            way = f"by {gateway} through {owner}" if gateway else f"of {owner}"
+            raise Refused(
+                f"the subnet {subnet} of the network {entry['name']} covers addresses {way} ({there}), which this host "
+                "could not reach any more: give the network another subnet in the catalogue, such as one that "
+                "`ip route` does not show"
+            )
+
+
+def routes(world: World) -> list[tuple[str, Network, str]]:
+    """The host's ways to networks, without the one to everything else: interface, network, and gateway ("" where the
+    network is the interface's own)."""
+    lines = (world.read(ROUTES) or b"").decode(errors="replace").splitlines()[1:]
+    found = []
+    for fields in (line.split() for line in lines):
+        if len(fields) < 8 or not int(fields[3], 16) & 1 or not int(fields[7], 16):
+            continue
+        network = Network(f"{_address(fields[1])}/{_address(fields[7])}")
+        gateway = _address(fields[2]) if int(fields[2], 16) else ""
+        found.append((fields[0], network, gateway))
+    return found
+
+
+def _address(word: str) -> str:
+    return str(ipaddress.IPv4Address(struct.pack("=I", int(word, 16))))
+
+
+def _addresses(world: World, base: Release | None, target: Release) -> None:
+    """An address of the release's is free, or its own containers'."""
+    ours = {entry["name"] for release in (base, target) if release for entry in release.manifest["containers"]}
+    taken = {
+        (network, settings.get("IPAddress")): name
+        for container in existing.listed(world)
+        for name in [container.get("Names", ["/"])[0].lstrip("/")]
+        for network, settings in ((container.get("NetworkSettings") or {}).get("Networks") or {}).items()
+        if name not in ours
+    }
+    for entry in target.manifest["containers"]:
+        occupant = entry["address"] and taken.get((entry["network"], entry["address"]))
+        if occupant:
+            raise Refused(
+                f"address {entry['address']} of {entry['service']} is taken in the network {entry['network']} by the "
+                f"container {occupant}: stop that container, or give the service another address"
+            )
