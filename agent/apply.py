@@ -89,7 +89,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         services, sick = _switched(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
         job.confirm([probe["public"] for probe in probes if probe["public"] and probe["service"] in services])
-        _still_well(world, ready)
+        _still_well(world, ready, begun.began)
         transaction.commit(world, begun)
     except Exception as error:
         reason = str(error) if isinstance(error, Failed) else quoting.error(error)
@@ -174,14 +174,14 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
-    services = health.wait(world, first, needed, limit, job.say)
+    services = health.wait(world, first, needed, limit, job.say, begun.began)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
         for rollout in ready.rollouts:
             world.link(rollout.link, rollout.next["target"])
         units.react(world, [manifest], later)
         through_proxy = [probe for probe in probes if probe["service"] in moving]
-        services |= health.wait(world, through_proxy, needed, limit, job.say)
+        services |= health.wait(world, through_proxy, needed, limit, job.say, begun.began)
     seen = health.once(world, exempt)
     services |= {name: status for name, status in seen.items() if status == 200}
     return services, [name for name, status in seen.items() if status != 200]
@@ -201,13 +201,13 @@ def _write(world: World, ready: Plan, later: set[str]) -> None:
             world.link(path, target)
 
 
-def _still_well(world: World, ready: Plan) -> None:
+def _still_well(world: World, ready: Plan, since: float) -> None:
     manifest = ready.target.manifest
     stopped = slots.stopped(world, manifest) & {*ready.touched}
     if names := [probe["service"] for probe in manifest["probes"] if probe["unit"] in stopped]:
         raise Failed(f"{', '.join(names)} was stopped to free memory during the release")
     probes = slots.probes(world, manifest)
-    health.still(world, [probe for probe in probes if probe["unit"] in ready.touched])
+    health.still(world, [probe for probe in probes if probe["unit"] in ready.touched], since)
 
 
 def _finished(

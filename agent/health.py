@@ -30,9 +30,11 @@ def wait(
     needed: dict[str, int],
     deadline: float,
     say: Callable[[str], None] = lambda line: None,
+    since: float = 0.0,
 ) -> dict[str, int]:
     """Service → 200, once each has answered 200 as many times in a row as `needed` says (1 where it says nothing).
-    Every REMINDER seconds it says what is still waited for.
+    Every REMINDER seconds it says what is still waited for. Of logs only what came `since` then counts (seconds since
+    1970): else an earlier release's words would be taken for the reason.
 
     Raises Failed naming every service that does not get there within `deadline` seconds.
     """
@@ -50,7 +52,8 @@ def wait(
             return seen
         if world.now() >= end:
             each = quoting.REASON // len(waiting)
-            raise Failed("; ".join(_complaint(world, p, seen[name], each, deadline) for name, p in waiting.items()))
+            complaints = [_complaint(world, p, seen[name], each, since, deadline) for name, p in waiting.items()]
+            raise Failed("; ".join(complaints))
         if world.now() >= remind_at:
             remind_at = world.now() + REMINDER
             say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
@@ -72,13 +75,14 @@ def _gated(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
     return seen | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
 
 
-def still(world: World, probes: list[dict[str, Any]]) -> None:
-    """The last look before a release is final. Raises Failed naming who was healthy and is not any more."""
+def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
+    """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
+    any more."""
     seen = _gated(world, probes)
     sick = [probe for probe in probes if seen[probe["service"]] != 200]
     if sick:
         each = quoting.REASON // len(sick) - len(", after it had been healthy; ")
-        complaints = [_complaint(world, p, seen[p["service"]], each) for p in sick]
+        complaints = [_complaint(world, p, seen[p["service"]], each, since) for p in sick]
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 
@@ -100,11 +104,14 @@ def public_status(world: World, url: str) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 
 
-def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, deadline: float | None = None) -> str:
+def _complaint(
+    world: World, probe: dict[str, Any], code: int, limit: int, since: float, deadline: float | None = None
+) -> str:
     """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
     service, within = probe["service"], f" within {deadline:.0f} s" if deadline else ""
     head = f"{service} {_said(world, probe, code)}{within}; its log ends: "
-    log = managers.journal(world, probe["unit"], 20).last_lines(5, max(0, limit - quoting.size(head) - 2), service)
+    words = managers.last_words(world, probe["unit"], 20, since)
+    log = words.last_lines(5, max(0, limit - quoting.size(head) - 2), service)
     return quoting.cut(f"{head}{log or 'with nothing'}", limit - 2, service)
 
 

@@ -21,15 +21,14 @@ def units_of(manifest: dict[str, Any], service: str) -> list[str]:
         p["unit"] for p in manifest["probes"] if p["service"] == service or p["service"].startswith(f"{service}/")
     ]
     proxies = [unit["name"] for unit in manifest["units"] if unit["name"] == f"{service}.service"]
-    return slots or probes or OWN.get(service) or proxies
+    return slots or probes or proxies
 
 
 def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[str, Any]]:
     """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
-    said. Raises Refused for a service that this host does not run."""
-    release = store.current(world)
-    manifest = release.manifest if release else {"slots": [], "probes": [], "units": []}
-    units = units_of(manifest, service)
+    said. Raises Refused for a service that this host does not run, and never tried to."""
+    units = next((found for manifest in _manifests(world) if (found := units_of(manifest, service))), [])
+    units = units or OWN.get(service, [])
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
     mask = Mask(jobs.secret_values(world, None))
@@ -49,6 +48,17 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
         elif (entry := _entry(line)) is not None:
             entry = _job(entry) if service == RELEASES else entry
             yield mask.all_of(entry) if entry else {}
+
+
+def _manifests(world: World) -> Iterator[dict[str, Any]]:
+    """Of the release that serves, and of those that were tried here, the latest first: a service that never became
+    healthy has a log too."""
+    release = store.current(world)
+    if release:
+        yield release.manifest
+    readable = store.readable(world)
+    tried = dict.fromkeys([*(entry["release"] for entry in reversed(store.history(world))), *readable])
+    yield from (store.manifest(world, id) for id in tried if id in readable)
 
 
 def _job(entry: dict[str, Any]) -> dict[str, Any] | None:

@@ -71,7 +71,23 @@ def journal_of(world: World, units: list[str]) -> list[str]:
 
 def journal(world: World, unit: str, lines: int) -> Ran:
     """The end of a unit's log."""
-    return world.run("journalctl", *journal_of(world, [unit]), "-n", str(lines), "-o", "cat", "--no-pager")
+    return _end(world, journal_of(world, [unit]), lines)
+
+
+def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
+    """The end of what a unit's own program said since a time (seconds since 1970): of its containers, which Docker logs
+    for it, else of its processes. Only where these said nothing, what its manager says of it."""
+    account, name = split(unit)
+    processes = [f"_SYSTEMD_UNIT={name}"] if account is None else journal_of(world, [unit])
+    for words in ([f"OBJECT_SYSTEMD_UNIT={name}"] if account is None else [], processes):
+        if words and (ran := _end(world, words, lines, since)).code == 0 and ran.output.strip():
+            return ran
+    return _end(world, told_of(world, unit), lines, since)
+
+
+def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> Ran:
+    limit = [f"--since=@{since:.0f}"] if since else []
+    return world.run("journalctl", *words, "-n", str(lines), "-o", "cat", "--no-pager", "-q", *limit)
 
 
 def control_groups(world: World, units: list[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from agent import accounts, answers, existing, health, quoting, slots, store, transaction, units
@@ -47,6 +48,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
 
 def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[str], list[str]]:
     """Everything back: the paths that could not be put back, and what else went wrong."""
+    since = world.wall()
     base = _base(world, begun.base) if begun.base else None
     complaints: list[str] = []
     paths: list[str] = []
@@ -77,7 +79,7 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[s
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
-        attempt(health.wait, probes, needed, base.manifest["health"]["deadline"])
+        attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
     complaints += answers.lost(world, begun.answers, DEADLINE)
     return paths, complaints
 

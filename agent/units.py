@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.managers import ask, grouped, has_manager, journal, split, systemctl
+from agent.managers import ask, grouped, has_manager, last_words, split, systemctl
 from agent.outcome import Failed
 from agent.world import TIMED_OUT, Ran, World
 
@@ -107,21 +107,25 @@ def stop(world: World, names: list[str]) -> None:
 def start(world: World, names: list[str], deadline: float = 0.0) -> None:
     """(Re)starts units; systemd orders them by their dependencies, and ends each by its own limit. Those that have
     `deadline` seconds to become healthy may take as long to start, and many longer than one. Raises Failed."""
-    limit = max(STARTS, deadline) + EACH * len(names)
+    limit, since = max(STARTS, deadline) + EACH * len(names), world.wall()
     for account, own in grouped(names).items():
         # Attempts that a bad release used up are none of this one's
         systemctl(world, account, "reset-failed", *own)
         ran = systemctl(world, account, "restart", *own, timeout=limit)
         if ran.code != 0:
             prefix = f"{account}/" if account else ""
-            raise Failed(_complaint(world, [f"{prefix}{name}" for name in own]) or _said(account, "restart", own, ran))
+            raise Failed(
+                _complaint(world, [f"{prefix}{name}" for name in own], since) or _said(account, "restart", own, ran)
+            )
 
 
-def _complaint(world: World, names: list[str]) -> str:
-    """What systemd and their own logs say of the units that did not start; systemctl itself says only where to look."""
+def _complaint(world: World, names: list[str], since: float) -> str:
+    """What systemd and their own logs since then say of the units that did not start; systemctl itself says only where
+    to look."""
     sick = [name for name, state in states(world, names).items() if not state["active"]]
     told = [
-        f"{name} {why_not(world, name)}; its log ends: {journal(world, name, 10).last_lines()}" for name in sick[:2]
+        f"{name} {why_not(world, name)}; its log ends: {last_words(world, name, 10, since).last_lines()}"
+        for name in sick[:2]
     ]
     return "; ".join([*told, *([f"and {len(sick) - 2} more"] if len(sick) > 2 else [])])
 

@@ -4,10 +4,12 @@ stack's configuration."""
 import json
 from typing import Any
 
-from catalogue.stack import PROJECT, Stack
+from catalogue.stack import PROJECT, SshHost, Stack
 from infra.errors import InfraError
 from infra.pulumi import pulumi
 from infra.ssh import Target
+
+ADDRESS = "aws:ec2/eip:Eip"  # named HOST-REGION-address by components/host.py
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
@@ -15,11 +17,29 @@ def outputs(stack: Stack) -> dict[str, Any]:
     InfraError."""
     found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
     if "addresses" not in found:
+        found = {"addresses": _made(stack), "releases": {}, "standby": []}
+    if not found["addresses"]:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
     for region in found.get("standby", []):
         for kind, values in found[f"standby_{region}"].items():
             found[kind] |= {f"{host}@{region}": value for host, value in values.items()}
     return found
+
+
+def _made(stack: Stack) -> dict[str, str]:
+    """Host → address, of the hosts that are there although no update has come to its end yet: there are no outputs."""
+    state = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
+    resources = (state.get("deployment") or {}).get("resources") or []
+    if not resources:
+        return {}
+    elastic = {
+        resource["urn"].rsplit("::", 1)[-1]: (resource.get("outputs") or {}).get("publicIp", "")
+        for resource in resources
+        if resource.get("type") == ADDRESS
+    }
+    named = {host: elastic.get(f"{host}-{stack.region}-address", "") for host in stack.ec2_hosts}
+    named |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
+    return {host: address for host, address in named.items() if address}
 
 
 def targets(stack: Stack, host: str | None = None) -> dict[str, Target]:

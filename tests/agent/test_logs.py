@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from agent import managers
 from agent.logs import logs, units_of
 from agent.outcome import Refused
+from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
 from tests.agent.native import serving as native_serving
-from tests.agent.releases import applied, release, serving
+from tests.agent.releases import applied, release, serving, world_for
 from tests.support import service
 
 
@@ -89,3 +91,25 @@ def test_what_is_no_service_of_a_product(name, wanted):
 def test_a_service_that_does_not_run_here():
     with pytest.raises(Refused, match="this host runs no whisper-backend"):
         list(logs(serving(release()), "whisper-backend", 20, False))
+
+
+def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():
+    world = world_for(release())
+    world.web = lambda url: 503
+    assert applied(world, release()).outcome == "rolled back"
+    assert "-u watchme-ast-api.service" in told(world, "ast-api", [])[1]
+
+
+WORDS = [
+    ("journalctl OBJECT_SYSTEMD_UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its container"),
+    ("journalctl _SYSTEMD_UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its processes"),
+    ("journalctl UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its manager"),
+]
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_a_services_last_words_are_its_own_where_it_said_any(first):
+    world = world_for(release())
+    world.answers |= {command: Ran(0, text) for command, text in WORDS[first:]}
+    world.answers |= {command: Ran(0, "") for command, _ in WORDS[:first]}
+    assert managers.last_words(world, "a.service", 5, 9.0).output == WORDS[first][1]

@@ -43,7 +43,9 @@ def test_a_service_that_never_gets_well_brings_the_old_release_back_and_says_why
     world = serving(release())
     before = world.seen_by_programs()
     world.web = sick(8020)
-    world.answers["journalctl -u echo.service"] = Ran(0, "echo: no database")
+    world.answers["journalctl OBJECT_SYSTEMD_UNIT=echo.service"] = Ran(0, "echo: no database")
+    world.answers["journalctl _SYSTEMD_UNIT=echo.service"] = Ran(0, " Container echo  Started")
+    world.answers["journalctl UNIT=echo.service"] = Ran(0, "echo.service: Scheduled restart job")
     outcome = applied(world, release(much))
     assert (outcome.outcome, outcome.code) == ("rolled back", 4)
     assert (
