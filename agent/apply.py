@@ -86,6 +86,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     sick = _sick(world, ready)
     begun = transaction.begin(world, job, ready, sick, replaced)
     try:
+        certificates.forget(world)
         services, sick = _switched(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
         job.confirm([probe["public"] for probe in probes if probe["public"] and probe["service"] in services])
@@ -101,13 +102,13 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
 def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]]]:
     """All that can be known and fetched while the present release serves, and what of the host's certificates it has
     replaced. Raises Refused, after which the host has its own again."""
-    base = store.current(world)
+    base = store.base(world, job.say)
     with credentials.of_release(world, target) as identity:
         preflight.check(world, job, base, target)
         absent = images.absent(world, target, identity)
         preflight.disk(world, target, absent)
         images.pull(world, absent, job.say)
-        replaced = transaction.remembered_here(world, *certificates.to_be_replaced(world, target))
+        replaced = certificates.remember(world, target)
         try:
             for name in certificates.obtain(world, target, identity):
                 job.say(f"obtained the certificate of {name}")
@@ -116,7 +117,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
                 job.say(f"validating {len(ready.change.paths)} changed files")
                 validate(world, target, ready.change)
         except Exception:
-            transaction.put_back(world, replaced)
+            certificates.give_back(world)
             raise
     return ready, replaced
 

@@ -1,13 +1,15 @@
 """Certificates by ACME, obtained before the proxy is switched to them."""
 
+import json
 from typing import Any
 
-from agent import quoting
+from agent import quoting, transaction
 from agent.outcome import Refused
-from agent.store import Release
+from agent.store import STATE, Release
 from agent.world import World
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+REPLACED = f"{STATE}/certificates.json"
 STAGED_BUNDLE = "/run/infra/roots.pem"
 # Where every proxy serves challenges from, the one that a fresh package brings included
 WEBROOT = "/var/www/html"
@@ -26,6 +28,29 @@ def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]
         if item.get("group", "root") != "root":
             _share(world, item["name"], item["group"])
     return [item["name"] for item in missing]
+
+
+def remember(world: World, target: Release) -> list[dict[str, Any]]:
+    """Entries of a transaction for what `obtain` is going to replace, on the disk before it does: a kill leaves them
+    there, and `give_back` finds them."""
+    entries = transaction.remembered_here(world, *to_be_replaced(world, target))
+    if entries:
+        world.write(REPLACED, json.dumps(entries).encode(), 0o600, "root", "root")
+    return entries
+
+
+def give_back(world: World) -> None:
+    """What a preparation that came to no switch has replaced is in force again. Safe to repeat."""
+    text = world.read(REPLACED)
+    if text:
+        transaction.put_back(world, json.loads(text))
+        forget(world)
+
+
+def forget(world: World) -> None:
+    """The switch has begun: its transaction has the entries now."""
+    if world.exists(REPLACED):
+        world.remove(REPLACED)
 
 
 def to_be_replaced(world: World, target: Release) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 import hashlib
 
 from agent.store import STATE
+from agent.units import must
 from agent.world import World
 
 AGENTS = f"{STATE}/agents"
@@ -13,7 +14,8 @@ UNIT = "infra-recover.service"
 RECOVER = f"""# Made by the release agent.
 [Unit]
 Description=Finish or undo a release that was interrupted
-ConditionPathExists={STATE}/transaction.json
+ConditionPathExists=|{STATE}/transaction.json
+ConditionPathExists=|{STATE}/certificates.json
 After=network-online.target docker.service nginx.service caddy.service systemd-user-sessions.service
 Wants=network-online.target
 
@@ -28,7 +30,8 @@ WantedBy=multi-user.target
 
 
 def install(world: World, sources: dict[str, bytes]) -> str:
-    """Keeps these sources (path → text), makes them the host's agent, and returns their directory. LOCK is held."""
+    """Keeps these sources (path → text), makes them the host's agent, and returns their directory. LOCK is held.
+    Raises OSError, and Failed where systemd does not take the unit that recovers at boot."""
     whole = b"".join(name.encode() + b"\0" + text + b"\0" for name, text in sorted(sources.items()))
     place = f"{AGENTS}/{hashlib.sha256(whole).hexdigest()[:16]}"
     world.directory(STATE, 0o700, "root", "root")
@@ -36,10 +39,11 @@ def install(world: World, sources: dict[str, bytes]) -> str:
         _build(world, place, sources)
     world.link(BIN, place)
     path = f"/etc/systemd/system/{UNIT}"
-    if world.read(path) != RECOVER.encode():
+    # Asked each time: an installation that was killed may have left the file, and nothing that starts it
+    if world.read(path) != RECOVER.encode() or world.run("systemctl", "is-enabled", "--quiet", UNIT).code:
         world.write(path, RECOVER.encode(), 0o644, "root", "root")
-        world.run("systemctl", "daemon-reload")
-        world.run("systemctl", "enable", UNIT)
+        must(world, "systemctl", "daemon-reload")
+        must(world, "systemctl", "enable", UNIT)
     return place
 
 

@@ -32,7 +32,7 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
     if not units and service != RELEASES:
         raise Refused(f"this host runs no {service}")
     mask = Mask(jobs.secret_values(world, None))
-    wanted = ["-t", "infra"] if service == RELEASES else managers.journal_of(world, units)
+    wanted = ["-t", "infra", "_UID=0"] if service == RELEASES else managers.journal_of(world, units)
     shown = [
         "-o",
         "json",
@@ -68,7 +68,7 @@ def _job(entry: dict[str, Any]) -> dict[str, Any] | None:
         text = said.get("say") or said.get("result", {}).get("line")
     except (ValueError, AttributeError):
         return entry
-    return {**entry, "line": text} if text else None
+    return {**entry, "line": str(text)} if text else None
 
 
 def _entry(line: str) -> dict[str, Any] | None:
@@ -77,12 +77,18 @@ def _entry(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     message = said.get("MESSAGE")
-    if isinstance(message, list):
-        # What is no text comes as its bytes
-        message = bytes(message).decode(errors="replace")
-    source = said.get("CONTAINER_NAME") or said.get("_SYSTEMD_USER_UNIT") or said.get("_SYSTEMD_UNIT") or "systemd"
+    sources = (said.get(name) for name in ("CONTAINER_NAME", "_SYSTEMD_USER_UNIT", "_SYSTEMD_UNIT"))
     return {
         "at": int(said.get("__REALTIME_TIMESTAMP", 0)) / 1e6,
-        "from": source,
-        "line": "[not text]" if message is None else message,
+        "from": next((source for source in map(_text, sources) if source), "systemd"),
+        "line": "[not text]" if (text := _text(message)) is None else text,
     }
+
+
+def _text(value: Any) -> str | None:
+    """A field of the journal: what is no text comes as its bytes, and a field that is there several times as a list."""
+    if isinstance(value, list) and value and all(isinstance(part, int) and 0 <= part < 256 for part in value):
+        return bytes(value).decode(errors="replace")
+    if isinstance(value, list):
+        return " ".join(filter(None, map(_text, value)))
+    return value if isinstance(value, str) else None

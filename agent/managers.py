@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from agent.world import TIMED_OUT, Ran, World
 
 ANSWER = 20.0  # seconds
@@ -53,10 +55,29 @@ def hangs(world: World, account: str) -> bool:
 
 
 def told_of(world: World, unit: str) -> list[str]:
-    """What journalctl shows of what a unit's manager says about it."""
+    """What journalctl shows of what a unit's manager says about it: any account can write what looks like it."""
     account, name = split(unit)
     found = world.account(account) if account else None
-    return [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}"]
+    return [f"USER_UNIT={name}", f"_UID={found.uid}"] if found else [f"UNIT={name}", "_PID=1"]
+
+
+def announced(world: World, message: str, within: float, timeout: float) -> list[tuple[str, str]]:
+    """What managers said with a message's id in the last `within` seconds: for each time the number of the account that
+    a unit is of ("" for the host's own) and the unit. Raises OSError where the journal cannot be read."""
+    asked = [f"MESSAGE_ID={message}", "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
+    ran = world.run("journalctl", *asked, timeout=timeout)
+    if ran.code:
+        raise OSError(f"journalctl: {ran.last_lines(1)}")
+    entries = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
+    found = []
+    for entry in entries:
+        # The journal vouches for fields that begin with _; an account's manager can only speak of its own units
+        own, theirs = entry.get("UNIT"), entry.get("USER_UNIT")
+        if entry.get("_PID") == "1" and isinstance(own, str):
+            found.append(("", own))
+        elif isinstance(entry.get("_UID"), str) and isinstance(theirs, str):
+            found.append((entry["_UID"], theirs))
+    return found
 
 
 def journal_of(world: World, units: list[str]) -> list[str]:
@@ -79,7 +100,7 @@ def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
     for it, else of its processes. Only where these said nothing, what its manager says of it."""
     account, name = split(unit)
     processes = [f"_SYSTEMD_UNIT={name}"] if account is None else journal_of(world, [unit])
-    for words in ([f"OBJECT_SYSTEMD_UNIT={name}"] if account is None else [], processes):
+    for words in ([f"OBJECT_SYSTEMD_UNIT={name}", "_UID=0"] if account is None else [], processes):
         if words and (ran := _end(world, words, lines, since)).code == 0 and ran.output.strip():
             return ran
     return _end(world, told_of(world, unit), lines, since)

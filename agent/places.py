@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 LARGEST = 256 << 20  # bytes of a file that the agent reads
 
@@ -154,3 +155,20 @@ def read_file(path: str) -> bytes | None:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
             return None
         raise
+
+
+def aside(name: str, parent: int, make: Callable[[str], Any]) -> tuple[Any, str]:
+    """Makes something beside a file, and its name: hidden, so that Nginx's `include *` does not read it. The name is
+    the same each time, so that a kill leaves one at most; where something of an account's is there, it is another."""
+    usual = f".{name}.infra"
+    try:
+        unlink(usual, parent)
+        return make(usual), usual
+    except (IsADirectoryError, PermissionError, FileExistsError):
+        other = f".{secrets.token_hex(8)}.infra"
+        return make(other), other
+
+
+def unlink(name: str, parent: int) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)

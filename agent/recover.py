@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import existing, slots, store, transaction
+from agent import certificates, existing, slots, store, transaction
 from agent.job import Job
 from agent.outcome import Outcome
 from agent.rollback import roll_back
@@ -14,7 +14,10 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     """How the unfinished switch ended, or None when there is none. Safe to repeat."""
     begun = transaction.unfinished(world)
     if begun is None:
+        certificates.give_back(world)
         return None
+    # The transaction has them
+    certificates.forget(world)
     job = job.instead_of(begun.job, begun.kind, begun.who, begun.host)
     if not transaction.is_committed(world, begun):
         if begun.reason and why not in begun.reason:

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 from agent import accounts, lock
 from agent.outcome import Refused
-from agent.places import parent_of
+from agent.places import aside, parent_of
 from agent.units import must
-from agent.world import World
+from agent.world import PERMISSIONS, World
 
 DEVICES = "/dev/disk/by-id"
 DISK = "nvme-Amazon_Elastic_Block_Store_"  # as AWS's virtual disks call themselves, without the dash of their id
@@ -161,8 +161,8 @@ def absent(source: str, target: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
-    """Copies what is absent, with its mode and owner, and a file's times; not extended attributes. Neither sockets nor
-    devices are data. `came` gets bytes as they come."""
+    """Copies what is absent, with its owner, its mode without setuid, setgid and sticky bits, and a file's times; not
+    extended attributes. Neither sockets nor devices are data. `came` gets bytes as they come."""
     told = Brought(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
@@ -189,14 +189,14 @@ def _files(place: str) -> int:
 
 def _directory(path: str, status: os.stat_result, ids: Ids) -> None:
     with parent_of(path, make=True) as (parent, name):
-        temporary = f".{name}.infra"
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(temporary, dir_fd=parent)
-        os.mkdir(temporary, 0o700, dir_fd=parent)
+        # An interrupted one left it
+        with contextlib.suppress(OSError):
+            os.rmdir(f".{name}.infra", dir_fd=parent)
+        _, temporary = aside(name, parent, lambda other: os.mkdir(other, 0o700, dir_fd=parent))
         descriptor = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:
             os.fchown(descriptor, *ids(status.st_uid, status.st_gid))
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            os.fchmod(descriptor, status.st_mode & PERMISSIONS)
         finally:
             os.close(descriptor)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -204,17 +204,12 @@ def _directory(path: str, status: os.stat_result, ids: Ids) -> None:
 
 def _file(there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None]) -> None:
     with parent_of(here) as (parent, name):
-        temporary = f".{name}.infra"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with (
-            open(there, "rb") as source,
-            os.fdopen(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as file,
-        ):
+        descriptor, temporary = aside(name, parent, lambda other: os.open(other, flags, 0o600, dir_fd=parent))
+        with os.fdopen(descriptor, "wb") as file, open(there, "rb") as source:
             _copy(source, file, came)
             os.fchown(file.fileno(), *ids(status.st_uid, status.st_gid))
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            os.fchmod(file.fileno(), status.st_mode & PERMISSIONS)
             os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(file.fileno())
         os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)

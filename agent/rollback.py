@@ -88,7 +88,7 @@ def _manifest(world: World, id: str) -> list[dict[str, Any]]:
     """The manifest of the release that is undone. Where it cannot be read, what reacts to its files is the base's."""
     try:
         return [store.manifest(world, id)]
-    except (Refused, ValueError, OSError):
+    except (Refused, ValueError, KeyError, TypeError, OSError):
         return []
 
 
@@ -96,7 +96,7 @@ def _base(world: World, id: str) -> Release | None:
     """The release that served. Its files are put back from what was remembered, and not from here."""
     try:
         return store.release_as_kept(world, id)
-    except (Refused, ValueError, OSError):
+    except (Refused, ValueError, KeyError, TypeError, OSError):
         return None
 
 

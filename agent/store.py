@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ STATE = "/var/lib/infra"
 RELEASES = f"{STATE}/releases"
 CURRENT = f"{STATE}/current"
 HISTORY = f"{STATE}/history"
+ENTRY = re.compile(r"[0-9]{8,}-.*\.json")
 REMEMBERED = 200
 OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
@@ -21,6 +24,17 @@ LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
     "kind": "", "region": "", "metrics": {},
 }  # fmt: skip
+
+
+# What every format has
+NEEDED = {
+    "files", "links", "environment_files", "directories", "units", "probes", "certificates", "trusted_roots",
+    "reactions", "commands", "logins", "slots", "ports", "memory", "health", "keep",
+}  # fmt: skip
+
+
+class Damaged(Refused):
+    """A kept release that cannot be read any more."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +59,11 @@ def images_of(manifest: dict[str, Any]) -> list[str]:
 
 
 def keep(world: World, release: Release) -> None:
-    """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written again."""
+    """Stores a release; the manifest comes last, so that half a release is none. A damaged copy is written again, its
+    manifest in place: a release without one could not be gone back to, nor left."""
     if _is_whole(world, release.id):
         return
     world.directory(STATE, 0o700, "root", "root")
-    world.remove(f"{RELEASES}/{release.id}/manifest.json")
     for file in release.files:
         _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
     _write(world, f"{RELEASES}/{release.id}/manifest.json", _packed(release.manifest))
@@ -70,10 +84,14 @@ def manifest(world: World, id: str) -> dict[str, Any]:
         raise Refused(f"release {id[:12]} is not kept here; kept: {', '.join(i[:12] for i in kept(world)) or 'none'}")
     try:
         found = json.loads(text)
-    except ValueError:
-        raise Refused(f"release {id[:12]} is damaged: its manifest cannot be read") from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
+        raise Damaged(f"release {id[:12]} is damaged: its manifest cannot be read")
     if not OLDEST_FORMAT <= found["format"] <= FORMAT:
         raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
+    if not set(found) >= NEEDED:
+        raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
     return LATER | found
 
 
@@ -101,7 +119,9 @@ def secrets_of(world: World, id: str) -> set[str]:
     """The values of a kept release's secrets."""
     found: set[str] = set()
     for item in manifest(world, id)["environment_files"]:
-        lines = (world.read(f"{RELEASES}/{id}/files{item['path']}") or b"").decode().splitlines()
+        text = world.read(f"{RELEASES}/{id}/files{item['path']}") or b""
+        # A damaged one stops no job
+        lines = text.decode(errors="replace").splitlines()
         values = dict(line.split("=", 1) for line in lines if "=" in line)
         found |= {values[name].strip("'") for name in item["secrets"] if name in values}
     return found
@@ -113,9 +133,19 @@ def current_id(world: World) -> str | None:
 
 
 def current(world: World) -> Release | None:
-    """The release that serves; a damaged copy of it holds no other release back. Raises Refused for another agent's."""
+    """The release that serves. Raises Damaged where its manifest cannot be read, Refused for another agent's."""
     id = current_id(world)
     return release_as_kept(world, id) if id else None
+
+
+def base(world: World, say: Callable[[str], None]) -> Release | None:
+    """The release that serves, from which another one is planned; a damaged copy holds no other one back. Raises
+    Refused for another agent's."""
+    try:
+        return current(world)
+    except Damaged as damage:
+        say(f"{damage}: what only that release brought stays on the host")
+        return None
 
 
 def make_current(world: World, id: str | None) -> None:
@@ -173,7 +203,7 @@ def forget(world: World, id: str) -> None:
 
 def record(world: World, entry: dict[str, Any]) -> None:
     """Adds a job to the history."""
-    names = world.listing(HISTORY)
+    names = _entries(world)
     number = int(names[-1].split("-")[0]) + 1 if names else 1
     _write(world, f"{HISTORY}/{number:08d}-{entry['job']}.json", _packed(entry))
     for name in names[: max(0, len(names) + 1 - REMEMBERED)]:
@@ -182,15 +212,20 @@ def record(world: World, entry: dict[str, Any]) -> None:
 
 def history(world: World) -> list[dict[str, Any]]:
     """The jobs, oldest first."""
-    texts = (world.read(f"{HISTORY}/{name}") for name in world.listing(HISTORY))
+    texts = (world.read(f"{HISTORY}/{name}") for name in _entries(world))
     return [entry for text in texts if text and (entry := _job(text))]
+
+
+def _entries(world: World) -> list[str]:
+    """The names of the history's files, oldest first: whatever else lies there is none of ours."""
+    return [name for name in world.listing(HISTORY) if ENTRY.fullmatch(name)]
 
 
 def _job(text: bytes) -> dict[str, Any] | None:
     """An entry of the history; None where it is damaged: one that a loss of power left half-written stops no job."""
     try:
         entry = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and {"kind", "release", "code", "who"} <= set(entry) else None
 

@@ -64,7 +64,7 @@ def begin(
     before = [*_directories(world, manifest), *_remembered(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     begun = Transaction(
-        job.id, job.kind, job.who, job.host, plan.target.id, plan.base.id if plan.base else None, world.wall(),
+        job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
         before, plan.states, plan.stops, plan.touched, sick,
         certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from agent import cgroups, ending, engine, namespaces, quoting, web
 from agent.capabilities import Capabilities
-from agent.places import Entry, look_at, open_directory, parent_of, read_file, way_to
+from agent.places import Entry, aside, look_at, open_directory, parent_of, read_file, unlink, way_to
 
 # Of a mode; the bits that give a program its owner's rights are never installed
 PERMISSIONS = 0o777
@@ -153,10 +153,9 @@ class World:
     def write(self, path: str, content: bytes, mode: int, owner: str, group: str) -> None:
         """Puts a file in place as a whole: temporary file, fsync, rename. It never has wider rights than `mode`."""
         with parent_of(path, make=True) as (parent, name):
-            temporary = f".{name}.infra"
-            _unlink(temporary, parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=parent), "wb") as file:
+            descriptor, temporary = aside(name, parent, lambda other: os.open(other, flags, 0o600, dir_fd=parent))
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 os.fchown(file.fileno(), *_ids(owner, group))
                 os.fchmod(file.fileno(), mode & PERMISSIONS)
@@ -198,17 +197,14 @@ class World:
 
     def link(self, path: str, target: str) -> None:
         with parent_of(path, make=True) as (parent, name):
-            # Hidden: Nginx's `include *` does not read it
-            temporary = f".{name}.infra"
-            _unlink(temporary, parent)
-            os.symlink(target, temporary, dir_fd=parent)
+            _, temporary = aside(name, parent, lambda other: os.symlink(target, other, dir_fd=parent))
             os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
             os.fsync(parent)
 
     def remove(self, path: str) -> None:
         try:
             with parent_of(path) as (parent, name):
-                _unlink(name, parent)
+                unlink(name, parent)
         except (FileNotFoundError, NotADirectoryError):
             pass
 
@@ -322,8 +318,3 @@ def _ids(owner: str, group: str) -> tuple[int, int]:
         int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid,
         int(group) if group.isdigit() else grp.getgrnam(group).gr_gid,
     )
-
-
-def _unlink(name: str, parent: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=parent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -123,16 +124,12 @@ def killed(look: Look, condition: dict[str, Any]) -> Measures:
 def _killed_in_units(look: Look, within: float) -> dict[str, int]:
     """Unit → how often something of it was killed, as its manager says; without what the units above it repeat."""
     world = look.world
-    asked = [f"MESSAGE_ID={OUT_OF_MEMORY}", "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
-    ran = world.run("journalctl", *asked, timeout=2 * LOOK)
-    lines = [] if ran.code else [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
+    said = []
+    with suppress(OSError):
+        said = managers.announced(world, OUT_OF_MEMORY, within, 2 * LOOK)
     accounts = {account for name in look.release.unit_names if (account := managers.split(name)[0])}
     uids = {str(found.uid): account for account in accounts if (found := world.account(account))}
-    killed_in = [
-        f"{uids[line['_UID']]}/{line['USER_UNIT']}" if line.get("_UID") in uids and "USER_UNIT" in line
-        else line.get("UNIT") or line.get("USER_UNIT", "")
-        for line in lines
-    ]  # fmt: skip
+    killed_in = [f"{uids.get(uid, uid)}/{unit}" if uid else unit for uid, unit in said]
     # Docker has named its own already
     counts = Counter(name for name in killed_in if name and not SCOPE.fullmatch(name))
     repeats = len(counts) > 1 and world.exists(cgroups.UNIFIED)

@@ -1,6 +1,5 @@
 """Units and services: do they run, how often were they started again, are they healthy."""
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -20,18 +19,14 @@ def down(look: Look, _: dict[str, Any]) -> Measures:
 
 def restarts(look: Look, condition: dict[str, Any]) -> Measures:
     """How often systemd started a unit again by itself."""
-    told = [f"MESSAGE_ID={RESTART_SCHEDULED}", "--since", f"-{condition['within']}s"]
-    ran = look.world.run("journalctl", *told, "-o", "json", "--no-pager", "-q", timeout=2 * LOOK)
-    seen = Counter(_unit(json.loads(line)) for line in ran.output.splitlines() if line.startswith("{"))
+    try:
+        seen = Counter(managers.announced(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
+    except OSError as error:
+        raise Unanswered(str(error)) from None
     for name in look.running:
         account, unit = managers.split(name)
         found = look.world.account(account) if account else None
         yield Measured(name, seen[str(found.uid) if found else "", unit])
-
-
-def _unit(entry: dict[str, Any]) -> tuple[str, str]:
-    """Whose manager said it ("" is the host's own), and of which unit."""
-    return (entry["_UID"], entry["USER_UNIT"]) if "USER_UNIT" in entry else ("", entry.get("UNIT", ""))
 
 
 def failed(look: Look, _: dict[str, Any]) -> Measures:

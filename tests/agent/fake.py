@@ -142,7 +142,9 @@ class FakeWorld(World):
         if verb == "is-active":
             return Ran(0, "\n".join("active" if name in self.active else "inactive" for name in names))
         if verb == "is-enabled":
-            return Ran(0, "\n".join("enabled" if name in self.enabled else "disabled" for name in names))
+            names = [name for name in names if not name.startswith("-")]
+            answers = ["enabled" if name in self.enabled else "disabled" for name in names]
+            return Ran(0 if "enabled" in answers else 1, "\n".join(answers))
         if verb == "enable":
             self.enabled |= set(names)
         elif verb == "disable":

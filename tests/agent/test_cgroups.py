@@ -63,7 +63,7 @@ def test_one_kill_in_a_users_unit_is_one_subject(unified):
     assert account
     of_user = [{"USER_UNIT": unit, "_UID": str(account.uid)} for unit in ("probe1.service", "app.slice", "-.slice")]
     above = [
-        {"UNIT": unit, "_UID": "0"}
+        {"UNIT": unit, "_UID": "0", "_PID": "1"}
         for unit in (f"user@{account.uid}.service", f"user-{account.uid}.slice", "user.slice", "-.slice")
     ]
     world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(*of_user, *above)
@@ -74,7 +74,7 @@ def test_a_unit_that_only_repeats_the_one_inside_it_is_no_subject():
     world = watchme()
     world.there.add(UNIFIED)
     world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(
-        {"UNIT": "outer.service"}, {"UNIT": "inner.scope"}, {"UNIT": "system.slice"}
+        *({"UNIT": unit, "_PID": "1"} for unit in ("outer.service", "inner.scope", "system.slice"))
     )
     world.answers["systemctl show -p Id"] = Ran(
         0, "Id=outer.service\nControlGroup=/a\n\nId=inner.scope\nControlGroup=/a/b\n"
@@ -87,7 +87,7 @@ def test_a_container_counts_once_by_its_name():
     world.there.add(UNIFIED)
     world.docker.killed.append("superb-api")
     world.answers["journalctl MESSAGE_ID=fe6faa94"] = told(
-        {"UNIT": f"docker-{'a' * 64}.scope"}, {"UNIT": "system.slice"}
+        *({"UNIT": unit, "_PID": "1"} for unit in (f"docker-{'a' * 64}.scope", "system.slice"))
     )
     assert subjects(world) == {"superb-api": 1}
 

@@ -145,7 +145,7 @@ def test_a_machine_of_somebodys_own_goes_by_its_time_daemon():
 
 
 def told(unit: str, count: int) -> Ran:
-    return Ran(0, f'{{"UNIT":"{unit}","_UID":"0"}}\n' * count)
+    return Ran(0, f'{{"UNIT":"{unit}","_UID":"0","_PID":"1"}}\n' * count)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,24 @@ def test_restarts_of_an_accounts_unit_are_its_own():
     lines = f'{{"USER_UNIT":"vocoder.service","_UID":"{uid}"}}\n' * 4 + '{"USER_UNIT":"vocoder.service","_UID":"9"}\n'
     world.answers["journalctl MESSAGE_ID=5eb"] = Ran(0, lines + '{"UNIT":"vocoder.service"}\nno line\n')
     assert [entry.text for entry in fired(world)] == ["ice/vocoder.service was restarted 4 times in 600 s"]
+
+
+# What any account can write into the journal
+FORGED = [
+    '{"UNIT":"recall-api.service","_UID":"1001","_PID":"4711"}',
+    '{"UNIT":["recall-api.service","b.service"],"_UID":"0","_PID":"1"}',
+    '{"USER_UNIT":"recall-api.service","_UID":"1001","_PID":"4711"}',
+    '{"USER_UNIT":["recall-api.service","b"],"_UID":"1001"}',
+    '{"UNIT":"recall-api.service"}',
+]
+
+
+@pytest.mark.parametrize("message", ["5eb", "fe6faa94"])
+@pytest.mark.parametrize("line", FORGED)
+def test_what_an_account_writes_into_the_journal_is_no_managers_word(line, message):
+    world = recall()
+    world.answers[f"journalctl MESSAGE_ID={message}"] = Ran(0, f"{line}\n" * 9)
+    assert not [entry for entry in fired(world) if entry.subject == "recall-api.service"]
 
 
 def log(world, status, count, age=10):

@@ -1,10 +1,11 @@
 """Existing containers at the names that a release needs: set aside for the switch, the same ones again after a rollback."""
 
 import copy
+from contextlib import suppress
 
 import pytest
 
-from agent import existing, store, transaction
+from agent import certificates, existing, store, transaction
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
@@ -262,6 +263,28 @@ def test_how_certbot_renews_is_as_it_was(end):
     assert applied(world, release()).outcome == end
     assert world.commands("certbot certonly")
     assert world.files[RENEWAL] == before and world.links[CHAIN] == ARCHIVED
+
+
+def test_killed_before_the_switch_its_certificates_are_in_force_again():
+    """Nothing was touched, says the next job: that is so."""
+    start = with_a_certificate_of("https://other.example/directory")
+    before = start.files[RENEWAL]
+    whole = copy.deepcopy(start)
+    assert applied(whole, release()).outcome == "applied"
+    replaced = 0
+    for number in range(1, whole.changes - start.changes + 1):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with suppress(Killed):
+            applied(world, release())
+        world.kill_at = None
+        begun = transaction.unfinished(world)
+        replaced += not begun and world.files[RENEWAL] != before
+        found = recover(world, JOB, "the host restarted in the middle")
+        if found is None and store.current_id(world) is None:
+            assert world.files[RENEWAL] == before and world.links[CHAIN] == ARCHIVED, number
+        assert not world.exists(certificates.REPLACED), number
+    assert replaced > 5
 
 
 def test_a_certificate_that_has_ended_stays_replaced():

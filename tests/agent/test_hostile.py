@@ -1,6 +1,7 @@
 """Accounts that lay links, pipes and huge files in the agent's way, and damaged state: root stays root, and a rollback
 puts back all that it can."""
 
+import copy
 import json
 import os
 import pwd
@@ -16,9 +17,9 @@ from agent.outcome import Refused
 from agent.places import LARGEST, Entry, look_at, read_file
 from agent.recover import recover
 from agent.world import World
-from tests.agent.fake import FakeWorld
-from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving
-from tests.support import ROOT, execute, unchanged
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import AVATAR, JOB, SITE, applied, bigger, gone_back, longer, release, serving, world_for
+from tests.support import ROOT, execute, service, unchanged
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -246,6 +247,70 @@ def test_a_damaged_kept_release_stops_no_job_and_is_not_gone_back_to(content):
     assert jobs.secret_values(world, None) is not None
 
 
+SHAPES = {**DAMAGE, "parts missing": b'{"format": 3}', "a list": b"[1]", "a wrong format": b'{"format": "3"}'}
+
+
+@pytest.mark.parametrize("content", SHAPES.values(), ids=SHAPES)
+def test_a_damaged_copy_of_the_release_that_serves_holds_no_other_one_back(content):
+    first, second = release(), release(bigger)
+    world = serving(first, second)
+    world.files[f"{store.RELEASES}/{second.id}/manifest.json"] = (content, 0o600, "root", "root")
+    assert applied(copy.deepcopy(world), second).outcome == "applied"
+    assert applied(copy.deepcopy(world), release(longer)).outcome == "applied"
+    assert gone_back(world, first.id).outcome == "applied"
+
+
+@pytest.mark.parametrize("content", [None, b"damaged"], ids=["a file", "a file and the manifest"])
+def test_killed_while_a_damaged_copy_is_written_again_the_next_job_works(content):
+    first, second = release(), release(bigger)
+    world = serving(first, second)
+    kept = f"{store.RELEASES}/{second.id}"
+    world.files[next(path for path in world.files if path.startswith(f"{kept}/files"))] = (b"x", 0o600, "root", "root")
+    if content:
+        world.files[f"{kept}/manifest.json"] = (content, 0o600, "root", "root")
+    world.files[AVATAR] = (b"edited", 0o644, "root", "root")
+    whole = copy.deepcopy(world)
+    assert applied(whole, second).outcome == "applied"
+    for number in range(1, whole.changes - world.changes + 1):
+        killed = copy.deepcopy(world)
+        killed.kill_at = killed.changes + number
+        with pytest.raises(Killed):
+            applied(killed, second)
+        killed.kill_at = None
+        recover(killed, JOB, "the host restarted in the middle")
+        assert applied(copy.deepcopy(killed), second).outcome in ("applied", "unchanged"), number
+        assert applied(copy.deepcopy(killed), release(longer)).outcome == "applied", number
+        assert gone_back(killed, first.id).outcome == "applied", number
+
+
+def test_a_damaged_secret_of_a_kept_release_stops_no_job():
+    def with_secret(data):
+        service(data, "avatar-uploader")["secrets"] = ["TOKEN"]
+
+    def set_secret(config):
+        config["infra:secrets"] = {"avatar-uploader": {"TOKEN": "hunter2-planted"}}
+
+    world = world_for(release(with_secret, set_secret))
+    made = release(with_secret, set_secret)
+    assert applied(world, made, {"avatar-uploader": {"TOKEN": "hunter2-planted"}}).outcome == "applied"
+    path = made.manifest["environment_files"][0]["path"]
+    place = f"{store.RELEASES}/{made.id}/files{path}"
+    assert jobs.secret_values(world, None) == {"hunter2-planted"}
+    world.files[place] = (b"TOKEN='\xffhunter'\nTOKEN\n\xff", 0o600, "root", "root")
+    assert len(jobs.secret_values(world, None)) == 1
+
+
+@pytest.mark.parametrize("name", ["README", ".x", "1-x.json", "0000000x-j.json", "99999999", "a-b"])
+def test_whatever_else_lies_in_the_history_is_no_entry(name):
+    world = serving(release())
+    entry = {"job": "j1", "kind": "apply", "release": "r", "code": 0, "who": "a"}
+    store.record(world, entry)
+    world.files[f"{store.HISTORY}/{name}"] = (b"{}", 0o600, "root", "root")
+    store.record(world, {**entry, "job": "j2"})
+    assert [job["job"] for job in store.history(world)][-2:] == ["j1", "j2"]
+    assert world.files[f"{store.HISTORY}/{name}"]
+
+
 def test_a_release_that_a_newer_agent_kept_stops_no_job_and_keeps_its_images():
     made = [release(change, version=number) for number, change in enumerate((unchanged, bigger, longer), 1)]
     world = serving(*made)
@@ -272,3 +337,14 @@ def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
     World().link(f"{tmp_path}/site", "/somewhere")
     World().write(f"{tmp_path}/file", b"", 0o644, ME, "")
     assert [name[0] for name in seen] == [".", "."]
+
+
+@pytest.mark.parametrize("put", [os.mkdir, lambda path: os.makedirs(f"{path}/x")], ids=["a directory", "a full one"])
+def test_what_an_account_puts_beside_a_file_holds_up_no_release(tmp_path, put):
+    """The name under which a file is prepared is known: an account may have taken it."""
+    put(f"{tmp_path}/.app.conf.infra")
+    put(f"{tmp_path}/.link.infra")
+    World().write(f"{tmp_path}/app.conf", b"new", 0o644, "root", "root")
+    World().link(f"{tmp_path}/link", "/etc/hostname")
+    assert (tmp_path / "app.conf").read_bytes() == b"new" and os.readlink(tmp_path / "link") == "/etc/hostname"
+    assert sorted(os.listdir(tmp_path)) == [".app.conf.infra", ".link.infra", "app.conf", "link"]

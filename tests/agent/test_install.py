@@ -1,8 +1,12 @@
 """How the agent comes to a host."""
 
+import contextlib
+
 import pytest
 
 from agent import install
+from agent.outcome import Failed
+from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
 
 SOURCES = {"agent/__init__.py": b"", "agent/main.py": b"def command(): ..."}
@@ -21,7 +25,25 @@ def test_an_agent_is_compiled_and_on_disk_before_it_is_the_hosts():
 def test_the_same_agent_comes_once():
     world = FakeWorld()
     place, before = install.install(world, SOURCES), len(world.ran)
-    assert install.install(world, SOURCES) == place and len(world.ran) == before
+    assert install.install(world, SOURCES) == place
+    assert world.ran[before:] == [f"systemctl is-enabled --quiet {install.UNIT}"]
+
+
+@pytest.mark.parametrize("kill_at", range(1, 15))
+def test_what_recovers_at_boot_is_enabled_after_a_killed_installation(kill_at):
+    world = FakeWorld(kill_at=kill_at)
+    with contextlib.suppress(Killed):
+        install.install(world, SOURCES)
+    world.kill_at = None
+    install.install(world, SOURCES)
+    assert install.UNIT in world.enabled
+
+
+def test_a_unit_that_systemd_does_not_take_is_no_installation():
+    world = FakeWorld()
+    world.answers["systemctl enable"] = Ran(1, "Failed to enable unit: Read-only file system")
+    with pytest.raises(Failed, match="Read-only file system"):
+        install.install(world, SOURCES)
 
 
 def test_another_one_takes_its_place_and_it_goes_unless_a_job_runs_from_it():

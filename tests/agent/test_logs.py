@@ -101,9 +101,9 @@ def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():
 
 
 WORDS = [
-    ("journalctl OBJECT_SYSTEMD_UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its container"),
+    ("journalctl OBJECT_SYSTEMD_UNIT=a.service _UID=0 -n 5 -o cat --no-pager -q --since=@9", "of its container"),
     ("journalctl _SYSTEMD_UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its processes"),
-    ("journalctl UNIT=a.service -n 5 -o cat --no-pager -q --since=@9", "of its manager"),
+    ("journalctl UNIT=a.service _PID=1 -n 5 -o cat --no-pager -q --since=@9", "of its manager"),
 ]
 
 

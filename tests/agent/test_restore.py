@@ -37,6 +37,14 @@ def test_everything_that_is_absent_comes_with_mode_and_times(disk, tmp_path):
     assert os.readlink(here / "latest") == "models/large.bin" and not (here / "pipe").exists()
 
 
+def test_the_bits_that_lend_an_owners_rights_do_not_come(disk, tmp_path):
+    (disk / "server").chmod(0o6755)
+    (disk / "models").chmod(0o3775)
+    restore.bring(str(disk), str(tmp_path / "opt/whisper"), SAME)
+    assert (tmp_path / "opt/whisper/server").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "opt/whisper/models").stat().st_mode & 0o7777 == 0o775
+
+
 def test_what_is_here_stays_as_it_is(disk, tmp_path):
     here = tmp_path / "opt/whisper"
     here.mkdir(parents=True)
