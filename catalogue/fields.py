@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 class Model(BaseModel):
@@ -15,36 +15,76 @@ def _text_as(cls: type) -> Any:
     return BeforeValidator(lambda value: cls(value) if isinstance(value, str) else value)
 
 
+def _header_value(text: str) -> str:
+    """Raises ValueError for what one of the proxies cannot be given as it is."""
+    for sign in ("`", "{$", "\\{", "\\}"):
+        if sign in text:
+            raise ValueError(f"a header's value without {sign}, which Caddy has no way to write")
+    return text
+
+
 Address = Annotated[IPv4Address, _text_as(IPv4Address), PlainSerializer(str)]
 Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
-UnitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.@-]+\.(service|timer)$")]
+_NAME = r"^[a-z0-9][a-z0-9_.-]*$"
+_ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
+_UNIT = r"^[A-Za-z0-9:_][A-Za-z0-9:_.@-]*\.(service|timer)$"
 # A public name: 64 characters are what a certificate's common name holds
 HOST_NAME = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
-_LINE = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
-_HEADER_NAME = r"^[A-Za-z0-9!#%&'*+.^_`|~-]+$"
+_SHOWN = r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_LINE = rf"^({_SHOWN}]*{_SHOWN}\\])?$"
+_HEADER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
 _BELOW = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=64)]
 # What goes into a line of a unit, a site or a comment
 Line = Annotated[str, Field(pattern=_LINE)]
+HeaderValue = Annotated[Line, AfterValidator(_header_value)]
 HeaderName = Annotated[str, Field(pattern=_HEADER_NAME)]
 UrlPath = Annotated[str, Field(pattern=_URL_PATH)]
 # A path below a directory of the project's
 PathBelow = Annotated[str, Field(pattern=_BELOW)]
+_PACKAGE = r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$"
+_PATH = r"^(/+[\p{L}\p{N}._@:+,=~-]+)+$"
+_MODE = r"^0?[0-7]{3}$"
+_URL = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+_EMAIL = r"^[A-Za-z0-9._+-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( [^\x00-\x1f\x7f]*)?$"
+_ACCOUNT_ID = r"^[0-9]{12}$"
+_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
 # Pattern → what it allows, as a person reads it
 ALLOWED = {
     HOST_NAME: "a host name such as api.example.com: lower-case letters, digits and hyphens, labels of at most 63 "
     "characters joined by dots, and no address; a name in another script in its ASCII form (xn--…)",
-    _LINE: "text in one line, without control characters or marks that turn its direction",
-    _HEADER_NAME: "the name of an HTTP header: letters, digits and hyphens",
+    _LINE: "text in one line, without control characters, marks that turn its direction, or a \\ at its end",
+    _HEADER_NAME: "the name of an HTTP header: letters, digits, hyphens and underscores",
     _BELOW: "a path below its directory, such as recall/gunicorn.conf.py: no /, .. or hidden name at its beginning",
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
+    _NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
+    _ACCOUNT: "the name of an account: lower-case letters, digits, _ and -, at most 32",
+    _UNIT: "a unit with its ending, such as notes-worker.service",
+    _PACKAGE: "the name of a Debian package, such as ffmpeg",
+    _PATH: "a path from the root, such as /srv/app/app.toml: letters, digits and . _ @ : + , = ~ - between its slashes",
+    _MODE: 'permissions such as "0644"; setuid, setgid and sticky bits are never installed',
+    _URL: "an address such as https://acme.example.com/directory",
+    _EMAIL: "an e-mail address such as ops@example.com",
+    _VARIABLE: "the name of a variable: letters, digits and _",
+    _KEY: "an SSH public key in one line, such as ssh-ed25519 AAAA…",
+    _ACCOUNT_ID: 'the 12 digits of an AWS account, in quotes: "123456789012"',
+    _REGION: "the name of an AWS region, such as ap-northeast-1",
 }
-PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\s]*[^\s/]$")]
-Permissions = Annotated[str, Field(pattern=r"^[0-7]{3,4}$")]
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=_NAME)]
+AccountName = Annotated[str, Field(pattern=_ACCOUNT)]
+UnitName = Annotated[str, Field(pattern=_UNIT)]
+# apt takes a - at a name's end for "remove it"
+PackageName = Annotated[str, Field(pattern=_PACKAGE)]
+AbsolutePath = Annotated[str, Field(pattern=_PATH)]
+Permissions = Annotated[str, Field(pattern=_MODE)]
+Url = Annotated[str, Field(pattern=_URL)]
+Email = Annotated[str, Field(pattern=_EMAIL)]
+EnvironmentName = Annotated[str, Field(pattern=_VARIABLE)]
+PublicKey = Annotated[str, Field(pattern=_KEY)]
+AccountId = Annotated[str, Field(pattern=_ACCOUNT_ID)]
+Region = Annotated[str, Field(pattern=_REGION)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

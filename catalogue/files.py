@@ -106,6 +106,9 @@ def read_yaml(path: Path, file: str) -> Any:
         return parse_yaml(text, _StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
+        text_of_line = text.split("\n")[line - 1] if line else ""
+        if "cannot start any token" in str(error.problem) and "\t" in text_of_line:
+            raise _error(file, f"line {line}", "a tab, which YAML does not indent with", "use spaces") from None
         raise _error(file, f"line {line}", str(error.problem), "write valid YAML") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position if isinstance(error.position, int) else 0) + 1

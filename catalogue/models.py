@@ -12,8 +12,8 @@ from catalogue.fields import (
     AccountName,
     Address,
     HeaderName,
+    HeaderValue,
     HostName,
-    Line,
     Method,
     Model,
     Name,
@@ -46,7 +46,7 @@ class Site(Model):
     name: HostName
     challenge: Literal["dns-01", "http-01"] = "dns-01"
     cors: list[Method] = []
-    headers: dict[HeaderName, Line] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
 
     @property
     def all_headers(self) -> dict[str, str]:

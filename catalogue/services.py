@@ -204,7 +204,8 @@ class NativeService(Service):
     With `account` that account's own manager runs it (a user unit), and it runs without a login. `instances`
     are those of a template unit (`NAME@.service`). A change of one of `files` restarts it. `needs` are files that the
     release does not bring: without them it is refused. `environment` stands in the unit, or with the secrets in
-    `environment_file`. With `socket` systemd holds the port, so that connections wait while the unit restarts.
+    `environment_file`; with `specifiers` systemd reads `%U` and the like in it, else a `%` means itself. With `socket`
+    systemd holds the port, so that connections wait while the unit restarts.
     """
 
     port: Port | None = None
@@ -216,6 +217,7 @@ class NativeService(Service):
     files: list[ConfigFile] = []
     needs: list[AbsolutePath] = []
     environment_file: AbsolutePath | None = None
+    specifiers: bool = False
     socket: bool = False
 
     @property

@@ -15,15 +15,15 @@ def to_bytes(size: str) -> int:
 
     Raises ValueError for anything else.
     """
-    match = re.fullmatch(r"(\d{1,15})([kmg])", size, re.IGNORECASE)
-    if not match:
-        raise ValueError(f"{size!r} is not a size; write a whole number and k, m or g, such as 512m")
+    match = re.fullmatch(r"([0-9]{1,15})([kKmMgG])", size)
+    if not match or not int(match[1]):
+        raise ValueError(f"{size!r} is not a size; write a whole number above 0 and k, m or g, such as 512m")
     return int(match[1]) * _UNITS[match[2].lower()]
 
 
 def systemd_bytes(size: str) -> int | None:
     """Bytes of a size as systemd reads it, such as "1.5G"; None for what is no number of bytes (infinity, 20%)."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)([KMGTB]?)", size)
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)([KMGTB]?)", size)
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].strip("B") or " ")) if match else None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
 
-from catalogue.fields import HostName, Model, Name, Network
+from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, Url
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.problems import CatalogueError, Problem
 from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
@@ -21,9 +21,6 @@ SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys"
 # Secrets of every host's monitor, under infra:secrets.monitor: where notices go
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
-
-
-PUBLIC_KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( .*)?$"
 
 
 class Host(Model):
@@ -70,7 +67,7 @@ class SshHost(Host):
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
     port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
     user: Name = "root"
-    hostKey: Annotated[str, Field(pattern=PUBLIC_KEY)]
+    hostKey: PublicKey
     memory: Size
     registryLogin: Literal["helper", "timer"] = "helper"
 
@@ -103,8 +100,6 @@ class Login:
     host_key: str
 
 
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
-Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
@@ -125,7 +120,7 @@ class Stack(Model):
     _file: str = PrivateAttr("")
     name: str
     region: Region
-    accountId: Annotated[str, Field(pattern=r"^\d{12}$")]
+    accountId: AccountId
     zone: HostName
     names: dict[HostName, HostName] = {}
     variants: dict[Name, Name] = {}
@@ -135,8 +130,8 @@ class Stack(Model):
     # Pulumi writes numbers and truth back as text, hence strict=False on them
     sharedRepositories: Annotated[bool, Field(strict=False)] = False
     protected: Annotated[bool, Field(strict=False)] = False
-    budget: Annotated[float, Field(gt=0, strict=False)] = 300
-    creditsBudget: Annotated[float, Field(ge=0, strict=False)] = 0
+    budget: Annotated[float, Field(gt=0, le=1e9, strict=False)] = 300
+    creditsBudget: Annotated[float, Field(ge=0, le=1e9, strict=False)] = 0
     # AWS Budgets notifies ten addresses at most
     alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
     repairs: Annotated[bool, Field(strict=False)] = True
@@ -148,7 +143,7 @@ class Stack(Model):
     drainQuiet: Annotated[int, Field(ge=0, le=3600, strict=False)] = 30
     drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600
     nameServers: list[NameServer] = []
-    acmeDirectory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    acmeDirectory: Url = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: Email
     trustedRoots: list[str] = []
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
@@ -157,9 +152,9 @@ class Stack(Model):
     confirmDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 60
     keepSnapshots: Annotated[int, Field(ge=0, le=1000, strict=False)] = 7
     keepReleases: Annotated[int, Field(ge=2, le=50, strict=False)] = 5
-    sshPublicKey: str | None = None
+    sshPublicKey: PublicKey | None = None
     sshPrivateKey: str | None = None
-    hostPublicKeys: dict[Name, str] = {}
+    hostPublicKeys: dict[Name, PublicKey] = {}
     hostPrivateKeys: dict[Name, str] = {}
     secrets: dict[Name, dict[str, str]] = {}
 

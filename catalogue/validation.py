@@ -11,6 +11,27 @@ from catalogue.fields import ALLOWED
 from catalogue.problems import Problem
 
 Path = tuple[int | str, ...]
+# Field → how it is written, where a person may have written something simpler
+EXAMPLES = {
+    "image": "image: {repository: notes-api, tag: latest}",
+    "memory": "memory: {limit: 512m}",
+    "network": "network: {name: notes-network, subnet: 172.28.0.0/16, gateway: 172.28.0.1, unit: …}",
+    "routes": "routes: [{public: /api/}]",
+    "secrets": "secrets: [DB_PASSWORD], the names alone; their values are set with pulumi config set --secret",
+    "environment": 'environment: {LOG_LEVEL: "info"}',
+    "directives": "directives: {Service: {ExecStart: /opt/app/run}}",
+    "files": "files: [{path: /etc/app.toml, source: app/app.toml}]",
+    "sites": "sites: [{name: notes.example.com}]",
+    "services": "services: [{name: …, kind: compose, …}]",
+    "adminCidrs": "infra:adminCidrs: [203.0.113.10/32]",
+    "hosts": "infra:hosts: {box: {systems: [notes]}}",
+    "systems": "systems: [notes]",
+    "headers": "headers: {X-Frame-Options: DENY}",
+    "cors": "cors: [GET, POST]",
+    "packages": "packages: [ffmpeg]",
+    "accounts": "accounts: [{name: app, home: /srv/app}]",
+    "directories": "directories: [{path: /srv/app, owner: app}]",
+}
 
 
 def problems_of(
@@ -61,6 +82,16 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
             return found, 'write a text; one without characters is ""'
         case "bool_type":
             return found, "write true or false, without quotes"
+        case "model_type" | "model_attributes_type" | "dict_type" | "dataclass_type":
+            return found, f"a mapping{_such_as(name)}"
+        case "list_type":
+            return found, f"a list{_such_as(name)}"
+        case "string_type":
+            return found, "a text"
+        case "too_short":
+            return found, f"at least one{_such_as(name)}"
+        case "int_type" | "int_parsing" | "float_type" | "float_parsing" | "int_from_float":
+            return found, "a number, without quotes"
         case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
             return found, ALLOWED[finding["ctx"]["pattern"]]
         case "value_error":
@@ -69,7 +100,14 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
             return found, finding["msg"][:1].lower() + finding["msg"][1:]
 
 
+def _such_as(name: str) -> str:
+    return f", such as {EXAMPLES[name]}" if name in EXAMPLES else ""
+
+
 def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)) and value:
+        # What is in it may be secret
+        return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     try:

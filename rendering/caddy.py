@@ -16,7 +16,8 @@ MAIN = "/etc/caddy/Caddyfile"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file; its certificate where the name is proved by DNS, which Caddy cannot do."""
     seen = view(catalogue, system, site, ipv6=catalogue.stack.hosts[host].ipv6)
-    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE, in_bytes=to_bytes)
+    settings = {"webroot": WEBROOT, "page": PAGE, "in_bytes": to_bytes, "quoted": quoted}
+    content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, **settings)
     by_dns = site.challenge == "dns-01"
     return HostFiles(
         host="",
@@ -25,6 +26,11 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         commands=["certbot"] if by_dns else [],
         names=[seen.name],
     )
+
+
+def quoted(value: str) -> str:
+    """A header's value as Caddy reads it: between backticks all but its placeholders is text."""
+    return "`" + value.replace("{", "\\{") + "`"
 
 
 def once(catalogue: Catalogue, host: str) -> HostFiles:

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import alarms, caddy, compose, monitor, nginx, pressure, singles, sites, ties, units
+from rendering import alarms, caddy, collisions, compose, monitor, nginx, pressure, singles, sites, ties, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -30,6 +30,8 @@ def render(
 ) -> HostFiles:
     """All files, units, certificates and probes of a host. Pure: the same arguments give the same value.
 
+    Raises CatalogueError where two of its parts make one path, unit or container.
+
     An image whose digest is not known is named by its tag; no host takes such a release. Of `secrets` (the stack's,
     where none are given) only versions come into it.
     """
@@ -41,8 +43,9 @@ def render(
         files = _joined(files, bound)
     stack = catalogue.stack
     limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
+    whole = collisions.refuse(_joined(files, _host(catalogue, host, known)), stack.file)
     return replace(
-        ties.tied(_joined(files, _host(catalogue, host, known)), catalogue.systems_on(host)),
+        ties.tied(whole, catalogue.systems_on(host)),
         memory=limits,
         health=Health(deadline=stack.healthDeadline),
         keep=stack.keepReleases,

@@ -17,7 +17,7 @@ RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link and its certificate."""
     seen = view(catalogue, system, site, ipv6=catalogue.stack.hosts[host].ipv6)
-    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE)
+    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE, quoted=quoted)
     available = f"/etc/nginx/sites-available/{seen.name}"
     return HostFiles(
         host="",
@@ -28,16 +28,27 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     )
 
 
+def quoted(value: str) -> str:
+    """A header's value as Nginx reads it; a `$` comes from a variable (http.conf.j2)."""
+    text = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "${infra_dollar}")
+    return f'"{text}"'
+
+
 def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
     stack = catalogue.stack
-    names = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
+    sites = [site for system in catalogue.systems_on(host) for site in system.sites]
+    names = [stack.public_name(site.name) for site in sites]
+    settings = {
+        "hash": _names_hash(names),
+        "has_dollar": any("$" in value for site in sites for value in site.headers.values()),
+    }
     source = f"Pulumi.{stack.name}.yaml"
     return HostFiles(
         host="",
         files=[
             File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755),
-            File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, hash=_names_hash(names))),
+            File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, **settings)),
         ],
         units=[Unit("nginx.service", [])],
         reactions=[Reaction(["/etc/nginx/"], ["systemctl", "try-reload-or-restart", "nginx"])],

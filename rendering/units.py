@@ -1,5 +1,6 @@
 """Native services: their units, drop-ins, files and environment, by what the catalogue says of them."""
 
+import re
 from dataclasses import replace
 
 from catalogue.loading import Catalogue, look_up
@@ -37,8 +38,9 @@ def sections(service: NativeService) -> Sections:
     """The unit's directives with what its other fields say: environment, memory, socket. A timer's are its job's."""
     found = service.run
     own = dict(found.get("Service", {}))
-    variables = [] if service.environment_file else [f"{name}={value}" for name, value in service.environment.items()]
-    environment: list[Value] = [*texts(own.get("Environment", [])), *(_quoted(item) for item in variables)]
+    plain = {} if service.environment_file else service.environment
+    variables = [_assignment(service, name, value) for name, value in plain.items()]
+    environment: list[Value] = [*texts(own.get("Environment", [])), *variables]
     if environment:
         own["Environment"] = environment
     if service.environment_file:
@@ -51,8 +53,12 @@ def sections(service: NativeService) -> Sections:
     return {**found, "Unit": unit, "Service": own}
 
 
-def _quoted(item: str) -> str:
-    return '"' + item.replace('"', '\\"') + '"' if " " in item or '"' in item else item
+def _assignment(service: NativeService, name: str, value: str) -> str:
+    """A variable as systemd gives it to the program, which reads quotes, backslashes and specifiers in it."""
+    item = f"{name}={value if service.specifiers else value.replace('%', '%%')}"
+    if re.fullmatch(r"[A-Za-z0-9_.,:;/@+=%~^?&*(){}<>|!$#\[\]-]*", item):
+        return item
+    return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def socket(service: NativeService) -> str:

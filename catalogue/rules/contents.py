@@ -16,8 +16,16 @@ ADDRESS = re.compile(r"https?://[!-~]+")
 OF_THE_HOST = re.compile(
     r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
     r"|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
-    r"|/etc/(?:sudoers\.d|ssh|pam\.d|infra|crontab|cron\.[^/]*)(?:/|$)|/etc/systemd/system/infra-"
-    r"|/root/\.ssh(?:/|$)|/home/[^/]+/\.ssh(?:/|$)|/$"
+    r"|/etc/(?:sudoers\.d|ssh|pam\.d|security|infra|crontab|cron\.[^/]*|profile|profile\.d|environment|apt|alternatives"
+    r"|ld\.so\.conf|ld\.so\.conf\.d|ld\.so\.cache|polkit-1|dbus-1|init\.d|rc\.local|netplan|network|hosts|hostname"
+    r"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|nginx|caddy|ca-certificates)"
+    r"(?:/|$)|/etc/systemd/(?:system|user)(?:/|$)|/var/spool/cron(?:/|$)|/root/\.(?:aws|docker|bashrc|profile)(?:/|$)"
+    r"|/var/lib/(?:systemd|apt|cloud|polkit-1|private)(?:/|$)|/(?:.*/)?\.ssh(?:/|$)"
+)
+# Directories that are there on every host: a release that names one would take it over
+ROOTS = re.compile(
+    r"/|/(?:etc|usr|var|root|home|tmp|opt|srv|mnt|media)|/var/(?:lib|log|tmp|cache|spool|www)"
+    r"|/usr/(?:local|share|src|include)|/usr/local/(?:bin|sbin|lib|share|etc)|/etc/(?:systemd|default)"
 )
 # What an environment file cannot hold, as a person calls it; a tab it can
 UNWRITABLE = {
@@ -49,11 +57,17 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
     """What the host itself, its accounts, SSH or the agent have is no release's."""
     for system in catalogue.running.values():
         named = [*_files(system), *(("directories", item.path) for item in system.directories)]
+        named += [
+            *(("monitor_names", path) for path in system.monitor_names),
+            *(("data", path) for path in system.data),
+        ]
+        named += [(f"account {account.name}", account.home) for account in system.accounts]
         for service in system.active:
             place = service.directory if isinstance(service, ComposeService) else None
             named += [(f"service {service.name}", place)] if place else []
         for where, path in named:
-            if OF_THE_HOST.match(_plain(path)):
+            taken_over = where.startswith(("directories", "data", "account")) and ROOTS.fullmatch(_plain(path))
+            if OF_THE_HOST.match(_plain(path)) or taken_over:
                 rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
                 yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
 

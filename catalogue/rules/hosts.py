@@ -14,6 +14,7 @@ from catalogue.stack import Ec2Host, SshHost, Stack
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
+DOCKERS_OWN = {"bridge", "host", "none", "default", "ingress", "docker_gwbridge"}
 DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 
@@ -33,6 +34,20 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
     placed = [system for host in catalogue.stack.hosts.values() for system in host.systems]
     for system in sorted({system for system in placed if placed.count(system) > 1}):
         yield Problem(file, "infra:hosts", f"system {system} is on two hosts", "each system runs on one host")
+
+
+def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
+    """Two hosts at one address would undo each other's releases; what a proxy listens on is not SSH's."""
+    seen: dict[tuple[str, int], str] = {}
+    ssh_hosts = {name: host for name, host in catalogue.stack.hosts.items() if isinstance(host, SshHost)}
+    for name, host in ssh_hosts.items():
+        where, other = f"infra:hosts.{name}", seen.setdefault((host.address, host.port), name)
+        if other != name:
+            found = f"address {host.address}, port {host.port}, is host {other}'s already"
+            yield Problem(catalogue.stack.file, where, found, "one host for each machine: put its systems together")
+        if host.port in (80, 443) and _sites_on(catalogue, name):
+            found = f"SSH on port {host.port}, on which the proxy listens"
+            yield Problem(catalogue.stack.file, where, found, "another port for SSH")
 
 
 def names(catalogue: Catalogue) -> Iterator[Problem]:
@@ -72,6 +87,13 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
         reached = _networks_reached(catalogue.stack, host)
         networks = [(catalogue.file_of(each), each.network) for each in catalogue.systems_on(host) if each.network]
         for file, network in networks:
+            where = f"network {network.name}"
+            if network.name in DOCKERS_OWN:
+                found = f"the name {network.name} is Docker's own"
+                yield Problem(file, where, found, "a name of the product's own, such as PRODUCT-network")
+            if not network.subnet.is_private or not 8 <= network.subnet.prefixlen <= 29:
+                rule = "a private subnet, /8 to /29, such as 172.27.0.0/16"
+                yield Problem(file, where, f"its subnet is {network.subnet}", rule)
             for name, other in reached.items():
                 if network.subnet.overlaps(other):
                     found = f"its subnet {network.subnet} overlaps {name}"
@@ -79,7 +101,7 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
                     # Of an administrators' wide network only a part is out of reach
                     wide = "of infra:" in name and not other.subnet_of(network.subnet)
                     level = "warning" if wide else "error"
-                    yield Problem(file, f"network {network.name}", found, rule, level)
+                    yield Problem(file, where, found, rule, level)
             reached[f"{network.subnet} of the network {network.name}"] = network.subnet
 
 

@@ -1,5 +1,6 @@
 """Native units: are their directives ones that systemd knows, and does what they name exist."""
 
+import re
 from collections.abc import Iterator
 
 from catalogue.files import parse_toml
@@ -14,7 +15,18 @@ SANDBOX = {
     "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectClock",
     "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths", "CapabilityBoundingSet",
 }  # fmt: skip
-OTHERS = {"nginx.service", "caddy.service", "docker.service"}
+# Units that the system, its packages or the agent bring: one of a service's with such a name would take its place
+OF_THE_HOST = re.compile(
+    r"(?:(?:infra|systemd)-.*|(?:user|user-runtime-dir|init|dbus|dbus-broker|ssh|sshd|docker|containerd|nginx|caddy|cron"
+    r"|crond|certbot|apt-daily|apt-daily-upgrade|dpkg-db-backup|networking|NetworkManager|NetworkManager-wait-online|ifup"
+    r"|netplan-ovs-cleanup|getty|serial-getty|console-getty|console-setup|rescue|emergency|debug-shell|polkit|rsyslog|syslog"
+    r"|auditd|apparmor|ufw|nftables|iptables|netfilter-persistent|firewalld|fail2ban|cloud-init|cloud-init-local|cloud-config"
+    r"|cloud-final|snapd|amazon-ssm-agent|chrony|chronyd|ntp|ntpd|unattended-upgrades|logrotate|fstrim|e2scrub|e2scrub_all"
+    r"|e2scrub_reap|man-db|multipathd|mdadm|rpcbind|kmod|udev|keyboard-setup|procps|acpid)(?:@.*)?)\.(?:service|timer)"
+)
+# Directives by which one unit acts on another
+OWN_NAME = "a name of the product's own, such as PRODUCT-SERVICE.service"
+ACTING = ("Alias", "Also", "Conflicts", "PropagatesStopTo", "PropagatesReloadTo", "JoinsNamespaceOf")
 
 
 def directives(catalogue: Catalogue) -> Iterator[Problem]:
@@ -152,11 +164,32 @@ def unique_units(catalogue: Catalogue) -> Iterator[Problem]:
         )
 
     yield from twice(catalogue, "unit", own, "each service has a unit of its own")
+    for system in catalogue.running.values():
+        if system.network and is_of_the_host(system.network.unit):
+            found = f"unit {system.network.unit} is another program's"
+            yield Problem(catalogue.file_of(system), f"network {system.network.name}", found, OWN_NAME)
     for file, system, service in services(catalogue):
-        taken = OTHERS | ({system.network.unit} if system.network else set())
-        if service.unit in taken:
-            rule = f"not one of {', '.join(sorted(taken))}"
-            yield Problem(file, f"service {service.name}", f"unit {service.unit} is another program's", rule)
+        of_network = system.network is not None and service.unit == system.network.unit
+        if of_network or (is_of_the_host(service.unit) and not getattr(service, "account", None)):
+            found = f"unit {service.unit} is another program's"
+            yield Problem(file, f"service {service.name}", found, OWN_NAME)
+
+
+def acting_on_others(catalogue: Catalogue) -> Iterator[Problem]:
+    """No unit of a product stops, renames or joins one of the host's own."""
+    for file, _, service in native_services(catalogue):
+        directives = [
+            item for sections in service.all_sections for block in sections.values() for item in block.items()
+        ]
+        for name, value in [item for item in directives if item[0] in ACTING]:
+            for unit in [unit for line in texts(value) for unit in line.split() if is_of_the_host(unit)]:
+                found = f"{name} of {unit}, which is another program's"
+                yield Problem(file, f"service {service.name}", found, "only units of the product's own")
+
+
+def is_of_the_host(unit: str) -> bool:
+    """Is a unit's name one that the system, its packages or the agent have."""
+    return bool(OF_THE_HOST.fullmatch(unit))
 
 
 def _alone(catalogue: Catalogue, service: ComposeService) -> bool:

@@ -1,6 +1,7 @@
 """Directives by section: which there are, what obsolete ones are called now, and what is wrong with a set of them."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -55,6 +56,9 @@ class Finding:
 def table() -> dict[str, dict[str, str]]:
     """Section → directive → kind of value, in the order in which they are rendered."""
     return yaml.load((Path(__file__).parent / "directives.yaml").read_text(), yaml.CSafeLoader)
+
+
+UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]|\\\s*$")
 
 
 def text(value: Value) -> str:
@@ -112,8 +116,11 @@ def _directive(sections: Sections, section: str, name: str, value: Value | list[
         yield Finding(f"unknown directive {where}", _nearest(section, name))
         return
     for line in texts(value):
-        if "\n" in line:
-            yield Finding(f"{where}: a line break in {line!r}", "one line; write a list for several")
+        if UNWRITABLE.search(line):
+            # A unit's line ends at each of \n, \r and NUL, and goes on after a backslash
+            yield Finding(
+                f"{where}: a control character, or a \\ at the end, in {line!r}", "one line; write a list for several"
+            )
         elif rule := allowed(kinds[now], line):
             yield Finding(f"{where}: {line!r}", rule)
 

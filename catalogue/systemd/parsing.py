@@ -10,8 +10,8 @@ def assignments(text: str) -> Iterator[tuple[str, str, str]]:
     """(section, directive, value) of every assignment, in order. Comments, and lines before a section, are none; a line
     that ends in a backslash goes on, over comments too."""
     section, continued = "", ""
-    # Only a line's end ends a line for systemd, and not what else Python takes for one
-    for raw in text.split("\n"):
+    # What ends a line for systemd, and not what else Python takes for an end
+    for raw in re.split(r"[\n\r\0]", text):
         line = raw.strip()
         if line[:1] in ("#", ";") or (not line and not continued):
             continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalogue.problems import CatalogueError, errors
+from catalogue.problems import CatalogueError, Problem, errors
 from infra.cli import StackName, app, catalogue_of, stack_of
 from infra.paths import project_root
 
@@ -23,12 +23,25 @@ def check(stack: StackName) -> None:
 
     catalogue = catalogue_of(stack)
     found = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
+    if not errors(found):
+        found += _collisions(catalogue)
     for problem in found:
         typer.echo(str(problem), err=True)
     if errors(found):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
     typer.echo(f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)")
+
+
+def _collisions(catalogue: "Catalogue") -> Iterator[Problem]:
+    """What only the rendered files of a host show."""
+    from rendering.host import render
+
+    for host in catalogue.stack.hosts:
+        try:
+            render(catalogue, host)
+        except CatalogueError as error:
+            yield from error.problems
 
 
 def _other_catalogues(stack: str) -> Iterator["Catalogue"]:

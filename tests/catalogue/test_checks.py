@@ -184,6 +184,10 @@ STACK_EXAMPLES = {
         configured(adminCidrs=["172.16.0.0/12"]),
         "warning: files/systems/watchme.yaml: network watchme-network: its subnet 172.27.0.0/16 overlaps 172.16.0.0/12",
     ),
+    "SSH at the proxy's port": (
+        configured(hosts={"watchme": HOME | {"port": 443, "systems": ["watchme"]}}),
+        "SSH on port 443, on which the proxy listens",
+    ),
     "a host in its own subnet": (
         configured(hosts={"watchme": HOME | {"address": "172.27.0.9", "systems": ["watchme"], "memory": "16g"}}),
         "overlaps the host's own address 172.27.0.9",

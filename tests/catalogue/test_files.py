@@ -18,7 +18,7 @@ from tests.support import ROOT
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
 WRONG_YAML = {
     "syntax": (b"a: 1\nb: [\n", "line 3: did not find expected node content"),
-    "a tab": (b"a:\n\tx: 1\n", "line 2: found character that cannot start any token"),
+    "a tab": (b"a:\n\tx: 1\n", "line 2: a tab, which YAML does not indent with; use spaces"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
     "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
     "UTF-16 without its mark": ("a: 1\n".encode("utf-16-be"), "line 1: the file is in UTF-16"),

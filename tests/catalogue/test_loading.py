@@ -14,10 +14,10 @@ from tests.support import PROD, ROOT, WATCHME, catalogue, stack
 BAD_YAML = {
     "an empty service": ("services:\n", "services:\n  -\n", "service number 1: kind nothing; kinds: compose"),
     "a service that is a text": ("services:\n", "services:\n  - web\n", "service number 1: kind 'web'; kinds: compose"),
-    "a service that is a list": ("services:\n", "services:\n  - [1]\n", "service number 1: kind [1]; kinds: compose"),
+    "a service that is a list": ("services:\n", "services:\n  - [1]\n", "service number 1: kind a list; kinds: compose"),
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
     "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "routes.0.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
-    "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; input should be a valid integer"),
+    "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; a number, without quotes"),
     "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
     "unquoted tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: 9", 'image.tag: found 9; write it in quotes: "9"'),
@@ -43,6 +43,30 @@ def test_bad_system(tmp_path, old, new, line):
         read_system(path)
     assert line in str(error.value)
     assert str(error.value).startswith("error: files/systems/watchme.yaml: ")
+
+
+SIMPLER = {
+    "memory: {limit: 2g, observed: 2g}": ("memory: 2g", "memory: found '2g'; a mapping, such as memory: {limit: 512m}"),
+    "image: {repository: watchme-api-ast, tag: latest}": (
+        "image: ast:latest", "image: found 'ast:latest'; a mapping, such as image: {repository: notes-api, tag: latest}",
+    ),
+    "unit: watchme-ast-api.service": ("unit: ast", "unit: found 'ast'; a unit with its ending, such as notes-worker.service"),
+    "directory: /home/ubuntu/api_ast": ("directory: api_ast", "directory: found 'api_ast'; a path from the root, such as"),
+    "container: ast-api": ("secrets: {DB_PASSWORD: hunter2}\n    container: ast-api", "secrets: found a mapping; a list, such as secrets: [DB_PASSWORD], the names alone"),
+    "routes: [{public: /behavior-features/}]": ("routes: /ast/", "routes: found '/ast/'; a list, such as routes: [{public: /api/}]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line"), [(old, *given) for old, given in SIMPLER.items()], ids=SIMPLER)
+def test_what_is_written_too_simply_is_shown_in_full(tmp_path, old, new, line):
+    text = (ROOT / "files/systems/watchme.yaml").read_text()
+    start = text.index("- name: ast-api")
+    assert old in text[start:], text[start : start + 600]
+    path = tmp_path / "watchme.yaml"
+    path.write_text(text[:start] + text[start:].replace(old, new, 1))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    assert f"service ast-api: {line}" in str(error.value) and "hunter2" not in str(error.value)
 
 
 # What YAML makes something else of than the text that stands there

@@ -34,7 +34,12 @@ EXAMPLES = {
     "bad size": ("totton", unit("upsampler", "Service", MemoryMax="2 gigs"), "MemoryMax: '2 gigs'; a size or number"),
     "unit without its ending": ("totton", unit("upsampler", "Unit", After="sound"), "After: 'sound'; unit names with their ending"),
     "nice": ("totton", unit("upsampler", "Service", Nice=-30), "Nice: '-30'; a whole number from -20 to 19"),
-    "line break": ("totton", unit("upsampler", "Unit", Description="a\nb"), "a line break"),
+    "line break": ("totton", unit("upsampler", "Unit", Description="a\nb"), "a control character"),
+    "carriage return": (
+        "totton", unit("upsampler", "Service", SyslogIdentifier="x\rNoNewPrivileges=no"), "a control character",
+    ),
+    "NUL": ("totton", unit("upsampler", "Service", SyslogIdentifier="x\0User=root"), "a control character"),
+    "a line that goes on": ("totton", unit("upsampler", "Unit", Description="a \\"), "a control character, or a \\ at the end"),
     "obsolete": (
         "vocoder", unit("vocoder", "Service", MemoryLimit="1G"),
         "[Service] MemoryLimit and [Service] MemoryMax; the same thing under its old and its new name",
@@ -93,6 +98,7 @@ EXAMPLES = {
     ),
     "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is vocoder-instances's"),
     "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is upsampler's"),
+    "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which is another program's"),
     "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
     "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
     "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "and yet proved by HTTP; challenge: dns-01"),

@@ -118,7 +118,7 @@ def test_without_an_address_nothing_is_made_and_nothing_told(here):
 
 def test_an_alarm_comes_after_the_release_of_its_host_and_goes_before_it(here):
     """Before the host tells anything its silence would be an alarm."""
-    values = {**PROD, "infra:sshPublicKey": "k", "infra:sshPrivateKey": "K", **KEYS}
+    values = {**PROD, "infra:sshPublicKey": "ssh-ed25519 AAAA", "infra:sshPrivateKey": "K", **KEYS}
     graph = snapshot.program(ROOT, "prod", values, {}, None)["resources"]
     alarmed = [resource for resource in graph if resource["type"] == ALARM]
     assert len(alarmed) == 6

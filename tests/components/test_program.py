@@ -174,7 +174,10 @@ def test_a_host_pulls_what_its_own_systems_run_and_nothing_else(monkeypatch):
     monkeypatch.setattr(loading, "load", with_shop)
     shop = {**PROD["infra:hosts"]["watchme"], "systems": ["shop"]}
     hosts = {**PROD["infra:hosts"], "shop": shop}
-    keys = {f"infra:{key}": dict.fromkeys(hosts, f"k of {key}") for key in ("hostPublicKeys", "hostPrivateKeys")}
+    keys = {
+        "infra:hostPublicKeys": dict.fromkeys(hosts, "ssh-ed25519 AAAA"),
+        "infra:hostPrivateKeys": dict.fromkeys(hosts, "K"),
+    }
     made = run_program({"infra:hosts": hosts, **keys})
     pulled = {}
     for resource in made.of("aws:iam/rolePolicy:RolePolicy"):

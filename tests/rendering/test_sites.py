@@ -38,7 +38,30 @@ def test_caddy_serves_the_routes_and_nothing_else():
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
 def test_every_header_of_a_site_is_given(proxy):
     wanted = whole().systems["recall"].sites[0].all_headers
-    assert len(wanted) == 5 and all(f'{name} "{value}"' in site(proxy) for name, value in wanted.items())
+    mark = {"nginx": '"', "caddy": "`"}[proxy]
+    assert len(wanted) == 5 and all(f"{name} {mark}{value}{mark}" in site(proxy) for name, value in wanted.items())
+
+
+REPORT_TO = '{"group": "default", "max_age": 300}'
+
+
+@pytest.mark.parametrize(
+    ("proxy", "lines"),
+    [
+        (
+            "nginx",
+            ['X-A "a${infra_dollar}host \\\\ \\"; } %h"', 'X-B "{\\"group\\": \\"default\\", \\"max_age\\": 300}"'],
+        ),
+        ("caddy", ['X-A `a$host \\ "; } %h`', 'X-B `\\{"group": "default", "max_age": 300}`']),
+    ],
+)
+def test_a_headers_value_means_itself(proxy, lines):
+    headers = {"X-A": 'a$host \\ "; } %h', "X-B": REPORT_TO}
+    made = changed(whole(proxied(proxy)), "recall", lambda data: data["sites"][0].update(headers=headers))
+    files = {file.path: file.content.decode() for file in render(made, "services").files}
+    text = next(text for path, text in files.items() if "example.com" in path)
+    assert all(line in text for line in lines)
+    assert ("geo $infra_dollar" in files.get("/etc/nginx/conf.d/infra-http.conf", "")) is (proxy == "nginx")
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,9 @@ def _variables(where: str, name: str, main: dict[str, Any], files: Entries, rema
         remarks.append(unfit(where, f"has secrets in its unit, where everybody reads them: they go into {paths[0]}"))
     remarks += [secret(name, variable) for variable in secrets]
     given = {name: value for name, value in values.items() if name not in secrets}
-    return {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    made = {"environment": given, "secrets": secrets, "environment_file": paths[0] if paths else None}
+    # systemd reads them in what stands in a unit
+    return made | ({"specifiers": True} if any("%" in value for value in given.values()) else {})
 
 
 def _listening(unit: dict[str, Any], facts: Facts, own: Sections, remarks: list[Remark]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 Tree = list[dict[str, Any]]
 
 
+VARIABLE = re.compile(r"\$[A-Za-z0-9_{]")
+
+
 @dataclass(frozen=True)
 class Found:
     """A location that leads to `host`:`port`. `methods` are those that CORS allows there (None: no CORS); `asked_as` is
@@ -114,6 +117,10 @@ def _server(server: Tree, http: Tree, upstreams: dict[str, list[str]], result: S
         text = "is served without encryption: the program gets a certificate, and sends port 80 to 443"
         result.remarks.append(unfit(f"site {site}", text))
     kept = {name: value for name, value in _headers(server).items() if not name.lower().startswith("access-control-")}
+    for name in [name for name, value in kept.items() if VARIABLE.search(value)]:
+        text = f"its header {name} has a variable of Nginx's in its value: a header means what it says; it is left out"
+        result.remarks.append(unfit(f"site {site}", text))
+        del kept[name]
     if kept.get("Strict-Transport-Security") == HSTS:
         del kept["Strict-Transport-Security"]
     result.headers.setdefault(site, {}).update(kept)
