@@ -106,7 +106,7 @@ def read_yaml(path: Path, file: str) -> Any:
         return parse_yaml(text, _StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        text_of_line = text.split("\n")[line - 1] if line else ""
+        text_of_line = [*text.split("\n"), ""][line - 1 if line else -1]
         if "cannot start any token" in str(error.problem) and "\t" in text_of_line:
             raise _error(file, f"line {line}", "a tab, which YAML does not indent with", "use spaces") from None
         raise _error(file, f"line {line}", str(error.problem), "write valid YAML") from None

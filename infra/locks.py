@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,20 +27,22 @@ BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 @dataclass(frozen=True)
 class Engine:
     """A Pulumi that was started here. A host name and a process id can be those of another container or machine, so
-    `machine`, `boot`, the PID `namespace` and the process's start (in ticks since the boot) belong to it."""
+    `machine`, `boot`, the PID `namespace` and the process's start (in ticks since the boot) belong to it; `noted` is
+    when that was (seconds since 1970)."""
 
     pid: int
     machine: str
     boot: str
     namespace: str
     started: str
+    noted: float = 0.0
 
 
 def identify(pid: int) -> Engine:
     """A process that runs now; without what this system does not provide."""
     with contextlib.suppress(OSError, IndexError):
         machine, boot = MACHINE.read_text().strip(), BOOT.read_text().strip()
-        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))
+        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid), time.time())
     return Engine(pid, "", "", "", "")
 
 
@@ -47,6 +50,14 @@ def _started(pid: int) -> str:
     """When a process was started. Raises OSError where there is none."""
     # The second field is a name, which may have spaces and parentheses
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def _booted() -> float:
+    """When this machine was started (seconds since 1970); never, where that cannot be known."""
+    with contextlib.suppress(OSError, ValueError, StopIteration, IndexError):
+        lines = Path("/proc/stat").read_text().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith("btime")))
+    return 0.0
 
 
 def remember(stack: str, pid: int) -> None:
@@ -84,7 +95,8 @@ def is_dead(said: str, engine: Engine | None) -> bool:
     if here.machine != engine.machine:
         return False
     if here.boot != engine.boot:
-        return True
+        # A copy of this machine may run it, unless it was noted down before our boot
+        return engine.noted < _booted()
     return here.namespace == engine.namespace and not _runs(engine)
 
 

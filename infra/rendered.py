@@ -9,13 +9,14 @@ from catalogue.loading import load
 from catalogue.stack import read_stack
 from infra.paths import config_file, project_root
 from infra.preview import live
-from infra.writing import own_directory, put
+from infra.writing import fill_directory, put, refuse_system
 from rendering.archive import build
 from rendering.host import render
 
 
 def write(stack: str, out: Path) -> Iterator[str]:
     """Writes DIR/HOST/… and DIR/HOST.manifest.json, and says where. Raises CatalogueError, InfraError."""
+    refuse_system(out / "host")
     asked = live.is_possible(stack)
     root = project_root()
     catalogue = live.catalogue_of(stack) if asked else checked(load(root, read_stack(root, stack, config_file(stack))))
@@ -25,12 +26,7 @@ def write(stack: str, out: Path) -> Iterator[str]:
     }
     for host in catalogue.stack.hosts:
         rendered = render(catalogue, host, digests)
-        # What an earlier rendering left is not of this one
-        own_directory(out / host)
-        for file in rendered.files:
-            target = out / host / file.path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            put(target, file.content, file.mode)
+        fill_directory(out / host, {file.path.lstrip("/"): (file.content, file.mode) for file in rendered.files})
         put(out / f"{host}.manifest.json", members(build(rendered).archive)["manifest.json"])
         yield f"{host}: {out / host}"
         if any(name.startswith("@") for item in rendered.environment_files for name in item.secrets.values()):

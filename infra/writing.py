@@ -1,14 +1,17 @@
 """The one way in which `infra` writes a file: whole or not at all, and never through a link that was planted there."""
 
+import hashlib
+import json
 import os
-import shutil
 import stat
 import tempfile
 from pathlib import Path
 
 from infra.errors import InfraError
 
-MARKER = ".{name}.made-by-infra"  # beside the directory: what is in it is what was asked for
+MARKER = ".made-by-infra.json"  # in a directory that is generated: what is in it, by its hashes
+NO_OUTPUT = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys", "/run", "/var/lib")
+SHARED = {"/", "/root", "/home", "/tmp", "/var", "/opt", "/srv", "/mnt", "/media"}
 
 
 def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
@@ -43,26 +46,70 @@ def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
         raise
 
 
-def own_directory(path: Path) -> None:
-    """An empty directory for output that is generated each time. One that has our marker beside it is emptied; any
-    other directory with files in it stays as it is.
+def fill_directory(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
+    """A directory with these files (path below it → content and mode) and no others, for output that is generated each
+    time. What an earlier call made, and nothing has changed since, goes before.
 
-    Raises InfraError for anything else at its place, and for a directory with other files.
+    Raises InfraError for a directory of the system, for anything else at its place, and for one with other files.
     """
-    current, marker = _status(path), path.with_name(MARKER.format(name=path.name))
-    if current is not None and not stat.S_ISDIR(current.st_mode):
-        raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
-    if current is not None and any(path.iterdir()):
-        if not is_file(marker) or marker.read_text() != _identity(current):
-            raise InfraError(f"{path} has files that `infra` did not make: name another directory, or move them away")
-        shutil.rmtree(path)
+    refuse_system(path)
+    _empty(path)
     path.mkdir(parents=True, exist_ok=True)
-    # Of this very directory: another one that takes its place later is not ours
-    put(marker, _identity(os.lstat(path)))
+    # First, so that an interrupted call can be repeated
+    put(path / MARKER, json.dumps({name: _hash(content) for name, (content, _) in files.items()}, indent=1) + "\n")
+    for name, (content, mode) in files.items():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        put(target, content, mode)
 
 
-def _identity(status: os.stat_result) -> str:
-    return f"made by infra, and emptied by it: device {status.st_dev}, inode {status.st_ino}\n"
+def refuse_system(path: Path) -> None:
+    """Raises InfraError for a directory that the system has, and for what lies in one that is no place for output."""
+    place = str(path.resolve())
+    if any(place == root or place.startswith(f"{root}/") for root in NO_OUTPUT) or place in SHARED:
+        raise InfraError(f"{path} is a directory of the system: name one of your own, such as out/")
+
+
+def _empty(path: Path) -> None:
+    """Removes what `fill_directory` made. Raises InfraError, and removes nothing, where anything else is there."""
+    current = _status(path)
+    if current is None:
+        return
+    if not stat.S_ISDIR(current.st_mode):
+        raise InfraError(f"{path} is {describe(current.st_mode)}; a directory is to be made there: remove it first")
+    listed = _listed(path / MARKER)
+    # os.walk lists a link to a directory among the directories
+    there = [Path(place, name) for place, folders, names in os.walk(path) for name in [*folders, *names]]
+    found = {entry for entry in there if entry.is_symlink() or not entry.is_dir()}
+    for file in sorted(found - {path / MARKER}):
+        name = file.relative_to(path).as_posix()
+        if not is_file(file) or listed.get(name) != _hash(file.read_bytes()):
+            raise InfraError(
+                f"{path} has files that `infra` did not make, or that were changed since, such as {name}: "
+                "name another directory, or move them away"
+            )
+    if found and not listed and path / MARKER in found:
+        raise InfraError(f"{path / MARKER} is none of `infra`'s: name another directory, or move it away")
+    for file in found:
+        file.unlink()
+    for place, _, _ in os.walk(path, topdown=False):
+        Path(place).rmdir()
+
+
+def _listed(marker: Path) -> dict[str, str]:
+    """What a marker of this account's says that we made; nothing where it is none."""
+    current = _status(marker)
+    if current is None or not stat.S_ISREG(current.st_mode) or current.st_uid != os.geteuid():
+        return {}
+    try:
+        found = json.loads(marker.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def is_file(path: Path) -> bool:

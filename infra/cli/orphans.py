@@ -15,7 +15,8 @@ def orphans(
         bool, typer.Option("--adopt", help="Take what interrupted creations made into the state, after a question.")
     ] = False,
     delete: Annotated[
-        list[str] | None, typer.Option(help="An id, several times: the next update deletes it, after a question.")
+        list[str] | None,
+        typer.Option(help="An ID or REGION/ID, several times: the next update deletes it, after a question."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:

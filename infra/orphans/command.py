@@ -40,6 +40,11 @@ class Orphan:
         return self.type.rsplit(":", 1)[-1]
 
     @property
+    def place(self) -> str:
+        """What it is called where its id alone is not enough: in two regions there can be one of an id."""
+        return f"{self.region}/{self.id}" if self.region else self.id
+
+    @property
     def origin(self) -> str:
         if self.creation is None:
             return "has this stack's tags; no update knows of it"
@@ -157,7 +162,7 @@ def write(stack: str, found: Found, orphans: list[Orphan]) -> None:
             urns.append(orphan.creation.urn)
         else:
             inputs = orphan.creation.inputs if orphan.creation else {}
-            changed, urn = state.unwanted(changed, orphan.type, orphan.id, orphan.provider, inputs)
+            changed, urn = state.unwanted(changed, orphan.type, orphan.id, orphan.region, orphan.provider, inputs)
             urns.append(urn)
     if urns:
         # Refused where another update is running: these may be its own

@@ -35,15 +35,26 @@ def lines(found: Found, others: list[Orphan], whole: bool) -> list[str]:
 
 
 def chosen(everything: list[Orphan], adopt: bool, delete: list[str]) -> tuple[list[Orphan], str]:
-    """What is to be done, and the question to ask before. Raises InfraError for an id that is no orphan's."""
-    unknown = sorted(set(delete) - {orphan.id for orphan in everything})
-    if unknown:
-        listed = ", ".join(orphan.id for orphan in everything) or "none"
-        raise InfraError(f"--delete {unknown[0]}: no orphan has this id; orphans: {listed}")
-    gone = [replace(orphan, is_wanted=False) for orphan in everything if orphan.id in delete]
-    kept = [orphan for orphan in everything if adopt and orphan.creation and orphan.id not in delete]
+    """What is to be done, and the question to ask before. `delete` names orphans by ID, or REGION/ID. Raises InfraError
+    for one that is no orphan's, or the id of several."""
+    named = [_named(everything, name) for name in delete]
+    gone = [replace(orphan, is_wanted=False) for orphan in everything if orphan in named]
+    kept = [orphan for orphan in everything if adopt and orphan.creation and orphan not in named]
     doubled = [orphan for orphan in kept if not orphan.is_wanted]
-    parts = [f"take {', '.join(o.id for o in kept if o.is_wanted)} into the state"] if len(kept) > len(doubled) else []
-    parts += [f"have the next update delete {', '.join(o.id for o in [*doubled, *gone])}"] if doubled or gone else []
+    parts = (
+        [f"take {', '.join(o.place for o in kept if o.is_wanted)} into the state"] if len(kept) > len(doubled) else []
+    )
+    parts += [f"have the next update delete {', '.join(o.place for o in [*doubled, *gone])}"] if doubled or gone else []
     question = " and ".join(parts)
     return [*kept, *gone], f"{question[:1].upper()}{question[1:]}?"
+
+
+def _named(everything: list[Orphan], name: str) -> Orphan:
+    found = [orphan for orphan in everything if name in (orphan.id, orphan.place)]
+    if not found:
+        listed = ", ".join(orphan.place for orphan in everything) or "none"
+        raise InfraError(f"--delete {name}: no orphan has this id; orphans: {listed}")
+    if len(found) > 1:
+        places = ", ".join(orphan.place for orphan in found)
+        raise InfraError(f"--delete {name}: {len(found)} orphans have this id: {places}; name the one that is to go")
+    return found[0]

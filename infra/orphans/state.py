@@ -94,13 +94,16 @@ def adopted(state: State, creation: Creation, id: str) -> State:
     return made
 
 
-def unwanted(state: State, type: str, id: str, provider: str, inputs: dict[str, Any]) -> tuple[State, str]:
+def unwanted(state: State, type: str, id: str, region: str, provider: str, inputs: dict[str, Any]) -> tuple[State, str]:
     """With a resource that the program does not ask for, so that the next update deletes it; and its URN. Several are
     deleted in the reverse order."""
     made = copy.deepcopy(state)
     stack = next(entry["urn"] for entry in _resources(made) if entry["type"] == STACK)
     prefix = stack.rsplit("::", 2)[0]
     urn = f"{prefix}::{type}::{ORPHAN}{id}"
+    if any(entry["urn"] == urn and entry.get("provider") != provider for entry in _resources(made)):
+        # Another region's of the same id
+        urn = f"{prefix}::{type}::{ORPHAN}{region}-{id}"
     if is_known(made, urn):
         return made, urn
     before = [entry["urn"] for entry in _resources(made) if entry["urn"].rsplit("::", 1)[-1].startswith(ORPHAN)]

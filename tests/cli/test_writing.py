@@ -1,6 +1,9 @@
 """What `infra` writes goes where it was meant to go, or nowhere."""
 
+import hashlib
+import json
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ import pytest
 
 from infra import scan
 from infra.errors import InfraError
-from infra.writing import MARKER, own_directory, put
+from infra.writing import MARKER, fill_directory, put
 from tests.support import execute
 
 OLD, NEW = "ap-southeast-2", "ap-northeast-1"
@@ -90,22 +93,65 @@ def test_a_pipe_holds_up_no_scan(tmp_path):
     assert passed_over == [tmp_path / "pipe"]
 
 
-def test_a_directory_that_infra_made_is_emptied_and_no_other(tmp_path):
-    own, other = tmp_path / "own", tmp_path / "other"
-    own_directory(own)
-    (own / "old").touch()
-    own_directory(own)
-    assert os.listdir(own) == [] and (tmp_path / MARKER.format(name="own")).is_file()
-    (other / ".git").mkdir(parents=True)
-    with pytest.raises(InfraError, match="has files that `infra` did not make: name another directory"):
-        own_directory(other)
-    assert (other / ".git").exists()
-    # Somebody's own directory in the place of one that was made here
-    own.rename(tmp_path / "away")
+FILES = {"etc/a.conf": (b"a", 0o600), "etc/b/c": (b"c", 0o755)}
+
+
+def made(path) -> set[str]:
+    return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
+
+
+def test_a_directory_that_infra_made_is_made_again(tmp_path):
+    own = tmp_path / "out/own"
+    fill_directory(own, FILES | {"old": (b"old", 0o644)})
+    fill_directory(own, FILES)
+    assert made(own) == {*FILES, MARKER} and (own / "etc/a.conf").stat().st_mode & 0o777 == 0o600
+    # Interrupted on its way
+    (own / "etc/b/c").unlink()
+    fill_directory(own, FILES)
+    assert made(own) == {*FILES, MARKER}
+
+
+def planted(own) -> None:
+    """A directory of somebody else's, with a marker that is none of this account's."""
+    shutil.rmtree(own)
     own.mkdir()
-    (own / "notes").touch()
-    with pytest.raises(InfraError, match="has files that `infra` did not make"):
-        own_directory(own)
-    (tmp_path / "link").symlink_to(own)
+    (own / "keys").write_bytes(b"k")
+    (own / MARKER).write_text(json.dumps({"keys": hashlib.sha256(b"k").hexdigest()}))
+    os.chown(own / MARKER, 65534, 65534)
+
+
+STRANGE = {
+    "a note beside": lambda own: (own / "note").touch(),
+    "an edited file": lambda own: (own / "etc/a.conf").write_text("b"),
+    "a link in a file's place": lambda own: ((own / "etc/a.conf").unlink(), (own / "etc/a.conf").symlink_to("/etc/hostname")),
+    "a link to a directory": lambda own: (own / "x").symlink_to("/etc"),
+    "another directory in its place": lambda own: (shutil.rmtree(own), own.mkdir(), (own / "notes").touch()),
+    "an odd marker": lambda own: (own / MARKER).write_bytes(b"\xff"),
+    "a marker of another kind": lambda own: (own / MARKER).write_text("[]"),
+    "another account's marker": planted,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE)
+def test_what_infra_did_not_make_is_never_deleted(tmp_path, change):
+    own = tmp_path / "own"
+    fill_directory(own, FILES)
+    change(own)
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    with pytest.raises(InfraError, match="has files that `infra` did not make, or that were changed since, such as "):
+        fill_directory(own, FILES)
+    assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/etc", "/etc/x", "/usr/local/x", "/root", "/tmp", "/proc/self/x", "/etc/../etc"]
+)
+def test_a_directory_of_the_system_takes_no_output(path):
+    with pytest.raises(InfraError, match="is a directory of the system: name one of your own"):
+        fill_directory(Path(path), FILES)
+
+
+def test_a_link_is_no_directory_for_output(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(InfraError, match="link is a link; a directory is to be made there"):
-        own_directory(tmp_path / "link")
+        fill_directory(tmp_path / "link", FILES)

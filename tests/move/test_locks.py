@@ -35,7 +35,7 @@ def test_an_engine_that_was_killed_here_is_dead(ended):
 
 
 def test_one_of_before_the_last_boot_is_dead(ended):
-    assert locks.is_dead(complaint((ended.pid, HERE)), replace(ended, boot="another", namespace="pid:[1]"))
+    assert locks.is_dead(complaint((ended.pid, HERE)), replace(ended, boot="another", namespace="pid:[1]", noted=0.0))
 
 
 def test_a_number_that_another_process_has_now_is_dead(ended):
@@ -130,3 +130,9 @@ def test_the_engine_of_a_move_is_remembered(tmp_path):
     execute(sys.executable, "-c", UP.format(answer=False), cwd=tmp_path, env=env)
     kept = json.loads((tmp_path / ".infra/engines/lab.json").read_text())
     assert kept["pid"] == int((tmp_path / "pid").read_text()) and kept["boot"] and kept["started"]
+
+
+def test_an_engine_of_another_boot_that_was_started_since_ours_may_be_a_copied_machines():
+    engine = replace(locks.identify(os.getpid()), boot="another")
+    assert not locks.is_dead(complaint((engine.pid, HERE)), engine)
+    assert locks.is_dead(complaint((engine.pid, HERE)), replace(engine, noted=1.0))

@@ -243,7 +243,7 @@ def test_a_person_is_asked_before(cli_engine, account):
     pulumi = cli_engine(VPC)
     ran = run("--adopt", answer="n\n")
     assert ran.exit_code == 1 and pulumi.interrupted == ["Vpc"]
-    assert f"Take {account.made['Vpc']} into the state? [y/N]" in ran.output
+    assert f"Take {REGION}/{account.made['Vpc']} into the state? [y/N]" in ran.output
     assert run("--adopt", answer="y\n").exit_code == 0
     assert pulumi.interrupted == [] and pulumi.resources["Vpc"]["id"] == account.made["Vpc"]
 
@@ -257,7 +257,7 @@ def test_one_is_deleted_by_its_id_alone(cli_engine, account):
     assert "--delete vpc-0: no orphan has this id; orphans: " in str(ran.exception)
     ran = run("--delete", subnet, "--delete", vpc, answer="y\n")
     assert ran.exit_code == 0, ran.output
-    assert f"Have the next update delete {vpc}, {subnet}?" in ran.output
+    assert f"Have the next update delete {REGION}/{vpc}, {REGION}/{subnet}?" in ran.output
     # The engine deletes what depends on others first
     assert pulumi.resources[f"orphan-{subnet}"]["dependencies"] == [pulumi.resources[f"orphan-{vpc}"]["urn"]]
 
@@ -278,4 +278,14 @@ def test_the_question_names_both_ends():
         command.Orphan(VPC, id, REGION, "p", creation, wanted) for id, wanted in (("vpc-1", True), ("vpc-2", False))
     ]
     _, question = listing.chosen(orphans, adopt=True, delete=[])
-    assert question == "Take vpc-1 into the state and have the next update delete vpc-2?"
+    assert question == f"Take {REGION}/vpc-1 into the state and have the next update delete {REGION}/vpc-2?"
+
+
+def test_one_of_two_regions_is_named_with_its_region():
+    orphans = [
+        command.Orphan("aws:ecr/repository:Repository", "ast", region, "p", None, False) for region in ("a", "b")
+    ]
+    with pytest.raises(InfraError, match="2 orphans have this id: a/ast, b/ast; name the one that is to go"):
+        listing.chosen(orphans, adopt=False, delete=["ast"])
+    gone, question = listing.chosen(orphans, adopt=False, delete=["b/ast"])
+    assert [orphan.region for orphan in gone] == ["b"] and question == "Have the next update delete b/ast?"

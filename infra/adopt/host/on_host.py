@@ -1,5 +1,5 @@
-"""What a host says of itself. Sent to the host together with masking.py, and run there as root: standard library only,
-nothing is written, and every command is one of COMMANDS, which only read."""
+"""What a host says of itself. Sent to the host together with what it imports, and run there as root: standard library
+only, nothing is written, and every command is one of COMMANDS, which only read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from agent.places import read_file
 
 COMMANDS = {
     "units": ("systemctl", "show", "--property=Id,UnitFileState,ActiveState,ControlGroup"),
@@ -96,11 +98,11 @@ def _ask(command: str, *words: str) -> str | None:
 
 def _raw(path: str) -> str | None:
     try:
-        about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MOST:
+        if os.stat(path).st_size > MOST:
             return None
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        # By no link that an account laid: it could lead to what only root may read
+        content = read_file(path)
+        return None if content is None or len(content) > MOST else content.decode()
     except (OSError, UnicodeDecodeError):
         return None
 

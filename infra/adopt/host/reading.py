@@ -8,6 +8,7 @@ from typing import Any
 
 import paramiko
 
+from agent import places
 from catalogue import masking
 from infra.adopt import keys
 from infra.adopt.host.forms import checked_entries, checked_facts
@@ -17,6 +18,7 @@ from infra.ssh import Target, run_program
 
 HERE = Path(__file__).parent
 MASKING = Path(masking.__file__).parent
+PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
 MODULES = ("names", "nested", "lines", "")
 Facts = dict[str, Any]
@@ -64,12 +66,13 @@ class Connection:
 
 def program() -> str:
     """What runs on the host, as one text. Each source is a module of its own."""
-    sources = {name: (MASKING / f"{name or '__init__'}.py").read_text() for name in MODULES}
+    masking = {f"masking.{name}".rstrip("."): MASKING / f"{name or '__init__'}.py" for name in MODULES}
+    agent = {"agent": PLACES.with_name("__init__.py"), "agent.places": PLACES}
+    sources = {name: path.read_text() for name, path in {**masking, **agent}.items()}
     return (
-        f"import sys, types\nfor name, text in {sources!r}.items():\n"
-        "    full = 'masking.' + name if name else 'masking'\n"
+        f"import sys, types\nfor full, text in {sources!r}.items():\n"
         "    module = sys.modules[full] = types.ModuleType(full)\n"
-        "    module.__package__, module.__path__, module.__file__ = 'masking', [], full\n"
+        "    module.__package__, module.__path__, module.__file__ = full.partition('.')[0], [], full\n"
         "    exec(text, module.__dict__)\n"
         f"on_host = {{}}\nexec({(HERE / 'on_host.py').read_text()!r}, on_host)\n"
         "on_host['run'](payload, sys.modules['masking'].masked)\n"
