@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from agent.units import changed
 from infra.foreign import visible
+from infra.preview import serving
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
 KINDS = ("files", "environment_files", "links")
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
 GAPS = {
-    "starts": "none before, it is new",
+    "starts": "none, it is new",
     "restarts": "some seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
     "restarts for its own users": "some seconds; nothing answers in its place",
@@ -68,7 +69,9 @@ class Room:
 
 @dataclass(frozen=True)
 class HostChange:
-    """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then."""
+    """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
+    `health` each service to the address that had to answer and the one that has to then. `lost` and `gained` are
+    public paths (see infra/preview/serving.py)."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -77,6 +80,9 @@ class HostChange:
     memory: tuple[Room | None, Room | None] = (None, None)
     ports: dict[str, tuple[str, str]] = field(default_factory=dict)
     addresses: dict[str, tuple[str, str]] = field(default_factory=dict)
+    health: dict[str, tuple[str, str]] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    gained: list[str] = field(default_factory=list)
 
 
 def compared(before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "") -> list[HostChange]:
@@ -112,9 +118,13 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     same = not released and _room(old) == _room(new)
     how = "new" if old is None else "gone" if new is None else "same" if same else "changed"
     drifted = set(old.get("drifted", ())) if old and released else set()
+    public, will_be = (serving.public_paths(host["files"]) if host else set() for host in (old, new))
+    # What a service is asked for is news only of one that is there before and after
+    asks = _swapped(serving.asked(was), serving.asked(will))
     return HostChange(
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
         (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
+        {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
     )  # fmt: skip
 
 

@@ -100,7 +100,7 @@ class StackReport:
         for step in self.steps:
             for text in [step.danger] if step.danger else step.notes:
                 found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)
-        lines = self._openings()
+        lines = [*self._closed(), *self._openings()]
         for key, steps in found.items():
             verb, text = key.split("|", 1)
             op, kind = verb.split(" ", 1)
@@ -115,6 +115,12 @@ class StackReport:
         machines, repositories = kinds.count("machine"), kinds.count("repository")
         return f"{machines} machine(s) with their disks, {repositories} repositories with their images"
 
+    def _closed(self) -> list[str]:
+        """Public paths that no host serves any more."""
+        gained = {path for host in self.hosts for path in host.gained}
+        lost = [path for host in self.hosts for path in host.lost if path not in gained]
+        return [f"no longer public: {_listed(lost)}"] if lost else []
+
     def _openings(self) -> list[str]:
         """Who may reach SSH from now on, and who may not any more."""
         said = {"create": "opens SSH to", "delete": "closes SSH to"}
@@ -127,11 +133,14 @@ class StackReport:
         return [f"{said[op]} {network}" for op, network in sorted(found, key=lambda one: one[0] == "create")]
 
     def _effects(self) -> list[str]:
+        asks = [service for host in self.changed_hosts for service in host.health]
+        several = "s" if len(asks) > 1 else ""
+        changed = [f"what makes {len(asks)} service{several} healthy changes: {_listed(asks)}"] if asks else []
         by_way: dict[str, list[str]] = {}
         for host in self.changed_hosts:
             for effect in host.effects:
                 by_way.setdefault(effect.how, []).append(effect.service)
-        return [
+        return changed + [
             f"{len(names)} service{'s' * (len(names) > 1)} {VERBS[way][len(names) > 1]}: {_listed(names)}"
             for way, names in by_way.items()
             if way in VERBS

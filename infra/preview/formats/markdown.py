@@ -95,7 +95,7 @@ def _noted(note: str) -> str:
 def _host(host: HostChange) -> Iterator[Section]:
     yield Section(f"\n**Host {host.host}**: {words.host_line(host)}\n\n")
     if host.effects:
-        yield Section("| service | what happens | away |\n|---|---|---|\n")
+        yield Section("| service | what happens | interruption |\n|---|---|---|\n")
     for effect in host.effects:
         yield Section(f"| {inline(effect.service)} | {effect.how} | {effect.gap} |\n", "", 800)
     for line in words.facts_of(host):

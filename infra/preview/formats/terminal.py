@@ -51,7 +51,7 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
 def _host(host: HostChange, console: Console, whole: bool) -> None:
     console.print(f"\n  host {escape(host.host)}: {words.host_line(host)}", style="bold", soft_wrap=True)
     for effect in host.effects:
-        console.print(f"    {escape(effect.service)} {effect.how}: away {escape(effect.gap)}", soft_wrap=True)
+        console.print(f"    {escape(effect.service)} {effect.how}; interruption: {escape(effect.gap)}", soft_wrap=True)
     for line in words.facts_of(host):
         console.print(f"    {escape(line)}", soft_wrap=True)
     for file in host.files:

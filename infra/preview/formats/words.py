@@ -51,10 +51,15 @@ def phase_lines(stack: StackReport) -> Iterator[str]:
 
 
 def facts_of(host: HostChange) -> Iterator[str]:
-    """Memory, ports and addresses, where they change."""
+    """Memory, what services are asked for, public paths, ports and addresses, where they change."""
     before, after = host.memory
     if before != after:
         yield f"memory of the services' limits: {room(before)} → {room(after)}"
+    for service, (was, will) in host.health.items():
+        yield f"{service} is healthy when {was} answers 200 → when {will} does"
+    if host.how != "new":
+        yield from (f"no longer public: {path}" for path in host.lost)
+        yield from (f"public from now on: {path}" for path in host.gained)
     for what, swapped in (("port", host.ports), ("address", host.addresses)):
         for key, (was, will) in swapped.items():
             yield f"{what} {key}: {was or 'free'} → {will or 'free'}"
