@@ -43,6 +43,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.user_units,
     units.accounts,
     units.settings,
+    units.environment_files,
     units.files,
     programs.programs,
     units.milestones,

@@ -170,6 +170,8 @@ def read_json(path: Path, file: str) -> Any:
         raise _error(file, f"line {error.lineno}", error.msg, "write valid JSON") from None
     except RecursionError:
         raise _error(file, "file", "lists and mappings are too deep in each other", "write valid JSON") from None
+    except ValueError:
+        raise _error(file, "file", "a number of thousands of digits", "write valid JSON") from None
 
 
 def parse_toml(content: bytes, file: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -167,8 +168,8 @@ def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
     """Source → content of the files that services read; without one that is missing, or that a link leads away to."""
     names = {file.source for system in systems.values() for service in system.native_services for file in service.files}
     folder = (root / STATIC).resolve()
-    # A link may lead elsewhere in the directory, and not out of it
-    paths = {name: (folder / name).resolve() for name in sorted(names)}
+    # A link may lead elsewhere in the directory, and not out of it, nor in a circle
+    paths = {name: Path(os.path.realpath(folder / name)) for name in sorted(names)}
     return {
         name: read_bytes(path, f"{STATIC}/{name}", LARGEST_SOURCE)
         for name, path in paths.items()

@@ -22,10 +22,15 @@ def chosen(data: Any, wanted: str | None) -> Any:
     name = wanted or next(iter(variants))
     if name not in variants:
         raise ValueError(f"variants: {', '.join(variants)}")
-    patch = dict(variants[name] or {})
-    services = patch.pop("services", {})
+    patch = variants[name] or {}
+    services = patch.get("services") or {} if isinstance(patch, dict) else None
+    if not isinstance(services, dict):
+        raise ValueError(f"variants: {name}: a mapping such as {{services: {{NAME: {{environment: {{…}}}}}}}}")
+    patch = {key: value for key, value in patch.items() if key != "services"}
     rest = {key: value for key, value in data.items() if key != "variants"}
     common = rest.get("services", [])
+    if not isinstance(common, list):
+        return {**rest, "variant": name}
     unknown = set(services) - {service.get("name") for service in common if isinstance(service, dict)}
     if unknown:
         raise ValueError(f"variant {name} changes the service {min(unknown)!r}, which the system does not have")

@@ -120,6 +120,23 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(catalogue.file_of(system), directory.path, found, f"accounts: {', '.join(sorted(known))}")
 
 
+def environment_files(catalogue: Catalogue) -> Iterator[Problem]:
+    """systemd reads them as root, and follows links: the owner of their directory could have it read anything."""
+    for file, system, service in native_services(catalogue):
+        if service.environment_file is None or service.account:
+            continue
+        owned = {item.path: item.owner for item in system.directories if item.owner != "root"}
+        owned |= {account.home: account.name for account in system.accounts}
+        for place, owner in owned.items():
+            if service.environment_file.startswith(f"{place.rstrip('/')}/"):
+                found = f"environment_file {service.environment_file} lies in {place}, which is {owner}'s own"
+                rule = (
+                    f"a directory of root's, such as /etc/{service.name}/: systemd reads it as root, through any link"
+                )
+                yield Problem(file, f"service {service.name}", found, rule, "warning")
+                break
+
+
 def settings(catalogue: Catalogue) -> Iterator[Problem]:
     """Every TOML file that a service reads can be read."""
     named = {config.source for _, _, service in native_services(catalogue) for config in service.files}

@@ -28,7 +28,8 @@ def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackRepo
 
 
 def _base_error(base: Snapshot) -> list[str]:
-    if "there is no stack" in base["error"]:
+    # A file that the base does not have: the stack is new
+    if "there is no stack" in base["error"] or "is not there, which PULUMI_OPTION_CONFIG_FILE" in base["error"]:
         return []
     return [f"the base does not stand, everything is shown as new: {base['error'].splitlines()[0]}"]
 

@@ -134,8 +134,13 @@ def test_what_is_no_readable_file_is_refused_at_once(tmp_path, make, line):
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("", "line 1: Expecting value"), ("{\n1", "line 2: "), ("[" * 100_000, "too deep")],
-    ids=["empty", "cut off", "too deep"],
+    [
+        ("", "line 1: Expecting value"),
+        ("{\n1", "line 2: "),
+        ("[" * 100_000, "too deep"),
+        ("9" * 5000, "a number of thousands of digits"),
+    ],
+    ids=["empty", "cut off", "too deep", "a number without an end"],
 )
 def test_wrong_json_is_named(tmp_path, text, line):
     path = tmp_path / "x.json"
@@ -168,6 +173,14 @@ def test_an_odd_stack_file_is_named(tmp_path, text, line):
     with pytest.raises(CatalogueError) as error:
         read_stack(tmp_path, "prod")
     assert f"Pulumi.prod.yaml: {line}" in str(error.value)
+
+
+def test_links_in_a_circle_are_no_source(tmp_path):
+    shutil.copytree(ROOT / "files", tmp_path / "files")
+    source = tmp_path / "files/static/recall/gunicorn.conf.py"
+    source.unlink()
+    source.symlink_to("gunicorn.conf.py")
+    assert "recall/gunicorn.conf.py" not in load(tmp_path, read_stack(ROOT, "prod")).sources
 
 
 def test_a_static_file_that_is_too_large_is_named(tmp_path):

@@ -31,6 +31,9 @@ def test_the_first_is_the_default_and_mappings_are_laid_over_each_other():
         (DATA, "huge", "variants: big, small"),
         ({"system": "x"}, "big", "it has no variants"),
         ({"variants": {}}, None, "a mapping with one entry for each"),
+        ({"variants": {"a": 3}}, None, "variants: a: a mapping such as"),
+        ({"variants": {"a": [1]}}, None, "variants: a: a mapping such as"),
+        ({"variants": {"a": {"services": [1]}}}, None, "variants: a: a mapping such as"),
         ({**DATA, "variants": {"big": {"services": {"u": {}}}}}, None, "changes the service 'u', which"),
     ],
 )

@@ -98,6 +98,10 @@ EXAMPLES = {
     ),
     "unit twice": ("vocoder", setting("vocoder-instances", unit="vocoder@.service", instances=["a", "a"]), "unit ice's vocoder@a.service is vocoder-instances's"),
     "two services of one unit": ("totton", setting("totton-web", unit="gpu-upsampler.service"), "gpu-upsampler.service is upsampler's"),
+    "an environment file that its service can replace": (
+        "recall", setting("recall-api", environment_file="/srv/recall/.env"),
+        "warning: files/systems/recall.yaml: service recall-api: environment_file /srv/recall/.env lies in /srv/recall, which is recall's own",
+    ),
     "another's unit": ("recall", unit("recall-api", "Unit", Conflicts="ssh.service"), "Conflicts of ssh.service, which is another program's"),
     "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
     "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),

@@ -41,10 +41,10 @@ def test_secrets_go_into_the_private_file_of_who_runs_it():
 
     found, made = files("services", "recall", change)
     (private,) = made.environment_files
-    assert (private.path, private.mode, private.owner) == ("/srv/recall/.env", 0o600, "recall")
+    assert (private.path, private.mode, private.owner) == ("/etc/recall/recall.env", 0o600, "recall")
     assert (private.values, private.secrets) == ({"MODE": "prod"}, {"API_KEY": "recall-api/API_KEY"})
     unit = found["/etc/systemd/system/recall-api.service"]
-    assert "EnvironmentFile=/srv/recall/.env\n" in unit and "Environment=" not in unit
+    assert "EnvironmentFile=/etc/recall/recall.env\n" in unit and "Environment=" not in unit
     assert private.path in next(unit for unit in made.units if unit.name == "recall-api.service").files
 
 

@@ -15,7 +15,7 @@ from tests.system.proxied import passes_as_it_is
 
 pytestmark = pytest.mark.lab
 HOST, UNIT, NAME = "services", "recall-api.service", "example.com"
-YAML, BASE = "files/systems/recall.yaml", "    environment_file: /srv/recall/.env\n"
+YAML, BASE = "files/systems/recall.yaml", "    environment_file: /etc/recall/recall.env\n"
 LIVE = "/etc/letsencrypt/live/example.com"
 EXPOSED = {
     "/ai/propose": 200, "/healthz": 200, "/readyz": 200, "/version": 200,
@@ -72,7 +72,7 @@ def test_a_real_gunicorn_with_two_workers_a_processor_and_one_more(system):
     assert set(on(system, "ps", "--ppid", pid, "-o", "user=").split()) == {"recall"}
     listening = on(system, "ss", "-Hltn", "sport = :8000").split()
     assert listening[3] == "127.0.0.1:8000"
-    assert on(system, "stat", "-c", "%a %U", "/srv/recall/.env") == "600 recall"
+    assert on(system, "stat", "-c", "%a %U", "/etc/recall/recall.env") == "600 recall"
 
 
 def test_what_is_exposed_and_how_with_nginx(system):
