@@ -135,9 +135,9 @@ def _bounded(file: BinaryIO, size: int) -> bytes | None:
     return content if len(content) <= LARGEST else None
 
 
-def read_file(path: str) -> bytes | None:
-    """A regular file's content, reached in the same way; None for anything else, a pipe included. Raises OSError for
-    one over LARGEST."""
+def read_file(path: str, head: int | None = None) -> bytes | None:
+    """A regular file's content, or its first `head` bytes, reached in the same way; None for anything else, a pipe
+    included. Raises OSError for a content over LARGEST."""
     try:
         with parent_of(path) as (parent, name):
             link = stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
@@ -147,7 +147,7 @@ def read_file(path: str) -> bytes | None:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
                     return None
-                content = _bounded(file, status.st_size)
+                content = file.read(head) if head is not None else _bounded(file, status.st_size)
                 if content is None:
                     raise OSError(errno.EFBIG, f"is larger than {LARGEST >> 20} MiB", path)
                 return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import accounts, capabilities, compose, existing, images, networks, prune, quoting, store, units
+from agent import accounts, capabilities, compose, existing, images, networks, programs, prune, quoting, store, units
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -80,10 +80,23 @@ def _requirements(world: World, target: Release) -> None:
     """Everything that the release does not bring and cannot do without is named at once."""
     brought = {file.path for file in target.files}
     missing = [item for item in target.manifest["requirements"] if item["path"] not in brought]
-    missing = [item for item in missing if not world.exists(item["path"])]
+    missing = [item for item in missing if not _is_here(world, item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
+
+    wrong = [
+        f"{item['path']} {complaint}"
+        for item in target.manifest["requirements"]
+        if item["path"] not in brought and (complaint := programs.complaint(world, item["path"]))
+    ]
+    if wrong:
+        raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
+
+
+def _is_here(world: World, needed: str) -> bool:
+    """A path, or the name of a program."""
+    return world.exists(needed) if needed.startswith("/") else world.has_command(needed)
 
 
 def _ways(world: World, target: Release) -> None:

@@ -136,6 +136,13 @@ class World:
         """A file's content, or None where there is no file, or one that only a user's link leads to."""
         return read_file(path)
 
+    def head(self, path: str, size: int) -> bytes | None:
+        """The beginning of a file, however large it is; None as in `read`."""
+        return read_file(path, size)
+
+    def is_executable(self, path: str) -> bool:
+        return os.access(path, os.X_OK)
+
     def entry(self, path: str) -> Entry:
         """What is at a path, in one look; a file's owner and group by name, or by number where they have none. Raises
         OSError where the way is barred."""

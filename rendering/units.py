@@ -149,12 +149,24 @@ def _requirements(catalogue: Catalogue, system: System, service: NativeService) 
     """What must be on the host already: what the catalogue names, and what a configuration file points to."""
     found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
     for file in service.files:
+        if int(file.mode, 8) & 0o111 and (interpreter := _interpreter(catalogue.sources.get(file.source, b""))):
+            found.append(Requirement(interpreter, f"the interpreter of {file.path}"))
         settings = catalogue.settings(file)
         for key in file.must_exist:
             path = str(look_up(settings, key))
             full = path if path.startswith("/") else f"{file.path.rsplit('/', 1)[0]}/{path}"
             found.append(Requirement(full, f"{key} of {file.path} names it"))
     return [_told_where_from(system, requirement) for requirement in found]
+
+
+def _interpreter(content: bytes) -> str:
+    """The path of a script's interpreter, or its name where `env` looks for it; "" for what is no script."""
+    if not content.startswith(b"#!"):
+        return ""
+    words = content.split(b"\n", 1)[0].decode(errors="replace").removeprefix("#!").split()
+    if not words or not words[0].endswith("/env"):
+        return words[0] if words else ""
+    return next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
 
 
 def _told_where_from(system: System, requirement: Requirement) -> Requirement:

@@ -56,7 +56,7 @@ class FakeWorld(World):
     listening: dict[int, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     # This host owns the public name: what may run only once in the world runs here
-    there: set[str] = field(default_factory=lambda: {"/run/infra/single/scheduler"})
+    there: set[str] = field(default_factory=lambda: {"/run/infra/single/scheduler", "/bin/sh", "/bin/bash"})
     directories: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     others: dict[str, Entry] = field(default_factory=dict)
     links_of_users: dict[str, str] = field(default_factory=dict)
@@ -210,6 +210,12 @@ class FakeWorld(World):
 
     def read(self, path):
         return self.files[path][0] if path in self.files else None
+
+    def head(self, path, size):
+        return self.files[path][0][:size] if path in self.files else None
+
+    def is_executable(self, path):
+        return bool(self.files[path][1] & 0o111) if path in self.files else False
 
     def entry(self, path):
         # By the other methods, which a test may have replaced

@@ -19,7 +19,9 @@ def release(host, system="totton", change=unchanged, config=unchanged):
 
 
 def machine():
-    return FakeWorld(active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there=set(PROGRAMS))
+    return FakeWorld(
+        active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there={*PROGRAMS, "/bin/sh", "/bin/bash"}
+    )
 
 
 def serving(*made):

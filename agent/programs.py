@@ -1,0 +1,37 @@
+"""Programs that a release starts and does not bring: could the kernel start them."""
+
+from __future__ import annotations
+
+import struct
+
+from agent import registry
+from agent.world import World
+
+# ELF's numbers of machines, in Docker's words
+MACHINES = {62: "amd64", 183: "arm64", 3: "386", 40: "arm"}
+HEAD = 256  # bytes, in which a program says what it is
+
+
+def complaint(world: World, path: str) -> str | None:
+    """Why a program cannot be started; None where nothing is wrong, or what is there is no program."""
+    head = world.head(path, HEAD)
+    if head is None or not world.is_executable(path):
+        return None
+    if head.startswith(b"\x7fELF") and len(head) >= 20:
+        (machine,) = struct.unpack(">H" if head[5] == 2 else "<H", head[18:20])
+        built, ours = MACHINES.get(machine, f"ELF machine {machine}"), registry.architecture(world)
+        return f"is built for {built}, and this machine is {ours}" if built != ours else None
+    return _of_script(world, head) if head.startswith(b"#!") else None
+
+
+def _of_script(world: World, head: bytes) -> str | None:
+    line = head[2:].split(b"\n", 1)[0]
+    words = line.decode(errors="replace").split()
+    if line.endswith(b"\r"):
+        return "has Windows line ends after its #!: no such interpreter"
+    if words and not world.exists(words[0]):
+        return f"needs the interpreter {words[0]}, which is not here"
+    named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    if words and words[0].endswith("/env") and named and not world.has_command(named[0]):
+        return f"needs the interpreter {named[0]}, which is not here"
+    return None
