@@ -3,6 +3,7 @@
 A line that holds `infra:keep-region` is passed over: it means the old region, and is to.
 """
 
+import codecs
 import difflib
 import os
 import re
@@ -120,13 +121,16 @@ def files(roots: list[Path], passed_over: list[Path]) -> Iterator[tuple[Path, st
 
 
 def scan(roots: list[Path], old: str, new: str, passed_over: list[Path] | None = None) -> Iterator[Scanned]:
-    """The files that mention the region `old`, and what they would be in `new`. Binary and very large files are left
-    out; what is no file, or cannot be read, goes into `passed_over`."""
+    """The files that mention the region `old`, and what they would be in `new`. Binary files are left out; what is no
+    file, is over LARGEST, in UTF-16, or cannot be read, goes into `passed_over`."""
     mark, not_read = old.encode(), passed_over if passed_over is not None else []
     for path, shown in files(roots, not_read):
         try:
-            content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+            content = path.read_bytes() if path.stat().st_size <= LARGEST else None
         except OSError:
+            content = None
+        # In UTF-16 a region has another form
+        if content is None or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             not_read.append(path)
             continue
         if mark not in content or b"\0" in content[:8192]:

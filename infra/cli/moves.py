@@ -52,7 +52,8 @@ def scan_regions(
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
     if passed_over:
         others = f", and {len(passed_over) - 1} more" if len(passed_over) > 1 else ""
-        typer.echo(f"not looked at, since it is a link, a pipe, a device or unreadable: {passed_over[0]}{others}")
+        why = "a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable"
+        typer.echo(f"not looked at ({why}): {passed_over[0]}{others}")
     if left:
         raise typer.Exit(2)
 

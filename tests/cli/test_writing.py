@@ -81,7 +81,8 @@ def test_a_link_at_any_name_beside_a_scanned_file_is_left_alone(tmp_path):
     assert victim.read_text() == "as it was"
     assert (repository / "app.conf").read_text() == f"region: {NEW}\n"
     assert (
-        "not looked at, since it is a link, a pipe, a device or unreadable" in ran.stdout and "and 3 more" in ran.stdout
+        "not looked at (a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable): " in ran.stdout
+        and "and 3 more" in ran.stdout
     )
 
 
@@ -94,6 +95,16 @@ def test_a_pipe_holds_up_no_scan(tmp_path):
 
 
 FILES = {"etc/a.conf": (b"a", 0o600), "etc/b/c": (b"c", 0o755)}
+
+
+def test_what_no_scan_looks_at_is_counted(tmp_path):
+    (tmp_path / "utf16.txt").write_text(f"region: {OLD}", encoding="utf-16")
+    (tmp_path / "large.txt").write_text("x" * (scan.LARGEST + 1))
+    (tmp_path / "latin.txt").write_bytes(f"r\xe9gion: {OLD}".encode("latin-1"))
+    (tmp_path / "link").symlink_to("latin.txt")
+    passed_over = []
+    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["latin.txt"]
+    assert {path.name for path in passed_over} == {"utf16.txt", "large.txt", "link"}
 
 
 def made(path) -> set[str]:
