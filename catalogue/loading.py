@@ -30,13 +30,14 @@ LARGEST_SOURCE = 32 * 1024**2  # bytes of a static file; what is larger belongs 
 @dataclass(frozen=True)
 class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
-    the static files that the systems' services name, by their path below `files/static/`, `alerts` the alert
-    conditions."""
+    the static files that the systems' services name, by their path below `files/static/`, `static` the paths of all
+    that are there, `alerts` the alert conditions."""
 
     stack: Stack
     systems: dict[str, System]
     sources: dict[str, bytes] = field(default_factory=dict)
     alerts: list[AnyAlert] = field(default_factory=list)
+    static: list[str] = field(default_factory=list)
 
     def systems_on(self, host: str) -> list[System]:
         return [self.systems[name] for name in self.stack.hosts[host].systems if name in self.systems]
@@ -135,7 +136,9 @@ def load(root: Path, stack: Stack) -> Catalogue:
             problems += error.problems
     if problems:
         raise CatalogueError(problems)
-    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS))
+    folder = root / STATIC
+    static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS), static)
 
 
 def read_alerts(path: Path) -> list[AnyAlert]:

@@ -1,5 +1,6 @@
 """What is wrong with a catalogue, said so that a person can fix it."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -34,6 +35,13 @@ class CatalogueError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(name: str, known: Iterable[str], what: str) -> str:
+    """`did you mean 'x'?`, or all that there is: `systems: a, b`."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"{what}: {', '.join(names) or 'none'}"
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

@@ -6,7 +6,7 @@ from posixpath import normpath
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.problems import Problem
+from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
 from catalogue.services import ComposeService, RetiredService, repository_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
@@ -154,5 +154,5 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         rule = "an address that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
     for name in sorted(set(stack.secrets) - names - {MONITOR}):
-        rule = f"services: {', '.join(sorted(names))}"
+        rule = nearest(name, names, "services that run on this stack's hosts")
         yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from catalogue.loading import Catalogue
 from catalogue.models import Site
 from catalogue.networks import HOSTS, too_wide
-from catalogue.problems import Problem
+from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
 from catalogue.stack import Ec2Host, SshHost, Stack
@@ -27,7 +27,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
         for system in host.systems:
             if system not in catalogue.systems:
-                yield Problem(file, where, f"system {system!r}", f"systems: {', '.join(sorted(catalogue.systems))}")
+                yield Problem(file, where, f"system {system!r}", nearest(system, catalogue.systems, "systems"))
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
         known = ", ".join(sorted(catalogue.systems))
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
@@ -59,7 +59,7 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     served = [(host, stack.public_name(site.name)) for host in stack.hosts for site in _sites_on(catalogue, host)]
     public = [name for _, name in served]
     for name in sorted({name for name in public if public.count(name) > 1}):
-        where = ", ".join(host for host, other in served if other == name)
+        where = ", ".join(dict.fromkeys(host for host, other in served if other == name))
         yield Problem(file, "infra:hosts", f"{name} is the public name of two sites (on {where})", "one host serves it")
 
 

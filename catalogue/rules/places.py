@@ -19,7 +19,9 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
     """8000–8099 are for APIs, 9000s for admin tools (004_b5add429c3fef2cf.txt, best practices 5)."""
     for file, _, service in services(catalogue):
         allowed = PORTS[service.role]
-        for port in [port for port in service.ports if port not in allowed and not service.port_exception]:
+        # Of one of the host's own it is said that no reason makes it free
+        outside = [port for port in service.ports if port not in allowed and port not in RESERVED]
+        for port in outside if not service.port_exception else []:
             numbers = f"{allowed.start}–{allowed.stop - 1}"
             rule = f"{service.role} ports are {numbers}; else name the reason in port_exception"
             yield Problem(file, f"service {service.name}", f"port {port}", rule)
@@ -89,7 +91,7 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         for route in [route for route in service.routes if system.site_of(route) is None]:
             names = ", ".join(site.name for site in system.sites) or "none is described under sites:"
-            found = f"route {route.public!r} names the site {route.site!r}"
+            found = f"route {route.public!r} " + (f"names the site {route.site!r}" if route.site else "names no site")
             yield Problem(file, f"service {service.name}", found, f"sites: {names}")
     stack = catalogue.stack
     for system in catalogue.running.values():
@@ -97,7 +99,9 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
             name = stack.public_name(site.name)
             if site.challenge == "dns-01" and not stack.in_zone(name):
                 rule = f"a name in infra:zone, {stack.zone}; map it with infra:names, or take challenge: http-01"
-                yield Problem(catalogue.file_of(system), f"site {site.name}", f"its name here is {name}", rule)
+                mapped = site.name in stack.names
+                own = (catalogue.file_of(system), f"site {site.name}")
+                yield Problem(*((stack.file, "infra:names") if mapped else own), f"its name here is {name}", rule)
             if site.challenge == "http-01" and stack.in_zone(name):
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
                 found = f"{name} is in infra:zone, and yet proved by HTTP"

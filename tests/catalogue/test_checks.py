@@ -166,7 +166,10 @@ STACK_EXAMPLES = {
         "infra:secrets.wep: no running service has this name",
     ),
     "unknown type": (hosted(instanceType="t4g.lage"), "infra:hosts.watchme: instanceType 't4g.lage'; known types: t4g"),
-    "unknown system": (hosted(systems=["watchme", "wotch"]), "infra:hosts.watchme: system 'wotch'; systems: watchme"),
+    "unknown system": (
+        hosted(systems=["watchme", "wotch"]),
+        "infra:hosts.watchme: system 'wotch'; did you mean 'watchme'?",
+    ),
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
         "infra:hosts: system watchme is on two hosts",

@@ -86,7 +86,7 @@ EXAMPLES = {
     "nobody's directory": ("whisper", lambda data: data["directories"][0].update(owner="x1"), "/opt/whisper: owner 'x1'"),
     "no such file": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][0].update(source="whisper/go.sh"),
-        "source 'whisper/go.sh'; a file below files/static/",
+        "source 'whisper/go.sh': there is no files/static/whisper/go.sh; did you mean 'whisper/run.sh'?",
     ),
     "no such key": (
         "whisper", lambda data: service(data, "whisper-backend")["files"][1].update(must_exist=["whisper.modelpath"]),
