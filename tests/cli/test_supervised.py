@@ -66,7 +66,7 @@ def gone(pid: int) -> bool:
     """Is the process gone, or only waiting to be noticed."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

@@ -42,7 +42,14 @@ NOT_THERE = {
         "infra:amiParameter /nope: reading SSM Parameter (/nope): Parameter",
     ),
     "account": ({"accountId": "111111111111"}, "AWS account ID not allowed: 754724220380"),
-    "zone": ({"zone": "me"}, "infra:zone me: no matching Route 53 Hosted Zone found: me; make the zone in Route 53"),
+    "zone": (
+        {
+            "zone": "example.org",
+            'names["api.hey-watch.me"]': "api.example.org",
+            'names["whisper.hey-watch.me"]': "whisper.example.org",
+        },
+        "infra:zone example.org: no matching Route 53 Hosted Zone found: example.org; make the zone in Route 53",
+    ),
 }
 
 
