@@ -39,7 +39,7 @@ from agent.monitor import history
 from agent.monitor import run as monitoring
 from agent.monitor.conditions import firing
 from agent.monitor.look import Look
-from agent.outcome import Mask, Refused
+from agent.outcome import Failed, Mask, Refused
 from agent.world import World
 
 REPAIRS_SHOWN = 5
@@ -94,6 +94,9 @@ def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: C
             jobs.start(world, spec, payload, agent())
     except Refused as refusal:
         return _refused(spec["release"], str(refusal))
+    except (OSError, Failed) as error:
+        reason = str(error) if isinstance(error, Failed) else quoting.error(error)
+        return _refused(spec["release"], f"the agent cannot be installed: {reason}")
     _print({"started": spec["id"]})
     return follow({"id": spec["id"], "seen": 0})
 

@@ -70,7 +70,7 @@ class Room:
 @dataclass(frozen=True)
 class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
-    `health` each service to the address that had to answer and the one that has to then. `lost` and `gained` are
+    `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
     public paths (see infra/preview/serving.py)."""
 
     host: str

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 NGINX, CADDY = "/etc/nginx/sites-available/", "/etc/caddy/sites/"
 # How a block of a site begins, and what it has where it passes requests to a service
@@ -29,5 +30,11 @@ def _passed(text: str, begins: re.Pattern[str], passing: str) -> list[str]:
 
 
 def asked(manifest: dict[str, Any] | None) -> dict[str, str]:
-    """Service → the address that must answer 200, of those that have one."""
-    return {probe["service"]: url for probe in (manifest or {"probes": []})["probes"] if (url := probe.get("url"))}
+    """Service → the path that must answer 200 on its port, of those that have one."""
+    probes = (manifest or {"probes": []})["probes"]
+    return {probe["service"]: _path(url) for probe in probes if (url := probe.get("url"))}
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

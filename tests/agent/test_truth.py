@@ -10,7 +10,7 @@ import pytest
 
 from agent import aws, credentials, edits, jobs, main, store
 from agent.desired import Wanted
-from agent.outcome import Refused
+from agent.outcome import Failed, Refused
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
@@ -204,6 +204,21 @@ def test_a_job_that_does_not_get_the_lock_before_it_began_has_touched_nothing(mo
     monkeypatch.setattr(jobs, "lock", held)
     result = run_job(world, release(with_echo), True, capsys)
     assert result["outcome"] == "refused" and "nothing touched" in result["line"]
+
+
+@pytest.mark.parametrize(
+    "problem", [OSError(28, "No space left on device"), Failed("systemctl enable: Read-only file system")]
+)
+def test_an_agent_that_cannot_be_installed_is_a_refusal_with_its_reason(monkeypatch, capsys, problem):
+    def install():
+        raise problem
+
+    monkeypatch.setattr(main.lock, "lock", lambda *arguments, **options: contextlib.nullcontext())
+    spec = {"id": "j1", "release": "a" * 64, "host": "here"}
+    assert main._start(serving(release()), spec, {}, install) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
+    assert result["outcome"] == "refused" and "the agent cannot be installed: " in result["line"]
+    assert ("No space left" in result["line"]) or ("Read-only file system" in result["line"])
 
 
 def test_a_recovery_that_does_not_get_the_lock_is_a_failure_of_its_unit(monkeypatch):

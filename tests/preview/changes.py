@@ -138,7 +138,7 @@ ROWS = {
     ),
     "health path changed": Row(
         replaced(WATCHME, "    routes: [{public: /behavior-features/}]", "    routes: [{public: /behavior-features/}]\n    health: /nowhere"),
-        ["ast-api is healthy when http://127.0.0.1:8017/health answers 200 → when http://127.0.0.1:8017/nowhere does"],
+        ["ast-api is healthy when /health answers 200 → when /nowhere does"],
         "what makes 1 service healthy changes: ast-api",
         ["restarts;", "no longer public"],
     ),
