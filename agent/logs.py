@@ -53,7 +53,7 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
 def _manifests(world: World) -> Iterator[dict[str, Any]]:
     """Of the release that serves, and of those that were tried here, the latest first: a service that never became
     healthy has a log too."""
-    release = store.current(world)
+    release = store.base(world, lambda _: None)
     if release:
         yield release.manifest
     readable = store.readable(world)

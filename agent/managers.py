@@ -107,7 +107,7 @@ def last_words(world: World, unit: str, lines: int, since: float) -> Ran:
 
 
 def _end(world: World, words: list[str], lines: int, since: float = 0.0) -> Ran:
-    limit = [f"--since=@{since:.0f}"] if since else []
+    limit = [f"--since=@{int(since)}"] if since else []
     return world.run("journalctl", *words, "-n", str(lines), "-o", "cat", "--no-pager", "-q", *limit)
 
 

@@ -11,7 +11,6 @@ from infra.errors import InfraError
 
 MARKER = ".made-by-infra.json"  # in a directory that is generated: what is in it, by its hashes
 NO_OUTPUT = ("/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/dev", "/proc", "/sys", "/run", "/var/lib")
-SHARED = {"/", "/root", "/home", "/tmp", "/var", "/opt", "/srv", "/mnt", "/media"}
 
 
 def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
@@ -64,9 +63,9 @@ def fill_directory(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
 
 
 def refuse_system(path: Path) -> None:
-    """Raises InfraError for a directory that the system has, and for what lies in one that is no place for output."""
+    """Raises InfraError for what lies in a directory of the system's, and for any directory of the root itself."""
     place = str(path.resolve())
-    if any(place == root or place.startswith(f"{root}/") for root in NO_OUTPUT) or place in SHARED:
+    if place.count("/") == 1 or any(place.startswith(f"{root}/") for root in NO_OUTPUT):
         raise InfraError(f"{path} is a directory of the system: name one of your own, such as out/")
 
 

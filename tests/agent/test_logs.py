@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from agent import managers
+from agent import managers, store
 from agent.logs import logs, units_of
 from agent.outcome import Refused
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.native import release as native_release
 from tests.agent.native import serving as native_serving
-from tests.agent.releases import applied, release, serving, world_for
+from tests.agent.releases import applied, bigger, release, serving, world_for
 from tests.support import service
 
 
@@ -97,6 +97,12 @@ def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():
     world = world_for(release())
     world.web = lambda url: 503
     assert applied(world, release()).outcome == "rolled back"
+    assert "-u watchme-ast-api.service" in told(world, "ast-api", [])[1]
+
+
+def test_a_damaged_copy_of_the_release_that_serves_hides_no_log():
+    world = serving(release(), release(bigger))
+    world.files[f"{store.RELEASES}/{store.current_id(world)}/manifest.json"] = (b"{", 0o600, "root", "root")
     assert "-u watchme-ast-api.service" in told(world, "ast-api", [])[1]
 
 

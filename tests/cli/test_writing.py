@@ -155,7 +155,7 @@ def test_what_infra_did_not_make_is_never_deleted(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/etc", "/etc/x", "/usr/local/x", "/root", "/tmp", "/proc/self/x", "/etc/../etc"]
+    "path", ["/", "/host", "/etc", "/etc/x", "/usr/local/x", "/root", "/tmp", "/proc/self/x", "/etc/../etc"]
 )
 def test_a_directory_of_the_system_takes_no_output(path):
     with pytest.raises(InfraError, match="is a directory of the system: name one of your own"):
