@@ -26,7 +26,7 @@ from agent import (
 )
 from agent.desired import digest, wanted_files
 from agent.job import Job
-from agent.outcome import Failed, Outcome, Refused
+from agent.outcome import Failed, Outcome, Refused, reason_of
 from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
@@ -93,9 +93,8 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         _still_well(world, ready, begun.began)
         transaction.commit(world, begun)
     except Exception as error:
-        reason = str(error) if isinstance(error, Failed) else quoting.error(error)
         edits.drop(world, job.id)
-        return roll_back(world, job, begun, reason)
+        return roll_back(world, job, begun, reason_of(error))
     return _finished(world, job, ready, begun, services, sick, edited)
 
 

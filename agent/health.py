@@ -79,10 +79,10 @@ def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
     """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
     any more."""
     seen = _gated(world, probes)
-    sick = [probe for probe in probes if seen[probe["service"]] != 200]
-    if sick:
-        each = quoting.REASON // len(sick) - len(", after it had been healthy; ")
-        complaints = [_complaint(world, p, seen[p["service"]], each, since) for p in sick]
+    unhealthy = [probe for probe in probes if seen[probe["service"]] != 200]
+    if unhealthy:
+        each = quoting.REASON // len(unhealthy) - len(", after it had been healthy; ")
+        complaints = [_complaint(world, p, seen[p["service"]], each, since) for p in unhealthy]
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 

@@ -39,7 +39,7 @@ from agent.monitor import history
 from agent.monitor import run as monitoring
 from agent.monitor.conditions import firing
 from agent.monitor.look import Look
-from agent.outcome import Failed, Mask, Refused
+from agent.outcome import Failed, Mask, Refused, reason_of
 from agent.world import World
 
 REPAIRS_SHOWN = 5
@@ -95,8 +95,7 @@ def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: C
     except Refused as refusal:
         return _refused(spec["release"], str(refusal))
     except (OSError, Failed) as error:
-        reason = str(error) if isinstance(error, Failed) else quoting.error(error)
-        return _refused(spec["release"], f"the agent cannot be installed: {reason}")
+        return _refused(spec["release"], f"the agent cannot be installed: {reason_of(error)}")
     _print({"started": spec["id"]})
     return follow({"id": spec["id"], "seen": 0})
 

@@ -25,6 +25,11 @@ class Failed(Reasoned):
     """Raised after the switch: the host is to go back to what it was."""
 
 
+def reason_of(error: Exception) -> str:
+    """What people read of what ended something: its own line, or that of an unexpected error."""
+    return str(error) if isinstance(error, Failed) else quoting.error(error)
+
+
 @dataclass
 class Outcome:
     """`line` is the one line for people: what, where, why, what now. `edited` maps a hand-edited file to

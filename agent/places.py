@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -165,7 +164,7 @@ def aside(name: str, parent: int, make: Callable[[str], Any]) -> tuple[Any, str]
         unlink(usual, parent)
         return make(usual), usual
     except (IsADirectoryError, PermissionError, FileExistsError):
-        other = f".{secrets.token_hex(8)}.infra"
+        other = f".{os.urandom(8).hex()}.infra"
         return make(other), other
 
 

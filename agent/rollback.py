@@ -7,7 +7,7 @@ from typing import Any
 
 from agent import accounts, answers, existing, health, quoting, slots, store, transaction, units
 from agent.job import Job
-from agent.outcome import Failed, Outcome, Refused
+from agent.outcome import Failed, Outcome
 from agent.store import Release
 from agent.transaction import Transaction
 from agent.world import World
@@ -88,7 +88,7 @@ def _manifest(world: World, id: str) -> list[dict[str, Any]]:
     """The manifest of the release that is undone. Where it cannot be read, what reacts to its files is the base's."""
     try:
         return [store.manifest(world, id)]
-    except (Refused, ValueError, KeyError, TypeError, OSError):
+    except store.UNREADABLE:
         return []
 
 
@@ -96,7 +96,7 @@ def _base(world: World, id: str) -> Release | None:
     """The release that served. Its files are put back from what was remembered, and not from here."""
     try:
         return store.release_as_kept(world, id)
-    except (Refused, ValueError, KeyError, TypeError, OSError):
+    except store.UNREADABLE:
         return None
 
 

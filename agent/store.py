@@ -37,6 +37,9 @@ class Damaged(Refused):
     """A kept release that cannot be read any more."""
 
 
+UNREADABLE = (Refused, ValueError, KeyError, TypeError, OSError)  # what reading a kept release may raise
+
+
 @dataclass(frozen=True)
 class Release:
     """A release as a host keeps it: everything that is needed to go back to it, secrets included."""
@@ -182,7 +185,7 @@ def readable(world: World) -> list[str]:
 def _is_readable(world: World, id: str) -> bool:
     try:
         manifest(world, id)
-    except (Refused, ValueError, KeyError, TypeError, OSError):
+    except UNREADABLE:
         return False
     return True
 

@@ -122,12 +122,12 @@ def start(world: World, names: list[str], deadline: float = 0.0) -> None:
 def _complaint(world: World, names: list[str], since: float) -> str:
     """What systemd and their own logs since then say of the units that did not start; systemctl itself says only where
     to look."""
-    sick = [name for name, state in states(world, names).items() if not state["active"]]
-    told = [
+    failed = [name for name, state in states(world, names).items() if not state["active"]]
+    complaints = [
         f"{name} {why_not(world, name)}; its log ends: {last_words(world, name, 10, since).last_lines()}"
-        for name in sick[:2]
+        for name in failed[:2]
     ]
-    return "; ".join([*told, *([f"and {len(sick) - 2} more"] if len(sick) > 2 else [])])
+    return "; ".join([*complaints, *([f"and {len(failed) - 2} more"] if len(failed) > 2 else [])])
 
 
 def enable(world: World, names: list[str]) -> None:

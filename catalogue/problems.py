@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+Level = Literal["error", "warning"]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -18,7 +20,7 @@ class Problem:
     where: str
     found: str
     allowed: str
-    level: Literal["error", "warning"] = "error"
+    level: Level = "error"
 
     @property
     def said(self) -> str:
@@ -38,8 +40,8 @@ class CatalogueError(Exception):
 
 
 def nearest(name: str, known: Iterable[str], what: str) -> str:
-    """`did you mean 'x'?`, or all that there is: `systems: a, b`."""
-    names = sorted(known)
+    """`did you mean 'x'?`, or all that there is, in its order: `systems: a, b`."""
+    names = list(known)
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else f"{what}: {', '.join(names) or 'none'}"
 

@@ -199,9 +199,9 @@ class Stack(Model):
         return self.amiParameter.replace("{architecture}", architecture)
 
 
-def stack_from(name: str, values: dict[str, Any], file: str, written: Written | None = None) -> Stack:
-    """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`, and its file's text where it comes from there.
-    Raises CatalogueError."""
+def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None = None) -> Stack:
+    """The stack out of `{"infra:adminCidrs": [...], "aws:region": ...}`, which messages quote as the file at `path` has
+    it. Raises CatalogueError."""
     fields: dict[str, Any] = {"name": name}
     for key, value in values.items():
         namespace, _, field = key.partition(":")
@@ -216,10 +216,11 @@ def stack_from(name: str, values: dict[str, Any], file: str, written: Written | 
         made._file = file
         return made
     except ValidationError as error:
+        text = Written(read_text(path, file)) if path else None
 
-        def written_at(path: tuple[int | str, ...], value: Any) -> str | None:
-            key = "aws:region" if path[0] == "region" else f"{PROJECT}:{path[0]}"
-            return written.at(("config", key, *path[1:]), value) if written else None
+        def written_at(place: tuple[int | str, ...], value: Any) -> str | None:
+            key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
+            return text.at(("config", key, *place[1:]), value) if text else None
 
         raise CatalogueError(problems_of(error, file, _key, _fields, written_at)) from None
 
@@ -241,6 +242,11 @@ def shown_path(path: Path, project: Path) -> str:
     return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
 
 
+def stack_names(project: Path) -> list[str]:
+    """The stacks that have a file in the project's root, sorted."""
+    return sorted(path.name.split(".")[1] for path in project.glob("Pulumi.*.yaml"))
+
+
 def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     """The stack out of its file, without Pulumi; encrypted values become ENCRYPTED.
 
@@ -251,7 +257,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
         if file is not None:
             found = f"{file} is not there, which PULUMI_OPTION_CONFIG_FILE names"
             raise CatalogueError([Problem(path.name, "stack", found, "unset that variable, or make the file again")])
-        known = sorted(entry.name.split(".")[1] for entry in project.glob("Pulumi.*.yaml"))
+        known = stack_names(project)
         raise CatalogueError(
             [Problem(path.name, "stack", f"there is no stack {name!r}", f"stacks: {', '.join(known)}")]
         )
@@ -261,7 +267,7 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
         raise CatalogueError(in_plain_text(shown, exposed))
-    return stack_from(name, sealed, shown, Written(read_text(path, shown)))
+    return stack_from(name, sealed, shown, path)
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalogue.fields import ALLOWED
-from catalogue.problems import Problem
+from catalogue.problems import Problem, nearest
 
 Path = tuple[int | str, ...]
 # Field → how it is written, where a person may have written something simpler
@@ -69,8 +69,7 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
     found = f"found {_cut(written) if written else _shown(value)}"
     match finding["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(name, fields, 1)
-            return f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else f"fields: {', '.join(fields)}"
+            return f"unknown field {name!r}", nearest(name, fields, "fields")
         case "missing":
             return f"field {name!r} is missing", "it is required"
         case "union_tag_invalid" | "union_tag_not_found":

@@ -8,7 +8,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
-from catalogue.services import ComposeService, RetiredService, repository_of
+from catalogue.services import RetiredService, repository_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
@@ -56,20 +56,17 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
 def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
     """What the host itself, its accounts, SSH or the agent have is no release's."""
     for system in catalogue.running.values():
-        named = [*_files(system), *(("directories", item.path) for item in system.directories)]
-        named += [
-            *(("monitor_names", path) for path in system.monitor_names),
-            *(("data", path) for path in system.data),
-        ]
-        named += [(f"account {account.name}", account.home) for account in system.accounts]
-        for service in system.active:
-            place = service.directory if isinstance(service, ComposeService) else None
-            named += [(f"service {service.name}", place)] if place else []
-        for where, path in named:
-            taken_over = where.startswith(("directories", "data", "account")) and ROOTS.fullmatch(_plain(path))
-            if OF_THE_HOST.match(_plain(path)) or taken_over:
-                rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
-                yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
+        places = [("directories", item.path) for item in system.directories]
+        places += [("data", path) for path in system.data]
+        places += [(f"account {account.name}", account.home) for account in system.accounts]
+        named = [*_files(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
+        named += [(f"service {service.name}", service.directory) for service in system.compose_services]
+        taken = [item for item in named if OF_THE_HOST.match(_plain(item[1]))]
+        # A file may lie in one of these; as a whole they are no product's
+        taken += [item for item in places if item not in taken and ROOTS.fullmatch(_plain(item[1]))]
+        for where, path in taken:
+            rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
+            yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
 
 
 def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
@@ -154,5 +151,5 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         rule = "an address that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
     for name in sorted(set(stack.secrets) - names - {MONITOR}):
-        rule = nearest(name, names, "services that run on this stack's hosts")
+        rule = nearest(name, sorted(names), "services that run on this stack's hosts")
         yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from catalogue.loading import Catalogue
 from catalogue.models import Site
 from catalogue.networks import HOSTS, too_wide
-from catalogue.problems import Problem, nearest
+from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
 from catalogue.stack import Ec2Host, SshHost, Stack
@@ -27,7 +27,7 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
         for system in host.systems:
             if system not in catalogue.systems:
-                yield Problem(file, where, f"system {system!r}", nearest(system, catalogue.systems, "systems"))
+                yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
         known = ", ".join(sorted(catalogue.systems))
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
@@ -94,27 +94,28 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
             if not network.subnet.is_private or not 8 <= network.subnet.prefixlen <= 29:
                 rule = "a private subnet, /8 to /29, such as 172.27.0.0/16"
                 yield Problem(file, where, f"its subnet is {network.subnet}", rule)
-            for name, other in reached.items():
+            for name, other, level in reached:
                 if network.subnet.overlaps(other):
                     found = f"its subnet {network.subnet} overlaps {name}"
                     rule = f"a private subnet in which host {host} reaches nothing else, such as 172.27.0.0/16"
-                    # Of an administrators' wide network only a part is out of reach
-                    wide = "of infra:" in name and not other.subnet_of(network.subnet)
-                    level = "warning" if wide else "error"
-                    yield Problem(file, where, found, rule, level)
-            reached[f"{network.subnet} of the network {network.name}"] = network.subnet
+                    yield Problem(file, where, found, rule, "error" if other.subnet_of(network.subnet) else level)
+            reached.append((f"{network.subnet} of the network {network.name}", network.subnet, "error"))
 
 
-def _networks_reached(stack: Stack, host: str) -> dict[str, IPv4Network]:
-    """What a host must reach, by its name in a message."""
-    spec, reached = stack.hosts[host], {}
+def _networks_reached(stack: Stack, host: str) -> list[tuple[str, IPv4Network, Level]]:
+    """What a host must reach: its name in a message, and how bad it is where only a part of it is out of reach."""
+    spec = stack.hosts[host]
+    reached: list[tuple[str, IPv4Network, Level]] = []
     if isinstance(spec, Ec2Host) and stack.region not in stack.networks:
-        reached[f"the hosts' own network {HOSTS}"] = HOSTS
+        reached.append((f"the hosts' own network {HOSTS}", HOSTS, "error"))
     if isinstance(spec, SshHost):
         with suppress(ValueError):
-            reached[f"the host's own address {spec.address}"] = IPv4Network(spec.address)
+            reached.append((f"the host's own address {spec.address}", IPv4Network(spec.address), "error"))
     for key in ("adminCidrs", "statusCidrs"):
-        reached |= {f"{network} of infra:{key}": network for network in getattr(stack, key) if network.prefixlen}
+        networks: list[IPv4Network] = getattr(stack, key)
+        for network in [network for network in networks if network.prefixlen]:
+            # Administrators' wide networks are not all in use
+            reached.append((f"{network} of infra:{key}", network, "warning"))
     return reached
 
 

@@ -153,7 +153,7 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         for config in service.files:
             if config.source not in catalogue.sources:
-                rule = nearest(config.source, catalogue.static, f"files below {STATIC}/")
+                rule = nearest(config.source, sorted(catalogue.static), f"files below {STATIC}/")
                 yield Problem(file, where, f"source {config.source!r}: there is no {STATIC}/{config.source}", rule)
                 continue
             for key in config.must_exist:

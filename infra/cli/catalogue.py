@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogue.problems import CatalogueError, Problem, errors
+from catalogue.stack import stack_names
 from infra.cli import StackName, app, catalogue_of, stack_of
 from infra.paths import project_root
 
@@ -46,8 +47,7 @@ def _collisions(catalogue: "Catalogue") -> Iterator[Problem]:
 
 def _other_catalogues(stack: str) -> Iterator["Catalogue"]:
     """Those of the project's other stacks; one that is not sound has its own check."""
-    names = (path.name.split(".")[1] for path in sorted(project_root().glob("Pulumi.*.yaml")))
-    for name in (name for name in names if name != stack):
+    for name in (name for name in stack_names(project_root()) if name != stack):
         with suppress(CatalogueError):
             yield catalogue_of(name)
 

@@ -62,14 +62,14 @@ def comment(
     api: Annotated[str, typer.Option(envvar="GITHUB_API_URL")] = "https://api.github.com",
 ) -> None:
     """Write previews as comments of a pull request, one for each stack, edited in place. GITHUB_TOKEN is the token."""
+    from catalogue.stack import stack_names
     from infra import comment as comments
-    from infra.preview.commits import stacks
 
     if not (token := os.environ.get("GITHUB_TOKEN")):
         raise InfraError("GITHUB_TOKEN is not set: a token that may write comments of the pull request")
     if pull is None and (source is None or head is None):
         raise InfraError("which pull request: --pull NUMBER, or --from OWNER:BRANCH with --head COMMIT")
-    texts = comments.read(files, stacks(project_root()))
+    texts = comments.read(files, stack_names(project_root()))
     if pull is None:
         to = comments.found(api, repository, token, source or "", head or "")
     else:

@@ -41,10 +41,9 @@ def chosen(everything: list[Orphan], adopt: bool, delete: list[str]) -> tuple[li
     gone = [replace(orphan, is_wanted=False) for orphan in everything if orphan in named]
     kept = [orphan for orphan in everything if adopt and orphan.creation and orphan not in named]
     doubled = [orphan for orphan in kept if not orphan.is_wanted]
-    parts = (
-        [f"take {', '.join(o.place for o in kept if o.is_wanted)} into the state"] if len(kept) > len(doubled) else []
-    )
-    parts += [f"have the next update delete {', '.join(o.place for o in [*doubled, *gone])}"] if doubled or gone else []
+    taken, deleted = [o.place for o in kept if o.is_wanted], [o.place for o in [*doubled, *gone]]
+    parts = [f"take {', '.join(taken)} into the state"] if taken else []
+    parts += [f"have the next update delete {', '.join(deleted)}"] if deleted else []
     question = " and ".join(parts)
     return [*kept, *gone], f"{question[:1].upper()}{question[1:]}?"
 

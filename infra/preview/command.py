@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from catalogue.stack import stack_names
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
 from infra.preview import commits, compare
@@ -20,7 +21,7 @@ def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
     """The report of the working tree: against the truth for each stack that can be asked, else (or with `mocks`)
     against a commit, without AWS. Raises InfraError."""
     root = project_root()
-    there = commits.stacks(root)
+    there = stack_names(root)
     if unknown := [name for name in wanted if name not in there and config_file(name) is None]:
         raise InfraError(f"no stack {', '.join(unknown)}; stacks: {', '.join(there)}")
     names = wanted or there

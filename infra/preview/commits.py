@@ -53,11 +53,6 @@ def checkout(commit: str) -> Iterator[Path]:
         yield target
 
 
-def stacks(root: Path) -> list[str]:
-    """The stacks that have a file."""
-    return sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
-
-
 def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     """Stack → {base, head}, or {head} alone: see snapshot.py. Raises InfraError."""
     files = {name: str(config_file(name) or "") for name in names}

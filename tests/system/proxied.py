@@ -61,7 +61,7 @@ def passes_as_it_is(system: System) -> None:
 
 @contextmanager
 def _instead(system: System, unit: str, port: int) -> Iterator[None]:
-    """The server in a service's place, once it was seen that nobody listening is a reason to come back later."""
+    """The server in a service's place, once no listener at all has been a reason to come back later."""
     system.on_host("systemctl", "stop", "infra-monitor.timer", unit)
     try:
         status, headers, _ = system.ask("GET", "/")
@@ -89,7 +89,7 @@ def _requests(system: System) -> None:
 def _answers(system: System) -> None:
     status, headers, _ = system.ask("GET", "/large")
     assert status == 200 and len(headers["X-Large"]) == 20000
-    # It took the request and broke off: its own fault, after which no client is told to come back
+    # It took the request and broke off: its own fault, after which no client is asked to come back
     status, headers, _ = system.ask("GET", "/broken")
     assert status == 502 and "Retry-After" not in headers
 
