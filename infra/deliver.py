@@ -12,7 +12,8 @@ from infra import delivery, outside, unfinished
 from infra.delivery import Look
 from infra.errors import InfraError
 from infra.lines import RESULT, one_line
-from infra.ssh import Target, ask
+from infra.remote import ask
+from infra.ssh import Target
 from infra.supervised import Ended, Say, Work, run
 from infra.unfinished import Unfinished
 

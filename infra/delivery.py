@@ -15,12 +15,12 @@ from typing import Any
 from infra.answers import checked_job_event
 from infra.errors import InfraError
 from infra.foreign import cleaned
-from infra.ssh import AGENT, ConnectionLost, Target, connected, events
+from infra.remote import Command, events
+from infra.ssh import ConnectionLost, Target, connected
 
 RETURN = 120.0  # seconds that a lost host has to come back
 SIGNS = 1500  # signs of life without an event: hours, at one in some seconds
 SURE = 3  # times that a host must say that it knows nothing of a job: it may be about to begin
-BOOT = "python3 -I -c 'import json, sys; payload = json.load(sys.stdin); exec(payload[\"receive\"])'"
 
 Say = Callable[[str], None]
 Look = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
@@ -28,8 +28,16 @@ Look = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs fr
 
 def who() -> str:
     """Whose job this is, for the host's history."""
-    name = os.environ.get("GITHUB_ACTOR") or os.environ.get("GITLAB_USER_LOGIN") or getpass.getuser()
+    name = os.environ.get("GITHUB_ACTOR") or os.environ.get("GITLAB_USER_LOGIN") or _account()
     return f"{name}@{socket.gethostname()}"
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # In a container an account often has a number and no name
+        return f"uid {os.getuid()}"
 
 
 def spec(kind: str, release: str, target: Target, base: str | None, confirm: float) -> dict[str, Any]:
@@ -48,30 +56,30 @@ def send(target: Target, request: dict[str, Any], base: str | None, outside: Loo
 def sending(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> "Job":
     """The job that brings a release to a host."""
     asked = spec("apply", request["release"], target, base, request["confirm"])
-    payload = {key: request[key] for key in ("receive", "archive", "secrets")} | {"spec": asked}
-    return Job(target, asked["id"], BOOT, payload, outside, say)
+    payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": asked}
+    return Job(target, asked["id"], Command("receive", payload, request["receive"]), outside, say)
 
 
 def following(target: Target, id: str, outside: Look, say: Say) -> "Job":
     """A job that another run started."""
-    return Job(target, id, f"{AGENT} follow", {"id": id, "seen": 0}, outside, say)
+    return Job(target, id, Command("follow", {"id": id, "seen": 0}), outside, say)
 
 
 def go_back(target: Target, release: str | None, confirm: float, outside: Look, say: Say) -> dict[str, Any]:
     """Has a host go back to a release that it keeps (the one before, when none is named)."""
     asked = spec("rollback", release or "", target, None, confirm)
-    return Job(target, asked["id"], f"{AGENT} rollback", {"release": release, "spec": asked}, outside, say).run()
+    command = Command("rollback", {"release": release, "spec": asked})
+    return Job(target, asked["id"], command, outside, say).run()
 
 
 @dataclass
 class Job:
-    """A job followed to its end: `command` and `payload` start it, or take it up. `seen` counts the events that were
-    received, `is_sent` is set once the host may have begun, `has_started` once it has said so."""
+    """A job followed to its end: `command` starts it, or takes it up. `seen` counts the events that were received,
+    `is_sent` is set once the host may have begun, `has_started` once it has said so."""
 
     target: Target
     id: str
-    command: str
-    payload: dict[str, Any]
+    command: Command
     outside: Look
     say: Say
     on_sending: Callable[[str], None] = lambda id: None
@@ -88,22 +96,21 @@ class Job:
             try:
                 if (result := self._connected()) is not None:
                     return result
-            except ConnectionLost as error:
-                if not self._lost_at:
-                    self.say(f"{error}; the job goes on there, connecting again")
             except InfraError as error:
-                # Before the first connection that is the end. After it the host may be on its way back; and what was
-                # started goes on, whatever became of the program that reported it
-                if not (self.seen or self._lost_at or self.has_started):
+                # Before anything was sent that is the end, and so is a program that failed before the start. Else the
+                # host may be on its way back; and what was started goes on, whatever became of who reported it
+                is_lost = isinstance(error, ConnectionLost)
+                may_go_on = self.seen or self._lost_at or self.has_started or (self.is_sent and is_lost)
+                if not may_go_on:
                     raise
                 if not self._lost_at:
-                    self.say(str(error))
+                    self.say(f"{error}; the job goes on there, connecting again" if is_lost else str(error))
             if self._gone >= SURE and not self.seen:
                 return _never_began(self.target)
             self._lost_at = self._lost_at or time.monotonic()
             if time.monotonic() - self._lost_at > RETURN:
                 return _unknown(self.target, self.id)
-            self.command, self.payload = f"{AGENT} follow", {"id": self.id, "seen": self.seen}
+            self.command = Command("follow", {"id": self.id, "seen": self.seen})
             time.sleep(1)
 
     def _connected(self) -> dict[str, Any] | None:
@@ -129,10 +136,7 @@ class Job:
         """The events over one connection; where the agent waits for our word it gets it."""
         with connected(self.target) as transport:
             look_at, seen = None, self.seen
-            if not self.is_sent:
-                self.on_sending(self.id)
-            self.is_sent = True
-            for event in events(transport, self.target, self.command, self.payload):
+            for event in events(transport, self.target, self.command, on_start=self._sending):
                 seen += is_told(event)
                 look_at = event.get("look_at", look_at)
                 yield event
@@ -140,7 +144,12 @@ class Job:
                 self.say("looking from outside")
                 reason = self.outside(look_at)
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
-                yield from events(transport, self.target, f"{AGENT} answer", answer)
+                yield from events(transport, self.target, Command("answer", answer))
+
+    def _sending(self) -> None:
+        if not self.is_sent:
+            self.on_sending(self.id)
+        self.is_sent = True
 
 
 def is_told(event: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from catalogue.loading import Catalogue
-from infra import hosts, ssh
+from infra import hosts, remote
 from infra.errors import InfraError
 from infra.ssh import Target
 
@@ -73,7 +73,7 @@ def _all(targets: dict[str, Target], payload: dict[str, Any]) -> Iterator[tuple[
 
     def listen(name: str, target: Target) -> None:
         try:
-            for event in ssh.tell(target, "logs", payload):
+            for event in remote.stream(target, "logs", payload):
                 said.put((name, event))
         except InfraError as error:
             said.put((name, error))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra.errors import InfraError
-from infra.ssh import AccessDenied, Target, WrongHostKey, connected, run_script
+from infra.remote import run_script
+from infra.ssh import AccessDenied, NeverConnects, Target, connected
 from infra.supervised import Ended, Say, Work, run
 
 PAUSE = 2.0  # seconds between two attempts
@@ -47,7 +48,7 @@ class Ready(Work):
                 with connected(target, timeout=max(1.0, min(15.0, left))) as transport:
                     self._prepare(transport, target, request, max(1.0, began + limit - time.monotonic()), say)
                 return Ended(0, f"{target.host} can take a release", {"host": target.host})
-            except (WrongHostKey, NotPrepared) as error:
+            except (NeverConnects, NotPrepared) as error:
                 return Ended(1, f"failed: {error}")
             except InfraError as error:
                 reason = str(error)

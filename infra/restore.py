@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from agent.restore import PURPOSE
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
-from infra import hosts, ssh
+from infra import hosts, remote
 from infra.errors import InfraError
 from rendering.host import data, render
 
@@ -64,7 +64,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     outputs = hosts.outputs(stack)
     name, paths, region = _data_of(catalogue, host, outputs)
     target = hosts.chosen(stack, outputs, host, hosts.private_key(stack))[host]
-    at_work = ssh.ask(target, "status")["holder"] or ""
+    at_work = remote.ask(target, "status")["holder"] or ""
     if PURPOSE in at_work:
         raise InfraError(
             f"{host}: a restore is already running: {at_work}. Wait for its end, then look what is missing"
@@ -78,7 +78,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
             accounts = [account.__dict__ for account in render(catalogue, name).accounts]
             payload = {"volume": volume, "paths": paths, "accounts": accounts}
             answer: dict[str, Any] = {}
-            for event in ssh.tell(target, "restore", payload):
+            for event in remote.stream(target, "restore", payload):
                 if "say" in event:
                     say(event["say"])
                 else:

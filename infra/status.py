@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.stack import Stack
-from infra import hosts, releases, ssh
+from infra import hosts, releases, remote
 from infra.errors import InfraError
 
 
@@ -56,7 +56,7 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         )
         known = (stack.name, name, region or "its owner's", wanted.get(name, ""))
         try:
-            return HostStatus(*known, answer=ssh.ask(targets[name], "status"))
+            return HostStatus(*known, answer=remote.ask(targets[name], "status"))
         except InfraError as error:
             return HostStatus(*known, error=str(error))
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from agent import program, receive_source
+from infra import remote
 from infra.adopt.host.reading import program as reading
-from infra.ssh import PROGRAM
 from lab import root as superuser
 from lab.root import KEPT_PREFIXES
 from rendering.archive import build
@@ -92,11 +92,12 @@ def scenes(root: Path) -> dict[str, Any]:
 
 
 def sent(root: Path, text: str, payload: Any) -> list[dict[str, Any]]:
-    """What a program says that is sent to a host, as infra.ssh sends it."""
-    ran = inside(root, PROGRAM, json.dumps({"program": text, "payload": payload}))
+    """What a program says that is sent to a host, as infra.remote sends it."""
+    given = {"first": remote.FIRST, "name": "program", "program": text, "payload": payload}
+    ran = inside(root, f"{remote.START} mark program", json.dumps(given))
     if ran.returncode:
         raise AssertionError(ran.stderr)
-    return [json.loads(line) for line in ran.stdout.splitlines()]
+    return [json.loads(line.removeprefix("mark ")) for line in ran.stdout.splitlines() if line.startswith("mark ")]
 
 
 def received(root: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,11 @@
-"""A real SSH server on loopback that runs nothing: a function of the test's answers each command."""
+"""A real SSH server on loopback that runs nothing: a function of the test's answers each command.
+
+It answers as a host does: with the mark of the command first, and before each line of what it runs."""
 
 import contextlib
 import io
+import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -11,15 +15,19 @@ import paramiko
 from infra.init import key_pair
 
 Answer = Callable[[str, str, Callable[[str], None]], int | None]
+# Of a program that takes what it is to run from standard input, and of a script
+MARKS = re.compile(r"(?P<program>python3 .* (?P<mark>infra-[0-9a-f]{32}) )|echo (?P<echoed>infra-[0-9a-f]{32}); ")
 
 
 class Server(paramiko.ServerInterface):
-    """`answer(command, standard input, say)` says lines and returns the exit code; None cuts the connection. It has the
-    host key `key` (an Ed25519 one of its own where there is none), and lets in who has one of `users`, public keys in
-    authorized_keys form; everybody where there are none."""
+    """`answer(command, payload, say)` says lines and returns the exit code; None cuts the connection. It has the host
+    key `key` (an Ed25519 one of its own where there is none), and lets in who has one of `users`, public keys in
+    authorized_keys form; everyone where there are none. Its login shell prints `noise` first, and between lines."""
 
-    def __init__(self, answer: Answer, key: paramiko.PKey | None = None, users: list[str] | None = None) -> None:
-        self.answer, self.users = answer, users
+    def __init__(
+        self, answer: Answer, key: paramiko.PKey | None = None, users: list[str] | None = None, noise: bytes = b""
+    ) -> None:
+        self.answer, self.users, self.noise = answer, users, noise
         self.logins = 0
         self.commands: list[str] = []
         self.key = key or paramiko.Ed25519Key.from_private_key(io.StringIO(key_pair("host")[0]))
@@ -62,20 +70,36 @@ class Server(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
-        self.commands.append(command.decode())
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
     def _run(self, channel, command):
-        given = b""
-        while data := channel.recv(65536):
-            given += data
         # Who asked may have gone
         with contextlib.suppress(EOFError, OSError):
-            code = self.answer(command, given.decode(), lambda line: channel.sendall(f"{line}\n".encode()))
+            mark, is_program = begin(channel, command, self.noise)
+            command = command.removeprefix(f"echo {mark}; ")
+            self.commands.append(command)
+            given = b""
+            while data := channel.recv(65536):
+                given += data
+            if is_program:
+                given = json.dumps(json.loads(given)["payload"]).encode()
+
+            def say(line):
+                channel.sendall((f"{mark} {line}\n" if is_program else f"{line}\n").encode() + self.noise)
+
+            code = self.answer(command, given.decode(), say)
             if code is None:
                 channel.get_transport().close()
                 return
             channel.sendall_stderr(b"progress\n")
             channel.send_exit_status(code)
             channel.close()
+
+
+def begin(channel, command: str, noise: bytes = b"") -> tuple[str, bool]:
+    """Shows that the command runs; its mark, and whether it marks each line."""
+    found = MARKS.search(command)
+    mark = found["mark"] or found["echoed"] if found else ""
+    channel.sendall(noise + f"\n{mark}\n".encode())
+    return mark, bool(found and found["program"])

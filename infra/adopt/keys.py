@@ -8,11 +8,13 @@ from pathlib import Path
 
 import paramiko
 import typer
+from paramiko.ssh_exception import IncompatiblePeer
 
 from catalogue.stack import PROJECT, Stack
 from infra.errors import InfraError
 from infra.pulumi import pulumi
-from infra.ssh import Target, run_program
+from infra.remote import run_program
+from infra.ssh import Target
 from infra.ssh import fingerprint as shown
 
 # Its `payload` comes over standard input, so that no list of processes shows a key
@@ -76,6 +78,8 @@ def _key(address: str, port: int) -> paramiko.PKey:
                 return transport.get_remote_server_key()
             finally:
                 transport.close()
+    except IncompatiblePeer as error:
+        raise InfraError(f"{address}: {error}: see KexAlgorithms, Ciphers and MACs in its sshd_config") from None
     except (OSError, EOFError, paramiko.SSHException) as error:
         raise InfraError(f"{address} does not answer SSH: {error}; may you reach its port {port}?") from None
 

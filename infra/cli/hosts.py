@@ -49,11 +49,11 @@ def logs(
 @app.command(name="boot-times")
 def boot_times(stack: StackName, host: HostName = None) -> None:
     """Show how long after being switched on each host reached its milestones; 2 when one was late or is not reached."""
-    from infra import hosts, releases, ssh
+    from infra import hosts, releases, remote
 
     fine = True
     for name, target in hosts.targets(stack_of(stack), host).items():
-        lines, in_time = releases.boot_times(name, ssh.ask(target, "boot-times"))
+        lines, in_time = releases.boot_times(name, remote.ask(target, "boot-times"))
         fine = fine and in_time
         typer.echo("\n".join(lines))
     if not fine:
@@ -63,11 +63,11 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
 @app.command()
 def drift(stack: StackName, host: HostName = None) -> None:
     """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something."""
-    from infra import hosts, releases, ssh
+    from infra import hosts, releases, remote
 
     found = False
     for name, target in hosts.targets(stack_of(stack), host).items():
-        answer = ssh.ask(target, "drift")
+        answer = remote.ask(target, "drift")
         found = found or bool(answer["drift"])
         typer.echo(releases.drift(name, answer))
     if found:
@@ -79,11 +79,13 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
     """List what was done on each host: when, by whom, what changed and how it ended."""
     from rich.console import Console
 
-    from infra import hosts, releases, ssh
+    from infra import hosts, releases, remote
 
     for name, target in hosts.targets(stack_of(stack), host).items():
         # Into a file or a pipe whole, whatever a terminal's width would be
-        Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, ssh.ask(target, "releases")))
+        Console(width=None if sys.stdout.isatty() else 220).print(
+            releases.history(name, remote.ask(target, "releases"))
+        )
 
 
 @app.command()
@@ -134,7 +136,7 @@ def restore(
 @app.command()
 def prune(stack: StackName, host: HostName = None) -> None:
     """Remove the images on each host that no kept release needs and no container uses."""
-    from infra import hosts, ssh
+    from infra import hosts, remote
 
     for name, target in hosts.targets(stack_of(stack), host).items():
-        typer.echo(f"{name}: freed up to {ssh.ask(target, 'prune')['freed'] // 1024**2} MiB")
+        typer.echo(f"{name}: freed up to {remote.ask(target, 'prune')['freed'] // 1024**2} MiB")

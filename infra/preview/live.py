@@ -14,7 +14,7 @@ from catalogue.checks import check, checked
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import read_stack, stack_from
-from infra import hosts, ssh
+from infra import hosts, remote, ssh
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
@@ -158,7 +158,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
 
 def _asked(target: ssh.Target) -> dict[str, Any] | str:
     try:
-        return {**ssh.ask(target, "contents"), "drift": ssh.ask(target, "drift")["drift"]}
+        return {**remote.ask(target, "contents"), "drift": remote.ask(target, "drift")["drift"]}
     except InfraError as error:
         return str(error)
 

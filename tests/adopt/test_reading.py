@@ -221,7 +221,7 @@ def there(tmp_path):
     said = {"facts": hosts.facts_of(made, files), "code": 0}
 
     def answer(sent, given, say):
-        payload = json.loads(given)["payload"]
+        payload = json.loads(given)
         say(json.dumps({"step": "units"}))
         if payload["ask"] == "facts":
             say(json.dumps({"facts": said["facts"]}))

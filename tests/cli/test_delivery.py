@@ -9,7 +9,8 @@ import pytest
 from infra import deliver, delivery, unfinished
 from infra.errors import InfraError
 from infra.init import key_pair
-from infra.ssh import Target, ask
+from infra.remote import ask
+from infra.ssh import Target
 from infra.supervised import Ended
 from infra.unfinished import Unfinished
 from tests.ssh_server import Server

@@ -21,7 +21,7 @@ def saying(monkeypatch):
     """What each host says; an InfraError where it cannot be asked."""
     said: dict[str, list] = {}
 
-    def tell(target, verb, payload):
+    def stream(target, verb, payload):
         for entry in said[target.host]:
             if isinstance(entry, InfraError):
                 raise entry
@@ -30,7 +30,7 @@ def saying(monkeypatch):
     monkeypatch.setattr(
         logs.hosts, "targets", lambda stack, host: {n: t for n, t in TARGETS.items() if host in (None, n)}
     )
-    monkeypatch.setattr(logs.ssh, "tell", tell)
+    monkeypatch.setattr(logs.remote, "stream", stream)
     return said
 
 

@@ -39,7 +39,7 @@ def answers(monkeypatch):
 
     monkeypatch.setattr(status.hosts, "outputs", lambda stack: OUTPUTS)
     monkeypatch.setattr(status.hosts, "private_key", lambda stack: "p")
-    monkeypatch.setattr(status.ssh, "ask", ask)
+    monkeypatch.setattr(status.remote, "ask", ask)
     return given
 
 

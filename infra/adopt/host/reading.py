@@ -14,7 +14,8 @@ from infra.adopt import keys
 from infra.adopt.host.forms import checked_entries, checked_facts
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.ssh import Target, run_program
+from infra.remote import run_program
+from infra.ssh import Target
 
 HERE = Path(__file__).parent
 MASKING = Path(masking.__file__).parent

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.errors import InfraError
-from infra.ssh import Target, connected, run_program
+from infra.remote import run_program
+from infra.ssh import Target, connected
 
 EVERY = 5.0  # seconds between two lines
 SURE = 3  # times in a row that a host must be found gone

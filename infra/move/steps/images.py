@@ -11,7 +11,8 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import InfraError
-from infra.ssh import Target, connected, run_program
+from infra.remote import run_program
+from infra.ssh import Target, connected
 
 Say = Callable[[str], None]
 PATIENCE = 60  # seconds until a role that was just made is known to all of AWS

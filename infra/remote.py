@@ -1,0 +1,288 @@
+"""Commands on a host, over a connection of infra.ssh: the agent's verbs, programs that go there by themselves, scripts.
+
+Nothing is sent before the host has shown, by a mark that only this command knows, that it runs what it was asked to
+run: a login that ends in something else (a forced command, nologin) gets no secret, and nothing was touched there. In
+an answer each line has that mark; all others are a login shell's."""
+
+import contextlib
+import json
+import shlex
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+
+from infra.answers import checked, checked_job_event
+from infra.errors import InfraError
+from infra.foreign import cleaned
+from infra.limits import ended_after
+from infra.ssh import ConnectionLost, NeverConnects, Target, connected, last_words
+
+# Says the mark, and takes what it is to run from standard input, where no list of processes shows it
+START = (
+    'python3 -I -B -c \'import json, sys; print("\\n" + sys.argv[1], flush=True); '
+    'said = json.load(sys.stdin); exec(said["first"])\''
+)
+FIRST = Path(__file__).with_name("on_host.py").read_text()
+SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
+LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
+MOST = 2 * LONGEST  # bytes of an answer
+DEEPEST = 50  # levels of an answer
+NOISE = 64 * 1024  # bytes that a login may print before the mark
+SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
+
+CONTENTS = "contents"  # the agent's answer that is compared, byte by byte
+
+
+class NotStarted(NeverConnects):
+    """The host took the login and did not run what it was asked to: nothing was sent."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """`name` is what the host's list of processes shows, and the agent's verb where there is no `program`, the text of
+    one in Python that runs with `payload` in its globals."""
+
+    name: str
+    payload: Any
+    program: str | None = None
+
+
+def events(
+    transport: paramiko.Transport,
+    target: Target,
+    command: Command,
+    total: int | None = MOST,
+    on_start: Callable[[], None] = lambda: None,
+) -> Iterator[dict[str, Any]]:
+    """What a command on the host says, object by object, and at most `total` bytes of it; `on_start` is called before
+    anything is sent to it. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, or says
+    more than it may."""
+    mark = _mark()
+    line = f"{START} {mark} {shlex.quote(command.name)}"
+    noise: deque[str] = deque(maxlen=1)
+    with _connection_errors(target):
+        channel = _opened(transport, target, line if target.user == "root" else f"sudo -n {line}")
+        lines = _lines(channel, target, total)
+        _wait_for(mark, lines, channel, target)
+        on_start()
+        sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
+        is_read = _sent(channel, json.dumps(sent).encode())
+        for said in lines:
+            if not said.startswith(f"{mark} "):
+                noise.extend([said] if said.strip() else [])
+            elif (event := _event(said[len(mark) + 1 :])) is not None:
+                yield event
+        code, errors = _ended(transport, channel)
+    _check_end(target, code, is_read)
+    if code != 0:
+        words = last_words("\n".join([*noise, errors]))
+        raise InfraError(f"{target}: {words or f'exit code {code}'}")
+
+
+def _mark() -> str:
+    return f"infra-{uuid.uuid4().hex}"
+
+
+@contextlib.contextmanager
+def _connection_errors(target: Target) -> Iterator[None]:
+    """Raises the library's errors as ConnectionLost."""
+    try:
+        yield
+    except TimeoutError:
+        raise ConnectionLost(f"{target}: nothing came from it for {SILENCE:.0f} s") from None
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise ConnectionLost(f"{target}: {str(error) or 'the connection was closed'}") from None
+
+
+def _opened(transport: paramiko.Transport, target: Target, line: str, limit: float = 15) -> paramiko.Channel:
+    try:
+        channel = transport.open_session(timeout=limit)
+        channel.settimeout(SILENCE)
+        # The library waits for the answer to this without a limit
+        with ended_after(SILENCE, transport.close):
+            channel.exec_command(line)
+    except paramiko.SSHException as error:
+        if not transport.is_active():
+            raise
+        raise _not_started(target, str(error)) from None
+    return channel
+
+
+def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target: Target) -> None:
+    """Until the host runs what it was asked to. Raises NotStarted with the words of what it runs instead."""
+    transport = channel.get_transport()
+    noise: deque[str] = deque(maxlen=1)
+    printed = 0
+    with ended_after(SILENCE, transport.close) as is_late:
+        try:
+            for line in lines:
+                if line.strip() == mark:
+                    return
+                noise.extend([line] if line.strip() else [])
+                printed += len(line)
+                if printed > NOISE:
+                    raise _not_started(target, f"it prints {last_words(''.join(noise))!r} on and on")
+            code, errors = _ended(transport, channel)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            if not is_late.is_set() and not isinstance(error, TimeoutError):
+                raise
+            code, errors = -1, ""
+        if is_late.is_set():
+            raise _not_started(target, last_words("".join(noise)) or f"it did not begin within {SILENCE:.0f} s")
+    words = last_words("\n".join([*noise, errors]))
+    if code == -1:
+        raise ConnectionLost(f"{target}: {words or 'the connection was closed'}")
+    # A shell that complains has run
+    if code and last_words(errors):
+        raise NotStarted(f"{target}: {last_words(errors)}; nothing was sent")
+    raise _not_started(target, words or f"exit code {code}")
+
+
+def _not_started(target: Target, reason: str) -> NotStarted:
+    return NotStarted(
+        f"{target} takes the login and does not run what it is asked to: {reason}; nothing was sent. Look there at the "
+        f"login shell of {target.user}, at command= in its authorized_keys and at ForceCommand in sshd_config; or is "
+        "it another user (sshUser)?"
+    )
+
+
+def _ended(transport: paramiko.Transport, channel: paramiko.Channel) -> tuple[int, str]:
+    """Exit code (-1: none was received), and standard error."""
+    # The library does not limit how long the end of a command is waited for
+    with ended_after(SILENCE, transport.close):
+        code = channel.recv_exit_status()
+    said = channel.makefile_stderr("r").read(LONGEST)
+    return code, said if isinstance(said, str) else said.decode(errors="replace")
+
+
+def _check_end(target: Target, code: int, is_read: bool) -> None:
+    if code == -1:
+        raise ConnectionLost(f"{target}: the connection was closed")
+    if code == 0 and not is_read:
+        raise ConnectionLost(f"{target}: the command ended before it had read what it was sent")
+
+
+def _sent(channel: paramiko.Channel, data: bytes) -> bool:
+    """Has a command taken all of its standard input. One that ends before that says itself why. Raises OSError where
+    the connection is at fault."""
+    try:
+        channel.sendall(data)
+        channel.shutdown_write()
+    except TimeoutError:
+        raise
+    except OSError:
+        if not channel.get_transport().is_active():
+            raise
+        return False
+    return True
+
+
+def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iterator[str]:
+    """Lines as they come. A host that never ends its line, or goes on and on, fills no memory. Raises InfraError."""
+    rest, received = bytearray(), 0
+    while data := channel.recv(65536):
+        received += len(data)
+        if total is not None and received > total:
+            raise InfraError(f"{target} says more than {total // 1024**2} MiB: the connection is closed")
+        *lines, last = data.split(b"\n")
+        for part in lines:
+            yield (bytes(rest) + part).decode(errors="replace")
+            rest.clear()
+        rest += last
+        if len(rest) > LONGEST:
+            raise InfraError(f"{target} says a line of more than {LONGEST // 1024**2} MiB: the connection is closed")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and _depth(value) <= DEEPEST else None
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and mappings in each other, as far as DEEPEST and one more."""
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        inner = (list(item.values()) if isinstance(item, dict) else item for item in level)
+        level = [item for items in inner for item in items if isinstance(item, (dict, list))]
+        depth += 1
+    return depth
+
+
+def run_script(
+    transport: paramiko.Transport, target: Target, command: str, script: str, say: Callable[[str], None], limit: float
+) -> tuple[int, str]:
+    """Runs a command with a script on its standard input for `limit` seconds at most, saying what it says; its exit
+    code and last line. Raises NotStarted, ConnectionLost, and TimeoutError at the end of the time."""
+    mark, last = _mark(), ""
+    with ended_after(limit, transport.close) as is_late:
+        try:
+            with _connection_errors(target):
+                channel = _opened(transport, target, f"echo {mark}; {command}", min(limit, 15))
+                channel.set_combine_stderr(True)
+                _wait_for(mark, _short_lines(channel), channel, target)
+                channel.settimeout(None)
+                is_read = _sent(channel, script.encode())
+                for line in filter(str.strip, _short_lines(channel)):
+                    last = line.strip()
+                    say(line)
+                code = channel.recv_exit_status()
+        except InfraError:
+            if is_late.is_set():
+                raise TimeoutError from None
+            raise
+    if is_late.is_set():
+        raise TimeoutError
+    _check_end(target, code, is_read)
+    return code, last
+
+
+def _short_lines(channel: paramiko.Channel) -> Iterator[str]:
+    """Lines as they come, the beginning of each: what never ends its line is no reason to keep all of it."""
+    rest = b""
+    while data := channel.recv(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        rest = rest[:SCRIPT_LINE]
+        yield from (line.decode(errors="replace") for line in lines)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def run_program(transport: paramiko.Transport, target: Target, program: str, payload: Any) -> Iterator[dict[str, Any]]:
+    """What a program says that goes to the host by itself, and leaves nothing there."""
+    yield from events(transport, target, Command("program", payload, program))
+
+
+def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[dict[str, Any]]:
+    """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
+    with connected(target) as transport:
+        # Logs can be followed for days
+        total = None if verb == "logs" else MOST
+        for said in events(transport, target, Command(verb, payload or {}), total):
+            if "result" in said:
+                refused = checked_job_event(cleaned(said), str(target))
+                raise InfraError(f"{target.host}: {refused['result']['line']}")
+            # What the host's files hold is compared with what they are to hold, and is made visible where it is shown
+            event = said if verb == CONTENTS else cleaned(said)
+            if event:
+                yield checked(verb, event, str(target))
+
+
+def ask(target: Target, verb: str, payload: Any | None = None) -> dict[str, Any]:
+    """The one answer of the host's agent. Raises InfraError."""
+    # What is said on the way to it is for people, and not kept
+    answer: dict[str, Any] = {}
+    for event in stream(target, verb, payload):
+        answer = {} if set(event) == {"say"} else event
+    if not answer:
+        raise InfraError(f"{target}: the agent said nothing to {verb!r}")
+    return answer
