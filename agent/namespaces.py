@@ -4,20 +4,36 @@ import ctypes
 import os
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 NETWORK = 0x40000000  # CLONE_NEWNET
 RESOLVER = ("127.0.0.11", 53)  # Docker's own, in every network that was made
 TIMEOUT = 1.0
+REACH = 3.0  # seconds in which a connection is answered
+Answer = TypeVar("Answer")
 
 
 def resolve(asked: list[tuple[int, str]]) -> list[str]:
     """See World.resolve_inside."""
-    found = [""] * len(asked)
+    return _inside([(pid, partial(_address, name)) for pid, name in asked], "")
 
-    def ask(index: int, pid: int, name: str) -> None:
+
+def reach(asked: list[tuple[int, str, int]]) -> list[bool]:
+    """See World.reach_inside."""
+    return _inside([(pid, partial(_answers, address, port)) for pid, address, port in asked], False)
+
+
+def _inside(asked: list[tuple[int, Callable[[], Answer]]], otherwise: Answer) -> list[Answer]:
+    """For each process what a question gives in its network; `otherwise` where it fails."""
+    found = [otherwise] * len(asked)
+
+    def ask(index: int, pid: int, question: Callable[[], Answer]) -> None:
         try:
             _enter(pid)
-            found[index] = _address(name)
+            found[index] = question()
         except OSError:
             pass
 
@@ -28,6 +44,22 @@ def resolve(asked: list[tuple[int, str]]) -> list[str]:
     for thread in threads:
         thread.join()
     return found
+
+
+def _answers(address: str, port: int) -> bool:
+    # A refusal is an answer too
+    with suppress(ConnectionRefusedError):
+        socket.create_connection((address, port), REACH).close()
+    return True
+
+
+def reached(name: str, port: int) -> str:
+    """See World.reached."""
+    try:
+        with socket.create_connection((name, port), REACH) as connection:
+            return connection.getpeername()[0]
+    except OSError:
+        return ""
 
 
 def _enter(pid: int) -> None:

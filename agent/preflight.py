@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import accounts, capabilities, compose, existing, images, networks, programs, prune, quoting, store, units
+from agent import (
+    accounts,
+    capabilities,
+    compose,
+    existing,
+    forwarding,
+    images,
+    networks,
+    programs,
+    prune,
+    quoting,
+    store,
+    units,
+)
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -29,6 +42,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _ports(world, base, target)
     if target.manifest["networks"]:
         networks.check(world, base, target)
+        forwarding.check(world, [*([base.manifest] if base else []), target.manifest])
     existing.in_the_way(world, target.manifest, target.unit_names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from agent import accounts, answers, existing, health, quoting, slots, store, transaction, units
+from agent import accounts, answers, existing, forwarding, health, quoting, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.store import Release
@@ -30,7 +30,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         if begun.base != begun.release and store.current_id(world) == begun.release:
             # The commit failed after its one write
             store.make_current(world, begun.base)
-        paths, complaints = _undone(world, begun, interrupted)
+        paths, complaints = _undone(world, job, begun, interrupted)
         outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints)
         job.record(outcome)
         if not paths:
@@ -46,7 +46,7 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[str], list[str]]:
+def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tuple[list[str], list[str]]:
     """Everything back: the paths that could not be put back, and what else went wrong."""
     since = world.wall()
     base = _base(world, begun.base) if begun.base else None
@@ -73,6 +73,7 @@ def _undone(world: World, begun: Transaction, interrupted: bool) -> tuple[list[s
     others = [entry for entry in begun.before if entry not in slot_links]
     paths += transaction.put_back(world, [*begun.certificates, *others])
     attempt(units.react, manifests, begun.paths)
+    attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
     complaints += existing.start_again(world, begun.existing)

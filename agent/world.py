@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from agent import cgroups, ending, engine, namespaces, quoting, web
+from agent import cgroups, ending, engine, namespaces, processes, quoting, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, aside, look_at, open_directory, parent_of, read_file, unlink, way_to
 
@@ -246,6 +246,10 @@ class World:
         has none that counts."""
         return cgroups.memory_of(pid)
 
+    def arguments_of(self, program: str) -> list[list[str]]:
+        """What each running process of root's with this name was started with."""
+        return processes.arguments_of(program)
+
     def signal_container(self, name: str, signal: str) -> None:
         """Sends a container a signal; what has ended by itself needs none."""
         with contextlib.suppress(OSError, engine.Declined):
@@ -272,6 +276,15 @@ class World:
     def resolve_inside(self, asked: list[tuple[int, str]]) -> list[str]:
         """For each (process, name): the address that Docker's resolver gives in the process's network; "" for none."""
         return namespaces.resolve(asked)
+
+    def reach_inside(self, asked: list[tuple[int, str, int]]) -> list[bool]:
+        """For each (process, address, port): does anything come back from there to the process's network, a refusal
+        included."""
+        return namespaces.reach(asked)
+
+    def reached(self, name: str, port: int) -> str:
+        """The address of a name that takes connections from this host itself; "" where none does."""
+        return namespaces.reached(name, port)
 
     def memory(self) -> dict[str, int]:
         """The machine's memory in bytes, by the kernel's names: MemTotal, MemAvailable, SwapTotal, SwapFree."""

@@ -10,7 +10,7 @@ Measure = Literal[
     "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
     "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
     "open port", "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
-    "registry login",
+    "registry login", "container traffic",
 ]  # fmt: skip
 PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")
 OF_PROXY = ("proxy down", "proxy server errors", "certificate")
@@ -28,7 +28,7 @@ class Alert(Model):
     within: int = 0
     least: int = 0
     text: str
-    repair: Literal["make network", "attach", "start", "prune"] | None = None
+    repair: Literal["restart docker", "make network", "attach", "start", "prune"] | None = None
     metric: MetricName | None = None
 
     @model_validator(mode="after")

@@ -21,7 +21,9 @@ from rendering.templates import BANNER, fill
 UNITS = "/etc/systemd/system"
 # Of a network that a unit of a release created
 NETWORK_LABEL = "infra.network"
-WAIT = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost/containers"
+POST = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost"
+WAIT = f"{POST}/containers"
+PRUNE = f"/usr/bin/{POST}/containers/prune?filters="
 # `repository:tag` → the digest that the registry has under it
 Digests = Mapping[str, str]
 
@@ -162,6 +164,7 @@ def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
         compose_file=project.path,
         containers=[place.container for _, place in project.members],
         wait=WAIT,
+        prune=PRUNE,
     )
     return File(f"{UNITS}/{project.unit}", content)
 

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from agent import cgroups, managers
+from agent import cgroups, forwarding, managers
 from agent.monitor.look import LOOK, Look, Measured, Measures
 
+ANY_PORT = 9  # a refusal is an answer too
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
 MEMORY_EVENT = "oom"
 SCOPE = re.compile(r"docker-[0-9a-f]{64}\.scope")
@@ -67,12 +68,7 @@ def _folder(path: str) -> re.Match[str] | None:
 def resolution(look: Look, _: dict[str, Any]) -> Measures:
     """1 for a container whose name another one of its network cannot resolve. Each asks for the next: every resolver
     and every name has its turn."""
-    by_network: dict[str, list[dict[str, Any]]] = {}
-    for wanted in look.expected:
-        container = look.containers.get(wanted["name"])
-        if container and container.running and wanted["network"] in container.addresses:
-            by_network.setdefault(wanted["network"], []).append(wanted)
-    asked = [(ring[index - 1], wanted) for ring in by_network.values() for index, wanted in enumerate(ring)]
+    asked = [pair for ring in _rings(look).values() for pair in ring]
     pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
     for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
         # One without an address of its own is where Docker has put it
@@ -80,6 +76,42 @@ def resolution(look: Look, _: dict[str, Any]) -> Measures:
         right = address == at
         said = f" by {asker['name']}: {address or 'no answer'}, not {at}"
         yield Measured(wanted["name"], 0 if right else 1, said)
+
+
+def _rings(look: Look) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+    """Network → pairs of running containers in it, so that each asks once and is asked for once."""
+    by_network: dict[str, list[dict[str, Any]]] = {}
+    for wanted in look.expected:
+        container = look.containers.get(wanted["name"])
+        if container and container.running and wanted["network"] in container.addresses:
+            by_network.setdefault(wanted["network"], []).append(wanted)
+    return {name: [(ring[index - 1], wanted) for index, wanted in enumerate(ring)] for name, ring in by_network.items()}
+
+
+def traffic(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for Docker, when rules or ports that it keeps are lost or left behind; for a container that another one gets no
+    answer from; and for a network out of which nothing comes to a registry that this host reaches. Only what is
+    Docker's is put right by its restart."""
+    if not look.manifest["containers"]:
+        return
+    faults = forwarding.faults(look.world, [look.manifest])
+    yield Measured("Docker", 1 if faults else 0, "; ".join(faults))
+    rings = _rings(look)
+    pairs = [(asker, wanted) for ring in rings.values() for asker, wanted in ring if asker is not wanted]
+    asked = [
+        (look.containers[asker["name"]].pid, look.containers[wanted["name"]].addresses[wanted["network"]], ANY_PORT)
+        for asker, wanted in pairs
+    ]
+    for (asker, wanted), answers in zip(pairs, look.world.reach_inside(asked)):
+        yield Measured(wanted["name"], 0 if answers else 1, f"{asker['name']} gets no answer from it", False)
+    registry = next((image.split("/")[0] for image in look.release.images if "." in image.split("/")[0]), "")
+    host, _sign, port = registry.partition(":")
+    address = look.world.reached(host, int(port or 443)) if rings and host else ""
+    outward = [(name, ring[0][0]["name"]) for name, ring in rings.items() if address]
+    gone = [(look.containers[asker].pid, address, int(port or 443)) for _name, asker in outward]
+    for (name, asker), answers in zip(outward, look.world.reach_inside(gone)):
+        said = f"this host reaches {registry}, and {asker} does not"
+        yield Measured(name, 0 if answers else 1, said, False)
 
 
 def open_ports(look: Look, _: dict[str, Any]) -> Measures:

@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "container attachment": containers.attachment,
     "legacy network": containers.legacy,
     "name resolution": containers.resolution,
+    "container traffic": containers.traffic,
     "open port": containers.open_ports,
     "container memory": containers.near_limit,
     "memory kills": containers.killed,

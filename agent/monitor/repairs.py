@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from agent import managers, prune
+from agent import forwarding, managers, prune
 from agent.monitor.conditions import Held
 from agent.monitor.history import DAY, Repair
 from agent.monitor.look import Look
@@ -35,6 +35,11 @@ def why_not(entry: Held, past: list[Repair], now: float) -> str:
 def repair(look: Look, entry: Held) -> str:
     """Does it, and says what it did. Raises Failed."""
     return REPAIRS[entry.repair](look, entry.subject)
+
+
+def _restart_docker(look: Look, _: str) -> str:
+    forwarding.restart(look.world)
+    return "Docker was restarted, and every container with it"
 
 
 def _make_network(look: Look, subject: str) -> str:
@@ -86,6 +91,7 @@ def _prune(look: Look, _: str) -> str:
 
 
 REPAIRS: dict[str, Callable[[Look, str], str]] = {
+    "restart docker": _restart_docker,
     "make network": _make_network,
     "attach": _attach,
     "start": _start,

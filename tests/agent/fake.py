@@ -25,6 +25,7 @@ LOOKS = (
     *(f"{path} version" for path in compose.PLACES),
     "docker info",
     "docker ps",
+    "iptables",
     "systemctl is-",
     "journalctl",
     "ss ",
@@ -73,6 +74,9 @@ class FakeWorld(World):
     space: int = 10 * 1024**3
     docker: Docker = field(default_factory=Docker)
     disk: Usage = field(default_factory=lambda: Usage(1, 30 * 1024**3, 20 * 1024**3, 1_000_000, 900_000))
+    # Program → the arguments of each of its processes; and what a process reaches
+    processes: dict[str, list[list[str]]] = field(default_factory=dict)
+    reaches: Callable[[int, str, int], bool] = lambda pid, address, port: True
     used: dict[int, int] = field(default_factory=dict)
     date: str = ""
     ran: list[str] = field(default_factory=list)
@@ -292,6 +296,15 @@ class FakeWorld(World):
     def settle(self, tree):
         self._change()
         self.ran.append(f"settle {tree}")
+
+    def arguments_of(self, program):
+        return self.processes.get(program, [])
+
+    def reach_inside(self, asked):
+        return [self.reaches(*question) for question in asked]
+
+    def reached(self, name, port):
+        return "192.0.2.80"
 
     def resolve_inside(self, asked):
         return [self.docker.resolve(*pair) for pair in asked]

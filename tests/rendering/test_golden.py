@@ -59,8 +59,8 @@ def test_every_compose_file_follows_the_network_template():
 
 def without_foreground(line: str, containers: list[str], project: str) -> list[str]:
     """The document's unit, but nothing that costs 25 MB waits in the foreground for the container's end, what is here
-    already is not asked for at the registry (a digest says what it is), and a stop removes our own project's containers
-    alone."""
+    already is not asked for at the registry (a digest says what it is), what a failed start left is removed before the
+    next one, and a stop removes our own project's containers alone."""
     if line.endswith(" pull -q") or " pull" in line:
         return []
     if line.startswith("ExecStop="):
@@ -76,7 +76,12 @@ def without_foreground(line: str, containers: list[str], project: str) -> list[s
     else:
         # Two containers under one unit: the document's line would not notice the death of one
         wait = f"/bin/bash -c 'for name in {' '.join(containers)}; do {waiting}/$$name/wait & done; wait -n'"
-    return [f"{line.replace('ExecStart=', 'ExecStartPre=')} -d --remove-orphans", f"ExecStart={wait}"]
+    left = f"filters=%%7B%%22label%%22%%3A%%5B%%22com.docker.compose.project%%3D{project}%%22%%5D%%7D"
+    return [
+        f"ExecStartPre=-/usr/bin/{waiting.removesuffix('/containers')}/containers/prune?{left}",
+        f"{line.replace('ExecStart=', 'ExecStartPre=')} -d --remove-orphans",
+        f"ExecStart={wait}",
+    ]
 
 
 def test_every_compose_unit_is_the_documents_template():

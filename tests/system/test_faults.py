@@ -107,6 +107,15 @@ def registry_down(system: System) -> Iterator[None]:
         _registry(system, "-D")
 
 
+@contextmanager
+def rules_gone(system: System) -> Iterator[None]:
+    assert system.on_host("sh", "-c", faults.WITHOUT_RULES).code == 0
+    try:
+        yield
+    finally:
+        assert system.on_host("systemctl", "restart", "docker").code == 0
+
+
 @dataclass(frozen=True)
 class Row:
     """`fault` surrounds the `pulumi up`; `outcome` is the host's word, `said` (a pattern) what the user reads."""
@@ -130,6 +139,7 @@ ROWS = {
     "disk full": Row(state_full, "refused", "no space left on device: "),
     "invalid unit": Row(edited("files/templates/compose.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=soon\nExecStart=relative"), "refused", "systemd-analyze verify"),
     "invalid compose file": Row(edited("rendering/compose.py", '"mem_limit":', '"mem_limitz":'), "refused", "docker-compose config"),
+    "the firewall has lost Docker's rules": Row(rules_gone, "refused", r"the firewall has lost rules of Docker's \(nat DOCKER, .*systemctl restart docker"),
     "registry down": Row(registry_down, "refused", r"1 image\(s\) cannot be pulled"),
 }  # fmt: skip
 

@@ -11,11 +11,13 @@ import pytest
 
 from tests.rows import rows
 from tests.system.conftest import System
+from tests.system.faults import WITHOUT_RULES
 from tests.system.on import MONITOR, looked, sh, texts, until, wait_until_well
 
 pytestmark = pytest.mark.lab
 SCRIPTS = "/home/ubuntu/watchme-server-configs/scripts"
 NETWORK = "watchme-network"
+IN_AST = "nsenter --net --target $(docker inspect -f '{{.State.Pid}}' ast-api) iptables"
 HOG = "x = bytearray({mib} << 20); import time; time.sleep({seconds})"
 
 
@@ -158,6 +160,7 @@ BROKEN = {
         f"for c in $(docker ps -q); do docker network disconnect -f {NETWORK} $c; done; docker network rm {NETWORK}",
         f"the network {NETWORK} is not as it should be: it is missing",
     ),
+    "no rules of Docker's": Row(WITHOUT_RULES, "no traffic passes to or from containers (Docker): the firewall has lost rules of Docker's (nat DOCKER, "),
     "a stopped unit": Row("systemctl stop watchme-admin.service", "watchme-admin.service does not run"),
     "a stopped proxy": Row("systemctl stop nginx", "nginx.service does not run: nothing here can be reached"),
 }  # fmt: skip
@@ -196,6 +199,16 @@ http.server.HTTPServer(("127.0.0.1", 8999), Late).serve_forever()
 NAT = "OUTPUT -t nat -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 127.0.0.1:8999"
 SIX = 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(("::", 8017)); s.listen(); time.sleep(60)'
 TOLD = {
+    "a container that does not answer another": Row(
+        f"{IN_AST} -I INPUT -p tcp --dport 9 -j DROP",
+        "no traffic passes to or from containers (ast-api): watchme-avatar-uploader gets no answer from it",
+        f"{IN_AST} -D INPUT -p tcp --dport 9 -j DROP",
+    ),
+    "a container that reaches no registry": Row(
+        "iptables -I FORWARD -d 10.213.0.0/16 -p tcp --dport 443 -j DROP",
+        f"no traffic passes to or from containers ({NETWORK}): this host reaches 754724220380.dkr.ecr.ap-northeast-1",
+        "iptables -D FORWARD -d 10.213.0.0/16 -p tcp --dport 443 -j DROP",
+    ),
     "a legacy network": Row(
         "docker network create --label com.docker.compose.project=api_ast api_ast_default",
         "api_ast_default is a legacy network", "docker network rm api_ast_default",

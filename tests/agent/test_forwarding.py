@@ -1,0 +1,194 @@
+"""Rules and ports that Docker keeps in the kernel, when they were lost or left behind."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from agent import forwarding, processes
+from agent.monitor import repairs
+from agent.monitor.conditions import firing
+from agent.monitor.look import Look
+from agent.recover import recover
+from agent.store import current
+from agent.world import Ran
+from tests.agent.conditions import watchme
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import JOB, applied, bigger, release
+
+SUBNET = "172.27.0.0/16"
+NAT = [
+    "-P PREROUTING ACCEPT", "-N DOCKER",
+    "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+    f"-A POSTROUTING -s {SUBNET} ! -o br-e85fc8e09802 -j MASQUERADE",
+    "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+    "-A DOCKER -d 127.0.0.1/32 ! -i br-e85fc8e09802 -p tcp -m tcp --dport 8014 -j DNAT --to-destination 172.27.0.16:8014",
+]  # fmt: skip
+# Of 20.10, and of 28
+FILTERS = {
+    "20.10": ["-P FORWARD DROP", "-N DOCKER", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -o docker0 -j DOCKER"],
+    "28": ["-P FORWARD DROP", "-N DOCKER", "-N DOCKER-FORWARD", "-A FORWARD -j DOCKER-FORWARD"],
+}  # fmt: skip
+LEFT = ["/usr/sbin/docker-proxy", "-proto", "tcp", "-host-ip", "127.0.0.1", "-host-port", "8014", "-container-ip", "172.27.0.216", "-container-port", "8014"]  # fmt: skip
+
+
+def rules(world: FakeWorld, nat: list[str] = NAT, filters: list[str] = FILTERS["20.10"]) -> FakeWorld:
+    world.installed.add("iptables")
+    for table, lines in (("nat", nat), ("filter", filters)):
+        world.answers[f"iptables --wait 10 --table {table} --list-rules"] = Ran(0, "\n".join(lines))
+    return world
+
+
+def without(lines: list[str], *words: str) -> list[str]:
+    return [line for line in lines if not any(word in line for word in words)]
+
+
+def faults(world: FakeWorld) -> list[str]:
+    return forwarding.faults(world, [current(world).manifest])
+
+
+@pytest.mark.parametrize("version", FILTERS)
+def test_a_firewall_as_docker_leaves_it_has_no_fault(version):
+    assert faults(rules(watchme(), filters=FILTERS[version])) == []
+
+
+LOST = {
+    "flushed": (["-P PREROUTING ACCEPT", "-N DOCKER"], ["-P FORWARD DROP", "-N DOCKER"], f"nat PREROUTING, filter FORWARD, nat POSTROUTING of {SUBNET}"),
+    "restored from a file": ([], ["-P FORWARD ACCEPT"], f"nat DOCKER, nat PREROUTING, filter DOCKER, filter FORWARD, nat POSTROUTING of {SUBNET}"),
+    "nat only": (without(NAT, "DOCKER", "MASQUERADE"), FILTERS["28"], f"nat DOCKER, nat PREROUTING, nat POSTROUTING of {SUBNET}"),
+    "one network's": (without(NAT, SUBNET), FILTERS["28"], f"nat POSTROUTING of {SUBNET}"),
+    "forwarding": (NAT, without(FILTERS["20.10"], "-A FORWARD"), "filter FORWARD"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nat", "filters", "named"), LOST.values(), ids=LOST)
+def test_lost_rules_are_named(nat, filters, named):
+    assert faults(rules(watchme(), nat, filters)) == [f"the firewall has lost rules of Docker's ({named})"]
+
+
+ELSEWHERE = {
+    "no iptables": lambda w: w.installed.discard("iptables"),
+    "Docker writes no rules": lambda w: w.files.update({forwarding.SETTINGS: (b'{"iptables": false}', 0o644, "root", "root")}),
+    "Docker writes nftables' rules": lambda w: w.files.update({forwarding.SETTINGS: (b'{"firewall-backend": "nftables"}', 0o644, "root", "root")}),
+    "by its command line": lambda w: w.answers.update({"systemctl show --property=ExecStart": Ran(0, "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd --iptables=false }")}),
+    "rules cannot be listed": lambda w: w.answers.update({"iptables": Ran(4, "Another app is currently holding the xtables lock")}),
+    "the network is not there": lambda w: (w.docker.networks.pop("watchme-network"), rules(w, without(NAT, SUBNET))),
+    "settings that are none": lambda w: w.files.update({forwarding.SETTINGS: (b"[1", 0o644, "root", "root")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_what_is_not_known_is_no_fault(change):
+    world = rules(watchme(), [], [])
+    # The first answer that fits counts
+    kept, world.answers = dict(world.answers), {}
+    change(world)
+    world.answers |= {key: value for key, value in kept.items() if key not in world.answers}
+    assert faults(world) == []
+
+
+def test_a_port_that_is_held_for_a_container_that_is_gone():
+    world = rules(watchme())
+    world.processes["docker-proxy"] = [LEFT]
+    assert faults(world) == ["port 8014 is held for a container that is gone"]
+    world.docker.run_by_hand("c" * 64, "cache")
+    world.docker.foreign["c" * 64]["NetworkSettings"] = {"Networks": {"x": {"IPAddress": "172.27.0.216"}}}
+    assert faults(world) == []
+    world.processes["docker-proxy"] = [[*LEFT[:6], "5999", *LEFT[7:]], ["/usr/sbin/docker-proxy"]]
+    world.docker.foreign.clear()
+    assert faults(world) == []
+
+
+def test_a_container_that_is_just_starting_is_no_fault(monkeypatch):
+    world = rules(watchme())
+    world.processes["docker-proxy"] = [LEFT]
+
+    def started(seconds):
+        world.docker.run_by_hand("c" * 64, "cache")
+        world.docker.foreign["c" * 64]["NetworkSettings"] = {"Networks": {"x": {"IPAddress": "172.27.0.216"}}}
+
+    monkeypatch.setattr(world, "sleep", started)
+    assert faults(world) == []
+
+
+@pytest.mark.parametrize("kind", ["rules", "port"])
+def test_a_release_is_refused_before_a_container_is_touched(kind):
+    world = rules(watchme(), *(([], []) if kind == "rules" else ()))
+    world.processes["docker-proxy"] = [LEFT] if kind == "port" else []
+    before, world.ran = world.seen_by_programs(), []
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "refused" and "`systemctl restart docker` puts that right" in outcome.line
+    assert world.seen_by_programs() == before and not world.commands("systemctl restart")
+
+
+def test_a_recovery_restarts_docker_first():
+    """The host lost its power in the switch, and Docker holds the port of the container that was being replaced."""
+    world = rules(watchme())
+
+    def power_cut(urls):
+        raise Killed
+
+    with pytest.raises(Killed):
+        applied(world, release(bigger), job=replace(JOB, confirm=power_cut))
+    world.processes["docker-proxy"] = [LEFT]
+    world.ran = []
+    found = recover(world, JOB, "the host restarted in the middle")
+    assert found and found[1].outcome == "rolled back"
+    restarts = world.commands("systemctl restart")
+    assert restarts[0] == f"systemctl restart {forwarding.UNIT}" and len(restarts) > 1
+
+
+def test_a_release_without_containers_asks_for_nothing():
+    world = rules(watchme(), [], [])
+    empty = {**release().manifest, "containers": [], "networks": []}
+    forwarding.check(world, [empty])
+    assert not world.commands("iptables")
+
+
+REACHES = {
+    "a container": (lambda pid, address, port: address != "172.27.0.17", "(ast-api): watchme-avatar-uploader gets no answer from it"),
+    "a registry": (lambda pid, address, port: port != 443, "(watchme-network): this host reaches 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com, and"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("reaches", "said"), REACHES.values(), ids=REACHES)
+def test_what_a_container_does_not_reach_is_reported_and_left_to_people(reaches, said):
+    world = rules(watchme())
+    world.reaches = reaches
+    look = Look(world, current(world))
+    (found,) = [entry for entry in firing(look) if entry.alert == "container-traffic"]
+    assert said in found.text and found.repair == ""
+
+
+def test_a_registry_that_the_host_does_not_reach_either_says_nothing(monkeypatch):
+    world = rules(watchme())
+    world.reaches = REACHES["a registry"][0]
+    monkeypatch.setattr(world, "reached", lambda name, port: "")
+    assert not [entry for entry in firing(Look(world, current(world))) if entry.alert == "container-traffic"]
+
+
+def test_lost_rules_are_put_back_by_a_restart_of_docker():
+    world = rules(watchme(), [], [])
+    look = Look(world, current(world))
+    (found,) = [entry for entry in firing(look) if entry.alert == "container-traffic"]
+    assert (found.subject, found.repair) == ("Docker", "restart docker")
+    assert repairs.repair(look, found) == "Docker was restarted, and every container with it"
+    assert f"systemctl restart {forwarding.UNIT}" in world.ran
+    # Before anything else that needs Docker
+    assert next(iter(repairs.REPAIRS)) == "restart docker"
+
+
+def test_processes_are_found_by_their_name(monkeypatch):
+    program = (
+        "import ctypes, time; ctypes.CDLL(None).prctl(15, b'docker-proxy'); print('named', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, "-host-port", "8014"], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout and child.stdout.readline() == b"named\n"
+        owner = processes.os.stat(f"/proc/{child.pid}").st_uid
+        mine = [entry for entry in processes.arguments_of("docker-proxy") if "-host-port" in entry]
+        assert bool(mine) == (owner == 0)
+    finally:
+        child.kill()
+        child.wait()
