@@ -114,6 +114,7 @@ def rules_gone(system: System) -> Iterator[None]:
         yield
     finally:
         assert system.on_host("systemctl", "restart", "docker").code == 0
+        wait_until_well(system)
 
 
 @dataclass(frozen=True)
