@@ -109,8 +109,11 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         images.pull(world, absent, job.say)
         replaced = certificates.remember(world, target)
         try:
-            for name in certificates.obtain(world, target, identity):
-                job.say(f"obtained the certificate of {name}")
+            for line in [
+                *certificates.obtain(world, target, identity, replaced),
+                *certificates.warnings(world, target),
+            ]:
+                job.say(line)
             ready = plan(world, base, target)
             if ready.change.paths:
                 job.say(f"validating {len(ready.change.paths)} changed files")
@@ -118,7 +121,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         except Exception:
             certificates.give_back(world)
             raise
-    return ready, replaced
+    return ready, certificates.of_the_switch(replaced)
 
 
 def _unchanged(world: World, job: Job, target: Release) -> Outcome:

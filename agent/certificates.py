@@ -3,40 +3,64 @@
 import json
 from typing import Any
 
-from agent import quoting, transaction
+from agent import lineages, quoting, transaction
 from agent.outcome import Refused
 from agent.store import STATE, Release
 from agent.world import World
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+RENEWED = 30  # days before its end that a certificate is renewed
 REPLACED = f"{STATE}/certificates.json"
 STAGED_BUNDLE = "/run/infra/roots.pem"
 # Where every proxy serves challenges from, the one that a fresh package brings included
 WEBROOT = "/var/www/html"
-PARTS = ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem")
 PLUGINS = {"dns-01": ["--dns-route53"], "http-01": ["--webroot", "--webroot-path", WEBROOT]}
 
 
-def obtain(world: World, target: Release, identity: dict[str, str]) -> list[str]:
-    """Names of the certificates that were missing and are here now. The release's own roots are trusted on top of the
-    system's. Raises Refused with what the ACME client said.
+def obtain(world: World, target: Release, identity: dict[str, str], replaced: list[dict[str, Any]]) -> list[str]:
+    """What was done, a line for each certificate that was missing and is here now. `replaced` is what `remember` gave.
+    The release's own roots are trusted on top of the system's. Raises Refused with what the ACME client said.
     """
-    missing = [item for item in target.manifest["certificates"] if not _is_here(world, item)]
-    if missing:
-        _issue(world, target, missing, identity)
+    missing = [item for item in target.manifest["certificates"] if not _is_here(world, target, item)]
+    done = [line for item in missing for line in _issue(world, target, item, identity, replaced)]
     for item in target.manifest["certificates"]:
         if item.get("group", "root") != "root":
             _share(world, item["name"], item["group"])
-    return [item["name"] for item in missing]
+    return done
+
+
+def warnings(world: World, target: Release) -> list[str]:
+    """Certificates that serve and cannot be renewed."""
+    names = [item["name"] for item in target.manifest["certificates"]]
+    faults = {name: fault for name in names if (fault := lineages.fault(world, name))}
+    return [
+        f"warning: the certificate of {name} serves, and certbot cannot renew it: {fault}. A release in its last "
+        f"{RENEWED} days obtains another one"
+        for name, fault in faults.items()
+    ]
 
 
 def remember(world: World, target: Release) -> list[dict[str, Any]]:
     """Entries of a transaction for what `obtain` is going to replace, on the disk before it does: a kill leaves them
     there, and `give_back` finds them."""
-    entries = transaction.remembered_here(world, *to_be_replaced(world, target))
+    missing = [item["name"] for item in target.manifest["certificates"] if not _is_here(world, target, item)]
+    damaged = [name for name in missing if lineages.exists(world, name) and lineages.fault(world, name)]
+    in_force = [name for name in missing if name not in damaged and _is_in_force(world, name)]
+    entries = transaction.remembered_here(
+        world,
+        [lineages.renewal(name) for name in in_force],
+        [link for name in in_force for link in lineages.links(name)],
+    )
+    entries += [entry for name in damaged for entry in lineages.asides(world, name)]
     if entries:
         world.write(REPLACED, json.dumps(entries).encode(), 0o600, "root", "root")
     return entries
+
+
+def of_the_switch(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what was replaced, what a rollback puts back: what was damaged cannot be renewed, and the new certificate took
+    one of the authority's few attempts."""
+    return [entry for entry in replaced if entry["kind"] != "aside"]
 
 
 def give_back(world: World) -> None:
@@ -53,30 +77,35 @@ def forget(world: World) -> None:
         world.remove(REPLACED)
 
 
-def to_be_replaced(world: World, target: Release) -> tuple[list[str], list[str]]:
-    """Of the certificates in force that `obtain` is going to replace, since another authority made them: the files that
-    say how certbot renews each, and the links to what is served."""
-    replaced = [
-        item["name"]
-        for item in target.manifest["certificates"]
-        if not _is_here(world, item) and _is_in_force(world, item["name"])
-    ]
-    renewals = [f"/etc/letsencrypt/renewal/{name}.conf" for name in replaced]
-    return renewals, [f"/etc/letsencrypt/live/{name}/{part}" for name in replaced for part in PARTS]
+def _issue(
+    world: World, target: Release, item: dict[str, Any], identity: dict[str, str], replaced: list[dict[str, Any]]
+) -> list[str]:
+    name = item["name"]
+    done = []
+    damaged = [entry for entry in replaced if entry["kind"] == "aside" and entry["path"] in lineages.places(name)]
+    if damaged:
+        fault = lineages.fault(world, name)
+        done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
+    ran = world.run(*command(item), environment=identity | _trust(world, target), timeout=180)
+    if ran.code != 0:
+        raise Refused(f"no certificate for {name} from {item['server']}: {_reason(ran.output)}")
+    if not _is_here(world, target, item):
+        fault = lineages.fault(world, name) or f"it is from {lineages.server(world, name)}, or not in force"
+        raise Refused(
+            f"certbot has made a certificate for {name}, and not where it belongs: {fault}. `certbot certificates` on "
+            "the host shows what there is"
+        )
+    return [*done, f"obtained the certificate of {name}"]
 
 
-def _issue(world: World, target: Release, missing: list[dict[str, Any]], identity: dict[str, str]) -> None:
+def _trust(world: World, target: Release) -> dict[str, str]:
+    """The environment in which the release's own roots are trusted: the system's store changes only with the switch."""
     roots = [file.content for file in target.files if file.path in target.manifest["trusted_roots"]]
-    environment = dict(identity)
-    if roots:
-        # The system's own store changes only with the switch
-        bundle = (world.read(SYSTEM_BUNDLE) or b"") + b"".join(roots)
-        world.write(STAGED_BUNDLE, bundle, 0o644, "root", "root")
-        environment["REQUESTS_CA_BUNDLE"] = STAGED_BUNDLE
-    for item in missing:
-        ran = world.run(*command(item), environment=environment, timeout=180)
-        if ran.code != 0:
-            raise Refused(f"no certificate for {item['name']} from {item['server']}: {_reason(ran.output)}")
+    if not roots:
+        return {}
+    bundle = (world.read(SYSTEM_BUNDLE) or b"") + b"".join(roots)
+    world.write(STAGED_BUNDLE, bundle, 0o644, "root", "root")
+    return {"REQUESTS_CA_BUNDLE": STAGED_BUNDLE}
 
 
 def _share(world: World, name: str, group: str) -> None:
@@ -90,19 +119,32 @@ def _share(world: World, name: str, group: str) -> None:
             world.run("chmod", "0640", path)
 
 
-def _is_here(world: World, item: dict[str, Any]) -> bool:
+def _is_here(world: World, target: Release, item: dict[str, Any]) -> bool:
     """A certificate of that name from that directory: one from another directory (a staging one) does not count, nor
-    one whose time is over."""
-    chain = world.read(f"/etc/letsencrypt/live/{item['name']}/fullchain.pem")
-    renewal = world.read(f"/etc/letsencrypt/renewal/{item['name']}.conf") or b""
-    if chain is None or f"server = {item['server']}\n".encode() not in renewal:
-        return False
-    return _is_in_force(world, item["name"])
+    one whose time is over. Of one that certbot cannot renew the directory is not known: that it is trusted counts, and
+    not that another release asks for another one."""
+    name = item["name"]
+    if not lineages.fault(world, name):
+        return lineages.server(world, name) == item["server"] and _is_in_force(world, name)
+    return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, name)
 
 
-def _is_in_force(world: World, name: str) -> bool:
-    path = f"/etc/letsencrypt/live/{name}/fullchain.pem"
-    return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", "0", "-in", path).code == 0
+def _is_in_force(world: World, name: str, days: int = 0) -> bool:
+    path = f"{lineages.HOME}/live/{name}/fullchain.pem"
+    left = str(days * 86400)
+    return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", left, "-in", path).code == 0
+
+
+def _is_trusted(world: World, target: Release, name: str) -> bool:
+    """Would a client take it, one that has the release's own roots too, and is its key there."""
+    chain, key = (f"{lineages.HOME}/live/{name}/{part}" for part in ("fullchain.pem", "privkey.pem"))
+    bundle = _trust(world, target).get("REQUESTS_CA_BUNDLE", SYSTEM_BUNDLE)
+    checked = world.run("openssl", "verify", "-CAfile", bundle, "-untrusted", chain, "-verify_hostname", name, chain)
+    public = [
+        world.run("openssl", *words, "-in", path)
+        for words, path in ((("x509", "-noout", "-pubkey"), chain), (("pkey", "-pubout"), key))
+    ]
+    return checked.code == 0 and public[0].code == public[1].code == 0 and public[0].output == public[1].output
 
 
 def command(item: dict[str, Any]) -> list[str]:

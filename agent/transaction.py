@@ -171,6 +171,12 @@ def _put_back(world: World, entry: dict[str, Any]) -> None:
         content = entry["content"].encode(errors="surrogateescape")
         world.write(path, content, entry["mode"], entry["owner"], entry["group"])
         return
+    if entry["kind"] == "aside":
+        if world.exists(entry["aside"]):
+            world.remove_tree(path)
+            world.remove(path)
+            world.rename_tree(entry["aside"], path)
+        return
     found = world.entry(path)
     if entry["kind"] == "absent":
         if found.kind != "absent":

@@ -10,10 +10,10 @@ Measure = Literal[
     "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
     "proxy server errors", "certificate", "network", "container attachment", "legacy network", "name resolution",
     "open port", "container memory", "memory kills", "memory", "swap", "disk", "inodes", "clock", "release unfinished",
-    "registry login", "container traffic",
+    "registry login", "container traffic", "certificate renewal",
 ]  # fmt: skip
 PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")
-OF_PROXY = ("proxy down", "proxy server errors", "certificate")
+OF_PROXY = ("proxy down", "proxy server errors", "certificate", "certificate renewal")
 MetricName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
 
 

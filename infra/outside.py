@@ -7,13 +7,19 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
+from h2.exceptions import ProtocolError
 
 from infra.limits import ended_after
 
 PATIENCE = 10.0
 LONGEST = 10.0  # seconds that one answer may take
 AT_ONCE = 8
+HTTP2 = "h2"  # its name in TLS
 
 
 def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience: float = PATIENCE) -> str | None:
@@ -21,13 +27,11 @@ def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience:
 
     Else, after `patience` seconds, which ones do not, and why.
     """
-    context = ssl.create_default_context()
-    for root in roots:
-        context.load_verify_locations(cadata=root)
+    asking = partial(_ask, address, _context(roots, []), _context(roots, [HTTP2, "http/1.1"]))
     end = time.monotonic() + patience
     while True:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            said = list(pool.map(lambda url: _ask(address, url, context), urls))
+            said = list(pool.map(asking, urls))
         wrong = [f"{url} {answer}" for url, answer in zip(urls, said, strict=True) if answer != "200"]
         if not wrong:
             return None
@@ -37,32 +41,75 @@ def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience:
         time.sleep(0.5)
 
 
-def _ask(address: str, url: str, context: ssl.SSLContext) -> str:
-    """ "200", or what happened instead."""
+def _context(roots: Sequence[str], protocols: list[str]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    for root in roots:
+        context.load_verify_locations(cadata=root)
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    return context
+
+
+def _ask(address: str, context: ssl.SSLContext, newer: ssl.SSLContext, url: str) -> str:
+    """ "200", or what happened instead. Where a server speaks HTTP/2 too it is asked by it as well, as browsers do: a
+    header that is not allowed there ends that answer alone."""
     try:
         parts = urlsplit(url)
         port = parts.port or 443
         if parts.scheme != "https" or not parts.hostname or not _is_plain(url):
             return "is not the address of a public name"
+        answer = _answer(address, port, context, parts)
+        return _answer(address, port, newer, parts) if answer == "200" else answer
+    except ValueError as error:
+        # A port that is none, a bracket too few
+        return f"is no address: {error}"
+
+
+def _answer(address: str, port: int, context: ssl.SSLContext, parts: SplitResult) -> str:
+    name, target = parts.hostname or "", (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    over = ""
+    try:
         with (
             socket.create_connection((address, port), 5) as plain,
             # Each part of an answer can come in time, and the whole never end
             ended_after(LONGEST, partial(plain.shutdown, socket.SHUT_RDWR)) as late,
-            context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
+            context.wrap_socket(plain, server_hostname=name) as secure,
             ended_after(LONGEST, partial(secure.shutdown, socket.SHUT_RDWR)),
         ):
-            connection = http.client.HTTPConnection(parts.hostname or "")
-            connection.sock = secure
-            connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-            status = connection.getresponse().status
+            is_newer = secure.selected_alpn_protocol() == HTTP2
+            over = " over HTTP/2" if is_newer else ""
+            status = _status_over_http2(secure, name, target) if is_newer else _status(secure, name, target)
             if late.is_set():
-                return f"did not answer within {LONGEST:.0f} s"
-            return "200" if status == 200 else f"answered {status}"
-    except (OSError, http.client.HTTPException) as error:
-        return f"did not answer: {error}"
-    except ValueError as error:
-        # A port that is none, a bracket too few
-        return f"is no address: {error}"
+                return f"did not answer within {LONGEST:.0f} s{over}"
+            return "200" if status == 200 else f"answered {status}{over}"
+    except (OSError, http.client.HTTPException, ProtocolError) as error:
+        return f"did not answer{over}: {error}"
+
+
+def _status(secure: ssl.SSLSocket, name: str, target: str) -> int:
+    connection = http.client.HTTPConnection(name)
+    connection.sock = secure
+    connection.request("GET", target)
+    return connection.getresponse().status
+
+
+def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
+    """Raises ProtocolError for an answer that no client takes, and OSError."""
+    connection = H2Connection(H2Configuration(header_encoding="utf-8"))
+    connection.initiate_connection()
+    request = {":method": "GET", ":scheme": "https", ":authority": name, ":path": target}
+    connection.send_headers(1, list(request.items()), end_stream=True)
+    while True:
+        secure.sendall(connection.data_to_send())
+        for event in connection.receive_data(secure.recv(65536) or _closed()):
+            if isinstance(event, ResponseReceived):
+                return int(dict(event.headers)[":status"])
+            if isinstance(event, (StreamReset, ConnectionTerminated)):
+                raise OSError(f"the server ended it ({event.error_code!s})")
+
+
+def _closed() -> bytes:
+    raise OSError("the connection was closed")
 
 
 def _is_plain(url: str) -> bool:

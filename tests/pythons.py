@@ -32,7 +32,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "watchm
 ON_HOST = [
     "tests/__init__.py",
     "tests/agent/__init__.py",
-    *(f"tests/agent/{n}.py" for n in ("fake", "docker", "on_a_host")),
+    *(f"tests/agent/{n}.py" for n in ("fake", "certbot", "docker", "on_a_host")),
 ]
 # Of the program's own pure tests, those that need nothing but Python and git
 PROGRAM_SUITES = ("trixie", "sid")

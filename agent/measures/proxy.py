@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from agent import managers, units
+from agent import lineages, managers, units
 from agent.monitor.look import Look, Measured, Measures
 from agent.store import Release
 from agent.world import World
@@ -56,6 +56,13 @@ def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
             entry = json.loads(line)
             if entry["logger"].startswith("http.log.access"):
                 yield float(entry["ts"]), int(entry["status"])
+
+
+def renewals(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a certificate that certbot cannot renew, long before that matters."""
+    for item in look.manifest["certificates"]:
+        fault = lineages.fault(look.world, item["name"])
+        yield Measured(item["name"], 1 if fault else 0, fault)
 
 
 def certificates_left(look: Look, _: dict[str, Any]) -> Measures:

@@ -18,6 +18,7 @@ MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "proxy down": proxy.down,
     "proxy server errors": proxy.server_errors,
     "certificate": proxy.certificates_left,
+    "certificate renewal": proxy.renewals,
     "network": containers.network,
     "container attachment": containers.attachment,
     "legacy network": containers.legacy,

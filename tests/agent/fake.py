@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from agent import capabilities, compose
 from agent.places import Entry
 from agent.world import Account, Ran, Usage, World
+from tests.agent import certbot
 from tests.agent.docker import Docker
 
 INSTALLED = (
@@ -65,8 +66,7 @@ class FakeWorld(World):
     certificates: dict[str, tuple[float, str]] = field(default_factory=dict)
     answers: dict[str, Ran] = field(default_factory=dict)
     web: Callable[[str], int] = lambda url: 200
-    # Options that its programs do not have
-    lacks: set[str] = field(default_factory=set)
+    lacks: set[str] = field(default_factory=set)  # options that its programs do not have
     compose_version: str = "2.40.3"
     machine: str = "x86_64"
     # Of images for another architecture than amd64
@@ -74,7 +74,7 @@ class FakeWorld(World):
     space: int = 10 * 1024**3
     docker: Docker = field(default_factory=Docker)
     disk: Usage = field(default_factory=lambda: Usage(1, 30 * 1024**3, 20 * 1024**3, 1_000_000, 900_000))
-    # Program → the arguments of each of its processes; and what a process reaches
+    # Program → its processes' arguments
     processes: dict[str, list[list[str]]] = field(default_factory=dict)
     reaches: Callable[[int, str, int], bool] = lambda pid, address, port: True
     used: dict[int, int] = field(default_factory=dict)
@@ -85,6 +85,7 @@ class FakeWorld(World):
     changes: int = 0
     kill_at: int | None = None
     break_at: int | None = None
+    certify = certbot.certify
 
     def _change(self):
         self.changes += 1
@@ -129,10 +130,7 @@ class FakeWorld(World):
             taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]))
             return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
         elif argv[0] == "certbot":
-            name = argv[argv.index("--cert-name") + 1]
-            server = f"server = {argv[argv.index('--server') + 1]}\n".encode()
-            self.files[f"/etc/letsencrypt/live/{name}/fullchain.pem"] = (b"chain", 0o644, "root", "root")
-            self.files[f"/etc/letsencrypt/renewal/{name}.conf"] = (server, 0o644, "root", "root")
+            self.certify(argv[argv.index("--cert-name") + 1], argv[argv.index("--server") + 1])
         elif verb == ("rm", "-rf"):
             self._drop(argv[2])
         return Ran(0, "")
@@ -204,6 +202,7 @@ class FakeWorld(World):
             or path in self.directories
             or path in self.files
             or path in self.links
+            or any(name.startswith(f"{path}/") for name in [*self.files, *self.links])
         )
 
     def certificate_ends(self, name):
@@ -260,8 +259,9 @@ class FakeWorld(World):
 
     def rename_tree(self, source, path):
         self._change()
-        self.files = {path + name[len(source) :] if name.startswith(f"{source}/") else name: file
-                      for name, file in self.files.items()}  # fmt: skip
+        for kept in (self.files, self.links):
+            for name in [name for name in kept if f"{name}/".startswith(f"{source}/")]:
+                kept[path + name[len(source) :]] = kept.pop(name)
 
     def link_target(self, path):
         return self.links.get(path)

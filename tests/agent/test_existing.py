@@ -245,10 +245,9 @@ ARCHIVED = "../../archive/api.hey-watch.me/fullchain1.pem"
 def with_a_certificate_of(authority: str) -> FakeWorld:
     """The owner has it from certbot's Nginx plugin."""
     world = by_hand()
-    renewal = f"authenticator = nginx\nserver = {authority}\n".encode()
-    world.files[RENEWAL] = (renewal, 0o644, "root", "root")
-    world.files[CHAIN] = (b"chain", 0o644, "root", "root")
-    world.links[CHAIN] = ARCHIVED
+    world.certify("api.hey-watch.me", authority)
+    content, *owned = world.files[RENEWAL]
+    world.files[RENEWAL] = (content.replace(b"webroot", b"nginx"), *owned)
     return world
 
 
@@ -290,7 +289,9 @@ def test_killed_before_the_switch_its_certificates_are_in_force_again():
 def test_a_certificate_that_has_ended_stays_replaced():
     """The new one took one of the authority's few attempts, and nothing needs the old one."""
     world = make_unhealthy(with_a_certificate_of("https://other.example/directory"))
-    world.answers["openssl x509 -noout -checkend"] = Ran(1, "Certificate will expire")
+    ended, certify = {"openssl x509 -noout -checkend": Ran(1, "Certificate will expire")}, world.certify
+    world.answers |= ended
+    world.certify = lambda *of: (world.answers.pop(*ended), certify(*of))  # type: ignore[method-assign]
     assert applied(world, release()).outcome == "rolled back"
     assert b"nginx" not in world.files[RENEWAL][0]
 

@@ -7,6 +7,9 @@ import ssl
 import threading
 
 import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
 
 from infra import outside
 from infra.outside import complaint
@@ -88,3 +91,75 @@ def test_an_answer_of_which_each_part_comes_in_time_ends_too(tmp_path, monkeypat
         enough.set()
         listener.close()
     assert said and "did not answer" in said
+
+
+class Newer:
+    """A server of HTTP/2 and 1.1, whose answers over HTTP/2 have these headers, and end in this way."""
+
+    def __init__(self, folder, headers=(), end: str = "", protocols=("h2", "http/1.1")) -> None:
+        self.headers, self.end = list(headers), end
+        self.asked: list[str] = []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(folder / "site.crt", folder / "site.key")
+        self.context.set_alpn_protocols(list(protocols))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._answer, args=(client,), daemon=True).start()
+
+    def _answer(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), self.context.wrap_socket(client, server_side=True) as secure:
+            protocol = secure.selected_alpn_protocol()
+            self.asked.append(protocol or "none")
+            if protocol != "h2":
+                secure.recv(65536)
+                secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                return
+            # It sends what it is told to, right or wrong
+            config = H2Configuration(
+                client_side=False, validate_outbound_headers=False, normalize_outbound_headers=False
+            )
+            connection = H2Connection(config)
+            connection.initiate_connection()
+            while True:
+                for event in connection.receive_data(secure.recv(65536)):
+                    if isinstance(event, RequestReceived):
+                        self.reply(connection, event.stream_id)
+                secure.sendall(connection.data_to_send())
+
+    def reply(self, connection, stream: int) -> None:
+        if self.end == "reset":
+            connection.reset_stream(stream, 2)
+        elif self.end == "away":
+            connection.close_connection(11)
+        else:
+            connection.send_headers(stream, self.headers, end_stream=True)
+
+
+OVER_HTTP2 = {
+    "the same answer": ({"headers": [(":status", "200")]}, None),
+    "another status": ({"headers": [(":status", "502")]}, "/health answered 502 over HTTP/2 at 127.0.0.1"),
+    "a header of HTTP/1.1": (
+        {"headers": [(":status", "200"), ("connection", "keep-alive")]},
+        "/health did not answer over HTTP/2: Connection-specific header field present: b'connection'.",
+    ),
+    "capital letters": ({"headers": [(":status", "200"), ("X-Token", "a")]}, "did not answer over HTTP/2: Received uppercase header name b'X-Token'."),
+    "a reset": ({"end": "reset"}, "/health did not answer over HTTP/2: the server ended it ("),
+    "going away": ({"end": "away"}, "/health did not answer over HTTP/2: the server ended it ("),
+    "HTTP/1.1 alone": ({"protocols": ["http/1.1"], "headers": [(":status", "500")]}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("server", "said"), OVER_HTTP2.values(), ids=OVER_HTTP2)
+def test_a_server_of_http2_is_asked_by_it_too(tmp_path, server, said):
+    make_root(tmp_path / "root")
+    issue(tmp_path / "root", tmp_path / "site", ["api.test"])
+    newer = Newer(tmp_path, **server)
+    found = looked((newer.port, (tmp_path / "root.crt").read_text()))
+    assert (found is None) if said is None else (found and said in found), found
+    assert newer.asked == ["none", server.get("protocols", ["h2"])[0]]

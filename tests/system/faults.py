@@ -1,6 +1,7 @@
 """Tools to break things on a lab host at a chosen moment, and to look at what is left."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,6 +60,11 @@ ss -Hltn | awk '{n = split($4, part, ":"); if (part[n] < 32768) print $4}' | sor
 def inventory(system: System) -> list[str]:
     """All of a host that a rollback has to bring back."""
     return system.on_host("sh", "-c", INVENTORY).output.splitlines()
+
+
+def without_network_ids(lines: list[str]) -> list[str]:
+    """An inventory after a restart of Docker, with which the unit of a network creates it again."""
+    return sorted(re.sub(r"^[0-9a-f]{64} ", "", line) for line in lines)
 
 
 @contextmanager

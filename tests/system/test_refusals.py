@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.system import faults
+from tests.system.faults import inventory, push, serving
 from tests.system.on import STATE, wait_until_well
 
 pytestmark = pytest.mark.lab
@@ -87,4 +89,22 @@ def test_an_unknown_host_is_never_talked_to(watchme):
         ran = watchme.up()
         assert ran.code != 0 and "is pinned: another machine may answer there" in ran.output
     assert watchme.logins() == before
+    watchme.must_up()
+
+
+@pytest.mark.nightly
+def test_a_firewall_without_dockers_rules_is_named_before_a_container_is_touched(watchme):
+    before = serving(watchme)
+    push(watchme)
+    assert watchme.on_host("sh", "-c", faults.WITHOUT_RULES).code == 0
+    whole = inventory(watchme)
+    try:
+        ran = watchme.up()
+        assert (
+            "refused on watchme, nothing touched: the firewall has lost rules of Docker's (nat DOCKER, " in ran.output
+        )
+        assert serving(watchme) == before and inventory(watchme) == whole
+    finally:
+        assert watchme.on_host("systemctl", "restart", "docker").code == 0
+    wait_until_well(watchme)
     watchme.must_up()

@@ -13,6 +13,7 @@ from lab.registry import push_stub, tags
 from lab.run import run
 from lab.table import address_of
 from rendering.host import needs
+from tests.rows import rows
 from tests.support import ROOT, WATCHME, whole
 from tests.system.conftest import System
 from tests.system.on import STATE, wait_until_well
@@ -246,6 +247,39 @@ def test_a_renewed_certificate_is_served(watchme):
             served = secure.getpeercert()["serialNumber"]
     assert int(served, 16) == int(serial(watchme).removeprefix("serial="), 16)
     assert watchme.on_host("systemctl", "is-enabled", "certbot.timer").output == "enabled"
+
+
+DAMAGE = {
+    "an empty renewal file": ": > /etc/letsencrypt/renewal/api.hey-watch.me.conf",
+    "no renewal file": "rm /etc/letsencrypt/renewal/api.hey-watch.me.conf",
+    "plain files": "cd /etc/letsencrypt/live/api.hey-watch.me; for f in *.pem; do cp --remove-destination $(readlink -f $f) $f; done",
+}
+
+
+@pytest.mark.parametrize("kind", rows(DAMAGE, always=["plain files"]))
+def test_a_damaged_lineage_on_a_host(watchme, kind):
+    """certbot itself would make an api.hey-watch.me-0001 with each release."""
+    before = serial(watchme)
+    assert watchme.on_host("sh", "-c", f"cp -a /etc/letsencrypt /run/kept; {DAMAGE[kind]}").code == 0
+    try:
+        watchme.edit(YAML, "max_body: 10M", "max_body: 12M")
+        said = watchme.must_up()
+        assert "warning: the certificate of api.hey-watch.me serves, and certbot cannot renew it: " in said, said
+        assert serial(watchme) == before
+        shown = watchme.command("infra", "status", "--stack", "lab", "--host", "watchme").output
+        assert "certbot cannot renew the certificate of api.hey-watch.me: /etc/letsencrypt/" in shown, shown
+        # Its time is nearly over: a test cannot wait for that, and an untrusted one is no use either
+        path = "/etc/letsencrypt/live/api.hey-watch.me/privkey.pem"
+        assert watchme.on_host("sh", "-c", f"openssl genpkey -algorithm ed25519 > $(readlink -f {path})").code == 0
+        watchme.restore(YAML)
+        said = watchme.must_up()
+        assert "set aside as /etc/letsencrypt/" in said and "obtained the certificate of api.hey-watch.me" in said, said
+        assert serial(watchme) != before
+        assert "-0001" not in watchme.on_host("find", "/etc/letsencrypt").output
+        ran = watchme.on_host("certbot", "renew", "--force-renewal", "--no-random-sleep-on-renew")
+        assert ran.code == 0, ran.output
+    finally:
+        watchme.on_host("sh", "-c", "rm -rf /run/kept")
 
 
 @pytest.mark.nightly

@@ -1,0 +1,169 @@
+"""certbot's lineages: what is damaged is named, asked about once, and replaced once it matters."""
+
+import copy
+from contextlib import suppress
+
+import pytest
+
+from agent import certificates, lineages, store
+from agent.monitor.conditions import firing
+from agent.monitor.look import Look
+from agent.recover import recover
+from agent.store import current
+from agent.world import Ran
+from tests.agent.conditions import watchme
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import JOB, applied, bigger, longer, release, serving
+
+NAME = "api.hey-watch.me"
+RENEWAL, LIVE, ARCHIVE = lineages.places(NAME)
+KEY, CHAIN = f"{LIVE}/privkey.pem", f"{LIVE}/fullchain.pem"
+OWNED = (0o644, "root", "root")
+LEFT = f"openssl x509 -noout -checkend {30 * 86400}"
+
+
+def plain(world: FakeWorld) -> None:
+    """As a copy that follows links leaves it."""
+    for part in lineages.PARTS:
+        world.files[f"{LIVE}/{part}"] = world.files[f"{ARCHIVE}/{part.replace('.', '1.')}"]
+        del world.links[f"{LIVE}/{part}"]
+
+
+def without(world: FakeWorld, *words: str) -> None:
+    lines = world.files[RENEWAL][0].decode().splitlines()
+    kept = [line for line in lines if not any(line.startswith(word) for word in words)]
+    world.files[RENEWAL] = ("\n".join(kept).encode(), *OWNED)
+
+
+DAMAGE = {
+    "an empty renewal file": (lambda w: w.files.update({RENEWAL: (b"", *OWNED)}), f"{RENEWAL} is empty"),
+    "no renewal file": (lambda w: w.files.pop(RENEWAL), f"{RENEWAL} is missing"),
+    "zeros after a loss of power": (lambda w: w.files.update({RENEWAL: (bytes(500), *OWNED)}), f"{RENEWAL} is empty"),
+    "no authority": (lambda w: without(w, "server"), f"{RENEWAL} has no server"),
+    "no account": (lambda w: without(w, "account"), f"{RENEWAL} has no account"),
+    "half of it": (lambda w: without(w, "fullchain", "[", "account", "server", "authenticator"), f"{RENEWAL} has no fullchain"),
+    "plain files": (plain, f"{LIVE}/cert.pem is no link into /etc/letsencrypt/archive"),
+    "a link is missing": (lambda w: w.links.pop(f"{LIVE}/chain.pem"), f"{LIVE}/chain.pem is missing"),
+    "its file is missing": (lambda w: w.files.pop(f"{ARCHIVE}/cert1.pem"), "which is not there"),
+    "another place": (lambda w: w.links.update({f"{LIVE}/chain.pem": "/root/chain.pem"}), "leads to /root/chain.pem"),
+    "another lineage's": (
+        lambda w: w.files.update({RENEWAL: (w.files[RENEWAL][0].replace(b"live/api", b"live/www"), *OWNED)}),
+        f"{RENEWAL} does not name {LIVE}/cert.pem",
+    ),
+}  # fmt: skip
+
+
+def damaged(kind: str) -> FakeWorld:
+    world = serving(release())
+    DAMAGE[kind][0](world)
+    return world
+
+
+def test_what_certbot_leaves_has_no_fault():
+    world = serving(release())
+    assert lineages.fault(world, NAME) == "" and lineages.server(world, NAME).startswith("https://acme-v02")
+    world.links[CHAIN] = f"/etc/letsencrypt/archive/{NAME}/fullchain1.pem"
+    assert lineages.fault(world, NAME) == ""
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_lineage_that_serves_is_named_and_not_asked_for_again(kind):
+    world = damaged(kind)
+    assert DAMAGE[kind][1] in lineages.fault(world, NAME)
+    said: list[str] = []
+    job = JOB.__class__(**{**vars(JOB), "say": said.append})
+    for change in (bigger, longer):
+        assert applied(world, release(change), job=job).outcome == "applied"
+        assert not world.commands("certbot certonly")
+    warning = next(line for line in said if line.startswith("warning: "))
+    assert f"the certificate of {NAME} serves, and certbot cannot renew it: {lineages.fault(world, NAME)}" in warning
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_the_monitor_names_it_long_before_it_matters(kind):
+    world = watchme()
+    DAMAGE[kind][0](world)
+    (alert,) = firing(Look(world, current(world)))
+    assert alert.alert == "certificate-renewal" and DAMAGE[kind][1] in alert.text
+    assert alert.text.startswith(f"certbot cannot renew the certificate of {NAME}: ")
+
+
+UNUSABLE = {
+    "it ends within a month": lambda w: w.answers.update({LEFT: Ran(1, "Certificate will expire")}),
+    "it is not trusted": lambda w: w.answers.update({"openssl verify": Ran(2, "error 20: unable to get local issuer")}),
+    "its key is another's": lambda w: w.answers.update({"openssl pkey": Ran(0, "another")}),
+    "its key is missing": lambda w: w.answers.update({"openssl pkey": Ran(1, "No such file")}),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("why", UNUSABLE)
+def test_one_that_is_no_use_is_set_aside_and_obtained_once(kind, why):
+    world = damaged(kind)
+    UNUSABLE[why](world)
+    own = tuple(lineages.places(NAME))
+    before = sorted(file for path, file in world.files.items() if path.startswith(own))
+    assert applied(world, release(bigger)).outcome == "applied"
+    assert len(world.commands("certbot certonly")) == 1 and lineages.fault(world, NAME) == ""
+    assert not [path for path in world.files if "-0001" in path]
+    # Nothing of it is lost
+    assert sorted(file for path, file in world.files.items() if ".damaged-1" in path) == before
+    applied(world, release(longer))
+    assert not world.commands("certbot certonly")
+
+
+def test_a_second_damage_keeps_the_first_one_aside_too():
+    world = damaged("an empty renewal file")
+    UNUSABLE["it is not trusted"](world)
+    applied(world, release(bigger))
+    DAMAGE["plain files"][0](world)
+    assert applied(world, release(longer)).outcome == "applied"
+    assert world.exists(f"{LIVE}.damaged-1") and world.exists(f"{LIVE}.damaged-2") and not lineages.fault(world, NAME)
+
+
+def test_where_none_can_be_had_the_damaged_one_is_where_it_was():
+    world = damaged("plain files")
+    UNUSABLE["it is not trusted"](world)
+    world.answers["certbot"] = Ran(1, "too many certificates already issued")
+    before, links = dict(world.files), dict(world.links)
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "refused" and "too many certificates already issued" in outcome.line
+    own = "/etc/letsencrypt/"
+    assert {p: f for p, f in world.files.items() if own in p} == {p: f for p, f in before.items() if own in p}
+    assert {p: t for p, t in world.links.items() if own in p} == {p: t for p, t in links.items() if own in p}
+
+
+def test_killed_at_any_change_there_is_a_certificate_to_serve():
+    start = damaged("plain files")
+    UNUSABLE["it is not trusted"](start)
+    whole = copy.deepcopy(start)
+    assert applied(whole, release(bigger)).outcome == "applied"
+    for number in range(1, whole.changes - start.changes + 1):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with suppress(Killed):
+            applied(world, release(bigger))
+        world.kill_at = None
+        recover(world, JOB, "the host restarted in the middle")
+        assert world.exists(CHAIN) and world.exists(KEY), number
+        assert not world.exists(certificates.REPLACED), number
+        assert store.current_id(world)
+
+
+def test_a_rollback_keeps_the_new_one():
+    """The damaged one could not be renewed, and the new one took one of the authority's few attempts."""
+    world = damaged("an empty renewal file")
+    UNUSABLE["it is not trusted"](world)
+    world.web = lambda url: 500 if ":8014/" in url and b"300m" in b"".join(f[0] for f in world.files.values()) else 200
+    assert applied(world, release(bigger)).outcome in ("rolled back", "applied")
+    assert lineages.fault(world, NAME) == "" and world.exists(f"{LIVE}.damaged-1")
+
+
+def test_what_certbot_puts_elsewhere_is_named():
+    world = serving(release())
+    for path in [path for path in [*world.files, *world.links] if path.startswith("/etc/letsencrypt/")]:
+        world.files.pop(path, None)
+        world.links.pop(path, None)
+    world.answers["certbot"] = Ran(0, "Certificate is saved at: /etc/letsencrypt/live/other/fullchain.pem")
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "refused" and f"certbot has made a certificate for {NAME}, and not where" in outcome.line
