@@ -6,6 +6,19 @@ swap_mib=$1
 shift
 needs=$*
 
+policy=/usr/sbin/policy-rc.d
+# There from before the first change until everything is started: who finds it goes on with what was interrupted
+begun=/var/lib/prepare-host.begun
+log=$(mktemp)
+patience=600 # seconds that another installation may take
+trap 'rm -f "$log"; allow_starts' EXIT
+trap 'exit 1' HUP INT TERM
+
+fail() {
+    echo "prepare-host: $1" >&2
+    exit 1
+}
+
 has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
 missing_packages() {
@@ -50,56 +63,119 @@ link_compose() {
 }
 
 install_missing() {
-    [ -n "$(missing_packages)" ] || return 0
+    if [ -z "$(missing_packages)" ] && [ ! -e "$begun" ] && ! is_dpkg_interrupted; then return 0; fi
     export DEBIAN_FRONTEND=noninteractive
-    quiet_installation
+    : > "$begun"
+    forbid_starts
+    finish_dpkg
     # The address may change while the host boots: the first attempts can fail
-    for attempt in 1 2 3 4 5 6; do
-        # shellcheck disable=SC2046
-        if apt-get update -q && apt-get -o DPkg::Lock::Timeout=600 install -q -y --no-install-recommends $(missing_packages); then break; fi
-        [ "$attempt" = 6 ] && { echo "prepare-host: cannot install:$(missing_packages)" >&2; return 1; }
+    attempt=1
+    until install_once; do
+        absent=$(unavailable)
+        # Where the lists could not be fetched, what is in them is not known
+        [ -z "$absent" ] || grep -q 'Failed to fetch' "$log" || fail "no package source of this host has:$absent"
+        [ "$attempt" -lt 6 ] || fail "cannot install:${absent:-$(missing_packages)}: $(last_error)"
+        attempt=$((attempt + 1))
         sleep 10
     done
+    allow_starts
     link_compose
     start_what_releases_need
+    rm -f "$begun"
 }
 
-our_policy=
+install_once() {
+    : > "$log"
+    patiently apt-get update -q || return 1
+    packages=$(missing_packages)
+    # shellcheck disable=SC2086
+    [ -z "$packages" ] || patiently apt-get -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confold install -q -y --no-install-recommends $packages
+}
+
+# Another installation (a host's first boot begins with one) holds one lock or another for minutes, and apt waits for
+# none of the package lists'
+patiently() {
+    waited=0
+    while :; do
+        { LC_ALL=C "$@" 2>&1 && echo done > "$log.code" || echo failed > "$log.code"; } | tee "$log.part"
+        code=$(cat "$log.code")
+        cat "$log.part" >> "$log"
+        [ "$code" != failed ] || ! grep -qE 'Could not get lock|Unable to (lock|acquire)|lock was locked|is locked' "$log.part" || code=locked
+        rm -f "$log.code" "$log.part"
+        [ "$code" = locked ] && [ "$waited" -lt "$patience" ] || break
+        [ "$waited" -gt 0 ] || echo "prepare-host: waiting for another installation on this host"
+        sleep 10
+        waited=$((waited + 10))
+    done
+    [ "$code" = done ]
+}
+
+unavailable() {
+    for package in $(missing_packages); do
+        apt-cache show "$package" >/dev/null 2>&1 || printf ' %s' "$package"
+    done
+}
+
+last_error() { grep -E '^(E|Err|dpkg: error|W)' "$log" | tail -n 1; }
+
+# By a host that lost its power, or an installation that was ended
+is_dpkg_interrupted() { [ -n "$(dpkg --audit 2>/dev/null)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; }
+
+finish_dpkg() {
+    is_dpkg_interrupted || return 0
+    echo "prepare-host: finishing an installation that was interrupted"
+    patiently dpkg --force-confold --configure -a || true
+    ! is_dpkg_interrupted || patiently apt-get -o DPkg::Lock::Timeout=60 -q -y --fix-broken install || true
+    ! is_dpkg_interrupted || fail "an interrupted installation cannot be finished: $(last_error). dpkg --audit shows what is left"
+}
+
 # A package must not start what takes another's port: a release starts what it contains
-quiet_installation() {
-    [ ! -e /usr/sbin/policy-rc.d ] || return 0
-    our_policy=yes
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
-    chmod 755 /usr/sbin/policy-rc.d
+forbid_starts() {
+    if [ -e $policy ] && ! is_policy_ours; then return 0; fi
+    printf '#!/bin/sh\n# Made by prepare-host\nexit 101\n' > $policy.new
+    chmod 755 $policy.new
+    mv $policy.new $policy
+}
+
+is_policy_ours() { grep -qs 'Made by prepare-host' $policy; }
+
+allow_starts() {
+    rm -f $policy.new
+    ! is_policy_ours || rm -f $policy
 }
 
 start_what_releases_need() {
-    [ -z "$our_policy" ] || rm -f /usr/sbin/policy-rc.d
     # An image that is being built runs nothing
     [ -d /run/systemd/system ] || return 0
     for need in $needs; do
         case $need in
             docker) systemctl enable --now docker ;;
             certbot) systemctl enable --now certbot.timer ;;
-            # The proxy of before serves until the release: it alone may have the ports
+            # The existing proxy serves until the release: it alone may have the ports
             nginx) systemctl is-active --quiet caddy || systemctl start nginx ;;
             caddy) ;;
         esac
     done
 }
 
+swap=/swapfile
 add_swap() {
     [ "$swap_mib" -gt 0 ] || return 0
-    # A container has its machine's swap
-    if systemd-detect-virt --quiet --container || [ "$(swapon --noheadings --show | wc -l)" -gt 0 ]; then return 0; fi
-    fallocate -l "${swap_mib}M" /swapfile
-    chmod 600 /swapfile
-    mkswap /swapfile >/dev/null
-    swapon /swapfile
-    echo '/swapfile none swap sw 0 0' >> /etc/fstab
+    # A container has its machine's swap; a machine with swap of its own keeps it
+    if systemd-detect-virt --quiet --container || swapon --noheadings --show=NAME | grep -qvx "$swap"; then return 0; fi
+    if ! swapon --noheadings --show=NAME | grep -qx "$swap"; then
+        # One that an earlier run began is made again
+        fallocate -l "${swap_mib}M" $swap.new
+        chmod 600 $swap.new
+        mkswap $swap.new >/dev/null
+        mv $swap.new $swap
+        swapon $swap
+    fi
+    grep -q "^$swap " /etc/fstab || echo "$swap none swap sw 0 0" >> /etc/fstab
 }
 
+# What an earlier run left that was killed
+allow_starts
 link_compose
 install_missing
 add_swap
