@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from agent import slots, store, units
+from agent import overrides, slots, store, units
 from agent.desired import Wanted
 from agent.world import World
 
@@ -22,6 +22,7 @@ def drift(world: World) -> list[dict[str, str]]:
         target = world.link_target(link["path"])
         if target != link["target"]:
             found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
+    found += [entry._asdict() for entry in overrides.of_release(world, release)]
     return found + _units(world, release)
 
 

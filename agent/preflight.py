@@ -12,6 +12,7 @@ from agent import (
     forwarding,
     images,
     networks,
+    overrides,
     programs,
     prune,
     quoting,
@@ -44,6 +45,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
         networks.check(world, base, target)
         forwarding.check(world, [*([base.manifest] if base else []), target.manifest])
     existing.in_the_way(world, target.manifest, target.unit_names)
+    overrides.check(world, base, target)
 
 
 def _planned_from(world: World, job: Job, base: Release | None, target: Release) -> None:

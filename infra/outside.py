@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
-from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamReset
 from h2.exceptions import ProtocolError
@@ -95,7 +94,7 @@ def _status(secure: ssl.SSLSocket, name: str, target: str) -> int:
 
 def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
     """Raises ProtocolError for an answer that no client takes, and OSError."""
-    connection = H2Connection(H2Configuration(header_encoding="utf-8"))
+    connection = H2Connection()
     connection.initiate_connection()
     request = {":method": "GET", ":scheme": "https", ":authority": name, ":path": target}
     connection.send_headers(1, list(request.items()), end_stream=True)
@@ -103,7 +102,7 @@ def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
         secure.sendall(connection.data_to_send())
         for event in connection.receive_data(secure.recv(65536) or _closed()):
             if isinstance(event, ResponseReceived):
-                return int(dict(event.headers)[":status"])
+                return int(dict(event.headers)[b":status"])
             if isinstance(event, (StreamReset, ConnectionTerminated)):
                 raise OSError(f"the server ended it ({event.error_code!s})")
 

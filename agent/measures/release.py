@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent import lock, transaction
+from agent import lock, overrides, transaction
 from agent.monitor.look import Look, Measured, Measures
 
 
@@ -11,6 +11,15 @@ def unfinished(look: Look, _: dict[str, Any]) -> Measures:
     begun = transaction.unfinished(look.world)
     said = f" ({begun.release[:12]}, by {begun.who})" if begun else ""
     yield Measured("the release", 1 if begun and lock.holder() is None else 0, said)
+
+
+def overridden(look: Look, _: dict[str, Any]) -> Measures:
+    """1 for a file, or a proxy, that is in force in the release's place."""
+    found = overrides.of_release(look.world, look.release)
+    for path, what in found:
+        yield Measured(path, 1, what)
+    if not found:
+        yield Measured("the release", 0)
 
 
 def login(look: Look, _: dict[str, Any]) -> Measures:

@@ -33,6 +33,7 @@ MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
     "inodes": machine.inodes,
     "clock": machine.clock,
     "release unfinished": release.unfinished,
+    "release overridden": release.overridden,
     "registry login": release.login,
 }
 

@@ -27,6 +27,7 @@ LOOKS = (
     "docker info",
     "docker ps",
     "iptables",
+    "nginx -T",
     "systemctl is-",
     "journalctl",
     "ss ",

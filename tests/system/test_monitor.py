@@ -198,7 +198,17 @@ http.server.HTTPServer(("127.0.0.1", 8999), Late).serve_forever()
 """
 NAT = "OUTPUT -t nat -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 127.0.0.1:8999"
 SIX = 'import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(41, 26, 1); s.bind(("::", 8017)); s.listen(); time.sleep(60)'
+DROP_IN = "/etc/systemd/system/watchme-ast-api.service.d/t.conf"
 TOLD = {
+    "a second site": Row(
+        "echo 'server { listen 80; server_name api.hey-watch.me; return 200; }' > /etc/nginx/conf.d/t.conf",
+        "the release is not in force: /etc/nginx/conf.d/t.conf has the public name api.hey-watch.me", "rm /etc/nginx/conf.d/t.conf",
+    ),
+    "a drop-in by hand": Row(
+        f"mkdir {DROP_IN.rsplit('/', 1)[0]}; printf '[Service]\\nTimeoutStartSec=5\\n' > {DROP_IN}; systemctl daemon-reload",
+        f"the release is not in force: {DROP_IN} sets TimeoutStartSec of watchme-ast-api.service",
+        f"rm -r {DROP_IN.rsplit('/', 1)[0]}; systemctl daemon-reload",
+    ),
     "a container that does not answer another": Row(
         f"{IN_AST} -I INPUT -p tcp --dport 9 -j DROP",
         "no traffic passes to or from containers (ast-api): watchme-avatar-uploader gets no answer from it",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.rows import rows
 from tests.system import faults
 from tests.system.faults import inventory, push, serving
 from tests.system.on import STATE, wait_until_well
@@ -27,6 +28,34 @@ def test_hand_edits_of_the_program_that_are_wrong_change_nothing(watchme):
     ]
     assert len(resources[0]) == len(resources[1])
     wait_until_well(watchme, 10)
+
+
+IN_THE_PLACE = {
+    "a site": ("/etc/nginx/conf.d/legacy.conf", "server { listen 443 ssl; server_name api.hey-watch.me; ssl_certificate $c; }", "has the public name api.hey-watch.me"),
+    "a drop-in": ("/etc/systemd/system/watchme-avatar-uploader.service.d/x.conf", "[Service]\nRestartSec=1", "sets RestartSec of watchme-avatar-uploader.service"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", rows(IN_THE_PLACE, always=["a drop-in"]))
+def test_what_would_be_in_force_in_the_releases_place_is_named(watchme, kind):
+    path, text, what = IN_THE_PLACE[kind]
+    before = serving(watchme)
+    push(watchme)
+    # It has to be valid, or Nginx itself complains of it
+    text = text.replace(
+        "$c",
+        "/etc/letsencrypt/live/api.hey-watch.me/fullchain.pem; ssl_certificate_key /etc/letsencrypt/live/api.hey-watch.me/privkey.pem",
+    )
+    assert watchme.on_host("sh", "-c", f"mkdir -p {path.rsplit('/', 1)[0]}; printf '{text}\n' > {path}").code == 0
+    try:
+        ran = watchme.up()
+        assert f"refused on watchme, nothing touched: {path} {what}" in ran.output
+        assert "the release would not be in force" in ran.output
+        shown = watchme.command("infra", "drift", "--stack", "lab", "--host", "watchme").output
+        assert path in shown and serving(watchme) == before
+    finally:
+        watchme.on_host("sh", "-c", f"rm {path}; rmdir --ignore-fail-on-non-empty {path.rsplit('/', 1)[0]}")
+    watchme.must_up()
 
 
 @pytest.mark.nightly

@@ -1,0 +1,194 @@
+"""What is in force on a host in a release's place: named by a release, by drift and by the monitor."""
+
+import json
+
+import pytest
+
+from agent import drift, nginx, overrides
+from agent.monitor.conditions import firing
+from agent.monitor.look import Look
+from agent.overrides import Override, directives, overridden
+from agent.store import current
+from agent.world import Ran
+from tests.agent.conditions import watchme
+from tests.agent.fake import FakeWorld
+from tests.agent.native import release as native_release
+from tests.agent.native import serving as native_serving
+from tests.agent.releases import applied, bigger, release, serving
+
+OWNED = (0o644, "root", "root")
+NAME = "api.hey-watch.me"
+UNIT = "watchme-ast-api.service"
+TIMEOUT = b"[Service]\nTimeoutStartSec=5\n"
+
+
+def sites(*files: tuple[str, str]) -> Ran:
+    return Ran(0, "\n".join(f"# configuration file {path}:\n{text}" for path, text in files))
+
+
+OURS = ("/etc/nginx/sites-enabled/api.hey-watch.me", f"server {{ listen 443 ssl; server_name {NAME}; }}")
+MAIN = (
+    "/etc/nginx/nginx.conf",
+    "events { }\nhttp { include /etc/nginx/conf.d/*.conf; include /etc/nginx/sites-enabled/*; }",
+)
+SAME = {
+    "in conf.d": f"server {{\n  listen 443 ssl;\n  server_name www.x {NAME};\n}}",
+    "another case, quoted": f'server{{listen [::]:443 ssl http2;server_name "{NAME.upper()}";}}',
+    "port 80, by silence": f"server {{ server_name {NAME}; location / {{ return 200; }} }}",
+    "an address": f"server {{ listen 10.0.0.1:443; server_name {NAME}; }}",
+    "with what is below it": f"server {{ listen 443; server_name .{NAME}; }}",
+    "its ports are elsewhere": f"server {{ include snippets/ports.conf; listen 8443; server_name {NAME}; }}",
+    "after a comment and a map": f"# server_name other;\nmap $x $y {{ default '}}'; }}\nserver {{ listen 443; server_name {NAME}; }}",
+    "in http": f"http {{ server {{ listen 443; server_name {NAME}; }} }}",
+}
+OTHER = {
+    "another name": "server { listen 443; server_name www.hey-watch.me; }",
+    "what is below it alone": f"server {{ listen 443; server_name *.{NAME}; }}",
+    "another port": f"server {{ listen 8443; server_name {NAME}; }}",
+    "a socket": f"server {{ listen unix:/run/x.sock; listen 127.0.0.1:8081; server_name {NAME}; }}",
+    "a comment": f"# server {{ listen 443; server_name {NAME}; }}",
+    "an upstream": f"upstream x {{ server {NAME}:443; }}",
+    "a text": f"map $a $b {{ default 'server {{ listen 443; server_name {NAME}; }}'; }}",
+    "a name in another block": f"server {{ listen 443; server_name x; location / {{ proxy_set_header Host {NAME}; }} }}",
+    "broken": f"}} }} server_name {NAME}; listen 443; {{",
+}
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=SAME)
+def test_a_second_site_of_a_public_name_is_found(text):
+    world = serving(release())
+    world.answers["nginx -T -q"] = sites(MAIN, ("/etc/nginx/conf.d/legacy.conf", text), OURS)
+    (found,) = nginx.others(world, [NAME], {OURS[0]})
+    assert found == (
+        "/etc/nginx/conf.d/legacy.conf",
+        f"has the public name {NAME}, and of two Nginx takes the first that it reads",
+    )
+
+
+@pytest.mark.parametrize("text", OTHER.values(), ids=OTHER)
+def test_anything_else_is_none(text):
+    world = serving(release())
+    world.answers["nginx -T -q"] = sites(MAIN, ("/etc/nginx/conf.d/legacy.conf", text), OURS)
+    assert nginx.others(world, [NAME], {OURS[0]}) == []
+
+
+def test_where_nginx_cannot_say_it_nothing_follows():
+    world = serving(release())
+    world.answers["nginx -T -q"] = Ran(1, 'unknown directive "x"')
+    assert nginx.others(world, [NAME], set()) == []
+    world.installed.discard("nginx")
+    assert nginx.others(world, [NAME], set()) == [] and nginx.others(world, [], set()) == []
+
+
+def legacy(world: FakeWorld) -> str:
+    path = "/etc/nginx/conf.d/legacy.conf"
+    world.answers["nginx -T -q"] = sites(MAIN, (path, SAME["in conf.d"]), OURS)
+    return path
+
+
+def copied_link(world: FakeWorld) -> str:
+    path = "/etc/nginx/sites-enabled/api.hey-watch.me.bak"
+    world.answers["nginx -T -q"] = sites(MAIN, OURS, (path, OURS[1]))
+    return path
+
+
+def drop_in(world: FakeWorld, path: str = f"/etc/systemd/system/{UNIT}.d/override.conf", text: bytes = TIMEOUT) -> str:
+    world.files[path] = (text, *OWNED)
+    return path
+
+
+IN_FORCE = {
+    "a site": legacy,
+    "a copied link": copied_link,
+    "a drop-in": drop_in,
+    "of all services": lambda w: drop_in(w, "/etc/systemd/system/service.d/all.conf"),
+    "of a name's beginning": lambda w: drop_in(w, "/etc/systemd/system/watchme-ast-.service.d/x.conf"),
+    "by set-property": lambda w: drop_in(w, f"/etc/systemd/system.control/{UNIT}.d/50-x.conf"),
+    "until the next boot": lambda w: drop_in(w, f"/run/systemd/system/{UNIT}.d/x.conf"),
+    "a unit": lambda w: drop_in(w, f"/etc/systemd/system.control/{UNIT}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", IN_FORCE.values(), ids=IN_FORCE)
+def test_a_release_that_would_not_be_in_force_is_refused_with_the_file(make):
+    world = serving(release())
+    path = make(world)
+    before = world.seen_by_programs()
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "refused" and f"nothing touched: {path} " in outcome.line
+    assert "the release would not be in force" in outcome.line and world.seen_by_programs() == before
+
+
+@pytest.mark.parametrize("make", IN_FORCE.values(), ids=IN_FORCE)
+def test_drift_and_monitor_name_it_too(make):
+    world = watchme()
+    path = make(world)
+    assert path in [entry["path"] for entry in drift.drift(world)]
+    assert path in [entry.subject for entry in firing(Look(world, current(world))) if entry.alert == "overridden"]
+
+
+def test_drop_ins_of_the_release_itself_are_its_own():
+    world = native_serving(native_release("services", "recall"))
+    assert overrides.of_release(world, current(world)) == []
+
+
+def test_what_a_package_brings_is_no_override():
+    world = watchme()
+    drop_in(world, "/usr/lib/systemd/system/service.d/10-timeout-abort.conf")
+    drop_in(world, "/etc/systemd/system/nginx.service.d/limits.conf", b"[Service]\nLimitNOFILE=65536\n")
+    drop_in(world, f"/etc/systemd/system/{UNIT}.d/notes.txt")
+    assert overrides.of_release(world, current(world)) == []
+
+
+RELEASED = b"""[Unit]
+Description=x
+[Service]
+MemoryMax=1G
+ExecStart=/bin/a
+Environment="TOKEN=a" OTHER=b
+Environment=THIRD=c
+"""
+DROP_INS = {
+    "a limit": (b"[Service]\nMemoryMax=2G\n", ["MemoryMax"]),
+    "by its older name": (b"[Service]\nMemoryLimit=2G\n", ["MemoryMax"]),
+    "another section's": (b"[Unit]\nMemoryMax=2G\n", []),
+    "one that the release does not set": (b"[Service]\nLimitNOFILE=65536\n", []),
+    "a variable": (b"[Service]\nEnvironment=THIRD=secret NEW=1\n", ["Environment=THIRD"]),
+    "a quoted one": (b"[Service]\nEnvironment='TOKEN=secret value'\n", ["Environment=TOKEN"]),
+    "a new variable": (b"[Service]\nEnvironment=NEW=1\n", []),
+    "all variables": (b"[Service]\nEnvironment=\n", ["Environment"]),
+    "a file of variables": (b"[Service]\nEnvironmentFile=/etc/x\n", ["EnvironmentFile"]),
+    "over two lines": (b"[Service]\nEnvironment=NEW=1 \\\n  OTHER=2\n", ["Environment=OTHER"]),
+    "a comment": (b"[Service]\n#MemoryMax=2G\n;ExecStart=\n", []),
+    "several": (b"[Service]\nExecStart=\nExecStart=/bin/b\nMemoryMax=1\n", ["ExecStart", "MemoryMax"]),
+    "no text": (b"\xff\xfe\x00", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "names"), DROP_INS.values(), ids=DROP_INS)
+def test_what_a_drop_in_overrides(text, names):
+    assert overridden(directives(RELEASED), directives(text)) == names
+
+
+CADDY = {"apps": {"http": {}}}
+RUNS = {
+    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), (200, json.dumps(CADDY).encode()), False),
+    "another": (Ran(0, json.dumps(CADDY)), (200, b'{"apps": {}}'), True),
+    "nothing answers": (Ran(0, json.dumps(CADDY)), (0, b""), False),
+    "files that it does not take": (Ran(1, "Error: adapting config"), (200, b"{}"), False),
+    "no JSON": (Ran(0, "{x"), (200, b"{}"), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("adapted", "answer", "differs"), RUNS.values(), ids=RUNS)
+def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, differs):
+    def caddy(config):
+        config["infra:hosts"]["services"]["proxy"] = "caddy"
+
+    world = native_serving(native_release("services", "recall", config=caddy))
+    world.answers["caddy adapt"] = adapted
+    world.fetch = lambda url, *_, **__: answer  # type: ignore[method-assign]
+    expected = (
+        [Override("caddy.service", "runs another configuration than /etc/caddy/Caddyfile says")] if differs else []
+    )
+    assert overrides.of_release(world, current(world)) == expected
