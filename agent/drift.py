@@ -9,6 +9,8 @@ from agent import overrides, slots, store, units
 from agent.desired import Wanted
 from agent.world import World
 
+LARGEST = 512 * 1024  # bytes of a file whose differences are shown
+
 
 def drift(world: World) -> list[dict[str, str]]:
     """An entry a finding: `path` (or unit), `found`, and for a file's content `diff`, unified: from the release to the
@@ -42,6 +44,9 @@ def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict
 
 
 def _diff(file: Wanted, content: bytes, plain: dict[str, str] | None) -> str:
+    if max(len(file.content), len(content)) > LARGEST:
+        # To compare such files takes minutes
+        return f"[{len(file.content)} bytes in the release, {len(content)} bytes here: too large to be shown]"
     before, after = _lines(file.content), _lines(content)
     if plain is not None:
         ours = dict(line.split("=", 1) for line in before if "=" in line)

@@ -39,9 +39,12 @@ def remember(target: Target, job: Unfinished) -> None:
 
 def remembered(target: Target) -> Unfinished | None:
     try:
-        return Unfinished(**json.loads(_place(target).read_text()))
-    except (OSError, ValueError, TypeError):
+        found = Unfinished(**json.loads(_place(target).read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    # Another form is another program's, or torn: the host itself knows what became of its jobs
+    known = (found.id, found.release, "" if found.base is None else found.base)
+    return found if all(isinstance(value, str) for value in known) else None
 
 
 def forget(target: Target) -> None:

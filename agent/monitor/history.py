@@ -11,6 +11,7 @@ PLACE = f"{STATE}/monitor"
 REPAIRS, MEMORY, SAMPLES, LAST = (f"{PLACE}/{name}.json" for name in ("repairs", "memory", "samples", "last"))
 KEPT = 200
 DAY = 86400.0
+LATEST = 253_402_300_800  # the end of the year 9999, in seconds since 1970
 SAMPLES_KEPT = 300  # a day, one every five minutes
 
 
@@ -29,12 +30,28 @@ class Repair:
 
 def repairs(world: World) -> list[Repair]:
     """Oldest first."""
-    return [Repair(**entry) for entry in read(world, REPAIRS, [])]
+    return _repairs(world, REPAIRS)
 
 
 def made_room(world: World) -> list[Repair]:
     """What agent/pressure.py stopped and started, oldest first."""
-    return [Repair(**entry) for entry in read(world, MEMORY, [])]
+    return _repairs(world, MEMORY)
+
+
+def _repairs(world: World, path: str) -> list[Repair]:
+    """Entries of another form are passed over: they are worth less than the next run."""
+    kinds = {"at": (int, float), "worked": bool} | dict.fromkeys(("alert", "subject", "repair", "said"), str)
+    entries = [entry for entry in read(world, path, []) if isinstance(entry, dict)]
+    return [
+        Repair(**{name: entry[name] for name in kinds})
+        for entry in entries
+        if all(isinstance(entry.get(name), kind) for name, kind in kinds.items()) and is_time(entry["at"])
+    ]
+
+
+def is_time(value: Any) -> bool:
+    """A number that can be compared with the clock: JSON has infinities and truths too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LATEST
 
 
 def doings(world: World) -> list[Repair]:
@@ -62,7 +79,8 @@ def remember_repairs(world: World, made: list[Repair]) -> None:
 
 def samples(world: World) -> list[dict[str, Any]]:
     """Oldest first: `at`, and what `sample` of agent/monitor/run.py says."""
-    return read(world, SAMPLES, [])
+    entries = [entry for entry in read(world, SAMPLES, []) if isinstance(entry, dict)]
+    return [entry for entry in entries if is_time(entry.get("at")) and isinstance(entry.get("services"), dict)]
 
 
 def remember_sample(world: World, sample: dict[str, Any]) -> None:
@@ -77,7 +95,7 @@ def read(world: World, path: str, nothing: Any) -> Any:
     """What stands there, of the kind of `nothing`; `nothing` itself where that is torn."""
     try:
         found = json.loads(world.read(path) or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         # A disk that was full, a power cut: what is remembered is worth less than the next run
         return nothing
     return found if isinstance(found, type(nothing)) else nothing

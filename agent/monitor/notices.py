@@ -50,14 +50,26 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
     url = webhook(world)
     if not url:
         return ""
-    state = history.read(world, TOLD, {})
-    owed = state.pop("owed", [])
+    remembered = history.read(world, TOLD, {})
+    owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
+    state = {key: known for key, known in remembered.items() if _is_known(known)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
     notices = due(state, met, made, ended["at"])
     lines = [*owed, *notices.lines]
     wrong = _post(world, url, ended["host"], lines) if lines else ""
     history.write(world, TOLD, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_known(value: Any) -> bool:
+    """What was torn or written by something else is forgotten: its notice is sent once more."""
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        return False
+    return history.is_time(value.get("told")) and isinstance(value.get("quiet"), int)
 
 
 def webhook(world: World) -> str:

@@ -13,6 +13,7 @@ from infra.preview import serving
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
 KINDS = ("files", "environment_files", "links")
+LARGEST = 512 * 1024  # characters of a file whose differences are shown
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
 GAPS = {
     "starts": "none, it is new",
@@ -135,10 +136,16 @@ def _files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
         # What goes with its machine is no news file by file
         if new is None or (before.get(path) == after.get(path) and was.get(path) == will.get(path)):
             continue
-        lines = difflib.unified_diff(_lines(before.get(path)), _lines(after.get(path)), lineterm="", n=3)
         how = "new" if path not in before else "removed" if path not in after else "changed"
-        diff = tuple(lines)[2:]
+        diff = _diff(before.get(path) or "", after.get(path) or "")
         yield FileChange(path, how, diff, _meta(was.get(path), will.get(path), bool(diff)))
+
+
+def _diff(before: str, after: str) -> tuple[str, ...]:
+    """Unified, without its two header lines. Of what is very large the comparison would take minutes."""
+    if max(len(before), len(after)) > LARGEST:
+        return (f"@@ {len(before)} characters before, {len(after)} after: too large to be shown @@",)
+    return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
 
 
 def _entries(manifest: dict[str, Any]) -> dict[str, tuple[int, str, str]]:

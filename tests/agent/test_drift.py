@@ -54,3 +54,12 @@ def test_no_secret_is_shown_neither_the_releases_nor_a_hand_edited_one():
     assert "hunter2" not in found["diff"] and "swordfish" not in found["diff"]
     assert "-MODE=prod" in found["diff"] and "+MODE=debug" in found["diff"]
     assert "-TOKEN=[not shown]" in found["diff"] and "+TOKEN=[another value, not shown]" in found["diff"]
+
+
+def test_a_very_large_file_is_compared_and_not_shown():
+    """The comparison itself would take minutes."""
+    world = serving(release())
+    _, mode, owner, group = world.files[AVATAR]
+    world.files[AVATAR] = (b"a\nb\n" * 10_000_000, mode, owner, group)
+    (found,) = drift(world)
+    assert found["found"] == "was edited" and "40000000 bytes here: too large to be shown]" in found["diff"]

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from agent import lock
-from agent.monitor import history, run
+from agent.monitor import history, notices, run
 from agent.monitor.conditions import Held, held
 from agent.monitor.history import Repair
 from agent.monitor.look import Look
@@ -229,12 +229,33 @@ def test_what_is_remembered_is_bounded_and_a_torn_file_is_nothing():
     assert len(history.samples(world)) == 3 and history.samples(world)[0]["services"]["ast-api"] == 200
     history.remember_repairs(world, [Repair(float(n), "a", "b", "start", True, "") for n in range(500)])
     assert [entry.at for entry in history.repairs(world)] == [float(n) for n in range(300, 500)]
-    many = json.dumps([{"at": n} for n in range(1000)]).encode()
+    many = json.dumps([{"at": n, "services": {}} for n in range(1000)]).encode()
     world.write(history.SAMPLES, many, 0o600, "root", "root")
-    history.remember_sample(world, {"at": 1000})
-    assert len(history.samples(world)) == history.SAMPLES_KEPT and history.samples(world)[-1] == {"at": 1000}
+    history.remember_sample(world, {"at": 1000, "services": {}})
+    assert len(history.samples(world)) == history.SAMPLES_KEPT and history.samples(world)[-1]["at"] == 1000
     world.write(history.SAMPLES, many[:50], 0o600, "root", "root")
     assert history.samples(world) == []
+
+
+ODD = [
+    None, 1, "x", [], {}, {"at": 1}, {"at": "1", "alert": "a", "subject": "b", "repair": "c", "worked": True, "said": ""},
+    {"at": True, "alert": "a", "subject": "b", "repair": "c", "worked": True, "said": ""},
+    {"at": 1e308, "alert": "a", "subject": "b", "repair": "c", "worked": True, "said": ""},
+    {"at": 1, "alert": [], "subject": "b", "repair": "c", "worked": True, "said": ""},
+    {"at": 1, "alert": "a", "subject": "b", "repair": "c", "worked": "yes", "said": ""},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["null", "{}", "[" * 5000, "\xff", '[NaN, {"at": Infinity}]', json.dumps(ODD)])
+def test_odd_memories_stop_no_run(text):
+    world = watchme()
+    for place in (history.REPAIRS, history.MEMORY, history.SAMPLES, history.LAST, notices.TOLD):
+        world.write(place, text.encode("latin-1"), 0o600, "root", "root")
+    world.active.discard(AST)
+    ended = run.run(world, True)
+    assert ended["release"] and not [line for line in ended["left"] if "failed" in line], ended["left"]
+    assert [entry["subject"] for entry in ended["repairs"]] == [AST]
+    assert history.recent_doings(world)[-1].subject == AST
 
 
 def test_people_read_a_line_a_condition(capsys):

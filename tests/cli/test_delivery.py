@@ -241,6 +241,22 @@ def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkey
     assert ended["outcome"] == "applied"
 
 
+ODD = ["null", "[]", "{", '{"id": "a"}', '{"id": 1, "release": "r", "base": null}', '{"id": "j", "release": [], "base": null}',
+       '{"id": "j", "release": "r", "base": []}', "[" * 5000, '{"id": "j", "release": "r", "base": null, "more": 1}']  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
+    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    agent = Agent([APPLIED])
+    unfinished.remember(agent.target, Unfinished("j1", "r1", None))
+    (place,) = (tmp_path / unfinished.FOLDER).iterdir()
+    place.write_text(text)
+    assert unfinished.remembered(agent.target) is None
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, print)
+    assert ended["outcome"] == "applied" and agent.verbs() == ["receive"]
+
+
 def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
     """Before anything was sent it ends at once; afterwards the release comes to its end, and the note of it stays."""
     monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
