@@ -38,9 +38,9 @@ attempt = move.planned(stack, prior, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
 
 zone = lookup.zone(stack, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
-for place in stack.regions:
-    if place not in prior.hosts:
-        lookup.instance_types(stack.at(place), asking)
+# Where a machine is, its zone is decided
+undecided = {place for place in stack.regions if place not in prior.hosts and place not in prior.machines}
+zones = {place: lookup.availability_zone(stack.at(place), place in undecided, asking) for place in stack.regions}
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 
 replaced = {
@@ -53,7 +53,7 @@ made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
-    made[place] = region.begin(catalogue, place, zone.arn, regional)
+    made[place] = region.begin(catalogue, place, zones[place], zone.arn, regional)
     made[place].settled = prior.settled
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")

@@ -100,6 +100,7 @@ class Login:
     host_key: str
 
 
+ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
 NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
 
 
@@ -139,6 +140,7 @@ class Stack(Model):
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []
     networks: dict[Region, Place] = {}
+    availabilityZones: dict[Region, ZoneName] = {}
     singleCheck: Annotated[int, Field(ge=9, le=300, strict=False)] = 30
     drainQuiet: Annotated[int, Field(ge=0, le=3600, strict=False)] = 30
     drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600

@@ -56,19 +56,42 @@ def replaced(stack: Stack, machines: dict[str, Machine], region: str, options: p
     return {host: machine.replaces if machine.id in there else machine.id for host, machine in known.items()}
 
 
-def instance_types(stack: Stack, options: pulumi.InvokeOptions) -> None:
-    """Raises pulumi.RunError when the stack's region does not offer what its hosts are."""
+def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions) -> str:
+    """The zone of the stack's region in which its hosts are to be; "" where that is decided already: what is there
+    stays where it is. A region offers a type of machine in some of its zones only. Raises pulumi.RunError when no zone
+    offers all types of the stack's hosts, or the one that it names does not."""
     wanted = sorted({spec.instanceType for spec in stack.ec2_hosts.values()})
-    if not wanted:
-        return
+    chosen, given = stack.availabilityZones.get(stack.region, ""), stack.networks.get(stack.region)
+    if not wanted or not (is_new or chosen):
+        return ""
     with _one_line(f"instance types of {stack.region}", "is the region enabled in this account?"):
         filters = [aws.ec2.GetInstanceTypeOfferingsFilterArgs(name="instance-type", values=wanted)]
-        found = aws.ec2.get_instance_type_offerings(filters=filters, region=stack.region, opts=options).instance_types
-    if missing := [name for name in wanted if name not in found]:
+        found = aws.ec2.get_instance_type_offerings(
+            filters=filters, location_type="availability-zone", region=stack.region, opts=options
+        )
+        if given:
+            chosen = aws.ec2.get_subnet(id=given.subnet, region=stack.region, opts=options).availability_zone
+    zones: dict[str, set[str]] = {}
+    for zone, offered in zip(found.locations, found.instance_types, strict=True):
+        zones.setdefault(zone, set()).add(offered)
+    if missing := [name for name in wanted if not any(name in offered for offered in zones.values())]:
         raise pulumi.RunError(
             f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: give those hosts another "
             "instanceType of the same processor and memory"
         )
+    whole = sorted(zone for zone, offered in zones.items() if offered.issuperset(wanted))
+    if chosen and chosen not in whole:
+        lacking = [name for name in wanted if name not in zones.get(chosen, set())]
+        place = f"{chosen} (the zone of {given.subnet})" if given else chosen
+        remedy = f"zones that do: {', '.join(whole)}" if whole else "no zone offers all types of this stack's hosts"
+        raise pulumi.RunError(f"nothing was touched: {place} does not offer {', '.join(lacking)}; {remedy}")
+    if not whole:
+        each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(zones.items()))
+        raise pulumi.RunError(
+            f"nothing was touched: no availability zone of {stack.region} offers all of {', '.join(wanted)} ({each}): "
+            "the hosts of a region share one, give some of them another instanceType"
+        )
+    return "" if given else chosen or whole[0]
 
 
 def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptions) -> dict[str, str]:

@@ -15,11 +15,13 @@ class Network(pulumi.ComponentResource):
     subnet_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
 
-    def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, stack: Stack, availability_zone: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("infra:index:Network", name, None, opts)
         label = tags(stack, "network", f"{stack.name}-{name}")
         given = stack.networks.get(stack.region)
-        vpc, subnet = (given.vpc, given.subnet) if given else self._made(name, label)
+        vpc, subnet = (given.vpc, given.subnet) if given else self._made(name, stack, availability_zone, label)
         group = aws.ec2.SecurityGroup(
             f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
             opts=inside(self),
@@ -39,7 +41,9 @@ class Network(pulumi.ComponentResource):
         self.security_group_id = pulumi.Output.all(group.id, *(rule.id for rule in rules)).apply(lambda ids: ids[0])
         self.register_outputs({"subnet_id": self.subnet_id, "security_group_id": self.security_group_id})
 
-    def _made(self, name: str, label: dict[str, str]) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    def _made(
+        self, name: str, stack: Stack, availability_zone: str, label: dict[str, str]
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """VPC and subnet; the latter once it can be used."""
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
@@ -54,9 +58,16 @@ class Network(pulumi.ComponentResource):
             f"{name}-subnet",
             vpc_id=vpc.id,
             cidr_block=str(SUBNET),
+            availability_zone=availability_zone or None,
             map_public_ip_on_launch=True,
             tags=label,
-            opts=inside(self),
+            # What is there stays in its zone, unless the stack names another one: then it goes first, since both
+            # cannot have the same addresses
+            opts=inside(
+                self,
+                ignore_changes=[] if stack.region in stack.availabilityZones else ["availabilityZone"],
+                delete_before_replace=True,
+            ),
         )
         routes = aws.ec2.RouteTable(
             f"{name}-routes",

@@ -55,10 +55,14 @@ def released(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
     return {host: {"id": release.id} for host, release in region.releases.items()}
 
 
-def begin(catalogue: Catalogue, region: str, zone_arn: str, options: pulumi.ResourceOptions) -> Region:
+def begin(
+    catalogue: Catalogue, region: str, availability_zone: str, zone_arn: str, options: pulumi.ResourceOptions
+) -> Region:
     """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
-    network = Network(f"network-{region}", here.stack, opts=options) if here.stack.ec2_hosts else None
+    network = (
+        Network(f"network-{region}", here.stack, availability_zone, opts=options) if here.stack.ec2_hosts else None
+    )
     heard = any(published(here, host) for host in here.stack.hosts)
     topic = Topic(f"alarms-{region}", here.stack, opts=options) if heard else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)

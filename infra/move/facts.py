@@ -28,6 +28,7 @@ VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 @dataclass(frozen=True)
 class Facts:
     """`enabled` is None where AWS does not say; so are quotas, and addresses and machine images that are not there.
+    `offered` are the types of machines that the new region has anywhere, `zones` those of each availability zone.
     `here` and `there` are `repository:tag` (or @digest) of images, `repositories` those of the new region, `ttls`
     name → seconds of a record, `lowered` since when those are not longer, `latency` region → milliseconds of a
     connection from this machine, `costs` region → what the hosts would cost there.
@@ -36,6 +37,7 @@ class Facts:
     enabled: bool | None
     offered: set[str]
     machine_images: dict[str, str | None]
+    zones: dict[str, set[str]] = field(default_factory=dict)
     vcpu_quota: float | None = None
     vcpus_used: int = 0
     address_quota: float | None = None
@@ -62,11 +64,12 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
         if enabled is False:
             # It answers nothing else
             return Facts(enabled, set(), {})
-        wanted = _images(catalogue)
+        wanted, zones = _images(catalogue), new.zones(types)
         here, there = old.images(wanted), new.images(wanted)
         return Facts(
             enabled=enabled,
-            offered=new.offered(types),
+            offered=set().union(*zones.values()),
+            zones=zones,
             machine_images={
                 INSTANCE_TYPES[type].architecture: new.parameter(stack.ami_parameter(INSTANCE_TYPES[type].architecture))
                 for type in types
@@ -119,10 +122,17 @@ class _Region:
             raise InfraError(f"AWS has no region {region}; regions: {', '.join(sorted(states))}")
         return None if states[region] is None else states[region] != "not-opted-in"
 
-    def offered(self, types: list[str]) -> set[str]:
+    def zones(self, types: list[str]) -> dict[str, set[str]]:
+        """Availability zone → those of the types that it offers."""
+        if not types:
+            return {}
         filters: Any = [{"Name": "instance-type", "Values": types}]
-        found = self.ec2.describe_instance_type_offerings(Filters=filters)["InstanceTypeOfferings"] if types else []
-        return {entry["InstanceType"] for entry in found}
+        asking = self.ec2.get_paginator("describe_instance_type_offerings")
+        pages = asking.paginate(Filters=filters, LocationType="availability-zone")
+        found: dict[str, set[str]] = {}
+        for entry in (entry for page in pages for entry in page["InstanceTypeOfferings"]):
+            found.setdefault(entry["Location"], set()).add(entry["InstanceType"])
+        return found
 
     def parameter(self, name: str) -> str | None:
         return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])

@@ -43,6 +43,15 @@ def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
             yield Problem(region, f"host {name}", f"no machine image under {parameter}", "another infra:amiParameter")
 
 
+def _zones(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    """The hosts of a region share a zone."""
+    wanted = {host.instanceType for host in catalogue.stack.ec2_hosts.values()}
+    if wanted <= facts.offered and facts.zones and not any(wanted <= offered for offered in facts.zones.values()):
+        each = "; ".join(f"{zone}: {', '.join(sorted(offered))}" for zone, offered in sorted(facts.zones.items()))
+        found = f"no availability zone there offers all of {', '.join(sorted(wanted))} ({each})"
+        yield Problem(region, "hosts", found, "give some of the hosts another instanceType")
+
+
 def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     hosts = catalogue.stack.ec2_hosts.values()
     vcpus = sum(INSTANCE_TYPES[host.instanceType].vcpus for host in hosts if host.instanceType in INSTANCE_TYPES)
@@ -144,7 +153,8 @@ def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings
 
 
 NAMES = {
-    _region: "region", _machines: "machines and their images", _quotas: "quotas", _images: "container images",
+    _region: "region", _machines: "machines and their images", _zones: "availability zones",
+    _quotas: "quotas", _images: "container images",
     _names: "repositories", _records: "names and their time to live", _certificates: "certificate authority",
     _challenges: "proof of names", _administrators: "administrators' networks", _disks: "disks",
 }  # fmt: skip

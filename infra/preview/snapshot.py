@@ -109,7 +109,12 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
                 return {"name": args.args["stackName"], "outputs": state or {}}, []
             if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 types = [value for filter in args.args["filters"] for value in filter["values"]]
-                return {"instanceTypes": types, "locations": [], "locationTypes": [], "id": "i", "region": "r"}, []
+                # Which zone offers them is AWS's to say: in a preview without it they have a placeholder's name
+                zones = [f"a zone of {args.args['region']}"] * len(types)
+                return {"instanceTypes": types, "locations": zones, "locationTypes": [], "id": "i", "region": "r"}, []
+            if args.token == "aws:ec2/getSubnet:getSubnet":
+                zone = f"a zone of {args.args['region']}"
+                return {"availabilityZone": zone, "id": args.args["id"]}, []
             if args.token == "aws:ec2/getInstances:getInstances":
                 # Here it is unknown that one is lost
                 ids = [value for filter in args.args["filters"] for value in filter["values"]]

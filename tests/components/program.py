@@ -26,6 +26,9 @@ class Mocks(pulumi.runtime.Mocks):
     empty = ""
     offered = ["t4g.large", "t4g.medium"]
     lost: frozenset[str] = frozenset()
+    # Zone → types of machines that it offers; and the zone of a subnet that was there before
+    zones: dict[str, list[str]] = {}
+    subnet_zone = ""
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
         self.made: list[pulumi.runtime.MockResourceArgs] = []
@@ -51,7 +54,13 @@ class Mocks(pulumi.runtime.Mocks):
         if args.token == "pulumi:pulumi:readStackResourceOutputs":
             return {"name": args.args["stackName"], "outputs": self.state}, []
         if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
-            return {"instanceTypes": self.offered, "locations": [], "locationTypes": [], "id": "i", "region": "r"}, []
+            place = args.args["region"]
+            found = self.zones or {f"{place}a": self.offered}
+            pairs = [(zone, name) for zone, names in found.items() for name in names]
+            types, zones = [name for _, name in pairs], [zone for zone, _ in pairs]
+            return {"instanceTypes": types, "locations": zones, "locationTypes": [], "id": "i", "region": place}, []
+        if args.token == "aws:ec2/getSubnet:getSubnet":
+            return {"availabilityZone": self.subnet_zone, "id": args.args["id"]}, []
         if args.token == "aws:ec2/getInstances:getInstances":
             asked = [value for filter in args.args["filters"] for value in filter["values"]]
             return {"ids": [id for id in asked if id not in self.lost], "id": "i", "region": args.args["region"]}, []
@@ -83,3 +92,13 @@ DESKTOP = {
     "kind": "ssh", "address": "192.168.1.20", "port": 2222, "user": "owner", "hostKey": "ssh-ed25519 CCCC desktop",
     "memory": "16g", "systems": ["watchme"],
 }  # fmt: skip
+
+
+MACHINE_URN = "urn:pulumi:prod::infra::infra:index:Host$aws:ec2/instance:Instance::{host}-ap-northeast-1-instance"
+
+
+def machine_state(machine: str, replaces: str = "", host: str = "watchme") -> dict:
+    """Of an update that ended before its host was noted: the machine is what counts."""
+    tags = {"Name": f"prod-{host}", **({"replaces": replaces} if replaces else {})}
+    outputs = {"arn": f"arn:aws:ec2:ap-northeast-1:754724220380:instance/{machine}", "tags": tags}
+    return {MACHINE_URN.format(host=host): {"type": "aws:ec2/instance:Instance", "outputs": outputs}}

@@ -6,28 +6,18 @@ import pytest
 from components import lookup
 from components.before import Machine, read
 from tests.components import program
-from tests.components.program import Mocks, run_program
+from tests.components.program import Mocks, machine_state, run_program
 from tests.support import ROOT, stack
-
-URN = "urn:pulumi:prod::infra::infra:index:Host$aws:ec2/instance:Instance::{host}-ap-northeast-1-instance"
-
-
-def state(machine: str, replaces: str = "", host: str = "watchme") -> dict:
-    """Of an update that ended before its host was noted: the machine is what counts."""
-    tags = {"Name": f"prod-{host}", **({"replaces": replaces} if replaces else {})}
-    outputs = {"arn": f"arn:aws:ec2:ap-northeast-1:754724220380:instance/{machine}", "tags": tags}
-    return {URN.format(host=host): {"type": "aws:ec2/instance:Instance", "outputs": outputs}}
-
 
 # What the last update left, which machines are gone, and what the engine is told to replace for
 UPDATES = {
     "the first update": ({}, set(), "nothing"),
-    "it is there": (state("i-1"), set(), "nothing"),
-    "it is gone": (state("i-1"), {"i-1"}, "i-1"),
-    "the new one is there": (state("i-2", "i-1"), set(), "i-1"),
-    "an update that made none": (state("i-1", ""), {"i-1"}, "i-1"),
-    "a host that left the configuration": (state("i-9", host="old"), {"i-9"}, "nothing"),
-    "the new one is gone too": (state("i-2", "i-1"), {"i-2"}, "i-2"),
+    "it is there": (machine_state("i-1"), set(), "nothing"),
+    "it is gone": (machine_state("i-1"), {"i-1"}, "i-1"),
+    "the new one is there": (machine_state("i-2", "i-1"), set(), "i-1"),
+    "an update that made none": (machine_state("i-1", ""), {"i-1"}, "i-1"),
+    "a host that left the configuration": (machine_state("i-9", host="old"), {"i-9"}, "nothing"),
+    "the new one is gone too": (machine_state("i-2", "i-1"), {"i-2"}, "i-2"),
 }
 
 
@@ -55,8 +45,8 @@ def test_the_engine_is_told_of_a_lost_machine_until_another_is_lost(before, lost
 
 
 def test_the_state_tells_machines_and_whom_they_replaced():
-    assert read(state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
-    assert read(state("i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}
+    assert read(machine_state("i-2", "i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-2", "i-1")}}
+    assert read(machine_state("i-1")).machines == {"ap-northeast-1": {"watchme": Machine("i-1")}}
 
 
 def test_a_refusal_of_aws_is_one_line(monkeypatch):

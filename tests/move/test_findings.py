@@ -22,6 +22,10 @@ FINE = Facts(
 EXAMPLES = {
     "_region": ({"enabled": False}, "error: ap-southeast-2: region: is not enabled in this account; enable it: aws account"),
     "_machines": ({"offered": set()}, "host watchme: t4g.large is not offered there; another instanceType"),
+    "_zones": (
+        {"zones": {"ap-southeast-2a": {"t4g.medium"}, "ap-southeast-2b": set()}},
+        "error: ap-southeast-2: hosts: no availability zone there offers all of t4g.large (ap-southeast-2a: t4g.medium; ap-southeast-2b: ); give some",
+    ),
     "machine image": ({"machine_images": {"arm64": None}}, "no machine image under /aws/service/canonical/ubuntu"),
     "_quotas": ({"vcpus_used": 31}, "running on-demand vCPUs: 31 in use and 2 needed, 32 allowed; ask for more: aws service-quotas"),
     "addresses": ({"addresses_used": 5}, "Elastic IP addresses: 5 in use and 1 needed, 5 allowed"),

@@ -121,7 +121,8 @@ def _delete_gateway(ec2: Any, id: str, state: Values) -> None:
 
 
 def _subnet(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
-    made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **tagged("subnet", values))
+    zone = {"AvailabilityZone": values["availabilityZone"]} if values.get("availabilityZone") else {}
+    made = ec2.create_subnet(VpcId=values["vpcId"], CidrBlock=values["cidrBlock"], **zone, **tagged("subnet", values))
     id = made["Subnet"]["SubnetId"]
     _change_subnet(ec2, id, values)
     return id, {"arn": arn(call, "subnet", id)}
@@ -136,6 +137,7 @@ def _read_subnet(ec2: Any, id: str, entry: Values) -> Values:
         "vpcId": entry["VpcId"],
         "cidrBlock": entry["CidrBlock"],
         "mapPublicIpOnLaunch": entry["MapPublicIpOnLaunch"],
+        "availabilityZone": entry["AvailabilityZone"],
     }
 
 
@@ -234,7 +236,9 @@ KINDS = {
         _read_gateway, _attach_gateway,
     ),
     "aws:ec2/subnet:Subnet": _simple(
-        "subnet", {"vpcId": "replace", "cidrBlock": "replace", "mapPublicIpOnLaunch": "update"}, {"vpcId"}, ["arn"],
+        "subnet",
+        {"vpcId": "replace", "cidrBlock": "replace", "availabilityZone": "replace", "mapPublicIpOnLaunch": "update"},
+        {"vpcId"}, ["arn"],
         _subnet, lambda ec2, id, _: ec2.delete_subnet(SubnetId=id),
         lambda ec2, id: ec2.describe_subnets(SubnetIds=[id])["Subnets"], _read_subnet, _change_subnet,
     ),

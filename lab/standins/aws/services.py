@@ -262,16 +262,22 @@ def images(cloud: Cloud, values: Values) -> Values:
 
 def offerings(cloud: Cloud, values: Values) -> Values:
     filters = [{"Name": entry["name"], "Values": entry["values"]} for entry in values.get("filters", [])]
+    kind = values.get("locationType", "region")
     with refusals("reading EC2 Instance Type Offerings"):
-        pages = (
-            cloud.at(values).client("ec2").get_paginator("describe_instance_type_offerings").paginate(Filters=filters)
-        )
+        asking = cloud.at(values).client("ec2").get_paginator("describe_instance_type_offerings")
+        pages = asking.paginate(Filters=filters, LocationType=kind)
         found = [entry for page in pages for entry in page["InstanceTypeOfferings"]]
-    names = [entry["InstanceType"] for entry in found]
+    names, places = [entry["InstanceType"] for entry in found], [entry["Location"] for entry in found]
     return {
-        "id": values.get("region", cloud.region), "instanceTypes": names, "locations": [], "locationTypes": [],
-        "region": values.get("region", cloud.region),
+        "id": values.get("region", cloud.region), "instanceTypes": names, "locations": places,
+        "locationTypes": [kind] * len(found), "region": values.get("region", cloud.region),
     }  # fmt: skip
+
+
+def subnet(cloud: Cloud, values: Values) -> Values:
+    with refusals(f"reading EC2 Subnet ({values['id']})"):
+        found = cloud.at(values).client("ec2").describe_subnets(SubnetIds=[values["id"]])["Subnets"][0]
+    return {"id": values["id"], "vpcId": found["VpcId"], "availabilityZone": found["AvailabilityZone"]}
 
 
 def instances(cloud: Cloud, values: Values) -> Values:
@@ -286,6 +292,7 @@ def instances(cloud: Cloud, values: Values) -> Values:
 
 INVOKES = {
     "aws:ec2/getInstances:getInstances": instances,
+    "aws:ec2/getSubnet:getSubnet": subnet,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": offerings,
     "aws:ssm/getParameter:getParameter": parameter,
     "aws:route53/getZone:getZone": zone,
