@@ -116,3 +116,34 @@ ASKED = [
     ("describe_addresses", "Addresses", "AllocationId", "aws:ec2/eip:Eip"),
     ("describe_instances", "Reservations", "InstanceId", "aws:ec2/instance:Instance"),
 ]
+
+
+TAGS = [{"Key": "project", "Value": "watchme-infra"}, {"Key": "stack", "Value": "lab"}]
+
+
+def tagged(resource: str) -> list[dict]:
+    return [{"ResourceType": resource, "Tags": TAGS}]
+
+
+@pytest.mark.nightly
+def test_what_no_update_knows_of_goes_when_a_person_names_it(growing):
+    """It may be another state's, of a stack of this name: no update touches it before."""
+    growing.must_up()
+    ec2 = client(growing, "ec2", points_to(growing))
+    vpc = ec2.create_vpc(CidrBlock="10.99.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
+    inside = ec2.create_subnet(VpcId=vpc, CidrBlock="10.99.1.0/24", TagSpecifications=tagged("subnet"))
+    subnet = inside["Subnet"]["SubnetId"]
+    address = ec2.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip"))["AllocationId"]
+    made = [vpc, subnet, address]
+    listed = orphans(growing)
+    assert listed.code == 2 and all(id in listed.output for id in made), listed.output
+    assert orphans(growing, "--adopt", "--yes").code == 0
+    growing.must_up()
+    assert all(id in orphans(growing).output for id in made)
+    gone = orphans(growing, *(word for id in made for word in ("--delete", id)), "--yes")
+    assert gone.code == 0, gone.output
+    growing.must_up()
+    assert orphans(growing).code == 0
+    assert not ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Vpcs"]
+    assert not ec2.describe_addresses(Filters=[{"Name": "allocation-id", "Values": [address]}])["Addresses"]
+    assert growing.pulumi("preview", "--expect-no-changes").code == 0

@@ -1,6 +1,7 @@
 """Pulumi's own engine, its `command` plugin, and our programs: interrupted and killed in every way. No lab and no host:
 a project of the test's own, and an SSH server of the test's whose agent applies a release in a few steps."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -39,6 +41,7 @@ asked |= {"settles": to_settle("web1", os.environ["SETTLED"])}
 applied = command.local.Command("apply", create=here("infra.deliver"), stdin=json.dumps(asked), triggers=["m"],
     opts=pulumi.ResourceOptions(depends_on=[ready]), **options)
 pulumi.export("line", applied.stdout.apply(lambda text: json.loads(text)["line"]))
+pulumi.export("release", applied.stdout.apply(lambda text: json.loads(text)["release"]))
 pulumi.export("settles", asked["settles"])
 """
 STEPS = 8
@@ -51,6 +54,7 @@ class Host:
         self.current: str | None = None
         self.applied: list[str] = []
         self.jobs: dict[str, list[dict[str, Any]]] = {}
+        self.killed, self.turn = threading.Event(), threading.Lock()
         self.long = ""
         self.server = Server(self.answer)
 
@@ -78,10 +82,20 @@ class Host:
         return self.follow(self.jobs[id], asked.get("seen", 0), say)
 
     def work(self, events: list[dict[str, Any]], release: str) -> None:
+        # One job at a time
+        with self.turn:
+            self.apply(events, release)
+
+    def apply(self, events: list[dict[str, Any]], release: str) -> None:
         outcome = "unchanged" if self.current == release else "applied"
+        self.killed.clear()
         for number in range(STEPS if outcome == "applied" else 0):
             events.append({"say": f"step {number}{self.long}"})
-            time.sleep(0.3)
+            if self.killed.wait(0.3):
+                # As the agent does that systemd starts again
+                line = "rolled back on web1: the agent was ended in the middle"
+                events.append({"result": {"outcome": "rolled back", "code": 4, "line": line, "release": release}})
+                return
         self.current = release
         self.applied += [release] if outcome == "applied" else []
         line = f"{outcome} on web1{self.long}"
@@ -251,6 +265,43 @@ def test_a_change_that_is_taken_back_after_a_kill_is_taken_back_on_the_host_too(
     assert ran.returncode == 0 and project.host.current == "the one before", ran.stdout
     assert "an interrupted update left job" in ran.stdout
     assert project.pulumi("preview", "--expect-no-changes", **project.values("the one before")).returncode == 0
+
+
+VICTIMS: dict[str, Callable[[Project, Update], object]] = {
+    "the engine": lambda project, update: update.process.kill(),
+    "the plugin": lambda project, update: os.kill(update.plugin, signal.SIGKILL),
+    "what it started": lambda project, update: os.kill(update.known, signal.SIGKILL),
+    "its child": lambda project, update: os.kill(update.child, signal.SIGKILL),
+    "the host's job": lambda project, update: project.host.killed.set(),
+}
+
+
+@pytest.mark.parametrize("seed", rows([str(number) for number in range(8)], always=[]))
+def test_two_kills_at_once_and_an_amended_change_end_where_the_stack_says(project, seed):
+    """At random moments, one update after another, each with another change; then the same command until it ends well.
+    What is reported then is of what the host has."""
+    random = Random(seed)
+    for number in range(3):
+        update = Update(project, f"release {seed}.{number}", f"step {random.randrange(STEPS - 1)}")
+        time.sleep(random.random() * 0.3)
+        chosen = random.sample(sorted(VICTIMS), 2)
+        print(number, chosen)
+        for name in chosen:
+            with contextlib.suppress(ProcessLookupError):
+                VICTIMS[name](project, update)
+        update.finish()
+        project.pulumi("cancel", "--yes")
+    wanted = random.choice([f"release {seed}.{number}" for number in range(3)] + [f"amended {seed}"])
+    said = []
+    for _ in range(3):
+        said.append(project.up(wanted))
+        if said[-1].returncode == 0:
+            break
+        project.pulumi("cancel", "--yes")
+    assert said[-1].returncode == 0 and project.host.current == wanted, [ran.stdout for ran in said]
+    outputs = json.loads(project.pulumi("stack", "output", "--json").stdout)
+    assert outputs["release"] == wanted and outputs["line"] in ("applied on web1", "unchanged on web1")
+    assert project.pulumi("preview", "--expect-no-changes", **project.values(wanted)).returncode == 0
 
 
 def test_a_line_of_any_length_hangs_nothing(project):

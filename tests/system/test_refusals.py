@@ -36,7 +36,7 @@ IN_THE_PLACE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", rows(IN_THE_PLACE, always=["a drop-in"]))
+@pytest.mark.parametrize("kind", rows(IN_THE_PLACE, always=[]))
 def test_what_would_be_in_force_in_the_releases_place_is_named(watchme, kind):
     path, text, what = IN_THE_PLACE[kind]
     before = serving(watchme)
