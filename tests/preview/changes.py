@@ -209,6 +209,11 @@ ROWS = {
         ["replaced: machine watchme-ap-northeast-1-instance (another processor (arm64 → amd64))", "its disk is lost"],
         "replaces the machine: its disk is lost with everything on it",
     ),
+    "another availability zone": Row(
+        added(PROD, "  infra:availabilityZones: {ap-northeast-1: ap-northeast-1c}\n"),
+        ["replaced: subnet network-ap-northeast-1-subnet (availabilityZone)", "replaced: machine watchme-ap-northeast-1-instance"],
+        "replaces the machine: its disk is lost with everything on it",
+    ),
     "aws:region changed": Row(
         replaced(PROD, "aws:region: ap-northeast-1", "aws:region: ap-southeast-2"),
         [
