@@ -31,7 +31,7 @@ from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
 from agent.transaction import Transaction
-from agent.validate import PROXIES, validate
+from agent.validate import PROXIES, is_of_proxy, validate
 from agent.world import World
 
 
@@ -78,8 +78,12 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Re
 
 
 def _bring(world: World, job: Job, target: Release) -> Outcome:
-    ready, replaced = _prepared(world, job, target)
+    ready, replaced, obtained = _prepared(world, job, target)
     if ready.is_empty:
+        certificates.forget(world)
+        if obtained:
+            # Nothing else would have the proxy read them
+            units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
         return _unchanged(world, job, target)
     store.keep(world, target)
     edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
@@ -98,9 +102,9 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
     return _finished(world, job, ready, begun, services, sick, edited)
 
 
-def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]]]:
-    """All that can be known and fetched while the present release serves, and what of the host's certificates it has
-    replaced. Raises Refused, after which the host has its own again."""
+def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[str, Any]], list[str]]:
+    """All that can be known and fetched while the present release serves, what of the host's certificates it has
+    replaced, and which it has obtained. Raises Refused, after which the host has its own again."""
     base = store.base(world, job.say)
     with credentials.of_release(world, target) as identity:
         preflight.check(world, job, base, target)
@@ -109,10 +113,8 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         images.pull(world, absent, job.say)
         replaced = certificates.remember(world, target)
         try:
-            for line in [
-                *certificates.obtain(world, target, identity, replaced),
-                *certificates.warnings(world, target),
-            ]:
+            obtained = certificates.obtain(world, target, identity, replaced)
+            for line in [*obtained, *certificates.warnings(world, target)]:
                 job.say(line)
             ready = plan(world, base, target)
             if ready.change.paths:
@@ -121,7 +123,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         except Exception:
             certificates.give_back(world)
             raise
-    return ready, certificates.of_the_switch(replaced)
+    return ready, certificates.of_the_switch(replaced), obtained
 
 
 def _unchanged(world: World, job: Job, target: Release) -> Outcome:

@@ -58,8 +58,7 @@ def remember(world: World, target: Release) -> list[dict[str, Any]]:
 
 
 def of_the_switch(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of what was replaced, what a rollback puts back: what was damaged cannot be renewed, and the new certificate took
-    one of the authority's few attempts."""
+    """Of what was replaced, what a rollback puts back: not what was damaged."""
     return [entry for entry in replaced if entry["kind"] != "aside"]
 
 
@@ -72,7 +71,7 @@ def give_back(world: World) -> None:
 
 
 def forget(world: World) -> None:
-    """The switch has begun: its transaction has the entries now."""
+    """The switch has begun, whose transaction has the entries now; or none is needed."""
     if world.exists(REPLACED):
         world.remove(REPLACED)
 
@@ -95,7 +94,20 @@ def _issue(
             f"certbot has made a certificate for {name}, and not where it belongs: {fault}. `certbot certificates` on "
             "the host shows what there is"
         )
+    if damaged:
+        _keep_new(world, name)
     return [*done, f"obtained the certificate of {name}"]
+
+
+def _keep_new(world: World, name: str) -> None:
+    """From here on nothing puts the damaged files back: they cannot be renewed, and the new certificate took one of the
+    authority's few attempts."""
+    entries = json.loads(world.read(REPLACED) or b"[]")
+    left = [entry for entry in entries if entry["kind"] != "aside" or entry["path"] not in lineages.places(name)]
+    if left:
+        world.write(REPLACED, json.dumps(left).encode(), 0o600, "root", "root")
+    else:
+        forget(world)
 
 
 def _trust(world: World, target: Release) -> dict[str, str]:

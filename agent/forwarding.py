@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from agent import existing
-from agent.outcome import Refused
+from agent import existing, quoting
+from agent.engine import Declined
+from agent.outcome import Failed, Refused
 from agent.units import must
 from agent.world import World
 
 UNIT = "docker.service"
-SETTINGS = "/etc/docker/daemon.json"
+DAEMON, SETTINGS = "dockerd", "/etc/docker/daemon.json"
+OPTION = "com.docker.network.bridge"
+NO_RULES = re.compile(r"--iptables=(?!true|1)")
+# Docker does not answer, or answers in another way than it is known to
+UNKNOWN = (OSError, Declined, ValueError, KeyError, TypeError, AttributeError)
 PROXY = "docker-proxy"
 ONCE_MORE = 2.0  # seconds; of a container that is just starting Docker shows no address yet
 
@@ -26,7 +30,7 @@ Say = Callable[[str], None]
 
 def check(world: World, manifests: list[dict[str, Any]]) -> None:
     """Raises Refused where containers of these manifests could not be started or reached."""
-    if any(manifest["containers"] for manifest in manifests) and (found := faults(world, manifests)):
+    if found := _known_faults(world, manifests):
         raise Refused(
             f"{'; '.join(found)}: no container can be started or reached. On the host `systemctl restart docker` puts "
             "that right, and restarts every container; where the monitor may repair it does so by itself"
@@ -35,45 +39,71 @@ def check(world: World, manifests: list[dict[str, Any]]) -> None:
 
 def restore(world: World, manifests: list[dict[str, Any]], say: Say) -> None:
     """Restarts Docker where containers of these manifests could not be started or reached. Raises Failed."""
+    if found := _known_faults(world, manifests):
+        say(f"restarting Docker, since {'; '.join(found)}")
+        restart(world, manifests)
+
+
+def _known_faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
+    """None where it is not known: a Docker that does not answer is reported by what needs it."""
     if not any(manifest["containers"] for manifest in manifests):
-        return
-    # A Docker that does not answer is reported by what needs it
-    with suppress(OSError):
-        if found := faults(world, manifests):
-            say(f"restarting Docker, since {'; '.join(found)}")
-            restart(world)
+        return []
+    try:
+        return faults(world, manifests)
+    except UNKNOWN:
+        return []
 
 
-def restart(world: World) -> None:
-    """Restarts Docker; what needs it is stopped before and started after by systemd. Raises Failed."""
+def restart(world: World, manifests: list[dict[str, Any]]) -> None:
+    """Restarts Docker; what needs it is stopped before and started after by systemd. Raises Failed, also where another
+    container runs that nothing would start again."""
+    ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
+    try:
+        lost = sorted(_without_a_policy(world, ours))
+    except UNKNOWN as error:
+        raise Failed(f"Docker was not restarted, since it does not say what runs: {quoting.error(error)}") from None
+    if lost:
+        raise Failed(f"Docker was not restarted, since nothing would start {', '.join(lost)} again: restart it by hand")
     must(world, "systemctl", "restart", UNIT)
 
 
+def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
+    for container in existing.listed(world):
+        names = [name.lstrip("/") for name in container.get("Names", [])]
+        if container.get("State") == "running" and names and not ours & {*names}:
+            details = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
+            if (details["HostConfig"].get("RestartPolicy") or {}).get("Name") in (None, "", "no"):
+                yield names[0]
+
+
 def faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
-    """What is missing or was left behind, in words. Raises OSError where Docker does not answer."""
-    networks = {entry["name"]: entry["subnet"] for manifest in manifests for entry in manifest["networks"]}
+    """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
+    names = {entry["name"] for manifest in manifests for entry in manifest["networks"]}
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
-    missing = _missing_rules(world, networks) if _keeps_rules(world) else []
+    missing = _missing_rules(world, names) if _keeps_rules(world) else []
     gone = f"the firewall has lost rules of Docker's ({', '.join(missing)})" if missing else ""
     left = [f"port {port} is held for a container that is gone" for port in _left_ports(world, ports)]
     return [*([gone] if gone else []), *left]
 
 
 def _keeps_rules(world: World) -> bool:
-    """Does Docker write iptables' rules on this host: its settings can say that it does not, or writes nftables'."""
+    """Does Docker write iptables' rules on this host: its settings can say that it does not, or writes nftables'. What
+    is not clear counts as not."""
+    running = world.arguments_of(DAEMON)
+    if not running or not world.has_command("iptables"):
+        return False
+    words = " ".join(running[0])
+    place = re.search(r"--config-file[= ](\S+)", words)
     try:
-        settings = json.loads(world.read(SETTINGS) or b"{}")
-    except ValueError:
+        settings = json.loads(world.read(place[1] if place else SETTINGS) or b"{}")
+    except (ValueError, OSError):
         return False
     if not isinstance(settings, dict) or settings.get("iptables") is False:
         return False
-    if "nftables" in str(settings.get("firewall-backend")) or not world.has_command("iptables"):
-        return False
-    started = world.run("systemctl", "show", "--property=ExecStart", "--value", UNIT).output
-    return not re.search(r"--iptables=false|--firewall-backend[= ]nftables", started)
+    return "nftables" not in f"{settings.get('firewall-backend')} {words}" and not NO_RULES.search(words)
 
 
-def _missing_rules(world: World, networks: dict[str, str]) -> list[str]:
+def _missing_rules(world: World, names: set[str]) -> list[str]:
     rules: list[str] = []
     for table in ("nat", "filter"):
         ran = world.run("iptables", "--wait", "10", "--table", table, "--list-rules")
@@ -81,23 +111,28 @@ def _missing_rules(world: World, networks: dict[str, str]) -> list[str]:
             # Not known, so that nothing follows
             return []
         rules += [f"{table} {line}" for line in ran.output.splitlines()]
-    there = set(_networks(world))
     wanted = {
         "nat DOCKER": r"nat -N DOCKER$",
         "nat PREROUTING": r"nat -A PREROUTING .*-j DOCKER$",
         "filter DOCKER": r"filter -N DOCKER$",
         "filter FORWARD": r"filter -A FORWARD .*-j DOCKER",
     } | {
-        f"nat POSTROUTING of {subnet}": rf"nat -A POSTROUTING -s {re.escape(subnet)} .*-j MASQUERADE$"
-        for name, subnet in networks.items()
-        if name in there
+        f"nat POSTROUTING of {subnet}": rf"nat -A POSTROUTING -s {re.escape(subnet)} .*-j (MASQUERADE|SNAT)\b"
+        for subnet in _translated(world, names)
     }
     return [name for name, rule in wanted.items() if not any(re.match(rule, line) for line in rules)]
 
 
-def _networks(world: World) -> list[str]:
-    """The names of Docker's networks. Raises OSError where Docker does not answer."""
-    return [entry["Name"] for entry in json.loads(world.docker_has("/networks"))]
+def _translated(world: World, names: set[str]) -> list[str]:
+    """The IPv4 subnets of these networks, as Docker has them, whose containers go out under the host's address."""
+    found = []
+    for network in json.loads(world.docker_has("/networks")):
+        options = network.get("Options") or {}
+        is_plain = options.get(f"{OPTION}.enable_ip_masquerade", "true") == "true"
+        if network["Name"] in names and is_plain and f"{OPTION}.gateway_mode_ipv4" not in options:
+            subnets = [plan.get("Subnet", "") for plan in network["IPAM"]["Config"] or []]
+            found += [subnet for subnet in subnets if "." in subnet]
+    return found
 
 
 def _left_ports(world: World, ports: set[int]) -> list[int]:

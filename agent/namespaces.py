@@ -56,8 +56,10 @@ def _answers(address: str, port: int) -> bool:
 def reached(name: str, port: int) -> str:
     """See World.reached."""
     try:
-        with socket.create_connection((name, port), REACH) as connection:
-            return connection.getpeername()[0]
+        # Docker's networks have IPv4
+        address = str(socket.getaddrinfo(name, port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+        with socket.create_connection((address, port), REACH):
+            return address
     except OSError:
         return ""
 

@@ -10,7 +10,7 @@ from agent.world import World
 
 FILE = re.compile(r"^# configuration file (?P<path>.+):$")
 TOKENS = re.compile(
-    r"""\s+|\#[^\n]*|(?P<word>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{};]|(?:\$\{[^}\n]*\}|\\.|[^\s{};"'\\\#])(?:\$\{[^}\n]*\}|\\.|[^\s{};\\])*)""",
+    r"""\s+|\#[^\n]*|(?P<word>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{};]|(?:\$\{[^}\s{]*\}|\\.|[^\s{};"'\\\#])(?:\$\{[^}\s{]*\}|\\.|[^\s{};\\])*)""",
     re.DOTALL,
 )
 OURS = {80, 443}
@@ -18,17 +18,18 @@ OURS = {80, 443}
 
 @dataclass
 class Server:
-    """A `server` block of a file. `ports` is empty where it says none; with `includes` it may have others."""
+    """A `server` block of a file. `ports` are those that others reach; `listens` where it names any address at all."""
 
     path: str
     names: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
-    includes: bool = False
+    listens: bool = False
 
     def has(self, name: str) -> bool:
         """Does it answer to exactly this name, at a port of a public site."""
         names = {known.lower().lstrip(".") if known.startswith(".") else known.lower() for known in self.names}
-        return name.lower() in names and (self.includes or bool((self.ports or {80}) & OURS))
+        # One without any is at port 80, or has them in a file that it includes
+        return name.lower() in names and bool((self.ports if self.listens else {80}) & OURS)
 
 
 def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, str]]:
@@ -61,15 +62,21 @@ def servers(dump: str) -> Iterator[Server]:
 def _servers(path: str, text: str) -> Iterator[Server]:
     statement: list[str] = []
     blocks: list[Server | None] = []
+    names: list[str] = []
     for match in TOKENS.finditer(text):
         word = match["word"]
         if word is None:
             continue
         if word == "{":
-            blocks.append(Server(path) if statement[:1] == ["server"] else None)
+            # Mail and streams have servers too
+            is_site = statement[:1] == ["server"] and not {"mail", "stream"} & {*names}
+            blocks.append(Server(path) if is_site else None)
+            names.append((statement or [""])[0])
         elif word == "}":
-            if blocks and (server := blocks.pop()):
-                yield server
+            if blocks:
+                names.pop()
+                if server := blocks.pop():
+                    yield server
         elif word == ";":
             # Of the block itself, and not of one in it
             if blocks and (server := blocks[-1]):
@@ -84,8 +91,8 @@ def _note(server: Server, statement: list[str]) -> None:
     directive, values = (statement or [""])[0], statement[1:]
     if directive == "server_name":
         server.names += values
-    elif directive == "include":
-        server.includes = True
-    elif directive == "listen" and values and not values[0].startswith("unix:"):
+    elif directive == "listen" and values:
+        server.listens = True
         port = values[0].rsplit("]", 1)[-1].rsplit(":", 1)[-1]
-        server.ports.add(int(port) if port.isdigit() else 80)
+        if not values[0].startswith(("unix:", "127.", "localhost", "[::1]")):
+            server.ports.add(int(port) if port.isdigit() else 80)

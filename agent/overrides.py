@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from agent import nginx
@@ -26,6 +28,18 @@ FIRST = (
 )
 SYSTEM_PLACES = (*FIRST, SYSTEM, "/run/systemd/system")
 ACCOUNT_PLACES = ("/etc/systemd/user", "/run/systemd/user")
+LARGEST = 64 * 1024  # bytes of a drop-in that are read
+# What systemd adds up over a unit and its drop-ins
+ADDED = {
+    "After", "Before", "Wants", "Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "OnFailure",
+    "Documentation", "PassEnvironment", "UnsetEnvironment", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
+    "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "SupplementaryGroups",
+    "CapabilityBoundingSet", "AmbientCapabilities", "SystemCallFilter", "RestrictAddressFamilies", "DeviceAllow",
+    "LoadCredential", "SetCredential", "LogExtraFields", "ExecStart", "ExecStartPre", "ExecStartPost",
+    "ExecCondition", "ExecReload", "ExecStop", "ExecStopPost", "RequiresMountsFor", "RuntimeDirectory",
+    "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "OnCalendar", "ListenStream",
+    "ConditionPathExists",
+}  # fmt: skip
 OTHER_NAMES = {"MemoryLimit": "MemoryMax", "CPUShares": "CPUWeight", "StartLimitInterval": "StartLimitIntervalSec"}
 CADDY, CADDYFILE = "caddy.service", "/etc/caddy/Caddyfile"
 CADDY_RUNS = "http://127.0.0.1:2019/config/"
@@ -39,9 +53,12 @@ class Override(NamedTuple):
 
 
 class Directive(NamedTuple):
+    """`file` is the name of the drop-in that it stands in, "" for the unit itself: systemd reads them in this order."""
+
     section: str
     name: str
     value: str
+    file: str = ""
 
 
 def check(world: World, base: Release | None, target: Release) -> None:
@@ -49,21 +66,26 @@ def check(world: World, base: Release | None, target: Release) -> None:
     by the release."""
     ours = {file.path for release in (base, target) if release for file in release.files}
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
-    found = [*_of_units(world, target, ours), *nginx.others(world, target.manifest["names"], ours | links)]
+    found = [*_of_units(world, target, ours), *_of_nginx(world, target, ours | links)]
     if found:
         path, what = found[0]
         more = f" (and {len(found) - 1} more: {', '.join(entry[0] for entry in found[1:])})" if len(found) > 1 else ""
         raise Refused(
-            f"{path} {what}: the release would not be in force{more}. Remove it, or put what it says into the "
-            "catalogue, and run again"
+            f"{path} {what}: the release would not be in force{more}. Put what it says into the catalogue, move the "
+            "file away (and keep it until the release has served), and run again"
         )
 
 
 def of_release(world: World, release: Release) -> list[Override]:
     """What is in force in the place of the release that serves."""
     ours = {file.path for file in release.files} | {link["path"] for link in release.manifest["links"]}
-    others = [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours)]
-    return [*_of_units(world, release, ours), *others, *_of_caddy(world, release)]
+    return [*_of_units(world, release, ours), *_of_nginx(world, release, ours), *_of_caddy(world, release)]
+
+
+def _of_nginx(world: World, release: Release, ours: set[str]) -> list[Override]:
+    if not any(file.path.startswith("/etc/nginx/") for file in release.files):
+        return []
+    return [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours)]
 
 
 def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
@@ -71,20 +93,43 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
         own = f"{homes.get(account, '')}/{OF_ACCOUNT}" if account else SYSTEM
-        released = [entry for file in release.files if _is_of(file, own, name) for entry in directives(file.content)]
+        released = [
+            entry
+            for file in sorted((file for file in release.files if _is_of(file, own, name)), key=_order)
+            for entry in directives(file.content, _order(file))
+        ]
         if not released:
             # A unit of a package, which the release only starts
             continue
         for place in (own, *ACCOUNT_PLACES) if account else SYSTEM_PLACES:
             if place in FIRST and world.exists(f"{place}/{name}"):
                 yield Override(f"{place}/{name}", f"stands in the place of {unit['name']}")
-            for folder in _folders(name):
-                for file in world.listing(f"{place}/{folder}"):
-                    path = f"{place}/{folder}/{file}"
-                    if file.endswith(".conf") and path not in ours:
-                        content = world.read(path) or b""
-                        if names := overridden(released, directives(content)):
-                            yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+            for path in _drop_ins(world, place, name, ours):
+                content = _head(world, path)
+                if names := overridden(released, directives(content, path.rsplit("/", 1)[1])):
+                    yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+
+
+def _order(file: Wanted) -> str:
+    return file.path.rsplit("/", 1)[1] if file.path.rsplit("/", 1)[0].endswith(".d") else ""
+
+
+def _drop_ins(world: World, place: str, name: str, ours: set[str]) -> Iterator[str]:
+    for folder in _folders(name):
+        if place.startswith("/run/") and folder != f"{name}.d":
+            # Of the machine that this one runs in (LXC), made again at each boot
+            continue
+        # What an account laid there, or cannot be read, is none
+        with suppress(OSError):
+            for file in world.listing(f"{place}/{folder}"):
+                if file.endswith(".conf") and f"{place}/{folder}/{file}" not in ours:
+                    yield f"{place}/{folder}/{file}"
+
+
+def _head(world: World, path: str) -> bytes:
+    with suppress(OSError):
+        return world.head(path, LARGEST) or b""
+    return b""
 
 
 def _is_of(file: Wanted, place: str, name: str) -> bool:
@@ -99,37 +144,45 @@ def _folders(name: str) -> list[str]:
     return [f"{name}.d", *(f"{prefix}.{kind}.d" for prefix in prefixes), f"{kind}.d"]
 
 
-def directives(content: bytes) -> list[Directive]:
-    """What a unit or drop-in says, in its order."""
+def directives(content: bytes, file: str = "") -> list[Directive]:
+    """What a unit or drop-in says, in its order; [Install] means nothing in a drop-in."""
     section, found = "", []
     text = re.sub(r"\\\n\s*", " ", content.decode(errors="replace"))
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
-        elif "=" in line and not line.startswith(("#", ";")):
+        elif "=" in line and not line.startswith(("#", ";")) and section != "Install":
             name, value = (part.strip() for part in line.split("=", 1))
-            found.append(Directive(section, OTHER_NAMES.get(name, name), value))
+            found.append(Directive(section, OTHER_NAMES.get(name, name), value, file))
     return found
 
 
 def overridden(released: list[Directive], others: list[Directive]) -> list[str]:
-    """The directives that others set too; of variables their names, and no value."""
-    named = {(entry.section, entry.name) for entry in released}
-    variables = {name for entry in released if entry.name == "Environment" for name in _variables(entry.value)}
-    has_variables = any(entry.name in ("Environment", "EnvironmentFile") for entry in released)
+    """The directives that a drop-in gives another value than the release; of variables their names, and no value. What
+    systemd adds up is overridden only where it is emptied first."""
+    last = {(entry.section, entry.name): entry for entry in released}
+    variables = {name: value for entry in released if entry.name == "Environment" for name, value in _variables(entry)}
     found: list[str] = []
     for entry in others:
+        ours = last.get((entry.section, entry.name))
         if entry.name == "Environment":
-            # Without a value it takes all away
-            again = [f"Environment={name}" for name in _variables(entry.value) if name in variables]
+            again = [f"Environment={name}" for name, value in _variables(entry) if variables.get(name, value) != value]
             found += again if entry.value or not variables else ["Environment"]
-        elif (entry.section, entry.name) in named or (entry.name == "EnvironmentFile" and has_variables):
+        elif entry.name == "EnvironmentFile" and entry.value:
+            found += ["EnvironmentFile"] if variables or ours else []
+        elif ours and (
+            not entry.value if entry.name in ADDED else entry.value != ours.value and entry.file > ours.file
+        ):
             found.append(entry.name)
     return list(dict.fromkeys(found))
 
 
-def _variables(value: str) -> list[str]:
-    return re.findall(r"(?:^|\s)[\"']?([A-Za-z_][A-Za-z0-9_]*)=", value)
+def _variables(entry: Directive) -> list[tuple[str, str]]:
+    try:
+        words = shlex.split(entry.value)
+    except ValueError:
+        words = entry.value.split()
+    return [(name, value) for name, sign, value in (word.partition("=") for word in words) if sign]
 
 
 def _of_caddy(world: World, release: Release) -> list[Override]:
@@ -144,10 +197,12 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
     try:
         # What it warns of comes before
         same = _json(adapted.output) == json.loads(runs)
-    except ValueError:
+    except (ValueError, StopIteration):
         return []
     return [] if same else [Override(CADDY, f"runs another configuration than {CADDYFILE} says")]
 
 
 def _json(text: str) -> Any:
-    return json.loads(next(line for line in text.splitlines() if line.startswith("{")))
+    """The last object that is no line of a log."""
+    objects = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return next(entry for entry in reversed(objects) if "level" not in entry)

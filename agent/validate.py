@@ -119,6 +119,10 @@ def _journald(change: Difference) -> list[str]:
     return [text for file in changed for text in journald.complaints(file.path, file.content.decode())]
 
 
+def is_of_proxy(path: str) -> bool:
+    return path.startswith(tuple(PROXIES))
+
+
 def is_compose(path: str) -> bool:
     name = path.rsplit("/", 1)[1]
     return name.startswith("docker-compose") and name.endswith((".yml", ".yaml"))

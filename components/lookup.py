@@ -73,7 +73,9 @@ def availability_zone(stack: Stack, is_new: bool, options: pulumi.InvokeOptions)
             chosen = aws.ec2.get_subnet(id=given.subnet, region=stack.region, opts=options).availability_zone
     zones: dict[str, set[str]] = {}
     for zone, offered in zip(found.locations, found.instance_types, strict=True):
-        zones.setdefault(zone, set()).add(offered)
+        # Not local zones and the like, which have no public addresses of the region's
+        if zone[:-1] == stack.region or zone == chosen:
+            zones.setdefault(zone, set()).add(offered)
     if missing := [name for name in wanted if not any(name in offered for offered in zones.values())]:
         raise pulumi.RunError(
             f"nothing was touched: {stack.region} does not offer {', '.join(missing)}: give those hosts another "

@@ -88,6 +88,7 @@ class Job:
     seen: int = 0
     _lost_at: float = 0.0
     _gone: int = 0
+    _reason: str = ""
     _signs: int = 0
 
     def run(self) -> dict[str, Any]:
@@ -97,16 +98,16 @@ class Job:
                 if (result := self._connected()) is not None:
                     return result
             except InfraError as error:
-                # Before anything was sent that is the end, and so is a program that failed before the start. Else the
-                # host may be on its way back; and what was started goes on, whatever became of who reported it
+                # Before anything was sent that is the end. Else the host may be on its way back; and what was started
+                # goes on, whatever became of who reported it: it is asked
                 is_lost = isinstance(error, ConnectionLost)
-                may_go_on = self.seen or self._lost_at or self.has_started or (self.is_sent and is_lost)
-                if not may_go_on:
+                if not (self.is_sent or self.has_started):
                     raise
+                self._reason = "" if is_lost else str(error)
                 if not self._lost_at:
                     self.say(f"{error}; the job goes on there, connecting again" if is_lost else str(error))
             if self._gone >= SURE and not self.seen:
-                return _never_began(self.target)
+                return _never_began(self.target, self._reason)
             self._lost_at = self._lost_at or time.monotonic()
             if time.monotonic() - self._lost_at > RETURN:
                 return _unknown(self.target, self.id)
@@ -157,8 +158,9 @@ def is_told(event: dict[str, Any]) -> bool:
     return bool(event) and not {"started", "again"} & set(event)
 
 
-def _never_began(target: Target) -> dict[str, Any]:
-    line = f"refused on {target.host}, nothing touched: the connection was lost before the job began; run again"
+def _never_began(target: Target, reason: str) -> dict[str, Any]:
+    reason = reason or "the connection was lost before the job began; run again"
+    line = f"refused on {target.host}, nothing touched: {reason}"
     return {"outcome": "refused", "code": 3, "line": line}
 
 

@@ -1,5 +1,6 @@
 """What runs on a host before anything that is sent there: it marks each line of the answer, so that whatever a login
-shell prints on the same standard output is noise. It is run by the host's python3, with `said` in its globals."""
+shell prints on the same standard output is noise. It is run by the host's python3, with `mark` and `said` in its
+globals."""
 
 import io
 import json
@@ -26,10 +27,13 @@ class MarkedLines(io.TextIOBase):
         self.out.flush()
 
 
-sys.stdout = MarkedLines(sys.stdout, sys.argv[1])
+sys.stdout = MarkedLines(sys.stdout, mark)
 payload = said["payload"]
 if said["program"] is not None:
     exec(said["program"])
+elif not os.path.exists(AGENT) and said["name"] in ("follow", "answer"):
+    # Without an agent there is no job
+    print(json.dumps({"gone": True}), flush=True)
 elif not os.path.exists(AGENT):
     sys.exit("no release was brought to this host yet: pulumi up")
 else:

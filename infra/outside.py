@@ -102,7 +102,8 @@ def _status_over_http2(secure: ssl.SSLSocket, name: str, target: str) -> int:
         secure.sendall(connection.data_to_send())
         for event in connection.receive_data(secure.recv(65536) or _closed()):
             if isinstance(event, ResponseReceived):
-                return int(dict(event.headers)[b":status"])
+                status = dict(event.headers).get(b":status", b"")
+                return int(status) if status.isdigit() else 0
             if isinstance(event, (StreamReset, ConnectionTerminated)):
                 raise OSError(f"the server ended it ({event.error_code!s})")
 

@@ -5,6 +5,7 @@ run: a login that ends in something else (a forced command, nologin) gets no sec
 an answer each line has that mark; all others are a login shell's."""
 
 import contextlib
+import hashlib
 import json
 import shlex
 import uuid
@@ -22,10 +23,11 @@ from infra.foreign import cleaned
 from infra.limits import ended_after
 from infra.ssh import ConnectionLost, NeverConnects, Target, connected, last_words
 
-# Says the mark, and takes what it is to run from standard input, where no list of processes shows it
+# Makes the mark of a word, so that what echoes the command does not show it, and takes what it is to run from standard
+# input, where no list of processes shows it
 START = (
-    'python3 -I -B -c \'import json, sys; print("\\n" + sys.argv[1], flush=True); '
-    'said = json.load(sys.stdin); exec(said["first"])\''
+    "python3 -I -B -c 'import hashlib, json, sys; mark = hashlib.sha256(sys.argv[1].encode()).hexdigest(); "
+    'print("\\n" + mark, flush=True); said = json.load(sys.stdin); exec(said["first"])\''
 )
 FIRST = Path(__file__).with_name("on_host.py").read_text()
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
@@ -62,8 +64,9 @@ def events(
     """What a command on the host says, object by object, and at most `total` bytes of it; `on_start` is called before
     anything is sent to it. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, or says
     more than it may."""
-    mark = _mark()
-    line = f"{START} {mark} {shlex.quote(command.name)}"
+    word = uuid.uuid4().hex
+    mark = hashlib.sha256(word.encode()).hexdigest()
+    line = f"{START} {word} {shlex.quote(command.name)}"
     noise: deque[str] = deque(maxlen=1)
     with _connection_errors(target):
         channel = _opened(transport, target, line if target.user == "root" else f"sudo -n {line}")
@@ -82,10 +85,6 @@ def events(
     if code != 0:
         words = last_words("\n".join([*noise, errors]))
         raise InfraError(f"{target}: {words or f'exit code {code}'}")
-
-
-def _mark() -> str:
-    return f"infra-{uuid.uuid4().hex}"
 
 
 @contextlib.contextmanager
@@ -132,8 +131,11 @@ def _wait_for(mark: str, lines: Iterator[str], channel: paramiko.Channel, target
             if not is_late.is_set() and not isinstance(error, TimeoutError):
                 raise
             code, errors = -1, ""
+        if is_late.is_set() and not noise:
+            # A host that is starting, or has no memory, is slow
+            raise ConnectionLost(f"{target} took the login and began nothing within {SILENCE:.0f} s")
         if is_late.is_set():
-            raise _not_started(target, last_words("".join(noise)) or f"it did not begin within {SILENCE:.0f} s")
+            raise _not_started(target, last_words("".join(noise)))
     words = last_words("\n".join([*noise, errors]))
     if code == -1:
         raise ConnectionLost(f"{target}: {words or 'the connection was closed'}")
@@ -223,16 +225,18 @@ def run_script(
 ) -> tuple[int, str]:
     """Runs a command with a script on its standard input for `limit` seconds at most, saying what it says; its exit
     code and last line. Raises NotStarted, ConnectionLost, and TimeoutError at the end of the time."""
-    mark, last = _mark(), ""
+    halves, last = (uuid.uuid4().hex, uuid.uuid4().hex), ""
     with ended_after(limit, transport.close) as is_late:
         try:
             with _connection_errors(target):
-                channel = _opened(transport, target, f"echo {mark}; {command}", min(limit, 15))
+                begun = f"printf '%s%s\\n' {halves[0]} {halves[1]}; "
+                channel = _opened(transport, target, begun + command, min(limit, 15))
                 channel.set_combine_stderr(True)
-                _wait_for(mark, _short_lines(channel), channel, target)
+                lines = _short_lines(channel)
+                _wait_for("".join(halves), lines, channel, target)
                 channel.settimeout(None)
                 is_read = _sent(channel, script.encode())
-                for line in filter(str.strip, _short_lines(channel)):
+                for line in filter(str.strip, lines):
                     last = line.strip()
                     say(line)
                 code = channel.recv_exit_status()

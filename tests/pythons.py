@@ -6,6 +6,7 @@ themselves: what happens there must be what happens on this machine's own Python
 """
 
 import base64
+import hashlib
 import json
 import os
 import shlex
@@ -93,11 +94,14 @@ def scenes(root: Path) -> dict[str, Any]:
 
 def sent(root: Path, text: str, payload: Any) -> list[dict[str, Any]]:
     """What a program says that is sent to a host, as infra.remote sends it."""
+    mark = hashlib.sha256(b"word").hexdigest()
     given = {"first": remote.FIRST, "name": "program", "program": text, "payload": payload}
-    ran = inside(root, f"{remote.START} mark program", json.dumps(given))
+    ran = inside(root, f"{remote.START} word program", json.dumps(given))
     if ran.returncode:
         raise AssertionError(ran.stderr)
-    return [json.loads(line.removeprefix("mark ")) for line in ran.stdout.splitlines() if line.startswith("mark ")]
+    return [
+        json.loads(line.removeprefix(f"{mark} ")) for line in ran.stdout.splitlines() if line.startswith(f"{mark} ")
+    ]
 
 
 def received(root: Path) -> list[dict[str, Any]]:

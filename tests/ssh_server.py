@@ -3,6 +3,7 @@
 It answers as a host does: with the mark of the command first, and before each line of what it runs."""
 
 import contextlib
+import hashlib
 import io
 import json
 import re
@@ -16,7 +17,9 @@ from infra.init import key_pair
 
 Answer = Callable[[str, str, Callable[[str], None]], int | None]
 # Of a program that takes what it is to run from standard input, and of a script
-MARKS = re.compile(r"(?P<program>python3 .* (?P<mark>infra-[0-9a-f]{32}) )|echo (?P<echoed>infra-[0-9a-f]{32}); ")
+MARKS = re.compile(
+    r"python3 .*?' (?P<word>[0-9a-f]{32}) |printf '%s%s\\n' (?P<one>[0-9a-f]{32}) (?P<other>[0-9a-f]{32}); "
+)
 
 
 class Server(paramiko.ServerInterface):
@@ -77,7 +80,7 @@ class Server(paramiko.ServerInterface):
         # Who asked may have gone
         with contextlib.suppress(EOFError, OSError):
             mark, is_program = begin(channel, command, self.noise)
-            command = command.removeprefix(f"echo {mark}; ")
+            command = re.sub(r"^printf '%s%s\\n' \w+ \w+; ", "", command)
             self.commands.append(command)
             given = b""
             while data := channel.recv(65536):
@@ -100,6 +103,10 @@ class Server(paramiko.ServerInterface):
 def begin(channel, command: str, noise: bytes = b"") -> tuple[str, bool]:
     """Shows that the command runs; its mark, and whether it marks each line."""
     found = MARKS.search(command)
-    mark = found["mark"] or found["echoed"] if found else ""
+    is_program = bool(found and found["word"])
+    if found and is_program:
+        mark = hashlib.sha256(found["word"].encode()).hexdigest()
+    else:
+        mark = f"{found['one']}{found['other']}" if found else ""
     channel.sendall(noise + f"\n{mark}\n".encode())
-    return mark, bool(found and found["program"])
+    return mark, is_program

@@ -27,6 +27,8 @@ def why_not(entry: Held, past: list[Repair], now: float) -> str:
         return ""
     if len(tries) >= PER_DAY:
         return f"tried {len(tries)} times in a day: it is left to people"
+    if entry.repair == "restart docker" and not tries[-1].worked:
+        return "a restart of Docker did not change it: it is left to people"
     pause = FIRST_PAUSE * 2 ** (len(tries) - 1)
     left = tries[-1].at + pause - now
     return f"tried {len(tries)} times in a day, next in {left:.0f} s" if left > 0 else ""
@@ -38,7 +40,7 @@ def repair(look: Look, entry: Held) -> str:
 
 
 def _restart_docker(look: Look, _: str) -> str:
-    forwarding.restart(look.world)
+    forwarding.restart(look.world, [look.manifest])
     return "Docker was restarted, and every container with it"
 
 

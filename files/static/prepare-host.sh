@@ -7,11 +7,12 @@ shift
 needs=$*
 
 policy=/usr/sbin/policy-rc.d
+swap=/swapfile
 # There from before the first change until everything is started: who finds it goes on with what was interrupted
 begun=/var/lib/prepare-host.begun
 log=$(mktemp)
 patience=600 # seconds that another installation may take
-trap 'rm -f "$log"; allow_starts' EXIT
+trap 'rm -f "$log" "$swap.new"; allow_starts' EXIT
 trap 'exit 1' HUP INT TERM
 
 fail() {
@@ -58,7 +59,7 @@ compose_folders="/usr/local/lib/docker/cli-plugins /usr/local/libexec/docker/cli
 link_compose() {
     # As in agent/compose.py
     for found in /usr/local/bin $compose_folders; do
-        [ -x "$compose" ] || [ ! -x "$found/docker-compose" ] || ln -s "$found/docker-compose" "$compose"
+        [ -x "$compose" ] || [ ! -x "$found/docker-compose" ] || ln -sfn "$found/docker-compose" "$compose"
     done
 }
 
@@ -119,14 +120,17 @@ unavailable() {
 last_error() { grep -E '^(E|Err|dpkg: error|W)' "$log" | tail -n 1; }
 
 # By a host that lost its power, or an installation that was ended
-is_dpkg_interrupted() { [ -n "$(dpkg --audit 2>/dev/null)" ] || [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ]; }
+is_dpkg_interrupted() {
+    [ -n "$(ls /var/lib/dpkg/updates 2>/dev/null)" ] ||
+        dpkg-query -W -f '${db:Status-Status}\n' 2>/dev/null | grep -qE '^(half-|unpacked|triggers-)'
+}
 
 finish_dpkg() {
     is_dpkg_interrupted || return 0
     echo "prepare-host: finishing an installation that was interrupted"
     patiently dpkg --force-confold --configure -a || true
+    # What even that leaves may be in no one's way: apt says so where it is
     ! is_dpkg_interrupted || patiently apt-get -o DPkg::Lock::Timeout=60 -q -y --fix-broken install || true
-    ! is_dpkg_interrupted || fail "an interrupted installation cannot be finished: $(last_error). dpkg --audit shows what is left"
 }
 
 # A package must not start what takes another's port: a release starts what it contains
@@ -152,26 +156,28 @@ start_what_releases_need() {
             docker) systemctl enable --now docker ;;
             certbot) systemctl enable --now certbot.timer ;;
             # The existing proxy serves until the release: it alone may have the ports
-            nginx) systemctl is-active --quiet caddy || systemctl start nginx ;;
+            nginx)
+                systemctl is-active --quiet caddy || systemctl start nginx ||
+                    echo "prepare-host: nginx does not start now; what has its ports? A release starts it again"
+                ;;
             caddy) ;;
         esac
     done
 }
 
-swap=/swapfile
 add_swap() {
     [ "$swap_mib" -gt 0 ] || return 0
     # A container has its machine's swap; a machine with swap of its own keeps it
     if systemd-detect-virt --quiet --container || swapon --noheadings --show=NAME | grep -qvx "$swap"; then return 0; fi
     if ! swapon --noheadings --show=NAME | grep -qx "$swap"; then
         # One that an earlier run began is made again
-        fallocate -l "${swap_mib}M" $swap.new
+        fallocate -l "${swap_mib}M" $swap.new || fail "no room for ${swap_mib} MiB of swap at $swap (infra:hosts.NAME.swap)"
         chmod 600 $swap.new
         mkswap $swap.new >/dev/null
         mv $swap.new $swap
         swapon $swap
     fi
-    grep -q "^$swap " /etc/fstab || echo "$swap none swap sw 0 0" >> /etc/fstab
+    grep -Eq "^$swap[[:space:]]" /etc/fstab || echo "$swap none swap sw 0 0" >> /etc/fstab
 }
 
 # What an earlier run left that was killed

@@ -109,17 +109,13 @@ def program(root: Path, name: str, values: dict[str, Any], images: dict[str, dic
                 return {"name": args.args["stackName"], "outputs": state or {}}, []
             if args.token == "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 types = [value for filter in args.args["filters"] for value in filter["values"]]
-                # Which zone offers them is AWS's to say: without it, one that the stack does not name has no name
+                # Which zone offers them is AWS's to say: without it each does, and the first stands for it
                 place = args.args["region"]
-                pairs = [
-                    (kind, zone)
-                    for zone in (f"a zone of {place}", *(f"{place}{a}" for a in "abcdef"))
-                    for kind in types
-                ]
+                pairs = [(kind, f"{place}{letter}") for letter in "abcdef" for kind in types]
                 found = {"instanceTypes": [kind for kind, _ in pairs], "locations": [zone for _, zone in pairs]}
                 return {**found, "locationTypes": [], "id": "i", "region": place}, []
             if args.token == "aws:ec2/getSubnet:getSubnet":
-                zone = f"a zone of {args.args['region']}"
+                zone = f"{args.args['region']}a"
                 return {"availabilityZone": zone, "id": args.args["id"]}, []
             if args.token == "aws:ec2/getInstances:getInstances":
                 # Here it is unknown that one is lost

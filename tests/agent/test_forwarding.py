@@ -1,5 +1,6 @@
 """Rules and ports that Docker keeps in the kernel, when they were lost or left behind."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,9 +8,12 @@ from dataclasses import replace
 import pytest
 
 from agent import forwarding, processes
+from agent.engine import Declined
 from agent.monitor import repairs
-from agent.monitor.conditions import firing
+from agent.monitor.conditions import Held, firing
+from agent.monitor.history import Repair
 from agent.monitor.look import Look
+from agent.outcome import Failed
 from agent.recover import recover
 from agent.store import current
 from agent.world import Ran
@@ -35,6 +39,7 @@ LEFT = ["/usr/sbin/docker-proxy", "-proto", "tcp", "-host-ip", "127.0.0.1", "-ho
 
 def rules(world: FakeWorld, nat: list[str] = NAT, filters: list[str] = FILTERS["20.10"]) -> FakeWorld:
     world.installed.add("iptables")
+    world.processes["dockerd"] = [["/usr/sbin/dockerd", "-H", "fd://"]]
     for table, lines in (("nat", nat), ("filter", filters)):
         world.answers[f"iptables --wait 10 --table {table} --list-rules"] = Ran(0, "\n".join(lines))
     return world
@@ -71,7 +76,13 @@ ELSEWHERE = {
     "no iptables": lambda w: w.installed.discard("iptables"),
     "Docker writes no rules": lambda w: w.files.update({forwarding.SETTINGS: (b'{"iptables": false}', 0o644, "root", "root")}),
     "Docker writes nftables' rules": lambda w: w.files.update({forwarding.SETTINGS: (b'{"firewall-backend": "nftables"}', 0o644, "root", "root")}),
-    "by its command line": lambda w: w.answers.update({"systemctl show --property=ExecStart": Ran(0, "{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd --iptables=false }")}),
+    "by its command line": lambda w: w.processes.update(dockerd=[["/usr/sbin/dockerd", "--iptables=false"]]),
+    "by its command line, with nftables": lambda w: w.processes.update(dockerd=[["/usr/sbin/dockerd", "--firewall-backend", "nftables"]]),
+    "by settings elsewhere": lambda w: (
+        w.processes.update(dockerd=[["/usr/sbin/dockerd", "--config-file=/etc/d.json"]]),
+        w.files.update({"/etc/d.json": (b'{"iptables": false}', 0o644, "root", "root")}),
+    ),
+    "Docker does not run": lambda w: w.processes.pop("dockerd"),
     "rules cannot be listed": lambda w: w.answers.update({"iptables": Ran(4, "Another app is currently holding the xtables lock")}),
     "the network is not there": lambda w: (w.docker.networks.pop("watchme-network"), rules(w, without(NAT, SUBNET))),
     "settings that are none": lambda w: w.files.update({forwarding.SETTINGS: (b"[1", 0o644, "root", "root")}),
@@ -86,6 +97,49 @@ def test_what_is_not_known_is_no_fault(change):
     change(world)
     world.answers |= {key: value for key, value in kept.items() if key not in world.answers}
     assert faults(world) == []
+
+
+def test_a_network_that_is_to_have_another_subnet_has_its_rules():
+    """The release's subnet is not Docker's yet."""
+    world = rules(watchme())
+    manifest = {**current(world).manifest, "networks": [{"name": "watchme-network", "subnet": "172.30.0.0/16"}]}
+    assert forwarding.faults(world, [current(world).manifest, manifest]) == []
+
+
+@pytest.mark.parametrize("wrong", ["declined", "silent", "no JSON"])
+def test_a_docker_that_does_not_say_ends_no_rollback(wrong, monkeypatch):
+    world = rules(watchme(), [], [])
+
+    def has(path, timeout=10):
+        if wrong == "no JSON":
+            return b"<html>"
+        raise Declined("Docker answered 500 to /networks") if wrong == "declined" else OSError("timed out")
+
+    monkeypatch.setattr(world, "docker_has", has)
+    forwarding.restore(world, [current(world).manifest], print)
+    forwarding.check(world, [current(world).manifest])
+    assert not world.commands("systemctl restart docker")
+
+
+def test_docker_is_not_restarted_where_that_would_end_another_container():
+    world = rules(watchme(), [], [])
+    world.docker.run_by_hand("c" * 64, "cache")
+    container = world.docker.foreign["c" * 64]
+    container["HostConfig"]["RestartPolicy"] = {"Name": "no"}
+    listed = [{"Id": "c" * 64, "Names": ["/cache"], "State": "running"}]
+    has = world.docker_has
+    world.docker_has = lambda path, timeout=10: json.dumps(listed).encode() if "json?all" in path else has(path)  # type: ignore[method-assign]
+    with pytest.raises(Failed, match="nothing would start cache again"):
+        forwarding.restart(world, [current(world).manifest])
+    container["HostConfig"]["RestartPolicy"] = {"Name": "always"}
+    forwarding.restart(world, [current(world).manifest])
+    assert world.commands("systemctl restart docker.service")
+
+
+def test_a_restart_that_changed_nothing_is_not_tried_again():
+    met = Held("container-traffic", "Docker", 1, True, "", "restart docker")
+    tried = [Repair(1000.0, "container-traffic", "Docker", "restart docker", False, "and still")]
+    assert "left to people" in repairs.why_not(met, tried, 50_000.0)
 
 
 def test_a_port_that_is_held_for_a_container_that_is_gone():

@@ -159,6 +159,26 @@ def test_a_rollback_keeps_the_new_one():
     assert lineages.fault(world, NAME) == "" and world.exists(f"{LIVE}.damaged-1")
 
 
+def test_an_unchanged_release_keeps_the_new_one_and_has_it_served():
+    world = damaged("an empty renewal file")
+    UNUSABLE["it ends within a month"](world)
+    assert applied(world, release()).outcome == "unchanged"
+    assert world.commands("certbot certonly") and world.commands("systemctl try-reload-or-restart nginx")
+    recover(world, JOB, "the host restarted in the middle")
+    assert lineages.fault(world, NAME) == "" and not world.exists(certificates.REPLACED)
+
+
+def test_a_release_that_is_refused_afterwards_asks_the_authority_once():
+    world = damaged("plain files")
+    UNUSABLE["it is not trusted"](world)
+    world.answers["unshare"] = Ran(1, "unknown directive")
+    asked = 0
+    for _ in range(3):
+        assert applied(world, release(longer)).outcome == "refused"
+        asked += len(world.commands("certbot certonly"))
+    assert asked == 1 and lineages.fault(world, NAME) == ""
+
+
 def test_what_certbot_puts_elsewhere_is_named():
     world = serving(release())
     for path in [path for path in [*world.files, *world.links] if path.startswith("/etc/letsencrypt/")]:

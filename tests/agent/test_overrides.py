@@ -37,7 +37,7 @@ SAME = {
     "port 80, by silence": f"server {{ server_name {NAME}; location / {{ return 200; }} }}",
     "an address": f"server {{ listen 10.0.0.1:443; server_name {NAME}; }}",
     "with what is below it": f"server {{ listen 443; server_name .{NAME}; }}",
-    "its ports are elsewhere": f"server {{ include snippets/ports.conf; listen 8443; server_name {NAME}; }}",
+    "its ports are elsewhere": f"server {{ include snippets/ports.conf; server_name {NAME}; }}",
     "after a comment and a map": f"# server_name other;\nmap $x $y {{ default '}}'; }}\nserver {{ listen 443; server_name {NAME}; }}",
     "in http": f"http {{ server {{ listen 443; server_name {NAME}; }} }}",
 }
@@ -45,6 +45,10 @@ OTHER = {
     "another name": "server { listen 443; server_name www.hey-watch.me; }",
     "what is below it alone": f"server {{ listen 443; server_name *.{NAME}; }}",
     "another port": f"server {{ listen 8443; server_name {NAME}; }}",
+    "another port, and an include": f"server {{ listen 8443 ssl; include options-ssl-nginx.conf; server_name {NAME}; }}",
+    "mail": f"mail {{ server {{ server_name {NAME}; include x.conf; }} }}",
+    "this host itself": f"server {{ listen 127.0.0.1:80; listen [::1]:80; server_name {NAME}; }}",
+    "unclosed braces without an end": "${" * 20000,
     "a socket": f"server {{ listen unix:/run/x.sock; listen 127.0.0.1:8081; server_name {NAME}; }}",
     "a comment": f"# server {{ listen 443; server_name {NAME}; }}",
     "an upstream": f"upstream x {{ server {NAME}:443; }}",
@@ -127,6 +131,37 @@ def test_drift_and_monitor_name_it_too(make):
     assert path in [entry.subject for entry in firing(Look(world, current(world))) if entry.alert == "overridden"]
 
 
+def test_leftovers_of_nginx_are_no_matter_of_caddys():
+    def caddy(config):
+        config["infra:hosts"]["services"]["proxy"] = "caddy"
+
+    world = native_serving(native_release("services", "recall", config=caddy))
+    world.answers["nginx -T -q"] = sites(
+        MAIN, ("/etc/nginx/conf.d/legacy.conf", "server { listen 443; server_name example.com; }")
+    )
+    assert overrides.of_release(world, current(world)) == []
+
+
+def test_what_the_machine_around_writes_at_each_boot_is_no_override():
+    world = watchme()
+    drop_in(world, "/run/systemd/system/service.d/zzz-lxc-service.conf")
+    assert overrides.of_release(world, current(world)) == []
+
+
+@pytest.mark.parametrize("error", [OSError(40, "Too many levels of symbolic links"), OSError(27, "File too large")])
+def test_what_an_account_lays_there_stops_nothing(error, monkeypatch):
+    world = watchme()
+    drop_in(world)
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(world, "head", refuse)
+    assert overrides.of_release(world, current(world)) == []
+    monkeypatch.setattr(world, "listing", refuse)
+    assert overrides.of_release(world, current(world)) == []
+
+
 def test_drop_ins_of_the_release_itself_are_its_own():
     world = native_serving(native_release("services", "recall"))
     assert overrides.of_release(world, current(world)) == []
@@ -148,7 +183,15 @@ ExecStart=/bin/a
 Environment="TOKEN=a" OTHER=b
 Environment=THIRD=c
 """
+LATER = b"[Service]\nTimeoutStopSec=9\n"
 DROP_INS = {
+    "the same value": (b"[Service]\nMemoryMax=1G\n", []),
+    "the same variable": (b"[Service]\nEnvironment=THIRD=c\n", []),
+    "what systemd adds up": (b"[Unit]\nDescription=x\n[Service]\nExecStartPre=/bin/c\n", []),
+    "what it adds up, emptied first": (b"[Service]\nExecStart=\n", ["ExecStart"]),
+    "what is read before the release's own": (b"[Service]\nTimeoutStopSec=1\n", []),
+    "an installation": (b"[Install]\nMemoryMax=2G\n", []),
+    "a text with a sign in it": (b"[Service]\nEnvironment='NEW=-Da=1 THIRD=x'\n", []),
     "a limit": (b"[Service]\nMemoryMax=2G\n", ["MemoryMax"]),
     "by its older name": (b"[Service]\nMemoryLimit=2G\n", ["MemoryMax"]),
     "another section's": (b"[Unit]\nMemoryMax=2G\n", []),
@@ -167,7 +210,7 @@ DROP_INS = {
 
 @pytest.mark.parametrize(("text", "names"), DROP_INS.values(), ids=DROP_INS)
 def test_what_a_drop_in_overrides(text, names):
-    assert overridden(directives(RELEASED), directives(text)) == names
+    assert overridden([*directives(RELEASED), *directives(LATER, "y.conf")], directives(text, "x.conf")) == names
 
 
 CADDY = {"apps": {"http": {}}}

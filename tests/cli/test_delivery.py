@@ -121,8 +121,14 @@ def test_a_follower_that_ends_after_the_start_is_started_again():
 
 
 def test_one_that_ends_before_the_start_touched_nothing():
-    with pytest.raises(InfraError):
-        sent(Agent(["dies"]))
+    """It is asked for the job all the same: it may have ended just after the start."""
+    agent = Agent(["dies"])
+    ended, _ = sent(agent)
+    assert (ended["outcome"], ended["code"]) == ("refused", 3) and agent.verbs() == ["receive", *["follow"] * 3]
+    assert "nothing touched: web1 (root@127.0.0.1:" in ended["line"]
+    agent = Agent(["dies"], [{"started": "j"}, {"say": "validating"}, APPLIED])
+    ended, _ = sent(agent)
+    assert ended["outcome"] == "applied"
 
 
 class Refusing(Server):

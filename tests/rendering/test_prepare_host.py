@@ -15,9 +15,12 @@ PLACES = (
 )  # fmt: skip
 # `state/` has what is installed and available; each program notes what it was asked to do
 TOOLS = {
-    "dpkg-query": 'for last; do :; done; [ ! -e state/installed/$last ] || echo "install ok installed"',
+    "dpkg-query": """case "$*" in
+        *db:Status-Status*) echo installed; [ ! -e state/half ] || echo half-configured ;;
+        *) for last; do :; done; [ ! -e state/installed/$last ] || echo "install ok installed" ;;
+    esac""",
     "dpkg": """case "$*" in
-        --audit) [ ! -e state/half ] || cat state/half ;;
+        --audit) echo "The following packages are missing the md5sums control file: vendor-tool" ;;
         *--configure*) [ ! -e state/stuck ] || { echo "dpkg: error: cannot configure" >&2; exit 1; }
             forbidden; rm -f state/half; rm -rf var/lib/dpkg/updates; echo configured >> state/said ;;
     esac""",
