@@ -90,6 +90,7 @@ def _of_nginx(world: World, release: Release, ours: set[str]) -> list[Override]:
 
 def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
     homes = {account["name"]: account["home"] for account in release.manifest["accounts"]}
+    there: dict[str, list[str]] = {}
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
         own = f"{homes.get(account, '')}/{OF_ACCOUNT}" if account else SYSTEM
@@ -104,7 +105,10 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
         for place in (own, *ACCOUNT_PLACES) if account else SYSTEM_PLACES:
             if place in FIRST and world.exists(f"{place}/{name}"):
                 yield Override(f"{place}/{name}", f"stands in the place of {unit['name']}")
-            for path in _drop_ins(world, place, name, ours):
+            # Most places have few folders, and a host many units
+            there[place] = there[place] if place in there else _listing(world, place)
+            folders = [folder for folder in _folders(name) if folder in there[place]]
+            for path in _drop_ins(world, place, name, folders, ours):
                 content = _head(world, path)
                 if names := overridden(released, directives(content, path.rsplit("/", 1)[1])):
                     yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
@@ -114,16 +118,21 @@ def _order(file: Wanted) -> str:
     return file.path.rsplit("/", 1)[1] if file.path.rsplit("/", 1)[0].endswith(".d") else ""
 
 
-def _drop_ins(world: World, place: str, name: str, ours: set[str]) -> Iterator[str]:
-    for folder in _folders(name):
+def _drop_ins(world: World, place: str, name: str, folders: list[str], ours: set[str]) -> Iterator[str]:
+    for folder in folders:
         if place.startswith("/run/") and folder != f"{name}.d":
             # Of the machine that this one runs in (LXC), made again at each boot
             continue
-        # What an account laid there, or cannot be read, is none
-        with suppress(OSError):
-            for file in world.listing(f"{place}/{folder}"):
-                if file.endswith(".conf") and f"{place}/{folder}/{file}" not in ours:
-                    yield f"{place}/{folder}/{file}"
+        for file in _listing(world, f"{place}/{folder}"):
+            if file.endswith(".conf") and f"{place}/{folder}/{file}" not in ours:
+                yield f"{place}/{folder}/{file}"
+
+
+def _listing(world: World, path: str) -> list[str]:
+    """What an account laid there, or cannot be read, is none."""
+    with suppress(OSError):
+        return world.listing(path)
+    return []
 
 
 def _head(world: World, path: str) -> bytes:

@@ -203,7 +203,7 @@ class FakeWorld(World):
             or path in self.directories
             or path in self.files
             or path in self.links
-            or any(name.startswith(f"{path}/") for name in [*self.files, *self.links])
+            or (path.startswith("/etc/letsencrypt/") and bool(self.listing(path)))
         )
 
     def certificate_ends(self, name):

@@ -14,6 +14,7 @@ from agent.world import Ran
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import JOB, applied, bigger, longer, release, serving
+from tests.rows import changes
 
 NAME = "api.hey-watch.me"
 RENEWAL, LIVE, ARCHIVE = lineages.places(NAME)
@@ -96,8 +97,11 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
-@pytest.mark.parametrize("why", UNUSABLE)
+UNTRUSTED = "it is not trusted"
+PAIRS = [(kind, UNTRUSTED) for kind in DAMAGE] + [("plain files", why) for why in UNUSABLE if why != UNTRUSTED]
+
+
+@pytest.mark.parametrize(("kind", "why"), PAIRS)
 def test_one_that_is_no_use_is_set_aside_and_obtained_once(kind, why):
     world = damaged(kind)
     UNUSABLE[why](world)
@@ -138,7 +142,7 @@ def test_killed_at_any_change_there_is_a_certificate_to_serve():
     UNUSABLE["it is not trusted"](start)
     whole = copy.deepcopy(start)
     assert applied(whole, release(bigger)).outcome == "applied"
-    for number in range(1, whole.changes - start.changes + 1):
+    for number in changes(whole.changes - start.changes):
         world = copy.deepcopy(start)
         world.kill_at = world.changes + number
         with suppress(Killed):
