@@ -31,7 +31,7 @@ from agent.plan import Plan, plan
 from agent.rollback import roll_back
 from agent.store import Release
 from agent.transaction import Transaction
-from agent.validate import PROXIES, is_of_proxy, validate
+from agent.validate import is_of_proxy, validate
 from agent.world import World
 
 
@@ -142,7 +142,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
     if ready.base is None:
         return []
     probes = slots.probes(world, ready.base.manifest)
-    if any(path.startswith(tuple(PROXIES)) for path in ready.change.paths):
+    if any(map(is_of_proxy, ready.change.paths)):
         probes = [{**probe, "public": None} for probe in probes]
     return [name for name, status in health.once(world, probes).items() if status != 200]
 

@@ -7,14 +7,15 @@ from typing import Any
 
 from agent import overrides, slots, store, units
 from agent.desired import Wanted
+from agent.overrides import Override
 from agent.world import World
 
 LARGEST = 512 * 1024  # bytes of a file whose differences are shown
 
 
-def drift(world: World) -> list[dict[str, str]]:
+def drift(world: World, overriding: list[Override] | None = None) -> list[dict[str, str]]:
     """An entry a finding: `path` (or unit), `found`, and for a file's content `diff`, unified: from the release to the
-    host."""
+    host. `overriding` is what is in force in the release's place, where that is known already."""
     release = store.current(world)
     if release is None:
         return []
@@ -24,7 +25,8 @@ def drift(world: World) -> list[dict[str, str]]:
         target = world.link_target(link["path"])
         if target != link["target"]:
             found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
-    found += [entry._asdict() for entry in overrides.of_release(world, release)]
+    overriding = overrides.of_release(world, release) if overriding is None else overriding
+    found += [entry._asdict() for entry in overriding]
     return found + _units(world, release)
 
 

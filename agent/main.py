@@ -129,6 +129,7 @@ def status(_: dict[str, Any]) -> int:
     begun = transaction.unfinished(world)
     ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
     alerts = firing(look) if look else []
+    drifted = drift.drift(world, look.overrides) if look else drift.drift(world)
     _print(
         {
             "release": id,
@@ -142,7 +143,7 @@ def status(_: dict[str, Any]) -> int:
             "alerts": [{"alert": f.alert, "subject": f.subject, "text": f.text} for f in alerts],
             "services": look.services if look else {},
             "drifted": sorted(
-                {entry["path"] for entry in drift.drift(world) if look is None or entry["path"] not in look.running}
+                {entry["path"] for entry in drifted if look is None or entry["path"] not in look.running}
             ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.waiting(world, release.manifest)) if release else [],

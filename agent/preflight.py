@@ -24,7 +24,7 @@ from agent.job import Job
 from agent.outcome import Refused
 from agent.store import Release
 from agent.transaction import in_the_way
-from agent.validate import PROXIES
+from agent.validate import is_of_proxy
 from agent.world import World
 
 MiB = 1024**2
@@ -81,7 +81,7 @@ def _programs(target: Release) -> dict[str, str]:
     """The programs that the agent itself uses for a release → their packages. One that is missing would be taken for
     an answer: a port that is taken, a certificate that is not there."""
     accounts_of_release = target.manifest["accounts"]
-    has_proxy = any(path.startswith(tuple(PROXIES)) for path in (file.path for file in target.files))
+    has_proxy = any(is_of_proxy(file.path) for file in target.files)
     needs = (
         (capabilities.ALWAYS, True),
         (capabilities.FOR_ACCOUNTS, bool(accounts_of_release)),

@@ -10,10 +10,12 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import paramiko
 
 from infra.init import key_pair
+from infra.ssh import Target
 
 Answer = Callable[[str, str, Callable[[str], None]], int | None]
 # Of a program that takes what it is to run from standard input, and of a script
@@ -98,6 +100,15 @@ class Server(paramiko.ServerInterface):
             channel.sendall_stderr(b"progress\n")
             channel.send_exit_status(code)
             channel.close()
+
+
+def target(made: Server, **values: Any) -> Target:
+    """The server as a host of a stack; `values` replace fields."""
+    fields = {
+        "host": "web1", "address": "127.0.0.1", "port": made.port, "user": "root", "host_key": made.host_public,
+        "private_key": made.user_private,
+    }  # fmt: skip
+    return Target(**{**fields, **values})
 
 
 def begin(channel, command: str, noise: bytes = b"") -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent import lock, overrides, transaction
+from agent import lock, transaction
 from agent.monitor.look import Look, Measured, Measures
 
 
@@ -15,10 +15,9 @@ def unfinished(look: Look, _: dict[str, Any]) -> Measures:
 
 def overridden(look: Look, _: dict[str, Any]) -> Measures:
     """1 for a file, or a proxy, that is in force in the release's place."""
-    found = overrides.of_release(look.world, look.release)
-    for path, what in found:
+    for path, what in look.overrides:
         yield Measured(path, 1, what)
-    if not found:
+    if not look.overrides:
         yield Measured("the release", 0)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agent import ecr, health, quoting, registry, slots, units
+from agent import ecr, health, overrides, quoting, registry, slots, units
 from agent.engine import Declined
+from agent.overrides import Override
 from agent.store import Release
 from agent.world import World
 
@@ -135,6 +136,11 @@ class Look:
         except (OSError, ValueError) as error:
             self.silent = f"Docker does not say: {quoting.quoted(str(error))}"
             raise Unanswered(self.silent) from None
+
+    @cached_property
+    def overrides(self) -> list[Override]:
+        """What is in force in the release's place."""
+        return overrides.of_release(self.world, self.release)
 
     @cached_property
     def certificates(self) -> list[tuple[str, int, str]]:

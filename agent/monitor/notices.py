@@ -9,7 +9,7 @@ from agent.monitor.history import DAY, PLACE, Repair
 from agent.world import World
 
 CONFIG = "/etc/infra/notify.env"
-TOLD = f"{PLACE}/told.json"
+SENT = f"{PLACE}/told.json"
 AGAIN = DAY  # seconds until what still is not right is sent once more
 QUIET_RUNS = 2  # without it, until it counts as ended: what comes and goes is one thing
 TRIES = 3
@@ -50,14 +50,14 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
     url = webhook(world)
     if not url:
         return ""
-    remembered = history.read(world, TOLD, {})
+    remembered = history.read(world, SENT, {})
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
     state = {key: known for key, known in remembered.items() if _is_known(known)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
     notices = due(state, met, made, ended["at"])
     lines = [*owed, *notices.lines]
     wrong = _post(world, url, ended["host"], lines) if lines else ""
-    history.write(world, TOLD, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
+    history.write(world, SENT, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
 
 

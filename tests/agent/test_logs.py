@@ -19,7 +19,7 @@ def entry(message, **fields) -> str:
     return json.dumps({"__REALTIME_TIMESTAMP": "1795566697500000", "MESSAGE": message, **fields})
 
 
-def told(world: FakeWorld, name: str, lines: list[str | None], follow: bool = False):
+def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = False):
     """The events, and the command that they came from."""
     commands = []
 
@@ -33,23 +33,23 @@ def told(world: FakeWorld, name: str, lines: list[str | None], follow: bool = Fa
 
 def test_a_containers_lines_come_under_its_units_name():
     said = [entry("hello", CONTAINER_NAME="ast-api"), None, entry("Started.", _SYSTEMD_UNIT="init.scope"), "no json"]
-    events, command = told(serving(release()), "ast-api", said)
+    events, command = logged(serving(release()), "ast-api", said)
     assert events == [
         {"at": 1795566697.5, "from": "ast-api", "line": "hello"},
         {},
         {"at": 1795566697.5, "from": "init.scope", "line": "Started."},
     ]
     assert command.startswith("journalctl -u watchme-ast-api.service -n 20 -o json") and not command.endswith("-f")
-    assert told(serving(release()), "ast-api", [], follow=True)[1].endswith(" -f")
+    assert logged(serving(release()), "ast-api", [], follow=True)[1].endswith(" -f")
 
 
 def test_what_is_no_text_is_shown_as_far_as_it_can_be():
-    events, _ = told(serving(release()), "ast-api", [entry([104, 105, 255]), entry(None)])
+    events, _ = logged(serving(release()), "ast-api", [entry([104, 105, 255]), entry(None)])
     assert [event["line"] for event in events] == ["hi\ufffd", "[not text]"]
 
 
 def test_an_accounts_unit_and_every_instance_of_it():
-    _, command = told(native_serving(native_release("home")), "vocoder", [])
+    _, command = logged(native_serving(native_release("home")), "vocoder", [])
     assert "_SYSTEMD_USER_UNIT=vocoder.service _UID=" in command and " -u " not in command
     instances = units_of(native_release("home").manifest, "vocoder-mode")
     assert instances == [] or all(unit.startswith("ice/") for unit in instances)
@@ -62,7 +62,7 @@ def test_a_releases_lines_are_for_people():
         entry('{"result": {"line": "applied on w"}}'),
         entry("Traceback"),
     ]
-    events, _ = told(serving(release()), "releases", said)
+    events, _ = logged(serving(release()), "releases", said)
     assert [event.get("line") for event in events] == ["switching 3 files", None, "applied on w", "Traceback"]
 
 
@@ -76,7 +76,7 @@ def test_secrets_are_masked():
     world = serving(release())
     made = release(with_secret, set_secret)
     assert applied(world, made, {"avatar-uploader": {"TOKEN": "hunter2-planted"}}).outcome == "applied"
-    events, _ = told(world, "avatar-uploader", [entry("TOKEN is hunter2-planted")])
+    events, _ = logged(world, "avatar-uploader", [entry("TOKEN is hunter2-planted")])
     assert events[0]["line"] == "TOKEN is [secret]"
 
 
@@ -85,7 +85,7 @@ def test_secrets_are_masked():
     [("nginx", "-u nginx.service"), ("monitor", "-u infra-monitor.service"), ("releases", "-t infra")],
 )
 def test_what_is_no_service_of_a_product(name, wanted):
-    assert wanted in told(serving(release()), name, [])[1]
+    assert wanted in logged(serving(release()), name, [])[1]
 
 
 def test_a_service_that_does_not_run_here():
@@ -97,13 +97,13 @@ def test_a_service_that_was_tried_and_never_healthy_has_a_log_too():
     world = world_for(release())
     world.web = lambda url: 503
     assert applied(world, release()).outcome == "rolled back"
-    assert "-u watchme-ast-api.service" in told(world, "ast-api", [])[1]
+    assert "-u watchme-ast-api.service" in logged(world, "ast-api", [])[1]
 
 
 def test_a_damaged_copy_of_the_release_that_serves_hides_no_log():
     world = serving(release(), release(bigger))
     world.files[f"{store.RELEASES}/{store.current_id(world)}/manifest.json"] = (b"{", 0o600, "root", "root")
-    assert "-u watchme-ast-api.service" in told(world, "ast-api", [])[1]
+    assert "-u watchme-ast-api.service" in logged(world, "ast-api", [])[1]
 
 
 WORDS = [

@@ -249,7 +249,7 @@ ODD = [
 @pytest.mark.parametrize("text", ["null", "{}", "[" * 5000, "\xff", '[NaN, {"at": Infinity}]', json.dumps(ODD)])
 def test_odd_memories_stop_no_run(text):
     world = watchme()
-    for place in (history.REPAIRS, history.MEMORY, history.SAMPLES, history.LAST, notices.TOLD):
+    for place in (history.REPAIRS, history.MEMORY, history.SAMPLES, history.LAST, notices.SENT):
         world.write(place, text.encode("latin-1"), 0o600, "root", "root")
     world.active.discard(AST)
     ended = run.run(world, True)

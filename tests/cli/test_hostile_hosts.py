@@ -9,11 +9,7 @@ import pytest
 from infra import answers, delivery, outside, remote
 from infra.errors import InfraError
 from infra.ssh import ConnectionLost, Target
-from tests.ssh_server import Server, begin
-
-
-def target_of(server: Server) -> Target:
-    return Target("web1", "127.0.0.1", server.port, "root", server.host_public, server.user_private)
+from tests.ssh_server import Server, begin, target
 
 
 def server(*lines: str, times: int = 1) -> Server:
@@ -29,27 +25,27 @@ def server(*lines: str, times: int = 1) -> Server:
 def test_a_line_without_an_end_fills_no_memory(monkeypatch):
     monkeypatch.setattr(remote, "LONGEST", 1024**2)
     with pytest.raises(InfraError, match=r"web1 .* says a line of more than 1 MiB"):
-        remote.ask(target_of(server("x" * 3 * 1024**2)), "status")
+        remote.ask(target(server("x" * 3 * 1024**2)), "status")
 
 
 def test_an_answer_without_an_end_fills_no_memory(monkeypatch):
     monkeypatch.setattr(remote, "MOST", 1024**2)
     with pytest.raises(InfraError, match=r"web1 .* says more than 1 MiB"):
-        remote.ask(target_of(server("y" * 1000, times=3000)), "status")
+        remote.ask(target(server("y" * 1000, times=3000)), "status")
 
 
 def test_logs_may_go_on_and_are_not_kept(monkeypatch):
     monkeypatch.setattr(remote, "MOST", 1024)
     line = json.dumps({"at": 1.0, "from": "web", "line": "z" * 100})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert sum(1 for _ in remote.stream(target_of(server(line, times=100)), "logs")) == 100
+    assert sum(1 for _ in remote.stream(target(server(line, times=100)), "logs")) == 100
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{" * 5000, "\x00\xff", "nonsense", "[1]", "null"])
 def test_what_is_no_event_is_no_answer(text):
     with pytest.raises(InfraError, match=r"the agent said nothing to 'status'"):
-        remote.ask(target_of(server(text)), "status")
+        remote.ask(target(server(text)), "status")
 
 
 STATUS = {
@@ -127,7 +123,7 @@ def test_a_status_of_another_form_is_refused(event):
     with pytest.raises(
         InfraError, match=r"web1 .*: the answer to 'status' has another form than this program knows \("
     ):
-        remote.ask(target_of(server(json.dumps(event))), "status")
+        remote.ask(target(server(json.dumps(event))), "status")
 
 
 REQUEST = {"release": "r", "confirm": 1, "receive": "", "archive": "", "secrets": {}}
@@ -166,13 +162,13 @@ def test_a_new_connection_is_no_news(monkeypatch):
 @pytest.mark.parametrize("result", [5, {}, {"line": 5}, {"outcome": "refused", "code": 3}])
 def test_a_refusal_of_another_form_is_a_line(result):
     with pytest.raises(InfraError, match=r"web1 .*: what is said of the job has another form"):
-        remote.ask(target_of(server(json.dumps({"result": result}))), "status")
+        remote.ask(target(server(json.dumps({"result": result}))), "status")
 
 
 def test_a_refusal_is_no_terminal_control_whatever_was_asked():
     refused = {"result": {"outcome": "refused", "code": 3, "line": "\x1b]0;owned\x07\nx"}}
     with pytest.raises(InfraError) as error:
-        remote.ask(target_of(server(json.dumps(refused))), "contents")
+        remote.ask(target(server(json.dumps(refused))), "contents")
     assert str(error.value) == "web1: \\x1b]0;owned\\x07\\nx"
 
 
@@ -189,7 +185,7 @@ def test_a_command_that_does_not_end_is_not_waited_for(monkeypatch):
 
     try:
         with pytest.raises(ConnectionLost):
-            remote.ask(target_of(Endless(lambda *_: 0)), "prune")
+            remote.ask(target(Endless(lambda *_: 0)), "prune")
     finally:
         enough.set()
 
@@ -197,13 +193,13 @@ def test_a_command_that_does_not_end_is_not_waited_for(monkeypatch):
 @pytest.mark.parametrize("verb", ["prune", "status", "drift"])
 def test_what_is_only_said_on_the_way_is_no_answer(verb):
     with pytest.raises(InfraError, match=r"the agent said nothing to"):
-        remote.ask(target_of(server('{"say": "waiting"}')), verb)
+        remote.ask(target(server('{"say": "waiting"}')), verb)
 
 
 @pytest.mark.parametrize("deep", ["[" * 900 + "]" * 900, '{"a":' * 400 + "1" + "}" * 400])
 def test_an_answer_that_is_too_deep_is_none(deep):
     with pytest.raises(InfraError, match=r"the agent said nothing to"):
-        remote.ask(target_of(server('{"say": "x", "d": ' + deep + "}")), "status")
+        remote.ask(target(server('{"say": "x", "d": ' + deep + "}")), "status")
 
 
 @pytest.mark.parametrize(

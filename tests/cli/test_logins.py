@@ -5,7 +5,7 @@ import contextlib
 import getpass
 import socket
 import threading
-from typing import Any
+from functools import partial
 
 import paramiko
 import pytest
@@ -15,7 +15,8 @@ from infra import deliver, delivery, remote
 from infra.errors import InfraError
 from infra.ready import Ready
 from infra.remote import ask
-from infra.ssh import ConnectionLost, Target
+from infra.ssh import ConnectionLost
+from tests import ssh_server
 from tests.ssh_server import Server
 
 REQUEST = {"release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60}
@@ -23,12 +24,8 @@ APPLIED = '{"result": {"outcome": "applied", "code": 0, "line": "applied on web1
 PREPARATION = {"limit": 600, "first": "", "script": "echo hello", "arguments": []}
 
 
-def target(made: Server, **values: Any) -> Target:
-    fields = {
-        "host": "web1", "address": "127.0.0.1", "port": made.port, "user": "admin", "host_key": made.host_public,
-        "private_key": made.user_private,
-    }  # fmt: skip
-    return Target(**{**fields, **values})
+# An account that needs sudo
+target = partial(ssh_server.target, user="admin")
 
 
 class Login(Server):

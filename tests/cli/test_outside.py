@@ -120,7 +120,7 @@ class Newer:
                 secure.recv(65536)
                 secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 return
-            # It sends what it is told to, right or wrong
+            # It sends any headers, right or wrong
             config = H2Configuration(
                 client_side=False, validate_outbound_headers=False, normalize_outbound_headers=False
             )

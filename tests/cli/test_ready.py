@@ -14,21 +14,13 @@ from infra.errors import InfraError
 from infra.init import key_pair
 from infra.ready import Ready
 from infra.ssh import Target, connected, private_key
-from tests.ssh_server import Server
+from tests.ssh_server import Server, target
 
 REQUEST = {"limit": 30, "first": "", "script": "echo hello", "arguments": ["2048", "nginx", "a package"]}
 
 
 def server(answer=lambda command, given, say: 0, **values) -> Server:
     return Server(answer, **values)
-
-
-def target(made: Server, **values) -> Target:
-    fields = {
-        "host": "web1", "address": "127.0.0.1", "port": made.port, "user": "root", "host_key": made.host_public,
-        "private_key": made.user_private,
-    }  # fmt: skip
-    return Target(**{**fields, **values})
 
 
 def waited(target: Target, **request):

@@ -26,7 +26,7 @@ class Mocks(pulumi.runtime.Mocks):
     empty = ""
     offered = ["t4g.large", "t4g.medium"]
     lost: frozenset[str] = frozenset()
-    # Zone → types of machines that it offers; and the zone of a subnet that was there before
+    # Zone → types of machines that it offers; and the zone of an existing subnet
     zones: dict[str, list[str]] = {}
     subnet_zone = ""
 
