@@ -52,8 +52,8 @@ class System:
             raise
         return Ran(process.returncode, output)
 
-    def follow(self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str) -> Ran:
-        """A command as above; `then` is called, once, as soon as a line has `said`."""
+    def follow(self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str, every: bool = False) -> Ran:
+        """A command as above; `then` is called as soon as a line has `said`: at the first, or at each."""
         env = workspace.full_environment(self.lab)
         lines, heard = [], False
         with started(
@@ -62,7 +62,7 @@ class System:
             assert process.stdout
             for line in process.stdout:
                 lines.append(line)
-                if said in line and not heard:
+                if said in line and (every or not heard):
                     heard = True
                     then(process)
             assert heard, f"no line has {said!r}: {''.join(lines[-20:])}"
