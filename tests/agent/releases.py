@@ -57,10 +57,13 @@ def _new_process(world: FakeWorld) -> None:
     vars(world).pop("can", None)
 
 
+_unpacked = cache(members)
+
+
 def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB, **replaced: bytes) -> Outcome:
     _new_process(world)
     world.registry |= images(made)
-    return apply(world, job, made.id, {**members(made.archive), **replaced}, secrets or {})
+    return apply(world, job, made.id, {**_unpacked(made.archive), **replaced}, secrets or {})
 
 
 def gone_back(world: FakeWorld, id: str) -> Outcome:

@@ -82,3 +82,29 @@ def test_a_link_that_a_user_laid_leads_root_nowhere(laid, act):
 def test_a_file_takes_the_place_of_a_link(laid):
     World().write(f"{laid}/home/config", b"x", 0o644, USER, GROUP)
     assert (laid / "home" / "config").read_bytes() == b"x" and not (laid / "home" / "config").is_symlink()
+
+
+def test_what_lies_beside_a_link_for_a_moment_is_hidden(tmp_path, monkeypatch):
+    """Nginx reads whatever `include sites-enabled/*` finds, also what a loss of power left there."""
+    seen = []
+    replace_as_ever = os.replace
+
+    def noting(source, target, **named):
+        seen.append(source)
+        replace_as_ever(source, target, **named)
+
+    monkeypatch.setattr(os, "replace", noting)
+    World().link(f"{tmp_path}/site", "/somewhere")
+    World().write(f"{tmp_path}/file", b"", 0o644, USER, "")
+    assert [name[0] for name in seen] == [".", "."]
+
+
+@pytest.mark.parametrize("put", [os.mkdir, lambda path: os.makedirs(f"{path}/x")], ids=["a directory", "a full one"])
+def test_what_an_account_puts_beside_a_file_holds_up_no_release(tmp_path, put):
+    """The name under which a file is prepared is known: an account may have taken it."""
+    put(f"{tmp_path}/.app.conf.infra")
+    put(f"{tmp_path}/.link.infra")
+    World().write(f"{tmp_path}/app.conf", b"new", 0o644, "root", "root")
+    World().link(f"{tmp_path}/link", "/etc/hostname")
+    assert (tmp_path / "app.conf").read_bytes() == b"new" and os.readlink(tmp_path / "link") == "/etc/hostname"
+    assert sorted(os.listdir(tmp_path)) == [".app.conf.infra", ".link.infra", "app.conf", "link"]

@@ -22,7 +22,7 @@ class Clients:
     """`failed` are what went wrong, `served` counts answers by the address that gave them."""
 
     system: System
-    pause: float = 0.02
+    pause: float = 0.08
     failed: list[str] = field(default_factory=list)
     served: dict[str, int] = field(default_factory=dict)
     inner: dict[str, str] = field(default_factory=dict)

@@ -52,7 +52,9 @@ class System:
             raise
         return Ran(process.returncode, output)
 
-    def follow(self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str, every: bool = False) -> Ran:
+    def follow(
+        self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str, every: bool = False
+    ) -> Ran:
         """A command as above; `then` is called as soon as a line has `said`: at the first, or at each."""
         env = workspace.full_environment(self.lab)
         lines, heard = [], False

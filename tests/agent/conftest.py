@@ -1,0 +1,31 @@
+"""For all tests of the agent: on a host in memory everything happens one after the other, so that a kill at its third
+change is one at the same change every time."""
+
+from concurrent.futures import Executor, Future
+
+import pytest
+
+from agent import health, images, validate
+
+AT_ONCE = (health, images, validate)
+
+
+class OneByOne(Executor):
+    """A pool without threads."""
+
+    def __init__(self, size: int) -> None:
+        pass
+
+    def submit(self, fn, /, *args, **kwargs):
+        done = Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@pytest.fixture(autouse=True)
+def _one_by_one(monkeypatch):
+    for module in AT_ONCE:
+        monkeypatch.setattr(module, "ThreadPoolExecutor", OneByOne)
