@@ -3,9 +3,9 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,9 @@ class System:
 
     lab: Lab
     project: Path
+    edited: set[str] = field(default_factory=set)
+    # Of what was edited an update may have brought something to the hosts
+    is_brought: bool = False
 
     def command(self, *argv: str, stdin: str | None = None) -> Ran:
         """A command in the copy of the project, in an environment as after `. .lab/env`."""
@@ -50,7 +53,16 @@ class System:
             process.wait()
             workspace.clear_dead_locks(self.lab)
             raise
-        return Ran(process.returncode, output)
+        return self._noted(argv, Ran(process.returncode, output))
+
+    def _noted(self, argv: Sequence[str], ran: Ran, is_disturbed: bool = False) -> Ran:
+        """What was refused or rolled back has brought nothing; what was disturbed may have, however it ended."""
+        if tuple(argv[:2]) in (("pulumi", "up"), ("infra", "up")):
+            if ran.code == 0:
+                self.is_brought = bool(self.edited)
+            elif is_disturbed:
+                self.is_brought |= bool(self.edited)
+        return ran
 
     def follow(
         self, said: str, then: Callable[[subprocess.Popen[str]], object], *argv: str, every: bool = False
@@ -68,7 +80,7 @@ class System:
                     heard = True
                     then(process)
             assert heard, f"no line has {said!r}: {''.join(lines[-20:])}"
-            return Ran(process.wait(), "".join(lines))
+            return self._noted(argv, Ran(process.wait(), "".join(lines)), is_disturbed=True)
 
     def up_and(self, said: str, then: Callable[[subprocess.Popen[str]], object]) -> Ran:
         """`pulumi up`, and something else in the middle of it."""
@@ -156,9 +168,18 @@ class System:
         text = file.read_text()
         assert old in text, f"{old!r} is not in {path}"
         file.write_text(text.replace(old, new, 1))
+        self.edited.add(path)
 
     def restore(self, path: str) -> None:
         shutil.copy(ROOT / path, self.project / path)
+        self.edited.discard(path)
+
+    def restore_all(self) -> None:
+        """Every edited file as it is in the repository, and the hosts too, where an update brought an edit to them."""
+        for path in sorted(self.edited):
+            self.restore(path)
+        if self.is_brought:
+            self.must_up()
 
     @contextmanager
     def configured(self, **values: str) -> Iterator[None]:
@@ -235,9 +256,6 @@ def what_is_left(lab: Lab) -> list[str]:
 
 @pytest.fixture
 def watchme(system: System) -> Iterator[System]:
-    """The system, its catalogue as it is in the repository before and after."""
+    """The system, what a test edits as it is in the repository before and after."""
     yield system
-    for path in ("files/systems/watchme.yaml",):
-        if (system.project / path).read_text() != (ROOT / path).read_text():
-            system.restore(path)
-            system.must_up()
+    system.restore_all()

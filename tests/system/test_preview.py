@@ -53,10 +53,9 @@ def test_what_is_rendered_is_what_the_hosts_have(watchme, tmp_path):
 @pytest.mark.nightly
 def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
     """The preview says which unit restarts; a hand edit since makes the plan another; the new one is done."""
-    avatar = watchme.project / YAML
-    text = avatar.read_text()
-    begin = text.index("  - name: avatar-uploader")
-    avatar.write_text(text[:begin] + text[begin:].replace("limit: 200m", "limit: 208m", 1))
+    text = (watchme.project / YAML).read_text()
+    entry = text[text.index("  - name: avatar-uploader") :]
+    watchme.edit(YAML, entry, entry.replace("limit: 200m", "limit: 208m", 1))
     before = limit(watchme)
     stack = previewed(watchme)
     assert stack["verdict"] == "1 service restarts: avatar-uploader"

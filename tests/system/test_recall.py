@@ -54,8 +54,7 @@ def looks_right(system: System) -> None:
 def recall(system: System) -> Iterator[System]:
     """The system as it is in the repository before and after."""
     yield system
-    system.restore(YAML)
-    system.must_up()
+    system.restore_all()
 
 
 def with_environment(system: System, **values: str) -> None:

@@ -118,6 +118,7 @@ def test_an_unknown_host_is_never_talked_to(watchme):
         ran = watchme.up()
         assert ran.code != 0 and "is pinned: another machine may answer there" in ran.output
     assert watchme.logins() == before
+    watchme.restore(YAML)
     watchme.must_up()
 
 

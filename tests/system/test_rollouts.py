@@ -19,16 +19,15 @@ MARK = "    unit: watchme-avatar-uploader.service"
 BLUE_GREEN = f"{MARK}\n    rollout: blue-green\n    spare_port: 8094\n    spare_address: 172.27.0.94"
 
 
-@pytest.fixture
-def blue_green(watchme: System) -> Iterator[System]:
+@pytest.fixture(scope="module")
+def blue_green(system: System) -> Iterator[System]:
     """One service has two places. The owner's budget has no room for it beside a reserve of 1g."""
-    with watchme.configured(**{"hosts.watchme.reserve": "800m"}):
-        watchme.edit(YAML, MARK, BLUE_GREEN)
-        watchme.must_up()
-        wait_until_well(watchme)
-        yield watchme
-        watchme.restore(YAML)
-        watchme.must_up()
+    with system.configured(**{"hosts.watchme.reserve": "800m"}):
+        system.edit(YAML, MARK, BLUE_GREEN)
+        system.must_up()
+        wait_until_well(system)
+        yield system
+        system.restore_all()
 
 
 def instances(system: System) -> list[str]:
@@ -58,7 +57,34 @@ def test_a_budget_that_does_not_hold_both_is_refused(watchme):
     watchme.edit(YAML, MARK, BLUE_GREEN)
     ran = watchme.up()
     assert ran.code != 0 and "(avatar-uploader twice, for rollout: blue-green)" in ran.output
-    watchme.restore(YAML)
+
+
+def memory_of_waiting(system: System) -> float:
+    """Proportional memory, in MiB, of all that the services' units keep running besides their containers."""
+    script = "for p in $(pgrep -f 'docker-compose|unix-socket /run/docker.sock'); do grep -h ^Pss: /proc/$p/smaps_rollup; done"
+    return sum(int(line.split()[1]) for line in system.on_host("sh", "-c", script).output.splitlines()) / 1024
+
+
+def test_what_the_units_cost(system):
+    wait_until_well(system)
+    cost = memory_of_waiting(system)
+    print(f"the services' units: {cost:.0f} MiB")
+    assert 1 < cost <= 100
+
+
+def test_a_units_pattern_is_kept(system):
+    """After the infrastructure unit; restart within 10 s; stop stops the container; logs in the journal."""
+    unit = faults.UNIT
+    show = system.on_host("systemctl", "show", "-p", "After,Requires,Restart,RestartUSec", unit).output
+    assert "watchme-infrastructure.service" in show and "Restart=always" in show and "RestartUSec=10s" in show
+    said = system.on_host("journalctl", "-u", unit, "-o", "cat", "--no-pager").output
+    assert f"{faults.REPOSITORY} listens on 8014" in said
+    system.on_host("systemctl", "stop", unit)
+    assert "watchme-avatar-uploader" not in instances(system)
+    system.on_host("systemctl", "start", unit)
+    wait_until_well(system, 30)
+    system.on_host("docker", "kill", "watchme-avatar-uploader")
+    wait_until_well(system, 40)
 
 
 def test_a_blue_green_release_loses_none_at_all(blue_green):
@@ -101,31 +127,3 @@ def test_a_request_that_takes_long_is_finished_by_the_old_container(blue_green):
     with Load(watchme, [f"{faults.PATH}a/b"] * 1).going() as load:
         watchme.must_up()
     assert load.lost() == {} and 2 < load.slowest < 10
-
-
-def memory_of_waiting(system: System) -> float:
-    """Proportional memory, in MiB, of all that the services' units keep running besides their containers."""
-    script = "for p in $(pgrep -f 'docker-compose|unix-socket /run/docker.sock'); do grep -h ^Pss: /proc/$p/smaps_rollup; done"
-    return sum(int(line.split()[1]) for line in system.on_host("sh", "-c", script).output.splitlines()) / 1024
-
-
-def test_what_the_units_cost(system):
-    wait_until_well(system)
-    cost = memory_of_waiting(system)
-    print(f"the services' units: {cost:.0f} MiB")
-    assert 1 < cost <= 100
-
-
-def test_a_units_pattern_is_kept(system):
-    """After the infrastructure unit; restart within 10 s; stop stops the container; logs in the journal."""
-    unit = faults.UNIT
-    show = system.on_host("systemctl", "show", "-p", "After,Requires,Restart,RestartUSec", unit).output
-    assert "watchme-infrastructure.service" in show and "Restart=always" in show and "RestartUSec=10s" in show
-    said = system.on_host("journalctl", "-u", unit, "-o", "cat", "--no-pager").output
-    assert f"{faults.REPOSITORY} listens on 8014" in said
-    system.on_host("systemctl", "stop", unit)
-    assert "watchme-avatar-uploader" not in instances(system)
-    system.on_host("systemctl", "start", unit)
-    wait_until_well(system, 30)
-    system.on_host("docker", "kill", "watchme-avatar-uploader")
-    wait_until_well(system, 40)

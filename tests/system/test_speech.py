@@ -1,7 +1,6 @@
 """WhisperBackendAPI on the second EC2 host: what 000_c823e84cea3f08ff.txt promises, seen."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,14 +10,6 @@ from tests.system.on import main_pid, shown, systemctl, until, write
 pytestmark = pytest.mark.lab
 HOST, UNIT, NAME = "services", "whisper-backend.service", "whisper.hey-watch.me"
 CONFIG = "files/static/whisper/config.toml"
-
-
-@pytest.fixture
-def config(system: System) -> Iterator[System]:
-    """The service's configuration as it is in the repository before and after."""
-    yield system
-    system.restore(CONFIG)
-    system.must_up()
 
 
 def health(system: System) -> dict[str, str]:
@@ -58,24 +49,24 @@ def test_the_kernel_refuses_a_write_outside_its_places(system):
     system.on_host("rm", "-r", "/etc/whisper-probe", "/opt/whisper/temp/x", host=HOST)
 
 
-def test_the_proxys_limit_is_the_services(config):
-    config.edit(CONFIG, "max_request_size = 104857600", "max_request_size = 1048576")
-    output = config.must_up()
+def test_the_proxys_limit_is_the_services(watchme):
+    watchme.edit(CONFIG, "max_request_size = 104857600", "max_request_size = 1048576")
+    output = watchme.must_up()
     assert "applied on services" in output
-    assert config.ask("POST", "/transcribe", b"x" * 1048576, name=NAME)[::2] == (200, b'{"bytes":1048576}')
-    status, _, body = config.ask("POST", "/transcribe", b"x" * 1048577, name=NAME)
+    assert watchme.ask("POST", "/transcribe", b"x" * 1048576, name=NAME)[::2] == (200, b'{"bytes":1048576}')
+    status, _, body = watchme.ask("POST", "/transcribe", b"x" * 1048577, name=NAME)
     assert status == 413 and b"nginx" in body
 
 
-def test_a_model_that_is_not_there_is_refused_before_the_switch(config):
-    pid = main_pid(config, HOST, UNIT)
-    config.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
-    ran = config.up()
+def test_a_model_that_is_not_there_is_refused_before_the_switch(watchme):
+    pid = main_pid(watchme, HOST, UNIT)
+    watchme.edit(CONFIG, "models/ggml-large-v3-turbo-q5_0.bin", "models/ggml-medium.bin")
+    ran = watchme.up()
     assert ran.code != 0 and "refused on services, nothing touched: missing on this host:" in ran.output
     assert (
         "/opt/whisper/models/ggml-medium.bin (whisper.model_path of /opt/whisper/config.toml names it; " in ran.output
     )
-    assert main_pid(config, HOST, UNIT) == pid
+    assert main_pid(watchme, HOST, UNIT) == pid
 
 
 @pytest.mark.nightly
