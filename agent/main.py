@@ -178,7 +178,8 @@ def show_logs(payload: dict[str, Any]) -> int:
 
 def releases(_: dict[str, Any]) -> int:
     world = World()
-    _print({"current": store.current_id(world), "kept": store.returnable(world), "history": store.history(world)})
+    kept, history = store.returnable(world), store.history(world)
+    _print({"current": store.current_id(world), "kept": kept, "history": history, "images": prune.needed(world)})
     return 0
 
 

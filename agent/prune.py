@@ -1,5 +1,7 @@
 """What no kept release needs goes, after a release is committed; never anything that one of them needs."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable
@@ -17,6 +19,12 @@ def surplus(world: World, keep: int) -> list[str]:
 
 def images_of(world: World, ids: list[str]) -> set[str]:
     return {image for id in ids for image in store.images_of(store.manifest(world, id))}
+
+
+def needed(world: World) -> list[str] | None:
+    """Images that kept releases name; None where one of these releases cannot be read, and may need any."""
+    kept = store.kept(world)
+    return sorted(images_of(world, kept)) if set(kept) == set(store.readable(world)) else None
 
 
 def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:

@@ -1,27 +1,12 @@
 """A region's image repositories: one per service, the retired ones' included."""
 
-import json
-
 import pulumi
 import pulumi_aws as aws
 
 from catalogue.models import System
 from catalogue.stack import Stack
 from components.naming import inside, tags
-
-KEEP_IMAGES = 20
-LIFECYCLE = json.dumps(
-    {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": f"keep the newest {KEEP_IMAGES} images",
-                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEEP_IMAGES},
-                "action": {"type": "expire"},
-            }
-        ]
-    }
-)
+from rendering.images import lifecycle
 
 
 class Registry(pulumi.ComponentResource):
@@ -83,5 +68,5 @@ class Registry(pulumi.ComponentResource):
             tags=label,
             opts=inside(self),
         )
-        aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=made.name, policy=LIFECYCLE, opts=inside(self))
+        aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=made.name, policy=lifecycle(), opts=inside(self))
         return made

@@ -14,6 +14,7 @@ from catalogue.loading import Catalogue
 from catalogue.stack import MONITOR, Stack
 from components.access import Reachable, here
 from components.naming import inside
+from rendering import images
 from rendering.archive import Release as Built
 from rendering.host import AWS
 
@@ -82,6 +83,8 @@ def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secre
             "secrets": secrets,
             "confirm": stack.confirmDeadline,
             "roots": stack.trustedRoots,
+            "images": images.images_of(release.manifest),
+            "owner": images.owner(stack.name, target["host"]),
             **({SETTLES: settles} if settles else {}),
         },
         sort_keys=True,

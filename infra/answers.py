@@ -111,6 +111,7 @@ class Releases(Form):
     current: Text | None
     kept: Names
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
+    images: Names | None = None
 
 
 class Pruned(Form):

@@ -1,9 +1,12 @@
 """`python -m infra.deliver`: what `pulumi up` runs for each host. The request, secrets included, is JSON on standard
 input; progress goes to standard error, the result of a success to standard output, the exit code says how it ended."""
 
+import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,14 +19,15 @@ from infra.remote import ask
 from infra.ssh import Target
 from infra.supervised import Ended, Say, Work, run
 from infra.unfinished import Unfinished
+from rendering.images import NEWEST, RIGHTS, images_in_ecr
 
 REFUSED = 3
 
 
-def planned_from() -> str | None:
-    """The release that Pulumi's state has for this host: the previous run's output comes back in the environment."""
+def kept_before(name: str) -> str | None:
+    """What Pulumi's state has of this host: the previous run's output comes back in the environment."""
     try:
-        return json.loads(os.environ.get("PULUMI_COMMAND_STDOUT") or "{}").get("release")
+        return json.loads(os.environ.get("PULUMI_COMMAND_STDOUT") or "{}").get(name)
     except ValueError:
         return None
 
@@ -33,7 +37,56 @@ def kept(ended: dict[str, Any]) -> dict[str, Any]:
     whole = {"release": None, **ended, "line": one_line(ended["line"])}
     if len(json.dumps(whole).encode()) <= RESULT:
         return whole
-    return {name: whole[name] for name in ("code", "line", "outcome", "release")}
+    return {name: whole[name] for name in ("code", "line", "outcome", "release", "tagged") if name in whole}
+
+
+@dataclass
+class ImageTags:
+    """What keeps the images that a host needs in its registry. It takes no part in a release: without it ECR's
+    clean-up may expire them one day, and that is said."""
+
+    target: Target
+    images: list[str]
+    owner: str
+    say: Say
+
+    @property
+    def mark(self) -> str:
+        """What a state has once these images are tagged."""
+        return hashlib.sha256("\n".join([self.owner, *self.images]).encode()).hexdigest()[:16]
+
+    @property
+    def is_done(self) -> bool:
+        return not images_in_ecr(self.images) or kept_before("tagged") == self.mark
+
+    def add(self) -> None:
+        """Before the release: what it needs may not expire while it is on its way."""
+        # boto3 is slow to load, and most releases change no image
+        from infra import image_tags
+
+        with self._said():
+            image_tags.keep(self.images, self.owner)
+
+    def settle(self) -> bool:
+        """After it: those that no kept release needs any more lose their tags. Whether all is as it should be."""
+        from infra import image_tags
+
+        with self._said():
+            needed = ask(self.target, "releases").get("images")
+            if needed is not None:
+                image_tags.keep_only({*needed, *self.images}, self.owner)
+            return True
+        return False
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except InfraError as error:
+            self.say(
+                f"{error}; a release's images are tagged so that the registry's clean-up spares them, which takes "
+                f"{RIGHTS}. Without it they may expire once {NEWEST} newer ones were pushed"
+            )
 
 
 @dataclass
@@ -54,9 +107,12 @@ class Delivery(Work):
         target = Target(**request["target"])
         self.host = target.host
         look = partial(outside.complaint, target.address, request["roots"])
+        tags = ImageTags(target, request["images"], request["owner"], say)
         try:
-            planned = planned_from()
+            planned = kept_before("release")
             base = settled(target, planned, look, say)
+            if not tags.is_done:
+                tags.add()
             self.job = delivery.sending(target, request, base, look, say)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
             ended = self.job.run()
@@ -65,6 +121,8 @@ class Delivery(Work):
             ended = {"outcome": "refused", "code": REFUSED, "line": line}
         if self.job and self.job.is_sent and ended["outcome"] != "unknown" and not self.is_interrupted:
             unfinished.forget(target)
+        if not ended["code"] and (tags.is_done or tags.settle()):
+            ended["tagged"] = tags.mark
         return ended
 
     def on_interrupt(self) -> str:

@@ -130,29 +130,58 @@ def _config(lab: Lab, region: str, passwords: Path) -> dict[str, object]:
     }
 
 
+def _ask(lab: Lab, region: str, path: str, method: str = "GET", body: bytes | None = None, kind: str = "") -> Any:
+    """An answer of a region's registry itself. Raises HTTPError."""
+    address, port = backend(lab, region)
+    headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS, **({"Content-Type": kind} if kind else {})}
+    request = urllib.request.Request(f"http://{address}:{port}/v2/{path}", body, headers, method=method)
+    return urllib.request.urlopen(request, timeout=10)
+
+
 def tags(lab: Lab, region: str, repository: str) -> dict[str, str]:
     """Tag → digest of what was pushed to a repository."""
-    address, port = backend(lab, region)
-
-    def ask(path: str, method: str = "GET") -> Any:
-        headers = {"Authorization": backend_login(lab), "Accept": MANIFESTS}
-        request = urllib.request.Request(
-            f"http://{address}:{port}/v2/{repository}/{path}", None, headers, method=method
-        )
-        return urllib.request.urlopen(request, timeout=10)
-
     try:
-        with ask("tags/list") as answer:
+        with _ask(lab, region, f"{repository}/tags/list") as answer:
             names = json.load(answer)["tags"] or []
     except urllib.error.HTTPError:
         return {}
-    return {name: ask(f"manifests/{name}", "HEAD").headers["Docker-Content-Digest"] for name in names}
+    return {
+        name: _ask(lab, region, f"{repository}/manifests/{name}", "HEAD").headers["Docker-Content-Digest"]
+        for name in names
+    }
+
+
+def manifest(lab: Lab, region: str, repository: str, reference: str) -> tuple[str, str, str] | None:
+    """Digest, media type and text of an image by its tag or digest; None where there is none."""
+    try:
+        with _ask(lab, region, f"{repository}/manifests/{reference}") as answer:
+            return answer.headers["Docker-Content-Digest"], answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError:
+        return None
+
+
+def kind_of(text: str) -> str:
+    """The media type of a manifest that says it itself."""
+    return str(json.loads(text)["mediaType"])
+
+
+def put_tag(lab: Lab, region: str, repository: str, tag: str, text: str, kind: str) -> None:
+    _ask(lab, region, f"{repository}/manifests/{tag}", "PUT", text.encode(), kind).close()
+
+
+def untag(lab: Lab, region: str, repository: str, tag: str) -> None:
+    """An image loses one of its tags. ECR deletes an image with its last one; here it stays, without a name."""
+    place = _repository(lab, region, repository) / "_manifests/tags" / tag
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _repository(lab: Lab, region: str, repository: str) -> Path:
+    return lab.path("registry", region, "docker", "registry", "v2", "repositories", repository)
 
 
 def forget(lab: Lab, region: str, repository: str) -> None:
     """A repository is deleted with all that is in it."""
-    place = lab.path("registry", region, "docker", "registry", "v2", "repositories", repository)
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(_repository(lab, region, repository), ignore_errors=True)
 
 
 def push_stubs(lab: Lab, region: str) -> None:

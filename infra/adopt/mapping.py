@@ -6,6 +6,7 @@ from typing import Any
 from catalogue.loading import Catalogue
 from catalogue.stack import Ec2Host, Stack
 from infra.adopt.facts import Facts, Instance
+from rendering.images import NEWEST
 
 EVERYWHERE = "aws-everywhere"
 NAME = "infra:index:PublicName"
@@ -67,7 +68,7 @@ def differences(catalogue: Catalogue, host: str, facts: Facts) -> list[str]:
         says = f", which does not let in {', '.join(closed)}" if closed else ""
         stays = " (it stays, unused here: others use it)" if group.shared else ""
         lines.append(f"its security group {group.name}{stays} is replaced by the program's own{says}")
-    lines.append("its repositories keep the newest 20 images from now on, and are scanned")
+    lines.append(f"its repositories keep the newest {NEWEST} images and those of releases from now on, and are scanned")
     missing = sorted(ours - set(facts.repositories))
     if missing:
         lines.append(f"{len(missing)} repositories are missing, and are made: {', '.join(missing)}")

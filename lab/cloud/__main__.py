@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.serving import make_server
 
 from lab import ports
-from lab.cloud import dns, ecr, firewall, machine_images
+from lab.cloud import dns, ecr, ecr_api, firewall, machine_images
 from lab.cloud.disks import Disks
 from lab.cloud.forward import Forwarder
 from lab.cloud.hosts import Machines
@@ -37,8 +37,8 @@ def main(lab: Lab) -> None:
     groups = firewall.Firewall(lab)
     emulator.give_loopback_addresses(lab)
     keys = emulator.seed()
-    emulator.show_images_of(lab)
-    emulator.hand_out_tokens_of(lab)
+    ecr_api.show_images_of(lab)
+    ecr_api.hand_out_tokens_of(lab)
     emulator.enforce_permissions()
 
     def identify(address: str) -> Any:
@@ -66,7 +66,7 @@ def main(lab: Lab) -> None:
     serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, ports.RUNS + lab.shift)
     for address in (lab.services, lab.gateway):
         dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
-    ecr.serve(lab, emulator.has_repository)
+    ecr.serve(lab, ecr_api.has_repository)
     Proxy(lab.host_names).serve(lab.services, ports.PROXY + lab.shift)
     tell_ready(lab, keys)
     threading.Event().wait()

@@ -3,13 +3,11 @@
 moto reads its environment when it is imported: `__main__` sets it first.
 """
 
-import base64
 import datetime
 import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -17,13 +15,9 @@ from moto import settings
 from moto.backends import get_backend
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
-from moto.ecr.exceptions import ImageNotFoundException
-from moto.ecr.models import ECRBackend
-from moto.ecr.responses import ECRResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import Parameter
 
-from lab import registry
 from lab.cloud import dns, faults, firewall, permissions, signatures
 from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
@@ -82,57 +76,6 @@ def enforce_permissions() -> None:
     permissions.install()
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     ActionAuthenticatorMixin.request_count = 0
-
-
-def show_images_of(lab: Lab) -> None:
-    """ECR lists what is in the lab's registries, and deletes it with its repository: images are pushed there, and not
-    to moto."""
-
-    def list_images(self: Any, repository_name: str, *arguments: Any, **named: Any) -> list[Any]:
-        listed(self, repository_name, *arguments, **named)
-        found = registry.tags(lab, self.region_name, repository_name)
-        return [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
-
-    def describe_images(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> list[Any]:
-        self._get_repository(repository_name, registry_id)
-        found = registry.tags(lab, self.region_name, repository_name)
-        images = [SimpleNamespace(image_tags=[tag], image_digest=digest) for tag, digest in found.items()]
-        wanted = [id.get("imageTag") or id.get("imageDigest") for id in image_ids or []]
-        for name in wanted:
-            if name not in found and name not in found.values():
-                raise ImageNotFoundException(name, repository_name, ACCOUNT)
-        return [image for image in images if not wanted or {*image.image_tags, image.image_digest} & set(wanted)]
-
-    def delete_repository(self: Any, repository_name: str, *arguments: Any, **named: Any) -> Any:
-        answer = deleted(self, repository_name, *arguments, **named)
-        registry.forget(lab, self.region_name, repository_name)
-        return answer
-
-    listed, deleted = ECRBackend.list_images, ECRBackend.delete_repository
-    ECRBackend.list_images = list_images  # type: ignore[method-assign]
-    ECRBackend.describe_images = describe_images  # type: ignore[method-assign]
-    ECRBackend.delete_repository = delete_repository  # type: ignore[method-assign]
-
-
-def has_repository(region: str, name: str) -> bool:
-    return name in get_backend("ecr")[ACCOUNT][region].repositories
-
-
-def hand_out_tokens_of(lab: Lab) -> None:
-    """ECR's logins are those that the lab's registries take."""
-
-    def get_authorization_token(self: Any) -> Any:
-        answer = asked(self)
-        password = registry.token(lab)
-        login = base64.b64encode(f"{registry.USER}:{password}".encode()).decode()
-        result: Any = answer.result
-        for entry in result["authorizationData"]:
-            entry["authorizationToken"] = login
-            entry["expiresAt"] = registry.expiry(password)
-        return answer
-
-    asked = ECRResponse.get_authorization_token
-    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
 
 
 def records() -> list[dict[str, Any]]:

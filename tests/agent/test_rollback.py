@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent import edits, store, transaction
+from agent import edits, prune, store, transaction
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import Killed
@@ -320,6 +320,12 @@ def test_releases_beyond_the_kept_ones_go_with_their_images_and_no_others():
     world = serving(*made)
     assert set(store.kept(world)) == {made[2].id, made[3].id}
     assert world.images == images(made[2]) | images(made[3])
+
+
+def test_the_images_that_kept_releases_need_are_known():
+    made = [release(version=number) for number in (1, 2)]
+    world = serving(*made)
+    assert prune.needed(world) == sorted({image for one in made for image in images(one)})
 
 
 def test_what_cannot_be_pruned_fails_no_healthy_release():

@@ -15,7 +15,10 @@ from infra.supervised import Ended
 from infra.unfinished import Unfinished
 from tests.ssh_server import Server
 
-REQUEST = {"release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60}
+REQUEST = {
+    "release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60,
+    "roots": [], "images": [], "owner": "infra-prod.web1",
+}  # fmt: skip
 APPLIED = {"result": {"outcome": "applied", "code": 0, "line": "applied on web1", "release": "r1"}}
 AWAITING = {"awaiting": 60, "look_at": ["https://x/health"]}
 
@@ -173,7 +176,7 @@ def test_another_host_key_is_never_talked_to():
 
 def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
     target = {**vars(Agent().target), "port": 9}
-    ended = deliver.Delivery().deliver({**REQUEST, "target": target, "roots": []}, print)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": target}, print)
     assert ended["code"] == 3 and ended["line"].startswith("refused on web1, nothing touched: web1 (root@127.0.0.1:9)")
     assert "does not answer" in ended["line"]
 
@@ -181,7 +184,7 @@ def test_nobody_there_is_a_refusal_in_one_line(monkeypatch):
 @pytest.mark.parametrize(("text", "base"), [('{"release": "r0"}', "r0"), ("", None), ("no JSON", None), ("{}", None)])
 def test_the_base_is_what_pulumi_remembers(text, base, monkeypatch):
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", text)
-    assert deliver.planned_from() == base
+    assert deliver.kept_before("release") == base
 
 
 def settling(
@@ -192,7 +195,7 @@ def settling(
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", json.dumps({"release": base}))
     unfinished.remember(agent.target, left)
     said: list[str] = []
-    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, said.append)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, said.append)
     return ended, said
 
 
@@ -235,7 +238,7 @@ def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
     target = Target(**{**vars(agent.target), "port": 9})
     monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
     unfinished.remember(target, left)
-    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target), "roots": []}, print)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target)}, print)
     assert ended["outcome"] == "refused" and unfinished.remembered(target) == left
 
 
@@ -243,7 +246,7 @@ def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkey
     (tmp_path / ".infra").write_text("no folder")
     monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
     agent = Agent([APPLIED])
-    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, print)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, print)
     assert ended["outcome"] == "applied"
 
 
@@ -259,7 +262,7 @@ def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
     (place,) = (tmp_path / unfinished.FOLDER).iterdir()
     place.write_text(text)
     assert unfinished.remembered(agent.target) is None
-    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target), "roots": []}, print)
+    ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, print)
     assert ended["outcome"] == "applied" and agent.verbs() == ["receive"]
 
 
@@ -275,7 +278,7 @@ def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
         lines.append(line)
         lines.append(work.on_interrupt())
 
-    ended = work.deliver({**REQUEST, "target": vars(agent.target), "roots": []}, say)
+    ended = work.deliver({**REQUEST, "target": vars(agent.target)}, say)
     assert lines[1].startswith("interrupted: the release on web1 comes to its end first")
     last = work.after_interrupt(Ended(ended["code"], ended["line"]))
     assert (

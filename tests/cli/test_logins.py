@@ -19,7 +19,10 @@ from infra.ssh import ConnectionLost
 from tests import ssh_server
 from tests.ssh_server import Server
 
-REQUEST = {"release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60}
+REQUEST = {
+    "release": "r1", "receive": "", "archive": "", "secrets": {"web": {"TOKEN": "hunter2"}}, "confirm": 60,
+    "roots": [], "images": [], "owner": "infra-prod.web1",
+}  # fmt: skip
 APPLIED = '{"result": {"outcome": "applied", "code": 0, "line": "applied on web1", "release": "r1"}}'
 PREPARATION = {"limit": 600, "first": "", "script": "echo hello", "arguments": []}
 
@@ -93,7 +96,7 @@ def test_a_login_that_runs_something_else_is_reported_at_once_and_gets_nothing(k
     make, words = LOGINS[kind]
     made = make()
     work = deliver.Delivery()
-    ended = work.deliver({**REQUEST, "target": vars(target(made)), "roots": []}, print)
+    ended = work.deliver({**REQUEST, "target": vars(target(made))}, print)
     assert ended["line"].startswith("refused on web1, nothing touched: web1 (admin@127.0.0.1:")
     assert words in ended["line"] and "nothing was sent" in ended["line"] and ended["code"] == 3
     # At once: it was not asked a second time, and is not waited for by the next update

@@ -13,7 +13,7 @@ from catalogue import loading
 from catalogue.models import System
 from components.network import openings
 from components.permissions import policy
-from components.registry import LIFECYCLE
+from rendering.images import lifecycle
 from tests.components.program import DESKTOP, Mocks, opened, run_program
 from tests.support import HOME, LAB, PROD, ROOT, stack
 
@@ -50,8 +50,8 @@ def test_fifteen_repositories_scanned_encrypted_and_cleaned(made):
         assert resource.inputs["imageScanningConfiguration"] == {"scanOnPush": True}
         assert resource.inputs["forceDelete"] is True
         assert resource.inputs["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
-    assert len(made.of("aws:ecr/lifecyclePolicy:LifecyclePolicy")) == 15
-    assert json.loads(LIFECYCLE)["rules"][0]["action"] == {"type": "expire"}
+    policies = made.of("aws:ecr/lifecyclePolicy:LifecyclePolicy")
+    assert [resource.inputs["policy"] for resource in policies] == [lifecycle()] * 15
 
 
 def test_every_regional_name_holds_the_region_and_the_dns_name_does_not(made):
@@ -118,13 +118,14 @@ def test_one_archive_and_one_command_per_host(made):
     assert apply["create"] == "exec .venv/bin/python -m infra.deliver"
     assert payload["confirm"] == 60
     # The command on the next machine is the same: nothing of this one is in it
-    assert set(payload) == {"target", "release", "receive", "archive", "secrets", "confirm", "roots"}
+    assert set(payload) == {"target", "release", "receive", "archive", "secrets", "confirm", "roots", "images", "owner"}
 
 
 def test_every_image_is_pinned_to_what_the_registry_has(made):
     manifest = json.loads(members(base64.b64decode(sent(made)["archive"]))["manifest.json"])
     images = [image for unit in manifest["units"] for image in unit["images"]]
     assert len(images) == 13 and all("@sha256:" in image for image in images)
+    assert sent(made)["images"] == sorted(images) and sent(made)["owner"] == "infra-prod.watchme"
 
 
 def test_only_ssh_is_narrow():

@@ -11,7 +11,8 @@ import urllib.request
 import pytest
 
 from lab import registry
-from lab.images import build_programs, write_layout
+from lab.images import build_programs, stubs, write_layout
+from rendering import images
 from tests.system.conftest import System
 
 pytestmark = pytest.mark.lab
@@ -37,6 +38,21 @@ def test_a_user_pushes_an_image_under_the_registrys_real_name(system: System, la
     digest = registry.tags(system.lab, REGION, REPOSITORY)["pushed"]
     assert digest in ran.output
     assert system.on_host("docker", "pull", "-q", f"{HOST}/{REPOSITORY}@{digest}").code == 0
+
+
+def test_the_images_that_a_host_needs_have_its_tags_and_no_others_do(system: System):
+    """Of the release that serves and of those that can be gone back to."""
+    kept = system.on_host("sh", "-c", "cat /var/lib/infra/releases/*/manifest.json | grep -o '[a-z0-9.-]*/[a-z0-9-]*@sha256:[0-9a-f]*'")
+    needed = {(image.repository, image.digest) for image in images.images_in_ecr(kept.output.split())}
+    owner = images.owner("lab", "watchme")
+    tagged = {
+        (repository, digest): tag
+        for repository in stubs()
+        for tag, digest in registry.tags(system.lab, REGION, repository).items()
+        if images.is_of(owner, tag)
+    }
+    assert set(tagged) == needed and len(needed) >= 12, kept.output
+    assert all(tag == images.tag(owner, digest) for (_, digest), tag in tagged.items())
 
 
 def test_a_repository_that_does_not_exist_takes_no_image(system: System, layout):

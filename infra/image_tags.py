@@ -1,0 +1,138 @@
+"""Tags in ECR on the images that hosts need, which its clean-up rule spares: see rendering/images.py."""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.errors import InfraError
+from rendering import images
+
+# Without one of these ECR converts a manifest, and the digest is another
+MANIFESTS = [
+    "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
+]  # fmt: skip
+IN_A_REQUEST = 100
+REPOSITORIES_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Manifest:
+    digest: str
+    text: str
+    kind: str
+
+    @property
+    def parts(self) -> list[str]:
+        """Digests of the images that an index lists, one for each architecture."""
+        return [part["digest"] for part in json.loads(self.text).get("manifests", [])]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of a region, by the client that asks it."""
+
+    ecr: Any
+    account: str
+    name: str
+
+    @property
+    def _named(self) -> dict[str, str]:
+        return {"registryId": self.account, "repositoryName": self.name}
+
+    def tags(self) -> dict[str, str]:
+        """Tag → digest."""
+        pages = self.ecr.get_paginator("list_images").paginate(**self._named, filter={"tagStatus": "TAGGED"})
+        return {entry["imageTag"]: entry["imageDigest"] for page in pages for entry in page["imageIds"]}
+
+    def manifests(self, digests: Iterable[str]) -> dict[str, Manifest]:
+        """Digest → manifest of the images that are there, and of those that they list."""
+        found: dict[str, Manifest] = {}
+        asked: set[str] = set()
+        waiting = sorted(set(digests))
+        while waiting:
+            batch, waiting = waiting[:IN_A_REQUEST], waiting[IN_A_REQUEST:]
+            asked |= set(batch)
+            ids = [{"imageDigest": digest} for digest in batch]
+            answer = self.ecr.batch_get_image(**self._named, imageIds=ids, acceptedMediaTypes=MANIFESTS)
+            for image in answer["images"]:
+                digest = image["imageId"]["imageDigest"]
+                made = Manifest(digest, image["imageManifest"], image.get("imageManifestMediaType", ""))
+                found[digest] = made
+                waiting += [part for part in made.parts if part not in asked and part not in waiting]
+        return found
+
+    def tag(self, manifest: Manifest, tag: str) -> None:
+        kind = {"imageManifestMediaType": manifest.kind} if manifest.kind else {}
+        try:
+            self.ecr.put_image(
+                **self._named, imageManifest=manifest.text, imageTag=tag, imageDigest=manifest.digest, **kind
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
+                raise
+
+    def untag(self, tags: list[str]) -> None:
+        for begin in range(0, len(tags), IN_A_REQUEST):
+            ids = [{"imageTag": tag} for tag in tags[begin : begin + IN_A_REQUEST]]
+            self.ecr.batch_delete_image(**self._named, imageIds=ids)
+
+
+def keep(references: Iterable[str], owner: str) -> None:
+    """Tags the images as needed by `owner`, a host of a stack; of one that is not there the release complains. Raises
+    InfraError."""
+    _each(references, owner, _tag)
+
+
+def keep_only(references: Iterable[str], owner: str) -> None:
+    """As `keep`; and in their repositories no other image has a tag of `owner` any more. Raises InfraError."""
+    _each(references, owner, _tag_only)
+
+
+def _each(references: Iterable[str], owner: str, act: Any) -> None:
+    wanted: dict[tuple[str, str, str], set[str]] = {}
+    for image in images.images_in_ecr(references):
+        wanted.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
+    client = cache(lambda region: boto3.client("ecr", region_name=region))
+
+    def act_on(place: tuple[str, str, str]) -> None:
+        account, region, name = place
+        try:
+            act(Repository(client(region), account, name), wanted[place], owner)
+        except (BotoCoreError, ClientError) as error:
+            raise InfraError(f"ECR in {region}, repository {name}: {error}") from None
+
+    # Made before the threads, which may not make one at once
+    for _, region, _ in wanted:
+        client(region)
+    with ThreadPoolExecutor(REPOSITORIES_AT_ONCE) as pool:
+        list(pool.map(act_on, wanted))
+
+
+def _tag(repository: Repository, wanted: set[str], owner: str) -> dict[str, str]:
+    """The tags that the images have now."""
+    known = repository.tags()
+    manifests = repository.manifests(wanted)
+    for digest, manifest in manifests.items():
+        name = images.tag(owner, digest)
+        if known.get(name) != digest:
+            repository.tag(manifest, name)
+            known[name] = digest
+    return known
+
+
+def _tag_only(repository: Repository, wanted: set[str], owner: str) -> None:
+    known = _tag(repository, wanted, owner)
+    needed = {images.tag(owner, digest) for digest in repository.manifests(wanted)}
+    surplus = {tag: digest for tag, digest in known.items() if images.is_of(owner, tag) and tag not in needed}
+    others = {digest for tag, digest in known.items() if tag not in surplus}
+    # ECR deletes an image with its last tag
+    for digest, manifest in repository.manifests(set(surplus.values()) - others).items():
+        repository.tag(manifest, images.released(digest))
+    repository.untag(sorted(surplus))
