@@ -240,7 +240,7 @@ def _finished(
     )  # fmt: skip
     try:
         store.note_served(world, ready.target.id)
-        slots.settle(world, ready.target.manifest)
+        warnings += slots.settle(world, ready.target.manifest)
         warnings += existing.remove(world, begun.existing)
         job.record(outcome)
         transaction.end(world)

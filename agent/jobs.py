@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from agent import alive, apply, archive, credentials, install, quoting, store, transaction, units
+from agent import alive, apply, archive, credentials, images, install, quoting, store, transaction, units, validate
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -133,7 +133,7 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
 
 def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
-    credentials.forget_staged(world)
+    forget_leftovers(world)
     if payload is None:
         outcome = _after_a_crash(world, job, spec)
     else:
@@ -145,6 +145,14 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
             outcome = apply.go_back(world, job, spec["release"])
     job.record(outcome)
     return outcome
+
+
+def forget_leftovers(world: World) -> None:
+    """What a killed preparation left in memory's file systems: a registry's login, rendered secrets."""
+    credentials.forget_staged(world)
+    for place in (images.LOGIN, validate.STAGE):
+        if world.exists(place):
+            world.remove_tree(place)
 
 
 def _forget_other_agents(world: World) -> None:

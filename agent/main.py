@@ -179,13 +179,17 @@ def show_logs(payload: dict[str, Any]) -> int:
 def releases(_: dict[str, Any]) -> int:
     world = World()
     kept, history = store.returnable(world), store.history(world)
-    _print({"current": store.current_id(world), "kept": kept, "history": history, "images": prune.needed(world)})
+    damaged = {"damaged": store.unreadable(world), "damaged_jobs": store.damaged_jobs(world)}
+    images = prune.needed(world)
+    _print({"current": store.current_id(world), "kept": kept, "history": history, "images": images, **damaged})
     return 0
 
 
 def free(_: dict[str, Any]) -> int:
     world = World()
     with lock.lock("pruning", lambda line: _print({"say": line})):
+        for id in store.unreadable(world):
+            _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         _print({"freed": prune.images(world)})
     return 0
 

@@ -51,6 +51,22 @@ def open_directory(path: str, make: bool = False) -> int:
         return _entered(parent, name, path, make)
 
 
+def look_at_directory(path: str) -> Entry | None:
+    """Owner, group (numbers, as text) and mode of a directory, by one descriptor; None where there is none that root
+    may go to."""
+    try:
+        descriptor = open_directory(path)
+    except OSError as error:
+        if error.errno in (*ABSENT, errno.ELOOP):
+            return None
+        raise
+    try:
+        status = os.fstat(descriptor)
+        return Entry("directory", b"", str(status.st_uid), str(status.st_gid), stat.S_IMODE(status.st_mode))
+    finally:
+        os.close(descriptor)
+
+
 def way_to(path: str) -> str | None:
     """Why the directory that holds `path` cannot be reached, as far as it is there; None when it can."""
     try:
@@ -66,8 +82,9 @@ def way_to(path: str) -> str | None:
 class Entry:
     """What is at a path, from one look: no account can put something else there in between.
 
-    `kind` is "absent", "file", "link" (then `target`) or "other" (then `what`: a directory, a pipe, a file over LARGEST
-    …). A file's `content`, `owner`, `group` (numbers, as text) and `mode` are those of one descriptor.
+    `kind` is "absent", "file", "directory" (where one was asked for), "link" (then `target`) or "other" (then `what`: a
+    directory, a pipe, a file over LARGEST …). A file's `content`, and its or a directory's `owner`, `group` (numbers,
+    as text) and `mode`, are those of one descriptor.
     """
 
     kind: str

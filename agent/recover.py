@@ -24,8 +24,8 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
             begun.reason = f"{begun.reason}; and then {why}"
         return begun, roll_back(world, job, begun, why, interrupted=True)
     store.note_served(world, begun.release)
-    slots.settle(world, store.manifest(world, begun.release))
-    warnings = existing.remove(world, begun.existing)
+    warnings = slots.settle(world, store.manifest(world, begun.release))
+    warnings += existing.remove(world, begun.existing)
     line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; finished now"
     outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts, warnings=warnings)
     outcome.line = "; ".join([line, *warnings])

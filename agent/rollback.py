@@ -31,7 +31,8 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
             # The commit failed after its one write
             store.make_current(world, begun.base)
         paths, complaints = _undone(world, job, begun, interrupted)
-        outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints)
+        left = transaction.left_alone(world, [*begun.certificates, *begun.before])
+        outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints, left)
         job.record(outcome)
         if not paths:
             # Else the state before is kept, and the next job puts back the rest
@@ -76,6 +77,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
+    complaints += _units_that_differ(world, begun)
     complaints += existing.start_again(world, begun.existing)
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
@@ -118,6 +120,20 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     attempt(units.start, again, base["health"]["deadline"] if base else 0.0)
 
 
+def _units_that_differ(world: World, begun: Transaction) -> list[str]:
+    """What was asked of systemd is not yet so: a unit that does not stop is no rollback."""
+    now = units.settled_states(world, list(begun.states))
+    complaints = []
+    for name, before in begun.states.items():
+        # What a timer or a watch starts may run by itself
+        if now[name]["active"] and not before["active"] and name in begun.starts:
+            complaints.append(f"{name} did not run before, and does not stop")
+        if now[name]["enabled"] != before["enabled"]:
+            was = "enabled" if before["enabled"] else "not enabled"
+            complaints.append(f"{name} was {was} before, and is not so again")
+    return complaints
+
+
 def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -> Outcome:
     line = (
         f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
@@ -127,7 +143,7 @@ def _not_all_back(begun: Transaction, paths: list[str], complaints: list[str]) -
     return Outcome("rollback failed", begun.release, line)
 
 
-def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
+def _outcome(begun: Transaction, complaints: list[str], left: list[str]) -> Outcome:
     serves = f"release {begun.base[:12]} serves again" if begun.base else "everything is as it was before"
     if complaints:
         line = (
@@ -138,4 +154,4 @@ def _outcome(begun: Transaction, complaints: list[str]) -> Outcome:
         return Outcome("rollback failed", begun.release, line)
     reason = begun.reason.rstrip(".")
     line = f"rolled back on {begun.host}: {reason}. {serves[0].upper()}{serves[1:]}; fix it and run again"
-    return Outcome("rolled back", begun.release, line)
+    return Outcome("rolled back", begun.release, "; ".join([line, *left]), warnings=left)

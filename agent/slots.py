@@ -100,8 +100,10 @@ def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None
     ]
 
 
-def settle(world: World, manifest: dict[str, Any]) -> None:
-    """After the commit: what serves is enabled, the other slot drains and stops. Safe to repeat."""
+def settle(world: World, manifest: dict[str, Any]) -> list[str]:
+    """After the commit: what serves is enabled, the other slot drains and stops; what of it did not happen. Safe to
+    repeat."""
+    complaints = []
     for slot in manifest["slots"]:
         serving = live(world, slot)
         if serving is None:
@@ -111,7 +113,9 @@ def settle(world: World, manifest: dict[str, Any]) -> None:
         world.run("systemctl", "disable", free["unit"])
         if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
             _drain(world, free["port"])
-            world.run("systemctl", "stop", free["unit"])
+            if (stopped := world.run("systemctl", "stop", free["unit"])).code:
+                complaints.append(f"{free['unit']}, which serves no more, does not stop: {stopped.last_lines()}")
+    return complaints
 
 
 def _drain(world: World, port: int) -> None:

@@ -182,6 +182,10 @@ def readable(world: World) -> list[str]:
     return [id for id in kept(world) if _is_readable(world, id)]
 
 
+def unreadable(world: World) -> list[str]:
+    return [id for id in kept(world) if not _is_readable(world, id)]
+
+
 def _is_readable(world: World, id: str) -> bool:
     try:
         manifest(world, id)
@@ -217,6 +221,11 @@ def history(world: World) -> list[dict[str, Any]]:
     """The jobs, oldest first."""
     texts = (world.read(f"{HISTORY}/{name}") for name in _entries(world))
     return [entry for text in texts if text and (entry := _job(text))]
+
+
+def damaged_jobs(world: World) -> list[str]:
+    """The names of the history's entries that cannot be read."""
+    return [name for name in _entries(world) if not _job(world.read(f"{HISTORY}/{name}") or b"")]
 
 
 def _entries(world: World) -> list[str]:

@@ -102,10 +102,9 @@ def _directories(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]
     """Whose the directories are that are there already."""
     entries = []
     for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
-        if world.exists(path) and world.link_target(path) is None:
-            owner, group, mode = world.owner_and_mode(path)
-            found = {"owner": owner, "group": group, "mode": mode}
-            entries.append({"path": path, "kind": "directory", "slot": False, **found})
+        if (found := world.directory_entry(path)) is not None:
+            owned = {"owner": found.owner, "group": found.group, "mode": found.mode}
+            entries.append({"path": path, "kind": "directory", "slot": False, **owned})
     return entries
 
 
@@ -134,13 +133,18 @@ def in_the_way(path: str, what: str) -> str:
     return f"{path} is {what}, and the release has a file or a link there: move it away and run again"
 
 
+def left_alone(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """What is not put back: where an account laid a link on the way, nothing of ours is behind it."""
+    barred = {entry["path"]: world.barred(entry["path"]) for entry in entries}
+    return [f"{path} was left alone: {why}" for path, why in barred.items() if why]
+
+
 def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself. Safe to repeat: a
     copy that is gone was put back already."""
     failures = []
     for entry in entries:
         try:
-            # Where an account laid a link on the way, nothing of ours is behind it
             if not world.barred(entry["path"]):
                 _put_back(world, entry)
         except (OSError, KeyError, ValueError) as error:

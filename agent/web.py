@@ -75,20 +75,20 @@ def status_of(url: str, name: str | None = None) -> int:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        with socket.create_connection((parts.hostname or "", port), 5) as plain:
+        with socket.create_connection((parts.hostname or "", port), 5) as plain, plain.dup() as wire:
             connection = http.client.HTTPConnection(name or parts.netloc)
-            connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
-            with connection.sock:
-                # However slowly it answers, byte by byte
-                late = threading.Event()
-                over = threading.Timer(WHOLE, _end, [connection.sock, late])
-                over.start()
-                try:
+            # However slowly it answers, byte by byte, its part of a handshake included
+            late = threading.Event()
+            over = threading.Timer(WHOLE, _end, [wire, late])
+            over.start()
+            try:
+                connection.sock = _encrypted(plain, name) if parts.scheme == "https" else plain
+                with connection.sock:
                     connection.request("GET", _target(parts))
                     status = connection.getresponse().status
-                finally:
-                    over.cancel()
-                return 0 if late.is_set() else status
+            finally:
+                over.cancel()
+            return 0 if late.is_set() else status
     except (OSError, http.client.HTTPException):
         return 0
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from agent import cgroups, ending, engine, namespaces, processes, quoting, web
 from agent.capabilities import Capabilities
-from agent.places import Entry, aside, look_at, open_directory, parent_of, read_file, unlink, way_to
+from agent.places import Entry, aside, look_at, look_at_directory, open_directory, parent_of, read_file, unlink, way_to
 
 # Of a mode; the bits that give a program its owner's rights are never installed
 PERMISSIONS = 0o777
@@ -147,10 +147,12 @@ class World:
         """What is at a path, in one look; a file's owner and group by name, or by number where they have none. Raises
         OSError where the way is barred."""
         found = look_at(path)
-        if found.kind != "file":
-            return found
-        owner, group = _name(pwd.getpwuid, int(found.owner)), _name(grp.getgrgid, int(found.group))
-        return replace(found, owner=owner, group=group)
+        return _with_names(found) if found.kind == "file" else found
+
+    def directory_entry(self, path: str) -> Entry | None:
+        """Owner, group and mode of a directory, in one look; None where there is none that root may go to."""
+        found = look_at_directory(path)
+        return found and _with_names(found)
 
     def owner_and_mode(self, path: str) -> tuple[str, str, int]:
         """Owner, group and permission bits of a file that exists."""
@@ -189,7 +191,7 @@ class World:
         descriptor = open_directory(path, make=True)
         try:
             os.fchown(descriptor, *_ids(owner, group))
-            os.fchmod(descriptor, mode)
+            os.fchmod(descriptor, mode & PERMISSIONS)
         finally:
             os.close(descriptor)
 
@@ -320,6 +322,11 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def _with_names(found: Entry) -> Entry:
+    owner, group = _name(pwd.getpwuid, int(found.owner)), _name(grp.getgrgid, int(found.group))
+    return replace(found, owner=owner, group=group)
 
 
 def _name(lookup, number: int) -> str:

@@ -112,6 +112,8 @@ class Releases(Form):
     kept: Names
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
     images: Names | None = None
+    damaged: Names = []
+    damaged_jobs: Names = []
 
 
 class Pruned(Form):
@@ -177,6 +179,31 @@ class Restored(Form):
     absent: Names
 
 
+class Copied(Form):
+    to: Text
+    how: Text
+    digest: Text | None
+    reason: Text = ""
+
+
+class Copying(Form):
+    """Of a host that copies images; `{}` is a sign of life."""
+
+    image: Copied | None = None
+    images: Annotated[list[Copied], Field(max_length=MOST)] = []
+
+
+# Address, and how many requests it made
+Client = Annotated[list[Text | int], Field(min_length=2, max_length=2)]
+
+
+class Traffic(Form):
+    requests: Annotated[int, Field(ge=0)]
+    open: Annotated[int, Field(ge=0)]
+    ago: Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
+    clients: Annotated[list[Client], Field(max_length=MOST)]
+
+
 FORMS: dict[str, type[Form]] = {
     "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
     "contents": Contents, "logs": LogLine, "restore": Restored,
@@ -192,6 +219,16 @@ def checked(verb: str, event: dict[str, Any], host: str) -> dict[str, Any]:
 def checked_job_event(event: dict[str, Any], host: str) -> dict[str, Any]:
     """An event of a job, when it has the form of one. Raises InfraError."""
     return held(JobEvent, event, "what is said of the job", host)
+
+
+def checked_copying(event: dict[str, Any], host: str) -> dict[str, Any]:
+    """What a host says while it copies images, when it has that form. Raises InfraError."""
+    return held(Copying, event, "what is said of the images", host)
+
+
+def checked_traffic(event: dict[str, Any], host: str) -> dict[str, Any]:
+    """What a host says of its requests, when it has that form. Raises InfraError."""
+    return held(Traffic, event, "what is said of the requests", host)
 
 
 def held(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:

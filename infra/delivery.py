@@ -137,7 +137,7 @@ class Job:
         """The events over one connection; where the agent waits for our word it gets it."""
         with connected(self.target) as transport:
             look_at, seen = None, self.seen
-            for event in events(transport, self.target, self.command, on_start=self._sending):
+            for event in events(transport, self.target, self.command, on_start=self._sending, has_end=False):
                 seen += is_told(event)
                 look_at = event.get("look_at", look_at)
                 yield event
@@ -145,7 +145,7 @@ class Job:
                 self.say("looking from outside")
                 reason = self.outside(look_at)
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
-                yield from events(transport, self.target, Command("answer", answer))
+                yield from events(transport, self.target, Command("answer", answer), has_end=False)
 
     def _sending(self) -> None:
         if not self.is_sent:

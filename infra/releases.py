@@ -31,6 +31,17 @@ def history(host: str, answer: dict[str, Any]) -> Table:
     return table
 
 
+def damage(host: str, answer: dict[str, Any]) -> list[str]:
+    """What of a host's releases and of its history cannot be read."""
+    releases, jobs = answer.get("damaged", []), answer.get("damaged_jobs", [])
+    lines = [
+        f"{host}: kept release {id[:SHORT]} cannot be read: it cannot be returned to, and no image is removed while it "
+        "is kept"
+        for id in releases
+    ]
+    return lines + ([f"{host}: {len(jobs)} damaged entries of its history: {', '.join(jobs[:3])}"] if jobs else [])
+
+
 def changed(paths: Sequence[str]) -> str:
     if not paths:
         return "-"

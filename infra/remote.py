@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import shlex
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,6 +35,9 @@ SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
 MOST = 2 * LONGEST  # bytes of an answer
 DEEPEST = 50  # levels of an answer
+LINE = 600.0  # seconds that a line may take to its end
+QUIET = 3600.0  # seconds of signs of life alone
+WHOLE = 6 * 3600.0  # seconds that an answer may take, of any but logs
 NOISE = 64 * 1024  # bytes that a login may print before the mark
 SCRIPT_LINE = 64 * 1024  # bytes of a script's line that are kept
 
@@ -60,10 +64,11 @@ def events(
     command: Command,
     total: int | None = MOST,
     on_start: Callable[[], None] = lambda: None,
+    has_end: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """What a command on the host says, object by object, and at most `total` bytes of it; `on_start` is called before
-    anything is sent to it. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, or says
-    more than it may."""
+    anything is sent to it. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, says more
+    than it may or, where it `has_end`, does not come to it."""
     word = uuid.uuid4().hex
     mark = hashlib.sha256(word.encode()).hexdigest()
     line = f"{START} {word} {shlex.quote(command.name)}"
@@ -75,10 +80,18 @@ def events(
         on_start()
         sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
         is_read = _sent(channel, json.dumps(sent).encode())
+        begun = heard = time.monotonic()
         for said in lines:
+            now = time.monotonic()
+            if has_end and (now - heard > QUIET or now - begun > WHOLE):
+                raise InfraError(
+                    f"{target} shows signs of life and comes to no end of {command.name!r} within "
+                    f"{min(now - heard, now - begun) / 60:.0f} min: the connection is closed"
+                )
             if not said.startswith(f"{mark} "):
                 noise.extend([said] if said.strip() else [])
             elif (event := _event(said[len(mark) + 1 :])) is not None:
+                heard = now if event else heard
                 yield event
         code, errors = _ended(transport, channel)
     _check_end(target, code, is_read)
@@ -186,15 +199,18 @@ def _sent(channel: paramiko.Channel, data: bytes) -> bool:
 
 def _lines(channel: paramiko.Channel, target: Target, total: int | None) -> Iterator[str]:
     """Lines as they come. A host that never ends its line, or goes on and on, fills no memory. Raises InfraError."""
-    rest, received = bytearray(), 0
+    rest, received, ended = bytearray(), 0, time.monotonic()
     while data := channel.recv(65536):
         received += len(data)
+        if time.monotonic() - ended > LINE:
+            raise ConnectionLost(f"{target}: it came to no end of a line for {LINE:.0f} s")
         if total is not None and received > total:
             raise InfraError(f"{target} says more than {total // 1024**2} MiB: the connection is closed")
         *lines, last = data.split(b"\n")
         for part in lines:
             yield (bytes(rest) + part).decode(errors="replace")
             rest.clear()
+            ended = time.monotonic()
         rest += last
         if len(rest) > LONGEST:
             raise InfraError(f"{target} says a line of more than {LONGEST // 1024**2} MiB: the connection is closed")
@@ -271,7 +287,7 @@ def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[di
     with connected(target) as transport:
         # Logs can be followed for days
         total = None if verb == "logs" else MOST
-        for said in events(transport, target, Command(verb, payload or {}), total):
+        for said in events(transport, target, Command(verb, payload or {}), total, has_end=verb != "logs"):
             if "result" in said:
                 refused = checked_job_event(cleaned(said), str(target))
                 raise InfraError(f"{target.host}: {refused['result']['line']}")

@@ -16,7 +16,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Unit
-from rendering.templates import BANNER, fill
+from rendering.templates import BANNER, fill, literal
 
 UNITS = "/etc/systemd/system"
 # Of a network that a unit of a release created
@@ -158,7 +158,7 @@ def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
     content = fill(
         "compose.service.j2",
         source,
-        description="; ".join(service.purpose for service in project.services),
+        description=literal("; ".join(service.purpose for service in project.services)),
         network=network,
         project=project.name,
         compose_file=project.path,

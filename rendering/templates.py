@@ -26,3 +26,8 @@ def fill(template: str, source: str, **values: Any) -> bytes:
     """The template's text; `source` is the file that the reader should edit instead."""
     text = _environment().get_template(template).render(banner=BANNER.format(source=source), **values)
     return text.encode()
+
+
+def literal(text: str) -> str:
+    """Text for a unit: what systemd would take for a specifier is a sign of percent."""
+    return text.replace("%", "%%")

@@ -9,7 +9,7 @@ from catalogue.services import ConfigFile, NativeService, TimerService
 from catalogue.systemd.directives import Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
 from rendering.files import EnvironmentFile, File, HostFiles, Requirement, Unit, own_group
-from rendering.templates import BANNER
+from rendering.templates import BANNER, literal
 
 SYSTEM = "/etc/systemd/system"
 OF_ACCOUNT = ".config/systemd/user"
@@ -55,7 +55,7 @@ def sections(service: NativeService) -> Sections:
 
 def _assignment(service: NativeService, name: str, value: str) -> str:
     """A variable as systemd gives it to the program, which reads quotes, backslashes and specifiers in it."""
-    item = f"{name}={value if service.specifiers else value.replace('%', '%%')}"
+    item = f"{name}={value if service.specifiers else literal(value)}"
     if re.fullmatch(r"[A-Za-z0-9_.,:;/@+=%~^?&*(){}<>|!$#\[\]-]*", item):
         return item
     return '"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -82,10 +82,11 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, remote
 
     for name, target in hosts.targets(stack_of(stack), host).items():
+        answer = remote.ask(target, "releases")
         # Into a file or a pipe whole, whatever a terminal's width would be
-        Console(width=None if sys.stdout.isatty() else 220).print(
-            releases.history(name, remote.ask(target, "releases"))
-        )
+        Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, answer))
+        for line in releases.damage(name, answer):
+            typer.echo(line)
 
 
 @app.command()

@@ -218,7 +218,9 @@ def code_of(root: Path) -> str:
     # What Python compiles, and the policy's own environment, are made from these
     made = {"__pycache__", "venv"}
     paths = [path.relative_to(root) for folder in folders for path in (root / folder).rglob("*")]
-    paths += [Path(name) for name in ("__main__.py", "Pulumi.yaml", "pyproject.toml", "uv.lock")]
+    # A module at the root is found before a library of its name
+    paths += [path.relative_to(root) for path in root.glob("*.py")]
+    paths += [Path(name) for name in ("Pulumi.yaml", "pyproject.toml", "uv.lock")]
     found = hashlib.sha256()
     for path in sorted(path for path in paths if not made & set(path.parts) and (root / path).is_file()):
         found.update(f"{path} {hashlib.sha256((root / path).read_bytes()).hexdigest()}\n".encode())

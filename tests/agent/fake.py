@@ -86,13 +86,15 @@ class FakeWorld(World):
     changes: int = 0
     kill_at: int | None = None
     break_at: int | None = None
+    stays_full: bool = False
     certify = certbot.certify
 
-    def _change(self):
+    def _change(self, takes_space=False):
         self.changes += 1
-        if self.changes == self.kill_at:
+        # Whatever unwinds after the kill changes nothing any more
+        if self.kill_at is not None and self.changes >= self.kill_at:
             raise Killed
-        if self.changes == self.break_at:
+        if self.changes == self.break_at or (takes_space and self.stays_full and self.changes > (self.break_at or 0)):
             raise OSError(28, "No space left on device")
 
     def run(self, *argv, timeout=300, environment=None, stdin=""):
@@ -232,14 +234,16 @@ class FakeWorld(World):
             return Entry("other", what="a directory")
         return self.others.get(path, Entry("absent"))
 
+    def directory_entry(self, path):
+        owner, group, mode = self.directories.get(path, ("", "", 0))
+        return Entry("directory", b"", owner, group, mode) if path in self.directories else None
+
     def owner_and_mode(self, path):
-        if path in self.directories:
-            return self.directories[path]
         _, mode, owner, group = self.files[path]
         return owner, group, mode
 
     def write(self, path, content, mode, owner, group):
-        self._change()
+        self._change(takes_space=True)
         self.links.pop(path, None)
         self.files[path] = (content, mode, owner, group)
 
@@ -249,7 +253,7 @@ class FakeWorld(World):
         self.files[path] = self.files.pop(source)
 
     def directory(self, path, mode, owner, group):
-        self._change()
+        self._change(takes_space=path not in self.directories)
         self.directories[path] = (owner, group, mode)
 
     def barred(self, path):
@@ -268,7 +272,7 @@ class FakeWorld(World):
         return self.links.get(path)
 
     def link(self, path, target):
-        self._change()
+        self._change(takes_space=True)
         self.files.pop(path, None)
         self.links[path] = target
 
@@ -341,9 +345,5 @@ class FakeWorld(World):
         """What programs on the host see: not what the agent keeps for itself, nor what is only prepared."""
         own = ("/var/lib/infra/", "/run/infra/", "/etc/letsencrypt/")
         files = {path: file for path, file in self.files.items() if not path.startswith(own)}
-        return (
-            files,
-            {p: t for p, t in self.links.items() if not p.startswith(own)},
-            set(self.active),
-            set(self.enabled),
-        )
+        links = {path: target for path, target in self.links.items() if not path.startswith(own)}
+        return files, links, set(self.active), set(self.enabled)

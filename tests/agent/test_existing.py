@@ -76,6 +76,7 @@ def test_killed_at_any_change_they_are_all_back_or_all_replaced():
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
             applied(world, release())
+        world.kill_at = None
         recover(world, JOB, "power cut")
         assert transaction.unfinished(world) is None
         committed = store.current_id(world) is not None

@@ -147,6 +147,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
             applied(world, made)
+        world.kill_at = None
         recover(world, JOB, "the agent was ended in the middle")
         all_of(world, before, after, base, made.id)
         assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
@@ -173,6 +174,7 @@ def test_a_link_laid_meanwhile_keeps_nothing_from_being_undone():
 
     outcome = applied(world, release("home"), job=replace(JOB, confirm=laid))
     assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
+    assert outcome.line.count("was left alone: a link") == len(outcome.warnings) > 0
 
 
 def test_a_directory_that_was_there_is_its_owners_again():

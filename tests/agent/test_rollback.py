@@ -225,6 +225,7 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
             applied(world, made)
+        world.kill_at = None
         recover(world, JOB, "the agent was ended in the middle")
         all_of(world, before, after, base, made.id)
         world.web = lambda url: 200
@@ -249,6 +250,7 @@ def test_killed_at_any_change_of_the_recovery_itself():
         try:
             recover(world, JOB, "power cut")
         except Killed:
+            world.kill_at = None
             recover(world, JOB, "power cut")
             assert world.seen_by_programs() == before and transaction.unfinished(world) is None
         else:

@@ -125,6 +125,7 @@ def test_killed_at_any_change_of_a_rollout(sick):
         try:
             applied(world, made)
         except Killed:
+            world.kill_at = None
             recover(world, JOB, "the agent was ended in the middle")
             assert transaction.unfinished(world) is None
             assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number

@@ -40,6 +40,7 @@ def deaths(start: FakeWorld, made):
         world.kill_at = world.changes + number
         with pytest.raises(Killed):
             applied(world, made)
+        world.kill_at = None
         recovered = recover(world, JOB, "power cut")
         yield number, world, recovered[1] if recovered else None
 
@@ -194,6 +195,7 @@ def test_a_job_that_was_killed_in_its_switch_and_does_not_get_the_lock_is_unknow
 
     with pytest.raises(Killed):
         applied(world, made, job=replace(JOB, confirm=power_cut))
+    world.kill_at = None
     monkeypatch.setattr(jobs, "lock", held)
     result = run_job(world, made, False, capsys)
     assert (result["outcome"], result["code"]) == ("unknown", 6) and "nothing touched" not in result["line"]

@@ -1,8 +1,10 @@
 """A broken or hostile host fills no memory, holds up no update for ever, and ends in a line instead of a traceback."""
 
+import contextlib
 import json
 import resource
 import threading
+import time
 
 import pytest
 
@@ -32,6 +34,66 @@ def test_an_answer_without_an_end_fills_no_memory(monkeypatch):
     monkeypatch.setattr(remote, "MOST", 1024**2)
     with pytest.raises(InfraError, match=r"web1 .* says more than 1 MiB"):
         remote.ask(target(server("y" * 1000, times=3000)), "status")
+
+
+def endless(line: str, pause: float = 0.05) -> Server:
+    """A host that says this again and again, until the connection is closed."""
+
+    def answer(command, given, say):
+        while True:
+            time.sleep(pause)
+            say(line)
+
+    return Server(answer)
+
+
+@pytest.mark.parametrize(("line", "limit"), [("{}", "QUIET"), ('{"say": "on it"}', "WHOLE")])
+def test_a_host_that_only_lives_on_is_not_waited_for(monkeypatch, line, limit):
+    monkeypatch.setattr(remote, limit, 0.3)
+    with pytest.raises(InfraError, match=r"web1 .* comes to no end of 'status' within "):
+        remote.ask(target(endless(line)), "status")
+
+
+def test_a_line_that_comes_byte_by_byte_is_a_lost_connection(monkeypatch):
+    monkeypatch.setattr(remote, "LINE", 0.3)
+    with pytest.raises(ConnectionLost, match=r"web1 .*: it came to no end of a line for 0 s"):
+        remote.ask(target(Dribbling(lambda *_: 0)), "status")
+
+
+class Dribbling(Server):
+    """A host whose answer comes to no end of its first line."""
+
+    def _run(self, channel, command):
+        with contextlib.suppress(EOFError, OSError):
+            begin(channel, command)
+            while True:
+                channel.sendall(b"x")
+                time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("check", "event"),
+    [
+        (answers.checked_copying, {"image": {"to": "a"}}),
+        (answers.checked_copying, {"image": {"to": "a", "digest": 1, "how": "copied"}}),
+        (answers.checked_copying, {"images": {"a": 1}}),
+        (answers.checked_traffic, {"requests": 1}),
+        (answers.checked_traffic, {"requests": -1, "open": 0, "ago": None, "clients": []}),
+        (answers.checked_traffic, {"requests": 1, "open": 0, "ago": 1.0, "clients": [["a"]]}),
+    ],
+)
+def test_what_a_move_asks_hosts_has_a_form_too(check, event):
+    with pytest.raises(InfraError, match=r"web1: what is said of the (images|requests) has another form") as error:
+        check(event, "web1")
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_move_is_answered_passes():
+    copied = {"to": "r/a:1", "digest": None, "how": "failed", "reason": "no space"}
+    for event in ({}, {"image": copied}, {"images": [copied]}):
+        assert answers.checked_copying(event, "web1") == event
+    seen = {"requests": 2, "open": 0, "ago": 1.5, "clients": [["192.0.2.1", 2]]}
+    assert answers.checked_traffic(seen, "web1") == seen
 
 
 def test_logs_may_go_on_and_are_not_kept(monkeypatch):

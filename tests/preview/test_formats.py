@@ -122,3 +122,17 @@ def test_a_path_without_an_end_pushes_nothing_out():
     made.stacks[0].hosts[0].files.append(FileChange("/" + "A" * 200_000, "removed", ("-x",)))
     text = comment(made)
     assert len(text) <= markdown.LIMIT and "plan `mocks-a-b-c`" in text
+
+
+def test_what_a_host_calls_its_files_is_no_order_to_a_terminal():
+    made = report()
+    host = made.stacks[0].hosts[0]
+    host.files.append(FileChange("/x\x1b[2J\nprod: no change", "removed", ("-x\x1b]0;y\x07", "-\u202eabc")))
+    made.stacks[0].problems.append("wrong\x1b[2J")
+    for force in (False, True):
+        out = io.StringIO()
+        terminal.show(made, Console(file=out, force_terminal=force, color_system="standard" if force else None), True)
+        text = out.getvalue()
+        assert not any(order in text for order in ("\x1b[2J", "\x1b]0", "\x07", "\u202e"))
+        assert force or "/x\\x1b[2J\\nprod: no change" in text
+        assert not [line for line in text.splitlines() if line.startswith("prod: no change")]

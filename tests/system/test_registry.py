@@ -42,7 +42,9 @@ def test_a_user_pushes_an_image_under_the_registrys_real_name(system: System, la
 
 def test_the_images_that_a_host_needs_have_its_tags_and_no_others_do(system: System):
     """Of the release that serves and of those that can be gone back to."""
-    kept = system.on_host("sh", "-c", "cat /var/lib/infra/releases/*/manifest.json | grep -o '[a-z0-9.-]*/[a-z0-9-]*@sha256:[0-9a-f]*'")
+    kept = system.on_host(
+        "sh", "-c", "cat /var/lib/infra/releases/*/manifest.json | grep -o '[a-z0-9.-]*/[a-z0-9-]*@sha256:[0-9a-f]*'"
+    )
     needed = {(image.repository, image.digest) for image in images.images_in_ecr(kept.output.split())}
     owner = images.owner("lab", "watchme")
     tagged = {

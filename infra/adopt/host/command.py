@@ -18,7 +18,7 @@ from infra.adopt.host.reading import Connection, Facts, Machine, connected
 from infra.adopt.host.remarks import Remark, lines
 from infra.adopt.host.understanding import Understood
 from infra.errors import InfraError
-from infra.foreign import one_line
+from infra.foreign import one_line, visible
 from infra.writing import put
 
 VARIABLE, SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -73,9 +73,9 @@ def adopt(catalogue: Catalogue, machine: Machine, wish: Wish) -> None:
         put(wish.write, text)
         typer.echo(f"written: {wish.write}")
     else:
-        typer.echo(text)
+        typer.echo(visible(text))
     for line in told(seen, wish.diff):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def look(catalogue: Catalogue, host: Connection, machine: Machine, wish: Wish) -> Seen:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from infra.answers import checked_traffic
 from infra.errors import InfraError
+from infra.foreign import cleaned
 from infra.remote import run_program
 from infra.ssh import Target, connected
 
@@ -67,7 +69,8 @@ def _traffic(target: Target, request: dict[str, Any]) -> dict[str, Any] | None:
     try:
         with connected(target, timeout=5) as transport:
             payload = {"within": request["quiet"]}
-            return next((event for event in run_program(transport, target, request["program"], payload) if event), None)
+            said = next((event for event in run_program(transport, target, request["program"], payload) if event), None)
+            return said and checked_traffic(cleaned(said), str(target))
     except InfraError:
         return None
 

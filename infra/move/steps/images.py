@@ -10,7 +10,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.answers import checked_copying
 from infra.errors import InfraError
+from infra.foreign import cleaned
 from infra.remote import run_program
 from infra.ssh import Target, connected
 
@@ -40,8 +42,9 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     say(f"{len(images)} images, by {target.host} itself")
     done: list[dict[str, Any]] = []
     with connected(target) as transport:
-        for event in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
-            if "image" in event and event["image"]["how"] == "copied":
+        for said in run_program(transport, target, request["program"], {"images": images, "auths": auths}):
+            event = checked_copying(cleaned(said), str(target))
+            if event.get("image") and event["image"]["how"] == "copied":
                 say(f"copied {short(event['image']['to'])} {event['image']['digest'][:19]}")
             done = event.get("images", done)
     return told(request, done, say)

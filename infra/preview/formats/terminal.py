@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from infra.foreign import one_line, visible
 from infra.preview.formats import words
 from infra.preview.hosts import FileChange, HostChange
 from infra.preview.report import Report, StackReport
@@ -13,47 +14,54 @@ COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 OPS = {"create": "green", "update": "yellow", "replace": "bold red", "delete": "red"}
 
 
+def plain(text: str) -> str:
+    """Text of a host or of a file: no markup, and no order to a terminal."""
+    return escape(one_line(text))
+
+
 def show(report: Report, console: Console, whole: bool = False) -> None:
     """Prints it; `whole` folds nothing."""
-    console.print(escape(words.heading(report)), style="dim", soft_wrap=True)
+    console.print(plain(words.heading(report)), style="dim", soft_wrap=True)
     for stack in report.stacks:
         _stack(stack, console, whole)
 
 
 def _stack(stack: StackReport, console: Console, whole: bool) -> None:
     style = "bold red" if stack.is_refused else "bold green" if stack.is_empty else "bold"
-    console.print(f"\n{escape(stack.stack)}: {escape(stack.verdict)}", style=style, soft_wrap=True)
+    console.print(f"\n{plain(stack.stack)}: {plain(stack.verdict)}", style=style, soft_wrap=True)
     if stack.error:
-        console.print(escape(stack.error), soft_wrap=True)
+        console.print(escape(visible(stack.error)), soft_wrap=True)
         return
     console.print(f"  {words.source(stack)}", style="dim", soft_wrap=True)
     for finding in stack.findings:
         console.print(
-            f"  policy {escape(str(finding))}", style="red" if finding.level == "error" else "yellow", soft_wrap=True
+            f"  policy {plain(str(finding))}", style="red" if finding.level == "error" else "yellow", soft_wrap=True
         )
     for line in [*stack.problems, *stack.hosts_say]:
-        console.print(f"  {escape(line)}", style="yellow", soft_wrap=True)
+        console.print(f"  {escape(visible(line))}", style="yellow", soft_wrap=True)
     for number, line in enumerate(words.phase_lines(stack), 1):
-        console.print(f"  {number:2}. {escape(line)}", soft_wrap=True)
+        console.print(f"  {number:2}. {plain(line)}", soft_wrap=True)
     if not stack.moves or whole:
         for step in stack.steps:
             note = words.step_note(step)
             console.print(
-                f"  [{OPS[step.op]}]{escape(words.step_line(step))}[/]" + (f": {escape(note)}" if note else ""),
+                f"  [{OPS[step.op]}]{plain(words.step_line(step))}[/]" + (f": {plain(note)}" if note else ""),
                 soft_wrap=True,
             )
     for host in stack.changed_hosts:
         _host(host, console, whole)
-    console.print(f"  {escape(words.cost(stack.cost))}", soft_wrap=True)
+    console.print(f"  {plain(words.cost(stack.cost))}", soft_wrap=True)
     console.print(f"  plan {stack.fingerprint}", style="dim", soft_wrap=True)
 
 
 def _host(host: HostChange, console: Console, whole: bool) -> None:
-    console.print(f"\n  host {escape(host.host)}: {words.host_line(host)}", style="bold", soft_wrap=True)
+    console.print(f"\n  host {plain(host.host)}: {plain(words.host_line(host))}", style="bold", soft_wrap=True)
     for effect in host.effects:
-        console.print(f"    {escape(effect.service)} {effect.how}; interruption: {escape(effect.gap)}", soft_wrap=True)
+        console.print(
+            f"    {plain(effect.service)} {plain(effect.how)}; interruption: {plain(effect.gap)}", soft_wrap=True
+        )
     for line in words.facts_of(host):
-        console.print(f"    {escape(line)}", soft_wrap=True)
+        console.print(f"    {plain(line)}", soft_wrap=True)
     for file in host.files:
         # What is wholly new or gone says less line by line than a change does
         room = (
@@ -71,9 +79,9 @@ def _host(host: HostChange, console: Console, whole: bool) -> None:
 def _file(file: FileChange, console: Console, room: int) -> None:
     meta = f" {file.meta}" if file.meta else ""
     counted = f"[green]+{file.added}[/] [red]−{file.removed}[/]"
-    console.print(f"    {escape(file.path)} {file.how} {counted}{escape(meta)}", soft_wrap=True)
+    console.print(f"    {plain(file.path)} {file.how} {counted}{plain(meta)}", soft_wrap=True)
     shown = file.diff[:room]
     for line in shown:
-        console.print(Text(f"      {line}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
+        console.print(Text(f"      {one_line(line)}", COLOURS.get(line[:1], "dim")), soft_wrap=True)
     if left := len(file.diff) - len(shown):
         console.print(f"      … {left} lines more (--whole)", style="dim")

@@ -1,0 +1,182 @@
+"""What a rollback, a kill or damage leaves: nothing that is passed over in silence."""
+
+import copy
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from agent import images, jobs, prune, slots, store, validate, web
+from agent.job import Job
+from agent.recover import recover
+from agent.world import Ran, World
+from tests.agent.fake import Killed
+from tests.agent.releases import JOB, applied, bigger, release, serving, world_for
+from tests.support import service
+
+NEW = "watchme-admin.service"
+
+
+def deaf_to(world, *words):
+    """systemd ends or disables this unit no more."""
+    asked = world.run
+
+    def run(*argv, **options):
+        if argv[: len(words) - 1] == words[:-1] and words[-1] in argv:
+            asked(*(word for word in argv if word != words[-1]), **options)
+            return Ran(124, "no end after 300 s")
+        return asked(*argv, **options)
+
+    world.run = run
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("systemctl", "stop", NEW), f"{NEW} did not run before, and does not stop"),
+        (("systemctl", "disable", NEW), f"{NEW} was not enabled before, and is not so again"),
+    ],
+    ids=["a unit that does not stop", "a unit that stays enabled"],
+)
+def test_a_rollback_that_systemd_does_not_follow_claims_no_success(words, complaint):
+    made = release()
+    world = world_for(made)
+    world.web = lambda url: 503 if ":9000" in url else 200
+    deaf_to(world, *words)
+    outcome = applied(world, made)
+    assert outcome.outcome == "rollback failed" and complaint in outcome.line, outcome.line
+    assert "verything is as it was" not in outcome.line
+
+
+def blue_green(data):
+    service(data, "vault-api").update(rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
+
+
+def changed(data):
+    blue_green(data)
+    service(data, "vault-api")["memory"].update(limit="300m")
+
+
+def test_an_earlier_slot_that_does_not_stop_is_named_and_fails_no_release():
+    world = serving(release(blue_green))
+    deaf_to(world, "systemctl", "stop", "watchme-vault-api-blue.service")
+    outcome = applied(world, release(changed))
+    assert outcome.outcome == "applied"
+    assert "watchme-vault-api-blue.service, which serves no more, does not stop: no end after 300 s" in outcome.line
+    assert slots.settle(world, release(changed).manifest) != []
+
+
+def test_a_disk_that_stays_full_is_an_outcome_and_the_next_job_puts_everything_back():
+    start, made = serving(release()), release(bigger)
+    before = start.seen_by_programs()
+    finished = copy.deepcopy(start)
+    applied(finished, made)
+    after = finished.seen_by_programs()
+    outcomes = set()
+    for number in range(1, finished.changes - start.changes + 1):
+        world = copy.deepcopy(start)
+        world.break_at, world.stays_full = world.changes + number, True
+        outcome = applied(world, made)
+        outcomes.add(outcome.outcome)
+        world.break_at, world.stays_full = None, False
+        recover(world, JOB, "the next job")
+        assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), outcome.line
+    assert {"refused", "rolled back"} <= outcomes, outcomes
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}'], ids=["empty", "another shape", "of a newer agent"])
+def test_a_kept_release_that_cannot_be_read_holds_up_no_clearing_and_is_named(content):
+    first, second = release(), release(bigger)
+    world = serving(first, second)
+    world.files[f"{store.RELEASES}/{first.id}/manifest.json"] = (content, 0o600, "root", "root")
+    assert store.unreadable(world) == [first.id]
+    assert prune.images(world) == 0 and prune.reclaimable(world) == 0 and not world.commands("docker image rm")
+    # A disk that is full is what is wrong with it, and not the damage
+    world.space = 100
+    assert "no space left on device" in applied(world, release(version=3)).line
+
+
+def test_damaged_entries_of_the_history_are_named():
+    world = serving(release())
+    world.files[f"{store.HISTORY}/00000009-j9.json"] = (b'{"job": ', 0o600, "root", "root")
+    assert store.damaged_jobs(world) == ["00000009-j9.json"] and store.history(world) == []
+
+
+def test_what_a_killed_preparation_left_of_secrets_is_gone_before_the_next_job():
+    made = release()
+    finished = world_for(made)
+    applied(finished, made)
+    kinds = set()
+    for number in range(1, finished.changes + 1):
+        world = world_for(made)
+        world.kill_at = number
+        with pytest.raises(Killed):
+            applied(world, made)
+        world.kill_at = None
+        left = {place for place in (images.LOGIN, validate.STAGE) if world.listing(place)}
+        kinds |= left
+        for place in left:
+            world.there.add(place)
+        jobs.forget_leftovers(world)
+        assert not world.listing(images.LOGIN) and not world.listing(validate.STAGE)
+    assert kinds == {images.LOGIN, validate.STAGE}
+
+
+def test_a_job_begins_by_forgetting_them(monkeypatch):
+    world = serving(release())
+    called = []
+    monkeypatch.setattr(jobs, "forget_leftovers", lambda world: called.append(world))
+    spec = {"kind": "rollback", "release": store.current_id(world)}
+    jobs.done(world, Job("j2", "rollback", "a", "watchme"), spec, {"secrets": {}})
+    assert called == [world]
+
+
+# Directories of a real host
+
+
+def test_a_directorys_bits_that_lend_rights_are_never_installed(tmp_path):
+    place = tmp_path / "shared"
+    place.mkdir()
+    place.chmod(0o2775)
+    found = World().directory_entry(str(place))
+    assert found is not None and found.mode == 0o2775
+    World().directory(str(place), found.mode, found.owner, found.group)
+    assert place.stat().st_mode & 0o7777 == 0o775
+
+
+def test_a_link_is_no_directory_whatever_it_leads_to(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").write_text("x")
+    if os.getuid() == 0:
+        # Root's own link in a directory that is not root's own
+        os.chown(tmp_path, 65534, 65534)
+        with pytest.raises(OSError, match="symbolic link"):
+            World().directory(str(tmp_path / "here"), 0o755, "root", "root")
+    assert World().directory_entry(str(tmp_path / "here")) is None
+    assert World().directory_entry(str(tmp_path / "file")) is None
+    assert World().directory_entry(str(tmp_path / "nothing")) is None
+
+
+def test_a_handshake_that_goes_on_and_on_has_an_end(monkeypatch):
+    monkeypatch.setattr(web, "WHOLE", 0.5)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        client = server.accept()[0]
+        try:
+            # A record of a handshake, of which a byte comes now and then
+            client.sendall(b"\x16\x03\x03\x40\x00")
+            while True:
+                client.sendall(b"\x00")
+                time.sleep(0.05)
+        except OSError:
+            client.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        assert World().status_of(f"https://127.0.0.1:{server.getsockname()[1]}/") == 0
+    finally:
+        server.close()
