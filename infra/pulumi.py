@@ -17,8 +17,18 @@ def pulumi(*arguments: str, value: str | None = None) -> str:
     done = attempt(*arguments, value=value)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise InfraError(f"pulumi {' '.join(arguments[:2])}: {lines[-1]}")
+        raise InfraError(f"pulumi {' '.join(arguments[:2])}: {lines[-1]}{_remedy(lines[-1])}")
     return done.stdout.rstrip("\n")
+
+
+def _remedy(complaint: str) -> str:
+    """What to do about what Pulumi says without a remedy."""
+    if "failed to load checkpoint" in complaint:
+        return (
+            ". The stack's state cannot be read: Pulumi was killed while it wrote it. Beside it is its last copy "
+            "(.pulumi/stacks/PROJECT/STACK.json.bak): copy that over it, then run infra orphans"
+        )
+    return ""
 
 
 def attempt(*arguments: str, value: str | None = None) -> subprocess.CompletedProcess[str]:

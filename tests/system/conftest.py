@@ -19,6 +19,8 @@ from tests.system.cannot import reason_why_not
 
 # Several can be tested in at once: see tests/labs.py
 _NAME, _NUMBER = os.environ.get("TESTS_LAB", "test:72").split(":")
+# Below a lab: what Pulumi keeps of the stack
+STATE = "state/.pulumi/stacks/infra/lab.json"
 LAB = Lab(_NAME, int(_NUMBER), ROOT / f".lab-{_NAME}")
 
 
@@ -91,6 +93,10 @@ class System:
         just then is settled as the next `pulumi up` asks for."""
         ran = self.up_and(said, lambda process: end_session(process.pid))
         workspace.clear_dead_locks(self.lab)
+        state = self.lab.path(STATE)
+        if not state.read_bytes().strip():
+            # Pulumi was killed while it wrote it: as docs/troubleshooting.md says
+            shutil.copy(f"{state}.bak", state)
         settled = self.command("infra", "orphans", "--adopt", "--yes", "--stack", "lab")
         assert settled.code == 0, settled.output
         return ran

@@ -11,8 +11,6 @@ from lab.table import statuses
 from tests.system.conftest import System
 
 MONITOR = "/usr/local/bin/infra-monitor"
-# Below a lab: what Pulumi keeps of the stack
-STATE = "state/.pulumi/stacks/infra/lab.json"
 
 
 def ec2(system: System, region: str):

@@ -6,8 +6,9 @@ import pytest
 
 from tests.rows import rows
 from tests.system import faults
+from tests.system.conftest import STATE
 from tests.system.faults import inventory, push, serving
-from tests.system.on import STATE, wait_until_well
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"

@@ -15,8 +15,8 @@ from lab.table import address_of
 from rendering.host import needs
 from tests.rows import rows
 from tests.support import ROOT, WATCHME, whole
-from tests.system.conftest import System
-from tests.system.on import STATE, wait_until_well
+from tests.system.conftest import STATE, System
+from tests.system.on import wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
