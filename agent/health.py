@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -79,11 +80,31 @@ def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
     """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
     any more."""
     seen = _gated(world, probes)
+    if strangers := _strangers(world, probes):
+        raise Failed("; ".join(strangers))
     unhealthy = [probe for probe in probes if seen[probe["service"]] != 200]
     if unhealthy:
         each = quoting.REASON // len(unhealthy) - len(", after it had been healthy; ")
         complaints = [_complaint(world, p, seen[p["service"]], each, since) for p in unhealthy]
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
+
+
+def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
+    """Services at whose port another container answers, although their own unit is active."""
+    own = [probe for probe in probes if probe["url"] and probe.get("container")]
+    if not own:
+        return []
+    shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30).output
+    published: dict[int, set[str]] = {}
+    for name, _, ports in (line.partition(" ") for line in shown.splitlines()):
+        for first, last in re.findall(r":(\d+)(?:-(\d+))?->", ports):
+            for port in range(int(first), int(last or first) + 1):
+                published.setdefault(port, set()).add(name)
+    return [
+        f"{probe['service']}: the container {', '.join(sorted(names))} has its port, and not {probe['container']}"
+        for probe in own
+        if (names := published.get(urlsplit(probe["url"]).port or 80)) and probe["container"] not in names
+    ]
 
 
 def status(world: World, probe: dict[str, Any]) -> int:

@@ -34,8 +34,8 @@ def unit(id: str) -> str:
 def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: str) -> None:
     """Hands a job to systemd. `spec` says what to do, `payload` has what is secret. Raises Refused."""
     place = f"{JOBS}/{spec['id']}"
-    # The payload, and the copies of its files that are looked at before the switch
-    need = 2 * len(json.dumps(payload)) + MiB
+    # The payload, and the copies of its files that are looked at before the switch, which are not compressed
+    need = len(json.dumps(payload)) + archive.unpacked_size(payload.get("archive", "")) + MiB
     if (free := world.free(RUN)) < need:
         raise Refused(
             f"no space left in {RUN}: {free // MiB} MiB are free, and this release needs about {need // MiB} MiB there "

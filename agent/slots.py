@@ -91,13 +91,15 @@ def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None
     """The manifest's probes of what is to run here, each of a service with slots aimed at the slot that serves, or is
     going to."""
     away = resting(world, manifest)
+    containers = {(port["unit"], port["service"]): port.get("container", "") for port in manifest["ports"]}
     chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
     chosen |= {rollout.service: rollout.next for rollout in planned or []}
-    return [
+    found = [
         {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
         for probe in manifest["probes"]
         if probe["unit"] not in away
     ]
+    return [{**probe, "container": containers.get((probe["unit"], probe["service"]), "")} for probe in found]
 
 
 def settle(world: World, manifest: dict[str, Any]) -> list[str]:

@@ -32,8 +32,9 @@ class DockerEngine:
 class MachineFacts:
     """`cgroup` is the version of the hierarchy (0: none is mounted), `missing` are files and programs that the lab uses
     and this machine lacks, `disk` is free GiB by directory, `memory` the GiB that are available, `firewalls` the
-    managers that are active, `apparmor` whether the kernel asks for profiles, `shift` the ports' (None: every candidate
-    is taken), `built` what exists already."""
+    managers that are active, `apparmor` whether the kernel asks for profiles, `bridge_filter` whether the firewall sees
+    what passes a bridge (or can, with a module that is here), `shift` the ports' (None: every candidate is taken),
+    `built` what exists already."""
 
     system: str
     architecture: str = "x86_64"
@@ -49,6 +50,7 @@ class MachineFacts:
     firewalls: tuple[str, ...] = ()
     selinux: str = ""
     apparmor: bool = False
+    bridge_filter: bool = True
     shift: int | None = 10000
     built: frozenset[str] = frozenset()
 
@@ -70,6 +72,7 @@ def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool]
         firewalls=tuple(name for name, ask in FIREWALLS.items() if "active" in _output(*ask).split()),
         selinux=_output("getenforce").strip().lower(),
         apparmor=APPARMOR.exists() and "container" not in os.environ,
+        bridge_filter=BRIDGE_FILTER.exists() or bool(_output("modprobe", "--show-depends", "br_netfilter")),
         shift=shift,
         built=frozenset(name for name, there in built.items() if there),
     )
@@ -77,6 +80,7 @@ def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool]
 
 # As Docker looks: it starts no container with its own profile where this exists and nothing loads profiles
 APPARMOR = Path("/sys/kernel/security/apparmor")
+BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 FIREWALLS = {"ufw": ("systemctl", "is-active", "ufw"), "firewalld": ("systemctl", "is-active", "firewalld")}
 
 

@@ -6,6 +6,7 @@ All rules are in chains named after the bridge, so that they can be found and re
 from pathlib import Path
 
 from lab import ports
+from lab.facts import BRIDGE_FILTER
 from lab.run import run, succeeds
 from lab.settings import DIRECTORY_LABEL, LABEL, REGIONS, Lab
 
@@ -42,7 +43,9 @@ def ensure(lab: Lab) -> None:
     for region in REGIONS:
         if f" {lab.registry_address(region)}/" not in have:
             run("ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
-    # What hosts send each other passes the firewall too, on this bridge alone
+    # What hosts send each other passes the firewall too, on this bridge alone. Docker from 27.3 on loads no such filter
+    if not BRIDGE_FILTER.exists():
+        succeeds("modprobe", "br_netfilter")
     filtered = Path(f"/sys/class/net/{lab.bridge}/bridge/nf_call_iptables")
     if filtered.exists():
         filtered.write_text("1\n")

@@ -125,6 +125,11 @@ def _warnings(facts: MachineFacts):
         yield f"ports at 10000 and above are taken; the lab listens at {facts.shift} and above"
     for name in facts.firewalls:
         yield f"{name} is active; the lab adds rules for its own bridge and addresses, and removes them at the end"
+    if not facts.bridge_filter:
+        yield (
+            "this kernel has no br_netfilter: security groups between the lab's hosts are not enforced here (all else "
+            "is); its module is in Debian's and Ubuntu's usual kernels"
+        )
     if facts.processors < 2:
         yield "there is one processor: expect the lab to take twice as long as its documentation says"
 

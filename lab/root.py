@@ -7,7 +7,10 @@ import sys
 from lab.run import succeeds
 from lab.settings import CACHE, ROOT
 
-KEPT = ("CI", "HOME", "LAB_PLUGINS", "PATH", "REQUESTS_CA_BUNDLE", "TERM", "TESTS_EVERYTHING", "XDG_CACHE_HOME")
+KEPT = (
+    "CI", "DOCKER_CONTEXT", "DOCKER_HOST", "HOME", "LAB_PLUGINS", "PATH", "REQUESTS_CA_BUNDLE", "TERM",
+    "TESTS_EVERYTHING", "XDG_CACHE_HOME",
+)  # fmt: skip
 # How this user reaches the package registries
 KEPT_PREFIXES = ("GO", "PIP_", "SSL_", "UV", "HTTP", "http", "NO_PROXY", "no_proxy")
 MADE = (ROOT / ".lab", ROOT / ".lab-move", CACHE)

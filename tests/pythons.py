@@ -37,7 +37,18 @@ ON_HOST = [
 ]
 # Of the program's own pure tests, those that need nothing but Python and git
 PROGRAM_SUITES = ("trixie", "sid")
-PROGRAM_TESTS = ["adopt", "agent", "catalogue", "cli", "components", "move", "preview", "rendering"]
+PROGRAM_TESTS = [
+    "adopt",
+    "agent",
+    "catalogue",
+    "cli",
+    "components",
+    "move",
+    "orphans",
+    "policy",
+    "preview",
+    "rendering",
+]
 PACKAGES = "python3,python3-venv,systemd,iproute2,ca-certificates,git,make"
 UNIT = "[Service]\nExecStart=/bin/true\n{line}\n[Install]\nWantedBy=multi-user.target\n"
 

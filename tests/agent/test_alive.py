@@ -1,5 +1,6 @@
 """A verb that takes long shows signs of life, and a job for which there is no room is refused before it begins."""
 
+import base64
 import io
 import json
 import sys
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 from agent import alive, jobs, main
+from agent.archive import members, unpacked_size
 from agent.outcome import Refused
 from tests.agent.releases import release, serving
 
@@ -58,6 +60,19 @@ def start(world, monkeypatch):
     jobs.start(
         world, {"id": "j1", "kind": "apply", "release": made.id}, {"archive": "x" * 1000, "secrets": {}}, "agent"
     )
+
+
+def test_what_is_compressed_takes_its_whole_room(monkeypatch):
+    made = release()
+    contents = members(made.archive)
+    size = sum(len(content) for content in contents.values())
+    text = base64.b64encode(made.archive).decode()
+    assert size < unpacked_size(text) < 2 * size + 10240 * len(contents)
+    assert unpacked_size("") == unpacked_size("x") == 0
+    world = serving(made)
+    world.space = 2 * len(text) + 1024**2
+    with pytest.raises(Refused, match="no space left in /run"):
+        jobs.start(world, {"id": "j1", "kind": "apply", "release": made.id}, {"archive": text, "secrets": {}}, "agent")
 
 
 def test_a_job_for_which_run_has_no_room_is_refused(monkeypatch):

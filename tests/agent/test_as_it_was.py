@@ -50,6 +50,26 @@ def test_a_rollback_that_systemd_does_not_follow_claims_no_success(words, compla
     assert "verything is as it was" not in outcome.line
 
 
+@pytest.mark.parametrize(
+    ("shown", "outcome"),
+    [
+        ("watchme-avatar-uploader 127.0.0.1:8014->8014/tcp", "applied"),
+        ("another 0.0.0.0:8014->80/tcp, :::8014->80/tcp", "rolled back"),
+        ("another 127.0.0.1:8010-8020->8010-8020/tcp", "rolled back"),
+        ("another 8014/tcp", "applied"),
+        ("", "applied"),
+    ],
+)
+def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
+    """Docker publishes a port once; a container of another network, or of host's, may have taken it before."""
+    world = serving(release())
+    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = Ran(0, f"{shown}\n")
+    ended = applied(world, release(bigger))
+    assert ended.outcome == outcome, ended.line
+    complaint = "avatar-uploader: the container another has its port, and not watchme-avatar-uploader"
+    assert (complaint in ended.line) is (outcome != "applied"), ended.line
+
+
 def blue_green(data):
     service(data, "vault-api").update(rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
 

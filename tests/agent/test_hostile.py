@@ -96,6 +96,7 @@ def make_sparse(path):
 
 
 OTHERS = {
+    "a device": (lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3)), "a character device"),
     "a directory": (make_directory, "a directory"),
     "a pipe": (make_pipe, "a pipe"),
     "a socket": (make_socket, "a socket"),

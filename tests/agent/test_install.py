@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
-from agent import install
-from agent.outcome import Failed
+from agent import install, jobs
+from agent.outcome import Failed, Refused
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
 
@@ -54,6 +54,27 @@ def test_another_one_takes_its_place_and_it_goes_unless_a_job_runs_from_it():
     assert world.read(f"{first}/__main__.py")
     install.forget_others(world, set())
     assert world.link_target(install.BIN) == second != first and world.read(f"{first}/__main__.py") is None
+
+
+def test_none_is_forgotten_while_another_one_is_being_installed(monkeypatch):
+    """It is not named by a job yet."""
+    world, held, forgotten = FakeWorld(), [], []
+
+    @contextlib.contextmanager
+    def lock(purpose, say, path=None, patience=0.0):
+        assert path == install.LOCK and patience == 0
+        if held:
+            raise Refused("another one is being installed")
+        yield
+
+    monkeypatch.setattr(jobs, "lock", lock)
+    monkeypatch.setattr(install, "forget_others", lambda world, in_use: forgotten.append(in_use))
+    held.append(True)
+    jobs._forget_other_agents(world)
+    assert forgotten == []
+    held.clear()
+    jobs._forget_other_agents(world)
+    assert forgotten == [set()]
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"def command(): pass"])

@@ -20,6 +20,7 @@ SOURCES = [
     *sorted((ROOT / "agent").rglob("*.py")),
     *sorted((ROOT / "catalogue/masking").glob("*.py")),
     ROOT / "infra/adopt/host/on_host.py",
+    ROOT / "infra/on_host.py",
     *(ROOT / "tests/agent" / name for name in ("fake.py", "certbot.py", "docker.py", "on_a_host.py")),
 ]
 

@@ -57,6 +57,10 @@ MACHINES = {
         replace(DEBIAN_12, system="Ubuntu 26.04 LTS", docker=docker("29.1.2"), missing=frozenset({"dockerd"})),
         Expected(),
     ),
+    "Docker 29, and a kernel without a filter for bridges": (
+        replace(DEBIAN_12, docker=docker("29.1.2"), bridge_filter=False),
+        Expected(warning="no br_netfilter"),
+    ),
     "an old Docker": (replace(DEBIAN_12, docker=docker("19.03.15")), Expected(problem="needs 20.10 or later")),
     "other people's containers": (
         replace(DEBIAN_12, docker=docker("28.2.2", running=7)),

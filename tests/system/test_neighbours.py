@@ -48,6 +48,10 @@ def test_another_machine_reaches_nothing_of_the_lab(system: System, programs: ne
     places += [(address, port + lab.shift) for address, port in places]
     places += [(system.inner_address(host), port) for host in ("watchme", "services", "home") for port in ports.PUBLIC]
     places += [(address, port) for address in addresses(system) for port in (22, 22 + lab.shift)]
+    # What would listen on all addresses, or on the wrong one
+    own = sorted({*ports.PUBLIC, *ports.INNER_TCP, *ports.SERVICES_TCP})
+    places += [(neighbours.HERE, port + lab.shift) for port in own]
+    places += [(lab.services, port + extra) for port in ports.SERVICES_TCP for extra in (0, lab.shift)]
     with neighbours.machine():
         # It reaches this machine's own programs, so that the silence of the rest means something
         assert neighbours.reaches(neighbours.HERE, 80)
