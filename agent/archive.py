@@ -7,7 +7,6 @@ import binascii
 import io
 import tarfile
 
-
 GZIP = "H4sI"  # the beginning of one in base64
 
 
