@@ -1,11 +1,12 @@
 """For all tests of the agent: on a host in memory everything happens one after the other, so that a kill at its third
-change is one at the same change every time."""
+change is one at the same change every time; and its locks are not this machine's, which other tests hold."""
 
 from concurrent.futures import Executor, Future
 
 import pytest
 
-from agent import health, images, validate
+from agent import health, images, install, lock, validate
+from agent.monitor import run
 
 AT_ONCE = (health, images, validate)
 
@@ -29,3 +30,11 @@ class OneByOne(Executor):
 def _one_by_one(monkeypatch):
     for module in AT_ONCE:
         monkeypatch.setattr(module, "ThreadPoolExecutor", OneByOne)
+
+
+@pytest.fixture(autouse=True)
+def _own_locks(monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()
+    monkeypatch.setattr(run, "LOCK", str(folder / "lock-of-the-monitor"))
+    monkeypatch.setattr(lock, "LOCK", str(folder / "lock-of-jobs"))
+    monkeypatch.setattr(install, "LOCK", str(folder / "lock-of-installations"))

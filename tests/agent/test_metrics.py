@@ -14,7 +14,6 @@ from agent.world import Usage
 from rendering.alarms import alarms
 from tests.agent.conditions import KEY, MEMINFO, watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.locks import locks  # noqa: F401 (a fixture)
 from tests.agent.native import release as native_release
 from tests.agent.native import serving
 from tests.agent.stored import current

@@ -14,7 +14,6 @@ from agent.monitor.repairs import PER_DAY, why_not
 from agent.world import Ran, Usage
 from tests.agent.conditions import NETWORK, TRANSACTION, moved, watchme
 from tests.agent.fake import FakeWorld
-from tests.agent.locks import locks  # noqa: F401 (a fixture)
 from tests.agent.stored import current
 
 AST = "watchme-ast-api.service"

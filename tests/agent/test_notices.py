@@ -9,7 +9,6 @@ from agent.monitor.history import Repair
 from agent.monitor.notices import AGAIN, CONFIG, TRIES, due
 from agent.world import World
 from tests.agent.conditions import watchme
-from tests.agent.locks import locks  # noqa: F401 (a fixture)
 
 DOWN = {"unit-down x.service": "x.service does not run"}
 REPAIR = Repair(1.0, "unit-down", "x.service", "start", True, "x.service was started")
