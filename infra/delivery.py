@@ -21,7 +21,10 @@ from infra.ssh import ConnectionLost, Target, connected
 RETURN = 120.0  # seconds that a lost host has to come back
 SIGNS = 1500  # signs of life without an event: hours, at one in some seconds
 SURE = 3  # times that a host must say that it knows nothing of a job: it may be about to begin
+# The same, where it has the whole release: it installs the agent first, and waits up to 30 s for another installation
+SURE_AFTER_UPLOAD = 45
 
+STARTING = ("receive", "rollback")
 Say = Callable[[str], None]
 Look = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
 
@@ -88,6 +91,7 @@ class Job:
     seen: int = 0
     _lost_at: float = 0.0
     _gone: int = 0
+    _is_uploaded: bool = False
     _reason: str = ""
     _signs: int = 0
 
@@ -104,9 +108,11 @@ class Job:
                 if not (self.is_sent or self.has_started):
                     raise
                 self._reason = "" if is_lost else str(error)
+                # What has ended installs nothing any more
+                self._is_uploaded &= is_lost
                 if not self._lost_at:
                     self.say(f"{error}; the job goes on there, connecting again" if is_lost else str(error))
-            if self._gone >= SURE and not self.seen:
+            if self._gone >= (SURE_AFTER_UPLOAD if self._is_uploaded else SURE) and not self.seen:
                 return _never_began(self.target, self._reason)
             self._lost_at = self._lost_at or time.monotonic()
             if time.monotonic() - self._lost_at > RETURN:
@@ -137,7 +143,11 @@ class Job:
         """The events over one connection; where the agent waits for our word it gets it."""
         with connected(self.target) as transport:
             look_at, seen = None, self.seen
-            for event in events(transport, self.target, self.command, on_start=self._sending, has_end=False):
+            starts = self.command.name in STARTING
+            for event in events(
+                transport, self.target, self.command, on_start=self._sending, has_end=False,
+                on_sent=self._uploaded if starts else lambda: None,
+            ):  # fmt: skip
                 seen += is_told(event)
                 look_at = event.get("look_at", look_at)
                 yield event
@@ -146,6 +156,9 @@ class Job:
                 reason = self.outside(look_at)
                 answer = {"id": self.id, "seen": seen, "said": {"well": reason is None, "reason": reason}}
                 yield from events(transport, self.target, Command("answer", answer), has_end=False)
+
+    def _uploaded(self) -> None:
+        self._is_uploaded = True
 
     def _sending(self) -> None:
         if not self.is_sent:

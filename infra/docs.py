@@ -1,9 +1,10 @@
-"""The system pages: text by hand, tables from the catalogue."""
+"""Pages that follow from something else: the systems', whose tables are the catalogue's, and the reference."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from catalogue.loading import SYSTEMS, read_system
+from infra import reference
 from infra.errors import InfraError
 from infra.writing import put
 from rendering.tables import ENGLISH, JAPANESE, with_tables
@@ -23,11 +24,12 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
                 yield path, with_tables(path.read_text(), read_system(source), language)
             except ValueError as error:
                 raise InfraError(f"{path.relative_to(root)}: {error}") from None
+    yield from reference.pages(root)
 
 
 def write_pages(root: Path) -> Iterator[Path]:
     """Writes the pages that are behind, and names them."""
     for path, text in pages(root):
-        if path.read_text() != text:
+        if not path.exists() or path.read_text() != text:
             put(path, text)
             yield path.relative_to(root)

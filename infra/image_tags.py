@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import InfraError
@@ -20,6 +21,8 @@ MANIFESTS = [
 ]  # fmt: skip
 IN_A_REQUEST = 100
 REPOSITORIES_AT_ONCE = 4
+# A release waits for it, and can do without
+PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,16 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
     wanted: dict[tuple[str, str, str], set[str]] = {}
     for image in images.images_in_ecr(references):
         wanted.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
-    client = cache(lambda region: boto3.client("ecr", region_name=region))
+    client = cache(lambda region: boto3.client("ecr", region_name=region, config=PATIENCE))
 
     def act_on(place: tuple[str, str, str]) -> None:
         account, region, name = place
         try:
             act(Repository(client(region), account, name), wanted[place], owner)
         except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "RepositoryNotFoundException":
+                # A kept release may be older than a move, or name a service that has left
+                return
             raise InfraError(f"ECR in {region}, repository {name}: {error}") from None
 
     # Made before the threads, which may not make one at once

@@ -65,10 +65,11 @@ def events(
     total: int | None = MOST,
     on_start: Callable[[], None] = lambda: None,
     has_end: bool = True,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """What a command on the host says, object by object, and at most `total` bytes of it; `on_start` is called before
-    anything is sent to it. Raises NotStarted, ConnectionLost, and InfraError when the command itself fails, says more
-    than it may or, where it `has_end`, does not come to it."""
+    anything is sent to it, `on_sent` once it has taken all. Raises NotStarted, ConnectionLost, and InfraError when the
+    command itself fails, says more than it may or, where it `has_end`, does not come to it."""
     word = uuid.uuid4().hex
     mark = hashlib.sha256(word.encode()).hexdigest()
     line = f"{START} {word} {shlex.quote(command.name)}"
@@ -79,7 +80,8 @@ def events(
         _wait_for(mark, lines, channel, target)
         on_start()
         sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
-        is_read = _sent(channel, json.dumps(sent).encode())
+        if is_read := _sent(channel, json.dumps(sent).encode()):
+            on_sent()
         begun = heard = time.monotonic()
         for said in lines:
             now = time.monotonic()

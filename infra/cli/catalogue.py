@@ -64,7 +64,7 @@ def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory t
 
 @app.command()
 def docs() -> None:
-    """Regenerate the tables of the system pages (docs/systems/) from the catalogue."""
+    """Regenerate the tables of the system pages (docs/systems/) and the reference (docs/reference/)."""
     from infra.docs import write_pages
 
     for path in write_pages(project_root()):

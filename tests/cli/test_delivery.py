@@ -154,7 +154,18 @@ def test_a_sudo_that_refuses_is_reported_in_its_own_words(size):
     server.close()
 
 
-def test_cut_during_the_upload_touched_nothing():
+def test_cut_after_the_upload_it_is_asked_until_it_would_have_begun(monkeypatch):
+    """The host has the whole release: it installs the agent, and begins only then."""
+    monkeypatch.setattr(delivery, "SURE_AFTER_UPLOAD", 5)
+    agent = Agent(["cut"])
+    ended, _ = sent(agent)
+    assert (ended["outcome"], ended["code"]) == ("refused", 3) and agent.verbs() == ["receive", *["follow"] * 5]
+    agent = Agent(["cut"], *[[{"gone": True}]] * 4, [{"started": "j"}, APPLIED])
+    assert sent(agent)[0]["outcome"] == "applied"
+
+
+def test_cut_during_the_upload_touched_nothing(monkeypatch):
+    monkeypatch.setattr(delivery, "SURE_AFTER_UPLOAD", 4)
     ended, _ = sent(Agent(["cut"], [{"gone": True}]))
     assert (ended["outcome"], ended["code"]) == ("refused", 3)
     assert "nothing touched: the connection was lost before the job began; run again" in ended["line"]

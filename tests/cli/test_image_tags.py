@@ -5,6 +5,7 @@ import json
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from infra import deliver, image_tags
@@ -110,10 +111,21 @@ def test_an_image_that_is_not_there_is_the_releases_to_complain_of(ecr):
     assert tags(ecr) == {}
 
 
-def test_what_ecr_refuses_is_said_in_one_line(ecr):
+def test_a_repository_that_is_gone_has_nothing_to_keep(ecr):
+    """Of a release from before a move, or with a service that has left the catalogue."""
+    here = push(ecr, 1, "latest")
     gone = reference(f"sha256:{9:064x}").replace(NAME, "no-such")
-    with pytest.raises(InfraError, match=r"^ECR in ap-northeast-1, repository no-such: .*RepositoryNotFound"):
-        image_tags.keep([gone], OWNER)
+    image_tags.keep_only([gone, reference(here)], OWNER)
+    assert tags(ecr) == {"latest": here, images.tag(OWNER, here): here}
+
+
+def test_what_ecr_refuses_is_said_in_one_line(ecr, monkeypatch):
+    def refuse(_):
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "ListImages")
+
+    monkeypatch.setattr(image_tags.Repository, "tags", refuse)
+    with pytest.raises(InfraError, match=r"^ECR in ap-northeast-1, repository watchme-api-ast: .*AccessDenied"):
+        image_tags.keep([reference(f"sha256:{9:064x}")], OWNER)
 
 
 # What a delivery makes of it

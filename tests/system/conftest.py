@@ -1,5 +1,6 @@
 """The rehearsal lab of the tests: its own name, addresses, state and copy of the project."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -116,6 +117,16 @@ class System:
 
     def up(self) -> Ran:
         return self.pulumi("up", "--yes", "--skip-preview")
+
+    def deliver(self, host: str = "watchme") -> Ran:
+        """A release to one host as `pulumi up` has it brought there, without Pulumi: for what the agent does with it.
+        Pulumi does not know of it, so that only one that fails leaves the stack as it is."""
+        made = self.command(".venv/bin/python", "tests/system/delivering.py", host)
+        assert made.code == 0, made.output
+        serving = self.on_host("readlink", "/var/lib/infra/current", host=host).output.rsplit("/", 1)[-1]
+        before = f"PULUMI_COMMAND_STDOUT={json.dumps({'release': serving})}"
+        request = made.output.splitlines()[-1]
+        return self.command("env", before, ".venv/bin/python", "-m", "infra.deliver", stdin=request)
 
     def must_up(self) -> str:
         ran = self.up()

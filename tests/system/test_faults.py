@@ -109,7 +109,7 @@ def registry_down(system: System) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Row:
-    """`fault` surrounds the `pulumi up`; `outcome` is the host's word, `said` (a pattern) what the user reads. Where it
+    """`fault` surrounds the release, which Pulumi has no part in; `outcome` is the host's word, `said` (a pattern) what the user reads. Where it
     `may_restart_docker` the release's own network is created again, under its name."""
 
     fault: Callable
@@ -143,7 +143,7 @@ def test_fault(watchme, name):
     whole = inventory(watchme)
     push(watchme)
     with row.fault(watchme):
-        ran = watchme.up()
+        ran = watchme.deliver()
         assert ran.code != 0 and re.search(row.said, ran.output), ran.output
         assert f"{row.outcome} on watchme" in ran.output, ran.output
         assert last_job(watchme)["outcome"] == row.outcome

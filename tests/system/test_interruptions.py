@@ -36,7 +36,8 @@ options = dict(logging=command.local.Logging.STDERR)
 gate = {"target": target, "limit": 3, "first": "", "script": "true", "arguments": ["0"]}
 ready = command.local.Command("ready", create=here("infra.ready"), stdin=json.dumps(gate), triggers=["m"],
     add_previous_output_in_env=False, **options)
-asked = {"target": target, "release": release, "receive": "", "archive": "", "secrets": {}, "confirm": 60, "roots": []}
+asked = {"target": target, "release": release, "receive": "", "archive": "", "secrets": {}, "confirm": 60, "roots": [],
+    "images": [], "owner": "infra-s.web1"}
 asked |= {"settles": to_settle("web1", os.environ["SETTLED"])}
 applied = command.local.Command("apply", create=here("infra.deliver"), stdin=json.dumps(asked), triggers=["m"],
     opts=pulumi.ResourceOptions(depends_on=[ready]), **options)
