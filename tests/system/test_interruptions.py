@@ -258,7 +258,9 @@ def test_a_change_that_is_taken_back_after_a_kill_is_taken_back_on_the_host_too(
 
     def kill(update: Update) -> None:
         for pid in (update.process.pid, update.plugin, update.known, update.child):
-            os.kill(pid, signal.SIGKILL)
+            # One may have ended with the one before it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     project.up_and("the one that was killed", "step 1", kill)
     project.pulumi("cancel", "--yes")

@@ -47,8 +47,9 @@ def parts(system: System, repository: str, digest: str) -> list[str]:
     return [part["digest"] for part in json.loads(found[2]).get("manifests", [])]
 
 
-def test_the_images_that_a_host_needs_have_its_tags_and_no_others_do(system: System):
-    """Of the release that serves and of those that can be gone back to."""
+def test_the_images_that_a_host_needs_have_its_tags(system: System):
+    """Of the release that serves and of those that can be gone back to; of those that were forgotten since the last new
+    image, too."""
     kept = system.on_host(
         "sh", "-c", "cat /var/lib/infra/releases/*/manifest.json | grep -o '[a-z0-9.-]*/[a-z0-9-]*@sha256:[0-9a-f]*'"
     )
@@ -61,7 +62,7 @@ def test_the_images_that_a_host_needs_have_its_tags_and_no_others_do(system: Sys
         for tag, digest in registry.tags(system.lab, REGION, repository).items()
         if images.is_of(owner, tag)
     }
-    assert set(tagged) == needed and len(named) >= 12, set(tagged) ^ needed
+    assert needed <= set(tagged) and len(named) >= 12, needed - set(tagged)
     assert all(tag == images.tag(owner, digest) for (_, digest), tag in tagged.items())
 
 
