@@ -23,18 +23,17 @@ def images_of(world: World, ids: list[str]) -> set[str]:
 
 def needed(world: World) -> list[str] | None:
     """Images that kept releases name; None where one of these releases cannot be read, and may need any."""
-    kept = store.kept(world)
-    return sorted(images_of(world, kept)) if set(kept) == set(store.readable(world)) else None
+    return None if store.unreadable(world) else sorted(images_of(world, store.kept(world)))
 
 
 def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:
     """Images of the releases that go and of no other. Where another one cannot be read, it may need any of them."""
-    readable = store.readable(world)
+    unreadable = store.unreadable(world)
     staying = [id for id in store.kept(world) if id not in going]
-    if unread := [id[:12] for id in staying if id not in readable]:
+    if unread := [id[:12] for id in staying if id in unreadable]:
         warn(f"no image is removed: the manifest of kept release {', '.join(unread)} cannot be read by this agent")
         return set()
-    return images_of(world, [id for id in going if id in readable]) - images_of(world, staying)
+    return images_of(world, [id for id in going if id not in unreadable]) - images_of(world, staying)
 
 
 def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
@@ -61,7 +60,7 @@ def images(world: World) -> int:
 
 def _unneeded(world: World) -> list[tuple[int, list[str]]]:
     """Size and names of each image out of the releases' own registries: what else is on a machine is its owner's."""
-    if set(store.kept(world)) != set(store.readable(world)):
+    if store.unreadable(world):
         # One that cannot be read may need any of them
         return []
     ids = sorted(set(world.run("docker", "image", "ls", "-q", "--no-trunc", timeout=60).output.split()))

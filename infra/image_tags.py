@@ -121,8 +121,8 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
         list(pool.map(act_on, wanted))
 
 
-def _tag(repository: Repository, wanted: set[str], owner: str) -> dict[str, str]:
-    """The tags that the images have now."""
+def _tag(repository: Repository, wanted: set[str], owner: str) -> tuple[dict[str, str], set[str]]:
+    """The tags that the images have now, and which of them `owner` needs."""
     known = repository.tags()
     manifests = repository.manifests(wanted)
     for digest, manifest in manifests.items():
@@ -130,12 +130,11 @@ def _tag(repository: Repository, wanted: set[str], owner: str) -> dict[str, str]
         if known.get(name) != digest:
             repository.tag(manifest, name)
             known[name] = digest
-    return known
+    return known, {images.tag(owner, digest) for digest in manifests}
 
 
 def _tag_only(repository: Repository, wanted: set[str], owner: str) -> None:
-    known = _tag(repository, wanted, owner)
-    needed = {images.tag(owner, digest) for digest in repository.manifests(wanted)}
+    known, needed = _tag(repository, wanted, owner)
     surplus = {tag: digest for tag, digest in known.items() if images.is_of(owner, tag) and tag not in needed}
     others = {digest for tag, digest in known.items() if tag not in surplus}
     # ECR deletes an image with its last tag

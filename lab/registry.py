@@ -160,11 +160,6 @@ def manifest(lab: Lab, region: str, repository: str, reference: str) -> tuple[st
         return None
 
 
-def kind_of(text: str) -> str:
-    """The media type of a manifest that says it itself."""
-    return str(json.loads(text)["mediaType"])
-
-
 def put_tag(lab: Lab, region: str, repository: str, tag: str, text: str, kind: str) -> None:
     _ask(lab, region, f"{repository}/manifests/{tag}", "PUT", text.encode(), kind).close()
 

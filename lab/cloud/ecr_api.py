@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,11 +50,12 @@ def show_images_of(lab: Lab) -> None:
         self: Any, repository_name: str, manifest: str, tag: str, kind: str | None = None, digest: str | None = None
     ) -> Any:
         self._get_repository(repository_name, None)
+        kind = kind or str(json.loads(manifest)["mediaType"])
         digest = digest or f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
         if registry.tags(lab, self.region_name, repository_name).get(tag) == digest:
             raise ImageAlreadyExistsException(repository_name, self.account_id, digest, tag)
-        registry.put_tag(lab, self.region_name, repository_name, tag, manifest, kind or registry.kind_of(manifest))
-        return _image(repository_name, digest, kind or "", manifest, tag)
+        registry.put_tag(lab, self.region_name, repository_name, tag, manifest, kind)
+        return _image(repository_name, digest, kind, manifest, tag)
 
     def batch_delete_image(self: Any, repository_name: str, registry_id: Any = None, image_ids: Any = None) -> Any:
         self._get_repository(repository_name, registry_id)

@@ -34,6 +34,16 @@ def longer(data: Any) -> None:
     service(data, "avatar-uploader")["routes"][0].update(max_body="20M")
 
 
+def blue_green(data: Any) -> None:
+    """One service has two slots."""
+    service(data, "vault-api").update(rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
+
+
+def blue_green_changed(data: Any) -> None:
+    blue_green(data)
+    service(data, "vault-api")["memory"].update(limit="300m")
+
+
 def with_echo(data: Any) -> None:
     entry = dict(service(data, "web"))
     entry.update(

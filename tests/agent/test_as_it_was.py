@@ -1,6 +1,5 @@
 """What a rollback, a kill or damage leaves: nothing that is passed over in silence."""
 
-import copy
 import os
 import socket
 import threading
@@ -10,11 +9,9 @@ import pytest
 
 from agent import images, jobs, prune, slots, store, validate, web
 from agent.job import Job
-from agent.recover import recover
 from agent.world import Ran, World
 from tests.agent.fake import Killed
-from tests.agent.releases import JOB, applied, bigger, release, serving, world_for
-from tests.support import service
+from tests.agent.releases import applied, bigger, blue_green, blue_green_changed, release, serving, world_for
 
 NEW = "watchme-admin.service"
 
@@ -70,40 +67,13 @@ def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
     assert (complaint in ended.line) is (outcome != "applied"), ended.line
 
 
-def blue_green(data):
-    service(data, "vault-api").update(rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
-
-
-def changed(data):
-    blue_green(data)
-    service(data, "vault-api")["memory"].update(limit="300m")
-
-
 def test_an_earlier_slot_that_does_not_stop_is_named_and_fails_no_release():
     world = serving(release(blue_green))
     deaf_to(world, "systemctl", "stop", "watchme-vault-api-blue.service")
-    outcome = applied(world, release(changed))
+    outcome = applied(world, release(blue_green_changed))
     assert outcome.outcome == "applied"
     assert "watchme-vault-api-blue.service, which serves no more, does not stop: no end after 300 s" in outcome.line
-    assert slots.settle(world, release(changed).manifest) != []
-
-
-def test_a_disk_that_stays_full_is_an_outcome_and_the_next_job_puts_everything_back():
-    start, made = serving(release()), release(bigger)
-    before = start.seen_by_programs()
-    finished = copy.deepcopy(start)
-    applied(finished, made)
-    after = finished.seen_by_programs()
-    outcomes = set()
-    for number in range(1, finished.changes - start.changes + 1):
-        world = copy.deepcopy(start)
-        world.break_at, world.stays_full = world.changes + number, True
-        outcome = applied(world, made)
-        outcomes.add(outcome.outcome)
-        world.break_at, world.stays_full = None, False
-        recover(world, JOB, "the next job")
-        assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), outcome.line
-    assert {"refused", "rolled back"} <= outcomes, outcomes
+    assert slots.settle(world, release(blue_green_changed).manifest) != []
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 99}'], ids=["empty", "another shape", "of a newer agent"])

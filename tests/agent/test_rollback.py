@@ -258,7 +258,8 @@ def test_killed_at_any_change_of_the_recovery_itself():
     assert number > 12
 
 
-def test_a_disk_that_fills_up_at_any_change_is_an_outcome():
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_disk_that_fills_up_at_any_change_is_an_outcome(stays):
     start, made = serving(release()), release(much)
     before = start.seen_by_programs()
     finished = copy.deepcopy(start)
@@ -267,9 +268,10 @@ def test_a_disk_that_fills_up_at_any_change_is_an_outcome():
     outcomes = set()
     for number in range(1, count_of_changes("another release") + 1):
         world = copy.deepcopy(start)
-        world.break_at = world.changes + number
+        world.break_at, world.stays_full = world.changes + number, stays
         outcome = applied(world, made)
         outcomes.add(outcome.outcome)
+        world.break_at, world.stays_full = None, False
         recover(world, JOB, "the next job")
         expected = after if store.current_id(world) == made.id else before
         assert world.seen_by_programs() == expected, (number, outcome.line)

@@ -8,20 +8,10 @@ from agent import slots, store, transaction
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import Killed
-from tests.agent.releases import JOB, applied, gone_back, release, serving, world_for
-from tests.support import service
+from tests.agent.releases import JOB, applied, blue_green, blue_green_changed, gone_back, release, serving, world_for
 
 BLUE, GREEN = "watchme-vault-api-blue.service", "watchme-vault-api-green.service"
 LINK = "/etc/nginx/conf.d/slot-vault-api.conf"
-
-
-def blue_green(data):
-    service(data, "vault-api").update(rollout="blue-green", spare_port=8090, spare_address="172.27.0.90")
-
-
-def changed(data):
-    blue_green(data)
-    service(data, "vault-api")["memory"].update(limit="300m")
 
 
 def slot(world):
@@ -36,7 +26,7 @@ def test_the_first_release_serves_from_blue():
 
 def test_a_change_moves_to_the_other_slot_and_back():
     world = serving(release(blue_green))
-    outcome = applied(world, release(changed))
+    outcome = applied(world, release(blue_green_changed))
     assert outcome.outcome == "applied" and outcome.restarted == [GREEN]
     assert slot(world) == "green" and GREEN in world.active & world.enabled and BLUE not in world.active | world.enabled
     assert applied(world, release(blue_green)).restarted == [BLUE]
@@ -47,7 +37,7 @@ def test_the_old_container_runs_until_the_release_is_committed():
     world = serving(release(blue_green))
     order = []
     world.web = lambda url: order.append((BLUE in world.active, GREEN in world.active, slot(world))) or 200
-    applied(world, release(changed))
+    applied(world, release(blue_green_changed))
     assert (True, True, "blue") in order and (True, True, "green") in order
     commands = world.ran
     assert commands.index(f"systemctl restart {GREEN}") < commands.index(f"systemctl stop {BLUE}")
@@ -61,7 +51,7 @@ def test_the_public_way_is_asked_only_once_it_leads_to_the_new_container():
     world.web = lambda url: (
         (public.append(slot(world)) if url.startswith("https") and "/vault/" in url else None) or 200
     )
-    applied(world, release(changed))
+    applied(world, release(blue_green_changed))
     assert set(public) == {"green"}
 
 
@@ -69,7 +59,7 @@ def test_a_new_container_that_is_not_well_leaves_the_old_one_serving_all_along()
     world = serving(release(blue_green))
     before = world.seen_by_programs()
     world.web = lambda url: 503 if ":8090" in url else 200
-    outcome = applied(world, release(changed))
+    outcome = applied(world, release(blue_green_changed))
     assert outcome.outcome == "rolled back" and "vault-api answered 503 at http://127.0.0.1:8090/" in outcome.line
     assert world.seen_by_programs() == before
     assert not [command for command in world.ran if BLUE in command and "restart" in command]
@@ -79,7 +69,7 @@ def test_one_that_fails_behind_the_proxy_is_handed_back_before_it_stops():
     world = serving(release(blue_green))
     before = world.seen_by_programs()
     world.web = lambda url: 502 if url.startswith("https") and "/vault/" in url and slot(world) == "green" else 200
-    outcome = applied(world, release(changed))
+    outcome = applied(world, release(blue_green_changed))
     assert outcome.outcome == "rolled back" and world.seen_by_programs() == before
     back = max(i for i, c in enumerate(world.ran) if c == "systemctl try-reload-or-restart nginx")
     first_back = [i for i, c in enumerate(world.ran) if c == "systemctl try-reload-or-restart nginx"][-2]
@@ -90,13 +80,13 @@ def test_draining_waits_for_the_last_request():
     world = serving(release(blue_green))
     world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
     start = world.clock
-    assert applied(world, release(changed)).outcome == "applied"
+    assert applied(world, release(blue_green_changed)).outcome == "applied"
     assert world.clock - start >= slots.DRAIN and BLUE not in world.active
 
 
 def test_going_back_is_a_rollout_too():
     first = release(blue_green)
-    world = serving(first, release(changed))
+    world = serving(first, release(blue_green_changed))
     assert gone_back(world, first.id).restarted == [BLUE]
 
 
@@ -111,7 +101,7 @@ def test_a_service_that_becomes_blue_green_and_stops_being_it():
 
 @pytest.mark.parametrize("sick", [False, True])
 def test_killed_at_any_change_of_a_rollout(sick):
-    start, made = serving(release(blue_green)), release(changed)
+    start, made = serving(release(blue_green)), release(blue_green_changed)
     before = start.seen_by_programs()
     finished = copy.deepcopy(start)
     applied(finished, made)

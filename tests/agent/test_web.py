@@ -1,13 +1,12 @@
 """The agent's own requests, at a real TLS server on loopback."""
 
 import http.server
-import ssl
-import threading
 
 import pytest
 
 from agent.web import fetch
-from lab.authority import issue, make_root
+from lab.authority import make_root
+from tests.tls_server import served
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,15 +22,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url(tmp_path):
-    make_root(tmp_path / "root")
-    issue(tmp_path / "root", tmp_path / "site", ["localhost"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://localhost:{server.server_port}/"
-    server.shutdown()
+    with served(tmp_path, "localhost", Handler) as port:
+        yield f"https://localhost:{port}/"
 
 
 def test_what_the_host_trusts_may_change_while_a_watch_runs(url, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from h2.events import RequestReceived
 from infra import outside
 from infra.outside import complaint
 from lab.authority import issue, make_root
+from tests.tls_server import served
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -29,15 +30,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def site(tmp_path):
     """Port and root of a site `api.test` that answers 200 on /health and 502 elsewhere."""
-    make_root(tmp_path / "root")
-    issue(tmp_path / "root", tmp_path / "site", ["api.test"])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port, (tmp_path / "root.crt").read_text()
-    server.shutdown()
+    with served(tmp_path, "api.test", Handler) as port:
+        yield port, (tmp_path / "root.crt").read_text()
 
 
 def looked(site, name: str = "api.test", paths: tuple[str, ...] = ("/health",), trusted: bool = True) -> str | None:
