@@ -52,14 +52,25 @@ class Previewed:
 
 def preview(*arguments: str) -> Previewed:
     """Raises InfraError with what the program says against an update."""
-    done = attempt("preview", "--json", *arguments)
+    found = _digest("preview", "--json", *arguments)
+    return Previewed(found["steps"], _said(found, "warning"))
+
+
+def refresh_preview(*arguments: str) -> list[dict[str, Any]]:
+    """The steps of a refresh that changes no state: what AWS has otherwise ("update") or not any more ("delete").
+    Raises InfraError."""
+    return _digest("refresh", "--preview-only", "--json", *arguments)["steps"]
+
+
+def _digest(*arguments: str) -> dict[str, Any]:
+    done = attempt(*arguments)
     try:
         found = json.loads(done.stdout)
     except ValueError:
         found = {}
     if done.returncode or "steps" not in found:
-        raise InfraError("\n".join(_said(found)) or done.stderr.strip() or "the preview failed")
-    return Previewed(found["steps"], _said(found, "warning"))
+        raise InfraError("\n".join(_said(found)) or done.stderr.strip() or f"the {arguments[0]} failed")
+    return found
 
 
 def _said(found: dict[str, Any], *severities: str) -> list[str]:

@@ -18,7 +18,7 @@ def test_actionlint_has_nothing_to_say():
     linter = tools.build("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "actionlint")
     ran = execute(linter, "-no-color", *FILES, cwd=ROOT, code=None)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert {path.stem for path in FILES} == {"check", "nightly", "preview", "comment", "up"}
+    assert {path.stem for path in FILES} == {"check", "nightly", "preview", "comment", "up", "drift"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ EXAMPLES: dict[str, list[str]] = {
     "status": ["infra status --stack prod", "infra status --stack prod --json"],
     "logs": ["infra logs ast-api --stack prod -n 100", "infra logs nginx --stack prod --follow"],
     "boot-times": ["infra boot-times --stack prod --host home"],
-    "drift": ["infra drift --stack prod"],
+    "drift": ["infra drift --stack prod", "infra drift --cloud --stack prod"],
     "releases": ["infra releases --stack prod --host watchme"],
     "rollback": ["infra rollback --stack prod", "infra rollback 1a2b3c --stack prod --host watchme"],
     "restore": ["infra restore services --stack prod --list", "infra restore services --stack prod"],

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, stack_of
 from infra.errors import InfraError
 
@@ -61,10 +62,24 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
 
 
 @app.command()
-def drift(stack: StackName, host: HostName = None) -> None:
-    """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something."""
+def drift(
+    stack: StackName,
+    host: HostName = None,
+    cloud: Annotated[bool, typer.Option("--cloud", help="Look at AWS instead of the hosts.")] = False,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="With --cloud: send what is found to infra:alarmEmails.")
+    ] = False,
+) -> None:
+    """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something. With
+    --cloud: what AWS has otherwise than the last update left it, what is stopped there, and what AWS announces, each
+    with its remedy."""
     from infra import hosts, releases, remote
 
+    if notify and not cloud:
+        raise InfraError("--notify is for --cloud: what is changed on hosts, their own monitors report")
+    if cloud:
+        _drift_of_cloud(stack_of(stack), host, notify)
+        return
     found = False
     for name, target in hosts.targets(stack_of(stack), host).items():
         answer = remote.ask(target, "drift")
@@ -72,6 +87,19 @@ def drift(stack: StackName, host: HostName = None) -> None:
         typer.echo(releases.drift(name, answer))
     if found:
         raise typer.Exit(2)
+
+
+def _drift_of_cloud(stack: Stack, host: str | None, notify: bool) -> None:
+    from infra.drift import command
+
+    if host:
+        raise InfraError("--cloud looks at the whole stack: leave out --host")
+    found = command.look(stack)
+    typer.echo("\n".join(found.lines()))
+    if notify and (found.findings or found.unknown):
+        typer.echo(command.notify(stack, found), err=True)
+    if found.findings or found.unknown:
+        raise typer.Exit(1 if found.unknown else 2)
 
 
 @app.command(name="releases")

@@ -3,20 +3,17 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 from catalogue.stack import Stack
+from infra import aws
 from infra.errors import InfraError
 from infra.orphans import kinds, state
 from infra.orphans.kinds import FINISH, KINDS, LOST, REPEATABLE, TAGGED, TAGGED_EVERYWHERE
 from infra.orphans.state import Creation, State
 from infra.pulumi import attempt, pulumi
 
-EVERYWHERE = "us-east-1"
 NOT_LOOKED_FOR = "an update was killed while creating it, and infra cannot look for this kind: see AWS's console"
 SNAPSHOTS = "aws:dlm/lifecyclePolicy:LifecyclePolicy"
 Say = Callable[[str], None]
@@ -66,13 +63,8 @@ def exported(stack: str) -> State:
     return json.loads(pulumi("stack", "export", "--stack", stack))
 
 
-@cache
-def client(service: str, region: str) -> Any:
-    return boto3.client(service, region_name=region)
-
-
 def _asker(region: str) -> kinds.Client:
-    return lambda service: client(service, region or EVERYWHERE)
+    return lambda service: aws.client(service, region)
 
 
 def left_by_kills(known: State) -> Found:
@@ -130,11 +122,8 @@ def _asked(type: str, find: kinds.Find, region: str, inputs: dict[str, Any]) -> 
 
 
 def _answered(type: str, region: str, ask: Callable[[], T]) -> T:
-    try:
+    with aws.asking(f"each {type.rsplit(':', 1)[-1]}", region):
         return ask()
-    except (BotoCoreError, ClientError) as error:
-        kind = type.rsplit(":", 1)[-1]
-        raise InfraError(f"AWS cannot be asked for each {kind} in {region}: {error}") from None
 
 
 def settle(stack: str, say: Say) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from catalogue.prices import HOURS, table
-from infra.orphans.command import Orphan, client
+from infra.aws import client
+from infra.orphans.command import Orphan
 
 INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
 

@@ -26,6 +26,18 @@ class Creation:
         return self.urn.rsplit("::", 1)[-1]
 
 
+def name(entry: dict[str, Any]) -> str:
+    """What a resource is called in its stack."""
+    return entry["urn"].rsplit("::", 1)[-1]
+
+
+def of_aws(state: State) -> list[dict[str, Any]]:
+    """The resources that are in AWS, without those that wait to be deleted."""
+    return [
+        e for e in _resources(state) if e.get("type", "").startswith("aws:") and e.get("id") and not e.get("delete")
+    ]
+
+
 def _resources(state: State) -> list[dict[str, Any]]:
     return state.get("deployment", {}).get("resources") or []
 

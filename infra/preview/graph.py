@@ -25,6 +25,9 @@ class Kind:
     lost: str = ""
     update: dict[str, str] = field(default_factory=dict)
     ends: bool = False
+    gone: str = "{heal} makes it again"
+    says: dict[str, str] = field(default_factory=dict)
+    keep: dict[str, str] = field(default_factory=dict)
     known: bool = True
 
 
@@ -69,10 +72,7 @@ class Step:
 @cache
 def kinds() -> dict[str, Kind]:
     found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text())
-    return {
-        type: Kind(e["is"], tuple(e.get("new", ())), e.get("lost", ""), e.get("update", {}), e.get("ends", False))
-        for type, e in found.items()
-    }  # fmt: skip
+    return {type: Kind(e.pop("is"), tuple(e.pop("new", ())), **e) for type, e in found.items()}
 
 
 def kind(type: str) -> Kind:
@@ -89,9 +89,14 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
     return [path.lstrip(".")]
 
 
+def is_part(path: str, key: str) -> bool:
+    """Is a value at `path` what `key` names, or part of it."""
+    return path == key or path.startswith(f"{key}.")
+
+
 def _covers(key: str, path: str) -> bool:
     """Is a value at `path` part of what `key` names, or the other way round."""
-    return path == key or path.startswith(f"{key}.") or key.startswith(f"{path}.")
+    return is_part(path, key) or is_part(key, path)
 
 
 def steps(before: Iterable[Resource], after: Iterable[Resource]) -> list[Step]:
@@ -138,9 +143,7 @@ CONDITIONS = {"aws:ec2/instance:Instance": _other_processor}
 def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
     ignored = new["ignores"]
     paths = [
-        path
-        for path in differences(old["inputs"], new["inputs"])
-        if not any(path == key or path.startswith(f"{key}.") for key in ignored)
+        path for path in differences(old["inputs"], new["inputs"]) if not any(is_part(path, key) for key in ignored)
     ]
     because = [path for path in paths if any(_covers(key, path) for key in kind(new["type"]).new)]
     if old["provider"] != new["provider"]:

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.orphans import command
-from lab.standins.aws import alarms, ec2, instances, services
+from infra import aws
 from lab.standins.aws.cloud import connect
+from lab.standins.aws.kinds import KINDS
 from lab.standins.plain import plain_map, property_map
 from lab.standins.plugin import Plugin
 from tests.support import any_image, emulated_aws
@@ -110,18 +110,17 @@ class Things(dict[str, str]):
 def emulated_account(patch: pytest.MonkeyPatch) -> Iterator["Account"]:
     """An account of its own, in which nothing is yet."""
     patch.setenv("AWS_DEFAULT_REGION", REGION)
-    command.client.cache_clear()
+    aws.client.cache_clear()
     with emulated_aws(patch):
         yield Account()
-    command.client.cache_clear()
+    aws.client.cache_clear()
 
 
 class Account:
     """The emulated AWS and the plugin."""
 
     def __init__(self) -> None:
-        table = {**ec2.KINDS, **instances.KINDS, **services.KINDS, **alarms.KINDS}
-        self.plugin = Plugin(table, connect, services.INVOKES)
+        self.plugin = Plugin(KINDS, connect)
         self.plugin.cloud = connect({"region": REGION})
         self.made = Things()
 

@@ -8,8 +8,9 @@ import pytest
 from moto import mock_aws
 from pulumi.provider.experimental import provider as api
 
-from lab.standins.aws import alarms, ec2, instances, services
+from lab.standins.aws import services
 from lab.standins.aws.cloud import connect
+from lab.standins.aws.kinds import KINDS
 from lab.standins.plain import UNKNOWN, plain_map, property_map
 from lab.standins.plugin import Plugin, PluginError
 
@@ -30,7 +31,7 @@ def plugin(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     with mock_aws():
-        made = Plugin({**ec2.KINDS, **instances.KINDS, **services.KINDS, **alarms.KINDS}, connect, services.INVOKES)
+        made = Plugin(KINDS, connect, services.INVOKES)
         made.cloud = connect({"region": REGION})
         yield made
 

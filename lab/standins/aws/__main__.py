@@ -1,10 +1,10 @@
 """`pulumi-resource-aws`."""
 
-from lab.standins.aws import alarms, ec2, imports, instances, services
+from lab.standins.aws import imports, services
 from lab.standins.aws.cloud import connect
+from lab.standins.aws.kinds import KINDS
 from lab.standins.plugin import Plugin, serve
 
-kinds = {**ec2.KINDS, **instances.KINDS, **services.KINDS, **alarms.KINDS}
 for name, found in imports.FOUND.items():
-    kinds[name].found = found
-serve(Plugin(kinds, connect, services.INVOKES), "7.51.1")
+    KINDS[name].found = found
+serve(Plugin(KINDS, connect, services.INVOKES), "7.51.1")

@@ -89,5 +89,10 @@ def gone_is_fine(what: str, operation: Any, **arguments: Any) -> None:
                 raise
 
 
+def tags_of(entry: Values) -> dict[str, str]:
+    """The tags of what AWS described, without its own."""
+    return {tag["Key"]: tag["Value"] for tag in entry.get("Tags") or () if not tag["Key"].startswith("aws:")}
+
+
 def tag_list(tags: dict[str, str] | None) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]

@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import is_gone, refusals, tag_list
+from lab.standins.aws.cloud import is_gone, refusals, tag_list, tags_of
 from lab.standins.plugin import Call, Kind, PluginError, Values
 
 
@@ -39,8 +39,8 @@ def _simple(
     read_back: Any = None,
     change: Any = None,
 ) -> Kind:
-    """A kind whose tags can change in place, and what `change(ec2, id, new)` puts right. A refresh reads the `arn` and
-    what `read_back(ec2, id, entry)` says of what `describe` found."""
+    """A kind whose tags can change in place, and what `change(ec2, id, new)` puts right. A refresh reads the `arn`, the
+    tags and what `read_back(ec2, id, entry)` says of what `describe` found."""
 
     def made(call: Call, values: Values) -> tuple[str, Values]:
         with refusals(f"creating {what}"):
@@ -60,7 +60,9 @@ def _simple(
             found = describe(ec2, id)
             if not found:
                 return None
-            own = {"arn": arn(call, what.replace(" ", "-").lower(), id)} if "arn" in outputs else {}
+            own: Values = {"arn": arn(call, what.replace(" ", "-").lower(), id)} if "arn" in outputs else {}
+            if "tags" in state:
+                own["tags"] = tags_of(found[0])
             return own | (read_back(ec2, id, found[0]) if read_back else {})
         except ClientError as error:
             if is_gone(error):
@@ -183,6 +185,9 @@ def _group(call: Call, ec2: Any, values: Values) -> tuple[str, Values]:
     return id, {"arn": arn(call, "security-group", id)}
 
 
+RULE = {"ipProtocol": "IpProtocol", "fromPort": "FromPort", "toPort": "ToPort", "cidrIpv4": "CidrIpv4"}
+
+
 def _rule(direction: str) -> Kind:
     def permission(values: Values) -> list[dict[str, Any]]:
         ports = {"FromPort": values["fromPort"], "ToPort": values["toPort"]} if "fromPort" in values else {}
@@ -201,11 +206,21 @@ def _rule(direction: str) -> Kind:
     def delete(ec2: Any, id: str, state: Values) -> None:
         getattr(ec2, f"revoke_security_group_{direction}")(GroupId=state["securityGroupId"], SecurityGroupRuleIds=[id])
 
-    inputs = {"securityGroupId": "replace", **dict.fromkeys(["ipProtocol", "fromPort", "toPort", "cidrIpv4"], "refuse")}
+    def change(ec2: Any, id: str, values: Values) -> None:
+        rule = {theirs: values[ours] for ours, theirs in RULE.items() if ours in values}
+        wanted = [{"SecurityGroupRuleId": id, "SecurityGroupRule": rule}]
+        ec2.modify_security_group_rules(GroupId=values["securityGroupId"], SecurityGroupRules=wanted)
+
+    def read(ec2: Any, id: str, entry: Values) -> Values:
+        # AWS answers -1 for the ports of a rule of all
+        asked = {ours: entry[theirs] for ours, theirs in RULE.items() if entry.get(theirs, -1) != -1}
+        return {**asked, "securityGroupId": entry["GroupId"], "securityGroupRuleId": id}
+
+    inputs = {"securityGroupId": "replace", **dict.fromkeys(RULE, "update")}
     return _simple(
         f"security group {direction} rule", inputs, {"securityGroupId", "ipProtocol"}, ["securityGroupRuleId"], create,
         delete, lambda ec2, id: ec2.describe_security_group_rules(SecurityGroupRuleIds=[id])["SecurityGroupRules"],
-        lambda ec2, id, entry: {"securityGroupId": entry["GroupId"], "securityGroupRuleId": id},
+        read, change,
     )  # fmt: skip
 
 
@@ -272,6 +287,7 @@ KINDS = {
         {"instanceId": "replace", "allocationId": "replace", "allowReassociation": "replace"}, set(), [], _use_address,
         lambda ec2, id, _: ec2.disassociate_address(AssociationId=id),
         lambda ec2, id: ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [id]}])["Addresses"],
+        lambda ec2, id, entry: {"instanceId": entry["InstanceId"], "allocationId": entry["AllocationId"]},
     ),
 }  # fmt: skip
 KINDS["aws:ec2/securityGroup:SecurityGroup"].autonamed = True

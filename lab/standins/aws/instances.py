@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import is_gone, refusals, tag_list
+from lab.standins.aws.cloud import is_gone, refusals, tag_list, tags_of
 from lab.standins.aws.ec2 import arn, tagged, update_tags
 from lab.standins.plugin import Call, Kind, PluginError, Values
 
@@ -161,8 +161,24 @@ def _terminate(call: Call, id: str, state: Values) -> None:
 
 
 def _read_instance(call: Call, id: str, state: Values) -> Values | None:
+    """Its outputs, and what it has of the inputs that it was made with."""
     found = _instance(call, id)
-    return None if not found or found["State"]["Name"] == "terminated" else _instance_outputs(call, found)
+    if not found or found["State"]["Name"] == "terminated":
+        return None
+    ec2 = call.cloud.client("ec2")
+    groups, before = [group["GroupId"] for group in found["SecurityGroups"]], state.get("vpcSecurityGroupIds", [])
+    volume = ec2.describe_volumes(VolumeIds=[_root_volume(ec2, id)])["Volumes"][0]
+    protected = ec2.describe_instance_attribute(InstanceId=id, Attribute="disableApiTermination")
+    profile = found.get("IamInstanceProfile", {}).get("Arn", "").rsplit("/", 1)[-1]
+    root = {"volumeSize": volume["Size"], "volumeType": volume["VolumeType"], "tags": tags_of(volume)}
+    asked = {
+        "instanceType": found["InstanceType"], "iamInstanceProfile": profile, "tags": tags_of(found),
+        "disableApiTermination": protected["DisableApiTermination"]["Value"],
+        # Of a set the order says nothing
+        "vpcSecurityGroupIds": before if set(groups) == set(before) else groups,
+        "rootBlockDevice": {key: root.get(key, value) for key, value in state.get("rootBlockDevice", {}).items()},
+    }  # fmt: skip
+    return {**{key: value for key, value in asked.items() if key in state}, **_instance_outputs(call, found)}
 
 
 INSTANCE_INPUTS = {

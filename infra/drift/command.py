@@ -1,0 +1,86 @@
+"""Everything that AWS has otherwise than the stack's last update left it, and who is notified of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from catalogue.stack import Stack
+from infra import aws
+from infra.drift import looks, refreshed
+from infra.drift.finding import Finding
+from infra.drift.looks import Machine
+from infra.errors import InfraError
+from infra.orphans import state
+from infra.orphans.command import exported
+from infra.orphans.state import State
+from infra.pulumi import refresh_preview
+
+MACHINE, GROUP, TOPIC = "aws:ec2/instance:Instance", "aws:ec2/securityGroup:SecurityGroup", "aws:sns/topic:Topic"
+RULES = [f"aws:vpc/securityGroup{way}Rule:SecurityGroup{way}Rule" for way in ("Ingress", "Egress")]
+SUBJECT = 100  # characters that SNS takes
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`findings` of a stack's `resources` in its `regions`; `unknown` says what could not be looked at."""
+
+    resources: int
+    regions: list[str]
+    findings: list[Finding] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        if self.findings or self.unknown:
+            return [*(str(finding) for finding in self.findings), *self.unknown]
+        places = ", ".join(self.regions)
+        return [f"AWS has what the last update left: {self.resources} resources in {places}"]
+
+
+def look(stack: Stack) -> Drift:
+    """Raises InfraError where the stack has nothing in AWS, or Pulumi cannot say what a refresh would find."""
+    known = exported(stack.name)
+    regions = sorted({region for region in state.providers(known).values() if region})
+    own = state.of_aws(known)
+    if not own:
+        raise InfraError(f"stack {stack.name} has nothing in AWS yet: pulumi up --stack {stack.name}")
+    made, words = Drift(len(own), regions), refreshed.Words(stack.name, stack.hosts)
+    made.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
+    for region in regions:
+        ec2, machines = aws.client("ec2", region), _machines(stack, known, region)
+        groups, rules = state.ids(known, GROUP, region), set().union(*(state.ids(known, t, region) for t in RULES))
+        asked: list[tuple[str, Callable[[], Iterable[Finding]]]] = []
+        if machines:
+            asked.append(("the state of machines", partial(looks.machines, ec2, machines)))
+            asked.append(("snapshots", partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
+        if groups:
+            asked.append(("rules of security groups", partial(looks.openings, ec2, region, sorted(groups), rules)))
+        for what, ask in asked:
+            try:
+                with aws.asking(what, region):
+                    made.findings.extend(ask())
+            except InfraError as error:
+                made.unknown.append(str(error))
+    return made
+
+
+def _machines(stack: Stack, known: State, region: str) -> list[Machine]:
+    here = state.ids(known, MACHINE, region)
+    names = {entry["id"]: state.name(entry) for entry in state.of_aws(known) if entry["type"] == MACHINE}
+    return [Machine(names[id].removesuffix(f"-{region}-instance"), id, region) for id in sorted(here)]
+
+
+def notify(stack: Stack, drift: Drift) -> str:
+    """Sends what was found to those who get the stack's alarms, by its topic; says to whom. Raises InfraError."""
+    known = exported(stack.name)
+    topics: list[dict[str, Any]] = [entry for entry in state.of_aws(known) if entry["type"] == TOPIC]
+    here = [entry["id"] for entry in topics if entry["id"].split(":")[3] == stack.region]
+    if not here:
+        raise InfraError(
+            f"stack {stack.name} has no topic to notify: it is made where infra:alarmEmails is set and a host "
+            "publishes its metrics"
+        )
+    subject = f"{stack.name}: AWS is not as the last update left it ({len(drift.findings)} findings)"[:SUBJECT]
+    with aws.asking("a notification", stack.region):
+        aws.client("sns", stack.region).publish(TopicArn=here[0], Subject=subject, Message="\n".join(drift.lines()))
+    return f"sent to {', '.join(stack.alarmEmails)}"

@@ -1,0 +1,154 @@
+"""What a refresh does not see, asked of EC2: machines that are stopped or will be, openings that were made by hand,
+snapshots that pile up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infra.drift.finding import Finding
+
+# Of a scheduled event → what AWS does then, and what a person can do before
+EVENTS = {
+    "instance-retirement": ("retires the hardware under it", "stop it and start it before then: {stop} && {start}"),
+    "instance-stop": ("stops it", "stop it and start it before then: {stop} && {start}"),
+    "instance-reboot": ("reboots it", "or reboot it before then: aws ec2 reboot-instances {one}"),
+    "system-reboot": ("reboots the hardware under it", "stop it and start it before then: {stop} && {start}"),
+    "system-maintenance": ("works on its network or power", "it may not be reachable for minutes; nothing else to do"),
+}
+OVER = ("[Completed]", "[Canceled]")
+# Snapshots of a disk beside those that the stack keeps, before they are reported
+SPARE = 5
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that Pulumi's state has."""
+
+    host: str
+    id: str
+    region: str
+
+    @property
+    def where(self) -> str:
+        return f"machine of {self.host} ({self.id}, {self.region})"
+
+    def command(self, verb: str) -> str:
+        return f"aws ec2 {verb} {self.one}"
+
+    @property
+    def one(self) -> str:
+        return f"--instance-ids {self.id} --region {self.region}"
+
+
+def machines(ec2: Any, known: list[Machine]) -> Iterator[Finding]:
+    """Those that do not run, that AWS sees trouble with, or has announced something for. One that is gone is a
+    refresh's to find."""
+    found = _described(ec2, known)
+    there = [machine for machine in known if machine.id in found]
+    for machine in there:
+        entry = found[machine.id]
+        if (state := entry["State"]["Name"]) in ("stopped", "stopping"):
+            yield Finding(machine.where, f"is {state}", f"start it: {machine.command('start-instances')}")
+        if entry.get("InstanceLifecycle") == "spot":
+            yield Finding(
+                machine.where, "is a Spot instance, which AWS may take at any time",
+                "replace it by one of the stack's own: docs/runbooks/lost-host.md",
+            )  # fmt: skip
+    if there:
+        yield from _announced(ec2, there)
+
+
+def _described(ec2: Any, known: list[Machine]) -> dict[str, dict[str, Any]]:
+    filters = [
+        {"Name": "instance-id", "Values": [machine.id for machine in known]},
+        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
+    ]
+    pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
+    found = [entry for page in pages for made in page["Reservations"] for entry in made["Instances"]]
+    return {entry["InstanceId"]: entry for entry in found}
+
+
+def _announced(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
+    by_id = {machine.id: machine for machine in there}
+    statuses = ec2.describe_instance_status(InstanceIds=sorted(by_id), IncludeAllInstances=True)["InstanceStatuses"]
+    for entry in statuses:
+        machine = by_id[entry["InstanceId"]]
+        stop, start = machine.command("stop-instances"), machine.command("start-instances")
+        words = {"one": machine.one, "stop": stop, "start": start}
+        for event in entry.get("Events") or ():
+            if event.get("Description", "").startswith(OVER):
+                continue
+            what, remedy = EVENTS.get(event["Code"], (f"announces {event['Code']}", "see its events in AWS's console"))
+            when = f" on {event['NotBefore']:%Y-%m-%d %H:%M} UTC" if event.get("NotBefore") else ""
+            yield Finding(machine.where, f"AWS {what}{when}", remedy.format(**words))
+        for part, remedy in (
+            ("SystemStatus", "move it to other hardware: {stop} && {start}"),
+            ("InstanceStatus", "see its console: aws ec2 get-console-output --instance-id " + machine.id),
+        ):
+            if entry.get(part, {}).get("Status") == "impaired":
+                what = "hardware" if part == "SystemStatus" else "operating system"
+                yield Finding(machine.where, f"AWS sees its {what} impaired", remedy.format(**words))
+
+
+def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Iterator[Finding]:
+    """What security groups of the stack let through beside its own `rules`."""
+    pages = ec2.get_paginator("describe_security_group_rules").paginate(
+        Filters=[{"Name": "group-id", "Values": groups}]
+    )
+    for rule in (rule for page in pages for rule in page["SecurityGroupRules"]):
+        if rule["SecurityGroupRuleId"] in rules:
+            continue
+        way = "egress" if rule["IsEgress"] else "ingress"
+        out = f"lets its machines reach {_ports(rule)} of {_peer(rule)}"
+        found = out if rule["IsEgress"] else f"lets {_peer(rule)} reach {_ports(rule)}"
+        group = rule["GroupId"]
+        one = f"--group-id {group} --security-group-rule-ids {rule['SecurityGroupRuleId']} --region {region}"
+        close = f"close it: aws ec2 revoke-security-group-{way} {one}"
+        keep = "; to keep it, write the network into infra:adminCidrs" if _is_of_ssh(rule) else ""
+        yield Finding(f"security group {group} ({region})", f"{found}, which the stack does not ask for", close + keep)
+
+
+def _is_of_ssh(rule: dict[str, Any]) -> bool:
+    return not rule["IsEgress"] and (rule.get("FromPort"), rule.get("ToPort")) == (22, 22)
+
+
+def _peer(rule: dict[str, Any]) -> str:
+    other = rule.get("ReferencedGroupInfo", {}).get("GroupId") or rule.get("PrefixListId")
+    return rule.get("CidrIpv4") or rule.get("CidrIpv6") or other or "?"
+
+
+def _ports(rule: dict[str, Any]) -> str:
+    """`port 22`, `ports 1000–2000 of UDP`, `every port`."""
+    first, last, protocol = rule.get("FromPort", -1), rule.get("ToPort", -1), rule["IpProtocol"]
+    if protocol == "-1" or first == -1:
+        return "every port" if protocol in ("-1", "tcp", "udp") else f"it by {protocol}"
+    ports = f"port {first}" if first == last else f"ports {first}–{last}"
+    return ports if protocol == "tcp" else f"{ports} ({protocol})"
+
+
+def snapshots(ec2: Any, known: list[Machine], keep: int) -> Iterator[Finding]:
+    """Disks with more snapshots than the stack keeps, and some."""
+    found = _described(ec2, known)
+    disks = {
+        mapping["Ebs"]["VolumeId"]: machine
+        for machine in known
+        for mapping in found.get(machine.id, {}).get("BlockDeviceMappings", ())
+        if "Ebs" in mapping
+    }
+    if not disks:
+        return
+    filters = [{"Name": "volume-id", "Values": sorted(disks)}]
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+    made: dict[str, list[dict[str, Any]]] = {}
+    for entry in (entry for page in pages for entry in page["Snapshots"]):
+        made.setdefault(entry["VolumeId"], []).append(entry)
+    for disk, entries in sorted(made.items()):
+        if len(entries) <= keep + SPARE:
+            continue
+        machine, oldest = disks[disk], min(entry["StartTime"] for entry in entries)
+        filter = f"--owner-ids self --filters Name=volume-id,Values={disk} --region {machine.region}"
+        yield Finding(
+            f"disk of {machine.host} ({disk}, {machine.region})",
+            f"has {len(entries)} snapshots since {oldest:%Y-%m-%d}, the stack keeps {keep}; each is paid for",
+            f"delete what is not needed: aws ec2 describe-snapshots {filter}",
+        )

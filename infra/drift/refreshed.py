@@ -1,0 +1,64 @@
+"""What a refresh would find: resources that are gone, and inputs of the program that AWS has otherwise. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infra.drift.finding import Finding, text
+from infra.preview.graph import Step, differences
+
+Entry = dict[str, Any]
+# A path of Pulumi's: `rootBlockDevice.volumeSize`, `routes[0].cidrBlock`, `tags["a.b"]`
+PART = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a stack speaks of its resources."""
+
+    stack: str
+    hosts: Iterable[str]
+
+    @property
+    def heal(self) -> str:
+        return f"pulumi up --refresh --stack {self.stack}"
+
+    def host(self, name: str) -> str:
+        """The host of a resource by its name, `HOST-REGION-instance`; "" where it is of none."""
+        return max((host for host in self.hosts if name.startswith(f"{host}-")), key=len, default="")
+
+
+def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
+    """Of each step that `pulumi refresh --preview-only --json` lists. Its diff is the provider's own, without what the
+    program leaves as it is (`ignoreChanges`). Of resources of AWS alone, since commands are not read."""
+    for entry in steps:
+        step = Step(entry["urn"], "delete" if entry["op"] == "delete" else "update")
+        if not step.type.startswith("aws:") or entry["op"] not in ("update", "delete"):
+            continue
+        old, new = ((entry.get(state) or {}).get("outputs") or {} for state in ("oldState", "newState"))
+        where = f"{step.kind.name} {step.name} ({(entry.get('oldState') or {}).get('id', '')})"
+        if entry["op"] == "delete":
+            yield Finding(where, "is gone from AWS", step.kind.gone.format(heal=words.heal, stack=words.stack))
+            continue
+        for path in _paths(entry, old, new):
+            verb = step.kind.says.get(path, f"has {path}")
+            found = f"{verb} {text(_at(new, path))}, the last update left {text(_at(old, path))}"
+            key = step.kind.keep.get(path, "")
+            keep = f"; to keep it, write it into {key.format(host=words.host(step.name))}" if key else ""
+            yield Finding(where, found, f"{words.heal} puts it back{keep}")
+
+
+def _paths(entry: Entry, old: Entry, new: Entry) -> list[str]:
+    """As deep as the values differ: some providers name the uppermost key alone."""
+    named = sorted(entry.get("detailedDiff") or entry.get("diffReasons") or ())
+    return [deeper for path in named for deeper in differences(_at(old, path), _at(new, path), path) or [path]]
+
+
+def _at(outputs: Any, path: str) -> Any:
+    for quoted, index, name in PART.findall(path):
+        if isinstance(outputs, list):
+            outputs = outputs[int(index)] if index and int(index) < len(outputs) else None
+        else:
+            outputs = outputs.get(quoted or name) if isinstance(outputs, dict) else None
+    return outputs

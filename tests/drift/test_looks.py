@@ -1,0 +1,122 @@
+"""What a refresh does not see, asked of an emulated EC2."""
+
+import datetime
+
+import boto3
+import pytest
+from moto.backends import get_backend
+
+from infra.drift import looks
+from infra.drift.looks import Machine
+from tests.orphans.world import REGION, emulated_account
+
+INSTANCE, GROUP = "aws:ec2/instance:Instance", "aws:ec2/securityGroup:SecurityGroup"
+AT = datetime.datetime(2027, 1, 2, 3, 4, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def account(monkeypatch):
+    with emulated_account(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def ec2(account):
+    return boto3.client("ec2", region_name=REGION)
+
+
+@pytest.fixture
+def machine(account) -> Machine:
+    return Machine("web", account.create_until(INSTANCE), REGION)
+
+
+def said(findings) -> list[str]:
+    return [str(finding) for finding in findings]
+
+
+def emulated(machine: Machine):
+    return get_backend("ec2")["123456789012"][REGION].get_instance(machine.id)
+
+
+def test_a_machine_that_runs_is_no_finding(ec2, machine):
+    assert said(looks.machines(ec2, [machine])) == []
+
+
+def test_a_stopped_machine_is_named_with_the_command_that_starts_it(ec2, machine):
+    ec2.stop_instances(InstanceIds=[machine.id])
+    assert said(looks.machines(ec2, [machine])) == [
+        f"machine of web ({machine.id}, {REGION}): is stopped; start it: aws ec2 start-instances --instance-ids "
+        f"{machine.id} --region {REGION}"
+    ]
+
+
+def test_a_machine_that_is_gone_is_left_to_the_refresh(ec2, machine):
+    ec2.terminate_instances(InstanceIds=[machine.id])
+    never = Machine("home", "i-0123456789abcdef0", REGION)
+    assert said(looks.machines(ec2, [machine, never])) == []
+    assert said(looks.snapshots(ec2, [machine, never], 7)) == []
+
+
+@pytest.mark.parametrize("code", [*looks.EVENTS, "something-new"])
+def test_what_aws_announces_is_said_with_its_time(ec2, machine, code):
+    over = {"Code": code, "NotBefore": AT, "Description": "[Completed] it was"}
+    emulated(machine).events = [{"Code": code, "NotBefore": AT, "Description": "it will be"}, over]
+    (line,) = said(looks.machines(ec2, [machine]))
+    assert " on 2027-01-02 03:04 UTC; " in line and "AWS " in line and "{" not in line
+    assert (f"stop-instances --instance-ids {machine.id}" in line) == (code in ("instance-retirement", "instance-stop", "system-reboot"))  # fmt: skip
+
+
+def test_a_spot_machine_is_named(ec2, machine):
+    emulated(machine).lifecycle = emulated(machine).instance_lifecycle = "spot"
+    (line,) = said(looks.machines(ec2, [machine]))
+    assert "is a Spot instance" in line and "lost-host.md" in line
+
+
+@pytest.fixture
+def group(account) -> str:
+    account.create_until(GROUP)
+    return account.made["SecurityGroup"]
+
+
+def opened(**peer) -> dict:
+    return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **peer}
+
+
+@pytest.mark.parametrize(
+    ("permission", "found"),
+    [
+        (opened(IpRanges=[{"CidrIp": "0.0.0.0/0"}]), "lets 0.0.0.0/0 reach port 22, which"),
+        (opened(Ipv6Ranges=[{"CidrIpv6": "::/0"}]), "lets ::/0 reach port 22, which"),
+        ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach every port, which"),
+        ({"IpProtocol": "udp", "FromPort": 1, "ToPort": 9, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach ports 1–9 (udp), which"),
+    ],
+    ids=["the world", "the world by IPv6", "every port", "a range"],
+)  # fmt: skip
+def test_an_opening_made_by_hand_is_named_with_the_command_that_closes_it(ec2, account, group, permission, found):
+    own = account.create("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    assert said(looks.openings(ec2, REGION, [group], {own})) == []
+    made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"][0]
+    (line,) = said(looks.openings(ec2, REGION, [group], {own}))
+    id = made["SecurityGroupRuleId"]
+    close = f"aws ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {id} --region {REGION}"
+    assert found in line and close in line
+    assert ("infra:adminCidrs" in line) == (permission.get("FromPort") == 22)
+
+
+def test_a_way_out_made_by_hand_is_named_too(ec2, group):
+    permission = {"IpProtocol": "tcp", "FromPort": 25, "ToPort": 25, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
+    (line,) = said(looks.openings(ec2, REGION, [group], set()))
+    assert "lets its machines reach port 25 of 0.0.0.0/0" in line and "revoke-security-group-egress" in line
+
+
+@pytest.mark.parametrize(("number", "is_found"), [(7 + looks.SPARE, False), (8 + looks.SPARE, True)])
+def test_snapshots_that_pile_up_are_counted(ec2, machine, number, is_found):
+    instance = ec2.describe_instances(InstanceIds=[machine.id])["Reservations"][0]["Instances"][0]
+    disk = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    for _ in range(number):
+        ec2.create_snapshot(VolumeId=disk)
+    found = said(looks.snapshots(ec2, [machine], 7))
+    assert bool(found) == is_found
+    assert all(f"disk of web ({disk}, {REGION}): has {number} snapshots since 20" in line for line in found)
+    assert all("the stack keeps 7" in line for line in found)
