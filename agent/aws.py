@@ -6,6 +6,7 @@ import configparser
 import hashlib
 import hmac
 import json
+import re
 import time
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -15,6 +16,12 @@ from agent.outcome import Refused
 from agent.world import World
 
 METADATA = "http://169.254.169.254/latest"
+# Seconds between attempts
+PAUSES = (1, 2, 4, 8)
+# AWS throttles, or does not know everywhere yet who this is and what it may: of a new role or key that takes seconds
+PASSING = re.compile(
+    rb"Throttl|RequestLimitExceeded|TooManyRequests|AccessDenied|UnrecognizedClient|InvalidClientTokenId|InvalidAccessKeyId"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,21 @@ def ask(world: World, identity: Identity, request: Request, timeout: float = 20)
     headers = signed(identity, request, time.gmtime(world.wall()))
     body = request.body.encode() if request.method == "POST" else None
     return world.fetch(request.url, headers, request.method, body, timeout)
+
+
+def answered(world: World, request: Request) -> tuple[int, bytes]:
+    """As `ask` by this host's identity; what may pass by itself is tried again. Raises Refused without an identity."""
+    for pause in PAUSES:
+        try:
+            status, body = ask(world, identity(world), request)
+        except Refused:
+            # An instance that was just started may get its role's credentials a little later
+            world.sleep(pause)
+            continue
+        if not (status in (0, 429) or status >= 500 or (status >= 400 and PASSING.search(body))):
+            return status, body
+        world.sleep(pause)
+    return ask(world, identity(world), request)
 
 
 def signed(identity: Identity, request: Request, now: time.struct_time) -> dict[str, str]:

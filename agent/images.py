@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,13 @@ from agent.store import Release
 from agent.world import Ran, World
 
 ABSENT = ("manifest unknown", "not found", "does not exist")
+# What a registry says of itself, and not of the image; of a new role its rights are not known everywhere at once
+PASSING = re.compile(
+    r"toomanyrequests|too many requests|Throttl|RequestLimitExceeded|AccessDenied|no basic auth credentials|timeout|"
+    r"connection reset|\b50[0234]\b",
+    re.IGNORECASE,
+)
+PAUSES = (2, 4, 8)  # seconds
 LOGIN = "/run/infra/docker"
 UNPACKED = 3  # times the compressed size: the download itself, and the files that come out of it
 SPARE = 256 * 1024**2
@@ -104,7 +112,13 @@ def _pull_all(world: World, images: list[str], environment: dict[str, str]) -> d
     first = {image: pull_one(image) for image in images[:1]}
     with ThreadPoolExecutor(4) as pool:
         pulled = {**first, **dict(zip(images[1:], pool.map(pull_one, images[1:])))}
-    return {image: ran if ran.code == 0 else pull_one(image) for image, ran in pulled.items()}
+    pulled = {image: ran if ran.code == 0 else pull_one(image) for image, ran in pulled.items()}
+    for pause in PAUSES:
+        passing = [image for image, ran in pulled.items() if ran.code != 0 and PASSING.search(ran.output)]
+        if passing:
+            world.sleep(pause)
+            pulled.update({image: pull_one(image) for image in passing})
+    return pulled
 
 
 def _told(images: list[str], pulled: dict[str, Ran]) -> str:

@@ -1,22 +1,55 @@
-"""AWS asked by an operator's own credentials."""
+"""AWS asked by an operator's own credentials: patient where AWS asks for patience, and never silently."""
 
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import InfraError
 
 EVERYWHERE = "us-east-1"
+# With botocore's pauses of up to 20 seconds, about a minute
+ATTEMPTS = 8
+THROTTLED = re.compile(r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|PriorRequestNotComplete")
 
 
-@cache
-def client(service: str, region: str) -> Any:
-    """Of a region; "" where a service belongs to none."""
-    return boto3.client(service, region_name=region or EVERYWHERE)
+def client(service: str, region: str, attempts: int = ATTEMPTS, session: boto3.Session | None = None) -> Any:
+    """Of a region; "" where a service belongs to none. What AWS throttles, and what does not answer, is tried again
+    with growing pauses; the first time of each request is said on standard error."""
+    config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": attempts})
+    place = region or EVERYWHERE
+    made: Any = (session or boto3.Session()).client(service, region_name=place, config=config)  # type: ignore[call-overload]
+    made.meta.events.register("needs-retry", _Said(place, attempts))
+    return made
+
+
+class _Said:
+    def __init__(self, region: str, attempts: int) -> None:
+        self.region, self.attempts = region, attempts
+
+    def __call__(self, response: Any, attempts: int, operation: Any, **_: Any) -> None:
+        """Called by botocore after each attempt."""
+        code = (response[1] if response else {}).get("Error", {}).get("Code", "")
+        if attempts == 1 < self.attempts and THROTTLED.search(code):
+            said = f"AWS throttles {operation.name} in {self.region} ({code}): trying again"
+            print(said, file=sys.stderr, flush=True)
+
+
+def is_absence(error: ClientError) -> bool:
+    """Does AWS say that something is not there, and not that it does not say."""
+    code = error.response.get("Error", {}).get("Code", "")
+    return "NotFound" in code or code.startswith("NoSuch") or code.endswith("DoesNotExist")
+
+
+def is_denial(error: ClientError) -> bool:
+    """Does AWS know who asks, and refuse what is asked."""
+    code = error.response.get("Error", {}).get("Code", "")
+    return "AccessDenied" in code or "Unauthorized" in code or code == "NotAuthorized"
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import aws
 from infra.errors import InfraError
 from rendering import images
 
@@ -22,7 +21,7 @@ MANIFESTS = [
 IN_A_REQUEST = 100
 REPOSITORIES_AT_ONCE = 4
 # A release waits for it, and can do without
-PATIENCE = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
+ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _each(references: Iterable[str], owner: str, act: Any) -> None:
     wanted: dict[tuple[str, str, str], set[str]] = {}
     for image in images.images_in_ecr(references):
         wanted.setdefault((image.account, image.region, image.repository), set()).add(image.digest)
-    client = cache(lambda region: boto3.client("ecr", region_name=region, config=PATIENCE))
+    client = cache(lambda region: aws.client("ecr", region, ATTEMPTS))
 
     def act_on(place: tuple[str, str, str]) -> None:
         account, region, name = place

@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.loading import Catalogue
+from infra import aws
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 
@@ -50,7 +51,7 @@ def _named(source: str) -> str:
 
 def _there(repository: str, region: str, stack: str) -> None:
     try:
-        boto3.client("ecr", region_name=region).describe_repositories(repositoryNames=[repository])
+        aws.client("ecr", region).describe_repositories(repositoryNames=[repository])
     except ClientError as error:
         if "NotFound" not in error.response["Error"]["Code"]:
             raise InfraError(f"ECR in {region}: {error}") from None

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from agent.restore import PURPOSE
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
-from infra import hosts, remote
+from infra import aws, hosts, remote
 from infra.errors import InfraError
 from rendering.host import data, render
 
@@ -95,7 +94,7 @@ def lines(host: str, answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _client(region: str) -> Any:
-    return boto3.client("ec2", region_name=region)
+    return aws.client("ec2", region)
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import boto3
+from infra import aws
 
 
-def client(**options: Any) -> Any:
-    """Route 53 belongs to no region, and is asked in this one."""
-    return boto3.client("route53", region_name="us-east-1", **options)
+def client() -> Any:
+    return aws.client("route53", "")
 
 
 def zone_id(route53: Any, zone: str) -> str | None:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import route53
+from infra import aws, route53
 from infra.errors import InfraError
 
 
@@ -62,7 +61,7 @@ def gather(zone: str, names: list[str], region: str, chosen: str | None) -> Fact
 
 
 def _gathered(zone: str, names: list[str], region: str, chosen: str | None) -> Facts:
-    ec2, ecr = boto3.client("ec2", region_name=region), boto3.client("ecr", region_name=region)
+    ec2, ecr = aws.client("ec2", region), aws.client("ecr", region)
     zone_id, records = _records(zone, names)
     addresses = ec2.describe_addresses()["Addresses"]
     filters: Any = [{"Name": "instance-state-name", "Values": ["running", "stopped"]}]

@@ -3,16 +3,16 @@
 import json
 from typing import Any, NamedTuple
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from catalogue.prices import Prices, machines_of, table
 from catalogue.prices import monthly as monthly_by
 from catalogue.stack import Stack
+from infra import aws
 
-QUICK = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
+# There is a table where it does not answer
+ATTEMPTS = 2
 # The price list of all regions is asked for in this one
 LIST = "us-east-1"
 
@@ -33,7 +33,7 @@ def monthly(stack: Stack, region: str) -> Cost:
 
 
 def _told(stack: Stack, region: str) -> Prices | None:
-    client = boto3.client("pricing", region_name=LIST, config=QUICK)
+    client = aws.client("pricing", LIST, ATTEMPTS)
     disk = _price(client, region, productFamily="Storage", volumeApiName="gp3")
     machines = {
         type: _price(

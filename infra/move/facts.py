@@ -8,19 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
-from infra import route53
+from infra import aws, route53
 from infra.errors import InfraError
 from infra.move import remembered
 from infra.move.costs import Cost, monthly
 
 ATTEMPTS = 3
-QUICK = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
 # Service Quotas' codes: running on-demand standard instances (in vCPUs), Elastic IP addresses
 VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 
@@ -108,11 +105,9 @@ class _Region:
     """One region's APIs."""
 
     def __init__(self, name: str) -> None:
-        session = boto3.Session(region_name=name)
         self.name = name
         self.ec2, self.ecr, self.ssm, self.quotas = (
-            session.client(service, config=QUICK)
-            for service in ("ec2", "ecr", "ssm", "service-quotas")  # type: ignore[call-overload]
+            aws.client(service, name) for service in ("ec2", "ecr", "ssm", "service-quotas")
         )
 
     def enabled(self, region: str) -> bool | None:
@@ -169,18 +164,18 @@ class _Region:
 
 
 def _or_none(ask: Callable[[], Any]) -> Any:
-    """None for what AWS says is not there, or does not say."""
+    """None for what AWS says is not there, or is not for this account to know."""
     try:
         return ask()
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"):
-            raise
-        return None
+        if aws.is_absence(error) or aws.is_denial(error):
+            return None
+        raise
 
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:
     """Of every public name in the stack's zone: how long resolvers may keep its record; None without a record."""
-    stack, client = catalogue.stack, route53.client(config=QUICK)
+    stack, client = catalogue.stack, route53.client()
     names = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
     zone = route53.zone_id(client, stack.zone)
     if zone is None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from catalogue.stack import Stack
@@ -63,8 +63,11 @@ def exported(stack: str) -> State:
     return json.loads(pulumi("stack", "export", "--stack", stack))
 
 
+client = cache(aws.client)
+
+
 def _asker(region: str) -> kinds.Client:
-    return lambda service: aws.client(service, region)
+    return lambda service: client(service, region)
 
 
 def left_by_kills(known: State) -> Found:

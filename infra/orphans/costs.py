@@ -3,8 +3,7 @@
 from typing import Any
 
 from catalogue.prices import HOURS, table
-from infra.aws import client
-from infra.orphans.command import Orphan
+from infra.orphans.command import Orphan, client
 
 INSTANCE, ADDRESS = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip"
 

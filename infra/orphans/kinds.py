@@ -8,6 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.aws import is_absence
+
 Inputs = dict[str, Any]
 Client = Callable[[str], Any]
 # A kind's ids in AWS, the newest first where AWS says when it was made
@@ -16,17 +18,12 @@ Find = Callable[[Client, Inputs], list[str]]
 AUTONAMED = re.compile(r"-[0-9a-f]{7}$")
 
 
-def _is_missing(error: ClientError) -> bool:
-    code = error.response.get("Error", {}).get("Code", "")
-    return "NotFound" in code or code.startswith("NoSuch")
-
-
 def _found(ask: Callable[[], Any]) -> Any:
     """What AWS answers; None where it says that there is none."""
     try:
         return ask()
     except ClientError as error:
-        if _is_missing(error):
+        if is_absence(error):
             return None
         raise
 

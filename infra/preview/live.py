@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.checks import check, checked
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import read_stack, stack_from
-from infra import hosts, remote, ssh
+from infra import aws, hosts, remote, ssh
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
@@ -210,7 +209,7 @@ Images = dict[str, dict[str, str]]
 def digests(catalogue: Catalogue, region: str, serving: Iterable[str] = ()) -> tuple[Images, list[str]]:
     """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry; and the images that it
     does not list: those are as they serve (`serving` are images by digest), or named by their tag."""
-    client = boto3.client("ecr", region_name=region)
+    client = aws.client("ecr", region)
     has = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in serving if "@" in image}
     wanted = [(repository, suffix) for repository, found in wanted_images(catalogue).items() for suffix in found]
 

@@ -18,6 +18,7 @@ from lab.cloud.hosts import Machines
 from lab.cloud.metadata import Metadata
 from lab.cloud.proxy import Proxy
 from lab.cloud.runs import Runs
+from lab.cloud.unsteady import Unsteady
 from lab.settings import ACCOUNT, Lab
 
 
@@ -55,7 +56,8 @@ def main(lab: Lab) -> None:
 
     machines.changed = follow
     groups.follow([])
-    api = emulator.Application(follow, lab.path("run", "refusals.json"))
+    bad_day = Unsteady(lab.path("run", "unsteady.json"), emulator.records)
+    api = emulator.Application(follow, lab.path("run", "refusals.json"), bad_day)
     serve(api, lab.services, ports.API + lab.shift)
     serve(api, lab.gateway, ports.HTTPS + lab.shift, lab.path("tls", "aws"))
     serve(
@@ -65,7 +67,7 @@ def main(lab: Lab) -> None:
     )
     serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, ports.RUNS + lab.shift)
     for address in (lab.services, lab.gateway):
-        dns.serve(lambda: emulator.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
+        dns.serve(lambda: bad_day.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
     ecr.serve(lab, ecr_api.has_repository)
     Proxy(lab.host_names).serve(lab.services, ports.PROXY + lab.shift)
     tell_ready(lab, keys)

@@ -21,6 +21,7 @@ from moto.ssm.models import Parameter
 from lab.cloud import dns, faults, firewall, permissions, signatures
 from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
+from lab.cloud.unsteady import Unsteady
 from lab.settings import ACCOUNT, REGIONS, ZONE, Lab
 
 
@@ -175,11 +176,11 @@ class Services(DomainDispatcherApplication):
 
 class Application:
     """moto as a WSGI app; `follow` is called after every EC2 request, and a file of faults, `refusals`
-    (lab/cloud/faults.py), is looked at before any."""
+    (lab/cloud/faults.py), is looked at before any; so is what a bad day does to it (lab/cloud/unsteady.py)."""
 
-    def __init__(self, follow: Callable[[], None], refusals: Path) -> None:
+    def __init__(self, follow: Callable[[], None], refusals: Path, unsteady: Unsteady) -> None:
         self.moto = Services(create_backend_app)
-        self.follow, self.refusals = follow, refusals
+        self.follow, self.refusals, self.unsteady = follow, refusals, unsteady
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -201,7 +202,16 @@ class Application:
                 status, kind, text = faults.answer(request, reason)
                 start(status, [("Content-Type", kind)])
                 return [text]
-        return self._done(environ, start)
+        if not self.unsteady.file.exists():
+            return self._done(environ, start)
+        request = faults.asked(environ, body)
+        if refused := self.unsteady.refusal(request):
+            status, kind, text = faults.answer(request, *refused)
+            start(status, [("Content-Type", kind)])
+            return [text]
+        answer = list(self._done(environ, start))
+        self.unsteady.done(request, b"".join(answer))
+        return answer
 
     def _done(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         try:

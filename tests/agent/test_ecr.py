@@ -87,3 +87,42 @@ def test_a_machine_without_a_role_fetches_with_the_key_that_the_release_brings()
     assert set(seen) == {"docker", "docker-credential-ecr-login", "certbot"}
     assert set(seen.values()) == {(text, 0o600, "root", "root")} == {world.files[CREDENTIALS]}
     assert STAGED not in world.files
+
+
+PASSES = {
+    "throttled": (400, b'{"__type": "ThrottlingException"}'),
+    "too many": (429, b""),
+    "no answer": (0, b""),
+    "an error of AWS's": (503, b"busy"),
+    "a role whose rights are not known yet": (400, b'{"__type": "AccessDeniedException"}'),
+    "a key that is not known yet": (400, b'{"__type": "UnrecognizedClientException"}'),
+}
+
+
+@pytest.mark.parametrize("answer", PASSES.values(), ids=PASSES)
+def test_what_may_pass_is_asked_again_with_growing_pauses(answer):
+    world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
+    asked, begun = [], world.clock
+
+    def fetch(url, headers, method="GET", body=None, timeout=20):
+        asked.append(world.clock - begun)
+        good = 200, json.dumps({"authorizationData": [{"authorizationToken": "QVdTOnRva2Vu"}]}).encode()
+        return good if len(asked) == 4 else answer
+
+    world.fetch = fetch
+    ecr.log_in(world, [REGISTRY])
+    assert asked == [0, 1, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts"),
+    [((400, b'{"__type": "ThrottlingException"}'), 5), ((400, b'{"__type": "InvalidParameterException"}'), 1)],
+    ids=["for good", "another refusal"],
+)
+def test_what_does_not_pass_is_named(answer, attempts):
+    world = FakeWorld(files={CREDENTIALS: (KEY_FILE, 0o600, "root", "root")})
+    asked = []
+    world.fetch = lambda *words, **_: asked.append(words) or answer
+    with pytest.raises(Refused, match=rf"AWS gives this host no login for {REGISTRY}: 400 from {HOST}"):
+        ecr.log_in(world, [REGISTRY])
+    assert len(asked) == attempts

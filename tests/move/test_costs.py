@@ -19,7 +19,7 @@ def entry(price: str) -> str:
 @pytest.fixture
 def pricing(monkeypatch):
     client = boto3.client("pricing", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    monkeypatch.setattr(costs.boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(costs.aws, "client", lambda *_, **__: client)
     with Stubber(client) as stub:
         yield stub
 

@@ -154,7 +154,7 @@ class Sts:
 def sts(monkeypatch):
     def begin(refusals):
         made, now = Sts(refusals), [0.0]
-        monkeypatch.setattr(images.boto3, "client", lambda service, **_: made)
+        monkeypatch.setattr(images.aws, "client", lambda service, region, **_: made)
         monkeypatch.setattr(images.time, "monotonic", lambda: now[0])
         monkeypatch.setattr(images.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
         return made

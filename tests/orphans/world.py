@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from infra import aws
+from infra.orphans import command
 from lab.standins.aws.cloud import connect
 from lab.standins.aws.kinds import KINDS
 from lab.standins.plain import plain_map, property_map
@@ -110,10 +110,10 @@ class Things(dict[str, str]):
 def emulated_account(patch: pytest.MonkeyPatch) -> Iterator["Account"]:
     """An account of its own, in which nothing is yet."""
     patch.setenv("AWS_DEFAULT_REGION", REGION)
-    aws.client.cache_clear()
+    command.client.cache_clear()
     with emulated_aws(patch):
         yield Account()
-    aws.client.cache_clear()
+    command.client.cache_clear()
 
 
 class Account:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra import aws
 from infra.answers import checked_copying
 from infra.errors import InfraError
 from infra.foreign import cleaned
@@ -72,7 +73,7 @@ def short(name: str) -> str:
 def assumed(role: str, region: str) -> boto3.Session:
     """A session with a role's rights for an hour, which is as long as AWS gives one to another role. A role that was
     just made cannot be assumed at once. Raises InfraError."""
-    sts = boto3.client("sts", region_name=region)
+    sts = aws.client("sts", region)
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -87,7 +88,7 @@ def assumed(role: str, region: str) -> boto3.Session:
 def login(session: boto3.Session, account: str, region: str) -> str:
     """A registry's login, as Docker writes it. Raises InfraError."""
     try:
-        answer = session.client("ecr", region_name=region).get_authorization_token()
+        answer = aws.client("ecr", region, session=session).get_authorization_token()
         token = answer["authorizationData"][0]["authorizationToken"]
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"no login for the registry of account {account} in {region}: {error}") from None

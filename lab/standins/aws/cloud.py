@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
+from lab.standins.aws import patience
 from lab.standins.plugin import PluginError, Values
 
 
@@ -23,6 +23,7 @@ def _session() -> Session:
 class Cloud:
     def __init__(self, region: str) -> None:
         self.region = region
+        self.patience = patience.Patience()
         self._client = cache(self._make)
 
     def at(self, values: Values) -> "Cloud":
@@ -33,8 +34,9 @@ class Cloud:
         return self._client(service)
 
     def _make(self, service: str) -> Any:
-        config = Config(retries={"max_attempts": 2})
-        return _session().create_client(service, region_name=self.region, config=config)
+        made = _session().create_client(service, region_name=self.region, config=patience.CONFIG)
+        self.patience.watch(made)
+        return made
 
     @property
     def account(self) -> str:

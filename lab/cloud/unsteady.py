@@ -1,0 +1,109 @@
+"""AWS under load, and just after a change: requests that are throttled, resources that are not known everywhere yet,
+names that still lead to where they led. At random, from a seed; test equipment, and switched on by a test alone."""
+
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.cloud.faults import Asked
+
+Records = Callable[[], list[dict[str, Any]]]
+MAKES = re.compile(r"^(Create|Run|Allocate)")
+# In EC2's answers; what it says of one that it does not know yet
+IDS = re.compile(rb">((vpc|subnet|sg|igw|rtb|eipalloc|i)-[0-9a-f]+)<")
+UNKNOWN = {
+    "vpc": "InvalidVpcID.NotFound", "subnet": "InvalidSubnetID.NotFound", "sg": "InvalidGroup.NotFound",
+    "igw": "InvalidInternetGatewayID.NotFound", "rtb": "InvalidRouteTableID.NotFound",
+    "eipalloc": "InvalidAllocationID.NotFound", "i": "InvalidInstanceID.NotFound",
+}  # fmt: skip
+NAMES = re.compile(r"(?:^|&)(?:RoleName|InstanceProfileName)=([^&]+)")
+MOST = 2  # requests that name a new resource and find none of it
+DNS_DELAY = 5.0  # seconds until a changed record is answered
+
+
+@dataclass
+class Day:
+    """A bad day: what is drawn from its seed, and what AWS does not know yet → how many requests it still refuses."""
+
+    text: str
+    share: float
+    draw: random.Random
+    unknown: dict[str, int] = field(default_factory=dict)
+
+
+class Unsteady:
+    """`file` switches it on: {seed, share}, `share` of all requests being throttled. What it did is a line each in the
+    log beside it."""
+
+    def __init__(self, file: Path, records: Records) -> None:
+        self.file, self._records = file, records
+        self.lock = threading.Lock()
+        self.day: Day | None = None
+        self.earlier: tuple[float, list[dict[str, Any]]] = (0.0, [])
+
+    def refusal(self, request: Asked) -> tuple[str, str] | None:
+        """Code and HTTP status with which a request is refused today; None where it is done."""
+        with self.lock:
+            day = self._today()
+            if day is None:
+                return None
+            if reason := _unknown(day, request):
+                return self._logged(request, reason), "400 Bad Request"
+            if day.draw.random() < day.share:
+                if request.service == "ec2":
+                    return self._logged(request, "RequestLimitExceeded"), "503 Service Unavailable"
+                return self._logged(request, "ThrottlingException"), "400 Bad Request"
+            if request.action == "ChangeResourceRecordSets" or "/rrset" in request.action:
+                self.earlier = (time.monotonic() + DNS_DELAY, self._records())
+            return None
+
+    def done(self, request: Asked, answer: bytes) -> None:
+        """Notes what a request made."""
+        with self.lock:
+            day = self._today()
+            if day is None or not MAKES.match(request.action):
+                return
+            made = [id.decode() for id, _ in IDS.findall(answer)] if request.service == "ec2" else []
+            made += NAMES.findall(request.body) if request.service == "iam" else []
+            # What the request of EC2 names too is older
+            new = [id for id in made if request.service == "iam" or id not in request.body]
+            day.unknown |= {id: day.draw.randint(0, MOST) for id in new}
+
+    def records(self) -> list[dict[str, Any]]:
+        """As DNS answers them."""
+        until, earlier = self.earlier
+        return earlier if time.monotonic() < until and self.file.exists() else self._records()
+
+    def _today(self) -> Day | None:
+        try:
+            text = self.file.read_text()
+        except FileNotFoundError:
+            self.day = None
+            return None
+        if self.day is None or self.day.text != text:
+            given = json.loads(text)
+            self.day = Day(text, given["share"], random.Random(given["seed"]))
+        return self.day
+
+    def _logged(self, request: Asked, reason: str) -> str:
+        with self.file.with_suffix(".log").open("a") as log:
+            log.write(f"{request.service} {request.action} {reason}\n")
+        return reason
+
+
+def _unknown(day: Day, request: Asked) -> str | None:
+    for id, left in day.unknown.items():
+        if left and re.search(rf"={re.escape(id)}(&|$)", request.body):
+            day.unknown[id] = left - 1
+            if request.service == "iam":
+                return "NoSuchEntity"
+            if request.service == "sts":
+                return "AccessDenied"
+            return UNKNOWN.get(id.split("-")[0], "InvalidParameterValue")
+    return None

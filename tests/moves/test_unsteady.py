@@ -1,0 +1,51 @@
+"""A region created and removed while AWS throttles, does not know yet what it has just made, and answers names late."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.moves.on import SYDNEY, TOKYO, points_to, stays_in
+from tests.rows import rows
+from tests.system.conftest import System
+
+pytestmark = pytest.mark.lab
+SHARE = 0.15  # of all requests
+
+
+@contextmanager
+def a_bad_day(system: System, seed: int) -> Iterator[None]:
+    file = system.lab.path("run", "unsteady.json")
+    file.with_suffix(".log").unlink(missing_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps({"seed": seed, "share": SHARE}))
+    part.rename(file)
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+@pytest.mark.parametrize("seed", rows(["1", "2"], always=[]))
+def test_a_region_comes_and_goes_on_a_bad_day(sydney, seed):
+    here = points_to(sydney)
+    other = TOKYO if here == SYDNEY else SYDNEY
+    stays_in(sydney)
+    sydney.must_up()
+    if other == SYDNEY:
+        # Its network was somebody's; this time one is made
+        sydney.unset("infra:networks")
+    with a_bad_day(sydney, int(seed)):
+        stays_in(sydney, other)
+        sydney.must_up()
+        log = sydney.lab.path("run", "unsteady.log").read_text()
+        listed = sydney.command("infra", "orphans", "--stack", "lab")
+        stays_in(sydney)
+        sydney.must_up()
+    assert len(re.findall("RequestLimitExceeded|Throttling", log)) > 5, log
+    assert "NotFound" in log or "NoSuchEntity" in log, log
+    assert listed.code == 0, listed.output
+    assert sydney.pulumi("preview", "--expect-no-changes").code == 0
+    assert sydney.command("infra", "orphans", "--stack", "lab").code == 0
