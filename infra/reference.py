@@ -12,6 +12,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from catalogue.alerts import Alert, AnyAlert, CloudAlert
+from infra.account import policies
 from infra.cli.examples import EXAMPLES
 
 PLACE = Path("docs/reference")
@@ -71,8 +72,26 @@ def alerts(root: Path) -> str:
     )
 
 
+def rights(_: Path) -> str:
+    """Every action that the program asks of AWS, by the role that needs it."""
+    parts = []
+    for role, what in policies.ROLES.items():
+        rows = [(f"`{action}`", ", ".join(whose)) for action, whose in policies.uses(role).items()]
+        parts.append(f"## {role}\n\n{what[0].upper()}{what[1:]}.\n\n{_table(('action', 'for'), rows)}")
+    head = (
+        "The least rights in AWS of those who run the program. `infra rights ROLE --stack STACK` prints each as a "
+        "policy of IAM, with the stack's account, regions and repositories. A role has its own policy beside those "
+        "before it: attach `plan` to who previews, `plan` and `deploy` to who updates, all three to a person. "
+        "`infra check --live --stack STACK` says what the credentials at hand lack for an update. Who may create "
+        "roles and hand them to machines can give itself any right that those roles may get: where that matters, "
+        "give the roles a permissions boundary."
+    )
+    return _page("Rights in AWS", "`infra/account/actions.yaml`", head, "\n\n".join(parts))
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "configuration.md": configuration, "commands.md": commands, "alerts.md": alerts,
+    "rights.md": rights,
 }  # fmt: skip
 
 

@@ -160,6 +160,26 @@ def _unlimited(policy: Any) -> str:
     return ""
 
 
+# Of inline policies, characters without white space that AWS takes: of a role together, of a user together
+SIZES = {"aws:iam/rolePolicy:RolePolicy": ("role", 10240), "aws:iam/userPolicy:UserPolicy": ("user", 2048)}
+
+
+def policy_sizes(facts: Facts) -> Iterator[Finding]:
+    """AWS refuses a policy that is too long, in the middle of an update."""
+    for type, (owner, limit) in SIZES.items():
+        sizes: dict[str, int] = {}
+        for made in facts.of(type):
+            if isinstance(text := made.inputs.get("policy"), str):
+                whose = str(made.inputs.get(owner) or made.name)
+                sizes[whose] = sizes.get(whose, 0) + sum(not character.isspace() for character in text)
+        for whose, size in sizes.items():
+            if size > limit:
+                found = f"its policy has {size} characters, AWS takes {limit} of a {owner}"
+                yield Finding(
+                    "policy-size", whose, found, "fewer systems on that host: each repository is a line of it"
+                )
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
@@ -210,7 +230,7 @@ def budget(facts: Facts) -> Iterator[Finding]:
 Rule = Callable[[Facts], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     ssh_open, imdsv1, volumes, public_registry, unscanned, tags, protection, instance_types, budget, ports, hardening,
-    shrinking, plain_secrets, permissions,
+    shrinking, plain_secrets, permissions, policy_sizes,
 )  # fmt: skip
 
 

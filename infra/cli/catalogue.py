@@ -9,7 +9,8 @@ import typer
 
 from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.stack import stack_names
-from infra.cli import StackName, app, catalogue_of, stack_of
+from infra.cli import StackName, app, catalogue_of, sound_catalogue_of, stack_of
+from infra.errors import InfraError
 from infra.paths import project_root
 
 if TYPE_CHECKING:
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def check(stack: StackName) -> None:
-    """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS."""
+def check(
+    stack: StackName,
+    live: Annotated[bool, typer.Option("--live", help="Ask AWS too: the account, rights, quotas.")] = False,
+) -> None:
+    """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS. With --live also what an update would
+    lack in AWS: rights (policies, boundaries, the organisation's), quotas, regions, names that are taken."""
     from catalogue.checks import check as problems_of
     from catalogue.rules.hosts import one_stack_each
 
@@ -26,6 +31,10 @@ def check(stack: StackName) -> None:
     found = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
     if not errors(found):
         found += _collisions(catalogue)
+    if live and not errors(found):
+        from infra.account import command
+
+        found += command.problems(catalogue)
     for problem in found:
         typer.echo(str(problem), err=True)
     if errors(found):
@@ -50,6 +59,27 @@ def _other_catalogues(stack: str) -> Iterator["Catalogue"]:
     for name in (name for name in stack_names(project_root()) if name != stack):
         with suppress(CatalogueError):
             yield catalogue_of(name)
+
+
+@app.command()
+def rights(
+    role: Annotated[str, typer.Argument(help="plan, deploy or operator.")],
+    stack: StackName,
+) -> None:
+    """Print the least policy of IAM that a role needs for a stack, beside those of the roles before it."""
+    import json
+
+    from infra.account import policies
+
+    if role not in policies.ROLES:
+        raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}")
+    made = policies.policy(sound_catalogue_of(stack), role)
+    typer.echo(json.dumps(made, indent=2))
+    if (size := policies.size(made)) > policies.LIMIT:
+        said = (
+            f"a managed policy has at most {policies.LIMIT} characters, this one {size}: make several of its statements"
+        )
+        typer.echo(said, err=True)
 
 
 @app.command()

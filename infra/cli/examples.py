@@ -1,7 +1,8 @@
 """What people type: shown under each command's help, and held against the command itself by a test."""
 
 EXAMPLES: dict[str, list[str]] = {
-    "check": ["infra check --stack prod"],
+    "check": ["infra check --stack prod", "infra check --live --stack prod"],
+    "rights": ["infra rights deploy --stack prod"],
     "render": ["infra render --stack prod --out /tmp/prod"],
     "docs": ["infra docs"],
     "init": ["infra init --stack prod"],

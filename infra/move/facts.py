@@ -2,24 +2,20 @@
 
 import socket
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
-from infra import aws, route53
+from infra import route53
+from infra.account.region import ADDRESSES, VCPUS, Region
 from infra.errors import InfraError
 from infra.move import remembered
 from infra.move.costs import Cost, monthly
 
 ATTEMPTS = 3
-# Service Quotas' codes: running on-demand standard instances (in vCPUs), Elastic IP addresses
-VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
     """Asks AWS, each question once. Raises InfraError when it cannot be asked at all."""
     stack = catalogue.stack
     try:
-        old, new = (_Region(name) for name in (stack.region, region))
+        old, new = (Region(name) for name in (stack.region, region))
         types = sorted({host.instanceType for host in stack.ec2_hosts.values()})
         enabled = old.enabled(region)
         if enabled is False:
@@ -99,78 +95,6 @@ def _images(catalogue: Catalogue) -> list[tuple[str, str]]:
     """(repository, tag or digest) of every image that runs."""
     services = [service for system in catalogue.running.values() for service in system.compose_services]
     return sorted({(service.image.repository, service.image.suffix) for service in services})
-
-
-class _Region:
-    """One region's APIs."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.ec2, self.ecr, self.ssm, self.quotas = (
-            aws.client(service, name) for service in ("ec2", "ecr", "ssm", "service-quotas")
-        )
-
-    def enabled(self, region: str) -> bool | None:
-        found = self.ec2.describe_regions(AllRegions=True)["Regions"]
-        states = {entry["RegionName"]: entry.get("OptInStatus") for entry in found}
-        if region not in states:
-            raise InfraError(f"AWS has no region {region}; regions: {', '.join(sorted(states))}")
-        return None if states[region] is None else states[region] != "not-opted-in"
-
-    def zones(self, types: list[str]) -> dict[str, set[str]]:
-        """Availability zone → those of the types that it offers."""
-        if not types:
-            return {}
-        filters: Any = [{"Name": "instance-type", "Values": types}]
-        asking = self.ec2.get_paginator("describe_instance_type_offerings")
-        pages = asking.paginate(Filters=filters, LocationType="availability-zone")
-        found: dict[str, set[str]] = {}
-        for entry in (entry for page in pages for entry in page["InstanceTypeOfferings"]):
-            found.setdefault(entry["Location"], set()).add(entry["InstanceType"])
-        return found
-
-    def parameter(self, name: str) -> str | None:
-        return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
-
-    def quota(self, service: str, code: str) -> float | None:
-        return _or_none(lambda: self.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
-
-    def vcpus(self) -> int:
-        running: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
-        types = [i["InstanceType"] for page in pages for group in page["Reservations"] for i in group["Instances"]]
-        return sum(INSTANCE_TYPES[type].vcpus if type in INSTANCE_TYPES else 2 for type in types)
-
-    def addresses(self) -> int:
-        return len(self.ec2.describe_addresses()["Addresses"])
-
-    def images(self, wanted: list[tuple[str, str]]) -> dict[str, int]:
-        """Those that are there → compressed bytes (0 where AWS does not say)."""
-
-        def size(image: tuple[str, str]) -> int | None:
-            repository, suffix = image
-            key = "imageDigest" if suffix.startswith("@") else "imageTag"
-            ids: Any = [{key: suffix[1:]}]
-            found = _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids))
-            return None if found is None else sum(entry.get("imageSizeInBytes", 0) for entry in found["imageDetails"])
-
-        with ThreadPoolExecutor(8) as pool:
-            sizes = zip(wanted, pool.map(size, wanted), strict=True)
-            return {f"{repository}{suffix}": bytes for (repository, suffix), bytes in sizes if bytes is not None}
-
-    def repositories(self) -> set[str]:
-        pages = self.ecr.get_paginator("describe_repositories").paginate()
-        return {entry["repositoryName"] for page in pages for entry in page["repositories"]}
-
-
-def _or_none(ask: Callable[[], Any]) -> Any:
-    """None for what AWS says is not there, or is not for this account to know."""
-    try:
-        return ask()
-    except ClientError as error:
-        if aws.is_absence(error) or aws.is_denial(error):
-            return None
-        raise
 
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:

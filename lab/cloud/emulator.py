@@ -18,7 +18,7 @@ from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.ssm.models import Parameter
 
-from lab.cloud import dns, faults, firewall, permissions, signatures
+from lab.cloud import dns, faults, firewall, permissions, signatures, simulation
 from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.cloud.unsteady import Unsteady
@@ -75,6 +75,7 @@ def seed() -> dict[str, str]:
 def enforce_permissions() -> None:
     """From now on every request is judged by its caller's policies."""
     permissions.install()
+    simulation.install()
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
     ActionAuthenticatorMixin.request_count = 0
 

@@ -15,15 +15,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 from moto.core.responses import BaseResponse
-from moto.iam.access_control import IAMPolicyStatement, IAMRequestBase
+from moto.iam.access_control import IAMPolicy, IAMPolicyStatement, IAMRequestBase, PermissionResult
 
 from lab.settings import ACCOUNT
 
 NAMES = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
 TYPES = "route53:ChangeResourceRecordSetsRecordTypes"
 NAMESPACE = "cloudwatch:namespace"
+REGION = "aws:RequestedRegion"
 # What requests are signed for, where policies call it something else
-PREFIXES = {"monitoring": "cloudwatch"}
+PREFIXES = {"monitoring": "cloudwatch", "service-quotas": "servicequotas"}
 _request: ContextVar[tuple[list[str], dict[str, list[str]]]] = ContextVar("request", default=([], {}))
 
 
@@ -55,7 +56,7 @@ def install() -> None:
 
     def check_action_permitted(self: Any, resource: str) -> None:
         service, _, action = self._action.partition(":")
-        self._action = f"{PREFIXES.get(service, service)}:{action}"
+        self._action = f"{PREFIXES.get(service, service)}:{_budgets(action) if service == 'budgets' else action}"
         permitted(self, resource)
 
     IAMRequestBase.check_action_permitted = check_action_permitted  # type: ignore[method-assign]
@@ -64,6 +65,25 @@ def install() -> None:
     IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
     IAMPolicyStatement._check_conditions = check_conditions  # type: ignore[method-assign]
     IAMPolicyStatement._check_principal = check_principal  # type: ignore[method-assign]
+
+
+def decision(policies: list[Any], action: str, resource: str, values: dict[str, list[str]]) -> str:
+    """As SimulatePrincipalPolicy says of an action by a principal's policies."""
+    token = _request.set(([resource] if resource != "*" else [], values))
+    try:
+        found = [IAMPolicy(policy).is_action_permitted(action, resource) for policy in policies]
+    finally:
+        _request.reset(token)
+    if PermissionResult.DENIED in found:
+        return "explicitDeny"
+    return "allowed" if PermissionResult.PERMITTED in found else "implicitDeny"
+
+
+def _budgets(action: str) -> str:
+    """Policies name two actions of it alone, and its tags'."""
+    if "Tag" in action:
+        return action
+    return "ViewBudget" if action.startswith("Describe") else "ModifyBudget"
 
 
 def trusts(expected: dict[str, Any], principal: str) -> bool:
@@ -89,22 +109,36 @@ def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) ->
 
 
 def resources(response: Any) -> list[str]:
-    """ARNs that an ECR or Route 53 request is about; empty where it is about none."""
+    """ARNs that a request of ECR, Route 53, IAM, STS or SNS is about; empty where it is about none."""
     if response.service_name == "ecr":
         body = json.loads(response.body or "{}")
         names = [body["repositoryName"]] if "repositoryName" in body else body.get("repositoryNames", [])
         return [f"arn:aws:ecr:{response.region}:{ACCOUNT}:repository/{name}" for name in names]
     if response.service_name == "route53" and (found := re.search(r"/hostedzone/([A-Z0-9]+)", response.uri)):
         return [f"arn:aws:route53:::hostedzone/{found[1]}"]
+    if response.service_name in ("iam", "sts", "sns"):
+        return _of_query(response.service_name, response.region, response.querystring)
     return []
+
+
+def _of_query(service: str, region: str, query: dict[str, list[str]]) -> list[str]:
+    """Of the first of these that a request names: to put a role into a profile is a right on the profile."""
+    kinds = {"InstanceProfileName": "instance-profile", "RoleName": "role", "UserName": "user"}
+    if service == "iam":
+        return [f"arn:aws:iam::{ACCOUNT}:{kinds[key]}/{query[key][0]}" for key in kinds if key in query][:1]
+    if service == "sts":
+        return query.get("RoleArn", [])
+    own = [f"arn:aws:sns:{region}:{ACCOUNT}:{name}" for name in query.get("Name", [])]
+    return own or next((query[key] for key in ("TopicArn", "SubscriptionArn", "ResourceArn") if key in query), [])
 
 
 def conditions(response: Any) -> dict[str, list[str]]:
     """The values of a request's condition keys."""
+    where = {REGION: [response.region]}
     if response.service_name == "cloudwatch":
-        return _namespace(response)
+        return {**where, **_namespace(response)}
     if response.service_name != "route53" or response.method != "POST" or "/rrset" not in response.uri:
-        return {}
+        return where
     root = ElementTree.fromstring(response.body)
     texts = {tag: [e.text or "" for e in root.iter() if e.tag.rsplit("}", 1)[-1] == tag] for tag in ("Name", "Type")}
     return {NAMES: [name.rstrip(".").lower() for name in texts["Name"]], TYPES: texts["Type"]}

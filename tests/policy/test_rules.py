@@ -45,6 +45,18 @@ EXAMPLES = {
         "open to the world",
         of(rules.OLD_RULE, {"type": "egress", "fromPort": 0, "toPort": 65535, "protocol": "tcp", "cidrBlocks": ["0.0.0.0/0"]}),
     ),
+    "a user's policy that is too long": (
+        rules.policy_sizes,
+        of("aws:iam/userPolicy:UserPolicy", {"user": "u", "policy": "x" * 2049 + " " * 100}),
+        "its policy has 2049 characters, AWS takes 2048 of a user",
+        of("aws:iam/userPolicy:UserPolicy", {"user": "u", "policy": "x" * 2048 + " " * 100}),
+    ),
+    "a role's policy that is too long": (
+        rules.policy_sizes,
+        of("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": "x" * 10241}),
+        "AWS takes 10240 of a role",
+        of("aws:iam/rolePolicy:RolePolicy", {"role": "r", "policy": "x" * 10240}),
+    ),
     "a second disk in the clear": (rules.volumes, machine(ebsBlockDevices=[{"deviceName": "/dev/sdf"}]), "its disk /dev/sdf is not", machine()),
     "a volume in the clear": (
         rules.volumes,

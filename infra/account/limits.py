@@ -1,0 +1,80 @@
+"""What an account still has room for, against what an update of a stack would create."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalogue.problems import Problem
+from catalogue.sizes import INSTANCE_TYPES
+from infra.account.region import ADDRESSES, GATEWAYS, NETWORKS, VCPUS, Region
+
+INSTANCE = "aws:ec2/instance:Instance"
+REPOSITORY = "aws:ecr/repository:Repository"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Of what resources of a type use up: `usual` is what AWS gives without being asked (None: it differs)."""
+
+    what: str
+    code: tuple[str, str]
+    usual: float | None
+    used: Callable[[Region], int]
+
+
+QUOTAS = {
+    "aws:ec2/eip:Eip": Quota("Elastic IP addresses", ADDRESSES, 5, Region.addresses),
+    "aws:ec2/vpc:Vpc": Quota("networks (VPCs)", NETWORKS, 5, Region.networks),
+    "aws:ec2/internetGateway:InternetGateway": Quota("internet gateways", GATEWAYS, 5, Region.gateways),
+    INSTANCE: Quota("running on-demand vCPUs", VCPUS, None, Region.vcpus),
+}  # fmt: skip
+
+
+def region_of(resource: Mapping[str, Any]) -> str:
+    """By its provider, `aws-REGION`; "" where it is of none."""
+    return resource["provider"].split("::")[3].removeprefix("aws-") if resource.get("provider") else ""
+
+
+def new(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the program asks for and the state does not have. Pure."""
+    there = {entry["urn"] for entry in known}
+    return [made for made in wanted if made["custom"] and made["urn"] not in there]
+
+
+def findings(created: list[dict[str, Any]], region: str, asked: Region) -> Iterator[Problem]:
+    """Of what is created in a region: every quota that does not suffice, and names that are taken."""
+    here = [made for made in created if region_of(made) == region]
+    needed = Counter({kind: sum(made["type"] == kind for made in here) for kind in QUOTAS})
+    needed[INSTANCE] = sum(_vcpus(made) for made in here if made["type"] == INSTANCE)
+    for kind, more in needed.items():
+        if more:
+            yield from _short(QUOTAS[kind], more, region, asked)
+    names = {made["inputs"]["name"] for made in here if made["type"] == REPOSITORY}
+    if names and (taken := sorted(names & asked.repositories())):
+        remedy = (
+            "infra adopt aws takes them over with their images; infra:sharedRepositories where another stack has them"
+        )
+        yield Problem(region, "repositories", f"{len(taken)} are there already: {', '.join(taken)}", remedy)
+
+
+def _vcpus(made: dict[str, Any]) -> int:
+    known = INSTANCE_TYPES.get(str(made["inputs"].get("instanceType")))
+    return known.vcpus if known else 2
+
+
+def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Problem]:
+    service, code = quota.code
+    used, allowed = quota.used(asked), asked.quota(service, code)
+    if allowed is None and quota.usual is None:
+        found = f"the quota of {quota.what} is not known; {used} in use, {more} more are needed"
+        yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
+        return
+    room = quota.usual if allowed is None else allowed
+    if room is not None and used + more > room:
+        found = f"{quota.what}: {used} in use and {more} needed, {room:.0f} allowed"
+        yield Problem(
+            region, "quota", found,
+            f"ask for more: aws service-quotas request-service-quota-increase --region {region} "
+            f"--service-code {service} --quota-code {code} --desired-value {used + more}",
+        )  # fmt: skip

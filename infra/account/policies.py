@@ -1,0 +1,99 @@
+"""The least rights of those who run the program, as policies of IAM. Pure."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from catalogue.loading import Catalogue
+
+# Who may do what. Each has its own policy beside those of the roles before it
+ROLES = {
+    "plan": "reads: previews and drift; and sends what it finds to the stack's topic",
+    "deploy": "updates, moves, and what a killed update left",
+    "operator": "a person: the first push of an image, restoring data, taking over what was made by hand",
+}
+READS = re.compile(r"^\w+:(Describe|Get|List|View|Simulate)")
+# In no region, or asked in one that is not the stack's
+EVERYWHERE = ("budgets:", "route53:", "iam:", "pricing:", "sts:")
+PASS = "iam:PassRole"
+PASSED_TO = ["ec2.amazonaws.com", "dlm.amazonaws.com"]
+# Characters of a managed policy that AWS takes, without white space
+LIMIT = 6144
+
+
+@cache
+def table() -> dict[str, Any]:
+    return yaml.safe_load((Path(__file__).parent / "actions.yaml").read_text())
+
+
+def uses(role: str) -> dict[str, list[str]]:
+    """Action → whose work asks for it, of what a role may do and none of those before it may."""
+    known, found = list(ROLES), {}
+    for one in known[: known.index(role) + 1]:
+        for type, asked in table()["types"].items():
+            for action in {"plan": asked["read"], "deploy": asked["write"]}.get(one, ()):
+                found.setdefault(action, (one, []))[1].append(type.rsplit(":", 1)[-1])
+        for command, asked in table()["commands"].items():
+            for action in asked.get(one, ()):
+                found.setdefault(action, (one, []))[1].append(command)
+    return {action: list(dict.fromkeys(whose)) for action, (one, whose) in sorted(found.items()) if one == role}
+
+
+def policy(catalogue: Catalogue, role: str) -> dict[str, Any]:
+    """The policy document that a role has beside those before it, for a stack: its account, repositories, regions."""
+    stack, actions = catalogue.stack, set(uses(role))
+    # A login for a registry is for all of an account's repositories
+    anything = {action for action in actions if READS.match(action)}
+    writes = actions - anything
+    statements = [_allow(anything, ["*"])] if anything else []
+    if PASS in writes:
+        writes.discard(PASS)
+        passed = _allow({PASS}, _resources(catalogue, _limit_of("iam:CreateRole")))
+        statements.append({**passed, "Condition": {"StringEquals": {"iam:PassedToService": PASSED_TO}}})
+    for limit in table()["limits"]:
+        limited = {action for action in writes if _is_limited(action, limit)}
+        writes -= limited
+        if limited:
+            statements.append(_allow(limited, _resources(catalogue, limit["resources"])))
+    here = {action for action in writes if not action.startswith(EVERYWHERE)}
+    if writes - here:
+        statements.append(_allow(writes - here, ["*"]))
+    if here:
+        regions = sorted({stack.region, *stack.standbyRegions})
+        statements.append({**_allow(here, ["*"]), "Condition": {"StringEquals": {"aws:RequestedRegion": regions}}})
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def size(document: dict[str, Any]) -> int:
+    """As AWS counts a policy: without white space."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def _is_limited(action: str, limit: dict[str, Any]) -> bool:
+    return any(fnmatchcase(action, pattern) for pattern in limit["actions"])
+
+
+def _limit_of(action: str) -> list[str]:
+    return next(limit["resources"] for limit in table()["limits"] if _is_limited(action, limit))
+
+
+def _allow(actions: Iterable[str], resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": sorted(actions), "Resource": resources}
+
+
+def _resources(catalogue: Catalogue, patterns: list[str]) -> list[str]:
+    return [arn for pattern in patterns for arn in _filled(catalogue, pattern)]
+
+
+def _filled(catalogue: Catalogue, pattern: str) -> Iterator[str]:
+    if "{repository}" not in pattern:
+        yield pattern.format(account=catalogue.stack.accountId)
+        return
+    for name in sorted({name for system in catalogue.running.values() for name in system.repositories}):
+        yield pattern.format(account=catalogue.stack.accountId, repository=name)

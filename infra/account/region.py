@@ -1,0 +1,96 @@
+"""One region of an account, asked. Reads only."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from catalogue.sizes import INSTANCE_TYPES
+from infra import aws
+from infra.errors import InfraError
+
+# Service Quotas' codes: running on-demand standard instances (in vCPUs), Elastic IP addresses, networks, their gateways
+VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
+NETWORKS, GATEWAYS = ("vpc", "L-F678F1CE"), ("vpc", "L-A4707A72")
+
+
+class Region:
+    """What AWS says of a region. Each question raises botocore's errors where it does not answer."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ec2, self.ecr, self.ssm, self.quotas = (
+            aws.client(service, name) for service in ("ec2", "ecr", "ssm", "service-quotas")
+        )
+
+    def enabled(self, region: str) -> bool | None:
+        found = self.ec2.describe_regions(AllRegions=True)["Regions"]
+        states = {entry["RegionName"]: entry.get("OptInStatus") for entry in found}
+        if region not in states:
+            raise InfraError(f"AWS has no region {region}; regions: {', '.join(sorted(states))}")
+        return None if states[region] is None else states[region] != "not-opted-in"
+
+    def zones(self, types: list[str]) -> dict[str, set[str]]:
+        """Availability zone → those of the types that it offers."""
+        if not types:
+            return {}
+        filters: Any = [{"Name": "instance-type", "Values": types}]
+        asking = self.ec2.get_paginator("describe_instance_type_offerings")
+        pages = asking.paginate(Filters=filters, LocationType="availability-zone")
+        found: dict[str, set[str]] = {}
+        for entry in (entry for page in pages for entry in page["InstanceTypeOfferings"]):
+            found.setdefault(entry["Location"], set()).add(entry["InstanceType"])
+        return found
+
+    def parameter(self, name: str) -> str | None:
+        return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
+
+    def quota(self, service: str, code: str) -> float | None:
+        return _or_none(lambda: self.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
+
+    def vcpus(self) -> int:
+        running: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
+        types = [i["InstanceType"] for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        return sum(INSTANCE_TYPES[type].vcpus if type in INSTANCE_TYPES else 2 for type in types)
+
+    def addresses(self) -> int:
+        return len(self.ec2.describe_addresses()["Addresses"])
+
+    def networks(self) -> int:
+        return self._count("describe_vpcs", "Vpcs")
+
+    def gateways(self) -> int:
+        return self._count("describe_internet_gateways", "InternetGateways")
+
+    def _count(self, operation: str, key: str) -> int:
+        return sum(len(page[key]) for page in self.ec2.get_paginator(operation).paginate())
+
+    def images(self, wanted: list[tuple[str, str]]) -> dict[str, int]:
+        """Those that are there → compressed bytes (0 where AWS does not say)."""
+
+        def size(image: tuple[str, str]) -> int | None:
+            repository, suffix = image
+            key = "imageDigest" if suffix.startswith("@") else "imageTag"
+            ids: Any = [{key: suffix[1:]}]
+            found = _or_none(lambda: self.ecr.describe_images(repositoryName=repository, imageIds=ids))
+            return None if found is None else sum(entry.get("imageSizeInBytes", 0) for entry in found["imageDetails"])
+
+        with ThreadPoolExecutor(8) as pool:
+            sizes = zip(wanted, pool.map(size, wanted), strict=True)
+            return {f"{repository}{suffix}": bytes for (repository, suffix), bytes in sizes if bytes is not None}
+
+    def repositories(self) -> set[str]:
+        pages = self.ecr.get_paginator("describe_repositories").paginate()
+        return {entry["repositoryName"] for page in pages for entry in page["repositories"]}
+
+
+def _or_none(ask: Callable[[], Any]) -> Any:
+    """None for what AWS says is not there, or is not for this account to know."""
+    try:
+        return ask()
+    except ClientError as error:
+        if aws.is_absence(error) or aws.is_denial(error):
+            return None
+        raise

@@ -1,0 +1,99 @@
+"""May the one who runs this do what an update of a stack does: asked of IAM itself, policies, boundaries and the
+organisation's included."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from infra import aws
+from infra.account.policies import policy
+
+# Actions in a request of SimulatePrincipalPolicy, which answers for each with each resource
+AT_ONCE = 100
+SIMULATED = "iam:SimulatePrincipalPolicy"
+# What AWS judges without doing it, where IAM may not be asked
+DRY = {
+    "ec2:CreateVpc": {"CidrBlock": "10.0.0.0/16"},
+    "ec2:AllocateAddress": {"Domain": "vpc"},
+    "ec2:CreateSecurityGroup": {"GroupName": "infra-check", "Description": "infra check"},
+}  # fmt: skip
+
+
+def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
+    """What the caller lacks of a role's policy; a warning where AWS does not let it be asked."""
+    caller = aws.client("sts", catalogue.stack.region).get_caller_identity()
+    where, arn = f"rights of {caller['Arn']}", caller["Arn"]
+    if arn.endswith(":root"):
+        return
+    try:
+        denied = _denied(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
+    except ClientError as error:
+        if not (aws.is_denial(error) or aws.is_absence(error)):
+            raise
+        yield from _dry(catalogue.stack.region, where)
+        found = f"cannot all be looked at: {error.response['Error']['Code']}"
+        yield Problem("AWS", where, found, f"allow {SIMULATED} to know more", "warning")
+        return
+    for reason, actions in denied.items():
+        listed = ", ".join(sorted(actions))
+        remedy = f"infra rights {role} --stack {catalogue.stack.name} prints the policy that it needs"
+        yield Problem("AWS", where, f"{reason}: {listed}", remedy)
+
+
+def _principal(arn: str) -> str:
+    """The user or role of a caller: of a role's session the role, with its path."""
+    if ":assumed-role/" not in arn:
+        return arn
+    name = arn.split("/")[1]
+    return aws.client("iam", "").get_role(RoleName=name)["Role"]["Arn"]
+
+
+def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> dict[str, set[str]]:
+    """Why → actions."""
+    iam = aws.client("iam", "")
+    found: dict[str, set[str]] = {}
+    for statement in statements:
+        keys = {"aws:RequestedRegion": region, "iam:PassedToService": "ec2.amazonaws.com"}
+        context: Any = [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in keys.items()
+        ]
+        actions = statement["Action"]
+        for begin in range(0, len(actions), AT_ONCE):
+            asked = iam.get_paginator("simulate_principal_policy").paginate(
+                PolicySourceArn=principal,
+                ActionNames=actions[begin : begin + AT_ONCE],
+                # One of each pattern stands for all
+                ResourceArns=[arn.replace("*", "x") if arn != "*" else arn for arn in statement["Resource"]],
+                ContextEntries=context,
+            )
+            for entry in (entry for page in asked for entry in page["EvaluationResults"]):
+                if entry["EvalDecision"] != "allowed":
+                    found.setdefault(_reason(entry), set()).add(entry["EvalActionName"])
+    return found
+
+
+def _reason(entry: dict[str, Any]) -> str:
+    if entry.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations") is False:
+        return "a policy of the organisation (SCP) denies"
+    if entry.get("PermissionsBoundaryDecisionDetail", {}).get("AllowedByPermissionsBoundary") is False:
+        return "its permissions boundary does not allow"
+    return "a policy denies" if entry["EvalDecision"] == "explicitDeny" else "not allowed"
+
+
+def _dry(region: str, where: str) -> Iterator[Problem]:
+    ec2 = aws.client("ec2", region)
+    for action, arguments in DRY.items():
+        operation = "".join(f"_{c.lower()}" if c.isupper() else c for c in action.split(":")[1]).lstrip("_")
+        try:
+            getattr(ec2, operation)(**arguments, DryRun=True)
+        except ClientError as error:
+            if aws.is_denial(error):
+                yield Problem(
+                    "AWS", where, f"not allowed: {action}", "infra rights deploy prints the policy that it needs"
+                )
+            elif error.response["Error"]["Code"] != "DryRunOperation":
+                raise

@@ -1,0 +1,211 @@
+"""What an update would lack in AWS, said before anything is created."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from catalogue.problems import Problem
+from infra import aws
+from infra.account import command, limits, rights
+from infra.account.region import Region
+from infra.errors import InfraError
+from tests.orphans.world import REGION, emulated_account
+from tests.support import catalogue
+
+PROVIDER = f"urn:pulumi:lab::infra::pulumi:providers:aws::aws-{REGION}::id"
+EIP, INSTANCE = "aws:ec2/eip:Eip", "aws:ec2/instance:Instance"
+REPOSITORY = "aws:ecr/repository:Repository"
+
+
+@pytest.fixture
+def account(monkeypatch):
+    with emulated_account(monkeypatch) as made:
+        yield made
+
+
+def wanted(type: str, called: str, **inputs) -> dict:
+    urn = f"urn:pulumi:lab::infra::infra:index:X${type}::{called}"
+    return {"urn": urn, "type": type, "name": called, "custom": True, "inputs": inputs, "provider": PROVIDER}
+
+
+def said(problems) -> list[str]:
+    return [str(problem) for problem in problems]
+
+
+class Quotas:
+    """Service Quotas that allows so much; None says that it has no such quota."""
+
+    def __init__(self, value: float | None) -> None:
+        self.value = value
+
+    def get_service_quota(self, **_: str) -> dict:
+        if self.value is None:
+            raise ClientError({"Error": {"Code": "NoSuchResourceException", "Message": ""}}, "GetServiceQuota")
+        return {"Quota": {"Value": self.value}}
+
+
+def region(value: float | None) -> Region:
+    made = Region(REGION)
+    made.quotas = Quotas(value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("type", "inputs", "quota", "found"),
+    [
+        (EIP, {}, 5, []),
+        (EIP, {}, 4, ["Elastic IP addresses: 3 in use and 2 needed, 4 allowed"]),
+        (EIP, {}, None, []),
+        ("aws:ec2/vpc:Vpc", {}, 2, ["networks (VPCs): 1 in use and 2 needed, 2 allowed"]),
+        ("aws:ec2/internetGateway:InternetGateway", {}, 1, ["internet gateways: 0 in use and 2 needed, 1 allowed"]),
+        (INSTANCE, {"instanceType": "t4g.large"}, 3, ["running on-demand vCPUs: 0 in use and 4 needed, 3 allowed"]),
+        (INSTANCE, {"instanceType": "t4g.large"}, None, ["the quota of running on-demand vCPUs is not known; 0 in use"]),
+    ],
+)  # fmt: skip
+def test_a_quota_that_does_not_suffice_is_named_with_the_request_for_more(account, type, inputs, quota, found):
+    for _ in range(3):
+        boto3.client("ec2", region_name=REGION).allocate_address(Domain="vpc")
+    lines = said(limits.findings([wanted(type, "a", **inputs), wanted(type, "b", **inputs)], REGION, region(quota)))
+    assert len(lines) == len(found) and all(text in line for text, line in zip(found, lines, strict=True))
+    assert all("service-quotas request-service-quota-increase" in line or "is not known" in line for line in lines)
+
+
+def test_what_is_there_already_needs_no_room(account):
+    there = wanted(EIP, "a")
+    created = limits.new([there, wanted(EIP, "b")], [there])
+    assert [made["name"] for made in created] == ["b"]
+    assert said(limits.findings(created, "us-east-1", region(0))) == [], "another region's"
+
+
+def test_a_repository_of_that_name_is_named(account):
+    boto3.client("ecr", region_name=REGION).create_repository(repositoryName="watchme-web")
+    (line,) = said(limits.findings([wanted(REPOSITORY, "r", name="watchme-web")], REGION, region(5)))
+    assert "1 are there already: watchme-web; infra adopt aws takes them over" in line
+
+
+class Iam:
+    """Answers SimulatePrincipalPolicy by `decide(action)`: a decision, with details."""
+
+    def __init__(self, decide) -> None:
+        self.decide, self.asked = decide, []
+
+    def get_role(self, RoleName: str) -> dict:
+        return {"Role": {"Arn": f"arn:aws:iam::754724220380:role/path/{RoleName}"}}
+
+    def get_paginator(self, name: str):
+        assert name == "simulate_principal_policy"
+        return self
+
+    def paginate(self, **asked):
+        self.asked.append(asked)
+        results = [{"EvalActionName": action, **self.decide(action)} for action in asked["ActionNames"]]
+        yield {"EvaluationResults": results}
+
+
+@pytest.fixture
+def caller(monkeypatch):
+    """The one who asks, and an IAM that answers so."""
+
+    def given(decide, arn: str = "arn:aws:iam::754724220380:user/ci", dry: str = "DryRunOperation") -> Iam:
+        made = Iam(decide)
+
+        class Sts:
+            def get_caller_identity(self) -> dict:
+                return {"Arn": arn, "Account": "754724220380"}
+
+        class Ec2:
+            def __getattr__(self, name: str):
+                def ask(**asked):
+                    assert asked["DryRun"] is True
+                    raise ClientError({"Error": {"Code": dry, "Message": ""}}, name)
+
+                return ask
+
+        clients = {"iam": made, "sts": Sts(), "ec2": Ec2()}
+        monkeypatch.setattr(aws, "client", lambda service, region, **_: clients[service])
+        return made
+
+    return given
+
+
+def allowed(action: str) -> dict:
+    return {"EvalDecision": "allowed"}
+
+
+def test_who_has_every_right_hears_nothing(caller):
+    made = caller(allowed)
+    assert said(rights.missing(catalogue(), "deploy")) == []
+    assert {asked["PolicySourceArn"] for asked in made.asked} == {"arn:aws:iam::754724220380:user/ci"}
+    assert all("*" not in arn or arn == "*" for asked in made.asked for arn in asked["ResourceArns"])
+
+
+def test_the_session_of_a_role_is_asked_as_the_role(caller):
+    made = caller(allowed, "arn:aws:sts::754724220380:assumed-role/deployer/session")
+    assert said(rights.missing(catalogue(), "deploy")) == []
+    assert {asked["PolicySourceArn"] for asked in made.asked} == {"arn:aws:iam::754724220380:role/path/deployer"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"EvalDecision": "implicitDeny"}, "not allowed: ec2:RunInstances"),
+        ({"EvalDecision": "explicitDeny"}, "a policy denies: ec2:RunInstances"),
+        (
+            {"EvalDecision": "implicitDeny", "OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
+            "a policy of the organisation (SCP) denies: ec2:RunInstances",
+        ),
+        (
+            {
+                "EvalDecision": "implicitDeny",
+                "PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False},
+            },
+            "its permissions boundary does not allow: ec2:RunInstances",
+        ),
+    ],
+    ids=["no policy", "a denial", "an organisation", "a boundary"],
+)
+def test_a_right_that_is_missing_is_named_with_the_reason(caller, answer, reason):
+    caller(lambda action: answer if action == "ec2:RunInstances" else allowed(action))
+    (line,) = said(rights.missing(catalogue(), "deploy"))
+    assert line.startswith(f"error: AWS: rights of arn:aws:iam::754724220380:user/ci: {reason}; infra rights deploy")
+
+
+def denied(action: str) -> dict:
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "SimulatePrincipalPolicy")
+
+
+def test_where_iam_may_not_be_asked_ec2_is_tried_and_the_rest_is_not_called_fine(caller):
+    caller(denied)
+    (line,) = said(rights.missing(catalogue(), "deploy"))
+    assert line.startswith("warning: AWS: rights of ") and "cannot all be looked at: AccessDenied" in line
+    caller(denied, dry="UnauthorizedOperation")
+    lines = said(rights.missing(catalogue(), "deploy"))
+    assert [action for action in rights.DRY if any(f"not allowed: {action}; " in line for line in lines)] == list(
+        rights.DRY
+    )
+
+
+def test_the_accounts_own_root_may_do_anything(caller):
+    made = caller(denied, "arn:aws:iam::754724220380:root")
+    assert said(rights.missing(catalogue(), "deploy")) == [] and made.asked == []
+
+
+def test_credentials_of_another_account_are_said_first(monkeypatch):
+    class Sts:
+        def get_caller_identity(self) -> dict:
+            return {"Account": "123456789012"}
+
+    monkeypatch.setattr(aws, "client", lambda *_, **__: Sts())
+    (problem,) = command.problems(catalogue())
+    assert isinstance(problem, Problem) and "these credentials are of account 123456789012" in str(problem)
+
+
+def test_a_stack_that_pulumi_does_not_know_has_nothing_yet(monkeypatch):
+    def unknown(stack: str):
+        raise InfraError("pulumi stack export: error: no stack named 'new' found")
+
+    monkeypatch.setattr(command, "exported", unknown)
+    assert command._known("new") == []
+    monkeypatch.setattr(command, "exported", lambda stack: (_ for _ in ()).throw(InfraError("no passphrase")))
+    with pytest.raises(InfraError, match="no passphrase"):
+        command._known("new")

@@ -1,0 +1,115 @@
+"""The least rights: complete by what the sources call, no wider than what they need, and small enough for IAM."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from botocore import xform_name
+from botocore.session import get_session
+from typer.testing import CliRunner
+
+from infra.account import policies
+from infra.main import app
+from tests.support import ROOT, whole
+
+# As IAM calls the services that we ask
+SERVICES = {
+    "ec2": "ec2", "ecr": "ecr", "iam": "iam", "route53": "route53", "sns": "sns", "cloudwatch": "cloudwatch",
+    "budgets": "budgets", "dlm": "dlm", "ssm": "ssm", "sts": "sts", "pricing": "pricing",
+    "service-quotas": "servicequotas",
+}  # fmt: skip
+# No right is needed for it
+FREE = {"sts:GetCallerIdentity"}
+# Of these the policies speak in other words
+NAMES = {"budgets:DescribeBudget": "budgets:ViewBudget"}
+
+
+@cache
+def operations() -> dict[str, set[str]]:
+    """A client's method → the actions that it can be."""
+    found: dict[str, set[str]] = {}
+    session = get_session()
+    for service, prefix in SERVICES.items():
+        for operation in session.get_service_model(service).operation_names:
+            found.setdefault(xform_name(operation), set()).add(f"{prefix}:{operation}")
+    return found
+
+
+def called(path: Path) -> set[str]:
+    """The methods of AWS's clients that a file names, as an attribute or in a string (of a paginator)."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return names & operations().keys()
+
+
+def everything() -> set[str]:
+    return {action for role in policies.ROLES for action in policies.uses(role)}
+
+
+@pytest.mark.parametrize("folder", ["infra", "lab/standins/aws"])
+def test_every_request_of_the_sources_is_in_the_table(folder):
+    known, seen = everything(), set()
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for name in called(path):
+            actions = {NAMES.get(action, action) for action in operations()[name]}
+            if not actions & FREE:
+                seen.add(name)
+                assert actions & known or _of_budgets(actions), f"{path.name}: {name}"
+    assert len(seen) > 25
+
+
+def _of_budgets(actions: set[str]) -> bool:
+    return all(action.startswith("budgets:") for action in actions)
+
+
+def test_every_kind_that_the_program_makes_is_in_the_table():
+    kinds = yaml.safe_load((ROOT / "infra/preview/kinds.yaml").read_text())
+    assert set(policies.table()["types"]) == {type for type in kinds if type.startswith("aws:")}
+
+
+def test_every_action_is_one_of_awss():
+    known = {action for actions in operations().values() for action in actions}
+    known |= {"iam:PassRole", "budgets:ViewBudget", "budgets:ModifyBudget"}
+    assert everything() - known == set()
+
+
+@pytest.mark.parametrize("role", policies.ROLES)
+def test_a_policy_fits_into_a_managed_one_and_is_no_wider_than_needed(role):
+    made = policies.policy(whole(), role)
+    assert policies.size(made) <= policies.LIMIT
+    for statement in made["Statement"]:
+        assert statement["Effect"] == "Allow" and not any("*" in action for action in statement["Action"])
+        wide = statement["Resource"] == ["*"] and "Condition" not in statement
+        written = [action for action in statement["Action"] if not policies.READS.match(action)]
+        assert not wide or all(action.startswith("budgets:") for action in written), written
+
+
+def test_who_only_reads_can_change_nothing():
+    writes = [action for action in policies.uses("plan") if not policies.READS.match(action)]
+    assert writes == ["sns:Publish"]
+
+
+def test_each_action_is_in_the_first_role_that_needs_it():
+    roles = [set(policies.uses(role)) for role in policies.ROLES]
+    assert not roles[0] & roles[1] and not (roles[0] | roles[1]) & roles[2]
+
+
+def test_regions_and_repositories_are_the_stacks_own():
+    text = str(policies.policy(whole(), "deploy"))
+    stack = whole().stack
+    assert f"'aws:RequestedRegion': ['{stack.region}']" in text and stack.accountId in text
+    assert set(re.findall(r"repository/([\w-]+)", text)) == {
+        name for system in whole().running.values() for name in system.repositories
+    }
+
+
+def test_a_role_that_there_is_not_names_those_there_are():
+    ran = CliRunner().invoke(app, ["rights", "admin", "--stack", "lab"])
+    assert ran.exit_code == 1 and "no role 'admin'; roles: plan, deploy, operator" in str(ran.exception)
