@@ -48,7 +48,7 @@ TOLD = {
 
 @pytest.mark.parametrize(("body", "form"), TOLD.values(), ids=TOLD)
 def test_the_namespace_of_metrics_is_a_condition(body, form):
-    found = conditions(SimpleNamespace(service_name="cloudwatch", body=body, querystring=form))
+    found = conditions(SimpleNamespace(service_name="cloudwatch", region="ap-northeast-1", body=body, querystring=form))
     assert holds({"StringEquals": {NAMESPACE: "infra/prod"}}, found)
     assert not holds({"StringEquals": {NAMESPACE: "infra/dev"}}, found)
     assert not holds({"StringEquals": {NAMESPACE: "infra/prod"}}, {})

@@ -24,7 +24,7 @@ def drift(system: System):
 def machine(ec2: Any) -> dict[str, Any]:
     filters = [
         {"Name": "tag:stack", "Values": ["lab"]},
-        {"Name": "instance-state-name", "Values": ["running", "stopped"]},
+        {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]},
     ]
     (found,) = ec2.describe_instances(Filters=filters)["Reservations"]
     return found["Instances"][0]
