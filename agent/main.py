@@ -28,7 +28,7 @@ from agent import (
     prune,
     quoting,
     restore,
-    singles,
+    singletons,
     slots,
     store,
     transaction,
@@ -38,7 +38,7 @@ from agent.job import Job
 from agent.monitor import history
 from agent.monitor import run as monitoring
 from agent.monitor.conditions import firing
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.outcome import Failed, Mask, Refused, reason_of
 from agent.world import World
 
@@ -125,7 +125,7 @@ def status(_: dict[str, Any]) -> int:
     world = World()
     id = store.current_id(world)
     release = store.load(world, id) if id else None
-    look = Look(world, release) if release else None
+    look = HostFacts(world, release) if release else None
     begun = transaction.unfinished(world)
     ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
     alerts = firing(look) if look else []
@@ -220,7 +220,7 @@ VERBS = {
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
     "logs": show_logs, "restore": bring_back,
 }  # fmt: skip
-WATCHES = {"watch-singles": singles.run, "watch-memory": pressure.run}
+WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
 
 
 def command() -> None:

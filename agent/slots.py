@@ -64,7 +64,7 @@ def resting(world: World, manifest: dict[str, Any]) -> set[str]:
 
 
 def waiting(world: World, manifest: dict[str, Any]) -> set[str]:
-    """Those that wait until this host owns their name: see agent/singles.py."""
+    """Those that wait until this host owns their name: see agent/singletons.py."""
     return {unit["name"] for unit in manifest["units"] if unit.get("flag") and not world.exists(unit["flag"])}
 
 

@@ -48,7 +48,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     programs.programs,
     units.milestones,
     rollouts.blue_green,
-    watched.singles,
+    watched.singletons,
     watched.alone,
     watched.yielding,
     regions.regions,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from infra import delivery, outside, unfinished
-from infra.delivery import Look
+from infra.delivery import OutsideLook
 from infra.errors import InfraError
 from infra.lines import RESULT, one_line
 from infra.remote import ask
@@ -145,7 +145,7 @@ class Delivery(Work):
         return f"refused on {self.host or 'the host'}, nothing touched: interrupted before anything was sent"
 
 
-def settled(target: Target, planned: str | None, look: Look, say: Say) -> str | None:
+def settled(target: Target, planned: str | None, look: OutsideLook, say: Say) -> str | None:
     """The release that this update is planned from, once a job that an interrupted update left has ended."""
     left = unfinished.remembered(target)
     if left is None:

@@ -26,7 +26,7 @@ SURE_AFTER_UPLOAD = 45
 
 STARTING = ("receive", "rollback")
 Say = Callable[[str], None]
-Look = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
+OutsideLook = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
 
 
 def who() -> str:
@@ -51,24 +51,24 @@ def spec(kind: str, release: str, target: Target, base: str | None, confirm: flo
     }  # fmt: skip
 
 
-def send(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> dict[str, Any]:
+def send(target: Target, request: dict[str, Any], base: str | None, outside: OutsideLook, say: Say) -> dict[str, Any]:
     """Brings a release to a host; how that ended. Raises InfraError when the host cannot be talked to."""
     return sending(target, request, base, outside, say).run()
 
 
-def sending(target: Target, request: dict[str, Any], base: str | None, outside: Look, say: Say) -> "Job":
+def sending(target: Target, request: dict[str, Any], base: str | None, outside: OutsideLook, say: Say) -> "Job":
     """The job that brings a release to a host."""
     asked = spec("apply", request["release"], target, base, request["confirm"])
     payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": asked}
     return Job(target, asked["id"], Command("receive", payload, request["receive"]), outside, say)
 
 
-def following(target: Target, id: str, outside: Look, say: Say) -> "Job":
+def following(target: Target, id: str, outside: OutsideLook, say: Say) -> "Job":
     """A job that another run started."""
     return Job(target, id, Command("follow", {"id": id, "seen": 0}), outside, say)
 
 
-def go_back(target: Target, release: str | None, confirm: float, outside: Look, say: Say) -> dict[str, Any]:
+def go_back(target: Target, release: str | None, confirm: float, outside: OutsideLook, say: Say) -> dict[str, Any]:
     """Has a host go back to a release that it keeps (the one before, when none is named)."""
     asked = spec("rollback", release or "", target, None, confirm)
     command = Command("rollback", {"release": release, "spec": asked})
@@ -83,7 +83,7 @@ class Job:
     target: Target
     id: str
     command: Command
-    outside: Look
+    outside: OutsideLook
     say: Say
     on_sending: Callable[[str], None] = lambda id: None
     is_sent: bool = False

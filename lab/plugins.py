@@ -16,8 +16,8 @@ from lab.tools import ensure_pulumi
 FOLDER = "LAB_PLUGINS"
 # Plugin → version, and the module that stands in for it
 PLUGINS = {
-    "aws": ("7.51.1", "lab.standins.aws"),
-    "command": ("1.2.1", "lab.standins.command"),
+    "aws": ("7.51.1", "lab.fakes.aws"),
+    "command": ("1.2.1", "lab.fakes.command"),
 }
 NAME = re.compile(
     r"pulumi-resource-(?P<name>[a-z0-9]+)-v(?P<version>[0-9]+\.[0-9]+\.[0-9]+)(-(?P<os>[a-z]+)-(?P<machine>\w+))?(\.xz)?"

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.services import NativeService, Service
 from catalogue.stack import SshHost, Stack
-from rendering import alarms, caddy, collisions, compose, monitor, nginx, pressure, singles, sites, ties, units
+from rendering import alarms, caddy, collisions, compose, monitor, nginx, pressure, singletons, sites, ties, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -39,7 +39,7 @@ def render(
     known = catalogue.stack.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
         own = _system(catalogue, host, system, digests or {}, known)
-        bound = pressure.barred(singles.bound(own, catalogue, system), catalogue, system)
+        bound = pressure.barred(singletons.bound(own, catalogue, system), catalogue, system)
         files = _joined(files, bound)
     stack = catalogue.stack
     limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
@@ -129,7 +129,7 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     )
     guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue, host) if has_sites else HostFiles("")
-    watches = [singles.watch(catalogue, host), pressure.watch(catalogue, host)]
+    watches = [singletons.watch(catalogue, host), pressure.watch(catalogue, host)]
     return reduce(_joined, [files_of_host, guard, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
 
 
@@ -146,7 +146,7 @@ def data(catalogue: Catalogue, host: str) -> list[str]:
 
 def watches(catalogue: Catalogue, host: str) -> bool:
     """Does a host run services of which only one may run in the world."""
-    return any(singles.singles(system) for system in catalogue.systems_on(host))
+    return any(singletons.singletons(system) for system in catalogue.systems_on(host))
 
 
 def needs(catalogue: Catalogue, host: str) -> list[str]:

@@ -9,7 +9,7 @@ from rendering.files import HostFiles
 UNIT = "infra-memory.service"
 CONFIG = "/etc/infra/memory.json"
 FLAGS = "/run/infra/stopped"
-PARTS = ["pressure", "singles", "world", "places", "lock", "health", "monitor/history"]
+PARTS = ["pressure", "singletons", "world", "places", "lock", "health", "monitor/history"]
 
 
 def yielding(catalogue: Catalogue, host: str) -> list[Service]:

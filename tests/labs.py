@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from lab import plugins, up
 from lab.settings import default_lab
+from tests.fakes.real import real_folder
 from tests.rows import EVERYTHING
-from tests.standins.real import real_folder
 from tests.system.cannot import reason_why_not
 
 # The second of the two labs that have WatchMe's whole stack; in the night it has more rows of what it has

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent import cgroups, forwarding, managers
-from agent.monitor.look import LOOK, Look, Measured, Measures
+from agent.monitor.look import LOOK, HostFacts, Measured, Measures
 
 ANY_PORT = 9  # a refusal is an answer too
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
@@ -19,7 +19,7 @@ SCOPE = re.compile(r"docker-[0-9a-f]{64}\.scope")
 OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"  # what systemd says of a unit's process that the kernel killed
 
 
-def network(look: Look, _: dict[str, Any]) -> Measures:
+def network(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not recreated:
     it could not be."""
     ours = {container["name"] for container in look.manifest["containers"]}
@@ -33,7 +33,7 @@ def network(look: Look, _: dict[str, Any]) -> Measures:
         yield Measured(name, 0 if right else 1, f"it is {found.subnet}, gateway {found.gateway}", inside <= ours)
 
 
-def attachment(look: Look, _: dict[str, Any]) -> Measures:
+def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a running container that is not in its network, or at another address than it is to have there."""
     for wanted in look.expected:
         container = look.containers.get(wanted["name"])
@@ -43,7 +43,7 @@ def attachment(look: Look, _: dict[str, Any]) -> Measures:
             yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, said)
 
 
-def legacy(look: Look, _: dict[str, Any]) -> Measures:
+def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a legacy network: one that a compose project of ours made for itself, or that one of our containers is
     in beside its own."""
     ours = {entry["name"] for entry in look.manifest["networks"]}
@@ -65,7 +65,7 @@ def _folder(path: str) -> re.Match[str] | None:
     return COMPOSE_FILE.search(path)
 
 
-def resolution(look: Look, _: dict[str, Any]) -> Measures:
+def resolution(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a container whose name another one of its network cannot resolve. Each asks for the next: every resolver
     and every name has its turn."""
     asked = [pair for ring in _rings(look).values() for pair in ring]
@@ -78,7 +78,7 @@ def resolution(look: Look, _: dict[str, Any]) -> Measures:
         yield Measured(wanted["name"], 0 if right else 1, said)
 
 
-def _rings(look: Look) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+def _rings(look: HostFacts) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
     """Network → pairs of running containers in it, so that each asks once and is asked for once."""
     by_network: dict[str, list[dict[str, Any]]] = {}
     for wanted in look.expected:
@@ -88,7 +88,7 @@ def _rings(look: Look) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]
     return {name: [(ring[index - 1], wanted) for index, wanted in enumerate(ring)] for name, ring in by_network.items()}
 
 
-def traffic(look: Look, _: dict[str, Any]) -> Measures:
+def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for Docker, when rules or ports that it keeps are lost or left behind; for a container that another one gets no
     answer from; and for a network out of which nothing comes to a registry that this host reaches. Only what is
     Docker's is put right by its restart."""
@@ -114,7 +114,7 @@ def traffic(look: Look, _: dict[str, Any]) -> Measures:
         yield Measured(name, 0 if answers else 1, said, False)
 
 
-def open_ports(look: Look, _: dict[str, Any]) -> Measures:
+def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a container's port that listens on more than this host itself."""
     open_at: dict[int, set[str]] = {}
     for line in look.world.run("ss", "-Hltn").output.splitlines():
@@ -126,13 +126,13 @@ def open_ports(look: Look, _: dict[str, Any]) -> Measures:
         yield Measured(f"port {port['port']} of {port['service']}", 1 if at else 0, f" at {', '.join(sorted(at))}")
 
 
-def near_limit(look: Look, _: dict[str, Any]) -> Measures:
+def near_limit(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Percent of its memory limit that a container uses."""
     for name, used, limit in memory(look):
         yield Measured(name, round(100 * used / limit, 1), f" ({used // 1024**2} of {limit // 1024**2} MiB)")
 
 
-def memory(look: Look) -> list[tuple[str, int, int]]:
+def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     """Container, bytes that it uses (without what could be dropped), bytes that it may use."""
     found = []
     for wanted in look.manifest["containers"]:
@@ -143,7 +143,7 @@ def memory(look: Look) -> list[tuple[str, int, int]]:
     return found
 
 
-def killed(look: Look, condition: dict[str, Any]) -> Measures:
+def killed(look: HostFacts, condition: dict[str, Any]) -> Measures:
     """How often the kernel killed something of a container or unit to free memory."""
     names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
     counts = Counter(names) + Counter(_killed_in_units(look, condition["within"]))
@@ -153,7 +153,7 @@ def killed(look: Look, condition: dict[str, Any]) -> Measures:
         yield Measured("processes", 0)
 
 
-def _killed_in_units(look: Look, within: float) -> dict[str, int]:
+def _killed_in_units(look: HostFacts, within: float) -> dict[str, int]:
     """Unit → how often something of it was killed, as its manager says; without what the units above it repeat."""
     world = look.world
     said = []
@@ -169,7 +169,7 @@ def _killed_in_units(look: Look, within: float) -> dict[str, int]:
     return cgroups.own_kills(counts, groups, repeats)
 
 
-def _killed_in_containers(look: Look, within: float) -> list[str]:
+def _killed_in_containers(look: HostFacts, within: float) -> list[str]:
     """The name of a container for each time that something of it was killed in the last `within` seconds."""
     now = look.world.wall()
     window = f"since={now - within:.3f}&until={now:.3f}"

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from agent import aws, prune
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import HostFacts, Measured, Measures
 from agent.world import Usage
 
 UNKNOWN = 3600.0
@@ -14,23 +14,23 @@ NOT_OURS = ("/var/lib/docker/", "/var/lib/containerd/", "/run/docker/", "/run/co
 TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service", "ntp.service")
 
 
-def memory(look: Look, _: dict[str, Any]) -> Measures:
+def memory(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Percent of the memory that is not available."""
     yield from _used(look, "memory", "MemTotal", "MemAvailable")
 
 
-def swap(look: Look, _: dict[str, Any]) -> Measures:
+def swap(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Percent of the swap that is in use."""
     yield from _used(look, "swap", "SwapTotal", "SwapFree")
 
 
-def _used(look: Look, subject: str, whole: str, free: str) -> Measures:
+def _used(look: HostFacts, subject: str, whole: str, free: str) -> Measures:
     size, left = look.memory.get(whole, 0), look.memory.get(free, 0)
     if size:
         yield Measured(subject, round(100 * (size - left) / size, 1), f" ({left // 1024**2} MiB left)")
 
 
-def disk(look: Look, condition: dict[str, Any]) -> Measures:
+def disk(look: HostFacts, condition: dict[str, Any]) -> Measures:
     """Percent of each disk's space that is in use. Only that of the images can be freed."""
     images = look.world.usage("/var/lib/docker")
     for path, usage in _disks(look):
@@ -42,14 +42,14 @@ def disk(look: Look, condition: dict[str, Any]) -> Measures:
         yield Measured(path, used, f" ({usage.free // 1024**2} MiB left{freed})", holds)
 
 
-def inodes(look: Look, _: dict[str, Any]) -> Measures:
+def inodes(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Percent of each disk's inodes that are in use; some file systems have no such number."""
     for path, usage in _disks(look):
         if usage.inodes:
             yield Measured(path, round(100 * (1 - usage.free_inodes / usage.inodes), 1))
 
 
-def _disks(look: Look) -> Iterable[tuple[str, Usage]]:
+def _disks(look: HostFacts) -> Iterable[tuple[str, Usage]]:
     """What can be full, each once: every file system that is mounted to be written to, but for containers' own."""
     seen: dict[int, tuple[str, Usage]] = {}
     lines = (look.world.read("/proc/mounts") or b"").decode().splitlines()
@@ -62,7 +62,7 @@ def _disks(look: Look) -> Iterable[tuple[str, Usage]]:
     return seen.values()
 
 
-def clock(look: Look, _: dict[str, Any]) -> Measures:
+def clock(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Seconds between this host's clock and AWS's, by the instance's metadata; elsewhere UNKNOWN where a daemon that
     keeps the time says that it does not."""
     # Any answer has a date, a refusal too

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from agent import lineages, managers, units
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import HostFacts, Measured, Measures
 from agent.store import Release
 from agent.world import World
 
@@ -23,13 +23,13 @@ def proxy_unit(release: Release) -> str | None:
     return next((name for name in release.unit_names if name in ("nginx.service", "caddy.service")), None)
 
 
-def down(look: Look, _: dict[str, Any]) -> Measures:
+def down(look: HostFacts, _: dict[str, Any]) -> Measures:
     name = proxy_unit(look.release)
     if name:
         yield Measured(name, 0 if units.states(look.world, [name])[name]["active"] else 1)
 
 
-def server_errors(look: Look, condition: dict[str, Any]) -> Measures:
+def server_errors(look: HostFacts, condition: dict[str, Any]) -> Measures:
     """The share of answers, in percent, that the proxy gave with a 5xx."""
     name, world = proxy_unit(look.release), look.world
     if not name:
@@ -58,14 +58,14 @@ def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
                 yield float(entry["ts"]), int(entry["status"])
 
 
-def renewals(look: Look, _: dict[str, Any]) -> Measures:
+def renewals(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a certificate that certbot cannot renew, long before that matters."""
     for item in look.manifest["certificates"]:
         fault = lineages.fault(look.world, item["name"])
         yield Measured(item["name"], 1 if fault else 0, fault)
 
 
-def certificates_left(look: Look, _: dict[str, Any]) -> Measures:
+def certificates_left(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Minus the days that are left: the more, the worse."""
     for name, days, wrong in look.certificates:
         yield Measured(name, -days, f": {wrong}" if wrong else "")

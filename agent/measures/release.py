@@ -3,17 +3,17 @@
 from typing import Any
 
 from agent import lock, transaction
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import HostFacts, Measured, Measures
 
 
-def unfinished(look: Look, _: dict[str, Any]) -> Measures:
+def unfinished(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a switch that was interrupted and that no job works on."""
     begun = transaction.unfinished(look.world)
     said = f" ({begun.release[:12]}, by {begun.who})" if begun else ""
     yield Measured("the release", 1 if begun and lock.holder() is None else 0, said)
 
 
-def overridden(look: Look, _: dict[str, Any]) -> Measures:
+def overridden(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a file, or a proxy, that is in force in the release's place."""
     for path, what in look.overrides:
         yield Measured(path, 1, what)
@@ -21,7 +21,7 @@ def overridden(look: Look, _: dict[str, Any]) -> Measures:
         yield Measured("the release", 0)
 
 
-def login(look: Look, _: dict[str, Any]) -> Measures:
+def login(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a registry that this host has no login for."""
     for host, wrong in look.logins.items():
         yield Measured(host, 1 if wrong else 0, wrong)

@@ -6,9 +6,9 @@ from typing import Any
 
 from agent import quoting
 from agent.measures import containers, machine, proxy, release, units
-from agent.monitor.look import Look, Measured, Measures
+from agent.monitor.look import HostFacts, Measured, Measures
 
-MEASURES: dict[str, Callable[[Look, dict[str, Any]], Measures]] = {
+MEASURES: dict[str, Callable[[HostFacts, dict[str, Any]], Measures]] = {
     "unit down": units.down,
     "unit restarts": units.restarts,
     "unit failed": units.failed,
@@ -41,7 +41,7 @@ UNSEEN = "the look itself"  # the subject of a condition that could not be looke
 
 
 @dataclass(frozen=True)
-class Held:
+class ConditionResult:
     """A condition held against one of its subjects. `repair` names what can be done about it, "" where nothing can."""
 
     alert: str
@@ -52,30 +52,30 @@ class Held:
     repair: str = ""
 
 
-def held(look: Look) -> list[Held]:
+def held(look: HostFacts) -> list[ConditionResult]:
     """Every condition of the release against every subject, in the order of files/alerts.yaml."""
     look.gather()
     return [entry for condition in look.manifest["alerts"] for entry in _held(look, condition)]
 
 
-def _held(look: Look, condition: dict[str, Any]) -> list[Held]:
+def _held(look: HostFacts, condition: dict[str, Any]) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
     alert = condition["alert"]
     try:
         return [_of(measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
         said = f"{alert} could not be looked at: {quoting.error(error)}"
-        return [Held(alert, UNSEEN, 0, True, said)]
+        return [ConditionResult(alert, UNSEEN, 0, True, said)]
 
 
-def _of(measured: Measured, condition: dict[str, Any]) -> Held:
+def _of(measured: Measured, condition: dict[str, Any]) -> ConditionResult:
     subject, value, detail, mendable = measured
     met = value > condition["above"]
     text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
     repair = (condition.get("repair") if mendable else "") or ""
-    return Held(condition["alert"], subject, value, met, text, repair)
+    return ConditionResult(condition["alert"], subject, value, met, text, repair)
 
 
-def firing(look: Look) -> list[Held]:
+def firing(look: HostFacts) -> list[ConditionResult]:
     """The conditions that are met."""
     return [entry for entry in held(look) if entry.met]

@@ -53,7 +53,7 @@ class Network:
 
 
 @dataclass
-class Look:
+class HostFacts:
     """`release` is the one that serves."""
 
     world: World

@@ -5,14 +5,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from agent import aws
-from agent.monitor.conditions import UNSEEN, Held
+from agent.monitor.conditions import UNSEEN, ConditionResult
 from agent.world import World
 
 TIMEOUT = 5.0  # seconds, of each question: a run waits for it
 VERSION = "2010-08-01"
 
 
-def worst(manifest: dict[str, Any], found: list[Held]) -> dict[str, float]:
+def worst(manifest: dict[str, Any], found: list[ConditionResult]) -> dict[str, float]:
     """Metric → the worst value of its condition's subjects; without those that could not be looked at. Pure."""
     names = {condition["alert"]: condition.get("metric") for condition in manifest["alerts"]}
     unseen = {entry.alert for entry in found if entry.subject == UNSEEN}
@@ -39,7 +39,7 @@ def request(where: dict[str, Any], told: dict[str, float]) -> aws.Request:
     return aws.Request("POST", host, region, "monitoring", headers=headers, body=urlencode(fields))
 
 
-def publish(world: World, manifest: dict[str, Any], found: list[Held]) -> str:
+def publish(world: World, manifest: dict[str, Any], found: list[ConditionResult]) -> str:
     """Publishes what was found, where this host has recipients. Why it could not be published, "" when it was: the
     next run publishes how it is then. Raises Refused where the host has no identity in AWS."""
     where, told = manifest["metrics"], worst(manifest, found)

@@ -15,7 +15,7 @@ from agent import store
 from agent.measures import containers
 from agent.monitor import history
 from agent.monitor.history import Repair
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.monitor.style import SCRIPT, STYLE
 from agent.world import World
 
@@ -32,7 +32,7 @@ HEAD = (
 )
 
 
-def write(world: World, look: Look, ended: dict[str, Any]) -> None:
+def write(world: World, look: HostFacts, ended: dict[str, Any]) -> None:
     """Writes both where the host's proxy serves them; a host without public names has no such place."""
     if not world.exists(PLACE):
         return
@@ -41,7 +41,7 @@ def write(world: World, look: Look, ended: dict[str, Any]) -> None:
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
 
-def facts(world: World, look: Look, ended: dict[str, Any]) -> dict[str, Any]:
+def facts(world: World, look: HostFacts, ended: dict[str, Any]) -> dict[str, Any]:
     """Everything that the page shows, as a value."""
     samples = [entry for entry in history.samples(world) if ended["at"] - entry["at"] <= DAY]
     limits = {name: (used, limit) for name, used, limit in containers.memory(look)}

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from agent import forwarding, managers, prune
-from agent.monitor.conditions import Held
+from agent.monitor.conditions import ConditionResult
 from agent.monitor.history import DAY, Repair
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.outcome import Failed
 from agent.units import must
 
@@ -14,12 +14,12 @@ FIRST_PAUSE = 300.0  # seconds until the same is tried again, twice as many afte
 PER_DAY = 6
 
 
-def wanted(found: list[Held], kind: str) -> list[Held]:
+def wanted(found: list[ConditionResult], kind: str) -> list[ConditionResult]:
     """Of what is not right, what a kind of repair can put right, each thing once."""
     return list({entry.subject: entry for entry in found if entry.met and entry.repair == kind}.values())
 
 
-def why_not(entry: Held, past: list[Repair], now: float) -> str:
+def why_not(entry: ConditionResult, past: list[Repair], now: float) -> str:
     """Why a repair is not tried now; "" when it is. What did not last is tried less and less often, and PER_DAY times
     a day at most. A time that is still to come was written by a clock that was ahead, and counts for nothing."""
     tries = [r for r in past if (r.repair, r.subject) == (entry.repair, entry.subject) and 0 <= now - r.at < DAY]
@@ -34,24 +34,24 @@ def why_not(entry: Held, past: list[Repair], now: float) -> str:
     return f"tried {len(tries)} times in a day, next in {left:.0f} s" if left > 0 else ""
 
 
-def repair(look: Look, entry: Held) -> str:
+def repair(look: HostFacts, entry: ConditionResult) -> str:
     """Does it, and says what it did. Raises Failed."""
     return REPAIRS[entry.repair](look, entry.subject)
 
 
-def _restart_docker(look: Look, _: str) -> str:
+def _restart_docker(look: HostFacts, _: str) -> str:
     forwarding.restart(look.world, [look.manifest])
     return "Docker was restarted, and every container with it"
 
 
-def _make_network(look: Look, subject: str) -> str:
+def _make_network(look: HostFacts, subject: str) -> str:
     """Its unit takes the containers with it: they could not be in a network that is not there."""
     network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
     must(look.world, "systemctl", "restart", "--no-block", network["unit"])
     return f"{network['unit']} was restarted, and what is in that network with it"
 
 
-def _attach(look: Look, subject: str) -> str:
+def _attach(look: HostFacts, subject: str) -> str:
     """Only where no other container has its address: it would be nowhere then."""
     wanted = _container(look, subject)
     network, address = wanted["network"], wanted["address"]
@@ -72,11 +72,11 @@ def _attach(look: Look, subject: str) -> str:
     return f"{subject} was put into {network}" + (f" at {address}" if address else "")
 
 
-def _container(look: Look, name: str) -> dict[str, Any]:
+def _container(look: HostFacts, name: str) -> dict[str, Any]:
     return next(entry for entry in look.manifest["containers"] if entry["name"] == name)
 
 
-def _start(look: Look, subject: str) -> str:
+def _start(look: HostFacts, subject: str) -> str:
     account, name = managers.split(subject)
     managers.systemctl(look.world, account, "reset-failed", name)
     ran = managers.systemctl(look.world, account, "start", "--no-block", name)
@@ -85,14 +85,14 @@ def _start(look: Look, subject: str) -> str:
     return f"{subject} was started"
 
 
-def _prune(look: Look, _: str) -> str:
+def _prune(look: HostFacts, _: str) -> str:
     freed = prune.images(look.world)
     if not freed:
         raise Failed("no image is there that no release needs: what fills the disk is something else")
     return f"images that no release needs were removed, up to {freed // 1024**2} MiB"
 
 
-REPAIRS: dict[str, Callable[[Look, str], str]] = {
+REPAIRS: dict[str, Callable[[HostFacts, str], str]] = {
     "restart docker": _restart_docker,
     "make network": _make_network,
     "attach": _attach,

@@ -10,9 +10,9 @@ from typing import Any
 
 from agent import lock, quoting, slots, store, transaction
 from agent.monitor import history, metrics, notices, page, repairs
-from agent.monitor.conditions import Held, held
+from agent.monitor.conditions import ConditionResult, held
 from agent.monitor.history import Repair
-from agent.monitor.look import Look, Unanswered
+from agent.monitor.look import HostFacts, Unanswered
 from agent.outcome import Failed, Refused
 from agent.world import World
 
@@ -40,7 +40,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
     release = store.current(world)
     if release is None:
         return {"at": world.wall(), "release": None, "well": False, "conditions": [], "repairs": [], "left": []}
-    look = Look(world, release)
+    look = HostFacts(world, release)
     found = held(look)
     made: list[Repair] = []
     left: list[str] = []
@@ -77,7 +77,9 @@ def _step(left: list[str], what: str, do: Callable[[], str | None]) -> None:
         left.append(wrong)
 
 
-def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held], list[Repair], list[str]]:
+def _repaired(
+    look: HostFacts, found: list[ConditionResult], now: bool
+) -> tuple[HostFacts, list[ConditionResult], list[Repair], list[str]]:
     """The host afterwards, what was done, and what was left alone. A release at work knows better: nothing is touched
     beside it, and what it has changed is looked at again."""
     world = look.world
@@ -92,7 +94,7 @@ def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held
                 release = store.current(world)
                 if transaction.unfinished(world) or release is None:
                     raise Refused("a switch is not finished: its recovery comes first")
-                look = Look(world, release)
+                look = HostFacts(world, release)
                 found = held(look)
                 for entry in repairs.wanted(found, kind):
                     _attempt(look, entry, now, batch, left)
@@ -108,7 +110,7 @@ def _repaired(look: Look, found: list[Held], now: bool) -> tuple[Look, list[Held
     return look, found, made, left
 
 
-def _attempt(look: Look, entry: Held, now: bool, batch: list[Repair], left: list[str]) -> None:
+def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Repair], left: list[str]) -> None:
     """Nothing is done that cannot be written down before: its pauses would not count."""
     world, at = look.world, look.world.wall()
     begun = Repair(at, entry.alert, entry.subject, entry.repair, False, "begun")
@@ -127,20 +129,22 @@ def _attempt(look: Look, entry: Held, now: bool, batch: list[Repair], left: list
         batch.append(replace(begun, said=str(failure)))
 
 
-def _settled(world: World, release: store.Release, before: list[Held], made: list[Repair]) -> tuple[Look, list[Held]]:
+def _settled(
+    world: World, release: store.Release, before: list[ConditionResult], made: list[Repair]
+) -> tuple[HostFacts, list[ConditionResult]]:
     """The host once more, when nothing is wrong but what was and was not put right, or after SETTLE seconds."""
     known = {(entry.alert, entry.subject) for entry in before if entry.met}
     known -= {(entry.alert, entry.subject) for entry in made if entry.worked}
     end = world.now() + SETTLE
     while True:
-        look = Look(world, release)
+        look = HostFacts(world, release)
         found = held(look)
         if world.now() >= end or all((entry.alert, entry.subject) in known for entry in found if entry.met):
             return look, found
         world.sleep(2)
 
 
-def _judged(made: list[Repair], found: list[Held]) -> list[Repair]:
+def _judged(made: list[Repair], found: list[ConditionResult]) -> list[Repair]:
     still = {(entry.alert, entry.subject): entry.text for entry in found if entry.met}
 
     def judged(entry: Repair) -> Repair:
@@ -152,7 +156,7 @@ def _judged(made: list[Repair], found: list[Held]) -> list[Repair]:
     return [judged(entry) for entry in made]
 
 
-def sample(look: Look) -> dict[str, Any]:
+def sample(look: HostFacts) -> dict[str, Any]:
     """What a day is drawn of: each service's status."""
     return {"at": round(look.world.wall()), "services": look.services}
 

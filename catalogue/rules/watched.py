@@ -11,7 +11,7 @@ from catalogue.services import ComposeService, NativeService, Service, TimerServ
 from catalogue.systemd.directives import TIES, texts
 
 
-def singles(catalogue: Catalogue) -> Iterator[Problem]:
+def singletons(catalogue: Catalogue) -> Iterator[Problem]:
     """It runs where a public name of ours points, so it has one; and it is started and stopped alone."""
     stack = catalogue.stack
     for file, system, service in services(catalogue):

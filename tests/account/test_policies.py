@@ -53,7 +53,7 @@ def everything() -> set[str]:
     return {action for role in policies.ROLES for action in policies.uses(role)}
 
 
-@pytest.mark.parametrize("folder", ["infra", "lab/standins/aws"])
+@pytest.mark.parametrize("folder", ["infra", "lab/fakes/aws"])
 def test_every_request_of_the_sources_is_in_the_table(folder):
     known, seen = everything(), set()
     for path in sorted((ROOT / folder).rglob("*.py")):

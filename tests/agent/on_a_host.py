@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import agent
-from agent import accounts, contents, drift, namespaces, pressure, singles, store
+from agent import accounts, contents, drift, namespaces, pressure, singletons, store
 from agent.apply import apply, go_back
 from agent.archive import members
 from agent.job import Job
@@ -103,7 +103,7 @@ def _between_releases(world: FakeWorld) -> dict[str, Any]:
     watch.begin()
     watch.look()
     config = {"check": 60, "address": "192.0.2.1", "singles": [{"name": "a.example", "service": "a", "unit": "a"}]}
-    singles.Watch(world, config, lambda name: ["192.0.2.1"], said.append).look()
+    singletons.Watch(world, config, lambda name: ["192.0.2.1"], said.append).look()
     accounts.agree(world, [])
     return {
         "monitor": [[entry["alert"], entry["subject"], entry["met"]] for entry in ended["conditions"]],

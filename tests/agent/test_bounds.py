@@ -12,7 +12,7 @@ import pytest
 
 from agent import lock, web
 from agent.monitor import repairs
-from agent.monitor.conditions import Held
+from agent.monitor.conditions import ConditionResult
 from agent.monitor.history import Repair
 from agent.outcome import Refused
 from agent.world import World
@@ -105,6 +105,6 @@ def test_an_answer_that_comes_byte_by_byte_has_an_end(asked, monkeypatch):
 
 
 def test_a_clock_that_was_ahead_blocks_no_repair():
-    now, wanted = 1.8e9, Held("unit-down", "x.service", 1, True, "", "start")
+    now, wanted = 1.8e9, ConditionResult("unit-down", "x.service", 1, True, "", "start")
     ahead = Repair(now + 10 * 365 * 86400, "unit-down", "x.service", "start", True, "")
     assert repairs.why_not(wanted, [ahead], now) == ""

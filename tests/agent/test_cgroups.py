@@ -6,7 +6,7 @@ import pytest
 
 from agent.cgroups import UNIFIED, own_kills
 from agent.measures.containers import killed
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.world import Ran
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
@@ -51,7 +51,7 @@ def told(*entries: dict[str, str]) -> Ran:
 
 
 def subjects(world: FakeWorld) -> dict[str, float]:
-    return {found.subject: found.value for found in killed(Look(world, current(world)), {"within": 3600})}
+    return {found.subject: found.value for found in killed(HostFacts(world, current(world)), {"within": 3600})}
 
 
 @pytest.mark.parametrize("unified", [True, False], ids=["v2", "v1"])

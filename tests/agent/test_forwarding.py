@@ -10,9 +10,9 @@ import pytest
 from agent import forwarding, processes
 from agent.engine import Declined
 from agent.monitor import repairs
-from agent.monitor.conditions import Held, firing
+from agent.monitor.conditions import ConditionResult, firing
 from agent.monitor.history import Repair
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.outcome import Failed
 from agent.recover import recover
 from agent.store import current
@@ -137,7 +137,7 @@ def test_docker_is_not_restarted_where_that_would_end_another_container():
 
 
 def test_a_restart_that_changed_nothing_is_not_tried_again():
-    met = Held("container-traffic", "Docker", 1, True, "", "restart docker")
+    met = ConditionResult("container-traffic", "Docker", 1, True, "", "restart docker")
     tried = [Repair(1000.0, "container-traffic", "Docker", "restart docker", False, "and still")]
     assert "left to people" in repairs.why_not(met, tried, 50_000.0)
 
@@ -210,7 +210,7 @@ REACHES = {
 def test_what_a_container_does_not_reach_is_reported_and_left_to_people(reaches, said):
     world = rules(watchme())
     world.reaches = reaches
-    look = Look(world, current(world))
+    look = HostFacts(world, current(world))
     (found,) = [entry for entry in firing(look) if entry.alert == "container-traffic"]
     assert said in found.text and found.repair == ""
 
@@ -219,12 +219,12 @@ def test_a_registry_that_the_host_does_not_reach_either_says_nothing(monkeypatch
     world = rules(watchme())
     world.reaches = REACHES["a registry"][0]
     monkeypatch.setattr(world, "reached", lambda name, port: "")
-    assert not [entry for entry in firing(Look(world, current(world))) if entry.alert == "container-traffic"]
+    assert not [entry for entry in firing(HostFacts(world, current(world))) if entry.alert == "container-traffic"]
 
 
 def test_lost_rules_are_put_back_by_a_restart_of_docker():
     world = rules(watchme(), [], [])
-    look = Look(world, current(world))
+    look = HostFacts(world, current(world))
     (found,) = [entry for entry in firing(look) if entry.alert == "container-traffic"]
     assert (found.subject, found.repair) == ("Docker", "restart docker")
     assert repairs.repair(look, found) == "Docker was restarted, and every container with it"

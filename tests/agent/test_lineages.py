@@ -7,7 +7,7 @@ import pytest
 
 from agent import certificates, lineages, store
 from agent.monitor.conditions import firing
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.recover import recover
 from agent.store import current
 from agent.world import Ran
@@ -84,7 +84,7 @@ def test_a_damaged_lineage_that_serves_is_named_and_not_asked_for_again(kind):
 def test_the_monitor_names_it_long_before_it_matters(kind):
     world = watchme()
     DAMAGE[kind][0](world)
-    (alert,) = firing(Look(world, current(world)))
+    (alert,) = firing(HostFacts(world, current(world)))
     assert alert.alert == "certificate-renewal" and DAMAGE[kind][1] in alert.text
     assert alert.text.startswith(f"certbot cannot renew the certificate of {NAME}: ")
 

@@ -8,8 +8,8 @@ import pytest
 from agent import lock
 from agent.credentials import CREDENTIALS
 from agent.monitor import metrics, run
-from agent.monitor.conditions import UNSEEN, Held, held
-from agent.monitor.look import Look
+from agent.monitor.conditions import UNSEEN, ConditionResult, held
+from agent.monitor.look import HostFacts
 from agent.world import Usage
 from rendering.alarms import alarms
 from tests.agent.conditions import KEY, MEMINFO, watchme
@@ -71,7 +71,7 @@ def test_what_is_told_is_exactly_what_the_hosts_alarms_are_about(make, host):
 
 
 def values(world: FakeWorld) -> dict[str, float]:
-    look = Look(world, current(world))
+    look = HostFacts(world, current(world))
     return metrics.worst(look.manifest, held(look))
 
 
@@ -93,13 +93,13 @@ def test_of_what_could_not_be_looked_at_nothing_is_told():
 
     world.usage = broken  # type: ignore[method-assign]
     assert set(values(world)) == {"ServerErrors", "CertificateDaysOver", "MemoryUsed"}
-    found = [Held("disk", "/", 50.0, False, ""), Held("disk", UNSEEN, 0, True, "")]
+    found = [ConditionResult("disk", "/", 50.0, False, ""), ConditionResult("disk", UNSEEN, 0, True, "")]
     assert metrics.worst({"alerts": [{"alert": "disk", "metric": "DiskUsed"}]}, found) == {}
 
 
 def test_a_release_from_before_tells_nothing():
     manifest = {"alerts": [{"alert": "disk"}], "metrics": {}}
-    assert metrics.publish(FakeWorld(), manifest, [Held("disk", "/", 50.0, False, "")]) == ""
+    assert metrics.publish(FakeWorld(), manifest, [ConditionResult("disk", "/", 50.0, False, "")]) == ""
 
 
 @pytest.mark.parametrize("status", [0, 403, 503])

@@ -7,9 +7,9 @@ import pytest
 
 from agent import lock
 from agent.monitor import history, notices, run
-from agent.monitor.conditions import Held, held
+from agent.monitor.conditions import ConditionResult, held
 from agent.monitor.history import Repair
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.monitor.repairs import PER_DAY, why_not
 from agent.world import Ran, Usage
 from tests.agent.conditions import NETWORK, TRANSACTION, moved, watchme
@@ -122,7 +122,7 @@ def test_one_that_fails_says_why():
     assert not repair["worked"] and "Address already in use" in repair["said"]
 
 
-MET = Held("unit-down", AST, 1, True, "does not run", "start")
+MET = ConditionResult("unit-down", AST, 1, True, "does not run", "start")
 
 
 def test_a_day_has_a_limit():
@@ -205,7 +205,7 @@ def test_what_has_come_right_meanwhile_is_not_repaired():
     """A release may have ended between the look and the lock: it is looked at anew."""
     world = watchme()
     world.active.discard(AST)
-    look = Look(world, current(world))
+    look = HostFacts(world, current(world))
     before = held(look)
     world.active.add(AST)
     _, found, made, left = run._repaired(look, before, False)

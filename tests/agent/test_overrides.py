@@ -6,7 +6,7 @@ import pytest
 
 from agent import drift, nginx, overrides
 from agent.monitor.conditions import firing
-from agent.monitor.look import Look
+from agent.monitor.look import HostFacts
 from agent.overrides import Override, directives, overridden
 from agent.store import current
 from agent.world import Ran
@@ -128,7 +128,7 @@ def test_drift_and_monitor_name_it_too(make):
     world = watchme()
     path = make(world)
     assert path in [entry["path"] for entry in drift.drift(world)]
-    assert path in [entry.subject for entry in firing(Look(world, current(world))) if entry.alert == "overridden"]
+    assert path in [entry.subject for entry in firing(HostFacts(world, current(world))) if entry.alert == "overridden"]
 
 
 def test_leftovers_of_nginx_are_no_matter_of_caddys():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.archive import members
-from agent.monitor.conditions import Held
+from agent.monitor.conditions import ConditionResult
 from agent.monitor.metrics import request, worst
 from catalogue.loading import load
 from components import budget
@@ -76,7 +76,7 @@ def test_the_hosts_alarms_are_about_what_their_releases_tell(here):
     made = run_program({"infra:hosts": HOSTS, **KEYS})
     for name, manifest in manifests(made).items():
         host = name.removesuffix("-ap-northeast-1")
-        looked = [Held(a["alert"], "x", 1.0, False, "") for a in manifest["alerts"]]
+        looked = [ConditionResult(a["alert"], "x", 1.0, False, "") for a in manifest["alerts"]]
         asked = request(manifest["metrics"], worst(manifest, looked))
         assert asked.region == "ap-northeast-1"
         own = [a for a in found(made).values() if a["namespace"] == manifest["metrics"]["namespace"]]

@@ -78,6 +78,6 @@ def test_without_any_the_stand_in_is_started_by_this_python(tmp_path):
     text = plugins.stand_in("command")
     assert (
         text.startswith("#!/bin/sh\n")
-        and "-m lab.standins.command" in text
+        and "-m lab.fakes.command" in text
         and str(Path(plugins.__file__).parent.parent) in text
     )

@@ -7,8 +7,8 @@ from botocore.stub import Stubber
 
 from lab.cloud.faults import Asked
 from lab.cloud.unsteady import DNS_DELAY, MOST, Unsteady
-from lab.standins.aws import patience
-from lab.standins.aws.cloud import Cloud
+from lab.fakes.aws import patience
+from lab.fakes.aws.cloud import Cloud
 
 VPC = b"<CreateVpcResponse><vpc><vpcId>vpc-0123456789abcdef0</vpcId></vpc></CreateVpcResponse>"
 

@@ -11,10 +11,10 @@ import boto3
 import pytest
 
 from infra.orphans import command
-from lab.standins.aws.cloud import connect
-from lab.standins.aws.kinds import KINDS
-from lab.standins.plain import plain_map, property_map
-from lab.standins.plugin import Plugin
+from lab.fakes.aws.cloud import connect
+from lab.fakes.aws.kinds import KINDS
+from lab.fakes.plain import plain_map, property_map
+from lab.fakes.plugin import Plugin
 from tests.support import any_image, emulated_aws
 
 REGION = "ap-northeast-1"

@@ -18,9 +18,9 @@ import pytest
 from infra.init import key_pair
 from lab import plugins
 from lab.tools import ensure_pulumi
+from tests.fakes.real import real_plugins
 from tests.rows import rows
 from tests.ssh_server import Server
-from tests.standins.real import real_plugins
 from tests.support import ROOT
 
 pytestmark = pytest.mark.lab
@@ -173,7 +173,7 @@ class Update:
                 break
         else:
             pytest.fail("".join(self.lines))
-        self.plugin, *_ = self.of_session("pulumi-resource-command|lab.standins.command")
+        self.plugin, *_ = self.of_session("pulumi-resource-command|lab.fakes.command")
         self.known, self.child = sorted(self.of_session(r"infra\.(deliver|ready)"))
 
     def of_session(self, pattern: str) -> list[int]:

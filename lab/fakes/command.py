@@ -1,7 +1,7 @@
 """`pulumi-resource-command`: `local.Command`, with what the real plugin does to the programs that it runs.
 
 A cancelled command's shell is killed and nothing else, its pipes are waited for, a logged line of 64 KiB hangs it:
-`tests/standins/test_behaviours.py` holds both plugins to one table. Of `remote.Command` it only forgets those that a
+`tests/fakes/test_behaviours.py` holds both plugins to one table. Of `remote.Command` it only forgets those that a
 stack still has.
 """
 
@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from typing import IO, Any
 
-from lab.standins.plugin import Call, Kind, Plugin, PluginError, Values, serve
+from lab.fakes.plugin import Call, Kind, Plugin, PluginError, Values, serve
 
 LONGEST = 64 * 1024  # bytes of a line, its end included
 WORDS = {signal.SIGKILL: "killed", signal.SIGTERM: "terminated", signal.SIGINT: "interrupt", signal.SIGHUP: "hangup"}

@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import is_gone
-from lab.standins.plugin import Call, Values
+from lab.fakes.aws.cloud import is_gone
+from lab.fakes.plugin import Call, Values
 
 Found = tuple[Values, Values] | None
 

@@ -1,6 +1,6 @@
 """Which `command` plugins the table of behaviours is held to: the stand-in, and the real one where there is one."""
 
-from tests.standins.real import real_plugins
+from tests.fakes.real import real_plugins
 
 
 def pytest_report_header():
@@ -11,6 +11,6 @@ def pytest_report_header():
 def pytest_terminal_summary(terminalreporter):
     if real_plugins() is None:
         terminalreporter.write_line(
-            "tests/standins: no real command plugin here, so the stand-in alone was held to the table of behaviours "
+            "tests/fakes: no real command plugin here, so the stand-in alone was held to the table of behaviours "
             "(LAB_PLUGINS=DIR names the real one's folder)"
         )

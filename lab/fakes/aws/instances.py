@@ -5,9 +5,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import is_gone, refusals, tag_list, tags_of
-from lab.standins.aws.ec2 import arn, tagged, update_tags
-from lab.standins.plugin import Call, Kind, PluginError, Values
+from lab.fakes.aws.cloud import is_gone, refusals, tag_list, tags_of
+from lab.fakes.aws.ec2 import arn, tagged, update_tags
+from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
 def _launch(call: Call, values: Values) -> tuple[str, Values]:

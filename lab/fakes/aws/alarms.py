@@ -5,8 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import gone_is_fine, is_gone, refusals, tag_list
-from lab.standins.plugin import Call, Kind, Values
+from lab.fakes.aws.cloud import gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.plugin import Call, Kind, Values
 
 ALARM = {
     "name": "AlarmName", "alarmDescription": "AlarmDescription", "namespace": "Namespace", "metricName": "MetricName",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.singles import LOOKS, Route53, Watch
+from agent.singletons import LOOKS, Route53, Watch
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, release, world_for

@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import Cloud, gone_is_fine, is_gone, refusals, tag_list
-from lab.standins.plugin import Call, Kind, PluginError, Values
+from lab.fakes.aws.cloud import Cloud, gone_is_fine, is_gone, refusals, tag_list
+from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
 def _repository(call: Call, values: Values) -> tuple[str, Values]:

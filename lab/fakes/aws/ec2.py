@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lab.standins.aws.cloud import is_gone, refusals, tag_list, tags_of
-from lab.standins.plugin import Call, Kind, PluginError, Values
+from lab.fakes.aws.cloud import is_gone, refusals, tag_list, tags_of
+from lab.fakes.plugin import Call, Kind, PluginError, Values
 
 
 def tagged(resource: str, inputs: Values) -> dict[str, Any]:

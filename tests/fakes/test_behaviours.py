@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab import plugins
-from tests.standins.plugins import UNKNOWN, Plugin, Refused
-from tests.standins.real import real_plugins
+from tests.fakes.plugins import UNKNOWN, Plugin, Refused
+from tests.fakes.real import real_plugins
 
 WORLDS = ["stand-in", *(["real"] if real_plugins() else [])]
 LINE = "head -c {} /dev/zero | tr '\\0' x; echo"

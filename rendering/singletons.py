@@ -1,4 +1,4 @@
-"""Services of which only one may run in the world: what binds their units to the watch in agent/singles.py."""
+"""Services of which only one may run in the world: what binds their units to the watch in agent/singletons.py."""
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -10,10 +10,10 @@ from rendering.files import HostFiles
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
-PARTS = ["singles", "aws", "world", "places", "ending"]
+PARTS = ["singletons", "aws", "world", "places", "ending"]
 
 
-def singles(system: System) -> list[Service]:
+def singletons(system: System) -> list[Service]:
     return [service for service in system.active if service.single]
 
 
@@ -25,7 +25,7 @@ def public_name(catalogue: Catalogue, system: System, service: Service) -> str:
 
 def bound(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
     """A system's files, its single services' units bound to the watch: each has its flag."""
-    for service in singles(system):
+    for service in singletons(system):
         flag = f"{FLAGS}/{service.name}"
         lines = _lines(catalogue, service, flag)
         files = watches.bound(files, catalogue, system, service, "infra-single", lines, flag=flag)
@@ -34,7 +34,7 @@ def bound(files: HostFiles, catalogue: Catalogue, system: System) -> HostFiles:
 
 def watch(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host that has single services runs once for all of them."""
-    found = [(system, service) for system in catalogue.systems_on(host) for service in singles(system)]
+    found = [(system, service) for system in catalogue.systems_on(host) for service in singletons(system)]
     if not found:
         return HostFiles("")
     stack, spec = catalogue.stack, catalogue.stack.hosts[host]

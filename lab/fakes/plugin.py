@@ -18,7 +18,7 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
-from lab.standins.plain import UNKNOWN, plain_map, property_map
+from lab.fakes.plain import UNKNOWN, plain_map, property_map
 
 
 class PluginError(Exception):
@@ -200,7 +200,7 @@ class Plugin(api.Provider):
         """The kind of a URN's type, which holds the parents' types too."""
         type = chain.rsplit("$", 1)[-1]
         if type not in self.kinds:
-            raise PluginError(f"the stand-in does not know the resource type {type}; add it under lab/standins")
+            raise PluginError(f"the stand-in does not know the resource type {type}; add it under lab/fakes")
         return self.kinds[type]
 
     def _call(self, urn: str, timeout: float) -> Call:

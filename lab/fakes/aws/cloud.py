@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
-from lab.standins.aws import patience
-from lab.standins.plugin import PluginError, Values
+from lab.fakes.aws import patience
+from lab.fakes.plugin import PluginError, Values
 
 
 @cache

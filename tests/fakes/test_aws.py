@@ -8,11 +8,11 @@ import pytest
 from moto import mock_aws
 from pulumi.provider.experimental import provider as api
 
-from lab.standins.aws import services
-from lab.standins.aws.cloud import connect
-from lab.standins.aws.kinds import KINDS
-from lab.standins.plain import UNKNOWN, plain_map, property_map
-from lab.standins.plugin import Plugin, PluginError
+from lab.fakes.aws import services
+from lab.fakes.aws.cloud import connect
+from lab.fakes.aws.kinds import KINDS
+from lab.fakes.plain import UNKNOWN, plain_map, property_map
+from lab.fakes.plugin import Plugin, PluginError
 
 REGION = "ap-northeast-1"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from pulumi.provider.experimental import provider as api
 
-from lab.standins.plain import plain_map, property_map
+from lab.fakes.plain import plain_map, property_map
 from tests.orphans.world import INPUTS, PREFIX, REGION, emulated_account
 
 INSTANCE = "aws:ec2/instance:Instance"

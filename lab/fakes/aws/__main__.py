@@ -1,0 +1,10 @@
+"""`pulumi-resource-aws`."""
+
+from lab.fakes.aws import imports, services
+from lab.fakes.aws.cloud import connect
+from lab.fakes.aws.kinds import KINDS
+from lab.fakes.plugin import Plugin, serve
+
+for name, found in imports.FOUND.items():
+    KINDS[name].found = found
+serve(Plugin(KINDS, connect, services.INVOKES), "7.51.1")
