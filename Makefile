@@ -15,6 +15,7 @@ help: ## what make can do here
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 lab: $(UV) ## from nothing to WatchMe answering
+	@test -d .venv || echo "the environment of this checkout is made first, usually within a minute"
 	@$(RUN) python -m lab up
 
 lab-down: $(UV) ## removes all that `make lab` made

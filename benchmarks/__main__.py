@@ -17,7 +17,7 @@ TEMPLATE = ROOT / "files" / "templates" / "site.conf.j2"
 
 def timed(env: dict[str, str], *argv: str) -> float:
     begun = time.perf_counter()
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=1800)
     if done.returncode:
         raise LabError(f"{' '.join(argv)}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
     return time.perf_counter() - begun

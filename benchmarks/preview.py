@@ -64,7 +64,7 @@ def project(folder: Path, size: int) -> Path:
 def previewed(folder: Path) -> float:
     command = [str(Path(sys.executable).with_name("infra")), "preview", "--mocks", "--base", "HEAD", "--stack", "prod"]
     begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     seconds = time.perf_counter() - begun
     if done.returncode or "1 service restarts: ast-api" not in done.stdout:
         sys.exit(f"bench: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -28,7 +28,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             begun = time.perf_counter()
             scan = [infra, "scan-regions", folder, "--from", "ap-southeast-2", "--to", "ap-northeast-1"]
-            done = subprocess.run(scan, capture_output=True, text=True, check=False)
+            done = subprocess.run(scan, capture_output=True, text=True, check=False, timeout=300)
             seconds.append(time.perf_counter() - begun)
             if f"{MENTIONS} mention(s) of ap-southeast-2 in {MENTIONS} file(s)" not in done.stdout:
                 sys.exit(f"bench: {done.stdout[-500:]}{done.stderr[-500:]}")

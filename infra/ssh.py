@@ -81,7 +81,7 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
         _log_in(transport, target, key)
         yield transport
     except (paramiko.SSHException, EOFError, OSError) as error:
-        reason = greeting.otherlast_words() or str(error) or "the connection was closed"
+        reason = greeting.other_words() or str(error) or "the connection was closed"
         raise ConnectionLost(f"{target}: {reason}; a host that is starting answers in a moment") from None
     finally:
         transport.close()
@@ -101,7 +101,7 @@ class _Greeting:
         self.began = (self.began + data)[:1024] if len(self.began) < 1024 else self.began
         return data
 
-    def otherlast_words(self) -> str:
+    def other_words(self) -> str:
         """What a server said that speaks no SSH, or does not now (`Exceeded MaxStartups`); empty where it does."""
         if not self.began.strip() or b"SSH-" in self.began:
             return ""
@@ -164,14 +164,14 @@ def _handshake(transport: paramiko.Transport, target: Target, pinned: tuple[str,
 
 
 def _pinned(target: Target) -> tuple[str, bytes]:
-    """(type, key) of a line `ssh-ed25519 AAAA…`. Raises InfraError."""
+    """(type, key) of a line `ssh-ed25519 AAAA…`. Raises NeverConnects."""
     kind, _, rest = target.host_key.strip().partition(" ")
     try:
         data = base64.b64decode(rest.split()[0], validate=True)
     except (IndexError, ValueError):
         data = b""
     if not data or kind not in HOST_KEYS:
-        raise InfraError(
+        raise NeverConnects(
             f"{target}: its host key in the configuration is no public key of these types: {', '.join(HOST_KEYS)}"
         )
     return kind, data
@@ -185,7 +185,7 @@ def private_key(target: Target) -> paramiko.PKey:
     try:
         key = load(data, password=None)
     except TypeError:
-        raise InfraError("infra:sshPrivateKey has a passphrase: the stack's key must have none") from None
+        raise NeverConnects("infra:sshPrivateKey has a passphrase: the stack's key must have none") from None
     except (ValueError, UnsupportedAlgorithm):
         key = None
     kinds = ((ed25519.Ed25519PrivateKey, paramiko.Ed25519Key), (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
@@ -196,7 +196,7 @@ def private_key(target: Target) -> paramiko.PKey:
                 serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
             )
             return known.from_private_key(io.StringIO(text.decode()))
-    raise InfraError("infra:sshPrivateKey is no private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
+    raise NeverConnects("infra:sshPrivateKey is no private key of type Ed25519, ECDSA or RSA (OpenSSH or PEM)")
 
 
 def fingerprint(key: bytes) -> str:

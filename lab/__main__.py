@@ -41,7 +41,8 @@ def main(command: str) -> int:
         return 0
     well = table.show(table.settled(lab))
     # What has no public name is reported by its host
-    subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=workspace.full_environment(lab), check=False)
+    env = workspace.full_environment(lab)
+    subprocess.run(["infra", "status", "--stack", "lab"], cwd=ROOT, env=env, check=False, timeout=120)
     print("next: . .lab/env && pulumi preview --diff" if well else "not all answer; logs: .lab/run/, docs/lab.md")
     return 0 if well else 1
 

@@ -18,23 +18,27 @@ TIMEOUT = 20  # seconds that one question to a program may take
 
 @dataclass(frozen=True)
 class DockerEngine:
-    """The engine that answers `docker info`. `is_local`: its directory is on this machine; `running` counts the
-    containers that are not a lab's."""
+    """The engine that answers `docker info`. `is_local`: it is asked by a socket of this machine; `running` counts the
+    containers that are not a lab's; `root` is its directory; `firewall` is who keeps its rules where that is not
+    iptables."""
 
     version: str
     rootless: bool = False
     is_local: bool = True
     is_podman: bool = False
     running: int = 0
+    root: str = "/var/lib/docker"
+    firewall: str = ""
 
 
 @dataclass(frozen=True)
 class MachineFacts:
     """`cgroup` is the version of the hierarchy (0: none is mounted), `missing` are files and programs that the lab uses
     and this machine lacks, `disk` is free GiB by directory, `memory` the GiB that are available, `firewalls` the
-    managers that are active, `apparmor` whether the kernel asks for profiles, `bridge_filter` whether the firewall sees
-    what passes a bridge (or can, with a module that is here), `shift` the ports' (None: every candidate is taken),
-    `built` what exists already."""
+    managers that are active, `iptables` where its program keeps rules ("nft" or "legacy"; "" without it) and
+    `docker_rules` where Docker's are, `apparmor` whether the kernel asks for profiles, `bridge_filter` whether the
+    firewall sees what passes a bridge (or can, with a module that is here), `shift` the ports' (None: every candidate
+    is taken), `built` what exists already."""
 
     system: str
     architecture: str = "x86_64"
@@ -48,6 +52,8 @@ class MachineFacts:
     docker: DockerEngine | None = None
     docker_host: str = ""
     firewalls: tuple[str, ...] = ()
+    iptables: str = ""
+    docker_rules: str = ""
     selinux: str = ""
     apparmor: bool = False
     bridge_filter: bool = True
@@ -56,20 +62,24 @@ class MachineFacts:
 
 
 def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool], shift: int | None) -> MachineFacts:
-    """The facts of this machine. `wanted` are programs and absolute paths, `disks` directories that will be filled."""
+    """The facts of this machine. `wanted` are programs and absolute paths, `disks` directories that will be filled, the
+    engine's own besides."""
+    engine = _engine()
     return MachineFacts(
         system=_system(),
         architecture=platform.machine(),
         processors=os.cpu_count() or 1,
         memory=_available_memory(Path("/proc/meminfo").read_text()),
-        disk=tuple((str(place), free_space(place)) for place in disks),
+        disk=tuple((str(place), free_space(place)) for place in [*disks, Path((engine or DockerEngine("")).root)]),
         is_root=os.geteuid() == 0,
         package_manager="apt-get" if find_program("apt-get") else "",
         missing=frozenset(name for name in wanted if not _exists(name)),
         cgroup=cgroup_version(Path("/proc/self/mounts").read_text()),
-        docker=_engine(),
+        docker=engine,
         docker_host=os.environ.get("DOCKER_HOST", ""),
-        firewalls=tuple(name for name, ask in FIREWALLS.items() if "active" in _output(*ask).split()),
+        firewalls=tuple(name for name, is_active in FIREWALLS.items() if is_active()),
+        iptables=iptables_backend(_output("iptables", "--version")),
+        docker_rules=_docker_rules() if engine else "",
         selinux=_output("getenforce").strip().lower(),
         apparmor=APPARMOR.exists() and "container" not in os.environ,
         bridge_filter=BRIDGE_FILTER.exists() or bool(_output("modprobe", "--show-depends", "br_netfilter")),
@@ -81,7 +91,31 @@ def collect(wanted: Iterable[str], disks: Iterable[Path], built: dict[str, bool]
 # As Docker looks: it starts no container with its own profile where this exists and nothing loads profiles
 APPARMOR = Path("/sys/kernel/security/apparmor")
 BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-FIREWALLS = {"ufw": ("systemctl", "is-active", "ufw"), "firewalld": ("systemctl", "is-active", "firewalld")}
+FIREWALLS = {
+    # Its service counts as active while it is switched off
+    "ufw": lambda: is_ufw_enabled(_text("/etc/ufw/ufw.conf")),
+    "firewalld": lambda: "active" in _output("systemctl", "is-active", "firewalld").split(),
+}
+
+
+def is_ufw_enabled(configuration: str) -> bool:
+    """By the text of /etc/ufw/ufw.conf."""
+    return any(line.replace(" ", "").lower() == "enabled=yes" for line in configuration.splitlines())
+
+
+def iptables_backend(version: str) -> str:
+    """By what `iptables --version` says; before 1.8 there was one alone."""
+    if not version:
+        return ""
+    return "nft" if "nf_tables" in version else "legacy"
+
+
+def _docker_rules() -> str:
+    """Where Docker's chain for addresses is; "" where no program of the two finds it."""
+    for backend in ("nft", "legacy"):
+        if "-N DOCKER" in _output(f"iptables-{backend}", "-w", "-t", "nat", "-S"):
+            return backend
+    return ""
 
 
 def free_space(place: Path) -> float:
@@ -128,12 +162,31 @@ def _engine() -> DockerEngine | None:
         return None
     others = _output("docker", "ps", "-q").split()
     ours = _output("docker", "ps", "-q", "--filter", "label=watchme-infra.lab").split()
+    endpoint = os.environ.get("DOCKER_HOST") or _output(
+        "docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"
+    )
+    return engine_of(info, endpoint.strip(), len(set(others) - set(ours)))
+
+
+def engine_of(info: dict[str, Any], endpoint: str, running: int) -> DockerEngine:
+    """By the JSON of `docker info` and where it was asked: an engine that is on another machine can have a directory
+    that is here too. Pure."""
+    driver = (info.get("FirewallBackend") or {}).get("Driver", "")
     return DockerEngine(
         version=info["ServerVersion"],
         rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
-        is_local=os.path.isdir(info.get("DockerRootDir", "")),
-        running=len(set(others) - set(ours)),
+        is_local=not endpoint or endpoint.startswith("unix://"),
+        running=running,
+        root=info.get("DockerRootDir") or "/var/lib/docker",
+        firewall="" if driver.startswith("iptables") else driver,
     )
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _output(*argv: str) -> str:

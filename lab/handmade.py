@@ -113,13 +113,15 @@ def _set_up(lab: Lab, project: Path, region: str, container: str) -> None:
         container,
         f"certbot certonly -q --standalone -d {NAME} --agree-tos -m ops@{ZONE} --server {stack.acmeDirectory}",
     )
-    subprocess.run(["docker", "exec", "-i", container, "tar", "-x", "-C", "/"], input=_packed(files), check=True)
+    subprocess.run(
+        ["docker", "exec", "-i", container, "tar", "-x", "-C", "/"], input=_packed(files), check=True, timeout=120
+    )
     for link in files.links:
         _shell(container, f"ln -sfn {link.target} {link.path}")
     login = f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
     subprocess.run(
         ["docker", "exec", "-i", container, "docker", "login", "-u", registry.USER, "--password-stdin", login],
-        input=registry.token(lab).encode(), check=True, capture_output=True,
+        input=registry.token(lab).encode(), check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     for repository in NEW:
         build_there(lab, region, container, repository)

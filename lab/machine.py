@@ -85,7 +85,8 @@ def ensure_base_images() -> None:
 
 def _import(tree: Path, name: str) -> None:
     with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as tar:
-        subprocess.run(["docker", "import", "-", name], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
+        command = ["docker", "import", "-", name]
+        subprocess.run(command, stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True, timeout=600)
 
 
 def ensure_images(lab: Lab) -> None:

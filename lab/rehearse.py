@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lab import up, workspace
-from lab.run import run
+from lab.run import LONGEST, run
 from lab.say import LabError
 from lab.settings import ROOT, Lab
 from lab.table import PublicClient
@@ -38,7 +38,7 @@ def rehearse(lab: Lab) -> int:
     print(f"\n$ {' '.join(command)}\n", flush=True)
     asked = Asked(lab)
     with asked:
-        code = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+        code = subprocess.run(command, cwd=ROOT, env=env, check=False, timeout=LONGEST).returncode
     if code:
         raise LabError("the move stopped; its last lines say why, and how to go on (first: . .lab-move/env)")
     print(f"\n{lab.path('move.md').read_text()}")

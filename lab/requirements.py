@@ -113,6 +113,12 @@ def _engine_problems(facts: MachineFacts):
         yield "this Docker is rootless and cannot give hosts addresses: unset DOCKER_HOST, and run an engine as root"
     elif not engine.is_local:
         yield "this Docker is on another machine: unset DOCKER_HOST, or `docker context use default`"
+    if facts.docker_rules and facts.iptables and facts.docker_rules != facts.iptables:
+        yield (
+            f"Docker's firewall rules are in iptables-{facts.docker_rules}, and `iptables` writes to "
+            f"iptables-{facts.iptables}, where they would be passed over: update-alternatives --set iptables "
+            f"/usr/sbin/iptables-{facts.docker_rules}"
+        )
     numbers = tuple(int(part) for part in engine.version.split("+")[0].split("~")[0].split(".")[:2] if part.isdigit())
     if len(numbers) == 2 and numbers < DOCKER_OLDEST:
         yield f"Docker is {engine.version}; the lab needs 20.10 or later: upgrade it"
@@ -123,6 +129,8 @@ def _warnings(facts: MachineFacts):
         yield f"Docker runs {facts.docker.running} containers of other projects; the lab leaves them alone"
     if facts.shift not in (None, 10000):
         yield f"ports at 10000 and above are taken; the lab listens at {facts.shift} and above"
+    if facts.docker and facts.docker.firewall:
+        yield f"Docker keeps its rules by {facts.docker.firewall}: the lab was not tried with that"
     for name in facts.firewalls:
         yield f"{name} is active; the lab adds rules for its own bridge and addresses, and removes them at the end"
     if not facts.bridge_filter:

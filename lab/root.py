@@ -26,5 +26,5 @@ def run_as_root(*module: str) -> int:
     code = subprocess.run(["sudo", "-n", "env", *kept, sys.executable, "-m", *module], cwd=ROOT, check=False).returncode
     made = [str(path) for path in MADE if path.exists()]
     if made:
-        subprocess.run(["sudo", "-n", "chown", "-R", f"{os.getuid()}:{os.getgid()}", *made], check=False)
+        subprocess.run(["sudo", "-n", "chown", "-R", f"{os.getuid()}:{os.getgid()}", *made], check=False, timeout=120)
     return code

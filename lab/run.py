@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lab.say import LabError
 
+LONGEST = 1800.0  # seconds of any command: a build, or packages over a slow line
+ANSWER = 30.0  # seconds of a question
+
 
 def surroundings(env: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: ours, with the administrator's directories that a user's PATH lacks on Debian."""
@@ -22,13 +25,22 @@ def find_program(program: str) -> str | None:
 
 
 def run(
-    *argv: str, cwd: Path | None = None, env: dict[str, str] | None = None, quiet: bool = True, stdin: str = ""
+    *argv: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    quiet: bool = True,
+    stdin: str = "",
+    timeout: float = LONGEST,
 ) -> str:
-    """A command's stdout. Raises LabError with the end of its output when it fails."""
-    done = subprocess.run(
-        argv, cwd=cwd, env=surroundings(env), text=True, check=False, input=stdin,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
-    )  # fmt: skip
+    """A command's stdout. Raises LabError with the end of its output when it fails, or takes longer than `timeout`
+    seconds."""
+    try:
+        done = subprocess.run(
+            argv, cwd=cwd, env=surroundings(env), text=True, check=False, input=stdin, timeout=timeout,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{' '.join(argv)}: has not ended after {timeout:.0f} s, and was killed") from None
     if done.returncode:
         said = " | ".join(f"{done.stdout}\n{done.stderr or ''}".strip().splitlines()[-4:])
         raise LabError(f"{' '.join(argv)}: exit code {done.returncode}: {said}")
@@ -36,10 +48,12 @@ def run(
 
 
 def succeeds(*argv: str) -> bool:
-    """Does a command end well; False too where there is no such program."""
+    """Does a command end well; False too where there is no such program, or it does not answer."""
     try:
-        done = subprocess.run(argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except FileNotFoundError:
+        done = subprocess.run(
+            argv, env=surroundings(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
 

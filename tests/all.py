@@ -15,6 +15,8 @@ EVERYTHING = "--everything"
 # One more than there are cores, since many wait for a clock; one at its end takes over tests of another
 PARALLEL = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal"]
 
+LIMIT = 3000  # seconds of one part
+
 
 def main(arguments: list[str]) -> int:
     if EVERYTHING in arguments:
@@ -23,14 +25,15 @@ def main(arguments: list[str]) -> int:
         arguments = [word for word in arguments if word != EVERYTHING]
     for check in STYLE:
         print(f"· {' '.join(check)}", flush=True)
-        if subprocess.run([sys.executable, "-m", *check]).returncode:
+        if subprocess.run([sys.executable, "-m", *check], timeout=LIMIT).returncode:
             print(f"✗ {' '.join(check)}")
             return 1
     types = subprocess.Popen([sys.executable, "-m", *TYPES], stdout=subprocess.PIPE, text=True)
     # In two runs: the pure tests are quick, and the lab's are only worth their minutes when those pass
     print(f"· {' '.join(TYPES)}, and the tests without a lab", flush=True)
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "not lab", *PARALLEL, *arguments]).returncode
-    complaints = types.communicate()[0]
+    pure = [sys.executable, "-m", "pytest", "-q", "-m", "not lab", *PARALLEL, *arguments]
+    code = subprocess.run(pure, timeout=LIMIT).returncode
+    complaints = types.communicate(timeout=LIMIT)[0]
     if types.returncode:
         print(f"✗ {' '.join(TYPES)}\n{complaints}", flush=True)
     if code or types.returncode:
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
     print("· tests in the lab", flush=True)
     if os.geteuid() != 0 and root.is_possible():
         return root.run_as_root("tests.labs", *arguments)
-    return subprocess.run([sys.executable, "-m", "tests.labs", *arguments]).returncode
+    return subprocess.run([sys.executable, "-m", "tests.labs", *arguments], timeout=2 * LIMIT).returncode
 
 
 if __name__ == "__main__":

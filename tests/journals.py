@@ -1,10 +1,14 @@
 """What the hosts of a lab say when a test fails there: with it a failure can be understood from the output alone."""
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 from lab.settings import HOST_LABEL, LABEL
 
 LIMIT = 12_000  # characters of one host
+LOG = 3_000  # of one of the lab's own logs
 COMMANDS = {
     "the agent": "journalctl --no-pager --output short-precise -n 60 -t infra",
     "warnings": "journalctl --no-pager --output short-precise -n 40 -p warning",
@@ -20,6 +24,20 @@ def of_hosts(lab: str = "") -> list[tuple[str, str]]:
         "docker", "ps", *(word for each in filters for word in ("--filter", each)), "--format", "{{.Names}}"
     )
     return [(f"host {name}", _words(name)) for name in names.split()]
+
+
+@contextlib.contextmanager
+def said_on_failure(lab: str, logs: Path) -> Iterator[None]:
+    """Prints the same where the body fails, for a set-up whose end removes the hosts; and the ends of the lab's own logs.
+    pytest shows what a failed set-up printed."""
+    try:
+        yield
+    except BaseException:
+        for title, text in of_hosts(lab):
+            print(f"== {title}\n{text}")
+        for log in sorted(logs.glob("*.log")):
+            print(f"== {log.name}\n{log.read_text(errors='replace')[-LOG:]}")
+        raise
 
 
 def _words(name: str) -> str:

@@ -48,6 +48,7 @@ LINES = [
     Line("more:75", SECOND),
 ]
 NOTHING_FOUND = 5
+LIMIT = 5000  # seconds of a line
 
 
 def main(arguments: list[str]) -> int:
@@ -73,11 +74,15 @@ def _run(line: Line, arguments: list[str]) -> int:
     said: list[str] = []
     with subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout
+        limit = threading.Timer(LIMIT, process.kill)
+        limit.daemon = True
+        limit.start()
         for text in process.stdout:
             said.append(text)
             if text.rstrip().endswith("%]"):
                 print(text, end="", flush=True)
         code = process.wait()
+        limit.cancel()
     if code not in (0, NOTHING_FOUND):
         print(f"\n· {' '.join(line.paths)}\n{''.join(said)}", flush=True)
     else:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -139,6 +140,9 @@ def boot(disk: Path, seed: Path, kernel: Path, initial: Path) -> int:
         ) as guest,
     ):
         assert guest.stdout
+        # A guest that says nothing ends too
+        limit = threading.Timer(LIMIT, guest.kill)
+        limit.start()
         try:
             for line in guest.stdout:
                 log.write(line)
@@ -146,10 +150,10 @@ def boot(disk: Path, seed: Path, kernel: Path, initial: Path) -> int:
                 if "machine-test:" in line or line.startswith("["):
                     print(f"  {line.rstrip()}", flush=True)
                 passed = passed or "machine-test: PASSED" in line
-                if time.monotonic() - begun > LIMIT:
-                    print(f"  not at its end after {LIMIT} s; console: {WORK / 'console.log'}")
-                    break
+            if time.monotonic() - begun > LIMIT:
+                print(f"  not at its end after {LIMIT} s; console: {WORK / 'console.log'}")
         finally:
+            limit.cancel()
             guest.kill()
     print(
         f"· {'passed' if passed else 'FAILED'} after {time.monotonic() - begun:.0f} s; console: {WORK / 'console.log'}"

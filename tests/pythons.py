@@ -155,10 +155,15 @@ def program_passes(suite: str) -> bool:
     root = root_of(suite)
     project = root / "srv/program"
     shutil.rmtree(project, ignore_errors=True)
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(project)], check=True)
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(project)], check=True, timeout=300)
     # As it is here, what is not committed included
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
@@ -197,6 +202,7 @@ def main() -> int:
         [sys.executable, "-m", "tests.agent.on_a_host"],
         input=json.dumps(spec()),
         capture_output=True,
+        timeout=300,
         text=True,
         check=True,
     )

@@ -1,10 +1,12 @@
 """The suite itself: which tests run, in which order, how long one may take, and what is shown of one that fails."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,52 @@ def test_of_a_failure_in_a_lab_the_hosts_words_are_shown(run_suite, tmp_path):
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     output, _ = run_suite("-k", "test_failing", code=1, PATH=path, PYTHONPATH=str(ROOT), TESTS_LAB="small:90")
     assert "host wml-small-web" in output and "words: journalctl" in output
+
+
+def test_of_a_set_up_that_fails_the_hosts_words_are_shown_too(run_suite, tmp_path):
+    """Its end removes the hosts before pytest makes its report."""
+    (tmp_path / "bin").mkdir()
+    docker = tmp_path / "bin/docker"
+    docker.write_text(
+        '#!/bin/sh\n[ ! -e gone ] || exit 1\ncase "$1" in ps) echo wml-small-web ;; exec) echo "words: $5" ;; esac\n'
+    )
+    docker.chmod(0o755)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/cloud.log").write_text("moto: words\n")
+    (tmp_path / "test_failing.py").write_text(
+        "import pathlib, pytest\nfrom tests import journals\n\n"
+        "@pytest.fixture\ndef made():\n    try:\n        with journals.said_on_failure('small', pathlib.Path('run')):\n"
+        "            raise ValueError\n        yield\n    finally:\n        pathlib.Path('gone').touch()\n\n"
+        "@pytest.mark.lab\ndef test_failing(made):\n    pass\n"
+    )
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    output, _ = run_suite("-k", "test_failing", code=1, PATH=path, PYTHONPATH=str(ROOT), TESTS_LAB="small:90")
+    assert "host wml-small-web" in output and "words: journalctl" in output and "moto: words" in output
+
+
+# For as long as what a person asked for takes
+UNLIMITED = {"lab/root.py": 1}
+
+
+def calls_without_limit(path: Path) -> list[int]:
+    """Lines that run a program to its end and name no limit of time."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        runs = owner == "subprocess" and node.func.attr in ("run", "check_output", "check_call", "call")
+        named = {keyword.arg for keyword in node.keywords}
+        if runs and not {"timeout", None} & named:
+            found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("folder", ["lab", "tests", "benchmarks"])
+def test_no_program_is_waited_for_without_end(folder):
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if (lines := calls_without_limit(path))
+    }
+    assert {name: lines for name, lines in found.items() if len(lines) > UNLIMITED.get(name, 0)} == {}

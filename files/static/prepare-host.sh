@@ -20,7 +20,16 @@ fail() {
     exit 1
 }
 
-has() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+is_debian() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
+
+has() {
+    if is_debian; then
+        dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+        return
+    fi
+    # Of a package of another distribution the program says whether it is there
+    case $1 in iproute2) command -v ip >/dev/null ;; *) command -v "$1" >/dev/null || rpm -q "$1" >/dev/null 2>&1 ;; esac
+}
 
 missing_packages() {
     for need in ca-certificates curl iproute2 python3 $needs; do
@@ -40,11 +49,12 @@ missing_docker() {
     [ ! -d /sys/kernel/security/apparmor ] || command -v apparmor_parser >/dev/null || printf ' apparmor'
     # Not in every distribution: a host without it has registryLogin: timer
     helper=amazon-ecr-credential-helper
-    has $helper || ! apt-cache show $helper >/dev/null 2>&1 || printf ' %s' $helper
+    has $helper || ! is_debian || ! apt-cache show $helper >/dev/null 2>&1 || printf ' %s' $helper
     [ -x "$compose" ] || printf ' %s' "$(compose_package)"
 }
 
 compose_package() {
+    if ! is_debian; then echo docker-compose; return 0; fi
     # Ubuntu has version 2 as a plugin, so have Docker's own packages; Debian 12 has version 1 as a command, Debian 13 2
     for name in docker-compose-v2 docker-compose-plugin; do
         if apt-cache show "$name" >/dev/null 2>&1; then echo "$name"; return 0; fi
@@ -64,6 +74,12 @@ link_compose() {
 }
 
 install_missing() {
+    if ! is_debian; then
+        absent=$(missing_packages)
+        [ -z "$absent" ] || fail "this host has no apt-get, and lacks:$absent; install what brings them, and run it again"
+        start_what_releases_need
+        return 0
+    fi
     if [ -z "$(missing_packages)" ] && [ ! -e "$begun" ] && ! is_dpkg_interrupted; then return 0; fi
     export DEBIAN_FRONTEND=noninteractive
     : > "$begun"

@@ -53,7 +53,7 @@ class Disks:
             command = ["docker", "exec", container, "tar", "--ignore-failed-read", "-C", "/", "-c", *PARTS]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packed:
                 unpack = ["tar", "--numeric-owner", "-p", "-x", "-C", str(tree)]
-                subprocess.run(unpack, stdin=packed.stdout, check=True)
+                subprocess.run(unpack, stdin=packed.stdout, check=True, timeout=600)
             size = int(run("du", "-sm", str(tree)).split()[0]) + SPARE
             part = Path(place) / "image"
             run("mkfs.ext4", "-q", "-d", str(tree), str(part), f"{size}M")

@@ -210,9 +210,16 @@ class Application:
             status, kind, text = faults.answer(request, *refused)
             start(status, [("Content-Type", kind)])
             return [text]
-        answer = list(self._done(environ, start))
-        self.unsteady.done(request, b"".join(answer))
-        return answer
+        return [self.unsteady.done(request, b"".join(self._done(environ, self._without_length(start))))]
+
+    @staticmethod
+    def _without_length(start: Callable[..., Any]) -> Callable[..., Any]:
+        """The answer may get another length."""
+
+        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start(status, [(name, value) for name, value in headers if name.lower() != "content-length"], *more)
+
+        return begin
 
     def _done(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         try:

@@ -163,7 +163,7 @@ class DockerFailed(Exception):
 
 
 def _docker(*arguments: str) -> str:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         raise DockerFailed(f"docker {arguments[0]}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()

@@ -27,7 +27,8 @@ def write(file: Path, size: int, used: int, cache: int) -> None:
 
 def keep(file: Path, container: str) -> None:
     """Keeps a running container's file true until it ends."""
-    ran = subprocess.run(["docker", "inspect", "-f", "{{.State.Pid}}", container], capture_output=True, text=True)
+    command = ["docker", "inspect", "-f", "{{.State.Pid}}", container]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     try:
         group = memory_group(Path(f"/proc/{ran.stdout.strip()}/cgroup").read_text())
     except OSError:

@@ -100,6 +100,7 @@ def test_the_scenes_that_other_pythons_are_held_against():
         [sys.executable, "-m", "tests.agent.on_a_host"],
         input=json.dumps(pythons.spec()),
         capture_output=True,
+        timeout=60,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
@@ -120,7 +121,7 @@ def test_a_host_whose_python_is_too_old_is_named_with_what_has_a_newer_one():
         sys.version_info = (3, 8, 10, "final", 0)
         payload = {}
     """)
-    ran = subprocess.run([sys.executable, "-c", old + source], capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", old + source], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 1
     assert ran.stderr.strip() == (
         "the host's python3 is version 3.8, and the agent needs at least 3.9: "

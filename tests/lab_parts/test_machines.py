@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from lab.facts import DockerEngine, MachineFacts, cgroup_version
+from lab.facts import DockerEngine, MachineFacts, cgroup_version, engine_of, iptables_backend, is_ufw_enabled
 from lab.requirements import PACKAGES, decide, describe, needed_disk
 
 EVERYTHING = frozenset({"pulumi", "images", "registry"})
@@ -82,6 +82,26 @@ MACHINES = {
     "Docker removed": (
         replace(DEBIAN_12, missing=frozenset({"dockerd"})),
         Expected(("docker.io",), starts_docker=True),
+    ),
+    "iptables-nft, and Docker's rules there": (
+        replace(DEBIAN_12, docker=docker("28.2.2"), iptables="nft", docker_rules="nft"),
+        Expected(),
+    ),
+    "iptables-legacy, and Docker's rules there": (
+        replace(DEBIAN_12, docker=docker("20.10.24"), iptables="legacy", docker_rules="legacy"),
+        Expected(),
+    ),
+    "iptables-nft, and Docker's rules in iptables-legacy": (
+        replace(DEBIAN_12, docker=docker("20.10.24"), iptables="nft", docker_rules="legacy"),
+        Expected(problem="update-alternatives --set iptables /usr/sbin/iptables-legacy"),
+    ),
+    "Docker 29 with rules of its own in nftables": (
+        replace(DEBIAN_12, docker=docker("29.1.2", firewall="nftables"), iptables="nft"),
+        Expected(warning="Docker keeps its rules by nftables"),
+    ),
+    "ufw and control groups of version 1": (
+        replace(DEBIAN_12, cgroup=1, docker=docker("20.10.24"), firewalls=("ufw",)),
+        Expected(cgroupns="host", warning="ufw is active"),
     ),
     "ufw": (replace(DEBIAN_12, docker=docker("20.10.24"), firewalls=("ufw",)), Expected(warning="ufw is active")),
     "firewalld and SELinux": (
@@ -184,3 +204,51 @@ MOUNTS = {
 @pytest.mark.parametrize(("mounts", "version"), MOUNTS.values(), ids=MOUNTS)
 def test_cgroup_version(mounts, version):
     assert cgroup_version(mounts) == version
+
+
+INFO = {"ServerVersion": "28.2.2", "DockerRootDir": "/srv/docker", "SecurityOptions": ["name=seccomp,profile=builtin"]}
+ENGINES = {
+    "here": (INFO, "unix:///var/run/docker.sock", docker("28.2.2", root="/srv/docker")),
+    "here, and nothing says where": (INFO, "", docker("28.2.2", root="/srv/docker")),
+    "by SSH, with a directory that is here too": (
+        INFO | {"DockerRootDir": "/var/lib/docker"}, "ssh://me@elsewhere", docker("28.2.2", is_local=False),
+    ),
+    "by TCP": (INFO, "tcp://192.0.2.1:2376", docker("28.2.2", is_local=False, root="/srv/docker")),
+    "rootless": (
+        INFO | {"SecurityOptions": ["name=rootless"]}, "unix:///run/user/1000/docker.sock",
+        docker("28.2.2", rootless=True, root="/srv/docker"),
+    ),
+    "with nftables": (
+        INFO | {"FirewallBackend": {"Driver": "nftables"}}, "", docker("28.2.2", root="/srv/docker", firewall="nftables"),
+    ),
+    "with firewalld": (
+        INFO | {"FirewallBackend": {"Driver": "iptables+firewalld"}}, "", docker("28.2.2", root="/srv/docker"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("info", "endpoint", "engine"), ENGINES.values(), ids=ENGINES)
+def test_an_engine_is_what_it_says_and_where_it_is_asked(info, endpoint, engine):
+    assert engine_of(info, endpoint, 0) == engine
+
+
+@pytest.mark.parametrize(
+    ("version", "backend"),
+    [
+        ("iptables v1.8.9 (nf_tables)\n", "nft"),
+        ("iptables v1.8.7 (legacy)\n", "legacy"),
+        ("iptables v1.6.1\n", "legacy"),
+        ("", ""),
+    ],
+)
+def test_iptables_says_where_its_rules_are(version, backend):
+    assert iptables_backend(version) == backend
+
+
+@pytest.mark.parametrize(
+    ("text", "is_enabled"),
+    [("# x\nENABLED=yes\nLOGLEVEL=low\n", True), ("ENABLED=no\n", False), ("#ENABLED=yes\n", False), ("", False)],
+)
+def test_a_ufw_that_is_switched_off_is_not_active(text, is_enabled):
+    """Its service is `active (exited)` either way."""
+    assert is_ufw_enabled(text) is is_enabled

@@ -73,6 +73,10 @@ def test_what_no_rule_lets_in_is_dropped(lab):
 def test_who_is_not_in_the_range_is_dropped_too(lab):
     lines = firewall.rules(lab, [host(11, Opening("tcp", 22, 22, "203.0.113.0/24"))])
     assert not any("127.99.0.11" in line for line in lines)
+    assert (
+        f"-A {lab.bridge}-sg -d 10.213.99.11 -j DROP" in lines
+        and f"-A {lab.bridge}-sg -d 127.99.0.0/16 -j DROP" in lines
+    )
 
 
 def test_hosts_reach_each_other_by_their_private_addresses(lab):

@@ -71,9 +71,11 @@ def test_a_changed_record_is_answered_later(bad_day, monkeypatch):
     earlier = bad_day.known[0]
     assert bad_day.refusal(asks("POST /2013-04-01/hostedzone/Z/rrset/", "", "route53")) is None
     bad_day.known[0] = []
+    change = asks("GET /2013-04-01/change/C1", "", "route53")
     assert bad_day.records() == earlier
+    assert bad_day.done(change, b"<Status>INSYNC</Status>") == b"<Status>PENDING</Status>"
     now[0] += DNS_DELAY
-    assert bad_day.records() == []
+    assert bad_day.records() == [] and bad_day.done(change, b"<Status>INSYNC</Status>") == b"<Status>INSYNC</Status>"
 
 
 def test_the_stand_in_waits_for_what_it_made_itself_and_for_nothing_else(monkeypatch):

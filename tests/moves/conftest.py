@@ -12,6 +12,7 @@ import pytest
 from lab import handmade, machine, rehearse, up
 from lab.run import run
 from lab.settings import ROOT, Lab
+from tests import journals
 from tests.moves.on import SYDNEY
 from tests.system.conftest import System, copy_project, must_be_possible, what_is_left
 
@@ -51,18 +52,20 @@ def adopted() -> Iterator[Adopted]:
     project = LAB.path("project")
     system = System(LAB, project)
     try:
-        up.start(LAB, filled=[SYDNEY])
-        copy_project(project)
-        rehearse.in_sydney(LAB, project)
-        system.set("infra:repairs", "false")
-        made = handmade.make(LAB, project, SYDNEY)
-        read = read_off(system, made)
-        ran = adopt(system, made)
-        assert ran.code == 0, ran.output
-        preview = system.pulumi("preview", "--json")
-        assert preview.code == 0, preview.output
-        steps = json.loads(preview.output[preview.output.index("{") :])["steps"]
-        yield Adopted(system, made, read, ran.output, steps, system.must_up())
+        with journals.said_on_failure(LAB.name, LAB.path("run")):
+            up.start(LAB, filled=[SYDNEY])
+            copy_project(project)
+            rehearse.in_sydney(LAB, project)
+            system.set("infra:repairs", "false")
+            made = handmade.make(LAB, project, SYDNEY)
+            read = read_off(system, made)
+            ran = adopt(system, made)
+            assert ran.code == 0, ran.output
+            preview = system.pulumi("preview", "--json")
+            assert preview.code == 0, preview.output
+            steps = json.loads(preview.output[preview.output.index("{") :])["steps"]
+            updated = system.must_up()
+        yield Adopted(system, made, read, ran.output, steps, updated)
     finally:
         up.clear(LAB)
         left = what_is_left(LAB)

@@ -258,3 +258,39 @@ def test_killed_at_any_line_and_run_again_all_is_done(machine):
         there.run(kill_at=number)
         ran = there.run()
         assert ran.returncode == 0 and there.faults() == [], (number, ran.stderr, there.faults())
+
+
+@pytest.fixture
+def fedora(tmp_path):
+    """A machine of another distribution: no apt, no dpkg, and an rpm that knows a package."""
+    made = Machine(tmp_path)
+    for name in ("apt-get", "apt-cache", "dpkg", "dpkg-query"):
+        (made.root / "bin" / name).unlink()
+    rpm = made.root / "bin/rpm"
+    rpm.write_text("#!/bin/sh\n[ $2 = ca-certificates ]\n")
+    rpm.chmod(0o755)
+    return made
+
+
+def there(machine: Machine, *programs: str) -> None:
+    for name in programs:
+        tool = machine.root / name
+        tool.write_text("#!/bin/sh\n")
+        tool.chmod(0o755)
+
+
+def test_a_host_without_apt_is_refused_at_once_with_what_it_lacks(fedora):
+    there(fedora, "bin/curl", "bin/python3", "bin/dockerd")
+    ran = fedora.run()
+    assert ran.returncode == 1, ran.stdout
+    assert ran.stderr.splitlines()[-1] == (
+        "prepare-host: this host has no apt-get, and lacks: iproute2 docker-compose nginx; install what brings them, and run it again"
+    )
+    assert not (fedora.root / "usr/sbin/policy-rc.d").exists() and not fedora.said("started")
+
+
+def test_a_host_without_apt_that_has_everything_is_prepared(fedora):
+    there(fedora, "bin/curl", "bin/python3", "bin/dockerd", "bin/ip", "bin/nginx", "usr/bin/docker-compose")
+    ran = fedora.run()
+    assert ran.returncode == 0, ran.stderr
+    assert "enable --now docker" in fedora.said("started")

@@ -14,6 +14,7 @@ import pytest
 from lab import machine, network, run, up, workspace
 from lab.settings import HOST_LABEL, LABEL, REGION_LABEL, ROOT, Lab
 from lab.table import PublicClient, settled
+from tests import journals
 from tests.support import end_session, started
 from tests.system import neighbours
 from tests.system.cannot import reason_why_not
@@ -238,14 +239,15 @@ def system(programs: neighbours.Programs | None) -> Iterator[System]:
     project = LAB.path("project")
     made = System(LAB, project)
     try:
-        up.start(LAB)
-        copy_project(project)
-        up.prepare(LAB, project)
-        # What a test breaks stays broken until the test has seen it
-        made.set("infra:repairs", "false")
-        made.must_up()
-        # What may run only once in the world starts when its name has pointed here for a while
-        settled(LAB, project, patience=120)
+        with journals.said_on_failure(LAB.name, LAB.path("run")):
+            up.start(LAB)
+            copy_project(project)
+            up.prepare(LAB, project)
+            # What a test breaks stays broken until the test has seen it
+            made.set("infra:repairs", "false")
+            made.must_up()
+            # What may run only once in the world starts when its name has pointed here for a while
+            settled(LAB, project, patience=120)
         yield made
     finally:
         up.clear(LAB)

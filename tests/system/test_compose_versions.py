@@ -56,4 +56,5 @@ def test_version_2_goes_on_with_what_version_1_started(watchme: System):
     push(watchme)
     watchme.must_up()
     assert watchme.command("infra", "drift", "--stack", "lab").code == 0
-    assert watchme.on_host("docker", "ps", "-q", "--filter", "name=watchme-avatar-uploader").output.count("\n") == 0
+    running = watchme.on_host("docker", "ps", "-q", "--filter", "name=watchme-avatar-uploader").output.split()
+    assert len(running) == 1, "one container of the service, and none beside it"

@@ -178,7 +178,11 @@ class Update:
 
     def of_session(self, pattern: str) -> list[int]:
         ran = subprocess.run(
-            ["pgrep", "-s", str(self.process.pid), "-f", pattern], capture_output=True, text=True, check=False
+            ["pgrep", "-s", str(self.process.pid), "-f", pattern],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
         )
         return [int(pid) for pid in ran.stdout.split()]
 

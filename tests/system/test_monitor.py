@@ -293,6 +293,9 @@ def test_what_is_told(host, name):
             return any(row.text in text for text in found)
 
         _within(told, found)
+        # One kill is one subject, whatever slices and users' managers count of it
+        kills = [text for text in found if "for lack of memory" in text]
+        assert len(kills) == ("for lack of memory" in row.text), kills
     finally:
         if row.after:
             sh(host, row.after)

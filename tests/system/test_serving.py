@@ -13,7 +13,7 @@ from lab.run import run
 from lab.table import address_of, statuses
 from tests.rows import rows
 from tests.support import WATCHME, service
-from tests.system.on import wait_until_well
+from tests.system.on import until, wait_until_well
 from tests.system.proxied import passes_as_it_is
 
 pytestmark = pytest.mark.lab
@@ -140,7 +140,13 @@ def test_containers_find_each_other_by_name(system):
 @pytest.mark.parametrize("container", rows(["ast-api", "watchme-scheduler-prod"], always=["watchme-scheduler-prod"]))
 def test_a_killed_container_comes_back(system, container):
     """One like any other, and one that may run only once in the world."""
-    system.on_host("docker", "kill", container)
+
+    def started() -> str:
+        return system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", container).output
+
+    before = started()
+    assert system.on_host("docker", "kill", container).code == 0
+    until(f"another start of {container}", lambda: started() not in ("", before), 60)
     wait_until_well(system, 60)
 
 

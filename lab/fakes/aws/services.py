@@ -1,5 +1,6 @@
 """ECR, Route 53, and the functions that look things up."""
 
+import time
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -78,10 +79,15 @@ def _existing(call: Call, values: Values) -> dict[str, Any] | None:
 
 def _change_record(call: Call, action: str, values: Values) -> None:
     change = {"Action": action, "ResourceRecordSet": _record_set(values)}
+    route53 = call.cloud.client("route53")
     with refusals(f"{action} of record {values['name']} {values['type']}"):
-        call.cloud.client("route53").change_resource_record_sets(
-            HostedZoneId=values["zoneId"], ChangeBatch={"Changes": [change]}
-        )
+        made = route53.change_resource_record_sets(HostedZoneId=values["zoneId"], ChangeBatch={"Changes": [change]})
+        # As the real plugin, until all of Route 53's servers have it
+        for _ in range(600):
+            if route53.get_change(Id=made["ChangeInfo"]["Id"])["ChangeInfo"]["Status"] == "INSYNC":
+                return
+            time.sleep(0.2)
+    raise PluginError(f"waiting for record {values['name']}: timeout while waiting for state to become 'INSYNC'")
 
 
 def _record(call: Call, values: Values) -> tuple[str, Values]:
