@@ -61,6 +61,8 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
 def refused(world: World, job: Job, id: str, reason: str) -> Outcome:
     serving = store.current_id(world)
     serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
+    if transaction.unfinished(world):
+        return Outcome("refused", id, f"refused on {job.host}: {reason} (what serves: infra status)")
     return Outcome("refused", id, f"refused on {job.host}, nothing touched: {reason} ({serves})")
 
 
@@ -84,7 +86,7 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         if obtained:
             # Nothing else would have the proxy read them
             units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
-        return _unchanged(world, job, target)
+        return _unchanged(world, job, target, obtained)
     store.keep(world, target)
     edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
     sick = _sick(world, ready)
@@ -126,12 +128,16 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
     return ready, certificates.of_the_switch(replaced), obtained
 
 
-def _unchanged(world: World, job: Job, target: Release) -> Outcome:
+def _unchanged(world: World, job: Job, target: Release, obtained: list[str]) -> Outcome:
     probes = slots.probes(world, target.manifest)
     try:
         services = health.wait(world, probes, {}, target.manifest["health"]["deadline"], job.say)
     except Failed as failure:
-        raise Refused(f"nothing to change, but unhealthy: {failure}") from None
+        reason = f"nothing to change, but unhealthy: {failure}"
+        if not obtained:
+            raise Refused(reason) from None
+        line = f"refused on {job.host}: {'; '.join(obtained)}, and the proxy has read it; else {reason}"
+        return Outcome("refused", target.id, line)
     line = f"unchanged on {job.host}: release {target.id[:12]} serves, {len(services)} services healthy"
     return Outcome("unchanged", target.id, line, services=services)
 

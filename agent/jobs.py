@@ -19,7 +19,7 @@ from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
 from agent.recover import recover
-from agent.world import World
+from agent.world import TIMED_OUT, World
 
 MiB = 1024**2
 RUN = "/run"
@@ -56,7 +56,8 @@ def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: st
         f"--description=infra: {spec['kind']} of release {spec['release'][:12]}",
         "/usr/bin/python3", "-I", "-B", agent, "job", spec["id"],
     )  # fmt: skip
-    if ran.code != 0:
+    # One that did not answer may have started it: who follows the job sees
+    if ran.code not in (0, TIMED_OUT):
         world.remove_tree(place)
         raise Refused(f"systemd-run: {ran.last_lines()}")
 
@@ -148,16 +149,25 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
 
 
 def forget_leftovers(world: World) -> None:
-    """What a killed preparation left in memory's file systems: a registry's login, rendered secrets."""
+    """What a killed preparation left in memory's file systems: a registry's login, rendered secrets, the payload of a
+    job that never began."""
+    for id in world.listing(JOBS):
+        if world.exists(f"{JOBS}/{id}/payload.json") and not _is_on(world, id):
+            world.remove_tree(f"{JOBS}/{id}")
     credentials.forget_staged(world)
     for place in (images.LOGIN, validate.STAGE):
         if world.exists(place):
             world.remove_tree(place)
 
 
+def _is_on(world: World, id: str) -> bool:
+    """Does a job's unit run, or is it about to."""
+    return world.run("systemctl", "is-active", unit(id)).output.strip() in units.RUNNING
+
+
 def _forget_other_agents(world: World) -> None:
     """Not while one is being installed: the next job does it then."""
-    specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS))
+    specs = (world.read(f"{JOBS}/{id}/spec.json") for id in world.listing(JOBS) if _is_on(world, id))
     in_use = {json.loads(text).get("agent", "") for text in specs if text}
     with contextlib.suppress(Refused), lock("clearing earlier agents away", lambda _: None, install.LOCK, patience=0):
         install.forget_others(world, in_use)
@@ -243,7 +253,7 @@ def _unanswered(world: World, id: str, seen: int) -> dict[str, Any] | None:
 
 def _last_word(world: World, id: str) -> dict[str, Any] | None:
     """How a job ended that says nothing any more: None while it may still speak."""
-    if world.run("systemctl", "is-active", unit(id)).output.strip() in units.RUNNING:
+    if _is_on(world, id):
         return None
     told = _events(world, id)
     if told and "result" in told[-1]:

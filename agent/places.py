@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 LARGEST = 256 << 20  # bytes of a file that the agent reads
+DEEPEST = 40  # links after each other, as the kernel has it
 
 
 @contextmanager
@@ -18,7 +19,8 @@ def parent_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
     """A descriptor of the directory that holds `path`, and the last part of it. With `make` missing directories are
     made, root's own.
 
-    Raises OSError for a link on the way that is not root's own, in a directory that is root's own.
+    Raises OSError for a link on the way, or on the way that a link leads, that is not root's own, in a directory that
+    is root's own.
     """
     *parts, last = [part for part in path.split("/") if part]
     here = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
@@ -32,17 +34,42 @@ def parent_of(path: str, make: bool = False) -> Iterator[tuple[int, str]]:
         os.close(here)
 
 
-def _entered(here: int, part: str, shown: str, make: bool) -> int:
+def _entered(here: int, part: str, shown: str, make: bool, depth: int = 0) -> int:
     if make:
         with suppress(FileExistsError):
             os.mkdir(part, 0o755, dir_fd=here)
     flags = os.O_RDONLY | os.O_DIRECTORY
-    status = os.lstat(part, dir_fd=here)
-    if not stat.S_ISLNK(status.st_mode):
+    if part == "..":
+        return os.open(part, flags, dir_fd=here)
+    if not stat.S_ISLNK(os.lstat(part, dir_fd=here).st_mode):
         return os.open(part, flags | os.O_NOFOLLOW, dir_fd=here)
+    parent, name = _followed(here, part, shown, depth)
+    try:
+        return _entered(parent, name, shown, False, depth + 1) if name else os.dup(parent)
+    finally:
+        os.close(parent)
+
+
+def _followed(here: int, part: str, shown: str, depth: int) -> tuple[int, str]:
+    """Where a link leads: a descriptor of the directory, and the last part ("" for the directory itself). Its text is
+    gone through piece by piece, since an account may own a directory on that way. Raises OSError."""
+    status = os.lstat(part, dir_fd=here)
     if status.st_uid != 0 or os.fstat(here).st_uid != 0:
         raise OSError(errno.ELOOP, "a symbolic link that is not root's own is not followed", shown)
-    return os.open(part, flags, dir_fd=here)
+    if depth >= DEEPEST:
+        raise OSError(errno.ELOOP, "too many symbolic links", shown)
+    target = os.readlink(part, dir_fd=here)
+    *pieces, last = [piece for piece in target.split("/") if piece not in ("", ".")] or [""]
+    place = os.open("/", os.O_RDONLY | os.O_DIRECTORY) if target.startswith("/") else os.dup(here)
+    try:
+        for piece in pieces:
+            inside = _entered(place, piece, shown, False, depth + 1)
+            os.close(place)
+            place = inside
+    except BaseException:
+        os.close(place)
+        raise
+    return place, last
 
 
 def open_directory(path: str, make: bool = False) -> int:
@@ -155,22 +182,36 @@ def read_file(path: str, head: int | None = None) -> bytes | None:
     """A regular file's content, or its first `head` bytes, reached in the same way; None for anything else, a pipe
     included. Raises OSError for a content over LARGEST."""
     try:
-        with parent_of(path) as (parent, name):
-            link = stat.S_ISLNK(os.lstat(name, dir_fd=parent).st_mode)
-            own = os.lstat(name, dir_fd=parent).st_uid == 0 and os.fstat(parent).st_uid == 0
-            flags = os.O_RDONLY | os.O_NONBLOCK | (0 if link and own else os.O_NOFOLLOW)
-            with os.fdopen(os.open(name, flags, dir_fd=parent), "rb") as file:
-                status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode):
-                    return None
-                content = file.read(head) if head is not None else _bounded(file, status.st_size)
-                if content is None:
-                    raise OSError(errno.EFBIG, f"is larger than {LARGEST >> 20} MiB", path)
-                return content
+        with parent_of(path) as (parent, name), os.fdopen(_opened_at_last(parent, name, path), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            content = file.read(head) if head is not None else _bounded(file, status.st_size)
+            if content is None:
+                raise OSError(errno.EFBIG, f"is larger than {LARGEST >> 20} MiB", path)
+            return content
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO):
             return None
         raise
+
+
+def _opened_at_last(parent: int, name: str, shown: str) -> int:
+    """A descriptor of a file, of root's own links the last one's."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+    place = os.dup(parent)
+    try:
+        for depth in range(DEEPEST):
+            if not name or name == "..":
+                raise OSError(errno.EISDIR, "is a directory", shown)
+            if not stat.S_ISLNK(os.lstat(name, dir_fd=place).st_mode):
+                return os.open(name, flags, dir_fd=place)
+            there, name = _followed(place, name, shown, depth)
+            os.close(place)
+            place = there
+        raise OSError(errno.ELOOP, "too many symbolic links", shown)
+    finally:
+        os.close(place)
 
 
 def aside(name: str, parent: int, make: Callable[[str], Any]) -> tuple[Any, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from agent import slots, units
 from agent.desired import Difference, difference
+from agent.outcome import Failed, Refused
 from agent.slots import Rollout
 from agent.store import Release
 from agent.world import World
@@ -43,9 +44,12 @@ def _has_socket(running: list[str], name: str) -> bool:
 
 
 def plan(world: World, base: Release | None, target: Release) -> Plan:
-    """Reads the host and changes nothing."""
+    """Reads the host and changes nothing. Raises Refused where systemd does not answer."""
     old = base.unit_names if base else []
-    states = units.settled_states(world, list(dict.fromkeys([*target.unit_names, *old])))
+    try:
+        states = units.settled_states(world, list(dict.fromkeys([*target.unit_names, *old])))
+    except Failed as failure:
+        raise Refused(str(failure)) from None
     change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
     changed = set(units.changed(target.manifest, set(change.paths)))
     rollouts = slots.rollouts(world, target.manifest, changed, states)

@@ -24,7 +24,12 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
             begun.reason = f"{begun.reason}; and then {why}"
         return begun, roll_back(world, job, begun, why, interrupted=True)
     store.note_served(world, begun.release)
-    warnings = slots.settle(world, store.manifest(world, begun.release))
+    warnings: list[str] = []
+    try:
+        warnings += slots.settle(world, store.manifest(world, begun.release))
+    except store.UNREADABLE:
+        # It serves; the next release of the same files writes its copy again
+        warnings.append(f"the kept copy of release {begun.release[:12]} cannot be read")
     warnings += existing.remove(world, begun.existing)
     line = f"applied on {begun.host}: release {begun.release[:12]} was committed before {why}; finished now"
     outcome = Outcome("applied", begun.release, line, sorted(begun.paths), begun.starts, warnings=warnings)

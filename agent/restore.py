@@ -4,12 +4,13 @@ Files and directories have their names only once they are whole: interrupted and
 """
 
 import contextlib
+import errno
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from agent import accounts, lock
@@ -22,6 +23,11 @@ DEVICES = "/dev/disk/by-id"
 DISK = "nvme-Amazon_Elastic_Block_Store_"  # as AWS's virtual disks call themselves, without the dash of their id
 PATIENCE = 60.0  # seconds until the disk is there
 GRACE = 10.0  # seconds more until its parts are
+# What is the matter with one path, and with no other
+OF_ONE_PATH = {
+    errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENAMETOOLONG, errno.EINVAL,
+}  # fmt: skip
+SHOWN = 5  # paths of a directory that are named
 SIGN = 5.0  # seconds between signs of life: a listener gives up after 30
 CHUNK, SYNC = 1024**2, 64 * 1024**2  # bytes
 PLACE = "/run/infra/restore"
@@ -33,11 +39,12 @@ Say = Callable[[str], None]
 
 @dataclass
 class Brought:
-    """Files and bytes that came, and files that were here already."""
+    """Files and bytes that came, files that were here already, and what could not be brought, each with its reason."""
 
     files: int = 0
     size: int = 0
     kept: int = 0
+    failed: list[str] = field(default_factory=list)
 
 
 class Signs:
@@ -58,9 +65,6 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     theirs can be theirs. Raises Refused."""
     with lock.lock(PURPOSE, say), _mounted(world, payload["volume"], payload["paths"], say) as there:
         accounts.agree(world, payload["accounts"])
-        accounts.ensure(world, payload["accounts"])
-        names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
-        ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
         found = [path for path in payload["paths"] if _is_directory(there, path)]
         missing = sum(status.st_size for path in found for _, status in absent(f"{there}{path}", path))
         if missing + SPARE > world.free("/"):
@@ -68,11 +72,21 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
                 f"{missing // 1024**2} MiB are to come, and {world.free('/') // 1024**2} MiB are free, of which 1 GiB "
                 "is to stay so: give the host a larger disk (infra:hosts.NAME.volume)"
             )
+        accounts.ensure(world, payload["accounts"])
+        names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
+        ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
         told = {}
         for path in found:
             say(f"bringing {path}")
             brought = bring(f"{there}{path}", path, ids, Signs(say).came)
-            told[path] = {"files": brought.files, "bytes": brought.size, "kept": brought.kept}
+            told[path] = {
+                "files": brought.files, "bytes": brought.size, "kept": brought.kept, "failed": len(brought.failed),
+            }  # fmt: skip
+            # Said at once: the rest comes all the same
+            for line in brought.failed[:SHOWN]:
+                say(f"not brought: {line}")
+            if len(brought.failed) > SHOWN:
+                say(f"not brought: {len(brought.failed) - SHOWN} more below {path}")
     return {"brought": told, "absent": [path for path in payload["paths"] if path not in found]}
 
 
@@ -167,18 +181,28 @@ def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lamb
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
     for path, status in absent(source, target):
-        there, here = os.path.join(source, path), os.path.join(target, path)
-        if stat.S_ISDIR(status.st_mode):
-            _directory(here, status, ids)
-        elif stat.S_ISLNK(status.st_mode):
-            with parent_of(here) as (parent, name):
-                os.symlink(os.readlink(there), name, dir_fd=parent)
-                os.chown(name, *ids(status.st_uid, status.st_gid), dir_fd=parent, follow_symlinks=False)
-        elif stat.S_ISREG(status.st_mode):
-            _file(there, here, status, ids, came)
-            told.files, told.size = told.files + 1, told.size + status.st_size
+        try:
+            _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came, told)
+        except OSError as error:
+            if error.errno not in OF_ONE_PATH:
+                raise
+            told.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
     told.kept -= told.files
     return told
+
+
+def _bring_one(
+    there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None], told: Brought
+) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        _directory(here, status, ids)
+    elif stat.S_ISLNK(status.st_mode):
+        with parent_of(here) as (parent, name):
+            os.symlink(os.readlink(there), name, dir_fd=parent)
+            os.chown(name, *ids(status.st_uid, status.st_gid), dir_fd=parent, follow_symlinks=False)
+    elif stat.S_ISREG(status.st_mode):
+        _file(there, here, status, ids, came)
+        told.files, told.size = told.files + 1, told.size + status.st_size
 
 
 def _files(place: str) -> int:

@@ -13,6 +13,7 @@ from agent.transaction import Transaction
 from agent.world import World
 
 DEADLINE = 180.0  # seconds in which what answered before a switch answers again
+LOOK_AGAIN = 3.0  # seconds in which a program that cannot run has ended
 HALF = quoting.REASON // 2  # of a line that has two reasons
 
 
@@ -77,7 +78,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
     _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
-    complaints += _units_that_differ(world, begun)
+    complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
     complaints += existing.start_again(world, begun.existing)
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
@@ -109,7 +110,8 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]
     units.stop(world, new)
     attempt(units.enable, [name for name in states if states[name]["enabled"] and not now[name]["enabled"]])
-    order = [unit["name"] for unit in base["units"]] if base else list(states)
+    # What ran without a release of ours too
+    order = list(dict.fromkeys([*(unit["name"] for unit in (base or {}).get("units", ())), *states]))
     changed = units.changed(base, begun.paths) if base and interrupted else []
     touched = {*begun.starts, *begun.stops, *changed}
     again = [
@@ -120,11 +122,20 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     attempt(units.start, again, base["health"]["deadline"] if base else 0.0)
 
 
-def _units_that_differ(world: World, begun: Transaction) -> list[str]:
-    """What was asked of systemd is not yet so: a unit that does not stop is no rollback."""
-    now = units.settled_states(world, list(begun.states))
+def _units_that_differ(world: World, begun: Transaction, own: set[str]) -> list[str]:
+    """What was asked of systemd is not yet so: a unit that does not stop is no rollback. Those of the base, `own`, are
+    asked for their health; another one that ran before has to run."""
+    others = [name for name in begun.states if name in {*begun.starts, *begun.stops} and name not in own]
+    if any(begun.states[name]["active"] for name in others):
+        world.sleep(LOOK_AGAIN)
+    try:
+        now = units.settled_states(world, list(begun.states))
+    except Failed as failure:
+        return [str(failure)]
     complaints = []
     for name, before in begun.states.items():
+        if name in others and before["active"] and not now[name]["active"]:
+            complaints.append(f"{name} ran before, and does not now: it {units.why_not(world, name)}")
         # What a timer or a watch starts may run by itself
         if now[name]["active"] and not before["active"] and name in begun.starts:
             complaints.append(f"{name} did not run before, and does not stop")

@@ -239,7 +239,7 @@ def _job(text: bytes) -> dict[str, Any] | None:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and {"kind", "release", "code", "who"} <= set(entry) else None
+    return entry if isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= set(entry) else None
 
 
 def last_update(world: World) -> str | None:

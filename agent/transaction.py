@@ -89,8 +89,20 @@ def _services(manifest: dict[str, Any] | None) -> set[str]:
 
 
 def unfinished(world: World) -> Transaction | None:
+    """The switch that is under way, or was left. What a newer agent noted besides is passed over. Raises Refused for a
+    record that cannot be read."""
     text = world.read(TRANSACTION)
-    return Transaction(**json.loads(text)) if text else None
+    if not text:
+        return None
+    try:
+        entry = json.loads(text)
+        known = {name: value for name, value in entry.items() if name in Transaction.__dataclass_fields__}
+        return Transaction(**known)
+    except (ValueError, RecursionError, TypeError, AttributeError) as error:
+        raise Refused(
+            f"the record of a switch that was interrupted cannot be read ({quoting.error(error)}): what it had "
+            f"replaced is in {BEFORE}; put back what is needed, then remove {TRANSACTION}"
+        ) from None
 
 
 def end(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.managers import ask, grouped, has_manager, last_words, split, systemctl
 from agent.outcome import Failed
-from agent.world import TIMED_OUT, Ran, World
+from agent.world import NOT_STARTED, TIMED_OUT, Ran, World
 
 # Below an account's home; as in rendering/units.py
 OF_ACCOUNT = ".config/systemd/user"
@@ -17,6 +17,7 @@ STARTS, EACH = 300.0, 5.0
 # A unit that waits for its next attempt is on: systemd starts it by itself
 RUNNING = {"active", "activating", "reloading"}
 # A unit without [Install] cannot be enabled, and need not be
+UNANSWERED = "no answer"
 ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
 
 
@@ -28,11 +29,14 @@ def states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
 
 def settled_states(world: World, names: list[str]) -> dict[str, dict[str, bool]]:
     """As `states`, of units of which none is on its way down: a monitor restarts one, or a person stops it. One that is
-    still stopping after SETTLED seconds counts as active: it was, and is started again."""
+    still stopping after SETTLED seconds counts as active: it was, and is started again. Raises Failed where systemd
+    does not answer: a unit of which nothing is known is not off."""
     end = world.now() + SETTLED
     while "deactivating" in (active := _asked(world, "is-active", names)).values() and world.now() < end:
         world.sleep(0.5)
     enabled = _asked(world, "is-enabled", names)
+    if silent := [name for name in names if UNANSWERED in (active[name], enabled[name])]:
+        raise Failed(_silent(silent))
     running = {*RUNNING, "deactivating"}
     return {name: {"active": active[name] in running, "enabled": enabled[name] in ENABLED} for name in names}
 
@@ -47,11 +51,20 @@ def retire(world: World, names: list[str]) -> None:
     would be in no later plan."""
     disable(world, names)
     for name, answer in _asked(world, "is-active", names).items():
+        if answer == UNANSWERED:
+            raise Failed(f"whether {name}, which is to be removed, still runs is not known: {_silent([name])}")
         if answer in {*RUNNING, "deactivating"}:
             raise Failed(f"{name} is to be removed and does not stop: it {why_not(world, name)}")
     for name, answer in _asked(world, "is-enabled", names).items():
         if answer == "enabled":
             raise Failed(f"{name} is to be removed and cannot be disabled")
+
+
+def _silent(names: list[str]) -> str:
+    account, _ = split(names[0])
+    whose = f"{account}'s systemd" if account else "systemd"
+    heal = f"loginctl terminate-user {account}, or a restart of the host, ends it" if account else "restart the host"
+    return f"{whose} does not answer for {', '.join(names[:3])}; {heal}"
 
 
 def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:
@@ -64,14 +77,25 @@ def _asked(world: World, question: str, names: list[str]) -> dict[str, str]:
 
 def _answers(world: World, account: str | None, question: str, names: list[str]) -> dict[str, str]:
     ran = ask(world, account, question, *names)
-    if ran.code == TIMED_OUT:
-        return dict.fromkeys(names, "unknown")
+    if _is_silence(world, account, ran):
+        return dict.fromkeys(names, UNANSWERED)
     lines = [line.strip() for line in ran.output.split("\n") if line.strip()]
     # `is-enabled` complains in a line more for a unit that is not there
     known = [line for line in lines if " " not in line]
     if len(known) == len(names):
         return dict(zip(names, known))
-    return {name: (ask(world, account, question, name).output.split() or ["unknown"])[-1] for name in names}
+    answers = {name: ask(world, account, question, name) for name in names}
+    return {
+        name: UNANSWERED if _is_silence(world, account, one) else (one.output.split() or ["unknown"])[-1]
+        for name, one in answers.items()
+    }
+
+
+def _is_silence(world: World, account: str | None, ran: Ran) -> bool:
+    """Is it no answer of systemd's at all. An account without a manager runs nothing."""
+    if ran.code in (TIMED_OUT, NOT_STARTED):
+        return True
+    return "Failed to connect to bus" in ran.output and (account is None or has_manager(world, account))
 
 
 def is_well(world: World, unit: str) -> bool:

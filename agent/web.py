@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from urllib.parse import SplitResult, urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from agent import quoting
 
 WHOLE = 10.0  # seconds that one answer may take in all
+MOST = 64 << 20  # bytes of one
 
 
 def fetch(
@@ -25,8 +27,16 @@ def fetch(
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_trust()))
     try:
         request = urllib.request.Request(url, body, headers, method=method)
+        end = time.monotonic() + timeout
         with opener.open(request, timeout=timeout) as response:
-            return response.status, response.read()
+            parts, size = [], 0
+            while data := response.read1(65536):
+                parts.append(data)
+                size += len(data)
+                # One that goes on and on, in whatever pieces, fills no memory and holds up nothing
+                if size > MOST or time.monotonic() > end + WHOLE:
+                    return 0, b""
+            return response.status, b"".join(parts)
     except urllib.error.HTTPError as error:
         return error.code, b""
     except (OSError, http.client.HTTPException, ValueError):

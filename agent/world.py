@@ -25,6 +25,7 @@ from agent.places import Entry, aside, look_at, look_at_directory, open_director
 PERMISSIONS = 0o777
 
 TIMED_OUT = 124  # exit code of a command that was ended for taking too long
+NOT_STARTED = 126  # and of one for which there was no memory, or no right
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class World:
             return Ran(127, f"{argv[0]}: not found")
         except OSError as error:
             # No memory for another process, for one
-            return Ran(126, f"{argv[0]}: {error.strerror}")
+            return Ran(NOT_STARTED, f"{argv[0]}: {error.strerror}")
         except subprocess.TimeoutExpired as late:
             return Ran(TIMED_OUT, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
         return Ran(done.returncode, done.stdout.decode(errors="replace"))

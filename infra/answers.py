@@ -172,6 +172,7 @@ class Came(Form):
     files: int
     bytes: int
     kept: int
+    failed: int = 0
 
 
 class Restored(Form):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,22 +26,20 @@ BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 @dataclass(frozen=True)
 class Engine:
     """A Pulumi that was started here. A host name and a process id can be those of another container or machine, so
-    `machine`, `boot`, the PID `namespace` and the process's start (in ticks since the boot) belong to it; `noted` is
-    when that was (seconds since 1970)."""
+    `machine`, `boot`, the PID `namespace` and the process's start (in ticks since the boot) belong to it."""
 
     pid: int
     machine: str
     boot: str
     namespace: str
     started: str
-    noted: float = 0.0
 
 
 def identify(pid: int) -> Engine:
     """A process that runs now; without what this system does not provide."""
     with contextlib.suppress(OSError, IndexError):
         machine, boot = MACHINE.read_text().strip(), BOOT.read_text().strip()
-        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid), time.time())
+        return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))
     return Engine(pid, "", "", "", "")
 
 
@@ -50,14 +47,6 @@ def _started(pid: int) -> str:
     """When a process was started. Raises OSError where there is none."""
     # The second field is a name, which may have spaces and parentheses
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-
-
-def _booted() -> float:
-    """When this machine was started (seconds since 1970); never, where that cannot be known."""
-    with contextlib.suppress(OSError, ValueError, StopIteration, IndexError):
-        lines = Path("/proc/stat").read_text().splitlines()
-        return float(next(line.split()[1] for line in lines if line.startswith("btime")))
-    return 0.0
 
 
 def remember(stack: str, pid: int) -> None:
@@ -71,8 +60,9 @@ def remember(stack: str, pid: int) -> None:
 
 def remembered(stack: str) -> Engine | None:
     try:
-        return Engine(**json.loads((project_root() / FOLDER / f"{stack}.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        entry = json.loads((project_root() / FOLDER / f"{stack}.json").read_text())
+        return Engine(**{name: entry[name] for name in Engine.__dataclass_fields__})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
@@ -92,11 +82,9 @@ def is_dead(said: str, engine: Engine | None) -> bool:
     if any((machine, pid) != (socket.gethostname(), engine.pid) for _, machine, pid in found):
         return False
     here = identify(os.getpid())
-    if here.machine != engine.machine:
+    # Of another boot a copy of this machine may run it
+    if (here.machine, here.boot) != (engine.machine, engine.boot):
         return False
-    if here.boot != engine.boot:
-        # A copy of this machine may run it, unless it was noted down before our boot
-        return engine.noted < _booted()
     return here.namespace == engine.namespace and not _runs(engine)
 
 

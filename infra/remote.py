@@ -20,7 +20,7 @@ import paramiko
 
 from infra.answers import checked, checked_job_event
 from infra.errors import InfraError
-from infra.foreign import cleaned
+from infra.foreign import cleaned, one_line
 from infra.limits import ended_after
 from infra.ssh import ConnectionLost, NeverConnects, Target, connected, last_words
 
@@ -82,7 +82,7 @@ def events(
         sent = {"first": FIRST, "name": command.name, "payload": command.payload, "program": command.program}
         if is_read := _sent(channel, json.dumps(sent).encode()):
             on_sent()
-        begun = heard = time.monotonic()
+        begun = heard = marked = time.monotonic()
         for said in lines:
             now = time.monotonic()
             if has_end and (now - heard > QUIET or now - begun > WHOLE):
@@ -90,11 +90,16 @@ def events(
                     f"{target} shows signs of life and comes to no end of {command.name!r} within "
                     f"{min(now - heard, now - begun) / 60:.0f} min: the connection is closed"
                 )
+            if now - marked > SILENCE:
+                raise ConnectionLost(f"{target}: what it says has been no answer of the agent's for {SILENCE:.0f} s")
             if not said.startswith(f"{mark} "):
                 noise.extend([said] if said.strip() else [])
             elif (event := _event(said[len(mark) + 1 :])) is not None:
+                marked = now
                 heard = now if event else heard
                 yield event
+                # What is done with it takes no time of the host's
+                marked = time.monotonic()
         code, errors = _ended(transport, channel)
     _check_end(target, code, is_read)
     if code != 0:
@@ -173,7 +178,7 @@ def _ended(transport: paramiko.Transport, channel: paramiko.Channel) -> tuple[in
     # The library does not limit how long the end of a command is waited for
     with ended_after(SILENCE, transport.close):
         code = channel.recv_exit_status()
-    said = channel.makefile_stderr("r").read(LONGEST)
+        said = channel.makefile_stderr("r").read(LONGEST)
     return code, said if isinstance(said, str) else said.decode(errors="replace")
 
 
@@ -188,7 +193,9 @@ def _sent(channel: paramiko.Channel, data: bytes) -> bool:
     """Has a command taken all of its standard input. One that ends before that says itself why. Raises OSError where
     the connection is at fault."""
     try:
-        channel.sendall(data)
+        # Each piece has a limit of its own; a host that takes one byte at a time keeps to it
+        with ended_after(WHOLE, channel.get_transport().close):
+            channel.sendall(data)
         channel.shutdown_write()
     except TimeoutError:
         raise
@@ -255,8 +262,8 @@ def run_script(
                 channel.settimeout(None)
                 is_read = _sent(channel, script.encode())
                 for line in filter(str.strip, lines):
-                    last = line.strip()
-                    say(line)
+                    last = one_line(line.strip())
+                    say(one_line(line))
                 code = channel.recv_exit_status()
         except InfraError:
             if is_late.is_set():

@@ -38,7 +38,7 @@ def kept(stack: str, region: str) -> Attempts | None:
         found = json.loads(_place(stack, region).read_text())
         before = {name: Latency(**entry) for name, entry in found["before"].items()}
         return Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -62,7 +62,7 @@ def remember(file: Path, request: Asked) -> None:
 
 def answer(request: Asked, reason: str, status: str = "400 Bad Request") -> tuple[str, str, bytes]:
     """Status, content type and body, as the service would say it."""
-    if request.service in ("ecr", "ssm", "monitoring", "budgets"):
+    if request.service in ("ecr", "ssm", "monitoring", "budgets", "servicequotas", "pricing", "dlm"):
         return (
             status,
             "application/x-amz-json-1.1",

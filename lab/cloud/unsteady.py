@@ -59,7 +59,7 @@ class Unsteady:
                 if request.service == "ec2":
                     return self._logged(request, "RequestLimitExceeded"), "503 Service Unavailable"
                 return self._logged(request, "ThrottlingException"), "400 Bad Request"
-            if request.action == "ChangeResourceRecordSets" or "/rrset" in request.action:
+            if request.action.startswith("POST") and "/rrset" in request.action:
                 self.earlier = (time.monotonic() + DNS_DELAY, self._records())
             return None
 
@@ -104,7 +104,8 @@ class Unsteady:
 
 def _unknown(day: Day, request: Asked) -> str | None:
     for id, left in day.unknown.items():
-        if left and re.search(rf"={re.escape(id)}(&|$)", request.body):
+        # Of a role that is assumed the name is the end of an ARN, encoded
+        if left and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):
             day.unknown[id] = left - 1
             if request.service == "iam":
                 return "NoSuchEntity"

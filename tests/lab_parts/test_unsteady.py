@@ -64,6 +64,22 @@ def test_a_role_is_not_known_either(bad_day):
     assert codes == {None, ("NoSuchEntity", "400 Bad Request")}
 
 
+def test_a_role_cannot_be_assumed_at_once(bad_day):
+    begins(bad_day, 3, 0.0)
+    for number in range(20):
+        bad_day.done(asks("CreateRole", f"RoleName=r{number}", "iam"), b"")
+    arns = [f"RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr{number}&x=1" for number in range(20)]
+    codes = {bad_day.refusal(asks("AssumeRole", arn, "sts")) for arn in arns}
+    assert codes == {None, ("AccessDenied", "400 Bad Request")}
+
+
+def test_who_only_lists_records_delays_nothing(bad_day):
+    begins(bad_day, 1, 0.0)
+    assert bad_day.refusal(asks("GET /2013-04-01/hostedzone/Z/rrset", "", "route53")) is None
+    bad_day.known[0] = []
+    assert bad_day.records() == []
+
+
 def test_a_changed_record_is_answered_later(bad_day, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("lab.cloud.unsteady.time.monotonic", lambda: now[0])

@@ -34,10 +34,6 @@ def test_an_engine_that_was_killed_here_is_dead(ended):
     assert locks.is_dead(complaint((ended.pid, HERE)), ended)
 
 
-def test_one_of_before_the_last_boot_is_dead(ended):
-    assert locks.is_dead(complaint((ended.pid, HERE)), replace(ended, boot="another", namespace="pid:[1]", noted=0.0))
-
-
 def test_a_number_that_another_process_has_now_is_dead(ended):
     now = locks.identify(os.getpid())
     assert locks.is_dead(complaint((now.pid, HERE)), replace(now, started="1"))
@@ -132,7 +128,22 @@ def test_the_engine_of_a_move_is_remembered(tmp_path):
     assert kept["pid"] == int((tmp_path / "pid").read_text()) and kept["boot"] and kept["started"]
 
 
-def test_an_engine_of_another_boot_that_was_started_since_ours_may_be_a_copied_machines():
-    engine = replace(locks.identify(os.getpid()), boot="another")
-    assert not locks.is_dead(complaint((engine.pid, HERE)), engine)
-    assert locks.is_dead(complaint((engine.pid, HERE)), replace(engine, noted=1.0))
+def test_an_engine_of_another_boot_may_be_a_copied_machines(ended):
+    """Two clones have one machine id and one host name, and can have one checkout."""
+    assert not locks.is_dead(complaint((ended.pid, HERE)), replace(ended, boot="another"))
+
+
+@pytest.mark.parametrize("kept", ["[]", "{}", '{"pid": 1}', "[" * 3000, "x"])
+def test_a_note_that_cannot_be_read_says_nothing(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(locks, "project_root", lambda: tmp_path)
+    (tmp_path / locks.FOLDER).mkdir(parents=True)
+    (tmp_path / locks.FOLDER / "lab.json").write_text(kept)
+    assert locks.remembered("lab") is None
+
+
+def test_a_note_of_an_earlier_version_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "project_root", lambda: tmp_path)
+    locks.remember("lab", os.getpid())
+    place = tmp_path / locks.FOLDER / "lab.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"noted": 1.0}))
+    assert locks.remembered("lab") == locks.identify(os.getpid())

@@ -1,0 +1,51 @@
+"""A systemd that does not answer: what it runs is not known, and nothing is taken for off."""
+
+import pytest
+
+from agent import rollback, store, transaction, units
+from agent.outcome import Failed, Refused
+from agent.plan import plan
+from agent.world import NOT_STARTED, TIMED_OUT, Ran
+from tests.agent.fake import FakeWorld
+from tests.agent.native import release, serving
+
+OF_ICE = "runuser -u ice"
+SILENCES = {
+    "no end": Ran(TIMED_OUT, "no end after 20 s"),
+    "no memory": Ran(NOT_STARTED, "runuser: Cannot allocate memory"),
+    "no bus": Ran(1, "Failed to connect to bus: Connection refused"),
+}
+
+
+@pytest.fixture(params=SILENCES.values(), ids=SILENCES)
+def silent(request):
+    world = serving(release("home"))
+    world.answers = {OF_ICE: request.param}
+    return world
+
+
+def test_nothing_is_planned_by_what_is_not_known(silent):
+    made = store.release_as_kept(silent, release("home").id)
+    with pytest.raises(Refused, match=r"ice's systemd does not answer for ice/.*loginctl terminate-user ice"):
+        plan(silent, made, made)
+
+
+def test_what_is_to_be_removed_is_not_called_gone(silent):
+    with pytest.raises(Failed, match=r"whether ice/vocoder.service, which is to be removed, still runs is not known"):
+        units.retire(silent, ["ice/vocoder.service"])
+
+
+def test_a_rollback_says_that_it_does_not_know(silent):
+    begun = transaction.Transaction(
+        "j", "apply", "me", "home", "a" * 64, None, 0.0, [], {"ice/vocoder.service": {"active": True, "enabled": True}},
+        [], ["ice/vocoder.service"], [],
+    )  # fmt: skip
+    (complaint,) = rollback._units_that_differ(silent, begun, set())
+    assert complaint.startswith("ice's systemd does not answer for ice/vocoder.service")
+
+
+def test_an_account_without_a_manager_runs_nothing():
+    world = FakeWorld(accounts={"ice": "/home/ice"})
+    world.answers = {OF_ICE: Ran(1, "Failed to connect to bus: No medium found")}
+    off = {"active": False, "enabled": False}
+    assert units.settled_states(world, ["ice/vocoder.service"]) == {"ice/vocoder.service": off}
