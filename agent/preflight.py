@@ -36,7 +36,8 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     _commands(world, target)
     accounts.agree(world, target.manifest["accounts"])
     accounts.answer(world, target.manifest["accounts"])
-    _requirements(world, target)
+    check_programs(world, target)
+    check_families(world, target)
     _ways(world, target)
     _places(world, target)
     _memory(world, target)
@@ -92,7 +93,7 @@ def _programs(target: Release) -> dict[str, str]:
     return {name: package for programs, needed in needs if needed for name, package in programs.items()}
 
 
-def _requirements(world: World, target: Release) -> None:
+def check_programs(world: World, target: Release) -> None:
     """Everything that the release does not bring and cannot do without is named at once."""
     brought = {file.path for file in target.files}
     missing = [item for item in target.manifest["requirements"] if item["path"] not in brought]
@@ -108,6 +109,23 @@ def _requirements(world: World, target: Release) -> None:
     ]
     if wrong:
         raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
+    own = [
+        f"{file.path} {complaint}"
+        for file in target.files
+        if file.mode & 0o111 and (complaint := programs.built_for_another(world, file.content))
+    ]
+    if own:
+        raise Refused(f"cannot be started on this host: {'; '.join(own)}. Bring one that is built for it")
+
+
+def check_families(world: World, target: Release) -> None:
+    """A proxy does not start that is to listen in a family of addresses that the kernel does not have."""
+    sites = [file.path for file in target.files if is_of_proxy(file.path) and b"listen [::]" in file.content]
+    if sites and not world.exists("/proc/net/if_inet6"):
+        host = target.manifest["host"]
+        raise Refused(
+            f"this host has no IPv6, and {sites[0]} listens there: ipv6: false in infra:hosts, {host}, and run again"
+        )
 
 
 def _is_here(world: World, needed: str) -> bool:

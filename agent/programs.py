@@ -17,11 +17,16 @@ def complaint(world: World, path: str) -> str | None:
     head = world.head(path, HEAD)
     if head is None or not world.is_executable(path):
         return None
-    if head.startswith(b"\x7fELF") and len(head) >= 20:
-        (machine,) = struct.unpack(">H" if head[5] == 2 else "<H", head[18:20])
-        built, ours = MACHINES.get(machine, f"ELF machine {machine}"), registry.architecture(world)
-        return f"is built for {built}, and this machine is {ours}" if built != ours else None
-    return _of_script(world, head) if head.startswith(b"#!") else None
+    return built_for_another(world, head) or (_of_script(world, head) if head.startswith(b"#!") else None)
+
+
+def built_for_another(world: World, head: bytes) -> str | None:
+    """Why a program of Linux does not run on this processor, by its first bytes; None for any other file."""
+    if not head.startswith(b"\x7fELF") or len(head) < 20:
+        return None
+    (machine,) = struct.unpack(">H" if head[5] == 2 else "<H", head[18:20])
+    built, ours = MACHINES.get(machine, f"ELF machine {machine}"), registry.architecture(world)
+    return f"is built for {built}, and this machine is {ours}" if built != ours else None
 
 
 def _of_script(world: World, head: bytes) -> str | None:

@@ -35,7 +35,10 @@ _LINE = rf"^({_SHOWN}]*{_SHOWN}\\])?$"
 _HEADER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
 _BELOW = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
+_UPSTREAM = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=64)]
+# What a service is asked as: also `localhost`, an address, another service's name, with a port
+UpstreamHost = Annotated[str, Field(pattern=_UPSTREAM, max_length=253)]
 # What goes into a line of a unit, a site or a comment
 Line = Annotated[str, Field(pattern=_LINE)]
 HeaderValue = Annotated[Line, AfterValidator(_header_value)]

@@ -140,10 +140,13 @@ class Written:
 
     def at(self, path: tuple[int | str, ...], value: Any) -> str | None:
         """What stands at a path that was read as `value`, or None where that cannot be found. Parts of the path that
-        the text does not have, such as the kind that a model was chosen by, are passed over."""
+        the text does not have, such as the kind that a model was chosen by, are passed over; so are those that have
+        nothing below them: the kind `unit` is also a field."""
         node = self.root
-        for part in path:
-            node = _below(node, part) or node
+        for number, part in enumerate(path, 1):
+            below = _below(node, part)
+            if below is not None and (number == len(path) or not isinstance(below, yaml.ScalarNode)):
+                node = below
         if not isinstance(node, yaml.ScalarNode) or node.style:
             return None
         try:

@@ -10,7 +10,6 @@ from catalogue.fields import (
     AccountName,
     Address,
     EnvironmentName,
-    HostName,
     Line,
     Method,
     Model,
@@ -19,6 +18,7 @@ from catalogue.fields import (
     Permissions,
     Port,
     UnitName,
+    UpstreamHost,
     UrlPath,
 )
 from catalogue.sizes import Size, systemd_bytes, to_bytes
@@ -66,7 +66,7 @@ class Route(Model):
     methods: list[Method] | None = None
     max_body: Size | FileKey | None = None
     timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
-    host: HostName | None = None
+    host: UpstreamHost | None = None
 
     @property
     def inside(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import IPv4Network
+from urllib.parse import urlsplit
 
 from catalogue.loading import Catalogue
 from catalogue.models import Site
@@ -68,11 +69,17 @@ def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterato
     certificate authority is no part of the public world."""
     stack = catalogue.stack
     mine = _public_names(catalogue)
-    for other in (other for other in others if other.stack.acmeDirectory == stack.acmeDirectory):
+    for other in (other for other in others if _authority(other.stack) == _authority(stack)):
         for name in sorted(mine & _public_names(other)):
             found = f"{name} is stack {other.stack.name}'s too"
             rule = f"each public name is one stack's: give this one another with infra:names (see {other.stack.file})"
             yield Problem(stack.file, "infra:names", found, rule)
+
+
+def _authority(stack: Stack) -> str:
+    """Whose directory it is: `letsencrypt.org`. A staging directory is its authority's too, and the records that its
+    certificates need are of the same zone."""
+    return ".".join((urlsplit(stack.acmeDirectory).hostname or "").split(".")[-2:])
 
 
 def _public_names(catalogue: Catalogue) -> set[str]:
@@ -106,7 +113,9 @@ def _networks_reached(stack: Stack, host: str) -> list[tuple[str, IPv4Network, L
     """What a host must reach: its name in a message, and how bad it is where only a part of it is out of reach."""
     spec = stack.hosts[host]
     reached: list[tuple[str, IPv4Network, Level]] = []
-    if isinstance(spec, Ec2Host) and stack.region not in stack.networks:
+    if isinstance(spec, Ec2Host) and any(
+        place not in stack.networks for place in [stack.region, *stack.standbyRegions]
+    ):
         reached.append((f"the hosts' own network {HOSTS}", HOSTS, "error"))
     if isinstance(spec, SshHost):
         with suppress(ValueError):

@@ -1,6 +1,7 @@
 """`infra check --live`: what an update of a stack would lack in AWS, before anything is created."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
@@ -20,23 +21,36 @@ def problems(catalogue: Catalogue) -> list[Problem]:
     with aws.asking("the account", stack.region):
         account = aws.client("sts", stack.region).get_caller_identity()["Account"]
     if account != stack.accountId:
-        found = f"these credentials are of account {account}"
-        return [Problem("AWS", "infra:accountId", found, f"the stack is of {stack.accountId}: use its credentials")]
+        whose = f"these credentials are of account {account}"
+        return [Problem("AWS", "infra:accountId", whose, f"the stack is of {stack.accountId}: use its credentials")]
     created = limits.new(_wanted(stack.name), _known(stack.name))
-    with aws.asking("rights and limits", stack.region):
-        lacking = [problem for role in ("plan", "deploy") for problem in rights.missing(catalogue, role)]
-        # What cannot be asked is the same of both
-        return [*dict.fromkeys(lacking), *_in_regions(catalogue, created)]
+    found: list[Problem] = []
+    for role in ("plan", "deploy"):
+        found += _asked(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
+    for region in [stack.region, *stack.standbyRegions]:
+        found += _asked("limits", region, partial(_in_region, stack.region, region, created))
+    # What cannot be asked is the same of several
+    return list(dict.fromkeys(found))
 
 
-def _in_regions(catalogue: Catalogue, created: list[dict]) -> Iterator[Problem]:
-    stack = catalogue.stack
-    for name in [stack.region, *stack.standbyRegions]:
-        if Region(stack.region).enabled(name) is False:
-            remedy = f"enable it: aws account enable-region --region-name {name} (minutes to hours)"
-            yield Problem(name, "region", "is not enabled in this account", remedy)
-        else:
-            yield from limits.findings(created, name, Region(name))
+def _asked(what: str, region: str, ask: Callable[[], Iterable[Problem]]) -> list[Problem]:
+    """What was found until AWS refused an answer, and a warning then: who may ask little still learns the rest."""
+    found: list[Problem] = []
+    try:
+        with aws.asking(what, region):
+            for problem in ask():
+                found.append(problem)  # what came before an error is kept
+    except InfraError as error:
+        found.append(Problem("AWS", what, str(error), "what could not be asked is not known", "warning"))
+    return found
+
+
+def _in_region(asking: str, region: str, created: list[dict]) -> Iterator[Problem]:
+    if Region(asking).enabled(region) is False:
+        remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
+        yield Problem(region, "region", "is not enabled in this account", remedy)
+    else:
+        yield from limits.findings(created, region, Region(region))
 
 
 def _wanted(stack: str) -> list[dict]:

@@ -66,7 +66,9 @@ def _vcpus(made: dict[str, Any]) -> int:
 def _short(quota: Quota, more: int, region: str, asked: Region) -> Iterator[Problem]:
     service, code = quota.code
     used, allowed = quota.used(asked), asked.quota(service, code)
-    if allowed is None and quota.usual is None:
+    # What may not be asked may be more than what AWS gives to everyone
+    is_guess = allowed is None and quota.usual is not None and used + more > quota.usual
+    if allowed is None and (quota.usual is None or is_guess):
         found = f"the quota of {quota.what} is not known; {used} in use, {more} more are needed"
         yield Problem(region, "quota", found, f"look at quota {code} in Service Quotas", "warning")
         return

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from catalogue.loading import Catalogue
+from catalogue.sizes import INSTANCE_TYPES
 
 # Who may do what. Each has its own policy beside those of the roles before it
 ROLES = {
@@ -21,6 +22,8 @@ ROLES = {
 READS = re.compile(r"^\w+:(Describe|Get|List|View|Simulate)")
 # In no region, or asked in one that is not the stack's
 EVERYWHERE = ("budgets:", "route53:", "iam:", "pricing:", "sts:")
+# What reads names of repositories, roles and zones before they are known, or all of them
+UNNAMED = re.compile(r"^(?!ecr:GetDownloadUrlForLayer|ssm:GetParameter)")
 PASS = "iam:PassRole"
 PASSED_TO = ["ec2.amazonaws.com", "dlm.amazonaws.com"]
 # Characters of a managed policy that AWS takes, without white space
@@ -49,7 +52,8 @@ def policy(catalogue: Catalogue, role: str) -> dict[str, Any]:
     """The policy document that a role has beside those before it, for a stack: its account, repositories, regions."""
     stack, actions = catalogue.stack, set(uses(role))
     # A login for a registry is for all of an account's repositories
-    anything = {action for action in actions if READS.match(action)}
+    named = {action for action in actions if any(_is_limited(action, limit) for limit in table()["limits"])}
+    anything = {action for action in actions if READS.match(action) and (UNNAMED.match(action) or action not in named)}
     writes = actions - anything
     statements = [_allow(anything, ["*"])] if anything else []
     if PASS in writes:
@@ -59,8 +63,10 @@ def policy(catalogue: Catalogue, role: str) -> dict[str, Any]:
     for limit in table()["limits"]:
         limited = {action for action in writes if _is_limited(action, limit)}
         writes -= limited
-        if limited:
-            statements.append(_allow(limited, _resources(catalogue, limit["resources"])))
+        # Without a repository in the catalogue there is nothing to allow
+        if limited and (resources := _resources(catalogue, limit["resources"])):
+            condition = {"Condition": limit["condition"]} if "condition" in limit else {}
+            statements.append({**_allow(limited, resources), **condition})
     here = {action for action in writes if not action.startswith(EVERYWHERE)}
     if writes - here:
         statements.append(_allow(writes - here, ["*"]))
@@ -92,8 +98,14 @@ def _resources(catalogue: Catalogue, patterns: list[str]) -> list[str]:
 
 
 def _filled(catalogue: Catalogue, pattern: str) -> Iterator[str]:
+    stack = catalogue.stack
+    if "{parameter}" in pattern:
+        used = {INSTANCE_TYPES[host.instanceType] for host in stack.ec2_hosts.values()}
+        for parameter in sorted({stack.ami_parameter(kind.architecture) for kind in used}):
+            yield pattern.format(parameter=parameter if parameter.startswith("/") else f"/{parameter}")
+        return
     if "{repository}" not in pattern:
-        yield pattern.format(account=catalogue.stack.accountId)
+        yield pattern.format(account=stack.accountId)
         return
     for name in sorted({name for system in catalogue.running.values() for name in system.repositories}):
         yield pattern.format(account=catalogue.stack.accountId, repository=name)

@@ -12,6 +12,8 @@ from infra.errors import InfraError
 
 # Service Quotas' codes: running on-demand standard instances (in vCPUs), Elastic IP addresses, networks, their gateways
 VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
+# Families of types by their first letter
+STANDARD = "acdhimrtz"
 NETWORKS, GATEWAYS = ("vpc", "L-F678F1CE"), ("vpc", "L-A4707A72")
 
 
@@ -52,8 +54,10 @@ class Region:
     def vcpus(self) -> int:
         running: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
         pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
-        types = [i["InstanceType"] for page in pages for group in page["Reservations"] for i in group["Instances"]]
-        return sum(INSTANCE_TYPES[type].vcpus if type in INSTANCE_TYPES else 2 for type in types)
+        found = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        # The quota is of on-demand machines of these families
+        counted = [i for i in found if i["InstanceType"][0] in STANDARD and i.get("InstanceLifecycle") != "spot"]
+        return sum(_vcpus(entry) for entry in counted)
 
     def addresses(self) -> int:
         return len(self.ec2.describe_addresses()["Addresses"])
@@ -84,6 +88,14 @@ class Region:
     def repositories(self) -> set[str]:
         pages = self.ecr.get_paginator("describe_repositories").paginate()
         return {entry["repositoryName"] for page in pages for entry in page["repositories"]}
+
+
+def _vcpus(entry: dict[str, Any]) -> int:
+    options = entry.get("CpuOptions") or {}
+    if "CoreCount" in options:
+        return options["CoreCount"] * options.get("ThreadsPerCore", 1)
+    known = INSTANCE_TYPES.get(entry["InstanceType"])
+    return known.vcpus if known else 2
 
 
 def _or_none(ask: Callable[[], Any]) -> Any:

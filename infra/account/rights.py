@@ -13,6 +13,8 @@ from infra.account.policies import policy
 
 # Actions in a request of SimulatePrincipalPolicy, which answers for each with each resource
 AT_ONCE = 100
+GLOBAL = ("iam:", "route53:", "budgets:", "sts:")
+CONDITIONAL = "allowed on conditions that are not known here"
 SIMULATED = "iam:SimulatePrincipalPolicy"
 # What AWS judges without doing it, where IAM may not be asked
 DRY = {
@@ -31,8 +33,6 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
     try:
         denied = _denied(policy(catalogue, role)["Statement"], _principal(arn), catalogue.stack.region)
     except ClientError as error:
-        if not (aws.is_denial(error) or aws.is_absence(error)):
-            raise
         yield from _dry(catalogue.stack.region, where)
         found = f"cannot all be looked at: {error.response['Error']['Code']}"
         yield Problem("AWS", where, found, f"allow {SIMULATED} to know more", "warning")
@@ -40,7 +40,7 @@ def missing(catalogue: Catalogue, role: str) -> Iterator[Problem]:
     for reason, actions in denied.items():
         listed = ", ".join(sorted(actions))
         remedy = f"infra rights {role} --stack {catalogue.stack.name} prints the policy that it needs"
-        yield Problem("AWS", where, f"{reason}: {listed}", remedy)
+        yield Problem("AWS", where, f"{reason}: {listed}", remedy, "warning" if reason == CONDITIONAL else "error")
 
 
 def _principal(arn: str) -> str:
@@ -56,24 +56,36 @@ def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> di
     iam = aws.client("iam", "")
     found: dict[str, set[str]] = {}
     for statement in statements:
-        keys = {"aws:RequestedRegion": region, "iam:PassedToService": "ec2.amazonaws.com"}
+        actions = statement["Action"]
+        # What belongs to no region is asked in this one
+        place = aws.EVERYWHERE if all(action.startswith(GLOBAL) for action in actions) else region
+        keys = {"aws:RequestedRegion": place, "iam:PassedToService": "ec2.amazonaws.com"}
         context: Any = [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
             for key, value in keys.items()
         ]
-        actions = statement["Action"]
         for begin in range(0, len(actions), AT_ONCE):
             asked = iam.get_paginator("simulate_principal_policy").paginate(
                 PolicySourceArn=principal,
                 ActionNames=actions[begin : begin + AT_ONCE],
-                # One of each pattern stands for all
-                ResourceArns=[arn.replace("*", "x") if arn != "*" else arn for arn in statement["Resource"]],
+                ResourceArns=[_example(arn, region) for arn in statement["Resource"]],
                 ContextEntries=context,
             )
             for entry in (entry for page in asked for entry in page["EvaluationResults"]):
-                if entry["EvalDecision"] != "allowed":
+                # A policy that asks for more than is known here (MFA, an address) may allow it all the same
+                if entry["EvalDecision"] == "implicitDeny" and entry.get("MissingContextValues"):
+                    found.setdefault(CONDITIONAL, set()).add(entry["EvalActionName"])
+                elif entry["EvalDecision"] != "allowed":
                     found.setdefault(_reason(entry), set()).add(entry["EvalActionName"])
     return found
+
+
+def _example(arn: str, region: str) -> str:
+    """One of what a pattern means: `arn:aws:ecr:*:1:repository/a` in the stack's region."""
+    parts = arn.split(":", 5)
+    if len(parts) == 6 and parts[3] == "*":
+        parts[3] = region
+    return ":".join(parts).replace("*", "x") if arn != "*" else arn
 
 
 def _reason(entry: dict[str, Any]) -> str:
@@ -95,5 +107,4 @@ def _dry(region: str, where: str) -> Iterator[Problem]:
                 yield Problem(
                     "AWS", where, f"not allowed: {action}", "infra rights deploy prints the policy that it needs"
                 )
-            elif error.response["Error"]["Code"] != "DryRunOperation":
-                raise
+            # Anything else is about the request, and not about who asks

@@ -74,13 +74,25 @@ def notify(stack: Stack, drift: Drift) -> str:
     """Sends what was found to those who get the stack's alarms, by its topic; says to whom. Raises InfraError."""
     known = exported(stack.name)
     topics: list[dict[str, Any]] = [entry for entry in state.of_aws(known) if entry["type"] == TOPIC]
-    here = [entry["id"] for entry in topics if entry["id"].split(":")[3] == stack.region]
+    # Where the stack is now, or, when its region was changed since, where it was
+    arns = sorted((e["id"] for e in topics), key=lambda arn: arn.split(":")[3] != stack.region)
+    here = arns[0] if arns else ""
+    region = here.split(":")[3] if here else ""
     if not here:
         raise InfraError(
             f"stack {stack.name} has no topic to notify: it is made where infra:alarmEmails is set and a host "
             "publishes its metrics"
         )
-    subject = f"{stack.name}: AWS is not as the last update left it ({len(drift.findings)} findings)"[:SUBJECT]
-    with aws.asking("a notification", stack.region):
-        aws.client("sns", stack.region).publish(TopicArn=here[0], Subject=subject, Message="\n".join(drift.lines()))
-    return f"sent to {', '.join(stack.alarmEmails)}"
+    number = len(drift.findings)
+    what = f"AWS is not as the last update left it ({number} findings)" if number else "AWS could not be looked at"
+    subject = f"{stack.name}: {what}"[:SUBJECT]
+    with aws.asking("a notification", region):
+        sns = aws.client("sns", region)
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=here)
+        entries = [entry for page in pages for entry in page["Subscriptions"]]
+        sns.publish(TopicArn=here, Subject=subject, Message="\n".join(drift.lines()))
+    # AWS writes only to those who followed the link in its first mail
+    confirmed = sorted(e["Endpoint"] for e in entries if e["SubscriptionArn"].startswith("arn:"))
+    waiting = sorted(e["Endpoint"] for e in entries if not e["SubscriptionArn"].startswith("arn:"))
+    said = f"sent to {', '.join(confirmed)}" if confirmed else "sent, and no one has confirmed the topic's first mail"
+    return f"{said}; not confirmed: {', '.join(waiting)}" if waiting else said

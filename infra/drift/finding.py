@@ -22,6 +22,25 @@ class Finding:
         return one_line(f"{self.where}: {self.found}; {self.remedy}")
 
 
+def apart(now: Any, before: Any) -> tuple[str, str]:
+    """The texts of two values that differ; of long ones (a policy's JSON) from where they do."""
+    one, other = (json.dumps(json.loads(v), sort_keys=True) if _is_json(v) else v for v in (now, before))
+    if not (isinstance(one, str) and isinstance(other, str)) or max(len(one), len(other)) <= LONG:
+        return text(one), text(other)
+    same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    begin = max(0, same - LONG // 4)
+    return tuple(text(f"{'…' if begin else ''}{value[begin:]}") for value in (one, other))  # type: ignore[return-value]
+
+
+def _is_json(value: Any) -> bool:
+    if not isinstance(value, str) or not value.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def text(value: Any) -> str:
     """A value of AWS for a line; never a secret's."""
     if value in (None, "", [], {}):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.drift.finding import Finding, text
+from infra.drift.finding import Finding, apart
 from infra.preview.graph import Step, differences
 
 Entry = dict[str, Any]
@@ -43,10 +43,19 @@ def findings(steps: Iterable[Entry], words: Words) -> Iterator[Finding]:
             continue
         for path in _paths(entry, old, new):
             verb = step.kind.says.get(path, f"has {path}")
-            found = f"{verb} {text(_at(new, path))}, the last update left {text(_at(old, path))}"
-            key = step.kind.keep.get(path, "")
-            keep = f"; to keep it, write it into {key.format(host=words.host(step.name))}" if key else ""
+            now, before = apart(_at(new, path), _at(old, path))
+            found = f"{verb} {now}, the last update left {before}"
+            key = step.kind.keep.get(path, "").format(host=words.host(step.name))
+            if (why := step.kind.stays.get(path)) and _is_more(_at(new, path), _at(old, path)):
+                yield Finding(where, found, f"{why}: write it into {key}")
+                continue
+            keep = f"; to keep it, write it into {key}" if key else ""
             yield Finding(where, found, f"{words.heal} puts it back{keep}")
+
+
+def _is_more(now: Any, before: Any) -> bool:
+    numbers = [value for value in (now, before) if isinstance(value, (int, float))]
+    return len(numbers) == 2 and numbers[0] > numbers[1]
 
 
 def _paths(entry: Entry, old: Entry, new: Entry) -> list[str]:

@@ -28,6 +28,7 @@ class Kind:
     gone: str = "{heal} makes it again"
     says: dict[str, str] = field(default_factory=dict)
     keep: dict[str, str] = field(default_factory=dict)
+    stays: dict[str, str] = field(default_factory=dict)
     known: bool = True
 
 

@@ -3,6 +3,7 @@
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.backends import get_backend
 
 from catalogue.problems import Problem
 from infra import aws
@@ -209,3 +210,57 @@ def test_a_stack_that_pulumi_does_not_know_has_nothing_yet(monkeypatch):
     monkeypatch.setattr(command, "exported", lambda stack: (_ for _ in ()).throw(InfraError("no passphrase")))
     with pytest.raises(InfraError, match="no passphrase"):
         command._known("new")
+
+
+def test_who_may_ask_little_is_told_what_could_be_found(monkeypatch, caller):
+    """Neither simulation nor a look at limits: the dry runs' denials stay, and the rest is not called fine."""
+    caller(denied, dry="UnauthorizedOperation")
+    monkeypatch.setattr(command, "_known", lambda stack: [])
+    monkeypatch.setattr(command, "_wanted", lambda stack: [])
+
+    class Closed(Region):
+        def __init__(self, name: str) -> None:
+            pass
+
+        def enabled(self, region: str):
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": ""}}, "DescribeRegions")
+
+    monkeypatch.setattr(command, "Region", Closed)
+    lines = said(command.problems(catalogue()))
+    assert sum("not allowed: ec2:" in line for line in lines) == len(rights.DRY)
+    assert any(line.startswith("warning: AWS: limits: AWS cannot be asked for limits") for line in lines)
+    assert len(lines) == len(set(lines))
+
+
+def test_a_quota_that_may_not_be_asked_is_not_called_exhausted(account):
+    class Closed(Quotas):
+        def get_service_quota(self, **_: str) -> dict:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "GetServiceQuota")
+
+    for _ in range(6):
+        get_backend("ec2")["123456789012"][REGION].allocate_address(domain="vpc")
+    made = region(None)
+    made.quotas = Closed(None)
+    (line,) = said(limits.findings([wanted(EIP, "a")], REGION, made))
+    assert line.startswith("warning: ") and "is not known; 6 in use, 1 more are needed" in line
+
+
+def test_conditions_that_are_not_known_here_are_a_warning(caller):
+    """A policy that wants MFA may allow it all the same."""
+    answer = {"EvalDecision": "implicitDeny", "MissingContextValues": ["aws:MultiFactorAuthPresent"]}
+    caller(lambda action: answer if action == "ec2:RunInstances" else allowed(action))
+    (line,) = said(rights.missing(catalogue(), "deploy"))
+    assert line.startswith("warning: ") and "allowed on conditions that are not known here: ec2:RunInstances" in line
+
+
+def test_what_is_simulated_is_as_the_stack_has_it(caller):
+    made = caller(allowed)
+    assert said(rights.missing(catalogue(), "deploy")) == []
+    stack = catalogue().stack
+    for asked in made.asked:
+        (place,) = [
+            e["ContextKeyValues"] for e in asked["ContextEntries"] if e["ContextKeyName"] == "aws:RequestedRegion"
+        ]
+        everywhere = all(action.startswith(rights.GLOBAL) for action in asked["ActionNames"])
+        assert place == ["us-east-1" if everywhere else stack.region]
+        assert not any(":x:" in arn for arn in asked["ResourceArns"]), "a region that there is not"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +90,27 @@ def test_a_policy_fits_into_a_managed_one_and_is_no_wider_than_needed(role):
         wide = statement["Resource"] == ["*"] and "Condition" not in statement
         written = [action for action in statement["Action"] if not policies.READS.match(action)]
         assert not wide or all(action.startswith("budgets:") for action in written), written
+
+
+def test_values_of_others_are_not_read():
+    """A parameter may be a secret, and a layer another product's program."""
+    for role, action, resource in (
+        ("plan", "ssm:GetParameter", "arn:aws:ssm:*:*:parameter/"),
+        ("operator", "ecr:GetDownloadUrlForLayer", "arn:aws:ecr:*:754724220380:repository/"),
+        ("deploy", "iam:AttachRolePolicy", "arn:aws:iam::754724220380:role/snapshots-"),
+    ):
+        found = [s for s in policies.policy(whole(), role)["Statement"] if action in s["Action"]]
+        assert found and all(arn.startswith(resource) for s in found for arn in s["Resource"]), role
+    (attach,) = [s for s in policies.policy(whole(), "deploy")["Statement"] if "iam:AttachRolePolicy" in s["Action"]]
+    assert "AWSDataLifecycleManagerServiceRole" in attach["Condition"]["ArnEquals"]["iam:PolicyARN"]
+
+
+@pytest.mark.parametrize("role", policies.ROLES)
+def test_a_stack_without_containers_has_a_valid_policy_too(role):
+    """IAM refuses a statement without a resource."""
+    stack = whole().stack
+    without = replace(whole(), systems={n: s for n, s in whole().systems.items() if not s.repositories})
+    assert stack and all(s["Resource"] for s in policies.policy(without, role)["Statement"])
 
 
 def test_who_only_reads_can_change_nothing():

@@ -201,6 +201,7 @@ class FakeWorld(World):
     def exists(self, path):
         return (
             path.replace("/usr/bin/", "", 1) in self.installed
+            or (path == "/proc/net/if_inet6" and "ipv6" not in self.lacks)
             or path in self.there
             or path in self.directories
             or path in self.files

@@ -1,8 +1,13 @@
 """Programs of a host that a release starts: what the kernel could not start is refused before anything is touched."""
 
+from dataclasses import replace
+
 import pytest
 
-from agent import programs
+from agent import preflight, programs
+from agent.desired import Wanted
+from agent.outcome import Refused
+from agent.store import Release
 from agent.world import World
 from tests.agent.fake import FakeWorld
 from tests.agent.native import machine, release
@@ -58,3 +63,23 @@ def test_only_the_beginning_of_a_large_file_is_read(tmp_path):
         file.truncate(1 << 40)
     large.chmod(0o755)
     assert World().head(str(large), 10) == b"#!/bin/sh\n" and programs.complaint(World(), str(large)) is None
+
+
+def test_a_program_that_the_release_brings_is_of_this_machine_too():
+    """On a host of kind ssh the catalogue does not know the processor."""
+    world, path = machine(), "/opt/x/bin/server"
+    brought = Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o755, "root", "")])
+    with pytest.raises(Refused, match=f"{path} is built for arm64, and this machine is amd64"):
+        preflight.check_programs(world, brought)
+    preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, ARM64, 0o644, "root", "")]))
+    preflight.check_programs(world, Release("a", {"requirements": []}, [Wanted(path, AMD64, 0o755, "root", "")]))
+
+
+def test_a_site_that_listens_in_a_family_that_the_host_lacks_is_refused():
+    site = Wanted("/etc/nginx/sites-available/a", b"server { listen [::]:443 ssl; }", 0o644, "root", "")
+    world = machine()
+    preflight.check_families(world, Release("a", {"host": "home"}, [site]))
+    world.lacks = {"ipv6"}
+    with pytest.raises(Refused, match=r"this host has no IPv6, and /etc/nginx/.* ipv6: false in infra:hosts, home"):
+        preflight.check_families(world, Release("a", {"host": "home"}, [site]))
+    preflight.check_families(world, Release("a", {"host": "home"}, [replace(site, content=b"listen 443;")]))

@@ -101,6 +101,21 @@ def test_the_message_quotes_the_file_and_its_advice_works(tmp_path, raw):
     assert raw in {service.purpose for service in read_system(path).services}
 
 
+@pytest.mark.parametrize(
+    ("field", "raw"), [("purpose", "12:30:45"), ("purpose", "on"), ("mode", "0700"), ("mode", "0644")]
+)
+def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
+    """Its kind, `unit`, is the name of one of its fields as well."""
+    text = (ROOT / "files/systems/vocoder.yaml").read_text()
+    old = re.search(rf"\b{field}: .*", text)
+    assert old
+    path = tmp_path / "vocoder.yaml"
+    path.write_text(text.replace(old[0], f"{field}: {raw}", 1))
+    with pytest.raises(CatalogueError) as error:
+        read_system(path)
+    assert f'{field}: found {raw}; write it in quotes: "{raw}"' in str(error.value), str(error.value)
+
+
 @pytest.mark.parametrize("raw", READINGS)
 def test_a_stacks_file_is_quoted_too(tmp_path, raw):
     path = tmp_path / "Pulumi.prod.yaml"

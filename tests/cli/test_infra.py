@@ -51,6 +51,14 @@ def test_a_public_name_is_one_stacks(project):
         ran = infra(project, "check", "--stack", stack)
         line = f"error: Pulumi.{stack}.yaml: infra:names: api.hey-watch.me is stack {other}'s too"
         assert ran.returncode == 1 and line in ran.stderr
+    # A staging directory is its authority's too
+    text = path.read_text()
+    staging = text.replace(
+        "config:\n", "config:\n  infra:acmeDirectory: https://acme-staging-v02.api.letsencrypt.org/directory\n", 1
+    )
+    path.write_text(staging)
+    assert infra(project, "check", "--stack", "prod").returncode == 1
+    path.write_text(text)
     # The lab's certificates are of an authority of its own
     assert infra(project, "check", "--stack", "lab").returncode == 0
     path.write_text("half: done")

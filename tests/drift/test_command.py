@@ -106,9 +106,32 @@ def test_what_is_found_is_sent_to_those_who_get_the_alarms(account, asked):
     assert run("--notify").exit_code == 0 and not sent()
     boto3.client("ec2", region_name=REGION).stop_instances(InstanceIds=[account.made["Instance"]])
     ran = run("--notify")
-    assert ran.exit_code == 2 and "sent to ops@example.com" in ran.stderr
+    assert ran.exit_code == 2 and "no one has confirmed the topic's first mail" in ran.stderr
     ((_, text, subject, *_),) = sent()
     assert subject == "prod: AWS is not as the last update left it (1 findings)" and text == ran.stdout.rstrip("\n")
+
+
+def test_who_has_confirmed_and_who_has_not_is_said(account, asked, monkeypatch):
+    asked(known(account, INSTANCE, "aws:sns/topic:Topic"))
+    sns = boto3.client("sns", region_name=REGION)
+    for address in ("ops@example.com", "new@example.com"):
+        sns.subscribe(TopicArn=account.made["Topic"], Protocol="email", Endpoint=address)
+    (topic,) = get_backend("sns")["123456789012"][REGION].topics.values()
+    for subscription in get_backend("sns")["123456789012"][REGION].subscriptions.values():
+        if subscription.endpoint == "new@example.com":
+            subscription.arn = "PendingConfirmation"
+    boto3.client("ec2", region_name=REGION).stop_instances(InstanceIds=[account.made["Instance"]])
+    said = run("--notify").stderr
+    assert "sent to ops@example.com; not confirmed: new@example.com" in said and topic.sent_notifications
+
+
+def test_a_look_that_failed_is_sent_as_such(account, asked, monkeypatch):
+    asked(known(account, INSTANCE, "aws:sns/topic:Topic"))
+    refused = ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "DescribeSnapshots")
+    monkeypatch.setattr(looks, "snapshots", lambda *_: (_ for _ in ()).throw(refused))
+    assert run("--notify").exit_code == 1
+    ((_, _, subject, *_),) = sent()
+    assert subject == "prod: AWS could not be looked at"
 
 
 def sent() -> list:

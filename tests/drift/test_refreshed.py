@@ -1,8 +1,10 @@
 """Each step of a refresh in one line, with its remedy."""
 
+import json
+
 import pytest
 
-from infra.drift.finding import text
+from infra.drift.finding import apart, text
 from infra.drift.refreshed import Words, findings
 from infra.preview.graph import kinds
 
@@ -39,7 +41,7 @@ def lines(*steps: dict) -> list[str]:
         (
             entry("update", INSTANCE, "web-x-instance", {"rootBlockDevice": {"volumeSize": 30, "tags": {"a": "b"}}},
                   {"rootBlockDevice": {"volumeSize": 60, "tags": {"a": "b"}}}, "rootBlockDevice"),
-            f"machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; {HEAL} puts it back; to keep it, write it into "
+            "machine web-x-instance (id-1): has rootBlockDevice.volumeSize 60, the last update left 30; AWS makes no disk smaller: write it into "
             "infra:hosts, web, volume",
         ),
         (
@@ -64,6 +66,25 @@ def lines(*steps: dict) -> list[str]:
 )  # fmt: skip
 def test_a_step_is_a_line_with_its_remedy(step, line):
     assert lines(step) == [line]
+
+
+def test_of_a_policy_only_what_differs_is_shown():
+    """Two long texts that begin alike would look the same."""
+
+    def of(action: str) -> str:
+        head = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
+        return json.dumps(
+            {"Version": "2012-10-17", "Statement": [head, {"Effect": "Allow", "Action": action, "Resource": "*"}]}
+        )
+
+    role = "aws:iam/rolePolicy:RolePolicy"
+    (line,) = lines(
+        entry("update", role, "web-policy", {"policy": of("ecr:BatchGetImage")}, {"policy": of("*")}, "policy")
+    )
+    now, before = line.split("has policy ")[1].split(", the last update left ")
+    assert '"Action": "*"' in now and '"Action": "ecr:BatchGetImage"' in before
+    again = json.dumps(json.loads(of("*")), indent=2)
+    assert apart(of("*"), again)[0] == apart(of("*"), again)[1], "the same policy, written otherwise"
 
 
 def test_what_is_unchanged_and_what_is_not_in_aws_is_no_drift():

@@ -80,7 +80,8 @@ def assumed(role: str, region: str) -> boto3.Session:
             given = sts.assume_role(RoleArn=role, RoleSessionName="infra-images", DurationSeconds=3600)["Credentials"]
             return boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
         except (BotoCoreError, ClientError) as error:
-            if time.monotonic() > end:
+            refused = isinstance(error, ClientError) and (aws.is_denial(error) or aws.is_absence(error))
+            if time.monotonic() > end or not refused:
                 raise InfraError(f"the role {role}, which copies images, cannot be assumed: {error}") from None
         time.sleep(3)
 
