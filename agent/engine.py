@@ -1,4 +1,4 @@
-"""Docker by its own socket: no command of its has to find 40 MB of memory for an answer."""
+"""Docker, and other programs of root's, by their own sockets: no command has to find 40 MB of memory for an answer."""
 
 import http.client
 import json
@@ -13,22 +13,23 @@ class Declined(Exception):
     """Docker answered, and does not have what was asked, or will not do it."""
 
 
-def ask(method: str, path: str, timeout: float) -> bytes:
-    """The body of an answer; `timeout` are seconds of silence. Raises Declined, and OSError where Docker says
-    nothing."""
+def ask(method: str, path: str, timeout: float, place: str = SOCKET) -> bytes:
+    """The body of an answer of Docker's, or of what else listens at `place`; `timeout` are seconds of silence. Raises
+    Declined, and OSError where it says nothing."""
     connection = http.client.HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(timeout)
     with connection.sock:
         try:
-            connection.sock.connect(SOCKET)
+            connection.sock.connect(place)
             connection.request(method, path)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise OSError(f"{SOCKET}: {getattr(error, 'strerror', '') or error}") from None
+            raise OSError(f"{place}: {getattr(error, 'strerror', '') or error}") from None
     if answer.status >= 300:
-        raise Declined(f"Docker answered {answer.status} to {path.partition('?')[0]}{_why(body)}")
+        who = "Docker" if place == SOCKET else place
+        raise Declined(f"{who} answered {answer.status} to {path.partition('?')[0]}{_why(body)}")
     return body
 
 

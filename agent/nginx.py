@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 
 from agent.world import World
 
@@ -18,12 +19,15 @@ OURS = {80, 443}
 
 @dataclass
 class Server:
-    """A `server` block of a file. `ports` are those that others reach; `listens` where it names any address at all."""
+    """A `server` block of a file. `ports` are those that others reach, `addresses` where it listens at one address of
+    the host alone; `listens` where it names any address at all; `includes` are the files that it takes in."""
 
     path: str
     names: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
+    addresses: list[str] = field(default_factory=list)
     listens: bool = False
+    includes: list[str] = field(default_factory=list)
 
     def has(self, name: str) -> bool:
         """Does it answer to exactly this name, at a port of a public site."""
@@ -34,32 +38,48 @@ class Server:
 
 def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, str]]:
     """Files that are not `ours` and have one of the names: of two Nginx takes the first that it reads, and says no
-    more than a warning. Nothing where there is no Nginx, or where its configuration cannot be read."""
+    more than a warning; or that listen at one address alone, which it chooses before the names. Nothing where there is
+    no Nginx, or where its configuration cannot be read."""
     if not names or not world.has_command("nginx"):
         return []
     ran = world.run("nginx", "-T", "-q")
     if ran.code:
         return []
     found = {}
-    for server in servers(ran.output):
+    for server in (server for server in servers(ran.output) if server.path not in ours):
+        if server.addresses:
+            found[server.path] = (
+                f"listens at {server.addresses[0]} alone, which Nginx chooses before any site at all addresses"
+            )
         for name in names:
-            if server.path not in ours and server.has(name):
+            if server.has(name):
                 found[server.path] = f"has the public name {name}, and of two Nginx takes the first that it reads"
     return list(found.items())
 
 
 def servers(dump: str) -> Iterator[Server]:
-    """The `server` blocks in the answer of `nginx -T`."""
+    """The `server` blocks in the answer of `nginx -T`, with what they take in from other files."""
     path, lines = "", []
+    made: list[Server] = []
+    parts: dict[str, Server] = {}
     for line in [*dump.splitlines(), "# configuration file -:"]:
         if found := FILE.match(line):
-            yield from _servers(path, "\n".join(lines))
+            parts[path] = Server(path)
+            made += _servers(path, "\n".join(lines), parts[path])
             path, lines = found["path"], []
         else:
             lines.append(line)
+    for server in made:
+        for part in (part for name, part in parts.items() if any(fnmatch(name, one) for one in server.includes)):
+            server.names += part.names
+            server.ports |= part.ports
+            server.addresses += part.addresses
+            server.listens = server.listens or part.listens
+        yield server
 
 
-def _servers(path: str, text: str) -> Iterator[Server]:
+def _servers(path: str, text: str, outside: Server) -> Iterator[Server]:
+    """Those of one file; what stands in no block of it is noted of `outside`."""
     statement: list[str] = []
     blocks: list[Server | None] = []
     names: list[str] = []
@@ -79,7 +99,7 @@ def _servers(path: str, text: str) -> Iterator[Server]:
                     yield server
         elif word == ";":
             # Of the block itself, and not of one in it
-            if blocks and (server := blocks[-1]):
+            if server := (blocks[-1] if blocks else outside):
                 _note(server, statement)
         else:
             statement.append(word.strip("\"'"))
@@ -93,6 +113,14 @@ def _note(server: Server, statement: list[str]) -> None:
         server.names += values
     elif directive == "listen" and values:
         server.listens = True
-        port = values[0].rsplit("]", 1)[-1].rsplit(":", 1)[-1]
+        address, _, after = values[0].rpartition(":") if not values[0].endswith("]") else (values[0], "", "")
+        if not address and not after.isdigit():
+            # An address without a port
+            address, after = after, "80"
+        port = int(after) if after.isdigit() else 80
         if not values[0].startswith(("unix:", "127.", "localhost", "[::1]")):
-            server.ports.add(int(port) if port.isdigit() else 80)
+            server.ports.add(port)
+            if port in OURS and address not in ("", "*", "0.0.0.0", "[::]"):
+                server.addresses.append(f"{address}:{port}")
+    elif directive == "include" and values:
+        server.includes.append(values[0] if values[0].startswith("/") else f"/etc/nginx/{values[0]}")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from agent import nginx
 from agent.desired import Wanted
+from agent.engine import Declined
 from agent.managers import split
 from agent.outcome import Refused
 from agent.store import Release
@@ -42,7 +43,7 @@ ADDED = {
 }  # fmt: skip
 OTHER_NAMES = {"MemoryLimit": "MemoryMax", "CPUShares": "CPUWeight", "StartLimitInterval": "StartLimitIntervalSec"}
 CADDY, CADDYFILE = "caddy.service", "/etc/caddy/Caddyfile"
-CADDY_RUNS = "http://127.0.0.1:2019/config/"
+CADDY_ADMIN = "/var/lib/caddy/admin.sock"  # as in rendering/caddy.py
 
 
 class Override(NamedTuple):
@@ -199,14 +200,14 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
     if not any(file.path == CADDYFILE for file in release.files):
         return []
     adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
-    status, runs = world.fetch(CADDY_RUNS, {}, timeout=5)
-    if adapted.code or status != 200:
+    if adapted.code:
         # Not known: whether it runs, and its files, are looked at by themselves
         return []
     try:
+        runs = world.socket_has(CADDY_ADMIN, "/config/")
         # What it warns of comes before
         same = _json(adapted.output) == json.loads(runs)
-    except (ValueError, StopIteration):
+    except (OSError, Declined, ValueError, StopIteration):
         return []
     return [] if same else [Override(CADDY, f"runs another configuration than {CADDYFILE} says")]
 

@@ -266,6 +266,10 @@ class World:
         """What Docker answers to a GET. Raises engine.Declined, and OSError where it says nothing."""
         return engine.ask("GET", path, timeout)
 
+    def socket_has(self, place: str, path: str, timeout: float = 5) -> bytes:
+        """What a program answers to a GET at its socket. Raises as `docker_has`."""
+        return engine.ask("GET", path, timeout, place)
+
     def settle(self, tree: str) -> None:
         """What is below a directory is on the disk."""
         for folder, _, names in os.walk(tree):

@@ -1,6 +1,7 @@
 """The workflows: valid, pinned, and with no more rights than they need."""
 
 import re
+from importlib.metadata import version
 
 import pytest
 import yaml
@@ -97,3 +98,20 @@ def test_what_builds_and_installs_the_project_is_locked_by_hash():
         assert packages and len(packages) == len(re.findall(r"(?m)^[\w.-]+==[^\n]*\\\n    --hash=sha256:", text)), path
     makefile = (ROOT / "Makefile").read_text()
     assert "pip install --quiet --require-hashes -r requirements-uv.txt" in makefile
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_pulumi_and_its_plugins_are_of_one_version_and_come_before_any_credentials(path):
+    """Else the engine fetches them itself, in the step that holds the passphrase and the session."""
+    for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+        steps = job["steps"]
+        uses = [step for step in steps if step.get("uses", "").startswith("pulumi/actions@")]
+        assert all(step["with"]["pulumi-version"] == tools.PULUMI_RELEASE for step in uses), name
+        if not uses:
+            continue
+        wanted = [
+            f"pulumi plugin install resource {plugin} {version(f'pulumi-{plugin}')}" for plugin in ("aws", "command")
+        ]
+        installs = [number for number, step in enumerate(steps) if all(one in step.get("run", "") for one in wanted)]
+        credentials = [n for n, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", "")]
+        assert installs and max(installs) < min(credentials), name

@@ -11,7 +11,6 @@ from catalogue.stack import Ec2Host, SshHost
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 OWN_PAGE = "/status/"  # of each host, written by its monitor
 RESERVED = {22: "SSH", 80: "the proxy", 443: "the proxy"}
-CADDY_ADMIN = 2019
 PORTS = {"api": range(8000, 8100), "admin": range(9000, 10000)}
 
 
@@ -28,7 +27,7 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
-    """A service on one of these would take a host's SSH or its proxy away, or the way in which the agent reloads it."""
+    """A service on one of these would take a host's SSH or its proxy away."""
     taken = {system: _own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.systems}
     for file, system, service in services(catalogue):
         own = taken.get(system.system, RESERVED)
@@ -38,9 +37,8 @@ def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
-    """A host's own ports: an existing host's SSH can be elsewhere, and Caddy is reloaded through a port of its own."""
-    ssh = {spec.port: "SSH"} if isinstance(spec, SshHost) else {}
-    return RESERVED | ssh | ({CADDY_ADMIN: "Caddy's administration"} if spec.proxy == "caddy" else {})
+    """A host's own ports: an existing host's SSH can be elsewhere."""
+    return RESERVED | ({spec.port: "SSH"} if isinstance(spec, SshHost) else {})
 
 
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from agent import drift, nginx, overrides
+from agent.engine import Declined
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
-from agent.overrides import Override, directives, overridden
+from agent.overrides import CADDY_ADMIN, Override, directives, overridden
 from agent.store import current
 from agent.world import Ran
 from tests.agent.conditions import watchme
@@ -96,6 +97,21 @@ def copied_link(world: FakeWorld) -> str:
     return path
 
 
+def one_address(world: FakeWorld) -> str:
+    """Nginx chooses by the address first, and by names only among servers of that address."""
+    path = "/etc/nginx/conf.d/inner.conf"
+    world.answers["nginx -T -q"] = sites(MAIN, (path, "server { listen 10.20.1.5:443 ssl; server_name _; }"))
+    return path
+
+
+def name_in_a_snippet(world: FakeWorld) -> str:
+    path, snippet = "/etc/nginx/conf.d/legacy.conf", "/etc/nginx/snippets/names.conf"
+    world.answers["nginx -T -q"] = sites(
+        MAIN, (path, "server { listen 443 ssl; include snippets/names*.conf; }"), (snippet, f"server_name {NAME};")
+    )
+    return path
+
+
 def drop_in(world: FakeWorld, path: str = f"/etc/systemd/system/{UNIT}.d/override.conf", text: bytes = TIMEOUT) -> str:
     world.files[path] = (text, *OWNED)
     return path
@@ -104,6 +120,8 @@ def drop_in(world: FakeWorld, path: str = f"/etc/systemd/system/{UNIT}.d/overrid
 IN_FORCE = {
     "a site": legacy,
     "a copied link": copied_link,
+    "a site of one address": one_address,
+    "a name in a file that a site takes in": name_in_a_snippet,
     "a drop-in": drop_in,
     "of all services": lambda w: drop_in(w, "/etc/systemd/system/service.d/all.conf"),
     "of a name's beginning": lambda w: drop_in(w, "/etc/systemd/system/watchme-ast-.service.d/x.conf"),
@@ -215,11 +233,12 @@ def test_what_a_drop_in_overrides(text, names):
 
 CADDY = {"apps": {"http": {}}}
 RUNS = {
-    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), (200, json.dumps(CADDY).encode()), False),
-    "another": (Ran(0, json.dumps(CADDY)), (200, b'{"apps": {}}'), True),
-    "nothing answers": (Ran(0, json.dumps(CADDY)), (0, b""), False),
-    "files that it does not take": (Ran(1, "Error: adapting config"), (200, b"{}"), False),
-    "no JSON": (Ran(0, "{x"), (200, b"{}"), False),
+    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), False),
+    "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', True),
+    "nothing answers": (Ran(0, json.dumps(CADDY)), OSError(), False),
+    "it declines": (Ran(0, json.dumps(CADDY)), Declined(), False),
+    "files that it does not take": (Ran(1, "Error: adapting config"), b"{}", False),
+    "no JSON": (Ran(0, "{x"), b"{}", False),
 }  # fmt: skip
 
 
@@ -230,7 +249,14 @@ def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, differs):
 
     world = native_serving(native_release("services", "recall", config=caddy))
     world.answers["caddy adapt"] = adapted
-    world.fetch = lambda url, *_, **__: answer  # type: ignore[method-assign]
+
+    def has(place, path, timeout=5):
+        assert (place, path) == (CADDY_ADMIN, "/config/")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world.socket_has = has  # type: ignore[method-assign]
     expected = (
         [Override("caddy.service", "runs another configuration than /etc/caddy/Caddyfile says")] if differs else []
     )

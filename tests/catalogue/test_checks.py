@@ -230,12 +230,6 @@ STACK_EXAMPLES = {
 ELSEWHERE = {**HOME, "port": 8017, "systems": ["watchme"]}
 EXAMPLES = [
     (
-        "Caddy's port",
-        setting("admin", port=2019, port_exception="x"),
-        hosted(proxy="caddy"),
-        "service admin: port 2019 is the host's own (Caddy's administration)",
-    ),
-    (
         "an existing host's SSH port",
         unchanged,
         configured(hosts={"watchme": ELSEWHERE}),

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from rendering import nginx
+from agent import overrides
+from rendering import caddy, nginx
 from rendering.host import needs, render
 from rendering.sites import public_url, view
 from tests.support import changed, service, whole
@@ -171,3 +172,13 @@ def test_names_that_nginx_has_no_room_for_get_it():
         "bucket_size": 128,
         "max_size": 1024,
     }
+
+
+def test_caddys_administration_is_out_of_other_accounts_reach():
+    """At its usual port every account could give it another configuration, and read any certificate's key by it."""
+    host = render(whole(proxied("caddy")), "services")
+    (main,) = [file.content.decode() for file in host.files if file.path == caddy.MAIN]
+    assert f"\n\tadmin unix/{overrides.CADDY_ADMIN}\n" in main and caddy.ADMIN == overrides.CADDY_ADMIN
+    (reaction,) = [one for one in host.reactions if "/etc/caddy/" in one.paths]
+    # The one that runs may still listen where the file before said
+    assert reaction.run[-1] == "systemctl try-reload-or-restart caddy || systemctl restart caddy"
