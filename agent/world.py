@@ -245,8 +245,7 @@ class World:
         return Usage(device, found.f_blocks * block, found.f_bavail * block, found.f_files, found.f_favail)
 
     def memory_of(self, pid: int) -> int | None:
-        """Bytes that the control group of a process uses, without what the kernel could drop at once; None where it
-        has none that counts."""
+        """Bytes that a process's control group uses, without what can be dropped at once; None where none counts."""
         return cgroups.memory_of(pid)
 
     def arguments_of(self, program: str) -> list[list[str]]:
@@ -285,8 +284,7 @@ class World:
         return namespaces.resolve(asked)
 
     def reach_inside(self, asked: list[tuple[int, str, int]]) -> list[bool]:
-        """For each (process, address, port): does anything come back from there to the process's network, a refusal
-        included."""
+        """For each (process, address, port): does anything come back from there to its network, a refusal included."""
         return namespaces.reach(asked)
 
     def reached(self, name: str, port: int) -> str:
