@@ -106,11 +106,17 @@ class Scanned:
 
 def files(roots: list[Path], passed_over: list[Path]) -> Iterator[tuple[Path, str]]:
     """Every file below the roots and its path from there, in order. Vendored folders are left out; links, pipes,
-    sockets and devices go into `passed_over`."""
+    sockets, devices and folders that cannot be read go into `passed_over`."""
+
+    def unread(error: OSError) -> None:
+        passed_over.append(Path(error.filename))
+
     for root in roots:
-        if root.is_file():
+        if is_file(root):
             yield root, root.name
-        for folder, folders, names in os.walk(root):
+            continue
+        for folder, folders, names in os.walk(root, onerror=unread):
+            passed_over.extend(Path(folder, name) for name in sorted(folders) if Path(folder, name).is_symlink())
             folders[:] = sorted(name for name in folders if name not in VENDORED)
             for name in sorted(names):
                 path = Path(folder, name)
@@ -124,13 +130,14 @@ def scan(roots: list[Path], old: str, new: str, passed_over: list[Path] | None =
     """The files that mention the region `old`, and what they would be in `new`. Binary files are left out; what is no
     file, is over LARGEST, in UTF-16, or cannot be read, goes into `passed_over`."""
     mark, not_read = old.encode(), passed_over if passed_over is not None else []
+    wide = b"\0".join(bytes([letter]) for letter in mark)
     for path, shown in files(roots, not_read):
         try:
             content = path.read_bytes() if path.stat().st_size <= LARGEST else None
         except OSError:
             content = None
-        # In UTF-16 a region has another form
-        if content is None or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # In UTF-16 a region has another form, with or without a mark at the beginning
+        if content is None or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or wide in content:
             not_read.append(path)
             continue
         if mark not in content or b"\0" in content[:8192]:

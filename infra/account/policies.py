@@ -32,7 +32,7 @@ LIMIT = 6144
 
 @cache
 def table() -> dict[str, Any]:
-    return yaml.safe_load((Path(__file__).parent / "actions.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parent / "actions.yaml").read_text(encoding="utf-8"))
 
 
 def uses(role: str) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,9 @@ def look(stack: Stack) -> Drift:
         if machines:
             asked.append(("the state of machines", partial(looks.machines, ec2, machines)))
             asked.append(("snapshots", partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
+        if machines or stack.keepSnapshots:
+            now = datetime.now(UTC)
+            asked.append(("old snapshots", partial(looks.lost_snapshots, ec2, stack.name, region, now)))
         if groups:
             asked.append(("rules of security groups", partial(looks.openings, ec2, region, sorted(groups), rules)))
         for what, ask in asked:

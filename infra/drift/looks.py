@@ -3,6 +3,7 @@ snapshots that pile up."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from infra.drift.finding import Finding
@@ -15,9 +16,11 @@ EVENTS = {
     "system-reboot": ("reboots the hardware under it", "stop it and start it before then: {stop} && {start}"),
     "system-maintenance": ("works on its network or power", "it may not be reachable for minutes; nothing else to do"),
 }
+PARTS = {"SystemStatus": "hardware", "InstanceStatus": "operating system", "AttachedEbsStatus": "disk"}
 OVER = ("[Completed]", "[Canceled]")
 # Snapshots of a disk beside those that the stack keeps, before they are reported
 SPARE = 5
+OLD = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ def _announced(ec2: Any, there: list[Machine]) -> Iterator[Finding]:
             when = f" on {event['NotBefore']:%Y-%m-%d %H:%M} UTC" if event.get("NotBefore") else ""
             yield Finding(machine.where, f"AWS {what}{when}", remedy.format(**words))
         for part, remedy in (
+            ("AttachedEbsStatus", "see its disk's own checks in AWS's console; if they stay: {stop} && {start}"),
             ("SystemStatus", "move it to other hardware: {stop} && {start}"),
             ("InstanceStatus", "see its console: aws ec2 get-console-output --instance-id " + machine.id),
         ):
             if entry.get(part, {}).get("Status") == "impaired":
-                what = "hardware" if part == "SystemStatus" else "operating system"
+                what = PARTS[part]
                 yield Finding(machine.where, f"AWS sees its {what} impaired", remedy.format(**words))
 
 
@@ -124,6 +128,28 @@ def _ports(rule: dict[str, Any]) -> str:
         return "every port" if protocol in ("-1", "tcp", "udp") else f"it by {protocol}"
     ports = f"port {first}" if first == last else f"ports {first}–{last}"
     return ports if protocol == "tcp" else f"{ports} ({protocol})"
+
+
+def lost_snapshots(ec2: Any, stack: str, region: str, now: datetime) -> Iterator[Finding]:
+    """Snapshots of disks that are gone, once they are old: no schedule deletes them any more."""
+    filters = [{"Name": "tag:stack", "Values": [stack]}]
+    pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+    found = [entry for page in pages for entry in page["Snapshots"] if now - entry["StartTime"] > OLD]
+    ids = sorted({entry["VolumeId"] for entry in found})
+    if not ids:
+        return
+    volumes = ec2.get_paginator("describe_volumes").paginate(Filters=[{"Name": "volume-id", "Values": ids}])
+    there = {entry["VolumeId"] for page in volumes for entry in page["Volumes"]}
+    lost = [entry for entry in found if entry["VolumeId"] not in there]
+    if lost:
+        oldest = min(entry["StartTime"] for entry in lost)
+        one = lost[0]["SnapshotId"]
+        yield Finding(
+            f"snapshots of disks that are gone ({region})",
+            f"{len(lost)} are older than {OLD.days} days, the oldest of {oldest:%Y-%m-%d}; nothing deletes them",
+            f"when nothing is to be restored from them, each: aws ec2 delete-snapshot --snapshot-id {one} "
+            f"--region {region}",
+        )
 
 
 def snapshots(ec2: Any, known: list[Machine], keep: int) -> Iterator[Finding]:

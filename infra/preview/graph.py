@@ -72,7 +72,7 @@ class Step:
 
 @cache
 def kinds() -> dict[str, Kind]:
-    found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text())
+    found = yaml.safe_load((Path(__file__).parent / "kinds.yaml").read_text(encoding="utf-8"))
     return {type: Kind(e.pop("is"), tuple(e.pop("new", ())), **e) for type, e in found.items()}
 
 

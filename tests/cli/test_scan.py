@@ -1,5 +1,6 @@
 """Hard-coded regions elsewhere: a line in, its kind and what it becomes out."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -150,3 +151,16 @@ def test_a_place_beside_a_changed_region_is_named(tmp_path, place):
 def test_no_other_line_is(tmp_path):
     (tmp_path / "a.txt").write_text("Tokyo ap-southeast-2\nSydney\n")
     assert "beside the region" not in infra(tmp_path, "--from", OLD, "--to", NEW).stdout
+
+
+def test_everything_that_is_not_looked_at_is_counted(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_text(OLD)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "code/wide").write_bytes(OLD.encode("utf-16-le"))
+    (tmp_path / "code/wide-be").write_bytes(OLD.encode("utf-16-be"))
+    os.mkfifo(tmp_path / "pipe")
+    passed: list[Path] = []
+    assert list(scan.scan([tmp_path / "code", tmp_path / "pipe"], OLD, NEW, passed)) == []
+    assert sorted(path.name for path in passed) == ["linked", "pipe", "wide", "wide-be"]

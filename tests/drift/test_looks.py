@@ -120,3 +120,16 @@ def test_snapshots_that_pile_up_are_counted(ec2, machine, number, is_found):
     assert bool(found) == is_found
     assert all(f"disk of web ({disk}, {REGION}): has {number} snapshots since 20" in line for line in found)
     assert all("the stack keeps 7" in line for line in found)
+
+
+@pytest.mark.parametrize(("days", "is_there", "is_found"), [(40, False, True), (40, True, False), (3, False, False)])
+def test_old_snapshots_of_lost_disks_are_named(ec2, days, is_there, is_found):
+    disk = ec2.create_volume(Size=8, AvailabilityZone=f"{REGION}a")["VolumeId"]
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "stack", "Value": "prod"}]}]
+    made = ec2.create_snapshot(VolumeId=disk, TagSpecifications=tags)["SnapshotId"]
+    if not is_there:
+        ec2.delete_volume(VolumeId=disk)
+    now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    found = said(looks.lost_snapshots(ec2, "prod", REGION, now))
+    assert bool(found) == is_found and all(made in line and "nothing deletes them" in line for line in found)
+    assert said(looks.lost_snapshots(ec2, "dev", REGION, now)) == []
