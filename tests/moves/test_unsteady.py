@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.moves.on import SYDNEY, TOKYO, points_to, stays_in
+from tests.moves.on import SYDNEY, TOKYO, client, points_to, refused, stays_in
 from tests.rows import rows
 from tests.system.conftest import System
 
@@ -26,6 +26,32 @@ def a_bad_day(system: System, seed: int) -> Iterator[None]:
         yield
     finally:
         file.unlink()
+
+
+@pytest.mark.nightly
+def test_a_zone_without_capacity_is_said_and_another_one_heals_it(sydney):
+    """No update tries another zone by itself: the machines of a region share one, and the stack says which."""
+    here = points_to(sydney)
+    other = TOKYO if here == SYDNEY else SYDNEY
+    stays_in(sydney)
+    sydney.must_up()
+    if other == SYDNEY:
+        sydney.unset("infra:networks")
+    stays_in(sydney, other)
+    with refused(sydney, "RunInstances", reason="InsufficientInstanceCapacity"):
+        ran = sydney.up()
+    assert ran.code != 0 and "InsufficientInstanceCapacity" in ran.output, ran.output
+    sydney.set(f"infra:availabilityZones.{other}", f"{other}c")
+    try:
+        sydney.must_up()
+        subnets = client(sydney, "ec2", other).describe_subnets(Filters=[{"Name": "tag:stack", "Values": ["lab"]}])
+        assert {subnet["AvailabilityZone"] for subnet in subnets["Subnets"]} == {f"{other}c"}
+        assert sydney.command("infra", "orphans", "--stack", "lab").code == 0
+    finally:
+        stays_in(sydney)
+        sydney.must_up()
+        sydney.unset("infra:availabilityZones")
+    assert sydney.pulumi("preview", "--expect-no-changes").code == 0
 
 
 @pytest.mark.parametrize("seed", rows(["1", "2"], always=[]))
