@@ -39,6 +39,7 @@ class Handler(socketserver.StreamRequestHandler):
             if kind == "go":
                 go.set()
             more = "X-Large: " + "x" * 20000 + "\r\n" if kind == "large" else ""
+            more += "X-Accel-Redirect: /elsewhere/show\r\n" if kind == "accel" else ""
             body = json.dumps({"path": path, "headers": headers}).encode()
             head = f"HTTP/1.1 200 OK\r\n{more}Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             self.wfile.write(head.encode() + body)
@@ -84,11 +85,15 @@ def _requests(system: System) -> None:
     assert len(shown["x-large"]) == 20000 and len(shown["cookie"]) == 9000
     assert shown["host"] == shown["x-forwarded-host"] == "api.hey-watch.me" and shown["x-forwarded-proto"] == "https"
     assert shown.get("connection", "") in ("", "close") and "upgrade" not in shown
+    assert json.loads(_client(system).ask("GET", "/show", None, {"X_Api_Key": "k"})[2])["headers"]["x_api_key"] == "k"
 
 
 def _answers(system: System) -> None:
     status, headers, _ = system.ask("GET", "/large")
     assert status == 200 and len(headers["X-Large"]) == 20000
+    # A service has no say in which other location answers
+    status, _, body = system.ask("GET", "/accel")
+    assert status == 200 and json.loads(body)["path"] == "/accel"
     # It took the request and broke off: its own fault, after which no client is asked to come back
     status, headers, _ = system.ask("GET", "/broken")
     assert status == 502 and "Retry-After" not in headers

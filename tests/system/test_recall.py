@@ -265,7 +265,7 @@ def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
         shown = system.command("infra", "status", "--stack", "lab", "--host", HOST)
         assert "certificate of example.com: " in shown.output and "services: 2 of 2 healthy" in shown.output
         # No other account gives Caddy another configuration
-        ask = "curl -sS -m 5 http://localhost:2019/config/; curl -sS -m 5 --unix-socket /var/lib/caddy/admin.sock http://x/config/"
+        ask = "curl -sS -m 5 http://localhost:2019/config/; curl -sS -m 5 --unix-socket /var/lib/caddy/admin.sock http://localhost/config/"
         as_nobody = system.on_host("runuser", "-u", "nobody", "--", "sh", "-c", ask, host=HOST)
         assert as_nobody.code != 0 and "apps" not in as_nobody.output, as_nobody.output
         as_root = system.on_host("sh", "-c", ask, host=HOST)
