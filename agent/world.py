@@ -25,6 +25,7 @@ from agent.places import Entry, aside, look_at, look_at_directory, open_director
 PERMISSIONS = 0o777
 
 TIMED_OUT = 124  # exit code of a command that was ended for taking too long
+LONGEST_LINE = 1 << 20  # bytes of a line that is followed
 NOT_STARTED = 126  # and of one for which there was no memory, or no right
 
 
@@ -92,23 +93,15 @@ class World:
     def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
         """Runs a command to its end; a missing program is code 127, one that cannot be started 126, a timeout 124."""
         try:
-            done = subprocess.run(
-                argv,
-                input=stdin.encode(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout,
-                env={**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **(environment or {})},
-                check=False,
-            )
+            surroundings = {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **(environment or {})}
+            code, said = processes.run(argv, stdin.encode(), timeout, surroundings)
         except FileNotFoundError:
             return Ran(127, f"{argv[0]}: not found")
         except OSError as error:
             # No memory for another process, for one
             return Ran(NOT_STARTED, f"{argv[0]}: {error.strerror}")
-        except subprocess.TimeoutExpired as late:
-            return Ran(TIMED_OUT, (late.stdout or b"").decode(errors="replace") + f"\nno end after {timeout:.0f} s")
-        return Ran(done.returncode, done.stdout.decode(errors="replace"))
+        text = said.decode(errors="replace")
+        return Ran(TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else Ran(code, text)
 
     def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:
         """The lines of a command as it says them, and None after each pause in which it says nothing; it ends with
@@ -123,6 +116,7 @@ class World:
                         continue
                     chunk = os.read(process.stdout.fileno(), 65536)
                     *whole, rest = (rest + chunk).split(b"\n")
+                    rest = rest[:LONGEST_LINE]
                     for line in whole:
                         yield line.decode(errors="replace")
                     if not chunk:

@@ -1,5 +1,6 @@
 """What no account or service of a host can block: the agent's lock, a health check, a repair."""
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -7,15 +8,16 @@ import stat
 import subprocess
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from agent import lock, web
+from agent import lock, processes, web
 from agent.monitor import repairs
 from agent.monitor.conditions import ConditionResult
 from agent.monitor.history import Repair
 from agent.outcome import Refused
-from agent.world import World
+from agent.world import TIMED_OUT, World
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another account can only be tried by root")
 
@@ -108,3 +110,44 @@ def test_a_clock_that_was_ahead_blocks_no_repair():
     now, wanted = 1.8e9, ConditionResult("unit-down", "x.service", 1, True, "", "start")
     ahead = Repair(now + 10 * 365 * 86400, "unit-down", "x.service", "start", True, "")
     assert repairs.why_not(wanted, [ahead], now) == ""
+
+
+def test_what_a_command_says_on_and_on_fills_no_memory(monkeypatch):
+    """A service's own account may write a journal of any size; its end is what is asked for."""
+    monkeypatch.setattr(processes, "MOST", 100_000)
+    ran = World().run("sh", "-c", "yes | head -c 5000000; echo the end")
+    assert ran.code == 0 and len(ran.output) == 100_000 and ran.output.endswith("the end\n")
+
+
+def test_a_command_gets_its_input_while_it_speaks():
+    """Each would wait for the other, with a pipe that is full both ways."""
+    text = "x" * 5_000_000
+    assert World().run("cat", stdin=text).output == text
+    assert World().run("true", stdin=text).code == 0
+
+
+def test_one_that_speaks_without_end_ends_in_time():
+    ran = World().run("yes", timeout=0.5)
+    assert ran.code == TIMED_OUT and ran.output.endswith("no end after 0 s")
+
+
+def test_an_answer_that_goes_on_and_on_is_none(monkeypatch):
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"x" * 65536)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    monkeypatch.setattr(web, "MOST", 1_000_000)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert World().fetch(f"http://127.0.0.1:{server.server_port}/", {}) == (0, b"")
+    finally:
+        server.shutdown()
+        server.server_close()
