@@ -13,7 +13,7 @@ class Declined(Exception):
     """Docker answered, and does not have what was asked, or will not do it."""
 
 
-def ask(method: str, path: str, timeout: float, place: str = SOCKET) -> bytes:
+def ask(method: str, path: str, timeout: float, place: str = "") -> bytes:
     """The body of an answer of Docker's, or of what else listens at `place`; `timeout` are seconds of silence. Raises
     Declined, and OSError where it says nothing."""
     connection = http.client.HTTPConnection("localhost")
@@ -21,15 +21,15 @@ def ask(method: str, path: str, timeout: float, place: str = SOCKET) -> bytes:
     connection.sock.settimeout(timeout)
     with connection.sock:
         try:
-            connection.sock.connect(place)
-            connection.request(method, path)
+            connection.sock.connect(place or SOCKET)
+            # At a socket of its own Caddy takes requests without a host alone
+            connection.request(method, path, headers={"Host": ""} if place else {})
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise OSError(f"{place}: {getattr(error, 'strerror', '') or error}") from None
+            raise OSError(f"{place or SOCKET}: {getattr(error, 'strerror', '') or error}") from None
     if answer.status >= 300:
-        who = "Docker" if place == SOCKET else place
-        raise Declined(f"{who} answered {answer.status} to {path.partition('?')[0]}{_why(body)}")
+        raise Declined(f"{place or 'Docker'} answered {answer.status} to {path.partition('?')[0]}{_why(body)}")
     return body
 
 

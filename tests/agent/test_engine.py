@@ -22,7 +22,7 @@ def says(tmp_path, monkeypatch) -> Iterator:
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
-                asked.append(connection.recv(65536).splitlines()[0])
+                asked.extend(connection.recv(65536).splitlines())
                 connection.sendall(raw)
 
         threading.Thread(target=serve, daemon=True).start()
@@ -35,7 +35,14 @@ def says(tmp_path, monkeypatch) -> Iterator:
 def test_the_body_of_an_answer(says):
     asked = says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n")
     assert engine.ask("GET", "/networks", 5) == b"[]"
-    assert asked == [b"GET /networks HTTP/1.1"]
+    assert asked[0] == b"GET /networks HTTP/1.1" and b"Host: localhost" in asked
+
+
+def test_another_program_is_asked_at_its_own_socket_and_without_a_host(says):
+    """As Caddy's administration wants it there."""
+    asked = says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert engine.ask("GET", "/config/", 5, engine.SOCKET) == b"{}"
+    assert asked[0] == b"GET /config/ HTTP/1.1" and b"Host: " in asked
 
 
 def no(body: bytes) -> bytes:

@@ -265,11 +265,14 @@ def test_one_word_puts_caddy_in_nginxs_place_and_back(system):
         shown = system.command("infra", "status", "--stack", "lab", "--host", HOST)
         assert "certificate of example.com: " in shown.output and "services: 2 of 2 healthy" in shown.output
         # No other account gives Caddy another configuration
-        ask = "curl -sS -m 5 http://localhost:2019/config/; curl -sS -m 5 --unix-socket /var/lib/caddy/admin.sock http://localhost/config/"
+        ask = "curl -sS -m 5 http://localhost:2019/config/; curl -sS -m 5 -H 'Host;' --unix-socket /var/lib/caddy/admin.sock http://x/config/"
         as_nobody = system.on_host("runuser", "-u", "nobody", "--", "sh", "-c", ask, host=HOST)
         assert as_nobody.code != 0 and "apps" not in as_nobody.output, as_nobody.output
         as_root = system.on_host("sh", "-c", ask, host=HOST)
         assert "apps" in as_root.output, as_root.output
+        own = "import sys; sys.path.insert(0, '/var/lib/infra/bin'); from agent.world import World; print(World().socket_has('/var/lib/caddy/admin.sock', '/config/'))"
+        assert "apps" in on(system, "python3", "-I", "-c", own)
+        assert system.command("infra", "drift", "--stack", "lab", "--host", HOST).code == 0
         # A reload of Caddy loses nothing either
         with Load(system, ["/readyz"], name=NAME, host=HOST, pause=0.01).going() as load:
             until("requests before", lambda: load.count > 20)
