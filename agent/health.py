@@ -94,9 +94,11 @@ def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
     own = [probe for probe in probes if probe["url"] and probe.get("container")]
     if not own:
         return []
-    shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30).output
+    shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
+    if shown.code:
+        return [f"which container has which port is not known: docker ps: {shown.last_lines(1)}"]
     published: dict[int, set[str]] = {}
-    for name, _, ports in (line.partition(" ") for line in shown.splitlines()):
+    for name, _, ports in (line.partition(" ") for line in shown.output.splitlines()):
         for first, last in re.findall(r":(\d+)(?:-(\d+))?->", ports):
             for port in range(int(first), int(last or first) + 1):
                 published.setdefault(port, set()).add(name)

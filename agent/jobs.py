@@ -151,9 +151,11 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
 def forget_leftovers(world: World) -> None:
     """What a killed preparation left in memory's file systems: a registry's login, rendered secrets, the payload of a
     job that never began."""
-    for id in world.listing(JOBS):
-        if world.exists(f"{JOBS}/{id}/payload.json") and not _is_on(world, id):
-            world.remove_tree(f"{JOBS}/{id}")
+    # One that is just being handed to systemd has this lock
+    with contextlib.suppress(Refused), lock("clearing secrets away", lambda _: None, install.LOCK, patience=0):
+        for id in world.listing(JOBS):
+            if world.exists(f"{JOBS}/{id}/payload.json") and not _is_on(world, id):
+                world.remove_tree(f"{JOBS}/{id}")
     credentials.forget_staged(world)
     for place in (images.LOGIN, validate.STAGE):
         if world.exists(place):

@@ -84,7 +84,8 @@ def rights(_: Path) -> str:
         "before it: attach `plan` to who previews, `plan` and `deploy` to who updates, all three to a person. "
         "`infra check --live --stack STACK` says what the credentials at hand lack for an update. Who may create "
         "roles and hand them to machines can give itself any right that those roles may get: where that matters, "
-        "give the roles a permissions boundary."
+        "give the roles a permissions boundary. The rights on Pulumi's own backend come on top: of a bucket, "
+        "`s3:ListBucket`, and `s3:GetObject`, `s3:PutObject` and `s3:DeleteObject` on what is in it."
     )
     return _page("Rights in AWS", "`infra/account/actions.yaml`", head, "\n\n".join(parts))
 

@@ -12,7 +12,6 @@ from lab.say import step
 from lab.settings import CACHE, KINDS, LABEL, ROOT, Lab
 
 IMAGE = ROOT / "lab" / "image"
-DOCKER_ROOT = Path("/var/lib/docker")
 BARE_IMAGE = "watchme-lab-base:bookworm"
 
 

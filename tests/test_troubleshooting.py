@@ -14,8 +14,8 @@ SOURCES = [
     for path in (ROOT / folder).rglob("*.py")
 ]
 SOURCES += [ROOT / "__main__.py", ROOT / "files/static/prepare-host.sh"]
-# What is said by AWS and by sudo themselves
-OTHERS = {"InsufficientInstanceCapacity", "AddressLimitExceeded", "VcpuLimitExceeded", "sudo:"}
+# What is said by AWS, by Pulumi and by sudo themselves
+OTHERS = {"InsufficientInstanceCapacity", "AddressLimitExceeded", "VcpuLimitExceeded", "pending operations", "sudo:"}
 PLACES = re.compile(r"HOST|SERVICE|KEY")
 
 

@@ -67,6 +67,13 @@ def test_a_port_that_another_container_has_is_not_the_services(shown, outcome):
     assert (complaint in ended.line) is (outcome != "applied"), ended.line
 
 
+def test_a_docker_that_does_not_say_who_has_a_port_is_no_proof():
+    world = serving(release())
+    world.answers["docker ps --format {{.Names}} {{.Ports}}"] = Ran(124, "\nno end after 30 s")
+    ended = applied(world, release(bigger))
+    assert ended.outcome == "rolled back" and "which container has which port is not known: docker ps" in ended.line
+
+
 def test_an_earlier_slot_that_does_not_stop_is_named_and_fails_no_release():
     world = serving(release(blue_green))
     deaf_to(world, "systemctl", "stop", "watchme-vault-api-blue.service")

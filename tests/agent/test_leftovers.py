@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from agent import jobs, store, transaction
+from agent import install, jobs, store, transaction
+from agent.lock import lock
 from agent.outcome import Refused
 from agent.world import TIMED_OUT, Ran
 from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, with_echo, world_for
@@ -47,6 +48,14 @@ def test_secrets_of_a_job_that_never_began_are_gone_with_the_next_one():
     jobs.forget_leftovers(world)
     left = {path.split("/")[4] for path in world.files if path.startswith(jobs.JOBS)}
     assert left == {"alive"}
+
+
+def test_one_that_is_just_being_handed_to_systemd_keeps_them():
+    world = world_for(release())
+    job_left(world, "new", is_on=False)
+    with lock("installing an agent", lambda _: None, install.LOCK):
+        jobs.forget_leftovers(world)
+    assert f"{jobs.JOBS}/new/payload.json" in world.files
 
 
 def test_a_systemd_run_without_an_answer_may_have_begun_the_job(monkeypatch, tmp_path):
