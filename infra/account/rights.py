@@ -59,10 +59,9 @@ def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> di
         actions = statement["Action"]
         # What belongs to no region is asked in this one
         place = aws.EVERYWHERE if all(action.startswith(GLOBAL) for action in actions) else region
-        keys = {"aws:RequestedRegion": place, "iam:PassedToService": "ec2.amazonaws.com"}
         context: Any = [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-            for key, value in keys.items()
+            for key, value in {**_conditions(statement), "aws:RequestedRegion": place}.items()
         ]
         for begin in range(0, len(actions), AT_ONCE):
             asked = iam.get_paginator("simulate_principal_policy").paginate(
@@ -80,11 +79,18 @@ def _denied(statements: list[dict[str, Any]], principal: str, region: str) -> di
     return found
 
 
+def _conditions(statement: dict[str, Any]) -> dict[str, str]:
+    """A value for each key that the statement asks for: that with which an update does it."""
+    pairs = [pair for keys in statement.get("Condition", {}).values() for pair in keys.items()]
+    return {key: value if isinstance(value, str) else value[0] for key, value in pairs}
+
+
 def _example(arn: str, region: str) -> str:
     """One of what a pattern means: `arn:aws:ecr:*:1:repository/a` in the stack's region."""
     parts = arn.split(":", 5)
-    if len(parts) == 6 and parts[3] == "*":
-        parts[3] = region
+    if len(parts) == 6:
+        # What AWS itself publishes is of no account
+        parts[3:5] = [region if parts[3] == "*" else parts[3], "" if parts[4] == "*" else parts[4]]
     return ":".join(parts).replace("*", "x") if arn != "*" else arn
 
 

@@ -96,12 +96,12 @@ def trusts(expected: dict[str, Any], principal: str) -> bool:
 def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) -> bool:
     """A statement's condition. An operator or key that is not known here does not hold."""
     for operator, keys in condition.items():
-        if operator not in ("StringEquals", "ForAllValues:StringEquals"):
+        if operator not in ("StringEquals", "ArnEquals", "ForAllValues:StringEquals"):
             return False
         for key, expected in keys.items():
             allowed = {expected} if isinstance(expected, str) else set(expected)
             given = values.get(key)
-            if given is None and operator == "StringEquals":
+            if given is None and operator != "ForAllValues:StringEquals":
                 return False
             if not set(given or []) <= allowed:
                 return False
@@ -109,11 +109,16 @@ def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) ->
 
 
 def resources(response: Any) -> list[str]:
-    """ARNs that a request of ECR, Route 53, IAM, STS or SNS is about; empty where it is about none."""
+    """ARNs that a request of ECR, SSM, Route 53, IAM, STS or SNS is about; empty where it is about none."""
     if response.service_name == "ecr":
         body = json.loads(response.body or "{}")
         names = [body["repositoryName"]] if "repositoryName" in body else body.get("repositoryNames", [])
         return [f"arn:aws:ecr:{response.region}:{ACCOUNT}:repository/{name}" for name in names]
+    if response.service_name == "ssm":
+        name = json.loads(response.body or "{}").get("Name", "")
+        # What AWS itself publishes is of no account
+        owner = "" if name.startswith("/aws/") else ACCOUNT
+        return [f"arn:aws:ssm:{response.region}:{owner}:parameter{name}"] if name else []
     if response.service_name == "route53" and (found := re.search(r"/hostedzone/([A-Z0-9]+)", response.uri)):
         return [f"arn:aws:route53:::hostedzone/{found[1]}"]
     if response.service_name in ("iam", "sts", "sns"):

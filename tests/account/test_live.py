@@ -263,4 +263,7 @@ def test_what_is_simulated_is_as_the_stack_has_it(caller):
         ]
         everywhere = all(action.startswith(rights.GLOBAL) for action in asked["ActionNames"])
         assert place == ["us-east-1" if everywhere else stack.region]
-        assert not any(":x:" in arn for arn in asked["ResourceArns"]), "a region that there is not"
+        assert not any(":x:" in arn for arn in asked["ResourceArns"]), "a region or account that there is not"
+        given = {entry["ContextKeyName"]: entry["ContextKeyValues"][0] for entry in asked["ContextEntries"]}
+        attaches = "iam:AttachRolePolicy" in asked["ActionNames"]
+        assert given.get("iam:PolicyARN", "").endswith("AWSDataLifecycleManagerServiceRole") is attaches
