@@ -75,11 +75,11 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         accounts.ensure(world, payload["accounts"])
         names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
-        told = {}
+        results = {}
         for path in found:
             say(f"bringing {path}")
             brought = bring(f"{there}{path}", path, ids, Signs(say).came)
-            told[path] = {
+            results[path] = {
                 "files": brought.files, "bytes": brought.size, "kept": brought.kept, "failed": len(brought.failed),
             }  # fmt: skip
             # Said at once: the rest comes all the same
@@ -87,7 +87,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
                 say(f"not brought: {line}")
             if len(brought.failed) > SHOWN:
                 say(f"not brought: {len(brought.failed) - SHOWN} more below {path}")
-    return {"brought": told, "absent": [path for path in payload["paths"] if path not in found]}
+    return {"brought": results, "absent": [path for path in payload["paths"] if path not in found]}
 
 
 def _is_directory(there: str, path: str) -> bool:
@@ -177,22 +177,22 @@ def absent(source: str, target: str) -> Iterator[tuple[str, os.stat_result]]:
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
     """Copies what is absent, with its owner, its mode without setuid, setgid and sticky bits, and a file's times; not
     extended attributes. Neither sockets nor devices are data. `came` gets bytes as they come."""
-    told = Brought(kept=_files(source))
+    brought = Brought(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
     for path, status in absent(source, target):
         try:
-            _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came, told)
+            _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came, brought)
         except OSError as error:
             if error.errno not in OF_ONE_PATH:
                 raise
-            told.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
-    told.kept -= told.files
-    return told
+            brought.failed.append(f"{os.path.join(target, path)}: {error.strerror}")
+    brought.kept -= brought.files
+    return brought
 
 
 def _bring_one(
-    there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None], told: Brought
+    there: str, here: str, status: os.stat_result, ids: Ids, came: Callable[[int], None], brought: Brought
 ) -> None:
     if stat.S_ISDIR(status.st_mode):
         _directory(here, status, ids)
@@ -202,7 +202,7 @@ def _bring_one(
             os.chown(name, *ids(status.st_uid, status.st_gid), dir_fd=parent, follow_symlinks=False)
     elif stat.S_ISREG(status.st_mode):
         _file(there, here, status, ids, came)
-        told.files, told.size = told.files + 1, told.size + status.st_size
+        brought.files, brought.size = brought.files + 1, brought.size + status.st_size
 
 
 def _files(place: str) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from catalogue.stack import Stack
 from infra import aws
@@ -24,10 +23,12 @@ SUBJECT = 100  # characters that SNS takes
 
 @dataclass(frozen=True)
 class Drift:
-    """`findings` of a stack's `resources` in its `regions`; `unknown` says what could not be looked at."""
+    """`findings` of a stack's `resources` in its `regions`; `unknown` says what could not be looked at. `topics` are
+    those of the stack's alarms."""
 
     resources: int
     regions: list[str]
+    topics: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -45,7 +46,8 @@ def look(stack: Stack) -> Drift:
     own = state.of_aws(known)
     if not own:
         raise InfraError(f"stack {stack.name} has nothing in AWS yet: pulumi up --stack {stack.name}")
-    made, words = Drift(len(own), regions), refreshed.Words(stack.name, stack.hosts)
+    topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
+    made, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
     made.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
     for region in regions:
         ec2, machines = aws.client("ec2", region), _machines(stack, known, region)
@@ -76,10 +78,8 @@ def _machines(stack: Stack, known: State, region: str) -> list[Machine]:
 
 def notify(stack: Stack, drift: Drift) -> str:
     """Sends what was found to those who get the stack's alarms, by its topic; says to whom. Raises InfraError."""
-    known = exported(stack.name)
-    topics: list[dict[str, Any]] = [entry for entry in state.of_aws(known) if entry["type"] == TOPIC]
     # Where the stack is now, or, when its region was changed since, where it was
-    arns = sorted((e["id"] for e in topics), key=lambda arn: arn.split(":")[3] != stack.region)
+    arns = sorted(drift.topics, key=lambda arn: arn.split(":")[3] != stack.region)
     here = arns[0] if arns else ""
     region = here.split(":")[3] if here else ""
     if not here:

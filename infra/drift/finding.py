@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.foreign import one_line
+from infra.preview.snapshot import SECRET
 
-SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
 LONG = 80  # characters of a value that are shown
 
 

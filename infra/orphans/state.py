@@ -118,7 +118,7 @@ def unwanted(state: State, type: str, id: str, region: str, provider: str, input
         urn = f"{prefix}::{type}::{ORPHAN}{region}-{id}"
     if is_known(made, urn):
         return made, urn
-    before = [entry["urn"] for entry in _resources(made) if entry["urn"].rsplit("::", 1)[-1].startswith(ORPHAN)]
+    before = [entry["urn"] for entry in _resources(made) if name(entry).startswith(ORPHAN)]
     entry = {
         "urn": urn, "type": type, "custom": True, "id": id, "inputs": inputs, "outputs": {**inputs, "id": id},
         "parent": stack, "provider": provider, "dependencies": before,
@@ -134,7 +134,7 @@ def unread(state: State) -> list[str]:
     return [
         entry["urn"]
         for entry in _resources(state)
-        if entry.get("custom") and (entry["urn"] in waiting or entry["urn"].rsplit("::", 1)[-1].startswith(ORPHAN))
+        if entry.get("custom") and (entry["urn"] in waiting or name(entry).startswith(ORPHAN))
     ]
 
 

@@ -21,6 +21,17 @@ def stays_in(system: System, *standby: str) -> None:
         system.set(f"infra:standbyRegions[{number}]", region)
 
 
+def other_region(system: System) -> str:
+    """Leaves the stack in the region where it serves alone; the other one, which is ready to be added."""
+    other = TOKYO if points_to(system) == SYDNEY else SYDNEY
+    stays_in(system)
+    system.must_up()
+    if other == SYDNEY:
+        # Its network was an existing one; this time one is made
+        system.unset("infra:networks")
+    return other
+
+
 def goes_to(system: System, region: str, *standby: str) -> None:
     system.set("aws:region", region)
     stays_in(system, *standby)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import workspace
-from tests.moves.on import SYDNEY, TOKYO, client, held, points_to, stays_in, were_refused
+from tests.moves.on import SYDNEY, TOKYO, client, held, other_region, points_to, stays_in, were_refused
 from tests.rows import rows
 from tests.support import end_session, started
 from tests.system.conftest import System
@@ -62,14 +62,7 @@ def test_an_update_does_not_make_again_what_a_killed_one_made(sydney):
 @pytest.fixture(scope="module")
 def growing(sydney: System) -> System:
     """A stack that is to stand by in the other region too, where it has nothing yet."""
-    here = points_to(sydney)
-    stays_in(sydney)
-    sydney.must_up()
-    other = TOKYO if here == SYDNEY else SYDNEY
-    if other == SYDNEY:
-        # Its network was somebody's; this time one is made
-        sydney.unset("infra:networks")
-    stays_in(sydney, other)
+    stays_in(sydney, other_region(sydney))
     yield sydney
     stays_in(sydney)
     sydney.must_up()

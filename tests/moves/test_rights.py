@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.moves.on import SYDNEY, TOKYO, client, points_to, stays_in
+from tests.moves.on import client, other_region, stays_in
 from tests.system.conftest import System
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
@@ -42,12 +42,7 @@ def person(system: System, name: str, *roles: str) -> Person:
 @pytest.fixture(scope="module")
 def standing_by(sydney: System) -> System:
     """The stack is to stand by in the other region, whose network is made."""
-    other = TOKYO if points_to(sydney) == SYDNEY else SYDNEY
-    stays_in(sydney)
-    sydney.must_up()
-    if other == SYDNEY:
-        sydney.unset("infra:networks")
-    stays_in(sydney, other)
+    stays_in(sydney, other_region(sydney))
     yield sydney
     stays_in(sydney)
     sydney.must_up()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.moves.on import SYDNEY, TOKYO, client, points_to, refused, stays_in
+from tests.moves.on import client, other_region, refused, stays_in
 from tests.rows import rows
 from tests.system.conftest import System
 
@@ -31,12 +31,7 @@ def a_bad_day(system: System, seed: int) -> Iterator[None]:
 @pytest.mark.nightly
 def test_a_zone_without_capacity_is_said_and_another_one_heals_it(sydney):
     """No update tries another zone by itself: the machines of a region share one, and the stack says which."""
-    here = points_to(sydney)
-    other = TOKYO if here == SYDNEY else SYDNEY
-    stays_in(sydney)
-    sydney.must_up()
-    if other == SYDNEY:
-        sydney.unset("infra:networks")
+    other = other_region(sydney)
     stays_in(sydney, other)
     with refused(sydney, "RunInstances", reason="InsufficientInstanceCapacity"):
         ran = sydney.up()
@@ -56,13 +51,7 @@ def test_a_zone_without_capacity_is_said_and_another_one_heals_it(sydney):
 
 @pytest.mark.parametrize("seed", rows(["1", "2"], always=[]))
 def test_a_region_comes_and_goes_on_a_bad_day(sydney, seed):
-    here = points_to(sydney)
-    other = TOKYO if here == SYDNEY else SYDNEY
-    stays_in(sydney)
-    sydney.must_up()
-    if other == SYDNEY:
-        # Its network was somebody's; this time one is made
-        sydney.unset("infra:networks")
+    other = other_region(sydney)
     with a_bad_day(sydney, int(seed)):
         stays_in(sydney, other)
         sydney.must_up()
