@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
-from components import before, budget, configuration, interrupted, lookup, move, region
+from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.copier import Copier
 from components.serving import running, serve
 
@@ -42,6 +42,7 @@ machine_images = {place: lookup.machine_images(stack.at(place), asking) for plac
 undecided = {place for place in stack.regions if place not in prior.hosts and place not in prior.machines}
 zones = {place: lookup.availability_zone(stack.at(place), place in undecided, asking) for place in stack.regions}
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
+foreign_images = elsewhere.digests(catalogue, asking) if known_images is None else {}
 
 replaced = {
     place: lookup.replaced(stack, machines, place, asking)
@@ -67,9 +68,10 @@ if attempt or stack.standbyRegions:
 
 here = made[stack.region]
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
-digests = digests.apply(lambda known: known | configuration.approved_images())
+digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
+elsewhere.copied(here, digests)
 for host in stack.hosts:
     region.release(here, host, digests, rights[here.name, host], everywhere)
 last, switched = serve(here, zone, attempt, digests, everywhere)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import health
+from agent import checks, health
 from agent.world import World
 
 
@@ -33,4 +33,4 @@ def lost(world: World, answers: list[dict[str, Any]], deadline: float) -> list[s
 
 
 def _status(world: World, url: str, is_public: bool) -> int:
-    return health.public_status(world, url) if is_public else world.status_of(url)
+    return health.public_status(world, url) if is_public else checks.status(world, url)

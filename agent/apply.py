@@ -16,6 +16,7 @@ from agent import (
     existing,
     health,
     images,
+    kept,
     preflight,
     prune,
     quoting,
@@ -113,6 +114,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         absent = images.absent(world, target, identity)
         preflight.disk(world, target, absent)
         images.pull(world, absent, job.say)
+        kept.check(world, target)
         replaced = certificates.remember(world, target)
         try:
             obtained = certificates.obtain(world, target, identity, replaced)

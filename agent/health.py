@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent import managers, quoting, units
+from agent import checks, managers, quoting, units
 from agent.outcome import Failed
 from agent.world import World
 
@@ -91,7 +91,7 @@ def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
 
 def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
     """Services at whose port another container answers, although their own unit is active."""
-    own = [probe for probe in probes if probe["url"] and probe.get("container")]
+    own = [probe for probe in probes if probe["url"] and checks.port_of(probe["url"]) and probe.get("container")]
     if not own:
         return []
     shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
@@ -105,7 +105,7 @@ def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
     return [
         f"{probe['service']}: the container {', '.join(sorted(names))} has its port, and not {probe['container']}"
         for probe in own
-        if (names := published.get(urlsplit(probe["url"]).port or 80)) and probe["container"] not in names
+        if (names := published.get(checks.port_of(probe["url"]))) and probe["container"] not in names
     ]
 
 
@@ -114,7 +114,7 @@ def status(world: World, probe: dict[str, Any]) -> int:
     by its state."""
     if probe["url"] is None:
         return 200 if units.is_well(world, probe["unit"]) else 0
-    own = world.status_of(probe["url"])
+    own = checks.status(world, probe["url"])
     if own != 200 or not probe["public"]:
         return own
     return public_status(world, probe["public"])
@@ -145,5 +145,7 @@ def _said(world: World, probe: dict[str, Any], code: int) -> str:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
     if code == ANOTHERS:
         return f"({probe['unit']}) {units.why_not(world, probe['unit'])}; what answers at {probe['url']} is not its own"
+    if code == 0 and (fault := checks.fault(world, probe["url"])):
+        return f"({probe['unit']}) {fault}"
     said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")
     return f"{said} at {probe['url']}"

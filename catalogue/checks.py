@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
-from catalogue.rules import alerts, contents, hosts, identity, places, programs, regions, rollouts, units, watched
+from catalogue.rules import (
+    alerts,
+    containers,
+    contents,
+    hosts,
+    identity,
+    places,
+    programs,
+    regions,
+    rollouts,
+    units,
+    watched,
+)
 
 
 def check(catalogue: Catalogue) -> list[Problem]:
@@ -47,6 +59,13 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.files,
     programs.programs,
     units.milestones,
+    containers.health,
+    containers.dependencies,
+    containers.mounts,
+    containers.one_owner,
+    containers.kept,
+    containers.labels,
+    containers.files,
     rollouts.blue_green,
     watched.singletons,
     watched.alone,

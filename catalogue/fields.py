@@ -34,6 +34,7 @@ _SHOWN = r"[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _LINE = rf"^({_SHOWN}]*{_SHOWN}\\])?$"
 _HEADER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
+HEALTH = r"^(tcp|image|running|/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*)$"
 _BELOW = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 _UPSTREAM = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=64)]
@@ -62,6 +63,7 @@ ALLOWED = {
     _LINE: "text in one line, without control characters, marks that turn its direction, or a \\ at its end",
     _HEADER_NAME: "the name of an HTTP header: letters, digits, hyphens and underscores",
     _BELOW: "a path below its directory, such as recall/gunicorn.conf.py: no /, .. or hidden name at its beginning",
+    HEALTH: "a path such as /health, or tcp, image, running, or {command: …}",
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
     _NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
     _ACCOUNT: "the name of an account: lower-case letters, digits, _ and -, at most 32",

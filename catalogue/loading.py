@@ -11,11 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
+from catalogue.compose.container import ContainerFile
+from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
 from catalogue.files import Written, parse_toml, read_bytes, read_text, read_yaml
 from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.services import KINDS, ConfigFile, FileKey, Image, Memory, Route
+from catalogue.service import FileKey, Image, Memory, Route
+from catalogue.services import KINDS, ConfigFile
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place
 from catalogue.validation import problems_of
@@ -169,7 +172,7 @@ def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
 
 def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
     """Source → content of the files that services read; without one that is missing, or that a link leads away to."""
-    names = {file.source for system in systems.values() for service in system.native_services for file in service.files}
+    names = {source for system in systems.values() for service in system.active for source in service.sources}
     folder = (root / STATIC).resolve()
     # A link may lead elsewhere in the directory, and not out of it, nor in a circle
     paths = {name: Path(os.path.realpath(folder / name)) for name in sorted(names)}
@@ -195,9 +198,10 @@ def _entry(kind: str, entries: list[Any], index: int, key: str, rest: tuple[int 
 
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
+    kind = str(path[2]) if len(path) > 2 else ""
     for part in reversed(path[:-1]):
-        if part in MODELS:
-            return list(MODELS[str(part)].model_fields)
+        if model := MODELS.get(f"{kind}.{part}") or MODELS.get(str(part)):
+            return list(model.model_fields)
     return list(System.model_fields)
 
 
@@ -205,4 +209,6 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
 MODELS: dict[str, type[Model]] = {
     **KINDS, "routes": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork,
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
+    "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand, "depends_on": Dependency,
+    "ulimits": Limits,
 }  # fmt: skip

@@ -22,7 +22,8 @@ from catalogue.fields import (
     Permissions,
     UnitName,
 )
-from catalogue.services import AnyService, ComposeService, NativeService, Route, Service, repository_of
+from catalogue.service import Route, Service
+from catalogue.services import AnyService, ComposeService, NativeService, repository_of
 from catalogue.systemd.directives import Sections
 
 HSTS = "max-age=63072000"

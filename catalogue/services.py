@@ -1,164 +1,90 @@
-"""The kinds of services. What every kind has stands in `Service`; what only one kind has, in that kind's model."""
+"""The kinds of services. What all have stands in `Service` (service.py); what one kind alone has, in its model here."""
 
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from catalogue.compose.container import ContainerOptions
+from catalogue.compose.values import ContainerHealth, HealthCommand
 from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
-    EnvironmentName,
     Line,
-    Method,
     Model,
     Name,
     PathBelow,
     Permissions,
     Port,
-    UnitName,
-    UpstreamHost,
     UrlPath,
 )
-from catalogue.sizes import Size, systemd_bytes, to_bytes
+from catalogue.service import Image, Memory, Service
+from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
 
 
-class Image(Model):
-    """An image by repository and tag or digest; account and region come from the stack, never from here."""
-
-    repository: str
-    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-
-    @property
-    def suffix(self) -> str:
-        return f"@{self.digest}" if self.digest else f":{self.tag or 'latest'}"
-
-
-class Memory(Model):
-    """`limit` is enforced; `observed` is what the service was seen to use."""
-
-    limit: Size
-    observed: Size | None = None
-
-
-class FileKey(Model):
-    """A value out of a configuration file of the catalogue: `key` is dotted, such as server.max_request_size."""
-
-    file: AbsolutePath
-    key: str
-
-
-class Route(Model):
-    """A public path of a site and the path that the service itself serves it under.
-
-    The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
-    in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
-    `methods` are those CORS allows, where the site has CORS. `timeout` is how many seconds an answer may take.
-    `host` is the Host header that the service gets, where it wants another one than clients ask for.
-    """
-
-    public: str
-    internal: str | None = None
-    site: str | None = None
-    methods: list[Method] | None = None
-    max_body: Size | FileKey | None = None
-    timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
-    host: UpstreamHost | None = None
-
-    @property
-    def inside(self) -> str:
-        """The service's own path; that of a route to one page alone is the same as its public one."""
-        return self.internal or ("/" if self.is_prefix else self.public)
-
-    @property
-    def is_prefix(self) -> bool:
-        return self.public.endswith("/")
-
-    def covers(self, path: str) -> bool:
-        """Does the service's own `path` lie behind this route."""
-        return path.startswith(self.inside) if self.is_prefix else path == self.inside
-
-
-class Service(Model):
-    """What a service of every kind has.
-
-    `health` is the path, on the service's own port, that answers 200 when it is healthy. `single` marks a
-    service of which only one may run in the world. `stop_priority` orders what is stopped first under
-    memory pressure (1 first; None never).
-    """
-
-    name: Name
-    purpose: Line
-    purpose_ja: Line | None = None
-    role: Literal["api", "admin"] = "api"
-    port_exception: str | None = None
-    health: UrlPath = "/health"
-    routes: list[Route] = []
-    unit: UnitName
-    environment: dict[EnvironmentName, str] = {}
-    secrets: list[EnvironmentName] = []
-    single: bool = False
-    stop_priority: Annotated[int, Field(ge=1)] | None = None
-
-    @property
-    def listens(self) -> int | None:
-        """The port on which its health is asked."""
-        raise NotImplementedError
-
-    @property
-    def limit(self) -> int:
-        """Bytes of memory that one of it may use; 0 where nothing limits it."""
-        raise NotImplementedError
-
-    @property
-    def observed(self) -> int:
-        """Bytes of memory that one of it was seen to use."""
-        raise NotImplementedError
-
-    @property
-    def at_once(self) -> int:
-        """How many of it run at the same time during a release, each with its memory."""
-        return 1
-
-    @property
-    def ports(self) -> list[int]:
-        """Every port of the host that it ever listens on."""
-        return [self.listens] if self.listens else []
-
-    @property
-    def health_route(self) -> Route | None:
-        """The route through which its health can be asked from outside."""
-        return next((route for route in self.routes if route.covers(self.health)), None)
-
-
-class ComposeService(Service):
+class ComposeService(Service, ContainerOptions):
     """A container of a compose project. Services with the same unit share one project and one file.
 
-    `compose_key` is the service's key in that file; the documents use `api`. Without an `address` Docker gives the
-    container one: others reach it by its name. With `rollout: blue-green` a new container comes up beside the old one
-    on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is switched to it; the default
-    replaces the container, and answers 503 meanwhile.
+    `port` is where it is published, on 127.0.0.1 alone; `container_port` where its program listens, if elsewhere.
+    Without a port only other containers reach it, or it does work of its own. `health` is a path on that port, or `tcp`
+    (it takes connections), a command in the container, `image` (the image's own health check) or `running` (it stays
+    up). `unit`, `container`, `directory` and `compose_key`, its key in the compose file, follow from its name. Without
+    an `address` Docker gives the container one: others reach it by its name. With `rollout: blue-green` a new container
+    comes up beside the old one on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is
+    switched to it; the default replaces the container, and answers 503 meanwhile.
     """
 
     kind: Literal["compose"]
-    port: Port
+    port: Port | None = None
+    container_port: Port | None = None
+    health: ContainerHealth | None = None
     memory: Memory
     directory: AbsolutePath
     image: Image
     container: Name
     address: Address | None = None
     compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
-    compose_key: Name = "api"
+    compose_key: Name
     rollout: Literal["recreate", "blue-green"] = "recreate"
     spare_port: Port | None = None
     spare_address: Address | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, given: Any) -> Any:
+        name = given.get("name") if isinstance(given, dict) else None
+        if not isinstance(name, str):
+            return given
+        own = {"unit": f"{name}.service", "container": name, "directory": f"/opt/{name}", "compose_key": name}
+        return {**own, **given}
+
     @property
-    def listens(self) -> int:
+    def listens(self) -> int | None:
         return self.port
+
+    @property
+    def listens_inside(self) -> int | None:
+        """The port that its program listens on, in the container."""
+        return self.container_port or self.port
+
+    @property
+    def check(self) -> Literal["http", "tcp", "command", "image", "running"]:
+        """How its health is asked; without a word of its own by HTTP where it has a port."""
+        if isinstance(self.health, HealthCommand):
+            return "command"
+        if self.health == "tcp" or self.health == "image" or self.health == "running":
+            return self.health
+        return "http" if self.health or self.port else "running"
+
+    @property
+    def health_path(self) -> str | None:
+        return str(self.health or "/health") if self.check == "http" else None
+
+    @property
+    def sources(self) -> list[str]:
+        return [file.source for file in self.files]
 
     @property
     def limit(self) -> int:
@@ -201,6 +127,7 @@ class ConfigFile(Model):
 class NativeService(Service):
     """A unit that systemd runs, by its directives.
 
+    `health` is the path on its port that answers 200 when it is healthy; one without a port is asked for by its state.
     With `account` that account's own manager runs it (a user unit), and it runs without a login. `instances`
     are those of a template unit (`NAME@.service`). A change of one of `files` restarts it. `needs` are files that the
     release does not bring: without them it is refused. `environment` stands in the unit, or with the secrets in
@@ -209,6 +136,7 @@ class NativeService(Service):
     """
 
     port: Port | None = None
+    health: UrlPath = "/health"
     memory: Memory | None = None
     account: AccountName | None = None
     instances: list[Name] = []
@@ -223,6 +151,14 @@ class NativeService(Service):
     @property
     def listens(self) -> int | None:
         return self.port
+
+    @property
+    def health_path(self) -> str | None:
+        return self.health if self.port else None
+
+    @property
+    def sources(self) -> list[str]:
+        return [file.source for file in self.files]
 
     @property
     def at_once(self) -> int:

@@ -19,6 +19,8 @@ APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 # Secrets of every host's monitor, under infra:secrets.monitor: where notices go
+# Logins of other registries, under infra:secrets.registries: host → user:password
+REGISTRIES = "registries"
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
@@ -159,6 +161,12 @@ class Stack(Model):
     hostPublicKeys: dict[Name, PublicKey] = {}
     hostPrivateKeys: dict[Name, str] = {}
     secrets: dict[Name, dict[str, str]] = {}
+
+    @property
+    def registry_logins(self) -> dict[str, dict[str, str]]:
+        """Registry → user and password, of those that ask for a login."""
+        given = {host: value.partition(":") for host, value in self.secrets.get(REGISTRIES, {}).items()}
+        return {host: {"user": user, "password": password} for host, (user, _, password) in given.items()}
 
     @property
     def registry(self) -> str:

@@ -43,7 +43,7 @@ def problems_of(
 ) -> list[Problem]:
     """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part; `written` is
     the text that the file has for a value, where it is known."""
-    findings = error.errors(include_url=False)
+    findings = [{**finding, "loc": _as_written(finding["loc"])} for finding in error.errors(include_url=False)]
     misspelt = {_nearest(finding, fields) for finding in findings if finding["type"] == "extra_forbidden"}
     return [
         Problem(
@@ -55,6 +55,11 @@ def problems_of(
         # The one that was meant is not missing, it is misspelt
         if finding["type"] != "missing" or finding["loc"] not in misspelt
     ]
+
+
+def _as_written(path: Path) -> Path:
+    """Without the tags that say which of several ways of writing was chosen."""
+    return tuple(part for part in path if not str(part).startswith("<"))
 
 
 def _nearest(finding: Any, fields: Callable[[Path], list[str]]) -> Path | None:
@@ -95,6 +100,8 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
             return found, ALLOWED[finding["ctx"]["pattern"]]
         case "value_error":
             return found, str(finding["ctx"]["error"])
+        case "form":
+            return found, finding["msg"]
         case _:
             return found, finding["msg"][:1].lower() + finding["msg"][1:]
 

@@ -1,24 +1,26 @@
 """Compose projects and the units that run them."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Address
-from itertools import groupby
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
+from catalogue.compose import writing
+from catalogue.compose.values import HealthCommand
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Unit
+from rendering.places import Place, Project, environment_path, file_path, places, projects
 from rendering.templates import BANNER, fill, literal
+from rendering.waits import waits_for
 
 UNITS = "/etc/systemd/system"
+# Where Docker keeps named volumes, by its default
+VOLUMES = "/var/lib/docker/volumes"
 # Of a network that a unit of a release created
 NETWORK_LABEL = "infra.network"
 POST = "curl --silent --show-error --output /dev/null --unix-socket /run/docker.sock --request POST http://localhost"
@@ -26,92 +28,6 @@ WAIT = f"{POST}/containers"
 PRUNE = f"/usr/bin/{POST}/containers/prune?filters="
 # `repository:tag` → the digest that the registry has under it
 Digests = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one container of a service lives: its compose file's directory, its unit, and what must not be shared."""
-
-    directory: str
-    unit: str
-    container: str
-    port: int
-    address: IPv4Address | None
-    project: str
-    slot: str | None = None
-
-
-def places(service: ComposeService) -> list[Place]:
-    """One place, or with `rollout: blue-green` two that take turns, each with a directory and a project of its own."""
-    if not service.is_blue_green:
-        project = _own_project(service.unit)
-        return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
-    assert service.spare_port, "the checks have seen to it"
-    ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
-    stem, kind = service.unit.rsplit(".", 1)
-    last = service.directory.rsplit("/", 1)[1]
-    return [
-        Place(
-            f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", *where,
-            _project_name(f"{last}-{slot}"), slot,
-        )
-        for slot, where in ways.items()
-    ]  # fmt: skip
-
-
-def _own_project(unit: str) -> str:
-    """The project of a unit: what its name loses as a project's is made up for."""
-    whole = f"infra-{unit.rsplit('.', 1)[0]}"
-    name = _project_name(whole)
-    return name if name == whole else f"{name}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
-
-
-def _project_name(text: str) -> str:
-    """What Compose of either generation takes for a project's name, as it would make it of a directory's."""
-    return re.sub(r"[^-_a-z0-9]", "", text.lower())
-
-
-@dataclass(frozen=True)
-class Project:
-    """A compose file and the unit that runs it: the services that share it, each in its place. Its `name` is one that
-    nothing but our units gives: a container of another project is not ours, whatever file it came from."""
-
-    members: list[tuple[ComposeService, Place]]
-
-    @property
-    def services(self) -> list[ComposeService]:
-        return [service for service, _ in self.members]
-
-    @property
-    def directory(self) -> str:
-        return self.members[0][1].directory
-
-    @property
-    def unit(self) -> str:
-        return self.members[0][1].unit
-
-    @property
-    def name(self) -> str:
-        return self.members[0][1].project
-
-    @property
-    def path(self) -> str:
-        return f"{self.directory}/{self.members[0][0].compose_file}"
-
-
-def projects(system: System) -> list[Project]:
-    """The compose services grouped by the project they share, in catalogue order of the first."""
-    members = [(service, place) for service in system.compose_services for place in places(service)]
-    order = {place.directory: index for index, (_, place) in reversed(list(enumerate(members)))}
-    ordered = sorted(members, key=lambda member: order[member[1].directory])
-    return [Project(list(group)) for _, group in groupby(ordered, key=lambda member: member[1].directory)]
-
-
-def environment_path(service: ComposeService) -> str | None:
-    """Where the service's environment file lies, or None when it has no environment."""
-    if not service.environment and not service.secrets:
-        return None
-    return f"{service.directory}/{service.name}.env"
 
 
 def image(service: ComposeService, stack: Stack, digests: Digests) -> str:
@@ -127,25 +43,40 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
 
     def entry(service: ComposeService, place: Place) -> dict[str, Any]:
         # Other containers know a service by its container's name, whichever slot it is in
-        aliases = {"aliases": [service.container]} if place.slot else {}
+        known = [*([service.container] if place.slot else []), *service.aliases]
+        aliases = {"aliases": known} if known else {}
         fixed = {"ipv4_address": str(place.address)} if place.address else {}
         body: dict[str, Any] = {
             "image": image(service, stack, digests),
             "container_name": place.container,
-            "ports": [f"127.0.0.1:{place.port}:{service.port}"],
+            **({"ports": [f"127.0.0.1:{place.port}:{service.listens_inside}"]} if place.port else {}),
             "networks": {network.name: {**fixed, **aliases}},
             "mem_limit": service.memory.limit,
+            **writing.body(service, service.health if isinstance(service.health, HealthCommand) else None),
             # Docker writes to the journal under the unit's name: `journalctl -u` shows it
-            "labels": {"object_systemd_unit": place.unit},
+            "labels": {"object_systemd_unit": place.unit, **writing.escaped(service.labels)},
             "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
         }
+        mounts = [writing.mount(mount) for mount in service.volumes]
+        mounts += [
+            {"type": "bind", "source": file_path(service, file.path), "target": file.path, "read_only": True}
+            for file in service.files
+        ]
+        if mounts:
+            body["volumes"] = mounts
+        beside = {other.name: other.compose_key for other in project.services}
+        if waits := {beside[name]: needed for name, needed in service.depends_on.items() if name in beside}:
+            body["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
         if path := environment_path(service):
             body["env_file"] = [f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}"]
         return body
 
+    volumes = {name: {"external": True} for service in project.services for name in service.volume_names}
     return {
         "services": {service.compose_key: entry(service, place) for service, place in project.members},
         "networks": {network.name: {"external": True}},
+        # No project's own: nothing that removes a project removes its data
+        **({"volumes": volumes} if volumes else {}),
     }
 
 
@@ -154,7 +85,8 @@ def compose_file(project: Project, network: ContainerNetwork, stack: Stack, dige
     return File(project.path, f"{BANNER.format(source=source)}\n{text}".encode())
 
 
-def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
+def unit_file(project: Project, network: ContainerNetwork, system: System, deadline: int, source: str) -> File:
+    after, waits = waits_for(project, system)
     content = fill(
         "compose.service.j2",
         source,
@@ -163,6 +95,11 @@ def unit_file(project: Project, network: ContainerNetwork, source: str) -> File:
         project=project.name,
         compose_file=project.path,
         containers=[place.container for _, place in project.members],
+        after=after,
+        waits=[(name, literal(asks)) for name, asks in waits],
+        deadline=deadline,
+        volumes=list(dict.fromkeys(name for service in project.services for name in service.volume_names)),
+        system=system.system,
         wait=WAIT,
         prune=PRUNE,
     )
@@ -183,7 +120,8 @@ def environment_files(services: Iterable[ComposeService], secrets: Secrets, stac
 def unit(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> Unit:
     """The project's unit, with all that a change of must restart it: the network's unit takes it down with it."""
     environment = [path for service in project.services if (path := environment_path(service))]
-    files = [f"{UNITS}/{project.unit}", project.path, *environment, f"{UNITS}/{network.unit}"]
+    own = [file_path(service, file.path) for service in project.services for file in service.files]
+    files = [f"{UNITS}/{project.unit}", project.path, *environment, *dict.fromkeys(own), f"{UNITS}/{network.unit}"]
     return Unit(project.unit, files, [image(service, stack, digests) for service in project.services])
 
 
@@ -196,24 +134,55 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
     files, units, directories = [network_unit_file(network, source)], [], []
     units.append(Unit(network.unit, [files[0].path]))
     for project in projects(system):
-        files += [compose_file(project, network, stack, digests, source), unit_file(project, network, source)]
+        files.append(compose_file(project, network, stack, digests, source))
+        files.append(unit_file(project, network, system, stack.healthDeadline, source))
         units.append(unit(project, network, stack, digests))
         directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
+    files += [
+        File(file_path(service, file.path), catalogue.sources[file.source], int(file.mode, 8))
+        for service in services
+        for file in service.files
+    ]
     return HostFiles(
         host="",
         files=files,
         units=units,
-        directories=directories,
+        directories=directories + _bound(system),
         environment_files=environment_files(services, secrets, stack),
         commands=["docker", "docker-compose"],
         networks=[Network(network.name, str(network.subnet), str(network.gateway), network.unit)],
-        containers=[container(service, place, network) for service in services for place in places(service)],
+        containers=[
+            container(service, place, network, image(service, stack, digests))
+            for service in services
+            for place in places(service)
+        ],
     )
 
 
-def container(service: ComposeService, place: Place, network: ContainerNetwork) -> Container:
-    """What the host's monitor holds a container against."""
-    aliases = [service.compose_key, *([service.container] if place.slot else [])]
+def _bound(system: System) -> list[dict[str, Any]]:
+    """Paths of the host that containers see, where they are not there yet: a directory, as Docker would make it."""
+    described = {directory.path for directory in system.directories} | {account.home for account in system.accounts}
+    sources = [mount.source for service in system.compose_services for mount in service.volumes if mount.type == "bind"]
+    return [
+        {"path": path, "mode": 0o755, "owner": "root", "group": "root", "if_missing": True}
+        for path in dict.fromkeys(sources)
+        if path and path not in described
+    ]
+
+
+def data(system: System) -> list[str]:
+    """Where on the host the data of a system's containers is, that its `data` does not name."""
+    mounts = [mount for service in system.compose_services for mount in service.kept]
+    paths = [mount.source if mount.type == "bind" else f"{VOLUMES}/{mount.source}/_data" for mount in mounts]
+    known = [PurePosixPath(path) for path in system.data]
+    return [
+        path for path in dict.fromkeys(paths) if path and not any(PurePosixPath(path).is_relative_to(k) for k in known)
+    ]
+
+
+def container(service: ComposeService, place: Place, network: ContainerNetwork, image: str) -> Container:
+    """What the host's monitor and its releases hold a container against."""
+    aliases = [service.compose_key, *([service.container] if place.slot else []), *service.aliases]
     return Container(
         place.container,
         service.name,
@@ -223,4 +192,6 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork) 
         aliases,
         service.limit,
         place.project,
+        image,
+        service.covered,
     )

@@ -173,7 +173,7 @@ class Network:
 @dataclass(frozen=True)
 class Container:
     """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` the compose project of
-    its unit."""
+    its unit, `covered` the paths in it whose content is not the container's own."""
 
     name: str
     service: str
@@ -183,6 +183,8 @@ class Container:
     aliases: list[str]
     limit: int
     project: str
+    image: str
+    covered: list[str]
 
 
 @dataclass(frozen=True)

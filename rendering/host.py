@@ -7,9 +7,23 @@ from functools import reduce
 from catalogue import models as catalogue_models
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.services import NativeService, Service
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService
 from catalogue.stack import SshHost, Stack
-from rendering import alarms, caddy, collisions, compose, monitor, nginx, pressure, singletons, sites, ties, units
+from rendering import (
+    alarms,
+    caddy,
+    collisions,
+    compose,
+    monitor,
+    nginx,
+    places,
+    pressure,
+    singletons,
+    sites,
+    ties,
+    units,
+)
 from rendering.environment import Secrets, secret_file
 from rendering.files import Account, File, Health, HostFiles, Milestone, Port, Probe, Reaction, Unit, own_group
 from rendering.templates import fill
@@ -140,8 +154,8 @@ def dns_names(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def data(catalogue: Catalogue, host: str) -> list[str]:
-    """Directories of a host that no release brings."""
-    return [path for system in catalogue.systems_on(host) for path in system.data]
+    """Directories of a host that no release brings, those of its containers' volumes among them."""
+    return [path for system in catalogue.systems_on(host) for path in [*system.data, *compose.data(system)]]
 
 
 def watches(catalogue: Catalogue, host: str) -> bool:
@@ -195,7 +209,8 @@ def _ports(system: System) -> list[Port]:
     of_compose = [
         Port(place.port, service.name, place.unit, place.container)
         for service in system.compose_services
-        for place in compose.places(service)
+        for place in places.places(service)
+        if place.port
     ]
     named = {port.service for port in of_compose}
     native = [s for s in system.native_services if s.listens and s.name not in named]
@@ -206,10 +221,11 @@ def _ports(system: System) -> list[Port]:
 
 def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Probe]:
     """One, or one for each instance of a template."""
-    url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
     public = sites.public_url(catalogue, system, service)
-    if not isinstance(service, NativeService):
-        return [Probe(service.name, service.unit, url, public)]
+    if isinstance(service, ComposeService):
+        return [Probe(service.name, service.unit, places.own_url(service, places.places(service)[0]), public)]
+    assert isinstance(service, NativeService), "there are no other kinds"
+    url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
     names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]
     return [
         Probe(name, units.named(service, unit), url, public) for name, unit in zip(names, service.units, strict=True)

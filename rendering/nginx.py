@@ -3,9 +3,9 @@
 from catalogue.loading import Catalogue
 from catalogue.models import Site, System
 from catalogue.services import ComposeService
-from rendering.compose import Place, places
 from rendering.files import Choice, File, HostFiles, Link, Reaction, Slots, Unit
 from rendering.monitor import PAGE
+from rendering.places import Place, own_url, places
 from rendering.sites import WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
@@ -81,7 +81,8 @@ def slot_files(service: ComposeService) -> list[File]:
 
 def slots(service: ComposeService) -> Slots:
     choices = [
-        Choice(place.unit, place.port, f"http://127.0.0.1:{place.port}{service.health}", slot_path(service, place))
+        Choice(place.unit, place.port, own_url(service, place), slot_path(service, place))
         for place in places(service)
+        if place.port
     ]
     return Slots(service.name, f"/etc/nginx/conf.d/slot-{service.name}.conf", choices)

@@ -2,7 +2,8 @@
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.services import ComposeService, Service
+from catalogue.service import Service
+from catalogue.services import ComposeService
 from rendering import watches
 from rendering.files import HostFiles
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from catalogue.loading import Catalogue
 from catalogue.models import Site, System
-from catalogue.services import ComposeService, FileKey, Route, Service
+from catalogue.service import FileKey, Route, Service
+from catalogue.services import ComposeService
 from rendering.files import Certificate
 
 WEBROOT = "/var/www/html"
@@ -84,9 +85,10 @@ def public_url(catalogue: Catalogue, system: System, service: Service) -> str | 
     """Where a service's health can be asked from outside."""
     route = service.health_route
     site = system.site_of(route) if route else None
-    if route is None or site is None:
+    path = service.health_path
+    if route is None or site is None or path is None:
         return None
-    rest = service.health.removeprefix(route.inside) if route.is_prefix else ""
+    rest = path.removeprefix(route.inside) if route.is_prefix else ""
     return f"https://{catalogue.stack.public_name(site.name)}{route.public}{rest}"
 
 

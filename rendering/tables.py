@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalogue.models import System
-from catalogue.services import ComposeService, NativeService, RetiredService, Service
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService, RetiredService
 from catalogue.sizes import shown
 from rendering.units import runs_as
 
@@ -41,8 +42,8 @@ def running(system: System, language: Language) -> str:
         language.running,
         [
             (
-                service.name, language.purpose(service), _paths(service), str(service.port), f"`{service.container}`",
-                str(service.address or "-"), f"`{service.unit}`", _memory(service),
+                service.name, language.purpose(service), _paths(service), str(service.port or "-"),
+                f"`{service.container}`", str(service.address or "-"), f"`{service.unit}`", _memory(service),
                 f"`{service.image.repository}{service.image.suffix}`",
             )
             for service in system.compose_services

@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.services import Service
+from catalogue.service import Service
 from rendering.compose import UNITS
 from rendering.files import File, HostFiles, Unit
 from rendering.templates import BANNER, fill

@@ -9,9 +9,12 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
 from catalogue.services import RetiredService, repository_of
-from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS
+from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
+FOREIGN_REPOSITORY = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+")
+# A region's own: a name of it in the catalogue would survive a region move
+ECR = re.compile(r".*\.amazonaws\.com(?:\.cn)?")
 ADDRESS = re.compile(r"https?://[!-~]+")
 OF_THE_HOST = re.compile(
     r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
@@ -40,17 +43,34 @@ CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def images(catalogue: Catalogue) -> Iterator[Problem]:
-    """An image's account and region are the stack's; a registry here would survive a region move."""
-    rule = "the repository's name alone, such as watchme-api-ast"
+    """An image of the stack's own is of its account and region, wherever that is; one of another registry is named with
+    its registry, and by what means the same image tomorrow."""
+    rule = (
+        "the repository's name alone, such as watchme-api-ast, or another registry's with its name, such as "
+        "docker.io/library/postgres or ghcr.io/OWNER/NAME"
+    )
     for system in catalogue.running.values():
         for service in system.services:
             repository = repository_of(service)
-            if repository is not None and not REPOSITORY.fullmatch(repository):
+            if repository is not None and not _is_repository(repository):
                 where = f"service {service.name}"
                 yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
     for file, _, service in compose_services(catalogue):
-        if service.image.tag and service.image.digest:
-            yield Problem(file, f"service {service.name}", "image has a tag and a digest", "one of the two")
+        where, image = f"service {service.name}", service.image
+        if image.tag and image.digest:
+            yield Problem(file, where, "image has a tag and a digest", "one of the two")
+        if image.is_foreign and image.suffix == ":latest":
+            found = f"image {image.repository} of another registry by the tag latest"
+            yield Problem(file, where, found, 'a tag that names a version, such as tag: "16.4", or a digest')
+        if image.repository.startswith("docker.io/") and image.repository.count("/") == 1:
+            name = image.repository.removeprefix("docker.io/")
+            yield Problem(file, where, f"image {image.repository}", f"its whole name: docker.io/library/{name}")
+
+
+def _is_repository(name: str) -> bool:
+    if ECR.fullmatch(name.partition("/")[0]):
+        return False
+    return bool(REPOSITORY.fullmatch(name) or FOREIGN_REPOSITORY.fullmatch(name))
 
 
 def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
@@ -61,9 +81,9 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places += [(f"account {account.name}", account.home) for account in system.accounts]
         named = [*_files(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
-        taken = [item for item in named if OF_THE_HOST.match(_plain(item[1]))]
+        taken = [item for item in named if OF_THE_HOST.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
-        taken += [item for item in places if item not in taken and ROOTS.fullmatch(_plain(item[1]))]
+        taken += [item for item in places if item not in taken and ROOTS.fullmatch(plain(item[1]))]
         for where, path in taken:
             rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
             yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
@@ -75,10 +95,10 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
         owners: dict[str, str] = {}
         for system in catalogue.systems_on(host):
             for where, path in _files(system):
-                if _plain(path) in owners:
-                    found = f"file {path} is {owners[_plain(path)]}'s already"
+                if plain(path) in owners:
+                    found = f"file {path} is {owners[plain(path)]}'s already"
                     yield Problem(catalogue.file_of(system), where, found, "each file of a host has a path of its own")
-                owners.setdefault(_plain(path), where)
+                owners.setdefault(plain(path), where)
 
 
 def _files(system: System) -> list[tuple[str, str]]:
@@ -91,7 +111,7 @@ def _files(system: System) -> list[tuple[str, str]]:
     return found
 
 
-def _plain(path: str) -> str:
+def plain(path: str) -> str:
     """By whatever way it is written: `/etc//passwd`, `/srv/../etc/passwd`."""
     return "/" + normpath(path).lstrip("/")
 
@@ -150,6 +170,11 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     if url != ENCRYPTED and not ADDRESS.fullmatch(url):
         rule = "an address that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
-    for name in sorted(set(stack.secrets) - names - {MONITOR}):
+    for host, login in stack.secrets.get(REGISTRIES, {}).items():
+        if login != ENCRYPTED and ":" not in login:
+            yield Problem(
+                stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
+            )
+    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES}):
         rule = nearest(name, sorted(names), "services that run on this stack's hosts")
         yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)

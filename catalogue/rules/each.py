@@ -7,7 +7,8 @@ from typing import Any
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
-from catalogue.services import ComposeService, NativeService, Service
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService
 
 
 def services(catalogue: Catalogue) -> Iterator[tuple[str, System, Service]]:

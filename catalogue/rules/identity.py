@@ -6,7 +6,8 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import twice
-from catalogue.services import ComposeService, RetiredService, Service
+from catalogue.service import Service
+from catalogue.services import ComposeService, RetiredService
 
 
 def unique_names(catalogue: Catalogue) -> Iterator[Problem]:

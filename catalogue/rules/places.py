@@ -80,9 +80,10 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
 def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
     """A health path lies behind one of the routes, or the public name could not ask for it."""
     for file, _, service in services(catalogue):
-        behind = " or ".join(repr(route.inside) for route in service.routes) or "'/'"
-        if not service.health.startswith("/") or (service.routes and service.health_route is None):
-            yield Problem(file, f"service {service.name}", f"health path {service.health!r}", f"a path under {behind}")
+        path = service.health_path
+        if path and service.routes and service.health_route is None:
+            behind = " or ".join(repr(route.inside) for route in service.routes)
+            yield Problem(file, f"service {service.name}", f"health path {path!r}", f"a path under {behind}")
 
 
 def sites(catalogue: Catalogue) -> Iterator[Problem]:

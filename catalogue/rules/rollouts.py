@@ -31,6 +31,9 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
             if system in catalogue.systems_on(name) and host.proxy != "nginx":
                 found = f"rollout: blue-green on {name}, whose proxy is {host.proxy}"
                 yield Problem(file, where, found, "proxy: nginx, which is what takes turns between two slots")
+        if service.check in ("image", "running") or not service.port:
+            rule = "a path or tcp, or a command, and a port: the proxy is switched once the new container is healthy"
+            yield Problem(file, where, f"rollout: blue-green with health {service.check}", rule)
         if not service.routes:
             yield Problem(
                 file, where, "rollout: blue-green without a route", "only what the proxy serves can be switched"

@@ -7,7 +7,8 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import services
-from catalogue.services import ComposeService, NativeService, Service, TimerService
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService, TimerService
 from catalogue.systemd.directives import TIES, texts
 
 

@@ -111,6 +111,30 @@ def init(stack: StackName) -> None:
 
 
 @app.command()
+def images(
+    stack: StackName,
+    outdated: Annotated[bool, typer.Option("--outdated", help="Only those with something newer.")] = False,
+    update: Annotated[str | None, typer.Option(help="IMAGE:TAG of which to copy what is under its tag now.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Images of other registries: what the stack has of them, and what is newer there."""
+    from infra import images as others
+
+    catalogue = catalogue_of(stack)
+    if update:
+        typer.echo(others.update(catalogue, update))
+        return
+    found = [known for known in others.look(catalogue) if not outdated or known.newer or known.here != known.there]
+    if json_output:
+        typer.echo(others.as_json(found))
+        return
+    for known in found:
+        typer.echo(known.line)
+    if not found:
+        typer.echo("nothing newer" if outdated else "the stack runs no image of another registry")
+
+
+@app.command()
 def push(
     image: Annotated[str, typer.Argument(help="REPOSITORY[:TAG] of the catalogue, such as watchme-api-ast:latest.")],
     stack: StackName,

@@ -6,6 +6,10 @@ EXAMPLES: dict[str, list[str]] = {
     "render": ["infra render --stack prod --out /tmp/prod"],
     "docs": ["infra docs"],
     "init": ["infra init --stack prod"],
+    "images": [
+        "infra images --outdated --stack prod",
+        "infra images --update docker.io/library/postgres:16 --stack prod",
+    ],
     "push": ["infra push watchme-web:latest --from my-built-image --stack prod"],
     "preview": [
         "infra preview --base origin/main",

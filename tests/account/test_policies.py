@@ -96,7 +96,7 @@ def test_values_of_others_are_not_read():
     """A parameter may be a secret, and a layer another product's program."""
     for role, action, resource in (
         ("plan", "ssm:GetParameter", "arn:aws:ssm:*:*:parameter/"),
-        ("operator", "ecr:GetDownloadUrlForLayer", "arn:aws:ecr:*:754724220380:repository/"),
+        ("deploy", "ecr:GetDownloadUrlForLayer", "arn:aws:ecr:*:754724220380:repository/"),
         ("deploy", "iam:AttachRolePolicy", "arn:aws:iam::754724220380:role/snapshots-"),
     ):
         found = [s for s in policies.policy(whole(), role)["Statement"] if action in s["Action"]]

@@ -23,6 +23,10 @@ class Docker:
     foreign: dict[str, dict[str, Any]] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
     silence: str = ""
+    # Image → the places for data that it declares, as Docker has them
+    declared: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Container → its state beyond Running and Pid
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, manifest: dict[str, Any]) -> Docker:
@@ -74,6 +78,8 @@ class Docker:
 
     def answer(self, argv: tuple[str, ...]) -> Ran | None:
         """What the docker command says, or None for what this does not play."""
+        if argv[:5] == ("docker", "image", "inspect", "-f", "{{json .Config.Volumes}}"):
+            return Ran(0, json.dumps(self.declared.get(argv[5])))
         if argv[:3] == ("docker", "network", "disconnect"):
             del self.containers[argv[4]][argv[3]]
         elif argv[:4] == ("docker", "network", "connect", "--ip"):
@@ -118,7 +124,7 @@ class Docker:
 
     def _container(self, name: str) -> dict[str, Any]:
         networks = {network: {"IPAddress": address} for network, address in self.containers[name].items()}
-        state = {"Running": name not in self.stopped, "Pid": self.pid(name)}
+        state = {"Running": name not in self.stopped, "Pid": self.pid(name), **self.states.get(name, {})}
         return {"Name": f"/{name}", "State": state, "NetworkSettings": {"Networks": networks}}
 
     def _network(self, name: str) -> dict[str, Any]:

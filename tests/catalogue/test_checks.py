@@ -6,9 +6,10 @@ import pytest
 
 from catalogue.checks import RULES, check, checked
 from catalogue.loading import Catalogue
+from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import programs, units
+from tests.catalogue import containers, programs, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
@@ -236,6 +237,7 @@ EXAMPLES = [
         "service ast-api: port 8017 is the host's own (SSH)",
     ),
     *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
+    *((name, system, unchanged, line) for name, (system, line) in containers.EXAMPLES.items()),
     *((name, unchanged, config, line) for name, (config, line) in STACK_EXAMPLES.items()),
 ]
 
@@ -277,12 +279,28 @@ def test_a_services_own_settings_are_read():
     assert str(problem) == f"error: files/static/whisper/config.toml: line {lines}: invalid value; write valid TOML"
 
 
+def with_two_of_one_volume() -> Catalogue:
+    """Two systems of one host, each with a volume of the same name."""
+    made = changed(whole(), "watchme", containers.with_database)
+    other = {
+        "system": "other", "document": "x", "services": [],
+        "network": {"name": "other", "subnet": "172.29.0.0/24", "gateway": "172.29.0.1", "unit": "other.service"},
+    }  # fmt: skip
+    data: dict[str, list] = {"services": [{"name": "web"}]}
+    containers.with_database(data)
+    database = {**data["services"][1], "name": "other-db", "secrets": []}
+    spec = made.stack.hosts["watchme"]
+    hosts = made.stack.hosts | {"watchme": spec.model_copy(update={"systems": [*spec.systems, "other"]})}
+    systems = made.systems | {"other": System.model_validate({**other, "services": [database]})}
+    return replace(made, systems=systems, stack=made.stack.model_copy(update={"hosts": hosts}))
+
+
 def test_every_rule_has_an_example():
     found = set()
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
-    made += [programs.started_by(b"no program"), with_settings("a = ")]
+    made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume()]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}
@@ -291,6 +309,11 @@ def test_every_rule_has_an_example():
 def test_the_catalogue_as_it_is_has_only_its_known_warnings():
     found = [str(problem) for problem in check(catalogue(config=configured(adminCidrs=["198.18.0.1/32"])))]
     assert len(found) == 1 and found[0].startswith(SUPERB)
+
+
+def test_a_volume_is_one_systems():
+    found = [str(problem) for problem in check(with_two_of_one_volume()) if "volume" in str(problem)]
+    assert len(found) == 1 and "service other-db: volume web-db is watchme's already on host watchme" in found[0]
 
 
 def test_all_problems_are_told_at_once():

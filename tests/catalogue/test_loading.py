@@ -18,7 +18,7 @@ BAD_YAML = {
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
     "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "routes.0.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
     "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; a number, without quotes"),
-    "missing": ("    container: ast-api\n", "", "service ast-api: container: field 'container' is missing"),
+    "missing": ("    image: {repository: watchme-api-ast, tag: latest}\n", "", "service ast-api: image: field 'image' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
     "unquoted tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: 9", 'image.tag: found 9; write it in quotes: "9"'),
     "bad tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: a b", "image.tag: found 'a b'"),

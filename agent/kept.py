@@ -1,0 +1,35 @@
+"""Data that a container would lose: its image declares a place for it, and nothing there outlives the container."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+from agent.outcome import Refused
+from agent.store import Release
+from agent.world import World
+
+
+def check(world: World, target: Release) -> None:
+    """Asked once the images are here. Raises Refused, with what to write."""
+    # A release that an earlier version made does not say what is mounted
+    containers = [entry for entry in target.manifest["containers"] if entry.get("image")]
+    declared = {image: _declared(world, image) for image in sorted({entry["image"] for entry in containers})}
+    lost = [
+        f"{entry['service']}: {path} (volumes: [{entry['name']}-data:{path}], or tmpfs: [{path}] where it may be lost)"
+        for entry in containers
+        for path in declared[entry["image"]]
+        if not any(PurePosixPath(path).is_relative_to(PurePosixPath(place)) for place in entry["covered"])
+    ]
+    if lost:
+        raise Refused(
+            "an image declares a place for data (VOLUME), and nothing there outlives the container, so that each "
+            f"release would lose it: {'; '.join(dict.fromkeys(lost))}. Write that into the catalogue and run again"
+        )
+
+
+def _declared(world: World, image: str) -> list[str]:
+    ran = world.run("docker", "image", "inspect", "-f", "{{json .Config.Volumes}}", image)
+    if ran.code:
+        raise Refused(f"Docker does not say what {image} is: {ran.last_lines(1)}. Run again")
+    return sorted(json.loads(ran.output or "null") or {})

@@ -1,0 +1,23 @@
+"""Which data an image keeps, and whether something outlives its container there."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+
+@cache
+def _databases() -> dict[str, list[str]]:
+    return yaml.safe_load((Path(__file__).parent / "databases.yaml").read_text())
+
+
+def data_paths(repository: str) -> list[str]:
+    """Where an image of a known database keeps its data; nothing for any other image."""
+    return _databases().get(repository.rsplit("/", 1)[-1], [])
+
+
+def covers(path: str, places: Iterable[str]) -> bool:
+    """Does one of the mounted places hold a path, or what lies above it."""
+    wanted = PurePosixPath(path)
+    return any(wanted.is_relative_to(PurePosixPath(place)) for place in places)

@@ -1,0 +1,179 @@
+"""Values as the Compose Specification writes them, each in its one typed form. Its short forms are read as well."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from catalogue.fields import ALLOWED, HEALTH, AbsolutePath, Model, Name
+from catalogue.sizes import Size
+
+_PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:[0-9]+(?:us|ms|s|m|h))+")
+
+
+def seconds(text: str) -> float:
+    """Seconds of a duration such as 1m30s or 500ms. Raises ValueError for anything else."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError("a duration such as 30s, 1m30s or 500ms, in quotes where it is a number")
+    return sum(int(number) * _PARTS[unit] for number, unit in re.findall(r"([0-9]+)(us|ms|s|m|h)", text))
+
+
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+def _form(value: Any) -> str | None:
+    """Which way of writing a value has; a tag in <> is no part of a person's path to it."""
+    if isinstance(value, str):
+        return "<text>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<mapping>" if isinstance(value, (dict, Model)) else None
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+# What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
+Word = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+# A text is for the container's shell, a list is run as it is
+Command = Annotated[
+    Annotated[Word, Tag("<text>")] | Annotated[list[Word], Tag("<list>")],
+    Discriminator(
+        _form,
+        custom_error_type="form",
+        custom_error_message="a text for the container's shell, or a list of words in quotes",
+    ),
+]
+VolumeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]
+Capability = Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]
+Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]*$")]
+SystemControl = Annotated[str, Field(pattern=r"^(net|kernel\.(shm|msg|sem)|fs\.mqueue)[a-z0-9_.-]*$")]
+Text = Annotated[Word, BeforeValidator(_text)]
+Resource = Literal[
+    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
+    "rttime", "sigpending", "stack",
+]  # fmt: skip
+
+
+class Mount(Model):
+    """A place in a container whose content is not the container's own: a named volume, a path of the host, or memory.
+    The short form is SOURCE:TARGET, with `:ro` where the container may only read it."""
+
+    type: Literal["volume", "bind", "tmpfs"]
+    source: str | None = None
+    target: AbsolutePath
+    read_only: bool = False
+    size: Size | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        parts = _short_mount(given) if isinstance(given, str) else given
+        if not isinstance(parts, dict):
+            raise ValueError("SOURCE:TARGET, or {type: …, source: …, target: …}")
+        # As people write directories
+        return {name: _bare(value) if name in ("source", "target") else value for name, value in parts.items()}
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Mount":
+        if self.type == "tmpfs":
+            if self.source is not None:
+                raise ValueError("a tmpfs has no source")
+            return self
+        if self.size is not None:
+            raise ValueError("only a tmpfs has a size")
+        if self.type == "bind" and not re.fullmatch(_ABSOLUTE, self.source or ""):
+            raise ValueError("source: a path of the host from the root, such as /srv/app/data")
+        if self.type == "volume" and not re.fullmatch(_VOLUME, self.source or ""):
+            raise ValueError(
+                "source: the name of a volume, such as app-data; without a name its content would be lost with the "
+                "container"
+            )
+        return self
+
+    @property
+    def keeps(self) -> bool:
+        """Is something there that outlives the container, and that it may change."""
+        return self.type != "tmpfs" and not self.read_only
+
+
+def _bare(value: Any) -> Any:
+    return value.rstrip("/") or value if isinstance(value, str) else value
+
+
+_ABSOLUTE = r"(/+[\w.@:+,=~-]+)+"
+_VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+
+
+def _short_mount(text: str) -> dict[str, Any]:
+    """Raises ValueError."""
+    parts = text.split(":")
+    mode = parts.pop() if len(parts) > 2 else "rw"
+    options = mode.split(",")
+    if len(parts) != 2 or not set(options) <= {"ro", "rw", "z", "Z", "cached", "delegated", "consistent"}:
+        raise ValueError("SOURCE:TARGET or SOURCE:TARGET:ro, such as app-data:/var/lib/app")
+    source, target = parts
+    if source.startswith((".", "~")):
+        raise ValueError("a path of the host from the root: a relative one has no meaning there")
+    kind = "bind" if source.startswith("/") else "volume"
+    return {"type": kind, "source": source, "target": target, "read_only": "ro" in options}
+
+
+class Limits(Model):
+    """A resource limit of a container's processes; one number is both."""
+
+    soft: int
+    hard: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        whole = isinstance(given, int) and not isinstance(given, bool)
+        return {"soft": given, "hard": given} if whole else given
+
+
+class Dependency(Model):
+    """What a service waits for before it starts."""
+
+    condition: Literal["service_started", "service_healthy"] = "service_started"
+
+
+def _by_name(given: Any) -> Any:
+    """A plain list of services is one whose conditions are the default."""
+    if isinstance(given, list) and all(isinstance(item, str) for item in given):
+        return {item: {} for item in given}
+    return given
+
+
+Dependencies = Annotated[dict[Name, Dependency], BeforeValidator(_by_name)]
+
+
+class HealthCommand(Model):
+    """A command in the container that ends with 0 while the service is healthy; a text is for its shell. The other
+    fields are those of Compose's `healthcheck`."""
+
+    command: Command
+    interval: Duration = "10s"
+    timeout: Duration = "5s"
+    retries: Annotated[int, Field(ge=1, le=100)] = 3
+    start_period: Duration = "0s"
+
+    @property
+    def test(self) -> list[str]:
+        return ["CMD-SHELL", self.command] if isinstance(self.command, str) else ["CMD", *self.command]
+
+
+HealthText = Annotated[str, Field(pattern=HEALTH)]
+ContainerHealth = Annotated[
+    Annotated[HealthText, Tag("<text>")] | Annotated[HealthCommand, Tag("<mapping>")],
+    Discriminator(
+        _form,
+        custom_error_type="form",
+        custom_error_message=ALLOWED[HEALTH],
+    ),
+]

@@ -1,0 +1,56 @@
+"""The body of a service in a compose file, out of what the catalogue says of its container. Pure. Compose of either
+generation (1.27 and later, 2) takes what is written here."""
+
+from typing import Any
+
+from catalogue.compose.container import ContainerOptions
+from catalogue.compose.values import HealthCommand, Mount
+from catalogue.sizes import to_bytes
+
+# Written as they are, where they say something
+PLAIN = (
+    "command", "entrypoint", "user", "group_add", "working_dir", "tmpfs", "cpus", "mem_reservation", "pids_limit",
+    "shm_size", "init", "stop_signal", "stop_grace_period", "read_only", "cap_add", "cap_drop", "security_opt",
+    "devices", "sysctls", "extra_hosts", "dns", "hostname",
+)  # fmt: skip
+
+
+def body(options: ContainerOptions, health: HealthCommand | None) -> dict[str, Any]:
+    """Without `volumes`, `files`, `labels` and `depends_on`, which take names of the host's."""
+    found = options.model_dump(include={*PLAIN})
+    made: dict[str, Any] = {name: found[name] for name in PLAIN if found[name] not in (None, [], {}, False)}
+    if options.ulimits:
+        made["ulimits"] = {name: limits.model_dump() for name, limits in options.ulimits.items()}
+    if options.gpus:
+        count: Any = -1 if options.gpus == "all" else options.gpus
+        device = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
+        made["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
+    if health:
+        made["healthcheck"] = {
+            "test": health.test, "interval": health.interval, "timeout": health.timeout, "retries": health.retries,
+            "start_period": health.start_period,
+        }  # fmt: skip
+    return escaped(made)
+
+
+def mount(given: Mount) -> dict[str, Any]:
+    """The long form, in which no `:` of a path is taken for another part."""
+    made: dict[str, Any] = {"type": given.type, "target": given.target}
+    if given.source:
+        made["source"] = given.source
+    if given.read_only:
+        made["read_only"] = True
+    if given.size:
+        made["tmpfs"] = {"size": to_bytes(given.size)}
+    return escaped(made)
+
+
+def escaped(value: Any) -> Any:
+    """With every $ as itself: Compose would take it for the beginning of a variable."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {name: escaped(item) for name, item in value.items()}
+    return value

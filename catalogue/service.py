@@ -1,0 +1,152 @@
+"""What a service of every kind has: its names, routes and environment."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from catalogue.fields import (
+    AbsolutePath,
+    EnvironmentName,
+    Line,
+    Method,
+    Model,
+    Name,
+    UnitName,
+    UpstreamHost,
+)
+from catalogue.sizes import Size
+
+
+class Image(Model):
+    """An image by repository and tag or digest; account and region come from the stack, never from here. A repository
+    that begins with a registry's name, such as docker.io/library/postgres, is another's: it is copied into the
+    stack's registry, into a repository of that whole name."""
+
+    repository: str
+    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+
+    @property
+    def suffix(self) -> str:
+        return f"@{self.digest}" if self.digest else f":{self.tag or 'latest'}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.repository}{self.suffix}"
+
+    @property
+    def host(self) -> str:
+        """The other registry that it comes from; "" for the stack's own."""
+        first, slash, _ = self.repository.partition("/")
+        return first if slash and "." in first else ""
+
+    @property
+    def is_foreign(self) -> bool:
+        return bool(self.host)
+
+
+class Memory(Model):
+    """`limit` is enforced; `observed` is what the service was seen to use."""
+
+    limit: Size
+    observed: Size | None = None
+
+
+class FileKey(Model):
+    """A value out of a configuration file of the catalogue: `key` is dotted, such as server.max_request_size."""
+
+    file: AbsolutePath
+    key: str
+
+
+class Route(Model):
+    """A public path of a site and the path that the service itself serves it under.
+
+    The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
+    in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
+    `methods` are those CORS allows, where the site has CORS. `timeout` is how many seconds an answer may take.
+    `host` is the Host header that the service gets, where it wants another one than clients ask for.
+    """
+
+    public: str
+    internal: str | None = None
+    site: str | None = None
+    methods: list[Method] | None = None
+    max_body: Size | FileKey | None = None
+    timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
+    host: UpstreamHost | None = None
+
+    @property
+    def inside(self) -> str:
+        """The service's own path; that of a route to one page alone is the same as its public one."""
+        return self.internal or ("/" if self.is_prefix else self.public)
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.public.endswith("/")
+
+    def covers(self, path: str) -> bool:
+        """Does the service's own `path` lie behind this route."""
+        return path.startswith(self.inside) if self.is_prefix else path == self.inside
+
+
+class Service(Model):
+    """What a service of every kind has.
+
+    `single` marks a
+    service of which only one may run in the world. `stop_priority` orders what is stopped first under
+    memory pressure (1 first; None never).
+    """
+
+    name: Name
+    purpose: Line
+    purpose_ja: Line | None = None
+    role: Literal["api", "admin"] = "api"
+    port_exception: str | None = None
+    routes: list[Route] = []
+    unit: UnitName
+    environment: dict[EnvironmentName, str] = {}
+    secrets: list[EnvironmentName] = []
+    single: bool = False
+    stop_priority: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def listens(self) -> int | None:
+        """The port on which its health is asked."""
+        raise NotImplementedError
+
+    @property
+    def limit(self) -> int:
+        """Bytes of memory that one of it may use; 0 where nothing limits it."""
+        raise NotImplementedError
+
+    @property
+    def observed(self) -> int:
+        """Bytes of memory that one of it was seen to use."""
+        raise NotImplementedError
+
+    @property
+    def at_once(self) -> int:
+        """How many of it run at the same time during a release, each with its memory."""
+        return 1
+
+    @property
+    def ports(self) -> list[int]:
+        """Every port of the host that it ever listens on."""
+        return [self.listens] if self.listens else []
+
+    @property
+    def health_path(self) -> str | None:
+        """The path on its own port that answers 200 when it is healthy; None where its health is not asked by HTTP."""
+        raise NotImplementedError
+
+    @property
+    def sources(self) -> list[str]:
+        """Files of `files/static/` that it brings."""
+        raise NotImplementedError
+
+    @property
+    def health_route(self) -> Route | None:
+        """The route through which its health can be asked from outside."""
+        path = self.health_path
+        return next((route for route in self.routes if path and route.covers(path)), None)

@@ -1,0 +1,82 @@
+"""Images of other registries: which digest they have, and their copies in the stack's own registry."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pulumi
+import pulumi_command as command
+
+from catalogue.loading import Catalogue
+from catalogue.service import Image
+from catalogue.stack import Stack
+from components import lookup
+from components.access import here
+from components.region import Region
+
+LIMIT = 300  # seconds until registries have answered
+
+
+def images(catalogue: Catalogue) -> list[Image]:
+    """Those that run and are of other registries, each once."""
+    services = [service for system in catalogue.running.values() for service in system.compose_services]
+    return list({service.image.name: service.image for service in services if service.image.is_foreign}.values())
+
+
+def digests(catalogue: Catalogue, options: pulumi.InvokeOptions) -> dict[str, str]:
+    """`repository:tag` and `repository@digest` → digest: what the stack's registry has, and of an image that is not
+    there yet what its own registry has now. Raises pulumi.RunError."""
+    stack, wanted = catalogue.stack, images(catalogue)
+    if not wanted:
+        return {}
+    found = lookup.digests(sorted({image.repository for image in wanted}), stack.region, options)
+    missing = [image for image in wanted if image.name not in found]
+    given = {image.name: image.digest for image in missing if image.digest}
+    asked = [image for image in missing if not image.digest]
+    return {image.name: digest for image in wanted if (digest := found.get(image.name))} | given | _asked(stack, asked)
+
+
+def _asked(stack: Stack, wanted: list[Image]) -> dict[str, str]:
+    if not wanted:
+        return {}
+    request = {"images": [image.name for image in wanted], "logins": stack.registry_logins}
+    ran = subprocess.run(
+        [sys.executable, "-m", "infra.mirror", "resolve"],
+        input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LIMIT,
+    )  # fmt: skip
+    if ran.returncode:
+        raise pulumi.RunError(f"nothing was touched: {(ran.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+    return json.loads(ran.stdout)
+
+
+def copied(region: Region, known: pulumi.Input[dict[str, str]]) -> None:
+    """From here on everything waits until the images are in the region's registry."""
+    stack = region.catalogue.stack
+    if stack.sharedRepositories:
+        # Another stack of this account and region brings them
+        return
+    for image in images(region.catalogue):
+        request = pulumi.Output.from_input(known).apply(lambda found, image=image: _request(stack, image, found))
+        after = [region.registry, *region.waits]
+        made = command.local.Command(
+            f"image-{region.name}-{image.name}",
+            create=here("infra.mirror"),
+            stdin=pulumi.Output.secret(request),
+            logging=command.local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=after)),
+        )
+        region.waits = [*region.waits, made]
+
+
+def _request(stack: Stack, image: Image, known: dict[str, str]) -> str:
+    asked: dict[str, Any] = {
+        "account": stack.accountId,
+        "region": stack.region,
+        "repository": image.repository,
+        "reference": image.suffix,
+        "digest": known[image.name],
+        "logins": {host: login for host, login in stack.registry_logins.items() if host == image.host},
+    }
+    return json.dumps(asked, sort_keys=True)

@@ -1,0 +1,113 @@
+"""Images of other registries: what the stack has of them, what is under their tag now, and which versions are newer."""
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from catalogue.loading import Catalogue
+from catalogue.service import Image
+from infra.errors import InfraError
+from infra.mirror import mirrored
+from infra.move.steps.images import login, registry
+from infra.skopeo import Copier
+
+VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(.*)")
+
+
+@dataclass(frozen=True)
+class Known:
+    """An image's digest in the stack's registry ("" where it is not), under its tag in its own now, and the newest
+    tags of its kind: of the same major version, and of all."""
+
+    name: str
+    here: str
+    there: str
+    newer: list[str]
+
+    @property
+    def line(self) -> str:
+        parts = [f"here {self.here[:19]}" if self.here else "not here yet: pulumi up copies it"]
+        if self.here and self.there and self.here != self.there:
+            parts.append(f"rebuilt since, {self.there[:19]}: infra images --update {self.name}")
+        if not self.there:
+            parts.append("not in its own registry any more")
+        parts += [f"newer: {', '.join(self.newer)}"] if self.newer else []
+        return f"{self.name}: {'; '.join(parts)}"
+
+
+def foreign(catalogue: Catalogue) -> list[Image]:
+    services = [service for system in catalogue.running.values() for service in system.compose_services]
+    found = {service.image.name: service.image for service in services if service.image.is_foreign}
+    return [found[name] for name in sorted(found)]
+
+
+def look(catalogue: Catalogue) -> list[Known]:
+    """Asks the stack's registry and theirs. Raises InfraError."""
+    stack = catalogue.stack
+    with tempfile.TemporaryDirectory() as folder:
+        copier = _copier(catalogue, Path(folder))
+        return [
+            Known(
+                image.name,
+                copier.digest(f"docker://{stack.registry}/{image.name}") or "",
+                copier.digest(f"docker://{image.name}") or "",
+                newer(image.tag or "", copier.tags(f"docker://{image.repository}")),
+            )
+            for image in foreign(catalogue)
+        ]
+
+
+def update(catalogue: Catalogue, name: str) -> str:
+    """Copies what is under an image's tag now; a line that says so. Raises InfraError."""
+    stack = catalogue.stack
+    image = next((image for image in foreign(catalogue) if image.name == name), None)
+    if image is None:
+        names = ", ".join(other.name for other in foreign(catalogue)) or "none"
+        raise InfraError(f"the stack has no image {name!r} of another registry; it has: {names}")
+    with tempfile.TemporaryDirectory() as folder:
+        digest = _copier(catalogue, Path(folder)).digest(f"docker://{name}")
+    if digest is None:
+        raise InfraError(f"{name} is not in its registry any more: take another tag in the catalogue")
+    request: dict[str, Any] = {
+        "account": stack.accountId, "region": stack.region, "repository": image.repository, "reference": image.suffix,
+        "digest": digest, "logins": stack.registry_logins,
+    }  # fmt: skip
+    _, is_new = mirrored(request, lambda line: None)
+    state = f"is in {stack.region} now; pulumi up --stack {stack.name} releases it" if is_new else "was there already"
+    return f"{name}: {digest} {state}"
+
+
+def _copier(catalogue: Catalogue, folder: Path) -> Copier:
+    stack = catalogue.stack
+    host = registry(stack.accountId, stack.region)
+    auths = {host: {"auth": login(boto3.Session(), stack.accountId, stack.region)}}
+    return Copier(folder, auths, stack.registry_logins)
+
+
+def newer(tag: str, tags: list[str]) -> list[str]:
+    """The newest tags that are versions in the same way as `tag`: of its major version, and of all."""
+    own = VERSION.fullmatch(tag)
+    if own is None:
+        return []
+    alike = [found for other in tags if (found := VERSION.fullmatch(other)) and _is_alike(found, own)]
+    later = [found for found in alike if _numbers(found) > _numbers(own)]
+    same = [found for found in later if _numbers(found)[0] == _numbers(own)[0]]
+    best = [max(group, key=_numbers)[0] for group in (same, later) if group]
+    return list(dict.fromkeys(best))
+
+
+def _is_alike(tag: re.Match[str], other: re.Match[str]) -> bool:
+    return tag[2] == other[2] and len(_numbers(tag)) == len(_numbers(other))
+
+
+def _numbers(tag: re.Match[str]) -> tuple[int, ...]:
+    return tuple(int(part) for part in tag[1].split("."))
+
+
+def as_json(found: list[Known]) -> str:
+    return json.dumps([vars(known) for known in found], indent=2)

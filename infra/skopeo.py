@@ -1,0 +1,71 @@
+"""skopeo on this machine: which digest a registry has under a name, and copies from one registry into another. Logins
+stand in a file that no other account reads, never on a command line."""
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.errors import InfraError
+from infra.foreign import one_line
+
+ABSENT = ("manifest unknown", "name unknown", "not found", "repository does not exist")
+LIMIT = 1800  # seconds for one image
+
+
+class Copier:
+    """`auths` are Docker's logins by registry; `logins` those that people configured: user and password. Raises
+    InfraError where this machine has no skopeo."""
+
+    def __init__(
+        self, folder: Path, auths: Mapping[str, Mapping[str, str]], logins: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        given = {
+            host: {"auth": base64.b64encode(f"{entry['user']}:{entry['password']}".encode()).decode()}
+            for host, entry in logins.items()
+        }
+        if not shutil.which("skopeo"):
+            raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo); run again")
+        self._file = folder / "auth.json"
+        self._file.touch(0o600)
+        self._file.write_text(json.dumps({"auths": {**given, **auths}}))
+
+    def digest(self, name: str) -> str | None:
+        """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""
+        done = self._run("inspect", "--raw", name)
+        if done.returncode == 0:
+            return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
+        said = done.stderr.decode(errors="replace")
+        if any(sign in said for sign in ABSENT):
+            return None
+        raise InfraError(f"{name.removeprefix('docker://')}: {_reason(said)}")
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags of a repository. Raises InfraError."""
+        done = self._run("list-tags", repository)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")
+            raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(said)}")
+        return [str(tag) for tag in json.loads(done.stdout)["Tags"] or []]
+
+    def copy(self, source: str, target: str) -> None:
+        """All architectures. Raises InfraError."""
+        done = self._run("copy", "--quiet", "--all", source, target)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")
+            raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(said)}")
+
+    def _run(self, verb: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["skopeo", verb, "--authfile", str(self._file), *words]
+        try:
+            return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            raise InfraError(f"skopeo {verb} did not end within {LIMIT} s. Run again to go on") from None
+
+
+def _reason(said: str) -> str:
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    return one_line((lines or ["no reason given"])[-1][-300:])

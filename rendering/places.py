@@ -1,0 +1,114 @@
+"""Where each container of a system lives: its project, directory, unit and port, and how it is asked for its health."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import groupby
+
+from catalogue.models import System
+from catalogue.services import ComposeService
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one container of a service lives: its compose file's directory, its unit, and what must not be shared."""
+
+    directory: str
+    unit: str
+    container: str
+    port: int | None
+    address: IPv4Address | None
+    project: str
+    slot: str | None = None
+
+
+def places(service: ComposeService) -> list[Place]:
+    """One place, or with `rollout: blue-green` two that take turns, each with a directory and a project of its own."""
+    if not service.is_blue_green:
+        project = _own_project(service.unit)
+        return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
+    assert service.spare_port, "the checks have seen to it"
+    ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
+    stem, kind = service.unit.rsplit(".", 1)
+    last = service.directory.rsplit("/", 1)[1]
+    return [
+        Place(
+            f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", port, address,
+            _project_name(f"{last}-{slot}"), slot,
+        )
+        for slot, (port, address) in ways.items()
+    ]  # fmt: skip
+
+
+def _own_project(unit: str) -> str:
+    """The project of a unit: what its name loses as a project's is made up for."""
+    whole = f"infra-{unit.rsplit('.', 1)[0]}"
+    name = _project_name(whole)
+    return name if name == whole else f"{name}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
+
+
+def _project_name(text: str) -> str:
+    """What Compose of either generation takes for a project's name, as it would make it of a directory's."""
+    return re.sub(r"[^-_a-z0-9]", "", text.lower())
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose file and the unit that runs it: the services that share it, each in its place. Its `name` is one that
+    nothing but our units gives: a container of another project is not ours, whatever file it came from."""
+
+    members: list[tuple[ComposeService, Place]]
+
+    @property
+    def services(self) -> list[ComposeService]:
+        return [service for service, _ in self.members]
+
+    @property
+    def directory(self) -> str:
+        return self.members[0][1].directory
+
+    @property
+    def unit(self) -> str:
+        return self.members[0][1].unit
+
+    @property
+    def name(self) -> str:
+        return self.members[0][1].project
+
+    @property
+    def path(self) -> str:
+        return f"{self.directory}/{self.members[0][0].compose_file}"
+
+
+def projects(system: System) -> list[Project]:
+    """The compose services grouped by the project they share, in catalogue order of the first."""
+    members = [(service, place) for service in system.compose_services for place in places(service)]
+    order = {place.directory: index for index, (_, place) in reversed(list(enumerate(members)))}
+    ordered = sorted(members, key=lambda member: order[member[1].directory])
+    return [Project(list(group)) for _, group in groupby(ordered, key=lambda member: member[1].directory)]
+
+
+def own_url(service: ComposeService, place: Place) -> str:
+    """How the host asks for its health: over HTTP or TCP at its port, or of Docker, which runs its check
+    (container://NAME/health) or knows how long it has been up (container://NAME)."""
+    where = f"127.0.0.1:{place.port}"
+    return {
+        "http": f"http://{where}{service.health_path}",
+        "tcp": f"tcp://{where}",
+        "command": f"container://{place.container}/health",
+        "image": f"container://{place.container}/health",
+        "running": f"container://{place.container}",
+    }[service.check]
+
+
+def file_path(service: ComposeService, path: str) -> str:
+    """Where a file that a container sees at `path` lies on the host."""
+    return f"{service.directory}/files{path}"
+
+
+def environment_path(service: ComposeService) -> str | None:
+    """Where the service's environment file lies, or None when it has no environment."""
+    if not service.environment and not service.secrets:
+        return None
+    return f"{service.directory}/{service.name}.env"

@@ -1,0 +1,79 @@
+"""Images of other registries in the whole program, under Pulumi's mocks."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from catalogue import loading
+from components import elsewhere
+from tests.catalogue.containers import with_database
+from tests.components.program import Mocks, opened, run_program
+from tests.support import ROOT, catalogue, changed
+
+NAME = "docker.io/library/postgres:16.4"
+DIGEST = "sha256:" + "d" * 64
+SECRETS = {"infra:secrets": {"db": {"POSTGRES_PASSWORD": "x"}, "registries": {"docker.io": "me:token"}}}
+
+
+@pytest.fixture
+def program(monkeypatch) -> Any:
+    monkeypatch.chdir(ROOT)
+    load = loading.load
+    monkeypatch.setattr(loading, "load", lambda root, stack: changed(load(root, stack), "watchme", with_database))
+    asked: list[list[str]] = []
+
+    def answer(stack: Any, wanted: list[Any]) -> dict[str, str]:
+        asked.append([image.name for image in wanted])
+        return {image.name: DIGEST for image in wanted}
+
+    monkeypatch.setattr(elsewhere, "_asked", answer)
+
+    def run(tags: list[str], **values: Any) -> tuple[Mocks, list[list[str]]]:
+        monkeypatch.setattr(Mocks, "tags", tags)
+        return run_program({**SECRETS, **values}), asked
+
+    return run
+
+
+def copies(made: Mocks) -> dict[str, Any]:
+    found = made.of("command:local:Command")
+    return {entry.name: entry for entry in found if "infra.mirror" in entry.inputs["create"]}
+
+
+def test_an_image_that_is_not_here_yet_is_resolved_where_it_comes_from(program):
+    made, asked = program(["latest"])
+    assert asked == [[NAME]]
+    (entry,) = copies(made).values()
+    request = json.loads(opened(entry.inputs["stdin"]))
+    assert entry.name == f"image-ap-northeast-1-{NAME}" and request["digest"] == DIGEST
+    assert request["logins"] == {"docker.io": {"user": "me", "password": "token"}}
+    assert "docker.io/library/postgres" in [entry.inputs["name"] for entry in made.of("aws:ecr/repository:Repository")]
+
+
+def test_the_release_means_its_digest_in_the_preview(program):
+    made, _ = program(["latest"])
+    (apply,) = [entry for entry in made.of("command:local:Command") if "infra.deliver" in entry.inputs["create"]]
+    images = json.loads(opened(apply.inputs["stdin"]))["images"]
+    assert f"754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/docker.io/library/postgres@{DIGEST}" in images
+
+
+def test_one_that_is_here_is_asked_for_nowhere_else(program):
+    made, asked = program(["latest", "16.4"])
+    assert asked == [[]]
+    (entry,) = copies(made).values()
+    assert json.loads(opened(entry.inputs["stdin"]))["digest"] != DIGEST
+
+
+def test_where_another_stack_owns_the_repositories_it_brings_the_images(program):
+    made, _ = program(["latest", "16.4"], **{"infra:sharedRepositories": True})
+    assert not copies(made) and not made.of("aws:ecr/repository:Repository")
+
+
+def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PATH", "/nowhere")
+    made = catalogue(with_database)
+    with pytest.raises(pulumi.RunError, match="nothing was touched: skopeo is not on PATH: install it"):
+        elsewhere._asked(made.stack, elsewhere.images(made))

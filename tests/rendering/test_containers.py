@@ -1,0 +1,129 @@
+"""A product with a database, a worker and images of other registries, as compose files and units."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from catalogue.checks import checked
+from rendering.archive import manifest_of
+from rendering.files import HostFiles
+from rendering.host import data, render
+from tests.catalogue.changes import both, configured, setting
+from tests.catalogue.containers import DATA, with_database
+from tests.support import catalogue, digests
+
+SECRETS = configured(secrets={"db": {"POSTGRES_PASSWORD": "x"}}, adminCidrs=["198.18.0.1/32"])
+
+
+def made(*more: Any) -> HostFiles:
+    change = both(with_database, *more)
+    return render(checked(catalogue(change, SECRETS)), "watchme", digests(change))
+
+
+def text(files: HostFiles, path: str) -> str:
+    return next(file.content.decode() for file in files.files if file.path == path)
+
+
+def body(files: HostFiles, name: str) -> dict[str, Any]:
+    return yaml.safe_load(text(files, f"/opt/{name}/docker-compose.prod.yml"))["services"][name]
+
+
+def probe(files: HostFiles, name: str) -> str | None:
+    return next(probe.url for probe in files.probes if probe.service == name)
+
+
+def test_a_database_is_reached_by_others_alone_and_keeps_its_data():
+    files = made()
+    found = body(files, "db")
+    assert "ports" not in found and not [port for port in files.ports if port.service == "db"]
+    assert found["volumes"] == [{"type": "volume", "target": DATA, "source": "web-db"}]
+    # What removes the project, by whatever option, leaves the volume
+    whole = yaml.safe_load(text(files, "/opt/db/docker-compose.prod.yml"))
+    assert whole["volumes"] == {"web-db": {"external": True}}
+    assert "docker volume create --label infra.system=watchme web-db\n" in text(files, "/etc/systemd/system/db.service")
+    assert found["networks"]["watchme-network"]["aliases"] == ["postgres"]
+    assert (found["shm_size"], found["stop_signal"], found["stop_grace_period"]) == ("64m", "SIGINT", "1m")
+
+
+def test_what_another_registry_has_is_run_from_the_stacks_own():
+    image = body(made(), "db")["image"]
+    assert image.split("@")[0].endswith(".amazonaws.com/docker.io/library/postgres") and "@sha256:" in image
+
+
+def test_a_workers_options_are_composes():
+    found = body(made(), "worker")
+    assert found["command"] == ["worker", "--rate", "$$RATE"] and found["labels"]["team"] == "$$web"
+    assert found["volumes"] == [
+        {"type": "bind", "target": "/outbox", "source": "/srv/web/outbox"},
+        {"type": "bind", "target": "/etc/localtime", "source": "/etc/localtime", "read_only": True},
+    ]
+    assert found["ulimits"] == {"nofile": {"soft": 4096, "hard": 4096}} and found["sysctls"] == {
+        "net.core.somaxconn": "1024"
+    }
+    assert (found["init"], found["read_only"], found["cap_drop"], found["cpus"]) == (True, True, ["ALL"], 0.5)
+    assert "depends_on" not in found, "the database is in a project of its own"
+
+
+def test_its_unit_waits_for_the_database():
+    unit = text(made(), "/etc/systemd/system/worker.service")
+    assert "After=docker.service watchme-infrastructure.service db.service\n" in unit
+    waits = [line for line in unit.splitlines() if "depends on" in line and line.startswith("ExecStartPre")]
+    assert len(waits) == 1 and 'docker inspect -f "{{.State.Health.Status}}" db' in waits[0]
+    # A $ of the shell's is one of systemd's first
+    assert '"$$(docker' in waits[0] and "for ((n = 0; n < 180; n++))" in waits[0]
+
+
+def test_in_one_project_compose_waits():
+    files = made(setting("db", directory="/opt/worker", unit="worker.service"))
+    found = yaml.safe_load(text(files, "/opt/worker/docker-compose.prod.yml"))["services"]
+    assert found["worker"]["depends_on"] == {"db": {"condition": "service_healthy"}} and set(found) == {"worker", "db"}
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        ({}, "container://worker"),
+        ({"health": "image"}, "container://worker/health"),
+        ({"health": {"command": ["true"]}}, "container://worker/health"),
+        ({"port": 8050, "health": "tcp"}, "tcp://127.0.0.1:8050"),
+        ({"port": 8050, "container_port": 80, "health": "/up?x=1"}, "http://127.0.0.1:8050/up?x=1"),
+        ({"port": 8050}, "http://127.0.0.1:8050/health"),
+    ],
+)
+def test_how_its_health_is_asked(values, asked):
+    files = made(setting("worker", **values))
+    assert probe(files, "worker") == asked
+    ports = body(files, "worker").get("ports")
+    inside = values.get("container_port", values.get("port"))
+    assert ports == ([f"127.0.0.1:{values['port']}:{inside}"] if "port" in values else None)
+
+
+def test_a_health_command_is_composes_check_and_keeps_its_dollar():
+    check = body(made(), "db")["healthcheck"]
+    assert check["test"] == ["CMD-SHELL", "pg_isready -U $$USER"]
+    assert {key: check[key] for key in ("interval", "timeout", "retries", "start_period")} == {
+        "interval": "10s", "timeout": "5s", "retries": 3, "start_period": "0s",
+    }  # fmt: skip
+
+
+def test_what_outlives_containers_is_data():
+    given = catalogue(with_database, SECRETS)
+    assert data(given, "watchme") == ["/var/lib/docker/volumes/web-db/_data", "/srv/web/outbox"]
+    entries = {entry["path"]: entry for entry in made().directories}
+    assert entries["/srv/web/outbox"]["if_missing"], "one that is there stays as it is"
+
+
+def test_the_manifest_says_what_is_mounted():
+    manifest = json.loads(json.dumps(manifest_of(made()), default=str))
+    (entry,) = [entry for entry in manifest["containers"] if entry["name"] == "worker"]
+    assert entry["covered"] == ["/outbox", "/etc/localtime", "/tmp"] and entry["image"].startswith("754724220380.dkr")
+
+
+def test_gpus_and_a_memory_disk():
+    disk = {"type": "tmpfs", "target": "/cache", "size": "64m"}
+    found = body(made(setting("worker", gpus="all", volumes=[disk])), "worker")
+    (device,) = found["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": -1, "capabilities": ["gpu"]}
+    assert found["volumes"] == [{"type": "tmpfs", "target": "/cache", "tmpfs": {"size": 64 * 1024**2}}]
