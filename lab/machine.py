@@ -77,7 +77,7 @@ def ensure_base_images() -> None:
         shutil.copytree(IMAGE, context)
         tools.fetch_compose(context / "docker-compose-v2")
         for kind in KINDS:
-            _build(context, base_image(kind), {"BASE": BARE_IMAGE}, kind)
+            build(context, base_image(kind), {"BASE": BARE_IMAGE}, kind)
             _built(kind).parent.mkdir(exist_ok=True)
             _built(kind).touch()
 
@@ -105,7 +105,7 @@ def ensure_images(lab: Lab) -> None:
             f"LABEL {LABEL}={lab.name}",
         ]
         (context / "Dockerfile").write_text("\n".join(lines) + "\n")
-        _build(context, lab.image(kind), {})
+        build(context, lab.image(kind), {})
 
 
 # The owners' own machine has its owner's account, and the devices that its units ask for
@@ -116,7 +116,7 @@ OWNERS = {
 }
 
 
-def _build(context: Path, name: str, arguments: dict[str, str], target: str | None = None) -> None:
+def build(context: Path, name: str, arguments: dict[str, str], target: str | None = None) -> None:
     options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
     options += ["--target", target] if target else []
     run("docker", "build", "-q", "--network", "host", *options, "-t", name, str(context), env={"DOCKER_BUILDKIT": "0"})

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import ports
 from lab.facts import BRIDGE_FILTER
 from lab.run import run, succeeds
-from lab.settings import DIRECTORY_LABEL, LABEL, REGIONS, Lab
+from lab.settings import DIRECTORY_LABEL, LABEL, REGISTRIES, Lab
 
 METADATA = "169.254.169.254"
 # Table → what jumps to a chain of ours: the built-in chain, our chain's ending, and which packets
@@ -40,7 +40,7 @@ def ensure(lab: Lab) -> None:
             "-o", f"com.docker.network.bridge.name={lab.bridge}", lab.bridge,
         )  # fmt: skip
     have = run("ip", "-o", "addr", "show", "dev", lab.bridge)
-    for region in REGIONS:
+    for region in REGISTRIES:
         if f" {lab.registry_address(region)}/" not in have:
             run("ip", "addr", "add", f"{lab.registry_address(region)}/32", "dev", lab.bridge)
     # What hosts send each other passes the firewall too, on this bridge alone. Docker from 27.3 on loads no such filter
@@ -67,7 +67,7 @@ def restore(table: str, lines: list[str]) -> None:
 def rules(lab: Lab) -> dict[str, list[str]]:
     """Table → lines of iptables-restore. Pure; the chain of the security groups is the cloud's (lab/cloud/firewall.py)
     and lets nothing through before that has started."""
-    bridge, ours = lab.bridge, [lab.gateway, *(lab.registry_address(region) for region in REGIONS)]
+    bridge, ours = lab.bridge, [lab.gateway, *(lab.registry_address(region) for region in REGISTRIES)]
     shifted = {port: port + lab.shift for port in {*ports.PUBLIC, *ports.INNER_TCP, *ports.SERVICES_TCP}}
 
     def lead(chain: str, address: str, port: int, kind: str = "tcp") -> str:

@@ -19,7 +19,7 @@ import yaml
 from lab import ports
 from lab.images import build_programs, stubs, write_layout
 from lab.run import Daemon, run, wait_until
-from lab.settings import REGIONS, Lab
+from lab.settings import REGIONS, REGISTRIES, Lab
 from lab.tools import BIN
 
 USER = "AWS"
@@ -111,7 +111,7 @@ def _signature(lab: Lab, expires: str) -> str:
 
 def backend(lab: Lab, region: str) -> tuple[str, int]:
     """Address and port of a region's registry itself."""
-    return f"127.{lab.number}.255.{2 + REGIONS.index(region)}", ports.API
+    return f"127.{lab.number}.255.{2 + REGISTRIES.index(region)}", ports.API
 
 
 def backend_login(lab: Lab) -> str:
@@ -202,9 +202,14 @@ def push_stub(
     settings = facts | ({"runs": f"http://{lab.gateway}:{ports.RUNS}/"} if facts.get("runs") else {})
     environment = {"STUB_NAME": repository, **{f"STUB_{key.upper()}": str(value) for key, value in settings.items()}}
     write_layout(layout, programs, environment, tag)
-    # Into the registry itself: the lab's owners have pushed before there was a stack that made the repositories
+    # The lab's owners have pushed before there was a stack that made the repositories
+    push_image(lab, region, f"oci:{layout}:{tag}", f"{repository}:{tag}")
+
+
+def push_image(lab: Lab, region: str, source: str, name: str) -> None:
+    """An image, as skopeo names it, into the registry itself."""
     address, port = backend(lab, region)
     run(
         "skopeo", "copy", "-q", "--all", "--dest-tls-verify=false", "--dest-creds", f"{USER}:{_secret(lab, 'backend')}",
-        f"oci:{layout}:{tag}", f"docker://{address}:{port}/{repository}:{tag}",
+        source, f"docker://{address}:{port}/{name}",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab import authority, ports
 from lab.run import Daemon, wait_until
-from lab.settings import REGIONS, ROOT, Lab
+from lab.settings import OTHER_REGISTRIES, REGISTRIES, ROOT, Lab
 from lab.tools import ensure_pebble
 
 
@@ -18,8 +18,9 @@ def make_certificates(lab: Lab) -> None:
     authority.make_root(root)
     names = list(lab.host_names)
     authority.issue(root, lab.path("tls", "aws"), [*names, lab.gateway])
-    addresses = [lab.registry_address(region) for region in REGIONS]
-    authority.issue(root, lab.path("tls", "registry"), [*(name for name in names if ".dkr.ecr." in name), *addresses])
+    addresses = [lab.registry_address(region) for region in REGISTRIES]
+    registries = [*(name for name in names if ".dkr.ecr." in name), *OTHER_REGISTRIES]
+    authority.issue(root, lab.path("tls", "registry"), [*registries, *addresses])
     authority.issue(root, lab.path("tls", "acme"), ["acme.lab.internal", lab.gateway])
     trust = lab.path("tls", "trust")
     trust.mkdir(exist_ok=True)

@@ -10,6 +10,10 @@ ROOT = Path(__file__).parent.parent
 ACCOUNT = "754724220380"
 ZONE = "hey-watch.me"
 REGIONS = ("ap-northeast-1", "ap-southeast-2")
+# The registry that stands for all others, and the names that lead there
+ELSEWHERE = "elsewhere"
+REGISTRIES = (*REGIONS, ELSEWHERE)
+OTHER_REGISTRIES = ("docker.io", "index.docker.io", "registry-1.docker.io", "ghcr.io", "quay.io")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
@@ -59,7 +63,7 @@ class Lab:
         return f"10.213.{self.number}.0/24"
 
     def registry_address(self, region: str) -> str:
-        return f"10.213.{self.number}.{250 + REGIONS.index(region)}"
+        return f"10.213.{self.number}.{250 + REGISTRIES.index(region)}"
 
     @property
     def endpoint(self) -> str:
@@ -78,6 +82,11 @@ class Lab:
             for service in ("api.ecr", "ec2", "monitoring", "ssm", "sts"):
                 names[f"{service}.{region}.amazonaws.com"] = self.gateway
         return names
+
+    @property
+    def machine_names(self) -> dict[str, str]:
+        """What this machine's own programs find under the names of AWS and of other registries."""
+        return self.host_names | dict.fromkeys(OTHER_REGISTRIES, self.registry_address(ELSEWHERE))
 
     def image(self, kind: str = "host") -> str:
         """A machine image of this lab: see lab/image/Dockerfile for the kinds."""

@@ -26,7 +26,7 @@ from lab import (
 from lab.facts import MachineFacts
 from lab.run import LONGEST, Daemon, succeeds
 from lab.say import LabError, step
-from lab.settings import CACHE, REGIONS, ROOT, Lab
+from lab.settings import CACHE, ELSEWHERE, REGIONS, ROOT, Lab
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
@@ -162,8 +162,9 @@ def clear(lab: Lab, take_over: bool = False) -> None:
     other = replace(lab, directory=Path(owner or lab.directory))
     if other != lab and is_running(other) and not take_over:
         raise LabError(f"the lab in {owner} has this name and these addresses: run `make lab-down` there first")
-    for daemon in daemons(other) + daemons(lab):
-        daemon.stop()
+    for one in (other, lab):
+        for daemon in [*daemons(one), registry.daemon(one, ELSEWHERE)]:
+            daemon.stop()
     if engine:
         machine.remove_hosts(lab)
         network.remove(lab)

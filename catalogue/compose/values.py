@@ -40,13 +40,13 @@ def _text(value: Any) -> Any:
 Duration = Annotated[str, AfterValidator(_duration)]
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-# A text is for the container's shell, a list is run as it is
+# A list is run as it is; Compose splits a text into words, and starts no shell
 Command = Annotated[
     Annotated[Word, Tag("<text>")] | Annotated[list[Word], Tag("<list>")],
     Discriminator(
         _form,
         custom_error_type="form",
-        custom_error_message="a text for the container's shell, or a list of words in quotes",
+        custom_error_message="a text, or a list of words in quotes",
     ),
 ]
 VolumeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]

@@ -69,7 +69,7 @@ def main(lab: Lab) -> None:
     for address in (lab.services, lab.gateway):
         dns.serve(lambda: bad_day.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
     ecr.serve(lab, ecr_api.has_repository)
-    Proxy(lab.host_names).serve(lab.services, ports.PROXY + lab.shift)
+    Proxy(lab.machine_names).serve(lab.services, ports.PROXY + lab.shift)
     tell_ready(lab, keys)
     threading.Event().wait()
 

@@ -1,4 +1,5 @@
-"""ECR's data plane: TLS, logins that expire and repositories that must exist, in front of a region's plain registry."""
+"""ECR's data plane: TLS, logins that expire and repositories that must exist, in front of a region's plain registry.
+Also the front of the registry that stands for all others."""
 
 import http.client
 import json
@@ -11,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lab import ports, registry
-from lab.settings import ACCOUNT, REGIONS, Lab
+from lab.settings import ACCOUNT, ELSEWHERE, REGISTRIES, Lab
 
 CHUNK = 1 << 16
 NAME = re.compile(r"^/v2/(?P<name>.+?)/(?:blobs|manifests|tags|referrers)/")
@@ -37,6 +38,11 @@ def refusal(lab: Lab, region: str, path: str, authorization: str | None, exists:
     return None
 
 
+def elsewhere(method: str) -> Refusal | None:
+    """As `refusal`, of the registry that stands for the public ones: whoever asks may read, and nothing more."""
+    return None if method in ("GET", "HEAD") else (401, "UNAUTHORIZED", "authentication required")
+
+
 def _password(authorization: str) -> str:
     try:
         return b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[2]
@@ -45,10 +51,10 @@ def _password(authorization: str) -> str:
 
 
 def serve(lab: Lab, exists: Exists) -> None:
-    """One server for each region, at the address that its ECR name leads to."""
+    """One server for each registry, at the address that its name leads to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(lab.path("tls", "registry.crt"), lab.path("tls", "registry.key"))
-    for region in REGIONS:
+    for region in REGISTRIES:
         place = (lab.registry_address(region), ports.HTTPS + lab.shift)
         server = _Server(place, _handler(lab, region, exists))
         server.context = context
@@ -79,7 +85,10 @@ def _handler(lab: Lab, region: str, exists: Exists) -> type[BaseHTTPRequestHandl
 
         def forward(self) -> None:
             body = self._body()
-            complaint = refusal(lab, region, self.path, self.headers.get("Authorization"), exists)
+            if region == ELSEWHERE:
+                complaint = elsewhere(self.command)
+            else:
+                complaint = refusal(lab, region, self.path, self.headers.get("Authorization"), exists)
             if complaint:
                 self._refuse(*complaint)
                 return

@@ -46,7 +46,7 @@ def read(
 PLAIN = {
     "name": "shop", "kind": "compose", "purpose": "The shop", "unit": "shop.service", "port": 8001,
     "memory": {"limit": "1g"}, "directory": "/srv/shop", "image": {"repository": "shop", "tag": "latest"},
-    "container": "shop", "address": "172.28.0.9",
+    "container": "shop", "address": "172.28.0.9", "compose_key": "api",
 }  # fmt: skip
 
 
@@ -63,13 +63,55 @@ def without(name: str) -> dict[str, Any]:
 
 NO_ADDRESS = {"address": None}
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
-    "another registry": (BODY | {"image": "redis:7"}, {}, {"image": {"repository": "redis", "tag": "7"}}, "infra push redis --from redis:7"),
+    "another registry": (BODY | {"image": "redis:7"}, {}, {"image": {"repository": "docker.io/library/redis", "tag": "7"}}, ""),
+    "a registry of another name": (BODY | {"image": "ghcr.io/owner/shop:1.2"}, {}, {"image": {"repository": "ghcr.io/owner/shop", "tag": "1.2"}}, ""),
+    "another registry's latest": (BODY | {"image": "redis"}, {"digests": [f"redis@sha256:{'b' * 64}"]}, {"image": {"repository": "docker.io/library/redis", "digest": f"sha256:{'b' * 64}"}}, "the one that runs now is taken, by its digest"),
+    "another registry's latest that does not run": (BODY | {"image": "redis"}, {"digests": []}, {"image": {"repository": "docker.io/library/redis", "tag": "latest"}}, "names no version"),
     "an image by digest": (BODY | {"image": f"{REGISTRY}/shop@sha256:{'a' * 64}"}, {}, {"image": {"repository": "shop", "digest": f"sha256:{'a' * 64}"}}, ""),
     "another region": (BODY | {"image": f"{REGISTRY.replace('northeast-1', 'southeast-2')}/shop"}, {}, {}, "its image is from account 754724220380, ap-southeast-2"),
     "a variable for the tag": (BODY | {"image": "${REGISTRY}/shop:${TAG}"}, {"image": f"{REGISTRY}/shop:v3"}, {"image": {"repository": "shop", "tag": "v3"}}, ""),
     "open to the world": (BODY | {"ports": ["8001:8001"]}, {}, {}, "publishes 8001 to the world"),
     "a port as a mapping": (BODY | {"ports": [{"target": 8001, "published": 8001, "host_ip": "127.0.0.1"}]}, {}, {}, ""),
-    "another port inside": (BODY | {"ports": ["127.0.0.1:8001:80"]}, {}, {"port": 80, "port_exception": "as it was found"}, "8001 leads to 80 in the container"),
+    "another port inside": (BODY | {"ports": ["127.0.0.1:8001:80"]}, {}, {"container_port": 80}, ""),
+    "no port": (without("ports"), {}, {"port": None}, ""),
+    "its container": (
+        BODY | {
+            "command": "serve --name 'a b' $$HOME", "user": 1000, "init": True, "cap_drop": ["ALL"], "tmpfs": "/tmp",
+            "sysctls": ["net.core.somaxconn=1024"], "extra_hosts": {"db": "10.0.0.5"}, "shm_size": 67108864, "cpus": "0.5",
+            "labels": {"team": "shop", "com.docker.compose.project": "x"}, "stop_grace_period": "1m30s",
+            "ulimits": {"nofile": 1024},
+        }, {}, {
+            "command": ["serve", "--name", "a b", "$HOME"], "user": "1000", "init": True, "cap_drop": ["ALL"], "tmpfs": ["/tmp"],
+            "sysctls": {"net.core.somaxconn": "1024"}, "extra_hosts": ["db:10.0.0.5"], "shm_size": "64m", "cpus": 0.5,
+            "labels": {"team": "shop"}, "stop_grace_period": "1m30s", "ulimits": {"nofile": {"soft": 1024, "hard": 1024}},
+        }, "",
+    ),
+    "its volumes": (
+        BODY | {"volumes": ["./data:/data", "db:/var/lib/db:ro", "/srv/x/:/x/", {"type": "tmpfs", "target": "/t"}]},
+        {"volumes": {"/var/lib/db": "shop_db"}},
+        {"volumes": [
+            {"type": "bind", "source": "/srv/shop/data", "target": "/data"},
+            {"type": "volume", "source": "shop_db", "target": "/var/lib/db", "read_only": True},
+            {"type": "bind", "source": "/srv/x", "target": "/x"}, {"type": "tmpfs", "target": "/t"},
+        ]}, "",
+    ),
+    "a volume without a name": (BODY | {"volumes": ["/data"]}, {}, {}, "its volumes: /data is a volume without a name"),
+    "a secret in its command": (BODY | {"command": f"serve --key {MARK}"}, {}, {}, "its command: holds what may be a secret"),
+    "a variable in its command": (BODY | {"command": "serve ${PORT}"}, {}, {}, "its command: has a variable of Compose's"),
+    "volumes that are a word": (BODY | {"volumes": "x"}, {}, {}, "its volumes cannot be read"),
+    "what it waits for is a word": (BODY | {"depends_on": "db"}, {}, {}, "its depends_on cannot be read"),
+    "resources that are a word": (BODY | {"deploy": {"resources": "x"}}, {}, {}, ""),
+    "a command as its health": (
+        BODY | {"healthcheck": {"test": "pg_isready -U $$USER", "interval": "5s"}}, {},
+        {"health": {"command": "pg_isready -U $USER", "interval": "5s"}}, "",
+    ),
+    "a health check that is off": (BODY | {"healthcheck": {"disable": True}}, {}, {"health": "running"}, ""),
+    "what is not for one host": (BODY | {"deploy": {"replicas": 3}}, {}, {}, "its deploy.replicas: 3 of it run"),
+    "the host's network": (BODY | {"network_mode": "host"}, {}, {}, "its network_mode: the catalogue has no such option"),
+    "all rights": (BODY | {"privileged": True}, {}, {}, "its privileged: the catalogue has no such option"),
+    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {}, "its cap_add: single capabilities that end in the container"),
+    "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
+    "what is not there": (BODY | {"depends_on": ["db"]}, {}, {}, "waits for db, which the catalogue does not have"),
     "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 too"),
     "memory of a deployment": (without("mem_limit") | {"deploy": {"resources": {"limits": {"memory": "512M"}}}}, {}, {"memory": {"limit": "512m"}}, ""),
     "memory with a point": (BODY | {"mem_limit": "1.5g"}, {}, {"memory": {"limit": "1536m"}}, ""),
@@ -120,7 +162,6 @@ def test_of_an_environment_file_only_the_names_are_known_and_all_are_secrets():
 
 
 LEFT_OUT = {
-    "no port": (without("ports"), {}, "publishes no port"),
     "no image": (without("image"), {"image": ""}, "its image has no name: it is left out"),
     "not running and not enabled": (BODY, {"running": False}, "does not run, and no unit starts it"),
 }

@@ -199,6 +199,9 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
         },
         "HostConfig": {"Memory": 1024, "PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8001"}]}},
         "NetworkSettings": {"Networks": {"net": {"IPAddress": "172.28.0.9"}}},
+        "Mounts": [
+            {"Type": "volume", "Name": "shop_data", "Destination": "/data"}, {"Type": "bind", "Destination": "/conf"},
+        ],
     }  # fmt: skip
     answers = {"containers": "1", "container": json.dumps([inspected]), "image": '["r/shop@sha256:2"]'}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
@@ -207,7 +210,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
     assert found == {
         "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,
         "limit": 1024, "networks": {"net": "172.28.0.9"}, "ports": [["127.0.0.1", 8001, 80]],
-        "health": ["/up"], "key": "api", "files": ["/a/b.yml"],
+        "health": ["/up"], "key": "api", "files": ["/a/b.yml"], "volumes": {"/data": "shop_data"},
     }  # fmt: skip
 
 

@@ -188,8 +188,16 @@ class System:
         file.write_text(text.replace(old, new, 1))
         self.edited.add(path)
 
+    def add(self, path: str, text: str) -> None:
+        """A file that the repository does not have."""
+        (self.project / path).write_text(text)
+        self.edited.add(path)
+
     def restore(self, path: str) -> None:
-        shutil.copy(ROOT / path, self.project / path)
+        if (ROOT / path).exists():
+            shutil.copy(ROOT / path, self.project / path)
+        else:
+            (self.project / path).unlink()
         self.edited.discard(path)
 
     def restore_all(self) -> None:

@@ -8,7 +8,8 @@ from infra.adopt.host.remarks import Remark, unfit
 # What may stand under a name that is looked into; masking may have put a word there
 KINDS: dict[str, tuple[type, ...]] = {
     "environment": (dict,), "env_file": (str, list), "ports": (list,), "networks": (dict, list), "healthcheck": (dict,),
-    "deploy": (dict,),
+    "deploy": (dict,), "depends_on": (dict, list), "volumes": (list,), "labels": (dict, list), "sysctls": (dict, list),
+    "ulimits": (dict,), "extra_hosts": (dict, list),
 }  # fmt: skip
 
 

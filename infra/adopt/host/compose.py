@@ -10,23 +10,23 @@ from typing import Any
 
 import yaml
 
+from catalogue.compose import reading
 from catalogue.files import parse_yaml
 from catalogue.masking import MARK
 from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, readable
+from infra.adopt.host.images import image_of
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
 
-IMAGE = re.compile(
-    r"(?:(?P<host>[^/]*[.:][^/]*|localhost)/)?(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
-)
-ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a service is called in a file of its own says nothing
 NAMELESS = {"api", "app", "web", "server", "service", "main"}
+# What is looked at in a way of its own, whatever stands in it
+READ_BY_ITSELF = {"image", "container_name", "environment", "env_file", "ports", "networks", "mem_limit"}
 FREE_NETWORK = IPv4Network("172.30.0.0/16")
 DEFAULT = "docker-compose.prod.yml"
 
@@ -181,8 +181,10 @@ def service(
     entry: Entry, net: Shared, stack: Stack, variables: Entries, remarks: list[Remark]
 ) -> dict[str, Any] | None:
     """A service of the catalogue, without its routes; None where its image or port is unknown."""
-    image, port = _image(entry, stack, remarks), _port(entry, remarks)
-    if image is None or port is None:
+    given = str(entry.told("image") or entry.container.get("image") or "")
+    image = image_of(given, entry.where, entry.container.get("digests") or [], stack, remarks)
+    ports = _ports(entry, remarks)
+    if image is None:
         return None
     container = entry.where
     name = entry.key if entry.key not in NAMELESS else container
@@ -193,32 +195,50 @@ def service(
         remarks.append(unfit(entry.where, f"no unit runs {entry.path}: {name}.service will"))
     address = net.fixed_address(entry, remarks)
     return {
-        "name": name, "kind": "compose", "image": image, "container": container, "port": port,
+        "name": name, "kind": "compose", "image": image, "container": container, **ports,
         **({"address": address} if address else {}), "memory": _memory(entry, remarks), "directory": folder,
         "compose_file": file if FILE.fullmatch(file) else DEFAULT, "compose_key": entry.key,
         "unit": entry.unit.get("name") or f"{name}.service", **_environment(entry, name, variables, remarks),
+        **_options(entry, folder, remarks),
     }  # fmt: skip
 
 
-def _image(entry: Entry, stack: Stack, remarks: list[Remark]) -> dict[str, str] | None:
-    given = str(entry.told("image") or entry.container.get("image") or "")
-    found = IMAGE.fullmatch(given)
-    if not found:
-        said = f"its image {given} is no image's name" if given else "its image has no name"
-        remarks.append(unfit(entry.where, f"{said}: it is left out"))
-        return None
-    repository = found["name"]
-    ecr = ECR.fullmatch(found["host"] or "")
-    if not ecr:
-        repository = repository.rsplit("/", 1)[-1]
-        said = f"its image is {given}: the program pulls from its own registry. infra push {repository} --from {given}"
-        remarks.append(unfit(entry.where, said))
-    elif ecr.groups() != (stack.accountId, stack.region):
-        theirs, ours = f"account {ecr[1]}, {ecr[2]}", f"{stack.accountId}, {stack.region}"
-        remarks.append(unfit(entry.where, f"its image is from {theirs}; stack {stack.name} has {ours}"))
-    if found["digest"]:
-        return {"repository": repository, "digest": found["digest"]}
-    return {"repository": repository, "tag": found["tag"] or "latest"}
+def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]:
+    """What its file says of the container itself, and how its health is asked where that is no address."""
+    unsaid: list[tuple[str, str]] = []
+    body = {key: value for key, value in entry.body.items() if _is_literal(key, value, unsaid)}
+    made = reading.options(body, folder, entry.container.get("volumes", {}), unsaid)
+    checked = None if health(entry) else reading.health(body, unsaid)
+    remarks += [unfit(entry.where, f"its {key}: {reason}") for key, reason in unsaid]
+    return {**made, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
+
+
+def _is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:
+    """Is a value what the file says it is: nothing of it stayed on the host, and no variable stands in it."""
+    text = str(value)
+    if key in READ_BY_ITSELF:
+        return True
+    if MARK in text:
+        unsaid.append((key, "holds what may be a secret, which stays on the host: give it by a variable under secrets"))
+    elif "${" in text.replace("$$", ""):
+        unsaid.append((key, "has a variable of Compose's: write its value"))
+    else:
+        return True
+    return False
+
+
+def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
+    """The keys that it waits for, which become names once all services have theirs."""
+    given = entry.body.get("depends_on") or {}
+    pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
+    made = {}
+    for key, needed in pairs:
+        condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
+        if condition == "service_completed_successfully":
+            remarks.append(unfit(entry.where, f"waits for {key} to have ended: run it before a release, by hand"))
+        else:
+            made[str(key)] = {"condition": condition}
+    return {"depends_on": made} if made else {}
 
 
 def _published(entry: Entry) -> list[tuple[str, int, int]]:
@@ -237,21 +257,18 @@ def _published(entry: Entry) -> list[tuple[str, int, int]]:
     return found or [(a, b, c) for a, b, c in entry.container.get("ports", [])]
 
 
-def _port(entry: Entry, remarks: list[Remark]) -> int | None:
+def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, int]:
+    """`port` and, where its program listens on another one, `container_port`; nothing where it publishes none."""
     ports = _published(entry)
     if not ports:
-        remarks.append(unfit(entry.where, "publishes no port, and the catalogue's containers have one: it is left out"))
-        return None
+        return {}
     address, port, inside = ports[0]
     if len(ports) > 1:
         others = ", ".join(str(other) for _, other, _ in ports[1:])
         remarks.append(unfit(entry.where, f"publishes {others} too: the catalogue has one port, {port}"))
     if not address.startswith(("127.", "[::1]", "localhost")):
         remarks.append(unfit(entry.where, f"publishes {port} to the world: on 127.0.0.1 from then on"))
-    if port != inside:
-        text = f"{port} leads to {inside} in the container, and both are one port: {inside} is taken, on the host too"
-        remarks.append(unfit(entry.where, text))
-    return inside
+    return {"port": port, **({"container_port": inside} if port != inside else {})}
 
 
 def host_port(entry: Entry) -> int | None:

@@ -46,6 +46,7 @@ class Container(Form):
     health: Names
     key: Text
     files: Names
+    volumes: dict[str, Text] = {}
 
 
 class Network(Form):

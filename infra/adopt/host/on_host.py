@@ -289,6 +289,7 @@ def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
         ],
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
         "key": labels.get("com.docker.compose.service", ""),
+        "volumes": {mount["Destination"]: mount["Name"] for mount in entry.get("Mounts") or [] if mount.get("Name")},
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
 

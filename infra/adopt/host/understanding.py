@@ -20,6 +20,7 @@ from infra.errors import InfraError
 
 # What the program itself brings to every host is no service of an owner's
 PROGRAMS_OWN = "infra-"
+DEFAULT_HEALTH = "/health"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class _Draft:
     purpose: str | None = None
     fallback: str | None = None
     routes: list[nginx.Found] = field(default_factory=list)
+
+    @property
+    def inside(self) -> int | None:
+        """The port in its container."""
+        return self.fields.get("container_port") or self.fields.get("port")
 
 
 def asked(facts: Facts) -> tuple[list[str], list[str]]:
@@ -71,7 +77,7 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     drafts.sort(key=lambda draft: min((first[id(route)] for route in draft.routes), default=len(first)))
     cors = {site: nginx.shared_cors([r for r in served.routes if r.site == site]) for site in served.headers}
     services = []
-    for draft in _named_once(drafts):
+    for draft in _waiting(_named_once(drafts), remarks):
         made = _finished(draft, cors, remarks)
         services += [made] if _fits(made, remarks) else []
     if not services:
@@ -139,9 +145,7 @@ def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> No
     to = [
         draft
         for draft in drafts
-        if (
-            draft.published == route.port if here else (draft.address, draft.fields["port"]) == (route.host, route.port)
-        )
+        if (draft.published == route.port if here else (draft.address, draft.inside) == (route.host, route.port))
     ]
     if f"{route.public}/".startswith(OWN_PAGE):
         remarks.append(unfit(where, "is the place of the host's own page: it is left out"))
@@ -161,6 +165,21 @@ def _named_once(drafts: list[_Draft]) -> list[_Draft]:
     return drafts
 
 
+def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
+    """What services wait for, by the names that those have in the catalogue."""
+    names = {(d.fields.get("directory"), d.fields.get("compose_key")): d.fields["name"] for d in drafts}
+    for draft in drafts:
+        waits = draft.fields.pop("depends_on", {})
+        known = {names.get((draft.fields.get("directory"), key)): need for key, need in waits.items()}
+        if lost := [key for key in waits if (draft.fields.get("directory"), key) not in names]:
+            remarks.append(
+                unfit(draft.fields["name"], f"waits for {', '.join(lost)}, which the catalogue does not have")
+            )
+        if found := {name: need for name, need in known.items() if name}:
+            draft.fields["depends_on"] = found
+    return drafts
+
+
 def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) -> dict[str, Any]:
     made, name = dict(draft.fields), draft.fields["name"]
     made["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
@@ -172,8 +191,9 @@ def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) 
         made["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
         made["port_exception"] = None if port in PORTS[made["role"]] else "as it was found"
     made["routes"] = [_route(route, len(cors) > 1, cors[route.site], remarks) for route in draft.routes]
-    if port:
-        made["health"] = _health(draft, remarks)
+    if port and not made.get("health"):
+        asked = _health(draft, remarks)
+        made["health"] = asked if asked != DEFAULT_HEALTH else None
     return made
 
 

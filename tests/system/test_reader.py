@@ -1,0 +1,216 @@
+"""Miniflux with PostgreSQL, a product of others: images of another registry, a database that keeps its data, a worker
+without a port. Its program is the real one, built from its module; PostgreSQL is Debian's."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab import elsewhere
+from tests.system.conftest import System
+from tests.system.faults import Load
+
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
+HOST, NAME, YAML = "services", "reader.hey-watch.me", "files/systems/reader.yaml"
+POSTGRES, MINIFLUX = "library/postgres", "miniflux/miniflux"
+CATALOGUE = """
+system: reader
+document: https://miniflux.app/docs/docker.html
+network: {name: reader, subnet: 172.29.7.0/24, gateway: 172.29.7.1, unit: reader-network.service}
+sites: [{name: reader.hey-watch.me}]
+services:
+  - name: reader-db
+    kind: compose
+    purpose: Database of the reader
+    image: {repository: docker.io/library/postgres, tag: "15.1"}
+    volumes: [reader-db:/var/lib/postgresql/data]
+    health: {command: pg_isready -U reader, interval: 1s, start_period: 30s}
+    environment: {POSTGRES_USER: reader}
+    secrets: [POSTGRES_PASSWORD]
+    memory: {limit: 192m}
+    stop_grace_period: 30s
+  - name: reader-web
+    kind: compose
+    purpose: Feeds, in a browser
+    image: {repository: docker.io/miniflux/miniflux, tag: 2.3.5}
+    port: 8040
+    container_port: 8080
+    health: /healthcheck
+    routes: [{public: /}]
+    depends_on: {reader-db: {condition: service_healthy}}
+    environment: {RUN_MIGRATIONS: "1", CREATE_ADMIN: "1", ADMIN_USERNAME: admin}
+    secrets: [DATABASE_URL, ADMIN_PASSWORD]
+    memory: {limit: 256m}
+    read_only: true
+    cap_drop: [ALL]
+    init: true
+  - name: reader-worker
+    kind: compose
+    purpose: Counts in the database, once in a while
+    image: {repository: docker.io/library/postgres, tag: "15.1"}
+    entrypoint: [/bin/bash, -c]
+    command:
+      - psql "$DATABASE_URL" -qc 'create table if not exists ticks (at timestamptz default now())';
+        while psql "$DATABASE_URL" -qc 'insert into ticks default values'; do sleep 0.2; done
+    depends_on: {reader-db: {condition: service_healthy}}
+    secrets: [DATABASE_URL]
+    tmpfs: [/var/lib/postgresql/data]
+    memory: {limit: 64m}
+"""
+
+
+@dataclass
+class Reader:
+    """The product in the lab, as its owner sees it."""
+
+    system: System
+
+    def on(self, *argv: str) -> str:
+        ran = self.system.on_host(*argv, host=HOST)
+        assert ran.code == 0, ran.output
+        return ran.output
+
+    def query(self, text: str) -> str:
+        return self.on("docker", "exec", "reader-db", "psql", "-U", "reader", "-tAc", text)
+
+    def ticks(self) -> int:
+        return int(self.query("select count(*) from ticks"))
+
+    def started(self, container: str) -> str:
+        return self.on("docker", "inspect", "-f", "{{.Id}} {{.State.StartedAt}}", container)
+
+    def ask(self, path: str) -> tuple[int, bytes]:
+        status, _, body = self.system.ask("GET", path, name=NAME)
+        return status, body
+
+
+@pytest.fixture(scope="module")
+def reader(system: System) -> Iterator[Reader]:
+    """It runs beside Whisper and Recall API; afterwards the host is as it was, but for the volume."""
+    elsewhere.start(system.lab)
+    elsewhere.publish(system.lab, "postgres", POSTGRES, "15.1")
+    elsewhere.publish(system.lab, "miniflux", MINIFLUX, "2.3.5")
+    config = system.lab.config_file
+    before = config.read_text()
+    password = secrets.token_urlsafe(12)
+    system.add(YAML, CATALOGUE)
+    url = f"postgres://reader:{password}@reader-db/reader?sslmode=disable"
+    values = {
+        "reader-db.POSTGRES_PASSWORD": password, "reader-web.DATABASE_URL": url, "reader-worker.DATABASE_URL": url,
+        "reader-web.ADMIN_PASSWORD": secrets.token_urlsafe(12),
+    }  # fmt: skip
+    for name, value in values.items():
+        key = f"infra:secrets.{name}"
+        ran = system.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=value)
+        assert ran.code == 0, ran.output
+    system.set("infra:hosts.services.systems[2]", "reader")
+    try:
+        yield Reader(system)
+    finally:
+        config.write_text(before)
+        system.restore_all()
+
+
+@pytest.fixture(scope="module")
+def first(reader: Reader) -> str:
+    """What the first release of it said."""
+    previewed = reader.system.pulumi("preview", "--diff")
+    assert previewed.code == 0, previewed.output
+    return reader.system.must_up()
+
+
+def test_a_first_release_brings_database_web_and_worker(reader: Reader, first: str) -> None:
+    assert "copying docker.io/library/postgres:15.1 into ap-northeast-1" in first
+    assert reader.ask("/healthcheck") == (200, b"OK")
+    assert b"Miniflux" in reader.ask("/")[1]
+    # The database has a table of Miniflux's and is reached by no port of the host
+    assert int(reader.query("select count(*) from users")) == 1
+    assert "5432" not in reader.on("ss", "-Hltn")
+    assert reader.ticks() > 0
+    image = reader.on("docker", "inspect", "-f", "{{.Config.Image}}", "reader-db")
+    assert ".dkr.ecr.ap-northeast-1.amazonaws.com/docker.io/library/postgres@sha256:" in image
+
+
+def test_the_same_again_changes_nothing(reader: Reader, first: str) -> None:
+    previewed = reader.system.pulumi("preview", "--expect-no-changes")
+    assert previewed.code == 0, previewed.output
+
+
+def test_what_its_owner_pushes_later_changes_nothing(reader: Reader, first: str) -> None:
+    elsewhere.publish(reader.system.lab, "postgres", POSTGRES, "15.1", note="built again")
+    elsewhere.publish(reader.system.lab, "postgres", POSTGRES, "15.2", note="newer")
+    previewed = reader.system.pulumi("preview", "--expect-no-changes")
+    assert previewed.code == 0, previewed.output
+    said = reader.system.command("infra", "images", "--outdated", "--stack", "lab")
+    assert said.code == 0 and "docker.io/library/postgres:15.1: here sha256:" in said.output, said.output
+    assert "rebuilt since" in said.output and "newer: 15.2" in said.output and "miniflux" not in said.output
+
+
+def test_a_bad_release_is_rolled_back_with_its_data_intact(reader: Reader, first: str) -> None:
+    counted, database = reader.ticks(), reader.started("reader-db")
+    reader.system.edit(YAML, "ADMIN_USERNAME: admin}", "ADMIN_USERNAME: admin, LISTEN_ADDR: '0.0.0.0:9999'}")
+    with reader.system.configured(healthDeadline="20"):
+        ran = reader.system.up()
+    assert ran.code != 0 and "rolled back" in ran.output and "reader-web" in ran.output, ran.output
+    reader.system.edit(YAML, ", LISTEN_ADDR: '0.0.0.0:9999'}", "}")
+    assert reader.started("reader-db") == database, "the database had no part in it"
+    assert reader.ask("/healthcheck") == (200, b"OK") and reader.ticks() >= counted
+
+
+def test_an_unhealthy_database_is_named_with_what_its_check_says(reader: Reader, first: str) -> None:
+    counted = reader.ticks()
+    reader.system.edit(YAML, "pg_isready -U reader,", "echo the disk is on fire; exit 3,")
+    with reader.system.configured(healthDeadline="30"):
+        ran = reader.system.up()
+    assert ran.code != 0 and "its health check ended with 3: the disk is on fire" in ran.output, ran.output
+    reader.system.edit(YAML, "echo the disk is on fire; exit 3,", "pg_isready -U reader,")
+    assert reader.ask("/healthcheck") == (200, b"OK") and reader.ticks() >= counted
+
+
+def test_a_newer_database_starts_on_the_same_data(reader: Reader, first: str) -> None:
+    counted = reader.ticks()
+    reader.system.edit(YAML, 'postgres, tag: "15.1"}\n    volumes', 'postgres, tag: "15.2"}\n    volumes')
+    reader.system.must_up()
+    assert reader.ticks() >= counted and int(reader.query("select count(*) from users")) == 1
+    assert reader.ask("/healthcheck") == (200, b"OK")
+
+
+def test_data_without_a_place_is_refused_before_anything_is_touched(reader: Reader, first: str) -> None:
+    database = reader.started("reader-db")
+    reader.system.edit(YAML, "    tmpfs: [/var/lib/postgresql/data]\n", "")
+    checked = reader.system.command("infra", "check", "--stack", "lab")
+    assert (
+        checked.code != 0
+        and "service reader-worker: its image keeps data in /var/lib/postgresql/data" in checked.output
+    )
+    reader.system.edit(
+        YAML, "    memory: {limit: 64m}\n", "    tmpfs: [/var/lib/postgresql/data]\n    memory: {limit: 64m}\n"
+    )
+    assert reader.started("reader-db") == database
+
+
+def test_after_a_reboot_it_is_back_in_order(reader: Reader, first: str) -> None:
+    counted = reader.ticks()
+    reader.on("systemctl", "restart", "docker")
+    status = reader.system.command("infra", "status", "--stack", "lab", "--json")
+    load = Load(reader.system, ["/healthcheck"], NAME, HOST)
+    with load.going():
+        for _ in range(60):
+            if load.answers.get("/healthcheck", [0])[-1] == 200:
+                break
+            reader.on("sleep", "1")
+    assert load.answers["/healthcheck"][-1] == 200 and reader.ticks() >= counted
+    assert status.code in (0, 1) and json.loads(status.output)
+
+
+def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -> None:
+    counted = reader.ticks()
+    reader.system.unset("infra:hosts.services.systems[2]")
+    reader.system.must_up()
+    assert "reader-db" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert "reader-db" in reader.on("docker", "volume", "ls", "-q").split()
+    reader.system.set("infra:hosts.services.systems[2]", "reader")
+    reader.system.must_up()
+    assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
