@@ -178,9 +178,13 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     if ready.touched:
         job.say(f"(re)starting {len(ready.touched)} units")
     limit = manifest["health"]["deadline"]
-    units.start(world, ready.touched, limit)
-
     probes = slots.probes(world, manifest, ready.rollouts)
+    try:
+        units.start(world, ready.touched, limit)
+    except Failed as failure:
+        # A unit that waits for another one's health says only that it is unhealthy
+        raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None
+
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
     exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}

@@ -89,6 +89,14 @@ def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 
+def faults(world: World, probes: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with services that run and are not asked by HTTP, each in a few words."""
+    asked = [probe for probe in probes if probe["url"] and not probe["url"].startswith("http")]
+    active = units.active(world, [probe["unit"] for probe in asked])
+    found = [(probe["service"], checks.fault(world, probe["url"])) for probe in asked if active[probe["unit"]]]
+    return [f"{service} {fault}" for service, fault in found if fault]
+
+
 def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
     """Services at whose port another container answers, although their own unit is active."""
     own = [probe for probe in probes if probe["url"] and checks.port_of(probe["url"]) and probe.get("container")]

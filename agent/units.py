@@ -146,7 +146,8 @@ def start(world: World, names: list[str], deadline: float = 0.0) -> None:
 def _complaint(world: World, names: list[str], since: float) -> str:
     """What systemd and their own logs since then say of the units that did not start; systemctl itself says only where
     to look."""
-    failed = [name for name, state in states(world, names).items() if not state["active"]]
+    # One that starts again and again is on its way up, and never there
+    failed = [name for name, is_up in active(world, names).items() if not is_up]
     complaints = [
         f"{name} {why_not(world, name)}; its log ends: {last_words(world, name, 10, since).last_lines()}"
         for name in failed[:2]

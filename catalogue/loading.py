@@ -12,10 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
 from catalogue.compose.container import ContainerFile
+from catalogue.compose.upstream import Upstream
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
 from catalogue.files import Written, parse_toml, read_bytes, read_text, read_yaml
-from catalogue.models import Account, ContainerNetwork, Directory, DropIn, Milestone, Site, System
+from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import FileKey, Image, Memory, Route
 from catalogue.services import KINDS, ConfigFile
@@ -104,6 +105,7 @@ def read_system(path: Path, variant: str | None = None) -> System:
     except ValueError as error:
         found = f"variant {variant!r}" if variant else "its variants"
         raise CatalogueError([Problem(file, "variants", found, str(error))]) from None
+    data = _with_compose_file(path, data)
     try:
         system = System.model_validate(data)
     except ValidationError as error:
@@ -112,6 +114,22 @@ def read_system(path: Path, variant: str | None = None) -> System:
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return system
+
+
+def _with_compose_file(path: Path, data: Any) -> Any:
+    """A system's data with what its makers' compose file says of its services. Raises CatalogueError."""
+    try:
+        source = ComposeSource.model_validate(data["compose"])
+        own = list(data["services"])
+    except (KeyError, TypeError, ValidationError):
+        # Without one, or with a fault that is reported where all others are
+        return data
+    file = f"{STATIC}/{source.file}"
+    read = Upstream(str(data.get("system")), file, source.variables)
+    services = read.services(read_yaml(path.parent.parent / STATIC.name / source.file, file), own)
+    if read.problems:
+        raise CatalogueError(read.problems)
+    return {**data, "services": services}
 
 
 def _written(path: Path, file: str, data: Any) -> Callable[[Place, Any], str | None]:
@@ -209,6 +227,6 @@ def _fields(path: tuple[int | str, ...]) -> list[str]:
 MODELS: dict[str, type[Model]] = {
     **KINDS, "routes": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork,
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
-    "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand, "depends_on": Dependency,
-    "ulimits": Limits,
+    ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
+    "depends_on": Dependency, "ulimits": Limits,
 }  # fmt: skip

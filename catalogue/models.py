@@ -11,6 +11,7 @@ from catalogue.fields import (
     AbsolutePath,
     AccountName,
     Address,
+    EnvironmentName,
     HeaderName,
     HeaderValue,
     HostName,
@@ -19,6 +20,7 @@ from catalogue.fields import (
     Name,
     Network,
     PackageName,
+    PathBelow,
     Permissions,
     UnitName,
 )
@@ -93,6 +95,14 @@ class Milestone(Model):
     within: Annotated[int, Field(ge=1)]
 
 
+class ComposeSource(Model):
+    """A compose file of the product's makers, below `files/static/`, as it is; `variables` are the values of its
+    `${…}`. What it says of a service, the entry of that name under `services` completes and overrides."""
+
+    file: PathBelow
+    variables: dict[EnvironmentName, str] = {}
+
+
 class System(Model):
     """One product: what it needs of a host, its sites and its services. `document` is where the facts come from.
 
@@ -112,6 +122,7 @@ class System(Model):
     drop_ins: list[DropIn] = []
     milestones: list[Milestone] = []
     network: ContainerNetwork | None = None
+    compose: ComposeSource | None = None
     monitor_names: list[AbsolutePath] = []
     data: list[AbsolutePath] = []
     sites: list[Site] = []

@@ -39,7 +39,7 @@ def refusal(lab: Lab, region: str, path: str, authorization: str | None, exists:
 
 
 def elsewhere(method: str) -> Refusal | None:
-    """As `refusal`, of the registry that stands for the public ones: whoever asks may read, and nothing more."""
+    """As `refusal`, of the registry that stands for the public ones: anyone may read, and nothing more."""
     return None if method in ("GET", "HEAD") else (401, "UNAUTHORIZED", "authentication required")
 
 

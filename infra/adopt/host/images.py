@@ -2,12 +2,10 @@
 
 import re
 
+from catalogue.compose.images import IMAGE, whole_name
 from catalogue.stack import Stack
 from infra.adopt.host.remarks import Remark, guess, unfit
 
-IMAGE = re.compile(
-    r"(?:(?P<host>[^/]*[.:][^/]*|localhost)/)?(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
-)
 ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com")
 
 
@@ -21,7 +19,7 @@ def image_of(given: str, where: str, digests: list[str], stack: Stack, remarks: 
     repository = found["name"]
     ecr = ECR.fullmatch(found["host"] or "")
     if not ecr:
-        repository = _whole_name(found["host"] or "", repository)
+        repository = whole_name(found["host"] or "", repository)
         if not found["digest"] and found["tag"] in (None, "latest"):
             digest = next((d.rsplit("@", 1)[-1] for d in digests), None)
             if digest is None:
@@ -36,10 +34,3 @@ def image_of(given: str, where: str, digests: list[str], stack: Stack, remarks: 
     if found["digest"]:
         return {"repository": repository, "digest": found["digest"]}
     return {"repository": repository, "tag": found["tag"] or "latest"}
-
-
-def _whole_name(host: str, name: str) -> str:
-    """With its registry, which a name of Docker Hub's leaves out."""
-    if host in ("", "docker.io", "index.docker.io"):
-        return f"docker.io/{name if '/' in name else f'library/{name}'}"
-    return f"{host}/{name}"

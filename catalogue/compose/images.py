@@ -1,0 +1,25 @@
+"""Images as compose files name them."""
+
+import re
+
+IMAGE = re.compile(
+    r"(?:(?P<host>[^/]*[.:][^/]*|localhost)/)?(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:.+))?"
+)
+
+
+def whole_name(host: str, name: str) -> str:
+    """A repository with its registry, which a name of Docker Hub's leaves out."""
+    if host in ("", "docker.io", "index.docker.io"):
+        return f"docker.io/{name if '/' in name else f'library/{name}'}"
+    return f"{host}/{name}"
+
+
+def image_fields(text: str) -> dict[str, str] | None:
+    """`image` as a catalogue has it; None for what is no image's name."""
+    found = IMAGE.fullmatch(text)
+    if not found:
+        return None
+    repository = whole_name(found["host"] or "", found["name"])
+    if found["digest"]:
+        return {"repository": repository, "digest": found["digest"]}
+    return {"repository": repository, "tag": found["tag"] or "latest"}

@@ -1,0 +1,207 @@
+"""A compose file of a product's makers, as it is, with what is a stack's own beside it, service by service. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogue.compose import reading
+from catalogue.compose.images import image_fields
+from catalogue.compose.variables import filled, missing
+from catalogue.problems import Problem
+from catalogue.sizes import to_bytes
+
+# Top level: what means nothing here, or is looked at by itself. Names that begin with x- are the file's own
+TOP = {"services", "volumes", "networks", "version", "name"}
+# Of a service: what needs no word here, since it means the same or nothing
+SILENT = {"expose", "restart", "logging", "pull_policy", "platform", "container_name", "profiles"}
+WAYS = ("always", "unless-stopped", "on-failure", "", None)
+
+
+@dataclass
+class Upstream:
+    """The `compose` field of a system. `file` is below files/static/; `variables` are the values of its `${…}`."""
+
+    system: str
+    file: str
+    variables: Mapping[str, str]
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, where: str, found: str, allowed: str) -> None:
+        self.problems.append(Problem(self.file, where, found, allowed))
+
+    def services(self, document: Any, own: list[Any]) -> list[Any]:
+        """The services of the catalogue: what the file says of each, and over it what the catalogue says. Entries that
+        are none of the file's stay as they are."""
+        if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
+            self.add("file", "has no services", "a compose file: services: {NAME: …}")
+            return own
+        for key in document:
+            if key not in TOP and not str(key).startswith("x-"):
+                self.add(str(key), "is not understood", "remove it from the file, and say it in the catalogue")
+        beside = {entry.get("compose_key") or entry.get("name"): entry for entry in own if isinstance(entry, dict)}
+        names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
+        made = {}
+        for key, body in document["services"].items():
+            if not isinstance(body, dict):
+                self.add(f"service {key}", "is no mapping", "image: … and its options")
+            elif key not in beside and body.get("profiles"):
+                # Compose does not start it either, unless it is asked to
+                continue
+            elif key not in beside:
+                rule = f"an entry under services of the catalogue: {{name: {key}, purpose: …, memory: {{limit: …}}}}"
+                self.add(f"service {key}", "the catalogue does not name it", rule)
+            else:
+                volumes = document.get("volumes") or {}
+                made[id(beside[key])] = self._service(str(key), body, beside[key], volumes, names)
+        return [made.get(id(entry), entry) for entry in own]
+
+    def _service(
+        self, key: str, given: dict[str, Any], own: dict[str, Any], volumes: Mapping[str, Any], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        where, without = f"service {key}", set(own.get("without") or [])
+        body = {name: filled(value, self.variables) for name, value in given.items() if name not in without}
+        unsaid: list[tuple[str, str]] = []
+        environment = self._environment(where, body, set(own.get("secrets") or []))
+        self._variables(where, {name: value for name, value in body.items() if name != "environment"})
+        made = {
+            **self._image(where, body, own), **_ports(body, unsaid), **self._memory(where, body, own),
+            **reading.options(
+                {name: value for name, value in body.items() if name not in SILENT}, f"/opt/{self.system}",
+                self._volumes(body, volumes), unsaid,
+            ),
+            **self._waits(where, body, names), "environment": environment,
+        }  # fmt: skip
+        if checked := reading.health(body, unsaid):
+            made["health"] = checked
+        unsaid += _not_for_us(body)
+        for name, reason in unsaid:
+            top = name.partition(".")[0]
+            rule = f"change the file, or leave it out: without: [{top}] for the service in the catalogue"
+            self.add(f"{where}: {name}", reason, rule)
+        rest = {name: value for name, value in own.items() if name not in ("without", "environment")}
+        plain = {**environment, **(own.get("environment") or {})}
+        whole = {"kind": "compose", "compose_key": key, **made, **rest, "environment": plain}
+        if whole.get("container_port") == whole.get("port"):
+            whole.pop("container_port", None)
+        return whole
+
+    def _variables(self, where: str, value: Any, key: str = "") -> None:
+        """A problem for each variable that has no value."""
+        if isinstance(value, dict):
+            for name, item in value.items():
+                self._variables(where, item, f"{key}.{name}" if key else str(name))
+        elif isinstance(value, list):
+            for item in value:
+                self._variables(where, item, key)
+        elif isinstance(value, str):
+            for name in missing(value, self.variables):
+                rule = f"compose: {{variables: {{{name}: …}}}} in the catalogue"
+                self.add(f"{where}: {key}", f"${{{name}}} has no value", rule)
+
+    def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
+        given = body.get("environment") or {}
+        pairs = [str(item).partition("=") for item in given] if isinstance(given, list) else None
+        values = {name: value if sign else None for name, sign, value in pairs} if pairs is not None else dict(given)
+        made = {}
+        for name, value in values.items():
+            if name in secrets:
+                continue
+            text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+            text = None if text is None else str(text)
+            lacking = [name] if text is None else missing(text, self.variables)
+            if text is None and name in self.variables:
+                made[str(name)] = self.variables[name]
+            elif lacking or text is None:
+                rule = f"name {name} under secrets of the service, or give compose: {{variables: {{{lacking[0]}: …}}}}"
+                self.add(f"{where}: environment.{name}", f"${{{lacking[0]}}} has no value", rule)
+            else:
+                made[str(name)] = text.replace("$$", "$")
+        return made
+
+    def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        if "image" in own:
+            return {}
+        found = image_fields(str(body.get("image") or ""))
+        if found is None:
+            self.add(f"{where}: image", "names no image", "image: {repository: …, tag: …} in the catalogue")
+            return {}
+        return {"image": found}
+
+    def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        limits = body.get("deploy") if isinstance(body.get("deploy"), dict) else {}
+        for part in ("resources", "limits"):
+            limits = limits.get(part) if isinstance(limits, dict) else {}
+        given = body.get("mem_limit") or (limits.get("memory") if isinstance(limits, dict) else None)
+        if "memory" in own or given is None:
+            return {}
+        found = re.fullmatch(r"([0-9]+[kmg])b?", str(given).lower())
+        if not found or not to_bytes(found[1]):
+            self.add(f"{where}: mem_limit", f"found {given!r}", "memory: {limit: 512m} in the catalogue")
+            return {}
+        return {"memory": {"limit": found[1]}}
+
+    def _waits(self, where: str, body: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+        given = body.get("depends_on") or {}
+        pairs = given.items() if isinstance(given, dict) else [(key, {}) for key in given]
+        made = {}
+        for key, needed in pairs:
+            condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
+            if condition == "service_completed_successfully":
+                rule = "run it by hand before a release, and leave it out by without: [depends_on]"
+                self.add(f"{where}: depends_on.{key}", "waits for it to have ended", rule)
+            else:
+                made[names.get(str(key), str(key))] = {"condition": condition}
+        return {"depends_on": made} if made else {}
+
+    def _volumes(self, body: Mapping[str, Any], volumes: Mapping[str, Any]) -> dict[str, str]:
+        """Target → Docker's name of a named volume: the file's own, or as Compose would call it after its project."""
+        found = {}
+        for item in body.get("volumes") or []:
+            pair = str(item).split(":")
+            parts = item if isinstance(item, dict) else {"source": pair[0], "target": pair[1] if len(pair) > 1 else ""}
+            source = str(parts.get("source") or "")
+            if source and not source.startswith((".", "/", "~")) and parts.get("target"):
+                given = volumes.get(source) if isinstance(volumes, Mapping) else None
+                name = given.get("name") if isinstance(given, dict) else None
+                external = isinstance(given, dict) and given.get("external")
+                own = source if external else f"{self.system}_{source}"
+                found[str(parts["target"]).rstrip("/")] = str(name or own)
+        return found
+
+
+def _ports(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
+    """The port that it publishes, on this host alone, and where its program listens."""
+    given = body.get("ports") or []
+    found = []
+    for item in given if isinstance(given, list) else []:
+        if isinstance(item, dict):
+            pair = (item.get("published", item.get("target")), item.get("target"))
+        else:
+            parts = str(item).partition("/")[0].split(":")
+            pair = (parts[-2] if len(parts) > 1 else parts[-1], parts[-1])
+        if not all(str(part).isdigit() for part in pair):
+            unsaid.append(("ports", f"{item} is no single port"))
+            continue
+        found.append((int(str(pair[0])), int(str(pair[1]))))
+    if len(found) > 1:
+        unsaid.append(("ports", "more than one port is published, and a service has one"))
+    if not found:
+        return {}
+    port, inside = found[0]
+    return {"port": port, "container_port": inside}
+
+
+def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What has a place in the catalogue, but not as the file says it."""
+    found = []
+    if body.get("env_file"):
+        found.append(("env_file", "its file is not here: write its variables under environment and secrets"))
+    if body.get("restart") not in WAYS:
+        found.append(("restart", "it runs once: run it by hand before a release"))
+    networks = body.get("networks") or []
+    if len(networks) > 1:
+        found.append(("networks", "it is in several, and the containers of a system share one"))
+    if isinstance(networks, dict) and any(isinstance(item, dict) and item for item in networks.values()):
+        found.append(("networks", "its address and aliases there: write them in the catalogue"))
+    return found
