@@ -29,7 +29,7 @@ def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "") -
             shutil.copytree(PROGRAMS / product, context)
             _program(product, context)
             with (context / "Dockerfile").open("a") as file:
-                file.write(f"LABEL note=\"{note}\"\n" if note else "")
+                file.write(f'LABEL note="{note}"\n' if note else "")
             machine.build(context, name, {"BASE": machine.BARE_IMAGE})
     registry.push_image(lab, ELSEWHERE, f"docker-daemon:{name}", f"{repository}:{tag}")
 

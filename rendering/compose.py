@@ -194,4 +194,6 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork, 
         place.project,
         image,
         service.covered,
+        {mount.target: str(mount.source) for mount in service.volumes if mount.source},
+        service.image.name,
     )

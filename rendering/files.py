@@ -173,7 +173,8 @@ class Network:
 @dataclass(frozen=True)
 class Container:
     """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` the compose project of
-    its unit, `covered` the paths in it whose content is not the container's own."""
+    its unit, `covered` the paths in it whose content is not the container's own. Of these `kept` are those that
+    outlive it, each with its volume or path of the host; `named` is its image as the catalogue has it."""
 
     name: str
     service: str
@@ -185,6 +186,8 @@ class Container:
     project: str
     image: str
     covered: list[str]
+    kept: dict[str, str]
+    named: str
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agent.units import changed
 from infra.foreign import visible
-from infra.preview import serving
+from infra.preview import data, serving
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
@@ -72,7 +72,7 @@ class Room:
 class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
     `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
-    public paths (see infra/preview/serving.py)."""
+    public paths (see infra/preview/serving.py), `data` what becomes of data (infra/preview/data.py)."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -84,6 +84,7 @@ class HostChange:
     health: dict[str, tuple[str, str]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     gained: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
 
 
 def compared(before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "") -> list[HostChange]:
@@ -126,6 +127,7 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
         (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
+        [] if moved else data.changes(was, will),
     )  # fmt: skip
 
 

@@ -1,26 +1,45 @@
-"""The first product of docs/catalogue.md is one: it passes every rule, and renders."""
+"""The products of docs/tutorial.md and docs/catalogue.md are some: they pass every rule, and render."""
 
 import re
 import shutil
+from pathlib import Path
 
 from catalogue.checks import check
-from catalogue.loading import load
+from catalogue.loading import Catalogue, load
 from catalogue.problems import errors
 from catalogue.stack import read_stack
 from rendering.host import render
 from tests.support import ROOT
 
 
-def test_the_first_system_of_the_docs_passes_every_rule(tmp_path):
-    text = (ROOT / "docs/catalogue.md").read_text()
-    system, stack = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
-    (tmp_path / "files/systems").mkdir(parents=True)
-    (tmp_path / "files/static/notes").mkdir(parents=True)
-    shutil.copy(ROOT / "files/alerts.yaml", tmp_path / "files")
-    (tmp_path / "files/systems/notes.yaml").write_text(system)
-    (tmp_path / "files/static/notes/worker.py").write_text("#!/usr/bin/python3\n")
-    (tmp_path / "Pulumi.notes.yaml").write_text(stack)
-    catalogue = load(tmp_path, read_stack(tmp_path, "notes"))
+def yaml_blocks(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+def loaded(folder: Path, name: str, system: str, stack: str) -> Catalogue:
+    (folder / "files/systems").mkdir(parents=True)
+    (folder / "files/static/notes").mkdir(parents=True)
+    shutil.copy(ROOT / "files/alerts.yaml", folder / "files")
+    (folder / f"files/systems/{name}.yaml").write_text(system)
+    (folder / "files/static/notes/worker.py").write_text("#!/usr/bin/python3\n")
+    (folder / f"Pulumi.{name}.yaml").write_text(stack)
+    return load(folder, read_stack(folder, name))
+
+
+def test_the_tutorials_product_lacks_its_secrets_alone(tmp_path):
+    system, stack = yaml_blocks("tutorial.md")[:2]
+    catalogue = loaded(tmp_path, "reader", system, stack)
+    found = [str(problem) for problem in errors(check(catalogue))]
+    assert len(found) == 4 and all("is missing; set it: pulumi config set --secret --path" in line for line in found), (
+        found
+    )
+    files = {file.path for file in render(catalogue, "box").files}
+    assert {"/etc/nginx/sites-available/reader.example.com", "/opt/reader-db/docker-compose.prod.yml"} <= files
+
+
+def test_the_catalogues_first_system_passes_every_rule(tmp_path):
+    stack = yaml_blocks("tutorial.md")[1].replace("[reader]", "[notes]")
+    catalogue = loaded(tmp_path, "notes", yaml_blocks("catalogue.md")[0], stack)
     assert not errors(check(catalogue))
     files = {file.path for file in render(catalogue, "box").files}
-    assert {"/etc/nginx/sites-available/notes.example.com", "/srv/notes-api/docker-compose.prod.yml"} <= files
+    assert {"/etc/nginx/sites-available/notes.example.com", "/opt/notes-api/docker-compose.prod.yml"} <= files

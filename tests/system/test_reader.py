@@ -2,6 +2,7 @@
 without a port. Its program is the real one, built from its module; PostgreSQL is Debian's."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,56 +10,16 @@ from dataclasses import dataclass
 import pytest
 
 from lab import elsewhere
+from tests.support import ROOT
 from tests.system.conftest import System
 from tests.system.faults import Load
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 HOST, NAME, YAML = "services", "reader.hey-watch.me", "files/systems/reader.yaml"
 POSTGRES, MINIFLUX = "library/postgres", "miniflux/miniflux"
-CATALOGUE = """
-system: reader
-document: https://miniflux.app/docs/docker.html
-network: {name: reader, subnet: 172.29.7.0/24, gateway: 172.29.7.1, unit: reader-network.service}
-sites: [{name: reader.hey-watch.me}]
-services:
-  - name: reader-db
-    kind: compose
-    purpose: Database of the reader
-    image: {repository: docker.io/library/postgres, tag: "15.1"}
-    volumes: [reader-db:/var/lib/postgresql/data]
-    health: {command: pg_isready -U reader, interval: 1s, start_period: 30s}
-    environment: {POSTGRES_USER: reader}
-    secrets: [POSTGRES_PASSWORD]
-    memory: {limit: 192m}
-    stop_grace_period: 30s
-  - name: reader-web
-    kind: compose
-    purpose: Feeds, in a browser
-    image: {repository: docker.io/miniflux/miniflux, tag: 2.3.5}
-    port: 8040
-    container_port: 8080
-    health: /healthcheck
-    routes: [{public: /}]
-    depends_on: {reader-db: {condition: service_healthy}}
-    environment: {RUN_MIGRATIONS: "1", CREATE_ADMIN: "1", ADMIN_USERNAME: admin}
-    secrets: [DATABASE_URL, ADMIN_PASSWORD]
-    memory: {limit: 256m}
-    read_only: true
-    cap_drop: [ALL]
-    init: true
-  - name: reader-worker
-    kind: compose
-    purpose: Counts in the database, once in a while
-    image: {repository: docker.io/library/postgres, tag: "15.1"}
-    entrypoint: [/bin/bash, -c]
-    command:
-      - psql "$DATABASE_URL" -qc 'create table if not exists ticks (at timestamptz default now())';
-        while psql "$DATABASE_URL" -qc 'insert into ticks default values'; do sleep 0.2; done
-    depends_on: {reader-db: {condition: service_healthy}}
-    secrets: [DATABASE_URL]
-    tmpfs: [/var/lib/postgresql/data]
-    memory: {limit: 64m}
-"""
+# The tutorial's own, under a name of the lab's zone
+PAGE = (ROOT / "docs/tutorial.md").read_text()
+CATALOGUE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0].replace("reader.example.com", NAME)
 
 
 @dataclass
@@ -171,7 +132,7 @@ def test_an_unhealthy_database_is_named_with_what_its_check_says(reader: Reader,
 
 def test_a_newer_database_starts_on_the_same_data(reader: Reader, first: str) -> None:
     counted = reader.ticks()
-    reader.system.edit(YAML, 'postgres, tag: "15.1"}\n    volumes', 'postgres, tag: "15.2"}\n    volumes')
+    reader.system.edit(YAML, 'tag: "15.1"} # copied', 'tag: "15.2"} # copied')
     reader.system.must_up()
     assert reader.ticks() >= counted and int(reader.query("select count(*) from users")) == 1
     assert reader.ask("/healthcheck") == (200, b"OK")
@@ -179,15 +140,13 @@ def test_a_newer_database_starts_on_the_same_data(reader: Reader, first: str) ->
 
 def test_data_without_a_place_is_refused_before_anything_is_touched(reader: Reader, first: str) -> None:
     database = reader.started("reader-db")
-    reader.system.edit(YAML, "    tmpfs: [/var/lib/postgresql/data]\n", "")
+    reader.system.edit(YAML, "tmpfs: [/var/lib/postgresql/data] # this", "init: true # this")
     checked = reader.system.command("infra", "check", "--stack", "lab")
     assert (
         checked.code != 0
         and "service reader-worker: its image keeps data in /var/lib/postgresql/data" in checked.output
     )
-    reader.system.edit(
-        YAML, "    memory: {limit: 64m}\n", "    tmpfs: [/var/lib/postgresql/data]\n    memory: {limit: 64m}\n"
-    )
+    reader.system.edit(YAML, "init: true # this", "tmpfs: [/var/lib/postgresql/data] # this")
     assert reader.started("reader-db") == database
 
 

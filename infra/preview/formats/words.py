@@ -57,6 +57,7 @@ def facts_of(host: HostChange) -> Iterator[str]:
         yield f"memory of the services' limits: {room(before)} → {room(after)}"
     for service, (was, will) in host.health.items():
         yield f"{service} is healthy when {was} answers 200 → when {will} does"
+    yield from host.data
     if host.how != "new":
         yield from (f"no longer public: {path}" for path in host.lost)
         yield from (f"public from now on: {path}" for path in host.gained)

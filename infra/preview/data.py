@@ -1,0 +1,49 @@
+"""What a release means for data that containers keep: said before it happens, with what to do. Pure."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from catalogue.compose.keeping import data_paths
+
+Manifest = dict[str, Any]
+MAJOR = re.compile(r"v?([0-9]+)")
+
+
+def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
+    """A line for each of two releases' containers whose data is not where it was, or is read by another version."""
+    old, new = (_kept(manifest) for manifest in (was, will))
+    return [line for name in sorted(old) for line in (_of_one(old[name], new.get(name)))]
+
+
+def _kept(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
+    """Service → its container; nothing of a release that an earlier version made, which does not say what it keeps."""
+    return {entry["service"]: entry for entry in (manifest or {}).get("containers", []) if "kept" in entry}
+
+
+def _of_one(old: dict[str, Any], new: dict[str, Any] | None) -> Iterator[str]:
+    service = old["service"]
+    for target, source in old["kept"].items():
+        if new is None:
+            yield f"data of {service} stays: {source}, which nothing uses any more"
+        elif target not in new["kept"]:
+            gone = f"{target} is no longer {source}. What is in there stays, and {service} does not see it"
+            yield f"data of {service}: {gone}"
+        elif new["kept"][target] != source:
+            there = new["kept"][target]
+            yield f"data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand"
+    if new and (versions := _majors(old["named"], new["named"])):
+        yield (
+            f"data of {service}: version {versions[0]} → {versions[1]} of a database. Many do not start on the data of "
+            "another major version: dump it before, and load it after"
+        )
+
+
+def _majors(before: str, after: str) -> tuple[str, str] | None:
+    """The major versions of a known database that change; None where none does."""
+    (was, _, old), (will, _, new) = (name.rpartition(":") for name in (before, after))
+    versions = MAJOR.match(old), MAJOR.match(new)
+    if was != will or not data_paths(will) or not all(versions):
+        return None
+    majors = [found[1] for found in versions if found]
+    return (majors[0], majors[1]) if majors[0] != majors[1] else None

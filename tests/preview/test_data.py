@@ -1,0 +1,78 @@
+"""What a preview says of data before a release changes where it is, or what reads it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.preview.data import changes
+from infra.preview.formats.words import facts_of
+from infra.preview.hosts import HostChange
+from rendering.archive import manifest_of
+from rendering.host import render
+from tests.catalogue.changes import both, configured, setting
+from tests.catalogue.containers import DATA, with_database
+from tests.support import catalogue, digests
+
+
+def manifest(*more: Any) -> dict[str, Any]:
+    change = both(with_database, *more)
+    made = catalogue(change, configured(secrets={"db": {"POSTGRES_PASSWORD": "x"}}))
+    return json.loads(json.dumps(manifest_of(render(made, "watchme", digests(change))), default=str))
+
+
+def tagged(tag: str):
+    return setting("db", image={"repository": "docker.io/library/postgres", "tag": tag})
+
+
+CHANGES = {
+    "another volume": (
+        setting("db", volumes=[f"new:{DATA}"]),
+        [f"data of db: {DATA} becomes new, and was web-db. Nothing is copied: do that by hand"],
+    ),
+    "another place": (
+        setting("db", volumes=["web-db:/elsewhere"]),
+        [f"data of db: {DATA} is no longer web-db. What is in there stays, and db does not see it"],
+    ),
+    "another major version": (
+        tagged("17.1"),
+        [
+            "data of db: version 16 → 17 of a database. Many do not start on the data of another major version: dump it "
+            "before, and load it after"
+        ],
+    ),
+    "a minor version": (tagged("16.9"), []),
+    "another program": (setting("worker", image={"repository": "other", "tag": "2"}), []),
+    "only reading from now on": (
+        setting("worker", volumes=["/srv/web/outbox:/outbox:ro", "/etc/localtime:/etc/localtime:ro"]),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "lines"), CHANGES.values(), ids=CHANGES)
+def test_it_is_said_with_what_to_do(change, lines):
+    assert changes(manifest(), manifest(change)) == lines
+
+
+def test_a_service_that_leaves_leaves_its_data():
+    def gone(data):
+        data["services"] = [entry for entry in data["services"] if entry["name"] not in ("db", "worker")]
+        setting("web", depends_on=[])(data)
+
+    assert changes(manifest(), manifest(gone)) == [
+        "data of db stays: web-db, which nothing uses any more",
+        "data of worker stays: /srv/web/outbox, which nothing uses any more",
+        "data of worker stays: /etc/localtime, which nothing uses any more",
+    ]
+
+
+def test_a_release_of_an_earlier_version_says_nothing_of_data():
+    old = manifest()
+    for entry in old["containers"]:
+        del entry["kept"]
+    assert changes(old, manifest()) == [] and changes(None, manifest()) == []
+
+
+def test_it_stands_among_what_a_preview_says_of_a_host():
+    assert list(facts_of(HostChange("box", "changed", data=["data of db: moved"]))) == ["data of db: moved"]
