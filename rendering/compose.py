@@ -85,7 +85,7 @@ def compose_file(project: Project, network: ContainerNetwork, stack: Stack, dige
     return File(project.path, f"{BANNER.format(source=source)}\n{text}".encode())
 
 
-def unit_file(project: Project, network: ContainerNetwork, system: System, deadline: int, source: str) -> File:
+def unit_file(project: Project, network: ContainerNetwork, system: System, source: str) -> File:
     after, waits = waits_for(project, system)
     content = fill(
         "compose.service.j2",
@@ -97,7 +97,6 @@ def unit_file(project: Project, network: ContainerNetwork, system: System, deadl
         containers=[place.container for _, place in project.members],
         after=after,
         waits=[(name, literal(asks)) for name, asks in waits],
-        deadline=deadline,
         volumes=list(dict.fromkeys(name for service in project.services for name in service.volume_names)),
         system=system.system,
         wait=WAIT,
@@ -135,7 +134,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
     units.append(Unit(network.unit, [files[0].path]))
     for project in projects(system):
         files.append(compose_file(project, network, stack, digests, source))
-        files.append(unit_file(project, network, system, stack.healthDeadline, source))
+        files.append(unit_file(project, network, system, source))
         units.append(unit(project, network, stack, digests))
         directories.append({"path": project.directory, "mode": 0o755, "owner": owner, "group": owner})
     files += [

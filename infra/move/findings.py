@@ -10,6 +10,7 @@ from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
 from catalogue.sizes import INSTANCE_TYPES
 from infra.move.facts import Facts
 from infra.move.remembered import Lowered
+from rendering.host import data
 
 LOW_TTL = 60
 GiB = 1024**3
@@ -145,6 +146,18 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
                     yield Problem(region, f"site {site.name}", found, rule)
 
 
+def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    """A new machine begins without what no release brings, and the old one goes with it."""
+    for host in catalogue.stack.ec2_hosts:
+        if paths := data(catalogue, host):
+            found = f"has data that the move does not take along: {', '.join(paths)}"
+            rule = (
+                f"infra move {region} --keep, which keeps the old machine until that is copied by hand; or "
+                "bring it back from a snapshot afterwards: infra restore"
+            )
+            yield Problem(region, f"host {host}", found, rule, "warning")
+
+
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
@@ -157,6 +170,7 @@ NAMES = {
     _quotas: "quotas", _images: "container images",
     _names: "repositories", _records: "names and their time to live", _certificates: "certificate authority",
     _challenges: "proof of names", _administrators: "administrators' networks", _disks: "disks",
+    _data: "data",
 }  # fmt: skip
 RULES = tuple(NAMES)
 

@@ -30,9 +30,9 @@ def program(monkeypatch) -> Any:
 
     monkeypatch.setattr(elsewhere, "_asked", answer)
 
-    def run(tags: list[str], **values: Any) -> tuple[Mocks, list[list[str]]]:
+    def run(tags: list[str], state: Any = None, **values: Any) -> tuple[Mocks, list[list[str]]]:
         monkeypatch.setattr(Mocks, "tags", tags)
-        return run_program({**SECRETS, **values}), asked
+        return run_program({**SECRETS, **values}, state), asked
 
     return run
 
@@ -77,3 +77,22 @@ def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
     made = catalogue(with_database)
     with pytest.raises(pulumi.RunError, match="nothing was touched: skopeo is not on PATH: install it"):
         elsewhere._asked(made.stack, elsewhere.images(made))
+
+
+def test_a_move_brings_what_the_region_that_is_left_runs(program):
+    """No other registry is asked: it may have another image under the tag by now."""
+    left = "ap-southeast-2"
+    urn = "urn:pulumi:prod::infra::"
+    state = {
+        f"{urn}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": {"region": left}},
+        f"{urn}infra:index:Host::watchme-{left}": {
+            "type": "infra:index:Host", "outputs": {"host": "watchme", "region": left, "address": "127.71.0.9"},
+        },
+    }  # fmt: skip
+    made, asked = program(["latest", "16.4"], state=state)
+    assert asked == []
+    images = next(entry for entry in made.of("command:local:Command") if "-images" in entry.name)
+    moved = json.loads(opened(images.inputs["stdin"]))["images"]
+    (entry,) = copies(made).values()
+    digest = json.loads(opened(entry.inputs["stdin"]))["digest"]
+    assert digest in [image["digest"] for image in moved if image["repository"] == "docker.io/library/postgres"]

@@ -10,6 +10,7 @@ from infra.move.costs import Cost
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings, fine
 from infra.move.remembered import Lowered
+from tests.catalogue.containers import with_database
 from tests.support import catalogue, whole
 
 REGION = "ap-southeast-2"
@@ -52,6 +53,13 @@ HTTP = whole(lambda config: config.update({"infra:adminCidrs": ["198.18.0.1/32"]
 def test_a_name_that_is_proved_by_where_it_points_cannot_be_moved():
     found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
     assert "error: ap-southeast-2: site example.com: proves its name by HTTP-01" in found
+
+
+def test_data_that_stays_behind_is_named_before_it_is_lost():
+    found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
+    assert "warning: ap-southeast-2: host services: has data that the move does not take along: " in found
+    with_volume = "\n".join(map(str, findings(catalogue(with_database), REGION, FINE)))
+    assert "/var/lib/docker/volumes/web-db/_data, /srv/web/outbox; infra move ap-southeast-2 --keep" in with_volume
 
 
 def test_a_region_that_is_not_enabled_is_all_there_is_to_say():
@@ -98,7 +106,7 @@ def test_everything_is_told_at_once_errors_first():
 
 
 def test_every_rule_has_an_example():
-    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators", "_challenges"}
+    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators", "_challenges", "_data"}
     assert names == {rule.__name__ for rule in RULES}
 
 

@@ -1,7 +1,6 @@
 """Miniflux with PostgreSQL, a product of others: images of another registry, a database that keeps its data, a worker
 without a port. Its program is the real one, built from its module; PostgreSQL is Debian's."""
 
-import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from lab import elsewhere
 from tests.support import ROOT
 from tests.system.conftest import System
-from tests.system.faults import Load
+from tests.system.on import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 HOST, NAME, YAML = "services", "reader.hey-watch.me", "files/systems/reader.yaml"
@@ -150,18 +149,13 @@ def test_data_without_a_place_is_refused_before_anything_is_touched(reader: Read
     assert reader.started("reader-db") == database
 
 
-def test_after_a_reboot_it_is_back_in_order(reader: Reader, first: str) -> None:
+def test_after_a_restart_of_docker_it_is_back_in_order(reader: Reader, first: str) -> None:
     counted = reader.ticks()
     reader.on("systemctl", "restart", "docker")
-    status = reader.system.command("infra", "status", "--stack", "lab", "--json")
-    load = Load(reader.system, ["/healthcheck"], NAME, HOST)
-    with load.going():
-        for _ in range(60):
-            if load.answers.get("/healthcheck", [0])[-1] == 200:
-                break
-            reader.on("sleep", "1")
-    assert load.answers["/healthcheck"][-1] == 200 and reader.ticks() >= counted
-    assert status.code in (0, 1) and json.loads(status.output)
+    until("the reader is back", lambda: reader.ask("/healthcheck") == (200, b"OK"), 90)
+    assert reader.ticks() >= counted
+    database, web = (reader.started(name).split()[1] for name in ("reader-db", "reader-web"))
+    assert database < web
 
 
 def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -> None:
