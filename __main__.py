@@ -34,7 +34,10 @@ everywhere = pulumi.ResourceOptions(providers={"aws": global_provider})
 asking = pulumi.InvokeOptions(provider=global_provider)
 prior = before.before()
 moving = move.is_under_way(stack, prior)
-attempt = move.planned(stack, prior, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+attempt = move.planned(stack, prior, now)
+if attempt.at == now:
+    move.warn_of_data(catalogue, attempt)
 
 zone = lookup.zone(stack, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}

@@ -12,10 +12,12 @@ import pulumi
 import pulumi_command as command
 
 from agent import program
+from catalogue.loading import Catalogue
 from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
+from rendering.host import data
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,17 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     if before.region == stack.region and not leaving and not is_under_way(stack, before):
         return Move(**before.move)
     return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
+
+
+def warn_of_data(catalogue: Catalogue, move: Move) -> None:
+    """What goes with the hosts that this update deletes: no step of a move takes it along."""
+    for region, hosts in sorted(move.leaving.items()):
+        for host in sorted(hosts):
+            if host in catalogue.stack.ec2_hosts and (paths := data(catalogue, host)):
+                pulumi.log.warn(
+                    f"{host} in {region} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
+                    f"before; infra:standbyRegions [{region}] keeps the host until then"
+                )
 
 
 def source_of(stack: Stack, before: Before) -> str:
