@@ -74,6 +74,8 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Re
         raise Refused("the archive's manifest is not the one of this release; run again")
     manifest = json.loads(text)
     for file in manifest["files"]:
+        if {".", ".."} & {*file["path"].split("/")}:
+            raise Refused(f"the release names a path that leads elsewhere: {quoting.quoted(file['path'])}")
         content = contents.get(f"files{file['path']}")
         if content is None or digest(content) != file["sha256"]:
             raise Refused(f"{file['path']} was damaged on the way; run again")

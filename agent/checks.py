@@ -36,11 +36,15 @@ def fault(world: World, url: str) -> str:
     name, _, check = url[len(CONTAINER) :].partition("/")
     try:
         state = json.loads(world.docker_has(f"/containers/{name}/json", PATIENCE))["State"]
-    except (OSError, ValueError, KeyError, Declined) as error:
+        if state.get("Running") is not True:
+            return f"does not run: the container ended with code {_code(state)}"
+        if state.get("Paused") or state.get("Restarting"):
+            return "does not run: the container is paused" if state.get("Paused") else "does not run: it starts again"
+        return _unhealthy(state) if check else _unsteady(world, state)
+    except (OSError, Declined) as error:
         return f"is not known to Docker: {quoting.quoted(str(error))}"
-    if not state.get("Running"):
-        return f"does not run: the container ended with code {state.get('ExitCode', 'unknown')}"
-    return _unhealthy(state) if check else _unsteady(world, state)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return "is not known: what Docker says of its container cannot be read"
 
 
 def port_of(url: str) -> int:
@@ -59,8 +63,13 @@ def _unhealthy(state: dict[str, Any]) -> str:
     if not entries:
         return "has not been checked yet"
     said = " ".join(str(entries[-1].get("Output") or "").split())
-    code = entries[-1].get("ExitCode")
+    code = _code(entries[-1])
     return f"its health check ended with {code}{': ' + quoting.quoted(said) if said else ''}"
+
+
+def _code(entry: dict[str, Any]) -> str:
+    code = entry.get("ExitCode")
+    return str(code) if isinstance(code, int) else "unknown"
 
 
 def _unsteady(world: World, state: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import PurePosixPath
 
+from agent import quoting
+from agent.engine import Declined
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -29,7 +31,10 @@ def check(world: World, target: Release) -> None:
 
 
 def _declared(world: World, image: str) -> list[str]:
-    ran = world.run("docker", "image", "inspect", "-f", "{{json .Config.Volumes}}", image)
-    if ran.code:
-        raise Refused(f"Docker does not say what {image} is: {ran.last_lines(1)}. Run again")
-    return sorted(json.loads(ran.output or "null") or {})
+    try:
+        found = json.loads(world.docker_has(f"/images/{image}/json"))["Config"]["Volumes"] or {}
+        return sorted(str(path) for path in found if str(path).startswith("/"))
+    except (OSError, Declined) as error:
+        raise Refused(f"Docker does not say what {image} is: {quoting.quoted(str(error))}. Run again") from None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise Refused(f"what Docker says of {image} cannot be read. Pull it again and run again") from None

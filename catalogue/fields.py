@@ -23,6 +23,13 @@ def _header_value(text: str) -> str:
     return text
 
 
+def _plain_path(path: str) -> str:
+    """Raises ValueError for a path that leads elsewhere than it says, or that Compose would take apart."""
+    if any(part in (".", "..") for part in path.split("/")) or "//" in path or ":" in path or len(path) > 1024:
+        raise ValueError("a path from the root, without . and .. in it, a : or a second /")
+    return path
+
+
 Address = Annotated[IPv4Address, _text_as(IPv4Address), PlainSerializer(str)]
 Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
@@ -84,6 +91,8 @@ UnitName = Annotated[str, Field(pattern=_UNIT)]
 # apt takes a - at a name's end for "remove it"
 PackageName = Annotated[str, Field(pattern=_PACKAGE)]
 AbsolutePath = Annotated[str, Field(pattern=_PATH)]
+# Of a container's own file system, and of what it sees of a host's: said in one way only
+ContainerPath = Annotated[AbsolutePath, AfterValidator(_plain_path)]
 Permissions = Annotated[str, Field(pattern=_MODE)]
 Url = Annotated[str, Field(pattern=_URL)]
 Email = Annotated[str, Field(pattern=_EMAIL)]

@@ -96,14 +96,19 @@ def decoded(content: bytes, file: str) -> str:
         raise _error(file, f"line {line}", found, "save the file as UTF-8") from None
 
 
-def read_yaml(path: Path, file: str) -> Any:
+def read_compose(path: Path, file: str) -> Any:
+    """The value of a compose file, which is YAML 1.2: `yes`, `22:22` and a date are text. Raises as `read_yaml`."""
+    return read_yaml(path, file, ComposeLoader)
+
+
+def read_yaml(path: Path, file: str, loader: type[yaml.CSafeLoader] | None = None) -> Any:
     """The value of a YAML file: plain data, no value in itself, at most MOST_VALUES values.
 
     Raises CatalogueError with the file and, where it is known, the line.
     """
     text = read_text(path, file)
     try:
-        return parse_yaml(text, _StrictLoader)
+        return parse_yaml(text, loader or _StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         text_of_line = [*text.split("\n"), ""][line - 1 if line else -1]
@@ -126,6 +131,23 @@ def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> 
         raise
     except NOT_OF_ITS_TYPE as error:
         raise yaml.YAMLError(f"a value does not fit its type: {error}") from None
+
+
+class ComposeLoader(_StrictLoader):
+    """YAML 1.2's core: true and false alone are truth values, numbers have no colons, and there are no dates."""
+
+
+_OLD = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+ComposeLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag not in _OLD]
+    for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?[0-9]+\.[0-9]+(?:[eE][-+]?[0-9]+)?", "-+0123456789"),
+):
+    ComposeLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
 class Written:

@@ -15,7 +15,7 @@ from catalogue.compose.container import ContainerFile
 from catalogue.compose.upstream import Upstream
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
-from catalogue.files import Written, parse_toml, read_bytes, read_text, read_yaml
+from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import FileKey, Image, Memory, Route
@@ -126,7 +126,7 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         return data
     file = f"{STATIC}/{source.file}"
     read = Upstream(str(data.get("system")), file, source.variables)
-    services = read.services(read_yaml(path.parent.parent / STATIC.name / source.file, file), own)
+    services = read.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
     if read.problems:
         raise CatalogueError(read.problems)
     return {**data, "services": services}

@@ -103,8 +103,8 @@ def own_url(service: ComposeService, place: Place) -> str:
 
 
 def file_path(service: ComposeService, path: str) -> str:
-    """Where a file that a container sees at `path` lies on the host."""
-    return f"{service.directory}/files{path}"
+    """Where a file that a container sees at `path` lies on the host: services that share a directory share no file."""
+    return f"{service.directory}/files/{service.name}{path}"
 
 
 def environment_path(service: ComposeService) -> str | None:

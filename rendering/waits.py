@@ -12,10 +12,11 @@ def waits_for(project: Project, system: System) -> tuple[list[str], list[tuple[s
     """Units of other projects and of native services that start before a project does; and of those services whose
     health it waits for, the name with the shell command that asks."""
     inside = {service.name for service in project.services}
-    needed = {name: need for service in project.services for name, need in service.depends_on.items()}
-    others = [service for service in system.active if service.name in needed and service.name not in inside]
+    needed = [pair for service in project.services for pair in service.depends_on.items()]
+    waited = {name for name, need in needed if need.condition == "service_healthy"}
+    others = [service for service in system.active if service.name in dict(needed) and service.name not in inside]
     units = [unit for service in others for unit in _units(service)]
-    asked = [service for service in others if needed[service.name].condition == "service_healthy"]
+    asked = [service for service in others if service.name in waited]
     return list(dict.fromkeys(units)), [(service.name, _asks(service)) for service in asked]
 
 
@@ -31,8 +32,9 @@ def _asks(service: Service) -> str:
     if check == "http":
         # Nothing in it that a shell would read as anything but itself
         path = quote(service.health_path or "/", safe="/%?=&._~:@+,-")
-        return f'curl --silent --fail --max-time 5 --output /dev/null "http://127.0.0.1:{service.listens}{path}"'
+        address = f"http://127.0.0.1:{service.listens}{path}"
+        return f'[ "$$(curl --silent --max-time 5 --output /dev/null --write-out "%{{http_code}}" "{address}")" = 200 ]'
     assert isinstance(service, ComposeService), "only a container is asked for by Docker"
     asked = ".State.Running" if check == "running" else ".State.Health.Status"
     answer = "true" if check == "running" else "healthy"
-    return f'[ "$$(docker inspect -f "{{{{{asked}}}}}" {service.container} 2>&1)" = {answer} ]'
+    return f'[ "$$(timeout 10 docker inspect -f "{{{{{asked}}}}}" {service.container} 2>&1)" = {answer} ]'

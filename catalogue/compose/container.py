@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from catalogue.compose.values import (
-    Capability,
     Command,
     Dependencies,
     Duration,
@@ -18,19 +17,30 @@ from catalogue.compose.values import (
     Text,
     Word,
 )
-from catalogue.fields import AbsolutePath, Address, Model, Name, PathBelow
+from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow
 from catalogue.sizes import Size
 
 _ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
-_DEVICE = r"^/dev/[A-Za-z0-9_./-]+(:/dev/[A-Za-z0-9_./-]+(:[rwm]{1,3})?)?$"
+# Cards, cameras, sound, buses: no disk, no memory, no whole directory of devices
+_KINDS = (
+    r"/dev/((dri|snd|serial|input|bus/usb|nvidia-caps)(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*){1,3}"
+    r"|(video|tty(USB|ACM|AMA|S|THS)|i2c-|spidev|gpiochip|hidraw|nvidia|media|lp|rfcomm)[A-Za-z0-9_-][A-Za-z0-9_.-]*|net/tun|kvm|fuse|kfd)"
+)
+_DEVICE = rf"^{_KINDS}(:/dev/[A-Za-z0-9_-][A-Za-z0-9_./-]*(:[rwm]{{1,3}})?)?$"
 _EXTRA_HOST = r"^[A-Za-z0-9][A-Za-z0-9.-]*[:=]([0-9a-fA-F.:]+|host-gateway)$"
-_PROFILE = r"^(no-new-privileges(:true)?|(apparmor|seccomp)=[a-z0-9][a-z0-9._-]*)$"
+_PROFILE = r"^(no-new-privileges(:true)?|apparmor=[A-Za-z0-9][A-Za-z0-9_-]*)$"
+# What ends in the container, or reaches no further than its network and its own processes
+ADDED = {
+    "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL",
+    "LEASE", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID",
+    "SYS_CHROOT", "SYS_NICE", "WAKE_ALARM",
+}  # fmt: skip
 
 
 class ContainerFile(Model):
     """A file of `files/static/` (`source`) that a container sees at `path`, and cannot change."""
 
-    path: AbsolutePath
+    path: ContainerPath
     source: PathBelow
     mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0644"
 
@@ -44,10 +54,10 @@ class ContainerOptions(Model):
     group_add: list[Annotated[str, Field(pattern=_ACCOUNT)]] = []
     working_dir: AbsolutePath | None = None
     volumes: list[Mount] = []
-    tmpfs: list[AbsolutePath] = []
+    tmpfs: list[ContainerPath] = []
     files: list[ContainerFile] = []
     depends_on: Dependencies = {}
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = None
     mem_reservation: Size | None = None
     pids_limit: Annotated[int, Field(ge=1)] | None = None
     ulimits: dict[Resource, Limits] = {}
@@ -56,8 +66,8 @@ class ContainerOptions(Model):
     stop_signal: Annotated[str, Field(pattern=r"^SIG[A-Z0-9+-]+$")] | None = None
     stop_grace_period: Duration | None = None
     read_only: bool = False
-    cap_add: list[Capability] = []
-    cap_drop: list[Capability] = []
+    cap_add: list[str] = []
+    cap_drop: list[Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]] = []
     security_opt: list[Annotated[str, Field(pattern=_PROFILE)]] = []
     devices: list[Annotated[str, Field(pattern=_DEVICE)]] = []
     gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
@@ -76,15 +86,22 @@ class ContainerOptions(Model):
     @field_validator("security_opt")
     @classmethod
     def _hardening(cls, given: list[str]) -> list[str]:
-        if weak := next((item for item in given if item.endswith("=unconfined")), None):
+        if weak := next((item for item in given if item in ("apparmor=unconfined", "apparmor=none")), None):
             raise ValueError(f"a profile that confines it: {weak} takes Docker's protection of the host away")
         return given
+
+    @field_validator("cap_add", "cap_drop", mode="before")
+    @classmethod
+    def _one_way(cls, given: Any) -> Any:
+        listed = isinstance(given, list) and all(isinstance(item, str) for item in given)
+        return [item.removeprefix("CAP_") for item in given] if listed else given
 
     @field_validator("cap_add")
     @classmethod
     def _capabilities(cls, given: list[str]) -> list[str]:
-        if wide := next((item for item in given if item.removeprefix("CAP_") in HOST_WIDE), None):
-            raise ValueError(f"single capabilities that end in the container: with {wide} it could become root here")
+        if wide := next((item for item in given if item not in ADDED), None):
+            allowed = ", ".join(sorted(ADDED))
+            raise ValueError(f"capabilities that end in the container, and {wide} is none of them: {allowed}")
         return given
 
     @property
@@ -100,10 +117,3 @@ class ContainerOptions(Model):
     def covered(self) -> list[str]:
         """Paths in the container whose content is not the container's own."""
         return [*(mount.target for mount in self.volumes), *self.tmpfs, *(file.path for file in self.files)]
-
-
-# With one of these a process of a container reaches the host's kernel, disks or other processes
-HOST_WIDE = {
-    "ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "SYS_BOOT", "DAC_READ_SEARCH", "MAC_ADMIN",
-    "MAC_OVERRIDE", "BPF", "PERFMON",
-}  # fmt: skip

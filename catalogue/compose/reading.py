@@ -4,7 +4,7 @@ catalogue cannot. Pure."""
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,8 +17,7 @@ from catalogue.sizes import MiB
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
 ELSEWHERE = {
     "image", "container_name", "ports", "expose", "environment", "env_file", "networks", "restart", "logging",
-    "mem_limit", "healthcheck", "depends_on", "deploy", "volumes", "labels", "ulimits", "gpus", "platform",
-    "pull_policy", "attach", "stdin_open", "tty",
+    "mem_limit", "healthcheck", "depends_on", "deploy", "volumes", "labels", "ulimits", "gpus", "pull_policy", "attach",
 }  # fmt: skip
 # Lists that may be written as one word, and lists that may be written as mappings
 LISTED = ("tmpfs", "dns", "group_add", "devices", "security_opt", "cap_add", "cap_drop")
@@ -31,36 +30,58 @@ def options(
 ) -> dict[str, Any]:
     """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`. `folder` is the file's,
     `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
-    given = {name: _plain(name, body[name]) for name in PLAIN if body.get(name) is not None}
-    if body.get("labels"):
-        given["labels"] = {k: v for k, v in _plain("labels", body["labels"]).items() if not _is_composes(k)}
-    if body.get("ulimits"):
-        given["ulimits"] = body["ulimits"]
-    given |= _deployed(body, unsaid)
-    given["volumes"] = [made for item in body.get("volumes") or [] if (made := _mount(item, folder, volumes, unsaid))]
-    made = {}
-    for name, value in given.items():
-        if value in ([], {}):
-            continue
-        if why := _refused(name, value):
-            unsaid.append((name, why))
-        else:
-            made[name] = value
+    made: dict[str, Any] = {}
+    for name in (*PLAIN, "labels", "ulimits"):
+        if body.get(name) is not None:
+            _take(made, name, lambda name=name: _plain(name, body[name]), unsaid)
+    for name, value in _deployed(body, unsaid).items():
+        _take(made, name, lambda value=value: value, unsaid)
+    given = body.get("volumes") or []
+    if isinstance(given, list):
+        mounts = [mount for item in given if (mount := _mount(item, folder, volumes, unsaid))]
+        made |= {"volumes": mounts} if mounts else {}
+    else:
+        unsaid.append(("volumes", "cannot be read: a list of mounts"))
     unsaid += [(key, "the catalogue has no such option") for key in body if key not in {*ELSEWHERE, *PLAIN}]
     return made
+
+
+def _take(made: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list[tuple[str, str]]) -> None:
+    """Reads one option; what has another shape than Compose takes is no fault of ours."""
+    try:
+        value = read()
+    except (TypeError, ValueError, AttributeError):
+        unsaid.append((name, "cannot be read"))
+        return
+    if value in ([], "") and name in ("entrypoint", "command"):
+        unsaid.append((name, "is empty, which takes away the image's own: give the whole command instead"))
+    elif value in ([], {}, ""):
+        return
+    elif why := _refused(name, value):
+        unsaid.append((name, why))
+    else:
+        made[name] = value
 
 
 def health(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any] | str | None:
     """A health check as `health` has it; None where the body has none."""
     check = body.get("healthcheck")
-    if not isinstance(check, Mapping) or not (check.get("test") or check.get("disable")):
+    if not check:
+        return None
+    if not isinstance(check, Mapping):
+        unsaid.append(("healthcheck", "cannot be read"))
         return None
     test = check.get("test")
-    if check.get("disable") or test == ["NONE"] or test == "NONE":
+    if check.get("disable") is True or test in (["NONE"], "NONE"):
         return "running"
+    names = ("interval", "timeout", "retries", "start_period")
+    if more := [str(key) for key in check if key not in (*names, "test", "disable")]:
+        unsaid.append(("healthcheck", f"{', '.join(more)}: the catalogue has no such option"))
+    if not test or not isinstance(test, str | list):
+        unsaid.append(("healthcheck", "has no test: write health: {command: …} with the image's own"))
+        return None
     command = test if isinstance(test, str) else _command(list(test) if isinstance(test, list) else [])
     made = {"command": _literal(command)}
-    names = ("interval", "timeout", "retries", "start_period")
     made |= {name: check[name] for name in names if check.get(name) is not None}
     try:
         HealthCommand.model_validate(made)
@@ -86,7 +107,7 @@ def _plain(name: str, value: Any) -> Any:
         value = [f"{host}:{address}" for host, address in value.items()]
     if name in MAPPED:
         pairs = [str(item).partition("=")[::2] for item in value] if isinstance(value, list) else value.items()
-        value = {str(key): str(item) for key, item in pairs}
+        value = {str(key): _scalar(item) for key, item in pairs if not (name == "labels" and _is_composes(str(key)))}
     if name in BYTES:
         value = _size(value)
     if name == "cpus" and isinstance(value, str):
@@ -99,6 +120,11 @@ def _plain(name: str, value: Any) -> Any:
     if name == "entrypoint" and isinstance(value, str):
         value = _split(value)
     return _literal(value)
+
+
+def _scalar(value: Any) -> str:
+    """As Compose writes what is no text."""
+    return {True: "true", False: "false", None: ""}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _split(text: str) -> Any:
@@ -132,26 +158,31 @@ def _is_composes(label: str) -> bool:
 
 def _deployed(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
     """What stands under `deploy` and means something on one host."""
-    deploy = body.get("deploy")
-    if not isinstance(deploy, Mapping):
-        return {"gpus": body["gpus"]} if body.get("gpus") else {}
+    made: dict[str, Any] = {"gpus": body["gpus"]} if body.get("gpus") else {}
+    deploy = _mapping(body.get("deploy"))
     resources = _mapping(deploy.get("resources"))
     limits, reserved = _mapping(resources.get("limits")), _mapping(resources.get("reservations"))
-    made: dict[str, Any] = {}
+    known = (
+        ("deploy", deploy, {"resources", "replicas"}), ("deploy.resources", resources, {"limits", "reservations"}),
+        ("deploy.resources.limits", limits, {"cpus", "memory", "pids"}),
+        ("deploy.resources.reservations", reserved, {"memory", "devices"}),
+    )  # fmt: skip
+    for place, given, names in known:
+        unsaid += [(f"{place}.{key}", "the catalogue has no such option") for key in given if key not in names]
     if limits.get("cpus"):
-        made["cpus"] = _plain("cpus", limits["cpus"])
+        _take(made, "cpus", lambda: _plain("cpus", limits["cpus"]), unsaid)
     if limits.get("pids"):
         made["pids_limit"] = limits["pids"]
     if reserved.get("memory"):
         made["mem_reservation"] = _size(reserved["memory"])
-    for device in map(_mapping, reserved.get("devices") or []):
-        if "gpu" in (device.get("capabilities") or []):
-            count = device.get("count", "all")
-            made["gpus"] = "all" if count in ("all", -1) else count
+    devices = reserved.get("devices") or []
+    for device in devices if isinstance(devices, list) else [devices]:
+        asked = _mapping(device)
+        plain = set(asked) <= {"driver", "count", "capabilities"} and asked.get("driver", "nvidia") == "nvidia"
+        if plain and asked.get("capabilities") == ["gpu"]:
+            made["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
         else:
-            unsaid.append(
-                ("deploy.resources.reservations.devices", "only GPUs can be said: give devices by their path")
-            )
+            unsaid.append(("deploy.resources.reservations.devices", "only a number of NVIDIA's GPUs, or all of them"))
     if deploy.get("replicas", 1) != 1:
         unsaid.append(("deploy.replicas", f"{deploy['replicas']} of it run, and the catalogue has one of each service"))
     return made
@@ -162,42 +193,55 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _mount(
-    item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]
-) -> dict[str, Any] | str | None:
+def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:
     """A mount with the host's own names: paths from the root, and volumes as Docker calls them."""
     given = dict(item) if isinstance(item, Mapping) else _parts(str(item))
     target, source = str(given.get("target") or "").rstrip("/") or "/", given.get("source")
-    if given.get("type") == "tmpfs":
-        return {"type": "tmpfs", "target": target}
-    if isinstance(source, str) and source.startswith((".", "/")):
-        made: dict[str, Any] = {
-            "type": "bind",
-            "source": os.path.normpath(os.path.join(folder, source)),
-            "target": target,
-        }
-    elif isinstance(source, str) and source.startswith("~"):
+    kind = given.get("type") or ("bind" if str(source or "").startswith((".", "/", "~")) else "volume")
+    size = given.pop("tmpfs", None)
+    more = [str(key) for key in given if key not in ("type", "source", "target", "read_only")]
+    if more or not isinstance(given.get("read_only", False), bool) or (size and set(size) != {"size"}):
+        unsaid.append(("volumes", f"{target}: {', '.join(more) or 'its options'}: the catalogue has no such option"))
+        return None
+    if kind == "tmpfs":
+        made = {"type": "tmpfs", "target": target} | ({"size": _size(size["size"])} if size else {})
+        return _fitting(made, target, unsaid)
+    if str(source or "").startswith("~"):
         unsaid.append(("volumes", f"{source}: whose home directory that is, the file does not say: write the path"))
         return None
+    if kind == "bind":
+        path = str(source or "")
+        if ".." in path.split("/"):
+            unsaid.append(("volumes", f"{path} leads out of the file's directory: write the whole path"))
+            return None
+        source = os.path.normpath(os.path.join(folder, path))
     else:
-        name = volumes.get(target) or source
-        if not name:
+        source = volumes.get(target) or source
+        if not source:
             unsaid.append(("volumes", f"{target} is a volume without a name: copy its content into one that has one"))
             return None
-        made = {"type": "volume", "source": str(name), "target": target}
-    if given.get("read_only"):
-        made["read_only"] = True
-    if why := _refused_mount(made):
-        unsaid.append(("volumes", f"{target}: {why}"))
-        return None
-    return f"{made['source']}:{target}{':ro' if made.get('read_only') else ''}"
+    made = {"type": kind, "source": str(source), "target": target}
+    return _fitting(made | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)
 
 
 def _parts(text: str) -> dict[str, Any]:
     parts = text.split(":")
     if len(parts) == 1:
         return {"target": parts[0]}
-    return {"source": parts[0], "target": parts[1], "read_only": len(parts) > 2 and "ro" in parts[2].split(",")}
+    # What SELinux or Docker for other systems ask for means nothing here
+    options = [
+        word for word in ",".join(parts[2:]).split(",") if word not in ("", "rw", "z", "Z", "cached", "delegated")
+    ]
+    read_only = "ro" in options
+    rest = {word: True for word in options if word != "ro"}
+    return {"source": parts[0], "target": parts[1], "read_only": read_only, **rest}
+
+
+def _fitting(made: dict[str, Any], target: str, unsaid: list[tuple[str, str]]) -> dict[str, Any] | None:
+    if why := _refused_mount(made):
+        unsaid.append(("volumes", f"{target}: {why}"))
+        return None
+    return made
 
 
 def _refused_mount(made: dict[str, Any]) -> str:

@@ -3,13 +3,13 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from catalogue.fields import ALLOWED, HEALTH, AbsolutePath, Model, Name
+from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name
 from catalogue.sizes import Size
 
 _PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:[0-9]+(?:us|ms|s|m|h))+")
+_DURATION = re.compile(r"(?:[0-9]{1,6}(?:us|ms|s|m|h)){1,5}")
 
 
 def seconds(text: str) -> float:
@@ -37,7 +37,14 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _pause(text: str) -> str:
+    if seconds(text) <= 0:
+        raise ValueError("a duration above 0, such as 10s")
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration)]
+Pause = Annotated[str, AfterValidator(_pause)]
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 # A list is run as it is; Compose splits a text into words, and starts no shell
@@ -49,10 +56,11 @@ Command = Annotated[
         custom_error_message="a text, or a list of words in quotes",
     ),
 ]
-VolumeName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")]
-Capability = Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]
 Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]*$")]
-SystemControl = Annotated[str, Field(pattern=r"^(net|kernel\.(shm|msg|sem)|fs\.mqueue)[a-z0-9_.-]*$")]
+# What belongs to a container's own namespaces
+SystemControl = Annotated[
+    str, Field(pattern=r"^(net\.[a-z0-9_.-]+|kernel\.(shm|msg)[a-z]+|kernel\.sem|fs\.mqueue\.[a-z_]+)$")
+]
 Text = Annotated[Word, BeforeValidator(_text)]
 Resource = Literal[
     "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
@@ -66,7 +74,7 @@ class Mount(Model):
 
     type: Literal["volume", "bind", "tmpfs"]
     source: str | None = None
-    target: AbsolutePath
+    target: ContainerPath
     read_only: bool = False
     size: Size | None = None
 
@@ -87,8 +95,11 @@ class Mount(Model):
             return self
         if self.size is not None:
             raise ValueError("only a tmpfs has a size")
-        if self.type == "bind" and not re.fullmatch(_ABSOLUTE, self.source or ""):
-            raise ValueError("source: a path of the host from the root, such as /srv/app/data")
+        if any(self.target == place or self.target.startswith(f"{place}/") for place in KERNEL):
+            raise ValueError(f"another target: {self.target} is the kernel's own in each container")
+        parts = (self.source or "").split("/")
+        if self.type == "bind" and (not re.fullmatch(_ABSOLUTE, self.source or "") or {".", ".."} & {*parts}):
+            raise ValueError("source: a path of the host from the root, without . and .., such as /srv/app/data")
         if self.type == "volume" and not re.fullmatch(_VOLUME, self.source or ""):
             raise ValueError(
                 "source: the name of a volume, such as app-data; without a name its content would be lost with the "
@@ -107,7 +118,8 @@ def _bare(value: Any) -> Any:
 
 
 _ABSOLUTE = r"(/+[\w.@:+,=~-]+)+"
-_VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
+KERNEL = ("/proc", "/sys", "/dev")
 
 
 def _short_mount(text: str) -> dict[str, Any]:
@@ -127,14 +139,20 @@ def _short_mount(text: str) -> dict[str, Any]:
 class Limits(Model):
     """A resource limit of a container's processes; one number is both."""
 
-    soft: int
-    hard: int
+    soft: Annotated[int, Field(ge=-1)]
+    hard: Annotated[int, Field(ge=-1)]
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, given: Any) -> Any:
         whole = isinstance(given, int) and not isinstance(given, bool)
         return {"soft": given, "hard": given} if whole else given
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Limits":
+        if self.hard != -1 and not -1 < self.soft <= self.hard:
+            raise ValueError("soft, which is at most hard")
+        return self
 
 
 class Dependency(Model):
@@ -158,10 +176,17 @@ class HealthCommand(Model):
     fields are those of Compose's `healthcheck`."""
 
     command: Command
-    interval: Duration = "10s"
-    timeout: Duration = "5s"
+    interval: Pause = "10s"
+    timeout: Pause = "5s"
     retries: Annotated[int, Field(ge=1, le=100)] = 3
     start_period: Duration = "0s"
+
+    @field_validator("command")
+    @classmethod
+    def _says_something(cls, given: Any) -> Any:
+        if not given or given == [""]:
+            raise ValueError("a command that ends with 0 while the service is healthy")
+        return given
 
     @property
     def test(self) -> list[str]:

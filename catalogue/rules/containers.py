@@ -1,5 +1,6 @@
 """What a container waits for, keeps and sees of its host."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,7 +12,13 @@ from catalogue.rules.contents import OF_THE_HOST, ROOTS, plain
 from catalogue.rules.each import compose_services
 from catalogue.service import Service
 from catalogue.services import ComposeService
+from catalogue.sizes import to_bytes
 
+# Where products live; and what of a host's own a container may read
+PRODUCTS = re.compile(r"/(?:srv|opt|mnt|media|data)/[^/]+")
+READABLE = re.compile(
+    r"/etc/(?:localtime|timezone|ssl/certs(?:/.+)?)|/usr/share/(?:zoneinfo|ca-certificates|fonts)(?:/.+)?"
+)
 # Docker and Compose mark by these whose a container is
 OUR_LABELS = ("com.docker.compose.", "object_systemd_unit", "infra.")
 
@@ -76,19 +83,94 @@ def _circle(service: ComposeService, system: System) -> list[str]:
 
 
 def mounts(catalogue: Catalogue) -> Iterator[Problem]:
-    """A container sees nothing that is the host's own, and one thing at a place."""
-    for file, _, service in compose_services(catalogue):
+    """A container sees what is its product's, and one thing at a place: by what is the host's own it could become root
+    there. A list of what is allowed, since no list of what is dangerous is whole."""
+    for file, system, service in compose_services(catalogue):
         where = f"service {service.name}"
         for mount in service.volumes:
-            source = plain(mount.source or "/nothing")
-            if mount.type == "bind" and (OF_THE_HOST.match(source) or ROOTS.fullmatch(source)):
-                rule = (
-                    "a directory of the service's own, such as /srv/NAME: from there it could become root on the host"
-                )
-                yield Problem(file, where, f"volumes: {mount.source} is the host's or the agent's own", rule)
-        for target, count in Counter(plain(path) for path in service.covered).items():
+            source = plain(mount.source or "/")
+            if mount.type == "bind" and not (mount.read_only and READABLE.fullmatch(source)):
+                if not _is_the_products(source, system):
+                    rule = (
+                        "a directory of the product's own: /srv/NAME, /opt/NAME, /mnt/NAME, or one that its "
+                        "directories or data name; by others it could become root here"
+                    )
+                    yield Problem(file, where, f"volumes: {mount.source} is not the product's", rule)
+                elif taken := _brought(source, catalogue, system):
+                    rule = "a directory below it, which no release writes"
+                    yield Problem(
+                        file, where, f"volumes: {mount.source} has {taken}, which systemd starts as root", rule
+                    )
+        places = sorted(plain(path) for path in service.covered)
+        for target, count in Counter(places).items():
             if count > 1:
                 yield Problem(file, where, f"{target} is mounted {count} times", "each place in a container once")
+        for path in [plain(own.path) for own in service.files]:
+            if above := [other for other in places if other != path and path.startswith(f"{other}/")]:
+                yield Problem(file, where, f"file {path} is below {above[0]}, which is mounted too", "one of the two")
+
+
+def _is_the_products(source: str, system: System) -> bool:
+    if OF_THE_HOST.match(source) or ROOTS.fullmatch(source):
+        return False
+    own = [directory.path for directory in system.directories] + system.data
+    own += [service.directory for service in system.compose_services]
+    return bool(PRODUCTS.match(source)) or any(is_below(source, plain(path)) for path in own)
+
+
+def _brought(source: str, catalogue: Catalogue, system: System) -> str:
+    """What a release writes at a place of the host or below it; "" where that is nothing."""
+    for host in catalogue.stack.hosts:
+        if system not in catalogue.systems_on(host):
+            continue
+        for service in [service for other in catalogue.systems_on(host) for service in other.compose_services]:
+            folder = plain(service.directory)
+            own = [f"{folder}/files", f"{folder}/{service.compose_file}", f"{folder}/{service.name}.env"]
+            if is_below(folder, source) or any(is_below(source, path) for path in own):
+                return f"the compose file of {service.name}"
+    return ""
+
+
+def is_below(path: str, place: str) -> bool:
+    """Is a path another one, or below it."""
+    return path == place or path.startswith(f"{place.rstrip('/')}/")
+
+
+def nested(catalogue: Catalogue) -> Iterator[Problem]:
+    """Below a place that one container may write to it could lay a link, and Docker would follow it for another."""
+    for host in catalogue.stack.hosts:
+        found = [
+            (catalogue.file_of(system), service, plain(mount.source or "/"), mount.read_only)
+            for system in catalogue.systems_on(host)
+            for service in system.compose_services
+            for mount in service.volumes
+            if mount.type == "bind"
+        ]
+        for file, service, source, _ in found:
+            for _, other, above, is_fixed in found:
+                if not is_fixed and source != above and is_below(source, above):
+                    text = f"volumes: {source} is below {above}, to which {other.name} may write"
+                    yield Problem(file, f"service {service.name}", text, "places beside each other, or the whole of it")
+
+
+def names(catalogue: Catalogue) -> Iterator[Problem]:
+    """No container answers to another one's name: it would get its connections, with their passwords."""
+    for file, system, service in compose_services(catalogue):
+        others = [other for other in system.compose_services if other is not service]
+        taken = {name: other.name for other in others for name in (other.name, other.container, other.compose_key)}
+        taken |= {name: other.name for other in others for name in other.aliases}
+        for kind, given in (("aliases", service.aliases), ("hostname", [service.hostname] if service.hostname else [])):
+            for name in given:
+                if name in taken:
+                    found = f"{kind}: {name} is a name of {taken[name]}"
+                    yield Problem(file, f"service {service.name}", found, "a name of its own")
+
+
+def reservations(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, _, service in compose_services(catalogue):
+        if service.mem_reservation and to_bytes(service.mem_reservation) > service.limit:
+            found = f"mem_reservation {service.mem_reservation} is above its limit {service.memory.limit}"
+            yield Problem(file, f"service {service.name}", found, "at most the limit")
 
 
 def one_owner(catalogue: Catalogue) -> Iterator[Problem]:

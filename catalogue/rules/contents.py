@@ -12,7 +12,9 @@ from catalogue.services import RetiredService, repository_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
-FOREIGN_REPOSITORY = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+")
+FOREIGN_REPOSITORY = re.compile(
+    r"(?=.{1,256}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)+"
+)
 # A region's own: a name of it in the catalogue would survive a region move
 ECR = re.compile(r".*\.amazonaws\.com(?:\.cn)?")
 ADDRESS = re.compile(r"https?://[!-~]+")

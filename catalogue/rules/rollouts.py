@@ -34,6 +34,11 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
         if service.check in ("image", "running") or not service.port:
             rule = "a path or tcp, or a command, and a port: the proxy is switched once the new container is healthy"
             yield Problem(file, where, f"rollout: blue-green with health {service.check}", rule)
+        if service.kept:
+            rule = (
+                "the default rollout, or what it needs mounted read-only: the old and the new one would write at once"
+            )
+            yield Problem(file, where, f"rollout: blue-green of a service with data ({service.kept[0].target})", rule)
         if not service.routes:
             yield Problem(
                 file, where, "rollout: blue-green without a route", "only what the proxy serves can be switched"

@@ -109,7 +109,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "what is not for one host": (BODY | {"deploy": {"replicas": 3}}, {}, {}, "its deploy.replicas: 3 of it run"),
     "the host's network": (BODY | {"network_mode": "host"}, {}, {}, "its network_mode: the catalogue has no such option"),
     "all rights": (BODY | {"privileged": True}, {}, {}, "its privileged: the catalogue has no such option"),
-    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {}, "its cap_add: single capabilities that end in the container"),
+    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {}, "its cap_add: capabilities that end in the container"),
     "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
     "what is not there": (BODY | {"depends_on": ["db"]}, {}, {}, "waits for db, which the catalogue does not have"),
     "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 too"),

@@ -69,6 +69,8 @@ class Docker:
             return json.dumps(self.foreign[way[1]]).encode()
         if way[0] == "containers" and way[2:] == ["json"] and way[1] in self.containers:
             return json.dumps(self._container(way[1])).encode()
+        if way[0] == "images" and way[-1] == "json":
+            return json.dumps({"Config": {"Volumes": self.declared.get("/".join(way[1:-1]))}}).encode()
         if way == ["networks"]:
             return json.dumps([self._network(name) for name in self.networks]).encode()
         if way == ["events"]:
@@ -78,8 +80,6 @@ class Docker:
 
     def answer(self, argv: tuple[str, ...]) -> Ran | None:
         """What the docker command says, or None for what this does not play."""
-        if argv[:5] == ("docker", "image", "inspect", "-f", "{{json .Config.Volumes}}"):
-            return Ran(0, json.dumps(self.declared.get(argv[5])))
         if argv[:3] == ("docker", "network", "disconnect"):
             del self.containers[argv[4]][argv[3]]
         elif argv[:4] == ("docker", "network", "connect", "--ip"):

@@ -69,10 +69,36 @@ EXAMPLES = {
     ),
     "Docker's socket": (
         having(volumes=["/var/run/docker.sock:/var/run/docker.sock"]),
-        "service web: volumes: /var/run/docker.sock is the host's or the agent's own; a directory of the service's own",
+        "service web: volumes: /var/run/docker.sock is not the product's; a directory of the product's own: /srv/NAME",
     ),
-    "the host's files": (having(volumes=["/etc/:/host:ro"]), "volumes: /etc is the host's or the agent's own"),
-    "all files": (having(volumes=[{"type": "bind", "source": "/srv/../etc", "target": "/x"}]), "is the host's or"),
+    "the host's files": (having(volumes=["/etc/:/host:ro"]), "volumes: /etc is not the product's"),
+    "a person's home": (having(volumes=["/home/ubuntu:/x"]), "volumes: /home/ubuntu is not the product's"),
+    "Docker's settings": (having(volumes=["/etc/docker:/x"]), "volumes: /etc/docker is not the product's"),
+    "a system's own hook": (having(volumes=["/etc/udev/rules.d:/x"]), "volumes: /etc/udev/rules.d is not the product's"),
+    "its own compose file": (
+        both(with_database, setting("worker", volumes=["/opt/worker:/x"])),
+        "volumes: /opt/worker has the compose file of worker, which systemd starts as root; a directory below it",
+    ),
+    "another one's variables": (
+        both(with_database, setting("worker", volumes=["/opt/db/db.env:/x:ro"])), "/opt/db/db.env has the compose file of db",
+    ),
+    "all compose files": (both(with_database, setting("worker", volumes=["/opt:/x"])), "volumes: /opt is not the product's"),
+    "a place below another": (
+        having(volumes=["/srv/app:/a", "/srv/app/sub:/b"]),
+        "service web: volumes: /srv/app/sub is below /srv/app, to which web may write; places beside each other",
+    ),
+    "a file below a volume": (
+        having(volumes=["a:/etc/app"], files=[{"path": "/etc/app/x", "source": "whisper/config.toml"}]),
+        "file /etc/app/x is below /etc/app, which is mounted too",
+    ),
+    "another one's name": (both(with_database, setting("worker", aliases=["postgres"])), "aliases: postgres is a name of db"),
+    "another one's host name": (both(with_database, setting("worker", hostname="db")), "hostname: db is a name of db"),
+    "more reserved than allowed": (having(mem_reservation="2g"), "mem_reservation 2g is above its limit 200m"),
+    "turns on one place for data": (
+        setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", volumes=["v:/data"]),
+        "rollout: blue-green of a service with data (/data); the default rollout",
+    ),
+    "an address as a registry": (having(image={"repository": "127.0.0.1/x", "tag": "1"}), "image repository '127.0.0.1/x'"),
     "two in one place": (having(volumes=["a:/data", "b:/data"]), "service web: /data is mounted 2 times; each place"),
     "a memory disk over a volume": (having(volumes=["a:/data/"], tmpfs=["/data"]), "/data is mounted 2 times"),
     "a database without a volume": (

@@ -70,9 +70,9 @@ def test_its_unit_waits_for_the_database():
     unit = text(made(), "/etc/systemd/system/worker.service")
     assert "After=docker.service watchme-infrastructure.service db.service\n" in unit
     waits = [line for line in unit.splitlines() if line.startswith("ExecStartPre") and "until" in line]
-    assert len(waits) == 1 and 'docker inspect -f "{{.State.Health.Status}}" db' in waits[0]
+    assert len(waits) == 1 and 'timeout 10 docker inspect -f "{{.State.Health.Status}}" db' in waits[0]
     # A $ of the shell's is one of systemd's first
-    assert '"$$(docker' in waits[0]
+    assert '"$$(timeout' in waits[0]
     # What a release waits for is no reason to restart anything
     later = render(checked(catalogue(with_database, both(SECRETS, configured(healthDeadline=900)))), "watchme")
     assert text(later, "/etc/systemd/system/worker.service") == unit

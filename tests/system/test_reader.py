@@ -159,11 +159,13 @@ def test_after_a_restart_of_docker_it_is_back_in_order(reader: Reader, first: st
 
 
 def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -> None:
-    counted = reader.ticks()
-    reader.system.unset("infra:hosts.services.systems[2]")
+    counted, config = reader.ticks(), reader.system.lab.config_file
+    with_reader = config.read_text()
+    for key in ("hosts.services.systems[2]", "secrets.reader-db", "secrets.reader-web", "secrets.reader-worker"):
+        reader.system.unset(f"infra:{key}")
     reader.system.must_up()
     assert "reader-db" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
     assert "reader-db" in reader.on("docker", "volume", "ls", "-q").split()
-    reader.system.set("infra:hosts.services.systems[2]", "reader")
+    config.write_text(with_reader)
     reader.system.must_up()
     assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
