@@ -41,10 +41,14 @@ def _asked(stack: Stack, wanted: list[Image]) -> dict[str, str]:
     if not wanted:
         return {}
     request = {"images": [image.name for image in wanted], "logins": stack.registry_logins}
-    ran = subprocess.run(
-        [sys.executable, "-m", "infra.mirror", "resolve"],
-        input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LIMIT,
-    )  # fmt: skip
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "infra.mirror", "resolve"],
+            input=json.dumps(request), capture_output=True, text=True, check=False, timeout=LIMIT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        names = ", ".join(image.name for image in wanted)
+        raise pulumi.RunError(f"nothing was touched: no registry answered about {names} in {LIMIT} s") from None
     if ran.returncode:
         raise pulumi.RunError(f"nothing was touched: {(ran.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     return json.loads(ran.stdout)

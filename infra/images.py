@@ -16,7 +16,7 @@ from infra.mirror import mirrored
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
 
-VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(.*)")
+VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(.*)")
 
 
 @dataclass(frozen=True)

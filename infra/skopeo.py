@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.errors import InfraError
 from infra.foreign import one_line
 
-ABSENT = ("manifest unknown", "name unknown", "not found", "repository does not exist")
+ABSENT = ("manifest unknown", "name unknown", "repository does not exist", "repository name not known")
 LIMIT = 1800  # seconds for one image
 
 
@@ -37,6 +37,9 @@ class Copier:
         """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""
         done = self._run("inspect", "--raw", name)
         if done.returncode == 0:
+            if not _is_manifest(done.stdout):
+                image = name.removeprefix("docker://")
+                raise InfraError(f"{image}: its registry answers with something else than an image. Run again")
             return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
         said = done.stderr.decode(errors="replace")
         if any(sign in said for sign in ABSENT):
@@ -49,11 +52,17 @@ class Copier:
         if done.returncode:
             said = done.stderr.decode(errors="replace")
             raise InfraError(f"the tags of {repository.removeprefix('docker://')}: {_reason(said)}")
-        return [str(tag) for tag in json.loads(done.stdout)["Tags"] or []]
+        try:
+            tags = json.loads(done.stdout)["Tags"] or []
+        except (ValueError, LookupError, TypeError):
+            tags = None
+        if not isinstance(tags, list):
+            raise InfraError(f"the tags of {repository.removeprefix('docker://')} cannot be read. Run again")
+        return [str(tag) for tag in tags]
 
     def copy(self, source: str, target: str) -> None:
         """All architectures. Raises InfraError."""
-        done = self._run("copy", "--quiet", "--all", source, target)
+        done = self._run("copy", "--quiet", "--all", "--preserve-digests", source, target)
         if done.returncode:
             said = done.stderr.decode(errors="replace")
             raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(said)}")
@@ -64,6 +73,13 @@ class Copier:
             return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LIMIT)
         except subprocess.TimeoutExpired:
             raise InfraError(f"skopeo {verb} did not end within {LIMIT} s. Run again to go on") from None
+
+
+def _is_manifest(answer: bytes) -> bool:
+    try:
+        return isinstance(json.loads(answer), dict) and "schemaVersion" in json.loads(answer)
+    except ValueError:
+        return False
 
 
 def _reason(said: str) -> str:

@@ -1,5 +1,6 @@
 """Compose projects and the units that run them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -80,8 +81,24 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
     }
 
 
+class _Dumper(yaml.SafeDumper):
+    """Text that YAML 1.2, or the parser of Compose's own language, would read as a number is in quotes."""
+
+
+NUMBER = re.compile(
+    r"[-+]?(0[xob][0-9a-f_]+|(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)(e[-+]?[0-9]+)?)|[-+]?\.(inf|nan)", re.IGNORECASE
+)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if NUMBER.fullmatch(text) else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def compose_file(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests, source: str) -> File:
-    text = yaml.safe_dump(document(project, network, stack, digests), sort_keys=False, allow_unicode=True)
+    text = yaml.dump(document(project, network, stack, digests), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return File(project.path, f"{BANNER.format(source=source)}\n{text}".encode())
 
 

@@ -14,8 +14,14 @@ from catalogue.sizes import to_bytes
 # Top level: what means nothing here, or is looked at by itself. Names that begin with x- are the file's own
 TOP = {"services", "volumes", "networks", "version", "name"}
 # Of a service: what needs no word here, since it means the same or nothing
-SILENT = {"expose", "restart", "logging", "pull_policy", "platform", "container_name", "profiles"}
+SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles"}
 WAYS = ("always", "unless-stopped", "on-failure", "", None)
+# The shapes that a key's value has; `environment` and the like are read by themselves
+SHAPES: dict[str, tuple[type, ...]] = {
+    "environment": (dict, list), "depends_on": (dict, list), "volumes": (list,), "ports": (list,),
+    "labels": (dict, list), "networks": (dict, list), "sysctls": (dict, list), "extra_hosts": (dict, list),
+    "ulimits": (dict,), "deploy": (dict,), "healthcheck": (dict,), "env_file": (str, list, dict),
+}  # fmt: skip
 
 
 @dataclass
@@ -39,7 +45,8 @@ class Upstream:
         for key in document:
             if key not in TOP and not str(key).startswith("x-"):
                 self.add(str(key), "is not understood", "remove it from the file, and say it in the catalogue")
-        beside = {entry.get("compose_key") or entry.get("name"): entry for entry in own if isinstance(entry, dict)}
+        self._top_level(document)
+        beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
         names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
         made = {}
         for key, body in document["services"].items():
@@ -52,23 +59,67 @@ class Upstream:
                 rule = f"an entry under services of the catalogue: {{name: {key}, purpose: …, memory: {{limit: …}}}}"
                 self.add(f"service {key}", "the catalogue does not name it", rule)
             else:
-                volumes = document.get("volumes") or {}
-                made[id(beside[key])] = self._service(str(key), body, beside[key], volumes, names)
+                made[id(beside[key])] = self._service(str(key), body, beside[key], document, names)
         return [made.get(id(entry), entry) for entry in own]
 
+    def _top_level(self, document: Mapping[str, Any]) -> None:
+        """Volumes and networks that mean more than their names."""
+        for kind, known in (("volumes", {"name", "external", "labels"}), ("networks", {"name", "external", "driver"})):
+            given = document.get(kind) or {}
+            if not isinstance(given, dict):
+                self.add(kind, "cannot be read", "a mapping of names")
+                continue
+            for name, told in given.items():
+                more = [str(key) for key in told if key not in known] if isinstance(told, dict) else []
+                if told is not None and not isinstance(told, dict):
+                    more = [str(told)]
+                if kind == "networks" and isinstance(told, dict) and told.get("driver", "bridge") != "bridge":
+                    more.append("driver")
+                for key in more:
+                    rule = "remove it: a volume is a directory here, and a system's containers share a network"
+                    self.add(f"{kind}.{name}", f"{key} is not understood", rule)
+        used: dict[tuple[str, ...], str] = {}
+        for key, body in document["services"].items():
+            if isinstance(body, dict) and not body.get("profiles"):
+                networks = body.get("networks") or ["default"]
+                used.setdefault(
+                    tuple(sorted(map(str, networks))) if isinstance(networks, dict | list) else (), str(key)
+                )
+        if len(used) > 1:
+            each = "; ".join(f"{key} in {', '.join(networks)}" for networks, key in used.items())
+            rule = "one network for all in the file: the containers of a system share theirs"
+            self.add("networks", f"its services are in different ones ({each})", rule)
+
     def _service(
-        self, key: str, given: dict[str, Any], own: dict[str, Any], volumes: Mapping[str, Any], names: Mapping[str, str]
+        self,
+        key: str,
+        given: dict[str, Any],
+        own: dict[str, Any],
+        document: Mapping[str, Any],
+        names: Mapping[str, str],
     ) -> dict[str, Any]:
-        where, without = f"service {key}", set(own.get("without") or [])
-        body = {name: filled(value, self.variables) for name, value in given.items() if name not in without}
+        where = f"service {key}"
+        without = own.get("without") or []
+        if not isinstance(without, list) or not all(isinstance(name, str) for name in without):
+            self.add(where, f"without: found {without!r}"[:80], "a list of keys of the file, such as without: [build]")
+            without = []
+        for name in [name for name in without if name not in given]:
+            self.add(where, f"without: [{name}], which the file does not say of it", "remove it from the catalogue")
+        # As it is written: of a variable inside another one nothing is seen any more once it is filled
+        written = {name: value for name, value in given.items() if name not in without}
+        for name, shapes in SHAPES.items():
+            if written.get(name) is not None and not isinstance(written[name], shapes):
+                self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "what Compose takes there")
+        body = filled(written, self.variables)
         unsaid: list[tuple[str, str]] = []
-        environment = self._environment(where, body, set(own.get("secrets") or []))
-        self._variables(where, {name: value for name, value in body.items() if name != "environment"})
+        secrets = own.get("secrets") if isinstance(own.get("secrets"), list) else []
+        environment = self._environment(where, written, {str(name) for name in secrets or []})
+        self._variables(where, {name: value for name, value in written.items() if name != "environment"})
         made = {
             **self._image(where, body, own), **_ports(body, unsaid), **self._memory(where, body, own),
             **reading.options(
                 {name: value for name, value in body.items() if name not in SILENT}, f"/opt/{self.system}",
-                self._volumes(body, volumes), unsaid,
+                self._volumes(where, body, document), unsaid,
             ),
             **self._waits(where, body, names), "environment": environment,
         }  # fmt: skip
@@ -80,7 +131,9 @@ class Upstream:
             rule = f"change the file, or leave it out: without: [{top}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
         rest = {name: value for name, value in own.items() if name not in ("without", "environment")}
-        plain = {**environment, **(own.get("environment") or {})}
+        extra = own.get("environment") or {}
+        # Of another shape it is reported where all fields are
+        plain = {**environment, **extra} if isinstance(extra, dict) else extra
         whole = {"kind": "compose", "compose_key": key, **made, **rest, "environment": plain}
         if whole.get("container_port") == whole.get("port"):
             whole.pop("container_port", None)
@@ -100,7 +153,7 @@ class Upstream:
                 self.add(f"{where}: {key}", f"${{{name}}} has no value", rule)
 
     def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
-        given = body.get("environment") or {}
+        given: Any = body.get("environment") or {}
         pairs = [str(item).partition("=") for item in given] if isinstance(given, list) else None
         values = {name: value if sign else None for name, sign, value in pairs} if pairs is not None else dict(given)
         made = {}
@@ -116,7 +169,7 @@ class Upstream:
                 rule = f"name {name} under secrets of the service, or give compose: {{variables: {{{lacking[0]}: …}}}}"
                 self.add(f"{where}: environment.{name}", f"${{{lacking[0]}}} has no value", rule)
             else:
-                made[str(name)] = text.replace("$$", "$")
+                made[str(name)] = filled(text, self.variables).replace("$$", "$")
         return made
 
     def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,6 +200,9 @@ class Upstream:
         made = {}
         for key, needed in pairs:
             condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
+            if isinstance(needed, dict) and (more := set(needed) - {"condition", "required"}):
+                rule = "remove it from the file: one that loses what it depends on is to connect again"
+                self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
             if condition == "service_completed_successfully":
                 rule = "run it by hand before a release, and leave it out by without: [depends_on]"
                 self.add(f"{where}: depends_on.{key}", "waits for it to have ended", rule)
@@ -154,33 +210,56 @@ class Upstream:
                 made[names.get(str(key), str(key))] = {"condition": condition}
         return {"depends_on": made} if made else {}
 
-    def _volumes(self, body: Mapping[str, Any], volumes: Mapping[str, Any]) -> dict[str, str]:
+    def _volumes(self, where: str, body: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
         """Target → Docker's name of a named volume: the file's own, or as Compose would call it after its project."""
+        volumes = document.get("volumes") if isinstance(document.get("volumes"), dict) else {}
+        project = re.sub(r"[^-_a-z0-9]", "", str(document.get("name") or self.system).lower())
         found = {}
         for item in body.get("volumes") or []:
             pair = str(item).split(":")
             parts = item if isinstance(item, dict) else {"source": pair[0], "target": pair[1] if len(pair) > 1 else ""}
-            source = str(parts.get("source") or "")
-            if source and not source.startswith((".", "/", "~")) and parts.get("target"):
-                given = volumes.get(source) if isinstance(volumes, Mapping) else None
-                name = given.get("name") if isinstance(given, dict) else None
-                external = isinstance(given, dict) and given.get("external")
-                own = source if external else f"{self.system}_{source}"
-                found[str(parts["target"]).rstrip("/")] = str(name or own)
+            source, target = str(parts.get("source") or ""), str(parts.get("target") or "").rstrip("/")
+            if not source or not target or source.startswith((".", "/", "~")) or parts.get("type") in ("bind", "tmpfs"):
+                continue
+            if volumes is None or source not in volumes:
+                self.add(
+                    f"{where}: volumes",
+                    f"{source} is no volume of the file",
+                    f"volumes: {{{source}: }} at its top level",
+                )
+                continue
+            told = volumes[source] or {}
+            external = told.get("external") if isinstance(told, dict) else None
+            name = told.get("name") if isinstance(told, dict) else None
+            if isinstance(external, dict):
+                name = name or external.get("name")
+            found[target] = str(name or (source if external else f"{project}_{source}"))
         return found
+
+
+def _key(entry: Any) -> Any:
+    """The service of the file that an entry of the catalogue is about."""
+    return (entry.get("compose_key") or entry.get("name")) if isinstance(entry, dict) else None
 
 
 def _ports(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
     """The port that it publishes, on this host alone, and where its program listens."""
     given = body.get("ports") or []
     found = []
-    for item in given if isinstance(given, list) else []:
+    for item in given:
         if isinstance(item, dict):
-            pair = (item.get("published", item.get("target")), item.get("target"))
+            pair, protocol = (
+                (item.get("published", item.get("target")), item.get("target")),
+                item.get("protocol", "tcp"),
+            )
         else:
-            parts = str(item).partition("/")[0].split(":")
+            text, _, protocol = str(item).partition("/")
+            parts = text.split(":")
             pair = (parts[-2] if len(parts) > 1 else parts[-1], parts[-1])
-        if not all(str(part).isdigit() for part in pair):
+        if protocol not in ("", "tcp"):
+            unsaid.append(("ports", f"{item} is for {protocol}, and the proxy speaks TCP"))
+            continue
+        if not all(re.fullmatch("[0-9]{1,5}", str(part)) for part in pair):
             unsaid.append(("ports", f"{item} is no single port"))
             continue
         found.append((int(str(pair[0])), int(str(pair[1]))))
@@ -200,8 +279,6 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     if body.get("restart") not in WAYS:
         found.append(("restart", "it runs once: run it by hand before a release"))
     networks = body.get("networks") or []
-    if len(networks) > 1:
-        found.append(("networks", "it is in several, and the containers of a system share one"))
     if isinstance(networks, dict) and any(isinstance(item, dict) and item for item in networks.values()):
         found.append(("networks", "its address and aliases there: write them in the catalogue"))
     return found

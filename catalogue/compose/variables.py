@@ -14,10 +14,9 @@ def missing(text: str, values: Mapping[str, str]) -> list[str]:
     """The variables of a text that have neither a value nor a default; of one inside another the text from its ${ on,
     since it is not read."""
     names = [name for found in VARIABLE.finditer(text) if (name := _name(found)) and _value(found, values) is None]
-    _, sign, rest = VARIABLE.sub(
-        lambda found: "" if _value(found, values) is None else _replaced(found, values), text
-    ).partition("${")
-    return names + ([f"{rest[:40]}"] if sign else [])
+    # What is left of a variable that stands inside another one
+    rest = VARIABLE.sub("", text).partition("${")[2]
+    return names + ([rest[:40]] if rest else [])
 
 
 def filled(value: Any, values: Mapping[str, str]) -> Any:

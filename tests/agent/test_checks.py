@@ -5,6 +5,7 @@ import time
 import pytest
 
 from agent import checks
+from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, release, serving, world_for
 from tests.catalogue.changes import both, configured, setting
 from tests.catalogue.containers import DATA, with_database
@@ -62,6 +63,31 @@ def test_one_that_does_not_get_there_is_rolled_back_with_the_reason(state, said)
     assert outcome.outcome == "rolled back" and f"db (db.service) {said}" in outcome.line, outcome.line
 
 
+ODD = [
+    {"Running": "true"}, {"Running": True, "Health": ["a"]}, {"Running": True, "Health": {"Status": "starting", "Log": [None]}},
+    {"Running": True, "Health": {"Status": "unhealthy", "Log": {"a": 1}}}, {"Paused": True, **HEALTHY}, {"Restarting": True, **HEALTHY},
+    {"Health": {"Status": "unhealthy", "Log": [{"ExitCode": "\x1b[2J", "Output": {"a": 1}}]}}, {"Health": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ODD, ids=range(len(ODD)))
+def test_an_odd_answer_is_no_health(state):
+    found = world()
+    found.docker.states["db"] = state
+    assert (
+        "\x1b" not in checks.fault(found, "container://db/health")
+        and checks.status(found, "container://db/health") == 0
+    )
+
+
+@pytest.mark.parametrize("answer", [b"null", b"[]", b"5", b'{"State": null}', b"x", b"[" * 100_000, b""])
+def test_an_answer_that_cannot_be_read_is_no_health(answer):
+    found = world()
+    found.docker_has = lambda path, timeout=10: answer
+    for url in ("container://db/health", "container://db"):
+        assert checks.fault(found, url)
+
+
 def test_a_check_cannot_write_to_a_terminal():
     found = world()
     found.docker.states["db"] = {"Health": {"Status": "unhealthy", "Log": [{"ExitCode": 1, "Output": "\x1b[2Jgone"}]}}
@@ -109,6 +135,14 @@ def test_a_place_below_a_volume_is_kept():
     image = next(entry["image"] for entry in release_.manifest["containers"] if entry["name"] == "db")
     found.docker.declared[image] = {f"{DATA}/pgdata": {}}
     assert first(found).outcome == "applied"
+
+
+@pytest.mark.parametrize("answer", [b"null", b"[]", b'{"Config": 5}', b"x", b'{"Config": {"Volumes": 5}}'])
+def test_what_docker_says_of_an_image_must_be_readable(answer):
+    found, asked = world(), FakeWorld.docker_has
+    found.docker_has = lambda path, timeout=10: answer if path.startswith("/images/") else asked(found, path, timeout)
+    outcome = first(found)
+    assert outcome.outcome == "refused" and "cannot be read" in outcome.line
 
 
 def test_a_release_of_an_earlier_version_says_nothing_of_mounts():

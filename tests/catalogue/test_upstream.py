@@ -73,10 +73,10 @@ OWN: dict[str, Any] = {
 
 def read(tmp_path: Path, upstream: str = UPSTREAM, **own: Any) -> System:
     static = tmp_path / "files/static/paperless"
-    static.mkdir(parents=True)
+    static.mkdir(parents=True, exist_ok=True)
     (static / "docker-compose.yml").write_text(upstream)
     path = tmp_path / "files/systems/paperless.yaml"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(OWN | own))
     return read_system(path)
 
@@ -151,6 +151,106 @@ def test_nothing_is_dropped_in_silence(tmp_path, change, line):
     assert line in "\n".join(str(problem) for problem in raised.value.problems)
 
 
+def changed(tmp_path: Path, which: str, **values: Any) -> str:
+    """All problems of the file with other values of one service; "" where there are none."""
+    document = yaml.safe_load(UPSTREAM)
+    document["services"][which].update(values)
+    try:
+        read(tmp_path, yaml.safe_dump(document))
+    except CatalogueError as error:
+        return "\n".join(str(problem) for problem in error.problems)
+    return ""
+
+
+ODD = [5, "x", True, [5], ["x"], {"x": 5}, {"x": None}, [None], [[1]], "", 1.5]
+KEYS = (
+    "environment", "networks", "depends_on", "volumes", "labels", "sysctls", "ulimits", "deploy", "healthcheck", "ports",
+    "command", "entrypoint", "cpus", "user", "tmpfs", "dns", "extra_hosts", "group_add", "devices", "env_file", "image",
+    "mem_limit", "shm_size", "restart", "init", "gpus", "cap_add", "stop_grace_period", "container_name", "profiles",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_whatever_stands_at_a_key_is_read_or_refused(tmp_path, key):
+    for number, value in enumerate(ODD):
+        changed(tmp_path / str(number), "broker", **{key: value})
+
+
+SAID = {
+    "an empty entrypoint": ({"entrypoint": []}, "entrypoint: is empty, which takes away the image's own"),
+    "a check without a test": ({"healthcheck": {"interval": "5m"}}, "healthcheck: has no test"),
+    "an option of a check": ({"healthcheck": {"test": "x", "start_interval": "1s"}}, "healthcheck: start_interval: the cat"),
+    "UDP": ({"ports": ["53:53/udp"]}, "ports: 53:53/udp is for udp"),
+    "odd digits": ({"ports": ["\u00b2:80"]}, "is no single port"),
+    "a part of a volume": (
+        {"volumes": [{"type": "volume", "source": "redisdata", "target": "/d", "volume": {"subpath": "a"}}]},
+        "volumes: /d: volume: the catalogue has no such option",
+    ),
+    "shared mounts": ({"volumes": ["/srv/x:/x:rshared"]}, "volumes: /x: rshared: the catalogue has no such option"),
+    "out of its directory": ({"volumes": ["../../etc:/x"]}, "../../etc leads out of the file's directory"),
+    "a volume of another file": ({"volumes": ["other:/x"]}, "volumes: other is no volume of the file"),
+    "one GPU": (
+        {"deploy": {"resources": {"reservations": {"devices": [{"capabilities": ["gpu"], "device_ids": ["0"]}]}}}},
+        "only a number of NVIDIA's GPUs",
+    ),
+    "a placement": ({"deploy": {"placement": {"constraints": []}}}, "deploy.placement: the catalogue has no such option"),
+    "another platform": ({"platform": "linux/386"}, "platform: the catalogue has no such option"),
+    "a terminal": ({"tty": True}, "tty: the catalogue has no such option"),
+    "a restart with another": ({"depends_on": {"db": {"condition": "service_started", "restart": True}}}, "restart is not understood"),
+    "another network": ({"networks": ["back"]}, "networks: its services are in different ones"),
+    "a variable in a variable": ({"command": "run ${X:-${Y:-z}}"}, "command: ${"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "line"), SAID.values(), ids=SAID)
+def test_what_means_something_else_here_is_said(tmp_path, values, line):
+    assert line in changed(tmp_path, "broker", **values)
+
+
+TOP_LEVEL = {
+    "a volume elsewhere": ("  redisdata:\n", "  redisdata: {driver_opts: {type: nfs}}\n", "volumes.redisdata: driver_opts is not understood"),
+    "a closed network": ("volumes:\n  pgdata:", "networks: {default: {internal: true}}\nvolumes:\n  pgdata:", "networks.default: internal is not"),
+    "volumes that are a list": ("volumes:\n  pgdata:\n  redisdata:\n  data: {name: paperless-files}", "volumes: [a]", "volumes: cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line"), TOP_LEVEL.values(), ids=TOP_LEVEL)
+def test_what_volumes_and_networks_mean_is_not_lost(tmp_path, old, new, line):
+    assert old in UPSTREAM
+    with pytest.raises(CatalogueError) as raised:
+        read(tmp_path, UPSTREAM.replace(old, new))
+    assert line in "\n".join(str(problem) for problem in raised.value.problems)
+
+
+def test_volumes_are_called_as_compose_calls_them(tmp_path):
+    text = UPSTREAM.replace("  redisdata:\n", "  redisdata: {external: {name: old-redis}}\n").replace(
+        "services:", "name: docs\nservices:", 1
+    )
+    found = services(read(tmp_path, text))
+    assert (
+        found["broker"]["volumes"][0]["source"] == "old-redis" and found["db"]["volumes"][0]["source"] == "docs_pgdata"
+    )
+
+
+def test_yaml_is_composes(tmp_path):
+    more = "POSTGRES_DB: paperless\n      A: yes\n      B: 22:22\n      C: 2024-01-01\n      D: true\n      E: 010"
+    found = services(read(tmp_path, UPSTREAM.replace("POSTGRES_DB: paperless", more)))["db"]["environment"]
+    assert {name: found[name] for name in "ABCDE"} == {
+        "A": "yes",
+        "B": "22:22",
+        "C": "2024-01-01",
+        "D": "true",
+        "E": "010",
+    }
+
+
+@pytest.mark.parametrize("without", [5, "image", [["a"]], ["zzz"]])
+def test_what_is_left_out_is_a_list_of_keys_of_the_file(tmp_path, without):
+    own = [OWN["services"][0] | {"without": without}, *OWN["services"][1:]]
+    with pytest.raises(CatalogueError, match="without"):
+        read(tmp_path, services=own)
+
+
 def test_what_is_left_out_on_purpose_is_named_in_the_catalogue(tmp_path):
     own = [OWN["services"][0] | {"without": ["privileged", "env_file"]}, *OWN["services"][1:]]
     more = "    mem_limit: 512m\n    privileged: true\n    env_file: x.env\n"
@@ -177,6 +277,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         ("$$A costs 5$", {}, "$$A costs 5$", []),
         ("$A", {"A": "a$B"}, "a$$B", []),
         ("$A $A", {}, "$A $A", ["A", "A"]),
+        ("${A:-${B}}", {"B": "1"}, "${A:-1}", ["A:-}"]),
     ],
 )
 def test_variables_are_composes(text, values, made, lacking):

@@ -44,12 +44,16 @@ elif words[0] == "copy":
 """
 
 
+def manifest(text: str) -> str:
+    return json.dumps({"schemaVersion": 2, "annotations": {"text": text}})
+
+
 @pytest.fixture
 def registries(tmp_path, monkeypatch) -> Path:
     """Docker Hub with one image, and skopeo that knows it."""
     root = tmp_path / "registries"
     root.mkdir()
-    (root / NAME.replace("/", "+")).write_text("postgres 16.4")
+    (root / NAME.replace("/", "+")).write_text(manifest("16.4"))
     program = tmp_path / "bin" / "skopeo"
     program.parent.mkdir()
     program.write_text(SKOPEO)
@@ -75,7 +79,7 @@ def test_an_image_is_copied_once(registries):
         f"copying {NAME} into ap-northeast-1"
     ]
     # What its owner pushes later changes nothing here, nor does a registry that is down
-    (registries / NAME.replace("/", "+")).write_text("postgres 16.4, built again")
+    (registries / NAME.replace("/", "+")).write_text(manifest("built again"))
     (registries / "down").touch()
     assert mirror.mirrored(wanted(digest), said.append) == (digest, False) and len(said) == 1
 
@@ -104,9 +108,16 @@ def test_a_registry_that_is_down_is_its_own_reason(registries):
     )
 
 
+@pytest.mark.parametrize("answer", ["", "<html>please log in</html>", "[]", '{"errors": []}'])
+def test_an_answer_that_is_no_image_is_none(registries, answer):
+    (registries / NAME.replace("/", "+")).write_text(answer)
+    with pytest.raises(InfraError, match="its registry answers with something else than an image"):
+        mirror.resolved([NAME], {})
+
+
 def test_a_copy_that_is_another_image_is_no_copy(registries):
     digest = mirror.resolved([NAME], {})[NAME]
-    (registries / "wrong").write_text("something else")
+    (registries / "wrong").write_text(manifest("something else"))
     with pytest.raises(InfraError, match="and the original sha256:"):
         mirror.mirrored(wanted(digest), lambda line: None)
 
@@ -128,7 +139,7 @@ def test_what_the_stack_has_and_what_is_newer(registries):
     assert "pulumi up --stack prod releases it" in images.update(stack(), NAME)
     (known,) = images.look(stack())
     assert known.here == known.there
-    (registries / NAME.replace("/", "+")).write_text("postgres 16.4, built again")
+    (registries / NAME.replace("/", "+")).write_text(manifest("built again"))
     assert "rebuilt since" in images.look(stack())[0].line
     with pytest.raises(InfraError, match="the stack has no image 'x:1' of another registry; it has: "):
         images.update(stack(), "x:1")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from catalogue.checks import checked
 from rendering.archive import manifest_of
@@ -130,3 +131,81 @@ def test_gpus_and_a_memory_disk():
     (device,) = found["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": -1, "capabilities": ["gpu"]}
     assert found["volumes"] == [{"type": "tmpfs", "target": "/cache", "tmpfs": {"size": 64 * 1024**2}}]
+
+
+@pytest.mark.parametrize("path", ["/a/../../etc/cron.d/x", "/..", "/a//b", "/a:b", "/./a", "/" + "x" * 2000])
+def test_a_file_lies_where_its_path_says(path):
+    for values in (
+        {"files": [{"path": path, "source": "x"}]},
+        {"tmpfs": [path]},
+        {"volumes": [{"type": "tmpfs", "target": path}]},
+    ):
+        with pytest.raises(ValidationError):
+            made(setting("worker", **values))
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "/dev/sda",
+        "/dev/mem",
+        "/dev/.",
+        "/dev/../etc/shadow",
+        "/dev/disk/by-id/x",
+        "/dev/kmsg",
+        "/dev/dri/../sda",
+        "/dev/loop0",
+    ],
+)
+def test_no_disk_and_no_memory_is_a_device(device):
+    with pytest.raises(ValidationError):
+        made(setting("worker", devices=[device]))
+    assert made(setting("worker", devices=["/dev/dri/renderD128", "/dev/ttyUSB0:/dev/modem:rw", "/dev/net/tun"]))
+
+
+@pytest.mark.parametrize(
+    "added", ["SYS_ADMIN", "CAP_SYS_ADMIN", "CAP_CAP_SYS_ADMIN", "ALL", "MKNOD", "SYS_TIME", "sys_admin", "X"]
+)
+def test_no_capability_reaches_the_host(added):
+    with pytest.raises(ValidationError):
+        made(setting("worker", cap_add=[added]))
+    assert body(made(setting("worker", cap_add=["CAP_NET_BIND_SERVICE"])), "worker")["cap_add"] == ["NET_BIND_SERVICE"]
+
+
+@pytest.mark.parametrize(
+    "option", ["seccomp=profile.json", "seccomp=unconfined", "apparmor=unconfined", "apparmor=none", "label:disable"]
+)
+def test_no_protection_is_taken_away(option):
+    with pytest.raises(ValidationError):
+        made(setting("worker", security_opt=[option]))
+
+
+LIMITS = [
+    {"cpus": float("inf")}, {"cpus": 0}, {"ulimits": {"nofile": {"soft": 2, "hard": 1}}}, {"ulimits": {"nofile": -9}},
+    {"health": {"command": []}}, {"health": {"command": ""}}, {"health": {"command": "x", "interval": "0s"}},
+    {"stop_grace_period": "9" * 400 + "h"}, {"sysctls": {"net": 1}}, {"sysctls": {"kernel.panic": 1}},
+    {"volumes": [f"{'v' * 200}:/x"]}, {"volumes": ["v:/proc"]}, {"volumes": ["v:/dev/shm"]}, {"volumes": ["v:/"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", LIMITS, ids=map(str, range(len(LIMITS))))
+def test_what_would_fail_on_the_host_fails_here(values):
+    with pytest.raises(ValidationError):
+        made(setting("worker", **values))
+
+
+def test_text_that_looks_like_a_number_is_text_for_compose():
+    found = made(setting("worker", command=["1e3", "0o17", "+.5", "010", ".inf", "1_000"], labels={"v": "1e3"}))
+    whole = text(found, "/opt/worker/docker-compose.prod.yml")
+    for word in ("1e3", "0o17", "+.5", "010", ".inf", "1_000"):
+        assert f"- '{word}'\n" in whole, word
+    assert "v: '1e3'\n" in whole
+
+
+def test_one_that_needs_health_is_not_forgotten_beside_one_that_does_not():
+    second = {
+        "name": "second", "kind": "compose", "purpose": "x", "image": {"repository": "watchme-web", "tag": "latest"},
+        "memory": {"limit": "8m"}, "depends_on": ["db"], "directory": "/opt/worker", "unit": "worker.service",
+    }  # fmt: skip
+    unit = text(made(lambda data: data["services"].append(second)), "/etc/systemd/system/worker.service")
+    assert "until" in unit and unit.count(" db.service") == 1

@@ -1,8 +1,9 @@
 """A service of a compose file in one way of writing; what is written in no known way is left out, and said. Pure."""
 
+import re
 from typing import Any
 
-from catalogue.masking import MARK
+from catalogue.masking import MARK, masked
 from infra.adopt.host.remarks import Remark, unfit
 
 # What may stand under a name that is looked into; masking may have put a word there
@@ -11,6 +12,16 @@ KINDS: dict[str, tuple[type, ...]] = {
     "deploy": (dict,), "depends_on": (dict, list), "volumes": (list,), "labels": (dict, list), "sysctls": (dict, list),
     "ulimits": (dict,), "extra_hosts": (dict, list),
 }  # fmt: skip
+
+
+# What is looked at in a way of its own, whatever stands in it
+READ_BY_ITSELF = {"image", "container_name", "environment", "env_file", "ports", "networks", "mem_limit"}
+# An option whose value is a password, in the ways of database clients; a value behind a word that says so
+PASSWORD = re.compile(
+    r"(?:^|\s)(?:-p(?!\d+(?:\s|$))\S+|(?:-a|-p|--pass\S*|--auth\S*)[\s=]+(?!\d+(?:\s|$))\S)|auth\("
+    r"|(?:secret|passw|token|key)\S*\s*[=: ]\s*\S",
+    re.IGNORECASE,
+)
 
 
 def readable(where: str, given: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
@@ -53,3 +64,30 @@ def inner(given: dict[str, Any], *names: str) -> dict[str, Any]:
         found = given.get(name)
         given = found if isinstance(found, dict) else {}
     return given
+
+
+def is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:
+    """Is a value what the file says it is: nothing of it stayed on the host, and no variable stands in it."""
+    text = str(value)
+    if key in READ_BY_ITSELF:
+        return True
+    if MARK in text or any(_may_be_secret(line) for line in _lines(value)):
+        unsaid.append((key, "holds what may be a secret, which stays on the host: give it by a variable under secrets"))
+    elif "${" in text.replace("$$", ""):
+        unsaid.append((key, "has a variable of Compose's: write its value"))
+    else:
+        return True
+    return False
+
+
+def _may_be_secret(line: str) -> bool:
+    return bool(PASSWORD.search(line)) or masked("", line) != line
+
+
+def _lines(value: Any) -> list[str]:
+    """What a value has as text, a list's words beside each other."""
+    if isinstance(value, dict):
+        return [line for item in value.values() for line in _lines(item)]
+    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+        return [" ".join(map(str, value))]
+    return [line for item in value for line in _lines(item)] if isinstance(value, list) else [str(value)]

@@ -16,7 +16,7 @@ from catalogue.masking import MARK
 from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
-from infra.adopt.host.bodies import inner, readable
+from infra.adopt.host.bodies import inner, is_literal, readable
 from infra.adopt.host.images import image_of
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, secret, unfit
@@ -25,8 +25,6 @@ FILE = re.compile(r"docker-compose[A-Za-z0-9_.-]*\.ya?ml")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a service is called in a file of its own says nothing
 NAMELESS = {"api", "app", "web", "server", "service", "main"}
-# What is looked at in a way of its own, whatever stands in it
-READ_BY_ITSELF = {"image", "container_name", "environment", "env_file", "ports", "networks", "mem_limit"}
 FREE_NETWORK = IPv4Network("172.30.0.0/16")
 DEFAULT = "docker-compose.prod.yml"
 
@@ -206,25 +204,11 @@ def service(
 def _options(entry: Entry, folder: str, remarks: list[Remark]) -> dict[str, Any]:
     """What its file says of the container itself, and how its health is asked where that is no address."""
     unsaid: list[tuple[str, str]] = []
-    body = {key: value for key, value in entry.body.items() if _is_literal(key, value, unsaid)}
+    body = {key: value for key, value in entry.body.items() if is_literal(key, value, unsaid)}
     made = reading.options(body, folder, entry.container.get("volumes", {}), unsaid)
     checked = None if health(entry) else reading.health(body, unsaid)
     remarks += [unfit(entry.where, f"its {key}: {reason}") for key, reason in unsaid]
     return {**made, **({"health": checked} if checked else {}), **_waits(entry, remarks)}
-
-
-def _is_literal(key: str, value: Any, unsaid: list[tuple[str, str]]) -> bool:
-    """Is a value what the file says it is: nothing of it stayed on the host, and no variable stands in it."""
-    text = str(value)
-    if key in READ_BY_ITSELF:
-        return True
-    if MARK in text:
-        unsaid.append((key, "holds what may be a secret, which stays on the host: give it by a variable under secrets"))
-    elif "${" in text.replace("$$", ""):
-        unsaid.append((key, "has a variable of Compose's: write its value"))
-    else:
-        return True
-    return False
 
 
 def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
