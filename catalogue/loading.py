@@ -125,7 +125,14 @@ def _with_compose_file(path: Path, data: Any) -> Any:
         # Without one, or with a fault that is reported where all others are
         return data
     file = f"{STATIC}/{source.file}"
-    read = Upstream(str(data.get("system")), file, source.variables)
+    folder = (path.parent.parent / STATIC.name / source.file).parent
+
+    def beside(name: str) -> str | None:
+        found = folder / name
+        inside = found.resolve().is_relative_to(folder.resolve())
+        return read_text(found, f"{STATIC}/{name}") if inside and found.is_file() else None
+
+    read = Upstream(str(data.get("system")), file, source.variables, beside)
     services = read.services(read_compose(path.parent.parent / STATIC.name / source.file, file), own)
     if read.problems:
         raise CatalogueError(read.problems)

@@ -1,5 +1,6 @@
 """Compose projects and the units that run them."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -8,7 +9,7 @@ from typing import Any
 import yaml
 
 from catalogue.compose import writing
-from catalogue.compose.values import HealthCommand
+from catalogue.compose.values import seconds
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.services import ComposeService
@@ -20,6 +21,7 @@ from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
 
 UNITS = "/etc/systemd/system"
+DEFAULT_STOP, MARGIN = 90, 30  # seconds: systemd's own limit of a stop, and what is left for the removal
 # Where Docker keeps named volumes, by its default
 VOLUMES = "/var/lib/docker/volumes"
 # Of a network that a unit of a release created
@@ -53,7 +55,7 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
             **({"ports": [f"127.0.0.1:{place.port}:{service.listens_inside}"]} if place.port else {}),
             "networks": {network.name: {**fixed, **aliases}},
             "mem_limit": service.memory.limit,
-            **writing.body(service, service.health if isinstance(service.health, HealthCommand) else None),
+            **writing.body(service, service.health),
             # Docker writes to the journal under the unit's name: `journalctl -u` shows it
             "labels": {"object_systemd_unit": place.unit, **writing.escaped(service.labels)},
             "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
@@ -114,12 +116,20 @@ def unit_file(project: Project, network: ContainerNetwork, system: System, sourc
         containers=[place.container for _, place in project.members],
         after=after,
         waits=[(name, literal(asks)) for name, asks in waits],
+        patience=_patience(project),
         volumes=list(dict.fromkeys(name for service in project.services for name in service.volume_names)),
         system=system.system,
         wait=WAIT,
         prune=PRUNE,
     )
     return File(f"{UNITS}/{project.unit}", content)
+
+
+def _patience(project: Project) -> int:
+    """Seconds that systemd waits for the end of a project's containers; 0 for as long as it does by itself."""
+    given = [seconds(service.stop_grace_period) for service in project.services if service.stop_grace_period]
+    longest = math.ceil(max(given, default=0.0))
+    return longest + MARGIN if longest + MARGIN > DEFAULT_STOP else 0
 
 
 def network_unit_file(network: ContainerNetwork, source: str) -> File:
@@ -178,7 +188,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
 def _bound(system: System) -> list[dict[str, Any]]:
     """Paths of the host that containers see, where they are not there yet: a directory, as Docker would make it."""
     described = {directory.path for directory in system.directories} | {account.home for account in system.accounts}
-    sources = [mount.source for service in system.compose_services for mount in service.volumes if mount.type == "bind"]
+    sources = [mount.source for service in system.compose_services for mount in service.kept if mount.type == "bind"]
     return [
         {"path": path, "mode": 0o755, "owner": "root", "group": "root", "if_missing": True}
         for path in dict.fromkeys(sources)

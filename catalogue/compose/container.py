@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from catalogue.compose.values import (
-    Command,
     Dependencies,
     Duration,
     Label,
@@ -16,6 +15,7 @@ from catalogue.compose.values import (
     SystemControl,
     Text,
     Word,
+    Words,
 )
 from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow
 from catalogue.sizes import Size
@@ -48,8 +48,8 @@ class ContainerFile(Model):
 class ContainerOptions(Model):
     """`files` are Compose's `configs`. The rest has the specification's own names and meanings."""
 
-    command: Command | None = None
-    entrypoint: Command | None = None
+    command: Words | None = None
+    entrypoint: Words | None = None
     user: Annotated[str, Field(pattern=_ACCOUNT)] | None = None
     group_add: list[Annotated[str, Field(pattern=_ACCOUNT)]] = []
     working_dir: AbsolutePath | None = None

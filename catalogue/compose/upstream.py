@@ -1,16 +1,19 @@
 """A compose file of a product's makers, as it is, with what is a stack's own beside it, service by service. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from posixpath import dirname, normpath
 from typing import Any
 
 from catalogue.compose import reading
+from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.images import image_fields
 from catalogue.compose.variables import filled, missing
 from catalogue.problems import Problem
 from catalogue.sizes import to_bytes
 
+STATIC = "files/static/"
 # Top level: what means nothing here, or is looked at by itself. Names that begin with x- are the file's own
 TOP = {"services", "volumes", "networks", "version", "name"}
 # Of a service: what needs no word here, since it means the same or nothing
@@ -26,11 +29,13 @@ SHAPES: dict[str, tuple[type, ...]] = {
 
 @dataclass
 class Upstream:
-    """The `compose` field of a system. `file` is below files/static/; `variables` are the values of its `${…}`."""
+    """The `compose` field of a system. `file` is the compose file; `variables` are the values of its `${…}`; `beside`
+    gives what lies at a path relative to it, as text, or None."""
 
     system: str
     file: str
     variables: Mapping[str, str]
+    beside: Callable[[str], str | None] = lambda _: None
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, where: str, found: str, allowed: str) -> None:
@@ -111,6 +116,8 @@ class Upstream:
             if written.get(name) is not None and not isinstance(written[name], shapes):
                 self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "what Compose takes there")
         body = filled(written, self.variables)
+        files = self._files(where, body)
+        written |= self._variables_of_files(where, body, written)
         unsaid: list[tuple[str, str]] = []
         secrets = own.get("secrets") if isinstance(own.get("secrets"), list) else []
         environment = self._environment(where, written, {str(name) for name in secrets or []})
@@ -123,14 +130,20 @@ class Upstream:
             ),
             **self._waits(where, body, names), "environment": environment,
         }  # fmt: skip
+        if files:
+            made["files"] = files
         if checked := reading.health(body, unsaid):
             made["health"] = checked
+        elif made.get("port") or own.get("port"):
+            # Which path is healthy the file does not say
+            made["health"] = "tcp"
         unsaid += _not_for_us(body)
         for name, reason in unsaid:
             top = name.partition(".")[0]
             rule = f"change the file, or leave it out: without: [{top}] for the service in the catalogue"
             self.add(f"{where}: {name}", reason, rule)
-        rest = {name: value for name, value in own.items() if name not in ("without", "environment")}
+        laid = ("without", "environment", *(["image"] if "image" in made else []))
+        rest = {name: value for name, value in own.items() if name not in laid}
         extra = own.get("environment") or {}
         # Of another shape it is reported where all fields are
         plain = {**environment, **extra} if isinstance(extra, dict) else extra
@@ -138,6 +151,40 @@ class Upstream:
         if whole.get("container_port") == whole.get("port"):
             whole.pop("container_port", None)
         return whole
+
+    def _files(self, where: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """Mounts of files that lie beside the compose file: they come with the release."""
+        kept, found = [], []
+        for item in body.get("volumes") or []:
+            parts = (
+                item if isinstance(item, dict) else dict(zip(("source", "target"), f"{item}:".split(":"), strict=False))
+            )
+            source, target = str(parts.get("source") or ""), str(parts.get("target") or "")
+            path = normpath(source)
+            if not source.startswith(".") or path.startswith("..") or path == ".":
+                kept.append(item)
+            elif self.beside(path) is not None:
+                found.append({"path": target, "source": normpath(f"{dirname(self.file.removeprefix(STATIC))}/{path}")})
+            elif "." in path.rsplit("/", 1)[-1].lstrip("."):
+                rule = f"the file beside {self.file}, or a name without an ending for a directory"
+                self.add(f"{where}: volumes", f"{source} is not there: a directory would be mounted in its place", rule)
+            else:
+                kept.append(item)
+        if body.get("volumes") is not None:
+            body["volumes"] = kept
+        return found
+
+    def _variables_of_files(self, where: str, body: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+        """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
+        given = body.get("env_file")
+        listed = given if isinstance(given, list) else [given] if given else []
+        paths = [str(item.get("path") if isinstance(item, dict) else item) for item in listed]
+        texts = {path: self.beside(normpath(path)) for path in paths}
+        if not paths or None in texts.values():
+            return {}
+        body.pop("env_file")
+        known = {name: value for text in texts.values() for name, value in of_file(text or "").items()}
+        return {"environment": {**known, **pairs(written.get("environment"))}}
 
     def _variables(self, where: str, value: Any, key: str = "") -> None:
         """A problem for each variable that has no value."""
@@ -153,9 +200,7 @@ class Upstream:
                 self.add(f"{where}: {key}", f"${{{name}}} has no value", rule)
 
     def _environment(self, where: str, body: Mapping[str, Any], secrets: set[str]) -> dict[str, str]:
-        given: Any = body.get("environment") or {}
-        pairs = [str(item).partition("=") for item in given] if isinstance(given, list) else None
-        values = {name: value if sign else None for name, sign, value in pairs} if pairs is not None else dict(given)
+        values = pairs(body.get("environment"))
         made = {}
         for name, value in values.items():
             if name in secrets:
@@ -173,9 +218,13 @@ class Upstream:
         return made
 
     def _image(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        theirs, ours = image_fields(str(body.get("image") or "")), own.get("image")
+        if isinstance(ours, dict) and theirs and "repository" not in ours:
+            # Another version of theirs
+            return {"image": {"repository": theirs["repository"], **ours}}
         if "image" in own:
             return {}
-        found = image_fields(str(body.get("image") or ""))
+        found = theirs
         if found is None:
             self.add(f"{where}: image", "names no image", "image: {repository: …, tag: …} in the catalogue")
             return {}
@@ -275,7 +324,8 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
     found = []
     if body.get("env_file"):
-        found.append(("env_file", "its file is not here: write its variables under environment and secrets"))
+        said = "its file is not beside the compose file: put it there, or write its variables in the catalogue"
+        found.append(("env_file", said))
     if body.get("restart") not in WAYS:
         found.append(("restart", "it runs once: run it by hand before a release"))
     networks = body.get("networks") or []

@@ -1,6 +1,7 @@
 """Values as the Compose Specification writes them, each in its one typed form. Its short forms are read as well."""
 
 import re
+import shlex
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -47,7 +48,25 @@ Duration = Annotated[str, AfterValidator(_duration)]
 Pause = Annotated[str, AfterValidator(_pause)]
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
 Word = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-# A list is run as it is; Compose splits a text into words, and starts no shell
+
+
+def _words(value: Any) -> Any:
+    """The words of a text, as a shell would split it; no shell runs it. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        raise ValueError("a text whose quotes match, or a list of words in quotes") from None
+    if operator := next((word for word in words if re.fullmatch(r"[|&;<>]+", word)), None):
+        raise ValueError(
+            f'words without {operator}, since no shell runs them: [sh, -c, "…"] for what a shell is to run'
+        )
+    return words
+
+
+Words = Annotated[list[Word], BeforeValidator(_words)]
+# A list is run as it is, a text by the container's shell
 Command = Annotated[
     Annotated[Word, Tag("<text>")] | Annotated[list[Word], Tag("<list>")],
     Discriminator(
@@ -180,6 +199,16 @@ class HealthCommand(Model):
     timeout: Pause = "5s"
     retries: Annotated[int, Field(ge=1, le=100)] = 3
     start_period: Duration = "0s"
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _as_in_compose(cls, given: Any) -> Any:
+        """Compose's own first word says how the others are run."""
+        if not isinstance(given, list) or not given or given[0] not in ("CMD", "CMD-SHELL", "NONE"):
+            return given
+        if given[0] == "NONE":
+            raise ValueError("a command, or health: running for one without a check")
+        return given[1:] if given[0] == "CMD" else " ".join(map(str, given[1:]))
 
     @field_validator("command")
     @classmethod

@@ -15,8 +15,9 @@ PLAIN = (
 )  # fmt: skip
 
 
-def body(options: ContainerOptions, health: HealthCommand | None) -> dict[str, Any]:
-    """Without `volumes`, `files`, `labels` and `depends_on`, which take names of the host's."""
+def body(options: ContainerOptions, health: Any) -> dict[str, Any]:
+    """`health` is as the service has it. Without `volumes`, `files`, `labels` and `depends_on`, which take names of the
+    host's."""
     found = options.model_dump(include={*PLAIN})
     made: dict[str, Any] = {name: found[name] for name in PLAIN if found[name] not in (None, [], {}, False)}
     if options.ulimits:
@@ -25,7 +26,10 @@ def body(options: ContainerOptions, health: HealthCommand | None) -> dict[str, A
         count: Any = -1 if options.gpus == "all" else options.gpus
         device = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
         made["deploy"] = {"resources": {"reservations": {"devices": [device]}}}
-    if health:
+    if health == "running":
+        # An image's own check that nothing asks about
+        made["healthcheck"] = {"disable": True}
+    if isinstance(health, HealthCommand):
         made["healthcheck"] = {
             "test": health.test, "interval": health.interval, "timeout": health.timeout, "retries": health.retries,
             "start_period": health.start_period,

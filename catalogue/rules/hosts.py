@@ -15,6 +15,7 @@ from catalogue.stack import Ec2Host, SshHost, Stack
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
+DOCKERS_NETWORK = IPv4Network("172.17.0.0/16")
 DOCKERS_OWN = {"bridge", "host", "none", "default", "ingress", "docker_gwbridge"}
 DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
@@ -112,7 +113,7 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
 def _networks_reached(stack: Stack, host: str) -> list[tuple[str, IPv4Network, Level]]:
     """What a host must reach: its name in a message, and how bad it is where only a part of it is out of reach."""
     spec = stack.hosts[host]
-    reached: list[tuple[str, IPv4Network, Level]] = []
+    reached: list[tuple[str, IPv4Network, Level]] = [("Docker's own default network", DOCKERS_NETWORK, "warning")]
     if isinstance(spec, Ec2Host) and any(
         place not in stack.networks for place in [stack.region, *stack.standbyRegions]
     ):

@@ -23,6 +23,10 @@ SYSTEM_EXAMPLES = {
         networked("10.20.0.0/16"),
         "network watchme-network: its subnet 10.20.0.0/16 overlaps the hosts' own network 10.20.0.0/16",
     ),
+    "Docker's own network": (
+        networked("172.17.0.0/16"),
+        "network watchme-network: its subnet 172.17.0.0/16 overlaps Docker's own default network",
+    ),
     "a part of the hosts' network": (
         networked("10.20.64.0/18"),
         "error: files/systems/watchme.yaml: network watchme-network",

@@ -129,7 +129,7 @@ REFUSED = {
     ),
     "a file of variables": (
         ("    mem_limit: 512m\n", "    env_file: docker-compose.env\n"),
-        "service webserver: env_file: its file is not here: write its variables under environment and secrets",
+        "service webserver: env_file: its file is not beside the compose file: put it there, or write its variables in the catalogue",
     ),
     "a volume without a name": (("[redisdata:/data]", "[/data]"), "service broker: volumes: /data is a volume without a name"),
     "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: more than one port is published"),
@@ -230,6 +230,43 @@ def test_volumes_are_called_as_compose_calls_them(tmp_path):
     assert (
         found["broker"]["volumes"][0]["source"] == "old-redis" and found["db"]["volumes"][0]["source"] == "docs_pgdata"
     )
+
+
+def test_files_beside_it_come_along(tmp_path):
+    static = tmp_path / "files/static/paperless"
+    (static / "conf").mkdir(parents=True)
+    (static / "conf/redis.conf").write_text("save 60 1\n")
+    (static / "redis.env").write_text("# of theirs\nexport A=1\nB='$x'\nC=\"a b\"\nD=${URL} # where\nPASSWORD=theirs\n")
+    text = UPSTREAM.replace(
+        "[redisdata:/data]", '["redisdata:/data", "./conf/redis.conf:/etc/redis.conf:ro"]\n    env_file: redis.env'
+    )
+    own = [*OWN["services"][:2], OWN["services"][2] | {"secrets": ["PASSWORD"]}]
+    found = services(read(tmp_path, text, services=own))["broker"]
+    assert found["files"] == [{"path": "/etc/redis.conf", "source": "paperless/conf/redis.conf"}]
+    assert found["environment"] == {"A": "1", "B": "$x", "C": "a b", "D": "https://docs.example.com"}
+    assert len(found["volumes"]) == 1
+
+
+def test_a_file_that_is_not_beside_it_is_no_directory(tmp_path):
+    line = changed(tmp_path, "broker", volumes=["./conf/redis.conf:/etc/redis.conf:ro"])
+    assert "./conf/redis.conf is not there: a directory would be mounted in its place" in line
+
+
+def test_another_version_of_theirs(tmp_path):
+    own = [OWN["services"][0] | {"image": {"tag": "2.14"}}, *OWN["services"][1:]]
+    found = services(read(tmp_path, services=own))["webserver"]["image"]
+    assert found == {"repository": "ghcr.io/paperless-ngx/paperless-ngx", "tag": "2.14"}
+
+
+def test_which_path_is_healthy_the_file_does_not_say(tmp_path):
+    assert services(read(tmp_path))["webserver"]["health"] == "tcp"
+
+
+def test_two_files_with_a_db_are_named_apart(tmp_path):
+    own = [OWN["services"][0], OWN["services"][1] | {"name": "paperless-db", "compose_key": "db"}, OWN["services"][2]]
+    found = services(read(tmp_path, services=own))
+    assert found["paperless-db"]["compose_key"] == "db" and found["paperless-db"]["container"] == "paperless-db"
+    assert found["webserver"]["depends_on"] == {"paperless-db": {"condition": "service_healthy"}, "broker": {}}
 
 
 def test_yaml_is_composes(tmp_path):

@@ -209,3 +209,47 @@ def test_one_that_needs_health_is_not_forgotten_beside_one_that_does_not():
     }  # fmt: skip
     unit = text(made(lambda data: data["services"].append(second)), "/etc/systemd/system/worker.service")
     assert "until" in unit and unit.count(" db.service") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("serve --name 'a b' $HOME", ["serve", "--name", "a b", "$$HOME"]),
+        (["a", "b c"], ["a", "b c"]),
+        ("sed s/a|b/c/", ["sed", "s/a|b/c/"]),
+    ],
+)
+def test_a_text_is_words_for_every_compose(command, words):
+    assert body(made(setting("worker", command=command)), "worker")["command"] == words
+
+
+@pytest.mark.parametrize("command", ["sh -c 'oops", "a | b", "a && b", "a > b", "a ; b"])
+def test_what_a_shell_would_do_is_not_done_in_silence(command):
+    with pytest.raises(ValidationError):
+        made(setting("worker", command=command))
+
+
+@pytest.mark.parametrize(
+    ("given", "test"),
+    [
+        (["CMD-SHELL", "pg_isready -U x"], ["CMD-SHELL", "pg_isready -U x"]),
+        (["CMD", "pg_isready"], ["CMD", "pg_isready"]), (["pg_isready"], ["CMD", "pg_isready"]), ("a | b", ["CMD-SHELL", "a | b"]),
+    ],
+)  # fmt: skip
+def test_a_health_command_may_be_written_as_in_compose(given, test):
+    assert body(made(setting("db", health={"command": given})), "db")["healthcheck"]["test"] == test
+
+
+def test_an_images_own_check_that_is_not_asked_is_off():
+    assert body(made(setting("worker", health="running")), "worker")["healthcheck"] == {"disable": True}
+    assert "healthcheck" not in body(made(), "worker")
+
+
+@pytest.mark.parametrize(("grace", "limit"), [("5m", 330), ("61s", 91), ("30s", None)])
+def test_systemd_waits_as_long_as_the_container_may_take(grace, limit):
+    unit = text(made(setting("worker", stop_grace_period=grace)), "/etc/systemd/system/worker.service")
+    assert (f"TimeoutStopSec={limit}\n" in unit) if limit else "TimeoutStopSec" not in unit
+
+
+def test_what_is_only_read_is_not_created():
+    assert "/etc/localtime" not in [entry["path"] for entry in made().directories]
