@@ -9,7 +9,7 @@ from lab import network, ports
 from lab.cloud import firewall
 from lab.cloud.firewall import Host, Opening
 from lab.cloud.meminfo import memory_group
-from lab.settings import REGIONS, Lab
+from lab.settings import REGISTRIES, Lab
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_port_taken_on_all_addresses_is_free_on_none(kind):
 
 
 def test_rules_lead_only_the_labs_own_addresses(lab):
-    own = {lab.public_network, lab.services, lab.gateway, *(lab.registry_address(region) for region in REGIONS)}
+    own = {lab.public_network, lab.services, lab.gateway, *(lab.registry_address(region) for region in REGISTRIES)}
     for line in network.rules(lab)["nat"]:
         if line.startswith("-A"):
             words = line.split()
