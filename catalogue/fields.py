@@ -34,6 +34,7 @@ Address = Annotated[IPv4Address, _text_as(IPv4Address), PlainSerializer(str)]
 Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 _ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
+_OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$"
 _UNIT = r"^[A-Za-z0-9:_][A-Za-z0-9:_.@-]*\.(service|timer)$"
 # A public name: 64 characters are what a certificate's common name holds
 HOST_NAME = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -74,6 +75,7 @@ ALLOWED = {
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
     _NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
     _ACCOUNT: "the name of an account: lower-case letters, digits, _ and -, at most 32",
+    _OWNER: 'the name of an account, or its number in quotes, such as "999"',
     _UNIT: "a unit with its ending, such as notes-worker.service",
     _PACKAGE: "the name of a Debian package, such as ffmpeg",
     _PATH: "a path from the root, such as /srv/app/app.toml: letters, digits and . _ @ : + , = ~ - between its slashes",
@@ -87,6 +89,8 @@ ALLOWED = {
 }
 Name = Annotated[str, Field(pattern=_NAME)]
 AccountName = Annotated[str, Field(pattern=_ACCOUNT)]
+# An account, or the number that a container knows it by
+OwnerName = Annotated[str, Field(pattern=_OWNER)]
 UnitName = Annotated[str, Field(pattern=_UNIT)]
 # apt takes a - at a name's end for "remove it"
 PackageName = Annotated[str, Field(pattern=_PACKAGE)]

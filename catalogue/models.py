@@ -19,6 +19,7 @@ from catalogue.fields import (
     Model,
     Name,
     Network,
+    OwnerName,
     PackageName,
     PathBelow,
     Permissions,
@@ -72,11 +73,12 @@ class Account(Model):
 
 
 class Directory(Model):
-    """A directory that must be there; without `group` it is the owner's own."""
+    """A directory that must be there; without `group` it is the owner's own. A number is an account of a container's,
+    which the host need not know."""
 
     path: AbsolutePath
-    owner: AccountName = "root"
-    group: AccountName | None = None
+    owner: OwnerName = "root"
+    group: OwnerName | None = None
     mode: Permissions = "0755"
 
 

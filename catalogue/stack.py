@@ -164,8 +164,9 @@ class Stack(Model):
 
     @property
     def registry_logins(self) -> dict[str, dict[str, str]]:
-        """Registry → user and password, of those that ask for a login."""
-        given = {host: value.partition(":") for host, value in self.secrets.get(REGISTRIES, {}).items()}
+        """Registry → user and password, of those that ask for a login and whose login could be decrypted."""
+        known = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if value != ENCRYPTED}
+        given = {host: value.partition(":") for host, value in known.items()}
         return {host: {"user": user, "password": password} for host, (user, _, password) in given.items()}
 
     @property

@@ -16,7 +16,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
 from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Unit
-from rendering.places import Place, Project, environment_path, file_path, places, projects
+from rendering.places import Place, Project, environment_path, file_path, places, projects, written
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
 
@@ -70,6 +70,10 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         beside = {other.name: other.compose_key for other in project.services}
         if waits := {beside[name]: needed for name, needed in service.depends_on.items() if name in beside}:
             body["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
+        in_file = written(service)
+        if plain := {name: value for name, value in service.environment.items() if name not in in_file}:
+            # What no environment file can hold
+            body["environment"] = writing.escaped(plain)
         if path := environment_path(service):
             body["env_file"] = [f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}"]
         return body
@@ -138,7 +142,7 @@ def network_unit_file(network: ContainerNetwork, source: str) -> File:
 
 def environment_files(services: Iterable[ComposeService], secrets: Secrets, stack: Stack) -> list[EnvironmentFile]:
     def of(service: ComposeService, path: str) -> EnvironmentFile:
-        return secret_file(path, service.name, service.secrets, secrets, stack, service.environment)
+        return secret_file(path, service.name, service.secrets, secrets, stack, written(service))
 
     return [of(service, path) for service in services if (path := environment_path(service))]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 
 def own_group(owner: str) -> str:
-    """No name stands for an account's primary group, whatever its name is."""
-    return "root" if owner == "root" else ""
+    """No name stands for an account's primary group, whatever its name is; a container's number is its group's too."""
+    return owner if owner == "root" or owner.isdigit() else ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import groupby
 
+from catalogue.environment import unwritable
 from catalogue.models import System
 from catalogue.services import ComposeService
 
@@ -107,8 +108,13 @@ def file_path(service: ComposeService, path: str) -> str:
     return f"{service.directory}/files/{service.name}{path}"
 
 
+def written(service: ComposeService) -> dict[str, str]:
+    """The plain variables that its environment file holds."""
+    return {name: value for name, value in service.environment.items() if not unwritable(value)}
+
+
 def environment_path(service: ComposeService) -> str | None:
     """Where the service's environment file lies, or None when it has no environment."""
-    if not service.environment and not service.secrets:
+    if not written(service) and not service.secrets:
         return None
     return f"{service.directory}/{service.name}.env"

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from posixpath import normpath
 
+from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
-from catalogue.services import RetiredService, repository_of
+from catalogue.services import ComposeService, RetiredService, repository_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
@@ -32,16 +33,6 @@ ROOTS = re.compile(
     r"/|/(?:etc|usr|var|root|home|tmp|opt|srv|mnt|media)|/var/(?:lib|log|tmp|cache|spool|www)"
     r"|/usr/(?:local|share|src|include)|/usr/local/(?:bin|sbin|lib|share|etc)|/etc/(?:systemd|default)"
 )
-# What an environment file cannot hold, as a person calls it; a tab it can
-UNWRITABLE = {
-    "\r": "a carriage return (a Windows line end)",
-    "\n": "a line break",
-    "\0": "a NUL",
-    "'": "a '",
-    "\\": "a \\",
-    "${": "a ${",
-}
-CONTROL = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def images(catalogue: Catalogue) -> Iterator[Problem]:
@@ -118,15 +109,6 @@ def plain(path: str) -> str:
     return "/" + normpath(path).lstrip("/")
 
 
-def _unwritable(value: str) -> str:
-    """What an environment file cannot hold of a value, without the value itself; "" where it can hold all of it."""
-    found = next((name for sign, name in UNWRITABLE.items() if sign in value), "")
-    if not found and (control := CONTROL.search(value)):
-        found = f"a control character (U+{ord(control[0]):04X})"
-    at_its_end = " at its end" if value.endswith(("\r", "\n")) else ""
-    return found and found + at_its_end
-
-
 def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         for name in sorted(set(service.environment) & set(service.secrets)):
@@ -155,10 +137,12 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
         rule = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
         for name, value in service.environment.items():
-            if found := _unwritable(value):
+            # Of a container a plain value may stand in its compose file, which holds any text
+            found = control(value) if isinstance(service, ComposeService) else unwritable(value)
+            if found:
                 yield Problem(file, where, f"the value of {name} cannot be written: it has {found}", rule)
         for name, value in given.items():
-            if found := _unwritable(value):
+            if found := unwritable(value):
                 text = f"its value cannot be written: it has {found}"
                 yield Problem(stack.file, f"infra:secrets.{service.name}.{name}", text, rule)
         for secret in sorted(set(given) - set(service.secrets)):

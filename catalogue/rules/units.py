@@ -115,9 +115,13 @@ def accounts(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         known = {"root", *(account.name for account in system.accounts)}
         for directory in system.directories:
-            if directory.owner not in known:
+            if directory.owner not in known and not directory.owner.isdigit():
                 found = f"owner {directory.owner!r}"
-                yield Problem(catalogue.file_of(system), directory.path, found, f"accounts: {', '.join(sorted(known))}")
+                rule = (
+                    f"accounts of the system: {', '.join(sorted(known))}; another one is described under accounts, and "
+                    'of a container it is the number, in quotes, such as "999"'
+                )
+                yield Problem(catalogue.file_of(system), directory.path, found, rule)
 
 
 def environment_files(catalogue: Catalogue) -> Iterator[Problem]:

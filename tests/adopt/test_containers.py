@@ -148,7 +148,8 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "a deployment that is a word": (BODY | {"deploy": {"resources": "x"}}, {}, {}, ""),
     "a network that is a word": (BODY | {"networks": {"shop-network": "x"}}, {}, NO_ADDRESS, ""),
     "networks that are a word": (BODY | {"networks": "shop-network"}, {}, NO_ADDRESS, "its networks cannot be read: left out"),
-    "a value that no file can hold": (BODY | {"environment": {"A": "it's"}}, {}, {}, "the value of A cannot stand in an environment file"),
+    "a value that no file can hold": (BODY | {"environment": {"A": "it's"}}, {}, {"environment": {"A": "it's"}}, ""),
+    "a value of two lines": (BODY | {"environment": {"A": "a\nb"}}, {}, {}, "the value of A has a line break: left out"),
 }  # fmt: skip
 
 

@@ -70,7 +70,10 @@ SYSTEM_EXAMPLES = {
         setting("sed-api", repository="a.amazonaws.com/x"),
         "service sed-api: image repository 'a.amaz",
     ),
-    "backslash": (setting("web", environment={"A": "a\\b"}), "the value of A cannot be written"),
+    "escape": (
+        setting("web", environment={"A": "a\x1bb"}),
+        "the value of A cannot be written: it has a control character",
+    ),
     "unit clash": (setting("web", unit="watchme-admin.service"), "unit system's watchme-admin.service is admin's"),
     "api port": (setting("ast-api", port=8100), "service ast-api: port 8100; api ports are 8000–8099"),
     "admin port": (setting("admin", port=8050), "service admin: port 8050; admin ports are 9000–9999"),

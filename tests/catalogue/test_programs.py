@@ -65,9 +65,11 @@ VALUES = {
 @pytest.mark.parametrize(("value", "named"), VALUES.values(), ids=VALUES)
 def test_a_value_that_no_environment_file_holds_is_named_and_not_shown(value, named):
     plain = [str(problem) for problem in environment(catalogue(setting("web", environment={"A_VALUE": value})))]
-    assert any(
+    said = [
         f"service web: the value of A_VALUE cannot be written: it has {named}; an environment" in line for line in plain
-    )
+    ]
+    # Of a container it stands in the compose file, which can hold that
+    assert any(said) is (named != "a ${")
     made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": value}}))
     secret = [str(problem) for problem in environment(made)]
     assert any(

@@ -253,3 +253,16 @@ def test_systemd_waits_as_long_as_the_container_may_take(grace, limit):
 
 def test_what_is_only_read_is_not_created():
     assert "/etc/localtime" not in [entry["path"] for entry in made().directories]
+
+
+def test_a_value_that_no_environment_file_can_hold_stands_in_the_compose_file():
+    files = made(setting("worker", environment={"PLAIN": "x", "PRICE": "it's 5\\$ and ${X}"}))
+    assert body(files, "worker")["environment"] == {"PRICE": "it's 5\\$$ and $${X}"}
+    (own,) = [file for file in files.environment_files if file.path == "/opt/worker/worker.env"]
+    assert own.values == {"PLAIN": "x"}
+
+
+def test_a_directory_may_belong_to_a_containers_account():
+    files = made(lambda data: data.update(directories=[{"path": "/srv/web/data", "owner": "999", "mode": "0700"}]))
+    entry = next(entry for entry in files.directories if entry["path"] == "/srv/web/data")
+    assert (entry["owner"], entry["group"], entry["mode"]) == ("999", "999", 0o700)

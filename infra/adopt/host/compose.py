@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from catalogue.compose import reading
+from catalogue.environment import control
 from catalogue.files import parse_yaml
 from catalogue.masking import MARK
-from catalogue.rules.contents import UNWRITABLE
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
 from infra.adopt.host.bodies import inner, is_literal, readable
@@ -293,8 +293,8 @@ def _environment(entry: Entry, name: str, variables: Entries, remarks: list[Rema
             )
         elif value is None or MARK in text or "${" in text:
             hidden.append(variable)
-        elif any(sign in text for sign in UNWRITABLE):
-            remarks.append(unfit(entry.where, f"the value of {variable} cannot stand in an environment file: left out"))
+        elif control(text):
+            remarks.append(unfit(entry.where, f"the value of {variable} has {control(text)}: left out"))
         else:
             values[variable] = text
     for path in _environment_files(entry):

@@ -1,0 +1,22 @@
+"""Which values an environment can hold, and which of them a file of variables."""
+
+import re
+
+# Beside control characters, as a person calls it; a tab it can hold
+UNWRITABLE = {"'": "a '", "\\": "a \\", "${": "a ${"}
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+NAMED = {"\r": "a carriage return (a Windows line end)", "\n": "a line break", "\0": "a NUL"}
+
+
+def control(value: str) -> str:
+    """The control character of a value, in words and without the value; "" where it has none."""
+    found = CONTROL.search(value)
+    if found is None:
+        return ""
+    name = NAMED.get(found[0], f"a control character (U+{ord(found[0]):04X})")
+    return f"{name} at its end" if value.endswith(("\r", "\n")) else name
+
+
+def unwritable(value: str) -> str:
+    """What an environment file cannot hold of a value, without the value itself; "" where it can hold all of it."""
+    return control(value) or next((name for sign, name in UNWRITABLE.items() if sign in value), "")
