@@ -87,6 +87,13 @@ class Catalogue:
         wanted = {name for host in self.stack.hosts.values() for name in host.systems}
         return {name: system for name, system in self.systems.items() if name in wanted}
 
+    @property
+    def foreign_images(self) -> list[Image]:
+        """Images of other registries that run, each once, by their names."""
+        services = [service for system in self.running.values() for service in system.compose_services]
+        found = {service.image.name: service.image for service in services if service.image.is_foreign}
+        return [found[name] for name in sorted(found)]
+
 
 def look_up(settings: dict[str, Any], key: str) -> Any:
     """`look_up({"server": {"port": 80}}, "server.port")` is 80; None for what is not there."""

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from typing import Any
 
 import pulumi
 import pulumi_command as command
@@ -14,20 +13,15 @@ from catalogue.stack import Stack
 from components import lookup
 from components.access import here
 from components.region import Region
+from rendering.images import copy_request
 
 LIMIT = 300  # seconds until registries have answered
-
-
-def images(catalogue: Catalogue) -> list[Image]:
-    """Those that run and are of other registries, each once."""
-    services = [service for system in catalogue.running.values() for service in system.compose_services]
-    return list({service.image.name: service.image for service in services if service.image.is_foreign}.values())
 
 
 def digests(catalogue: Catalogue, options: pulumi.InvokeOptions) -> dict[str, str]:
     """`repository:tag` and `repository@digest` → digest: what the stack's registry has, and of an image that is not
     there yet what its own registry has now. Raises pulumi.RunError."""
-    stack, wanted = catalogue.stack, images(catalogue)
+    stack, wanted = catalogue.stack, catalogue.foreign_images
     if not wanted:
         return {}
     found = lookup.digests(sorted({image.repository for image in wanted}), stack.region, options)
@@ -60,8 +54,10 @@ def copied(region: Region, known: pulumi.Input[dict[str, str]]) -> None:
     if stack.sharedRepositories:
         # Another stack of this account and region brings them
         return
-    for image in images(region.catalogue):
-        request = pulumi.Output.from_input(known).apply(lambda found, image=image: _request(stack, image, found))
+    for image in region.catalogue.foreign_images:
+        request = pulumi.Output.from_input(known).apply(
+            lambda found, image=image: json.dumps(copy_request(stack, image, found[image.name]), sort_keys=True)
+        )
         after = [region.registry, *region.waits]
         made = command.local.Command(
             f"image-{region.name}-{image.name}",
@@ -72,15 +68,3 @@ def copied(region: Region, known: pulumi.Input[dict[str, str]]) -> None:
             opts=pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=after)),
         )
         region.waits = [*region.waits, made]
-
-
-def _request(stack: Stack, image: Image, known: dict[str, str]) -> str:
-    asked: dict[str, Any] = {
-        "account": stack.accountId,
-        "region": stack.region,
-        "repository": image.repository,
-        "reference": image.suffix,
-        "digest": known[image.name],
-        "logins": {host: login for host, login in stack.registry_logins.items() if host == image.host},
-    }
-    return json.dumps(asked, sort_keys=True)

@@ -103,7 +103,7 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     """
     stack = catalogue.stack
     wanted = {
-        f"{service.image.repository}{service.image.suffix}": service.image.repository
+        service.image.name: service.image.repository
         for system in catalogue.running.values()
         for service in system.compose_services
     }

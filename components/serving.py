@@ -15,7 +15,7 @@ from rendering.host import dns_names, render
 def running(here: Region, digests: Digests) -> Digests:
     """The images that run, out of all that a registry has."""
     services = [service for system in here.catalogue.running.values() for service in system.compose_services]
-    wanted = {f"{service.image.repository}{service.image.suffix}" for service in services}
+    wanted = {service.image.name for service in services}
     return digests.apply(lambda known: {name: known[name] for name in sorted(wanted) if name in known})
 
 

@@ -5,16 +5,15 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import boto3
 
 from catalogue.loading import Catalogue
-from catalogue.service import Image
 from infra.errors import InfraError
 from infra.mirror import mirrored
 from infra.move.steps.images import login, registry
 from infra.skopeo import Copier
+from rendering.images import copy_request
 
 VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})(.*)")
 
@@ -40,12 +39,6 @@ class Known:
         return f"{self.name}: {'; '.join(parts)}"
 
 
-def foreign(catalogue: Catalogue) -> list[Image]:
-    services = [service for system in catalogue.running.values() for service in system.compose_services]
-    found = {service.image.name: service.image for service in services if service.image.is_foreign}
-    return [found[name] for name in sorted(found)]
-
-
 def look(catalogue: Catalogue) -> list[Known]:
     """Asks the stack's registry and theirs. Raises InfraError."""
     stack = catalogue.stack
@@ -58,25 +51,22 @@ def look(catalogue: Catalogue) -> list[Known]:
                 copier.digest(f"docker://{image.name}") or "",
                 newer(image.tag or "", copier.tags(f"docker://{image.repository}")),
             )
-            for image in foreign(catalogue)
+            for image in catalogue.foreign_images
         ]
 
 
 def update(catalogue: Catalogue, name: str) -> str:
     """Copies what is under an image's tag now; a line that says so. Raises InfraError."""
     stack = catalogue.stack
-    image = next((image for image in foreign(catalogue) if image.name == name), None)
+    image = next((image for image in catalogue.foreign_images if image.name == name), None)
     if image is None:
-        names = ", ".join(other.name for other in foreign(catalogue)) or "none"
+        names = ", ".join(other.name for other in catalogue.foreign_images) or "none"
         raise InfraError(f"the stack has no image {name!r} of another registry; it has: {names}")
     with tempfile.TemporaryDirectory() as folder:
         digest = _copier(catalogue, Path(folder)).digest(f"docker://{name}")
     if digest is None:
         raise InfraError(f"{name} is not in its registry any more: take another tag in the catalogue")
-    request: dict[str, Any] = {
-        "account": stack.accountId, "region": stack.region, "repository": image.repository, "reference": image.suffix,
-        "digest": digest, "logins": stack.registry_logins,
-    }  # fmt: skip
+    request = copy_request(stack, image, digest)
     _, is_new = mirrored(request, lambda line: None)
     state = f"is in {stack.region} now; pulumi up --stack {stack.name} releases it" if is_new else "was there already"
     return f"{name}: {digest} {state}"

@@ -77,9 +77,10 @@ class Copier:
 
 def _is_manifest(answer: bytes) -> bool:
     try:
-        return isinstance(json.loads(answer), dict) and "schemaVersion" in json.loads(answer)
+        manifest = json.loads(answer)
     except ValueError:
         return False
+    return isinstance(manifest, dict) and "schemaVersion" in manifest
 
 
 def _reason(said: str) -> str:

@@ -35,7 +35,7 @@ Digests = Mapping[str, str]
 
 def image(service: ComposeService, stack: Stack, digests: Digests) -> str:
     """The image's full name: by its digest where that is known, so that a release always means the same bytes."""
-    digest = digests.get(f"{service.image.repository}{service.image.suffix}")
+    digest = digests.get(service.image.name)
     return f"{stack.registry}/{service.image.repository}{f'@{digest}' if digest else service.image.suffix}"
 
 

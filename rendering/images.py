@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from catalogue.service import Image as Named
+from catalogue.stack import Stack
+
 # An index of two architectures counts as three images
 NEWEST = 60
 PREFIX = "infra-"
@@ -19,6 +22,18 @@ REFERENCE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
     r"(?P<repository>[a-z0-9][a-z0-9._/-]*)@(?P<digest>sha256:[0-9a-f]{64})"
 )
+
+
+def copy_request(stack: Stack, image: Named, digest: str) -> dict[str, Any]:
+    """What `infra.mirror` reads: an image of another registry, and the digest that it is to have in the stack's."""
+    return {
+        "account": stack.accountId,
+        "region": stack.region,
+        "repository": image.repository,
+        "reference": image.suffix,
+        "digest": digest,
+        "logins": {host: login for host, login in stack.registry_logins.items() if host == image.host},
+    }
 
 
 @dataclass(frozen=True, order=True)

@@ -195,7 +195,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]) -> Any:
     """A mount with the host's own names: paths from the root, and volumes as Docker calls them."""
-    given = dict(item) if isinstance(item, Mapping) else _parts(str(item))
+    given = mount_parts(item)
     target, source = str(given.get("target") or "").rstrip("/") or "/", given.get("source")
     kind = given.get("type") or ("bind" if str(source or "").startswith((".", "/", "~")) else "volume")
     size = given.pop("tmpfs", None)
@@ -224,8 +224,11 @@ def _mount(item: Any, folder: str, volumes: Mapping[str, str], unsaid: list[tupl
     return _fitting(made | ({"read_only": True} if given.get("read_only") else {}), target, unsaid)
 
 
-def _parts(text: str) -> dict[str, Any]:
-    parts = text.split(":")
+def mount_parts(item: Any) -> dict[str, Any]:
+    """A mount in the long form, however it is written; options that it has beyond that by their names."""
+    if isinstance(item, Mapping):
+        return dict(item)
+    parts = str(item).split(":")
     if len(parts) == 1:
         return {"target": parts[0]}
     # What SELinux or Docker for other systems ask for means nothing here

@@ -74,11 +74,15 @@ class Upstream:
             if not isinstance(given, dict):
                 self.add(kind, "cannot be read", "a mapping of names")
                 continue
-            for name, told in given.items():
-                more = [str(key) for key in told if key not in known] if isinstance(told, dict) else []
-                if told is not None and not isinstance(told, dict):
-                    more = [str(told)]
-                if kind == "networks" and isinstance(told, dict) and told.get("driver", "bridge") != "bridge":
+            for name, definition in given.items():
+                more = [str(key) for key in definition if key not in known] if isinstance(definition, dict) else []
+                if definition is not None and not isinstance(definition, dict):
+                    more = [str(definition)]
+                if (
+                    kind == "networks"
+                    and isinstance(definition, dict)
+                    and definition.get("driver", "bridge") != "bridge"
+                ):
                     more.append("driver")
                 for key in more:
                     rule = "remove it: a volume is a directory here, and a system's containers share a network"
@@ -265,8 +269,7 @@ class Upstream:
         project = re.sub(r"[^-_a-z0-9]", "", str(document.get("name") or self.system).lower())
         found = {}
         for item in body.get("volumes") or []:
-            pair = str(item).split(":")
-            parts = item if isinstance(item, dict) else {"source": pair[0], "target": pair[1] if len(pair) > 1 else ""}
+            parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "").rstrip("/")
             if not source or not target or source.startswith((".", "/", "~")) or parts.get("type") in ("bind", "tmpfs"):
                 continue
@@ -277,9 +280,9 @@ class Upstream:
                     f"volumes: {{{source}: }} at its top level",
                 )
                 continue
-            told = volumes[source] or {}
-            external = told.get("external") if isinstance(told, dict) else None
-            name = told.get("name") if isinstance(told, dict) else None
+            definition = volumes[source] or {}
+            external = definition.get("external") if isinstance(definition, dict) else None
+            name = definition.get("name") if isinstance(definition, dict) else None
             if isinstance(external, dict):
                 name = name or external.get("name")
             found[target] = str(name or (source if external else f"{project}_{source}"))

@@ -77,7 +77,7 @@ def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     stack = catalogue.stack
     for system in catalogue.running.values():
         for service in system.compose_services:
-            image = f"{service.image.repository}{service.image.suffix}"
+            image = service.image.name
             if image not in facts.there and image not in facts.here:
                 rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move takes it along"
                 yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)

@@ -76,7 +76,7 @@ def test_where_it_cannot_be_asked_for_nothing_is_made(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     made = catalogue(with_database)
     with pytest.raises(pulumi.RunError, match="nothing was touched: skopeo is not on PATH: install it"):
-        elsewhere._asked(made.stack, elsewhere.images(made))
+        elsewhere._asked(made.stack, made.foreign_images)
 
 
 def test_a_move_brings_what_the_region_that_is_left_runs(program):
