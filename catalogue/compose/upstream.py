@@ -160,9 +160,7 @@ class Upstream:
         """Mounts of files that lie beside the compose file: they come with the release."""
         kept, found = [], []
         for item in body.get("volumes") or []:
-            parts = (
-                item if isinstance(item, dict) else dict(zip(("source", "target"), f"{item}:".split(":"), strict=False))
-            )
+            parts = reading.mount_parts(item)
             source, target = str(parts.get("source") or ""), str(parts.get("target") or "")
             path = normpath(source)
             if not source.startswith(".") or path.startswith("..") or path == ".":
