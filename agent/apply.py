@@ -21,6 +21,7 @@ from agent import (
     prune,
     quoting,
     slots,
+    steps,
     store,
     transaction,
     units,
@@ -50,7 +51,7 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
     try:
         return _bring(world, job, release())
     except Refused as refusal:
-        return refused(world, job, id, str(refusal))
+        return refused(world, job, id, str(refusal), refusal.untouched)
     except Exception as error:
         if transaction.unfinished(world):
             # Too much has gone wrong to say anything: systemd starts the job again, which then recovers
@@ -59,12 +60,12 @@ def _ended(world: World, job: Job, id: str, release: Callable[[], Release]) -> O
         return refused(world, job, id, quoting.error(error))
 
 
-def refused(world: World, job: Job, id: str, reason: str) -> Outcome:
+def refused(world: World, job: Job, id: str, reason: str, untouched: str = Refused.untouched) -> Outcome:
     serving = store.current_id(world)
     serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
     if transaction.unfinished(world):
         return Outcome("refused", id, f"refused on {job.host}: {reason} (what serves: infra status)")
-    return Outcome("refused", id, f"refused on {job.host}, nothing touched: {reason} ({serves})")
+    return Outcome("refused", id, f"refused on {job.host}, {untouched}: {reason} ({serves})")
 
 
 def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Release:
@@ -126,6 +127,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
             if ready.change.paths:
                 job.say(f"validating {len(ready.change.paths)} changed files")
                 validate(world, target, ready.change)
+            steps.run_before_the_switch(world, target, ready.early, job.say)
         except Exception:
             certificates.give_back(world)
             raise
@@ -182,7 +184,10 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     limit = manifest["health"]["deadline"]
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
-        units.start(world, ready.touched, limit)
+        since = begun.began
+        left = steps.run_within_the_switch(world, ready.target, ready.late, ready.touched, since, job.say)
+        if left:
+            units.start(world, left, limit)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None

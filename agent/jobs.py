@@ -14,7 +14,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from agent import alive, apply, archive, credentials, images, install, quoting, store, transaction, units, validate
+from agent import (
+    alive,
+    apply,
+    archive,
+    credentials,
+    images,
+    install,
+    quoting,
+    steps,
+    store,
+    transaction,
+    units,
+    validate,
+)
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -135,6 +148,7 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
 def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
     forget_leftovers(world)
+    steps.forget_leftovers(world)
     if payload is None:
         outcome = _after_a_crash(world, job, spec)
     else:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from agent import jobs, managers, store
+from agent import jobs, managers, slots, store
 from agent.outcome import Mask, Refused
 from agent.world import World
 
@@ -15,13 +15,9 @@ RELEASES = "releases"  # what the agent says while it applies them
 
 
 def units_of(manifest: dict[str, Any], service: str) -> list[str]:
-    """The units of a service, both of one that has two; of each instance of a template."""
-    slots = [choice["unit"] for slot in manifest["slots"] if slot["service"] == service for choice in slot["choices"]]
-    probes = [
-        p["unit"] for p in manifest["probes"] if p["service"] == service or p["service"].startswith(f"{service}/")
-    ]
+    """The units of a service, or of a proxy."""
     proxies = [unit["name"] for unit in manifest["units"] if unit["name"] == f"{service}.service"]
-    return slots or probes or proxies
+    return slots.units_of_service(manifest, service) or proxies
 
 
 def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,9 @@ class Reasoned(Exception):
 
 
 class Refused(Reasoned):
-    """Raised before anything that serves was touched."""
+    """Raised before anything that serves was touched. `untouched` says so."""
+
+    untouched = "nothing touched"
 
 
 class Failed(Reasoned):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from agent import slots, units
+from agent import slots, steps, units
 from agent.desired import Difference, difference
 from agent.outcome import Failed, Refused
 from agent.slots import Rollout
@@ -15,7 +16,8 @@ from agent.world import World
 @dataclass(frozen=True)
 class Plan:
     """`stops` are stopped by the files that they were started from, `leaves` go for good, `starts` are (re)started in
-    the release's order, `states` are what the units were before."""
+    the release's order, `states` are what the units were before. Of the release's steps `early` run before the switch,
+    `late` within it."""
 
     base: Release | None
     target: Release
@@ -26,10 +28,13 @@ class Plan:
     starts: list[str]
     enables: list[str]
     rollouts: list[Rollout]
+    early: list[dict[str, Any]]
+    late: list[dict[str, Any]]
 
     @property
     def is_empty(self) -> bool:
         work = self.change.paths or self.leaves or self.starts or self.enables or self.rollouts
+        work = work or self.early or self.late
         return not work and self.base is not None and self.base.id == self.target.id
 
     @property
@@ -55,6 +60,15 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
     resting = slots.resting(world, target.manifest)
+    stops = [
+        name
+        for name in ordinary
+        if name in old and name in changed and states[name]["active"] and not _has_socket(old, name)
+    ]
+    leaves = [name for name in old if name not in target.unit_names]
+    starts = [name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])]
+    moving = [rollout.next["unit"] for rollout in rollouts]
+    early, late = steps.split(world, target.manifest, {*stops, *leaves, *starts, *moving})
     return Plan(
         base,
         target,
@@ -64,13 +78,9 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
             remove=change.remove + slots.left(world, base.manifest if base else None, target.manifest),
         ),
         states,
-        stops=[
-            name
-            for name in ordinary
-            if name in old and name in changed and states[name]["active"] and not _has_socket(old, name)
-        ],
-        leaves=[name for name in old if name not in target.unit_names],
-        starts=[name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])],
+        stops=stops,
+        leaves=leaves,
+        starts=starts,
         enables=[
             name
             for name in [*slots.running(world, target.manifest, rollouts), *sorted(resting)]
@@ -78,4 +88,6 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
             if not states[name]["enabled"] or name in changed
         ],
         rollouts=rollouts,
+        early=early,
+        late=late,
     )

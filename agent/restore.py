@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from agent import accounts, lock
+from agent import accounts, lock, steps
 from agent.outcome import Refused
 from agent.places import aside, parent_of
 from agent.units import must
@@ -76,6 +76,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         names = {"root", *(name for entry in payload["accounts"] for name in (entry["name"], *entry["groups"]))}
         ids = owners(names, f"{there}/etc/passwd", f"{there}/etc/group", "/etc/passwd", "/etc/group")
         results = {}
+        steps.forget_done(world)
         for path in found:
             say(f"bringing {path}")
             brought = bring(f"{there}{path}", path, ids, Signs(say).came)

@@ -26,6 +26,12 @@ def units_of(manifest: dict[str, Any]) -> set[str]:
     return {choice["unit"] for slot in manifest["slots"] for choice in slot["choices"]}
 
 
+def units_of_service(manifest: dict[str, Any], service: str) -> list[str]:
+    """The units of a service, both of one that has two; of each instance of a template."""
+    both = [choice["unit"] for slot in manifest["slots"] if slot["service"] == service for choice in slot["choices"]]
+    return both or [p["unit"] for p in manifest["probes"] if p["service"].partition("/")[0] == service]
+
+
 def live(world: World, slot: dict[str, Any]) -> dict[str, Any] | None:
     """The slot that the proxy uses, or None before the first release."""
     target = world.link_target(slot["link"])

@@ -14,6 +14,7 @@ from catalogue.rules import (
     programs,
     regions,
     rollouts,
+    steps,
     units,
     watched,
 )
@@ -69,6 +70,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     containers.kept,
     containers.labels,
     containers.files,
+    steps.steps,
     rollouts.blue_green,
     watched.singletons,
     watched.alone,

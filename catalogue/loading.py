@@ -88,11 +88,16 @@ class Catalogue:
         return {name: system for name, system in self.systems.items() if name in wanted}
 
     @property
-    def foreign_images(self) -> list[Image]:
-        """Images of other registries that run, each once, by their names."""
+    def images(self) -> list[Image]:
+        """The images that run, each once, by their names."""
         services = [service for system in self.running.values() for service in system.compose_services]
-        found = {service.image.name: service.image for service in services if service.image.is_foreign}
+        found = {image.name: image for service in services for image in service.images}
         return [found[name] for name in sorted(found)]
+
+    @property
+    def foreign_images(self) -> list[Image]:
+        """Those of other registries."""
+        return [image for image in self.images if image.is_foreign]
 
 
 def look_up(settings: dict[str, Any], key: str) -> Any:

@@ -26,7 +26,7 @@ from catalogue.fields import (
     UnitName,
 )
 from catalogue.service import Route, Service
-from catalogue.services import AnyService, ComposeService, NativeService, repository_of
+from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
 from catalogue.systemd.directives import Sections
 
 HSTS = "max-age=63072000"
@@ -146,7 +146,7 @@ class System(Model):
     @property
     def repositories(self) -> list[str]:
         """Image repositories in catalogue order, the retired services' included."""
-        return list(dict.fromkeys(name for service in self.services if (name := repository_of(service))))
+        return list(dict.fromkeys(name for service in self.services for name in repositories_of(service)))
 
     def site_of(self, route: Route) -> Site | None:
         """The site a route is on, or None when it names none that exists."""

@@ -1,11 +1,13 @@
 """The kinds of services. What all have stands in `Service` (service.py); what one kind alone has, in its model here."""
 
+from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from catalogue.compose.container import ContainerOptions
+from catalogue.compose.steps import ReleaseSteps
 from catalogue.compose.values import ContainerHealth, HealthCommand
 from catalogue.fields import (
     AbsolutePath,
@@ -33,7 +35,8 @@ class ComposeService(Service, ContainerOptions):
     up). `unit`, `container`, `directory` and `compose_key`, its key in the compose file, follow from its name. Without
     an `address` Docker gives the container one: others reach it by its name. With `rollout: blue-green` a new container
     comes up beside the old one on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is
-    switched to it; the default replaces the container, and answers 503 meanwhile.
+    switched to it; the default replaces the container, and answers 503 meanwhile. `release` are commands that run to
+    their end before the switch, such as migrations.
     """
 
     kind: Literal["compose"]
@@ -43,6 +46,7 @@ class ComposeService(Service, ContainerOptions):
     memory: Memory
     directory: AbsolutePath
     image: Image
+    release: ReleaseSteps = []
     container: Name
     address: Address | None = None
     compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
@@ -81,6 +85,11 @@ class ComposeService(Service, ContainerOptions):
     @property
     def health_path(self) -> str | None:
         return str(self.health or "/health") if self.check == "http" else None
+
+    @property
+    def images(self) -> list[Image]:
+        """All that it runs: its own, and those of its release steps."""
+        return [self.image, *(step.image for step in self.release if step.image)]
 
     @property
     def sources(self) -> list[str]:
@@ -258,8 +267,17 @@ KINDS: dict[str, type[Model]] = {
 }  # fmt: skip
 
 
-def repository_of(service: Service | RetiredService) -> str | None:
-    """The image repository that a service keeps, running or retired; None when it is no container."""
+def most_memory(services: Iterable[Service]) -> int:
+    """Bytes that the limits of a host's services add up to when most of them run: both slots of all that have two, or
+    a release step beside all that serves."""
+    running = list(services)
+    steps = [service.limit for service in running if isinstance(service, ComposeService) and service.release]
+    once = sum(service.limit * (1 if isinstance(service, ComposeService) else service.at_once) for service in running)
+    return max(sum(service.at_once * service.limit for service in running), once + max(steps, default=0))
+
+
+def repositories_of(service: Service | RetiredService) -> list[str]:
+    """The image repositories that a service keeps, running or retired; none when it is no container."""
     if isinstance(service, RetiredService):
-        return service.repository
-    return service.image.repository if isinstance(service, ComposeService) else None
+        return [service.repository]
+    return [image.repository for image in service.images] if isinstance(service, ComposeService) else []

@@ -102,11 +102,7 @@ def moving_images(catalogue: Catalogue, source: str, options: pulumi.InvokeOptio
     Raises pulumi.RunError naming every image that is in neither, before anything is made.
     """
     stack = catalogue.stack
-    wanted = {
-        service.image.name: service.image.repository
-        for system in catalogue.running.values()
-        for service in system.compose_services
-    }
+    wanted = {image.name: image.repository for image in catalogue.images}
     repositories = sorted(set(wanted.values()))
     try:
         found = digests(repositories, source, options)

@@ -22,7 +22,7 @@ class Registry(pulumi.ComponentResource):
     ) -> None:
         super().__init__("infra:index:Registry", name, None, opts)
         names = [repository for system in systems for repository in system.repositories]
-        images = [service.image for system in systems for service in system.compose_services]
+        images = [image for system in systems for service in system.compose_services for image in service.images]
         running = {image.repository for image in images if stack.sharedRepositories or not image.is_foreign}
         if stack.sharedRepositories:
             # Another stack of this account and region owns them

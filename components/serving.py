@@ -14,9 +14,8 @@ from rendering.host import dns_names, render
 
 def running(here: Region, digests: Digests) -> Digests:
     """The images that run, out of all that a registry has."""
-    services = [service for system in here.catalogue.running.values() for service in system.compose_services]
-    wanted = {service.image.name for service in services}
-    return digests.apply(lambda known: {name: known[name] for name in sorted(wanted) if name in known})
+    wanted = [image.name for image in here.catalogue.images]
+    return digests.apply(lambda known: {name: known[name] for name in wanted if name in known})
 
 
 def serve(

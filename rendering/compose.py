@@ -12,6 +12,7 @@ from catalogue.compose import writing
 from catalogue.compose.values import seconds
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
+from catalogue.service import Image
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
@@ -33,10 +34,37 @@ PRUNE = f"/usr/bin/{POST}/containers/prune?filters="
 Digests = Mapping[str, str]
 
 
-def image(service: ComposeService, stack: Stack, digests: Digests) -> str:
-    """The image's full name: by its digest where that is known, so that a release always means the same bytes."""
-    digest = digests.get(service.image.name)
-    return f"{stack.registry}/{service.image.repository}{f'@{digest}' if digest else service.image.suffix}"
+def full_name(image: Image, stack: Stack, digests: Digests) -> str:
+    """An image's full name: by its digest where that is known, so that a release always means the same bytes."""
+    digest = digests.get(image.name)
+    return f"{stack.registry}/{image.repository}{f'@{digest}' if digest else image.suffix}"
+
+
+def body(service: ComposeService, image: str, unit: str, place: str, file_paths: Mapping[str, str]) -> dict[str, Any]:
+    """What a container of a service has wherever it runs: no name, no port, no network. Its environment file lies at
+    `place`, and `file_paths` says where each of its files is on the host."""
+    made: dict[str, Any] = {
+        "image": image,
+        "mem_limit": service.memory.limit,
+        **writing.body(service, service.health),
+        # Docker writes to the journal under the unit's name: `journalctl -u` shows it
+        "labels": {"object_systemd_unit": unit, **writing.escaped(service.labels)},
+        "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
+    }
+    mounts = [writing.mount(mount) for mount in service.volumes]
+    mounts += [
+        {"type": "bind", "source": file_paths[file.path], "target": file.path, "read_only": True}
+        for file in service.files
+    ]
+    if mounts:
+        made["volumes"] = mounts
+    in_file = written(service)
+    if plain := {name: value for name, value in service.environment.items() if name not in in_file}:
+        # What no environment file can hold
+        made["environment"] = writing.escaped(plain)
+    if path := environment_path(service):
+        made["env_file"] = [f"{place}/{path.rsplit('/', 1)[1]}"]
+    return made
 
 
 def document(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests) -> dict[str, Any]:
@@ -49,34 +77,20 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         known = [*([service.container] if place.slot else []), *service.aliases]
         aliases = {"aliases": known} if known else {}
         fixed = {"ipv4_address": str(place.address)} if place.address else {}
-        body: dict[str, Any] = {
-            "image": image(service, stack, digests),
+        own_files = {file.path: file_path(service, file.path) for file in service.files}
+        name = full_name(service.image, stack, digests)
+        whole = body(service, name, place.unit, ".." if place.slot else ".", own_files)
+        made: dict[str, Any] = {
+            "image": whole.pop("image"),
             "container_name": place.container,
             **({"ports": [f"127.0.0.1:{place.port}:{service.listens_inside}"]} if place.port else {}),
             "networks": {network.name: {**fixed, **aliases}},
-            "mem_limit": service.memory.limit,
-            **writing.body(service, service.health),
-            # Docker writes to the journal under the unit's name: `journalctl -u` shows it
-            "labels": {"object_systemd_unit": place.unit, **writing.escaped(service.labels)},
-            "logging": {"driver": "journald", "options": {"labels": "object_systemd_unit", "tag": "{{.Name}}"}},
+            **whole,
         }
-        mounts = [writing.mount(mount) for mount in service.volumes]
-        mounts += [
-            {"type": "bind", "source": file_path(service, file.path), "target": file.path, "read_only": True}
-            for file in service.files
-        ]
-        if mounts:
-            body["volumes"] = mounts
         beside = {other.name: other.compose_key for other in project.services}
         if waits := {beside[name]: needed for name, needed in service.depends_on.items() if name in beside}:
-            body["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
-        in_file = written(service)
-        if plain := {name: value for name, value in service.environment.items() if name not in in_file}:
-            # What no environment file can hold
-            body["environment"] = writing.escaped(plain)
-        if path := environment_path(service):
-            body["env_file"] = [f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}"]
-        return body
+            made["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
+        return made
 
     volumes = {name: {"external": True} for service in project.services for name in service.volume_names}
     return {
@@ -103,8 +117,13 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _text)
 
 
+def text_of(document: dict[str, Any]) -> str:
+    """A compose file's text."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
 def compose_file(project: Project, network: ContainerNetwork, stack: Stack, digests: Digests, source: str) -> File:
-    text = yaml.dump(document(project, network, stack, digests), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    text = text_of(document(project, network, stack, digests))
     return File(project.path, f"{BANNER.format(source=source)}\n{text}".encode())
 
 
@@ -152,7 +171,8 @@ def unit(project: Project, network: ContainerNetwork, stack: Stack, digests: Dig
     environment = [path for service in project.services if (path := environment_path(service))]
     own = [file_path(service, file.path) for service in project.services for file in service.files]
     files = [f"{UNITS}/{project.unit}", project.path, *environment, *dict.fromkeys(own), f"{UNITS}/{network.unit}"]
-    return Unit(project.unit, files, [image(service, stack, digests) for service in project.services])
+    images = [full_name(image, stack, digests) for service in project.services for image in service.images]
+    return Unit(project.unit, files, list(dict.fromkeys(images)))
 
 
 def containers(catalogue: Catalogue, system: System, owner: str, digests: Digests, secrets: Secrets) -> HostFiles:
@@ -182,7 +202,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
         commands=["docker", "docker-compose"],
         networks=[Network(network.name, str(network.subnet), str(network.gateway), network.unit)],
         containers=[
-            container(service, place, network, image(service, stack, digests))
+            container(service, place, network, full_name(service.image, stack, digests))
             for service in services
             for place in places(service)
         ],
@@ -226,4 +246,5 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork, 
         service.covered,
         {mount.target: str(mount.source) for mount in service.volumes if mount.source},
         service.image.name,
+        service.user or "",
     )

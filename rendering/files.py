@@ -174,7 +174,8 @@ class Network:
 class Container:
     """A container as it is to be while its unit runs; `limit` is its memory in bytes, `project` the compose project of
     its unit, `covered` the paths in it whose content is not the container's own. Of these `kept` are those that
-    outlive it, each with its volume or path of the host; `named` is its image as the catalogue has it."""
+    outlive it, each with its volume or path of the host; `named` is its image as the catalogue has it, `user` who it
+    runs as ("" for its image's own)."""
 
     name: str
     service: str
@@ -188,6 +189,30 @@ class Container:
     covered: list[str]
     kept: dict[str, str]
     named: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that a release runs to its end before it (re)starts the service, in a container of its own by the
+    compose file `document`. Once it ended with 0 it is `key` that is not run again. It `needs` these services to be
+    healthy, and the network of `network_unit`. `files` of the release are put below `place` before, `volumes` are
+    created where they are missing, `binds` are paths of the host that it sees. `limit` is in seconds."""
+
+    service: str
+    name: str
+    said: str
+    container: str
+    project: str
+    needs: list[str]
+    network_unit: str
+    document: str
+    place: str
+    files: list[str]
+    volumes: list[str]
+    binds: list[str]
+    limit: float
+    key: str
 
 
 @dataclass(frozen=True)
@@ -220,6 +245,7 @@ class HostFiles:
     metrics: dict[str, Any] = field(default_factory=dict)
     networks: list[Network] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     kind: str = "ec2"
     region: str = ""
     memory: int = 0

@@ -8,7 +8,7 @@ from catalogue import models as catalogue_models
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Service
-from catalogue.services import ComposeService, NativeService
+from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import SshHost, Stack
 from rendering import (
     alarms,
@@ -21,6 +21,7 @@ from rendering import (
     pressure,
     singletons,
     sites,
+    steps,
     ties,
     units,
 )
@@ -56,7 +57,7 @@ def render(
         bound = pressure.barred(singletons.bound(own, catalogue, system), catalogue, system)
         files = _joined(files, bound)
     stack = catalogue.stack
-    limits = sum(s.at_once * s.limit for system in catalogue.systems_on(host) for s in system.active)
+    limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
     whole = collisions.refuse(_joined(files, _host(catalogue, host, known)), stack.file)
     return replace(
         ties.tied(whole, catalogue.systems_on(host)),
@@ -78,6 +79,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         units.native(catalogue, system, secrets),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
+        HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
         HostFiles(
             host="",

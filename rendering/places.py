@@ -36,7 +36,7 @@ def places(service: ComposeService) -> list[Place]:
     return [
         Place(
             f"{service.directory}/{last}-{slot}", f"{stem}-{slot}.{kind}", f"{service.container}-{slot}", port, address,
-            _project_name(f"{last}-{slot}"), slot,
+            project_name(f"{last}-{slot}"), slot,
         )
         for slot, (port, address) in ways.items()
     ]  # fmt: skip
@@ -45,11 +45,11 @@ def places(service: ComposeService) -> list[Place]:
 def _own_project(unit: str) -> str:
     """The project of a unit: what its name loses as a project's is made up for."""
     whole = f"infra-{unit.rsplit('.', 1)[0]}"
-    name = _project_name(whole)
+    name = project_name(whole)
     return name if name == whole else f"{name}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
 
 
-def _project_name(text: str) -> str:
+def project_name(text: str) -> str:
     """What Compose of either generation takes for a project's name, as it would make it of a directory's."""
     return re.sub(r"[^-_a-z0-9]", "", text.lower())
 

@@ -69,8 +69,7 @@ def changed(made: Catalogue, name: str, change: Change) -> Catalogue:
 
 def digests(system: Change = unchanged, version: int = 1) -> dict[str, str]:
     """What a registry with every image of the catalogue would say."""
-    images = [entry.image for entry in catalogue(system).systems["watchme"].compose_services]
-    names = [image.name for image in images]
+    names = [image.name for entry in catalogue(system).systems["watchme"].compose_services for image in entry.images]
     return {name: f"sha256:{hashlib.sha256(f'{name} {version}'.encode()).hexdigest()}" for name in names}
 
 

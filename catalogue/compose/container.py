@@ -20,7 +20,7 @@ from catalogue.compose.values import (
 from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow
 from catalogue.sizes import Size
 
-_ACCOUNT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$"
+Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")]
 # Cards, cameras, sound, buses: no disk, no memory, no whole directory of devices
 _KINDS = (
     r"/dev/((dri|snd|serial|input|bus/usb|nvidia-caps)(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*){1,3}"
@@ -50,8 +50,8 @@ class ContainerOptions(Model):
 
     command: Words | None = None
     entrypoint: Words | None = None
-    user: Annotated[str, Field(pattern=_ACCOUNT)] | None = None
-    group_add: list[Annotated[str, Field(pattern=_ACCOUNT)]] = []
+    user: Account | None = None
+    group_add: list[Account] = []
     working_dir: AbsolutePath | None = None
     volumes: list[Mount] = []
     tmpfs: list[ContainerPath] = []

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from posixpath import dirname, normpath
 from typing import Any
 
-from catalogue.compose import reading
+from catalogue.compose import once, reading
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.images import image_fields
+from catalogue.compose.top_level import top_level
 from catalogue.compose.variables import filled, missing
 from catalogue.problems import Problem
 from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
-# Top level: what means nothing here, or is looked at by itself. Names that begin with x- are the file's own
-TOP = {"services", "volumes", "networks", "version", "name"}
 # Of a service: what needs no word here, since it means the same or nothing
 SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles"}
 WAYS = ("always", "unless-stopped", "on-failure", "", None)
@@ -37,6 +36,8 @@ class Upstream:
     variables: Mapping[str, str]
     beside: Callable[[str], str | None] = lambda _: None
     problems: list[Problem] = field(default_factory=list)
+    # Containers that run once → the service that they are a release step of
+    once: dict[str, str] = field(default_factory=dict)
 
     def add(self, where: str, found: str, allowed: str) -> None:
         self.problems.append(Problem(self.file, where, found, allowed))
@@ -47,16 +48,20 @@ class Upstream:
         if not isinstance(document, dict) or not isinstance(document.get("services"), dict):
             self.add("file", "has no services", "a compose file: services: {NAME: …}")
             return own
-        for key in document:
-            if key not in TOP and not str(key).startswith("x-"):
-                self.add(str(key), "is not understood", "remove it from the file, and say it in the catalogue")
-        self._top_level(document)
+        for finding in top_level(document):
+            self.add(*finding)
         beside = {key: entry for entry in own if isinstance(key := _key(entry), str)}
         names = {str(key): str(beside[key].get("name")) for key in document["services"] if key in beside}
         made = {}
+        self.once = once.owners({key: _without(body, beside.get(key)) for key, body in document["services"].items()})
         for key, body in document["services"].items():
             if not isinstance(body, dict):
                 self.add(f"service {key}", "is no mapping", "image: … and its options")
+            elif key in self.once and key in beside:
+                rule = f"remove the entry: it is a release step of {self.once[key]}, and has that one's secrets"
+                self.add(f"service {key}", "runs once, and is named in the catalogue", rule)
+            elif key in self.once:
+                continue
             elif key not in beside and body.get("profiles"):
                 # Compose does not start it either, unless it is asked to
                 continue
@@ -64,40 +69,29 @@ class Upstream:
                 rule = f"an entry under services of the catalogue: {{name: {key}, purpose: …, memory: {{limit: …}}}}"
                 self.add(f"service {key}", "the catalogue does not name it", rule)
             else:
-                made[id(beside[key])] = self._service(str(key), body, beside[key], document, names)
+                made[id(beside[key])] = self._with_steps(str(key), body, beside[key], document, names)
         return [made.get(id(entry), entry) for entry in own]
 
-    def _top_level(self, document: Mapping[str, Any]) -> None:
-        """Volumes and networks that mean more than their names."""
-        for kind, known in (("volumes", {"name", "external", "labels"}), ("networks", {"name", "external", "driver"})):
-            given = document.get(kind) or {}
+    def _with_steps(self, key: str, body: Any, own: Any, document: Any, names: Mapping[str, str]) -> dict[str, Any]:
+        whole = self._service(key, body, own, document, names)
+        steps, waits = [], dict(whole.get("depends_on") or {}) if isinstance(whole.get("depends_on"), dict) else {}
+        for name in [name for name, owner in self.once.items() if owner == key]:
+            given = document["services"].get(name)
             if not isinstance(given, dict):
-                self.add(kind, "cannot be read", "a mapping of names")
+                self.add(f"service {key}: depends_on.{name}", "is no service of the file", "one that is")
                 continue
-            for name, definition in given.items():
-                more = [str(key) for key in definition if key not in known] if isinstance(definition, dict) else []
-                if definition is not None and not isinstance(definition, dict):
-                    more = [str(definition)]
-                if (
-                    kind == "networks"
-                    and isinstance(definition, dict)
-                    and definition.get("driver", "bridge") != "bridge"
-                ):
-                    more.append("driver")
-                for key in more:
-                    rule = "remove it: a volume is a directory here, and a system's containers share a network"
-                    self.add(f"{kind}.{name}", f"{key} is not understood", rule)
-        used: dict[tuple[str, ...], str] = {}
-        for key, body in document["services"].items():
-            if isinstance(body, dict) and not body.get("profiles"):
-                networks = body.get("networks") or ["default"]
-                used.setdefault(
-                    tuple(sorted(map(str, networks))) if isinstance(networks, dict | list) else (), str(key)
-                )
-        if len(used) > 1:
-            each = "; ".join(f"{key} in {', '.join(networks)}" for networks, key in used.items())
-            rule = "one network for all in the file: the containers of a system share theirs"
-            self.add("networks", f"its services are in different ones ({each})", rule)
+            entry = {"name": name, "secrets": own.get("secrets"), "memory": {}}
+            run_once = {word: value for word, value in given.items() if word not in ("restart", "healthcheck")}
+            made = self._service(name, run_once, entry, document, names)
+            step, differing = once.as_step(name, made, whole)
+            if differing:
+                rule = f"as {key} has it: a release step is a container like its service's with another command"
+                self.add(f"service {name}", f"runs once, and has {', '.join(differing)} of its own", rule)
+            steps.append(step)
+            waits |= {needed: how for needed, how in made.get("depends_on", {}).items() if needed != whole.get("name")}
+        if steps and "release" not in own:
+            whole["release"] = steps
+        return {**whole, "depends_on": waits} if waits else whole
 
     def _service(
         self,
@@ -254,10 +248,8 @@ class Upstream:
             if isinstance(needed, dict) and (more := set(needed) - {"condition", "required"}):
                 rule = "remove it from the file: one that loses what it depends on is to connect again"
                 self.add(f"{where}: depends_on.{key}", f"{', '.join(sorted(more))} is not understood", rule)
-            if condition == "service_completed_successfully":
-                rule = "run it by hand before a release, and leave it out by without: [depends_on]"
-                self.add(f"{where}: depends_on.{key}", "waits for it to have ended", rule)
-            else:
+            # One that runs once has ended before anything is started
+            if str(key) not in self.once:
                 made[names.get(str(key), str(key))] = {"condition": condition}
         return {"depends_on": made} if made else {}
 
@@ -290,6 +282,14 @@ class Upstream:
 def _key(entry: Any) -> Any:
     """The service of the file that an entry of the catalogue is about."""
     return (entry.get("compose_key") or entry.get("name")) if isinstance(entry, dict) else None
+
+
+def _without(body: Any, own: Any) -> Any:
+    """A service of the file as far as the catalogue takes it."""
+    left_out = own.get("without") if isinstance(own, dict) else None
+    if not isinstance(body, dict) or not isinstance(left_out, list):
+        return body
+    return {name: value for name, value in body.items() if name not in left_out}
 
 
 def _ports(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
@@ -328,7 +328,8 @@ def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
         said = "its file is not beside the compose file: put it there, or write its variables in the catalogue"
         found.append(("env_file", said))
     if body.get("restart") not in WAYS:
-        found.append(("restart", "it runs once: run it by hand before a release"))
+        said = "it runs once, and no other service waits for its end: write it as release of the one that needs it"
+        found.append(("restart", said))
     networks = body.get("networks") or []
     if isinstance(networks, dict) and any(isinstance(item, dict) and item for item in networks.values()):
         found.append(("networks", "its address and aliases there: write them in the catalogue"))

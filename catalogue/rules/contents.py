@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
-from catalogue.services import ComposeService, RetiredService, repository_of
+from catalogue.services import ComposeService, RetiredService, repositories_of
 from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
@@ -44,12 +44,13 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     )
     for system in catalogue.running.values():
         for service in system.services:
-            repository = repository_of(service)
-            if repository is not None and not _is_repository(repository):
-                where = f"service {service.name}"
-                yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
-    for file, _, service in compose_services(catalogue):
-        where, image = f"service {service.name}", service.image
+            for repository in repositories_of(service):
+                if not _is_repository(repository):
+                    where = f"service {service.name}"
+                    yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
+    images = [(file, service, image) for file, _, service in compose_services(catalogue) for image in service.images]
+    for file, service, image in images:
+        where = f"service {service.name}"
         if image.tag and image.digest:
             yield Problem(file, where, "image has a tag and a digest", "one of the two")
         if image.is_foreign and image.suffix == ":latest":

@@ -10,6 +10,7 @@ from catalogue.models import Site
 from catalogue.networks import HOSTS, too_wide
 from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
+from catalogue.services import ComposeService, most_memory
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
 from catalogue.stack import Ec2Host, SshHost, Stack
 
@@ -145,12 +146,14 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
         if host.memory_mib is None:
             continue
         services_on = [service for system in catalogue.systems_on(name) for service in system.active]
-        limits = sum(service.at_once * service.limit for service in services_on) // MiB
+        limits = most_memory(services_on) // MiB
         room = host.memory_mib - to_bytes(host.reserve) // MiB
         if limits > room:
             doubled = [service.name for service in services_on if service.at_once > 1]
             twice = f" ({', '.join(doubled)} twice, for rollout: blue-green)" if doubled else ""
-            found = f"the services' memory limits add up to {limits} MiB{twice}"
+            steps = any(isinstance(service, ComposeService) and service.release for service in services_on)
+            beside = ", with a release step beside them" if steps and not doubled else ""
+            found = f"the services' memory limits add up to {limits} MiB{twice}{beside}"
             rule = f"at most {room} MiB on {host.machine} less the reserve of {host.reserve}"
             yield Problem(catalogue.stack.file, f"infra:hosts.{name}", found, rule)
         overhead = OVERHEAD_MIB + UNIT_OVERHEAD_MIB * len(services_on)

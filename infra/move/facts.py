@@ -93,8 +93,7 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
 
 def _images(catalogue: Catalogue) -> list[tuple[str, str]]:
     """(repository, tag or digest) of every image that runs."""
-    services = [service for system in catalogue.running.values() for service in system.compose_services]
-    return sorted({(service.image.repository, service.image.suffix) for service in services})
+    return sorted((image.repository, image.suffix) for image in catalogue.images)
 
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:

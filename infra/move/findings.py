@@ -76,8 +76,8 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     stack = catalogue.stack
     for system in catalogue.running.values():
-        for service in system.compose_services:
-            image = service.image.name
+        wanted = [(service, image.name) for service in system.compose_services for image in service.images]
+        for service, image in wanted:
             if image not in facts.there and image not in facts.here:
                 rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move takes it along"
                 yield Problem(region, f"service {service.name}", f"image {image} is in no region", rule)

@@ -32,6 +32,9 @@ def _of_one(old: dict[str, Any], new: dict[str, Any] | None) -> Iterator[str]:
         elif new["kept"][target] != source:
             there = new["kept"][target]
             yield f"data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand"
+    if new and old["kept"] and old.get("user") != new.get("user") and "user" in old:
+        was, will = (f"user {side['user']}" if side["user"] else "its image's own user" for side in (old, new))
+        yield f"data of {service}: it ran as {was}, and runs as {will}. Files keep their owner: change it with chown"
     if new and (versions := _majors(old["named"], new["named"])):
         yield (
             f"data of {service}: version {versions[0]} → {versions[1]} of a database. Many do not start on the data of "

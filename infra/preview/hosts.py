@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agent.units import changed
 from infra.foreign import visible
-from infra.preview import data, serving
+from infra.preview import data, serving, steps
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
@@ -72,7 +72,8 @@ class Room:
 class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
     `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
-    public paths (see infra/preview/serving.py), `data` what becomes of data (infra/preview/data.py)."""
+    public paths (see infra/preview/serving.py), `data` which release steps run and what becomes of
+    data (infra/preview/steps.py, infra/preview/data.py)."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -127,7 +128,7 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
         (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
-        [] if moved else data.changes(was, will),
+        [] if moved else [*steps.changes(was, will), *data.changes(was, will)],
     )  # fmt: skip
 
 

@@ -64,11 +64,9 @@ def address(name: str) -> str:
 def wanted_images(catalogue: Any) -> dict[str, dict[str, str]]:
     """Repository → suffix (`:tag`, `@digest`) → digest: the one that is named, or without a registry a made-up one."""
     found: dict[str, dict[str, str]] = {}
-    for system in catalogue.running.values():
-        for service in system.compose_services:
-            repository, suffix = service.image.repository, service.image.suffix
-            digest = hashlib.sha256(f"{repository}{suffix}".encode()).hexdigest()
-            found.setdefault(repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
+    for image in catalogue.images:
+        suffix, digest = image.suffix, hashlib.sha256(image.name.encode()).hexdigest()
+        found.setdefault(image.repository, {})[suffix] = suffix[1:] if suffix[0] == "@" else f"sha256:{digest}"
     return found
 
 

@@ -45,6 +45,17 @@ EXAMPLES = {
     "health by TCP without a port": (
         both(with_database, setting("worker", health="tcp")), "health 'tcp' of a container without a port",
     ),
+    "two release steps of one name": (
+        having(release=[{"command": ["a"]}, {"command": ["b"]}]),
+        "service web: 2 release steps are called release; a name of its own for each",
+    ),
+    "a release step beyond the memory": (
+        having(memory={"limit": "300m"}, release={"command": "migrate"}),
+        "memory limits add up to 7432 MiB, with a release step beside them; at most 7168 MiB",
+    ),
+    "a container called as a step's": (
+        having(container="infra-step-web-release"), "container infra-step-web-release; another name: those of release",
+    ),
     "waits for nothing that is there": (
         having(depends_on=["wen"]), "service web: depends_on 'wen'; other services of the system:",
     ),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infra.preview import steps
 from infra.preview.data import changes
 from infra.preview.formats.words import facts_of
 from infra.preview.hosts import HostChange
@@ -30,6 +31,13 @@ CHANGES = {
         setting("db", volumes=[f"new:{DATA}"]),
         [f"data of db: {DATA} becomes new, and was web-db. Nothing is copied: do that by hand"],
     ),
+    "another user": (
+        setting("db", user="70:70"),
+        [
+            "data of db: it ran as its image's own user, and runs as user 70:70. Files keep their owner: change it with "
+            "chown"
+        ],
+    ),
     "another place": (
         setting("db", volumes=["web-db:/elsewhere"]),
         [f"data of db: {DATA} is no longer web-db. What is in there stays, and db does not see it"],
@@ -53,6 +61,18 @@ CHANGES = {
 @pytest.mark.parametrize(("change", "lines"), CHANGES.values(), ids=CHANGES)
 def test_it_is_said_with_what_to_do(change, lines):
     assert changes(manifest(), manifest(change)) == lines
+
+
+def test_a_release_step_is_said_once_and_a_new_host_has_all():
+    step = setting("web", release={"command": "python manage.py migrate", "limit": "2m"})
+    line = (
+        "release step of web runs before it is switched, once db is healthy: python manage.py migrate (120 s at most; if "
+        "it fails, nothing is switched, or all of it is rolled back)"
+    )
+    assert steps.changes(manifest(), manifest(step)) == [line] == steps.changes(None, manifest(step))
+    assert steps.changes(manifest(step), manifest(step)) == [] == steps.changes(manifest(step), manifest())
+    # A value that the image's command has nothing to do with makes it no other step
+    assert steps.changes(manifest(step), manifest(step, setting("web", memory={"limit": "300m"}))) == []
 
 
 def test_a_service_that_leaves_leaves_its_data():

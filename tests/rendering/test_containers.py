@@ -1,6 +1,7 @@
 """A product with a database, a worker and images of other registries, as compose files and units."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -266,3 +267,78 @@ def test_a_directory_may_belong_to_a_containers_account():
     files = made(lambda data: data.update(directories=[{"path": "/srv/web/data", "owner": "999", "mode": "0700"}]))
     entry = next(entry for entry in files.directories if entry["path"] == "/srv/web/data")
     assert (entry["owner"], entry["group"], entry["mode"]) == ("999", "999", 0o700)
+
+
+STEP = setting(
+    "web", memory={"limit": "90m"}, release={"command": "migrate --now", "environment": {"PRICE": "5$"}, "limit": "90s"}
+)
+
+
+def test_a_release_step_is_a_container_like_its_services_without_its_port():
+    change = both(
+        with_database, STEP, setting("web", environment={"A": "1"}, files=[{"path": "/etc/x.ini", "source": "x.ini"}])
+    )
+    whole = replace(checked(catalogue(both(with_database, STEP), SECRETS)), systems=catalogue(change, SECRETS).systems)
+    files = render(replace(whole, sources={"x.ini": b"[x]"}), "watchme", digests(change))
+    step = files.steps[0]
+    found = yaml.safe_load(step.document)["services"]["release"]
+    assert found["command"] == ["migrate", "--now"] and found["environment"] == {"PRICE": "5$$"}
+    assert not {"ports", "container_name", "depends_on", "restart"} & {*found}
+    assert found["env_file"] == [f"{step.place}{step.files[0]}"] and step.files[0].endswith("/web.env")
+    assert [mount["source"] for mount in found["volumes"]] == [f"{step.place}{step.files[1]}"]
+    assert step.limit == 90 and step.needs == ["db"] and step.said == "migrate --now"
+    assert found["image"] in next(unit.images for unit in files.units if unit.name == "watchme-web-app.service")
+    # Its own service and its container stay as they were
+    assert not [file for file in files.files if b"infra-step-" in file.content or b"migrate" in file.content]
+
+
+def test_what_a_service_needs_has_had_its_steps_before():
+    first = setting("worker", release={"command": "first"})
+    waits = setting("web", depends_on=["worker"])
+    assert [step.service for step in made(STEP, first, waits).steps] == ["worker", "web"]
+    assert made(STEP, first, waits).steps[1].needs == ["worker", "db"]
+
+
+def test_a_step_with_an_image_of_its_own_runs_that_ones_command():
+    other = {"repository": "docker.io/library/flyway", "tag": "10"}
+    change = both(
+        with_database,
+        setting("web", memory={"limit": "90m"}, command="serve", entrypoint="/entry", release={"image": other}),
+    )
+    files = render(checked(catalogue(change, SECRETS)), "watchme", digests(change))
+    found = yaml.safe_load(files.steps[0].document)["services"]["release"]
+    assert "command" not in found and "entrypoint" not in found and "library/flyway@sha256:" in found["image"]
+    assert [image.name for image in catalogue(change).foreign_images] == [
+        "docker.io/library/flyway:10", "docker.io/library/postgres:16.4",
+    ]  # fmt: skip
+
+
+KEYS = {
+    "another image": (setting("web", image={"repository": "watchme-web", "tag": "2"}), False),
+    "another command": (setting("web", release={"command": "migrate --later"}), False),
+    "another volume of the database": (setting("db", volumes=[f"other:{DATA}"]), False),
+    "more memory": (setting("web", memory={"limit": "91m"}), True),
+    "a longer limit": (setting("web", release={"command": "migrate --now", "environment": {"PRICE": "5$"}, "limit": "9m"}), True),
+    "another port": (setting("web", environment={"MODE": "x"}), True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "same"), KEYS.values(), ids=KEYS)
+def test_which_changes_make_it_another_step(change, same):
+    assert (made(STEP).steps[0].key == made(STEP, change).steps[0].key) is same
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"command": []},
+        {"command": ""},
+        {"command": "a | b"},
+        {"command": "x", "limit": "0s"},
+        {"command": "x", "limit": 30},
+    ],
+)
+def test_a_step_that_is_none_is_refused(given):
+    with pytest.raises(ValidationError):
+        catalogue(setting("web", release=given))

@@ -137,6 +137,41 @@ def test_a_newer_database_starts_on_the_same_data(reader: Reader, first: str) ->
     assert reader.ask("/healthcheck") == (200, b"OK")
 
 
+TABLE = "create table if not exists ticks (at timestamptz default now())"
+
+
+def test_a_failed_migration_leaves_the_old_version_serving(reader: Reader, first: str) -> None:
+    worker, counted = reader.started("reader-worker"), reader.ticks()
+    reader.system.edit(YAML, TABLE, "alter table no_such_table add column note text")
+    ran = reader.system.up()
+    assert ran.code != 0 and "release step release of reader-worker ended with 1" in ran.output, ran.output
+    assert 'relation "no_such_table" does not exist' in ran.output and "nothing switched" in ran.output
+    assert reader.started("reader-worker") == worker and reader.ticks() >= counted
+    assert "infra-step-" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert "no_such_table" in reader.on("journalctl", "-u", "reader-worker", "-n", "50"), "its output is in the log"
+    reader.system.edit(YAML, "alter table no_such_table add column note text", TABLE)
+
+
+def test_an_upgrade_with_a_migration_runs_it_once_before_the_switch(reader: Reader, first: str) -> None:
+    counted, database = reader.ticks(), reader.started("reader-db")
+    reader.system.edit(YAML, TABLE, f"{TABLE}; alter table ticks add column note text default $$new$$")
+    reader.system.edit(YAML, "insert into ticks default values", "insert into ticks (note) values ($$of it$$)")
+    said = reader.system.pulumi("preview", "--diff")
+    assert said.code == 0, said.output
+    assert "running release step release of reader-worker" in reader.system.must_up()
+    until(
+        "the new version writes", lambda: int(reader.query("select count(*) from ticks where note = 'of it'")) > 0, 30
+    )
+    assert int(reader.query("select count(*) from ticks where note = 'new'")) >= counted
+    assert reader.started("reader-db") == database
+    # A second time it would fail, since the column is there: neither going back nor coming again runs it
+    newest = reader.on("readlink", "/var/lib/infra/current").strip().rsplit("/", 1)[1]
+    for wanted in ([], [newest[:12]]):
+        ran = reader.system.command("infra", "rollback", "--stack", "lab", "--host", HOST, *wanted)
+        assert ran.code == 0, ran.output
+    assert reader.ask("/healthcheck") == (200, b"OK")
+
+
 def test_data_without_a_place_is_refused_before_anything_is_touched(reader: Reader, first: str) -> None:
     database = reader.started("reader-db")
     reader.system.edit(YAML, "tmpfs: [/var/lib/postgresql/data] # this", "init: true # this")

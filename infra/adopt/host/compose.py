@@ -219,7 +219,9 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     for key, needed in pairs:
         condition = needed.get("condition", "service_started") if isinstance(needed, dict) else "service_started"
         if condition == "service_completed_successfully":
-            remarks.append(unfit(entry.where, f"waits for {key} to have ended: run it before a release, by hand"))
+            remarks.append(
+                unfit(entry.where, f"waits for {key} to have ended: write what that runs as release of this one")
+            )
         else:
             made[str(key)] = {"condition": condition}
     return {"depends_on": made} if made else {}

@@ -1,0 +1,148 @@
+"""Commands that a release runs once before what it (re)starts, each in a container of its own: migrations, mostly.
+
+Before the switch where all that a step needs runs and is none of the release's changes: then its failure is a refusal.
+Else, as in a first release, within the switch, once what it needs is healthy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from agent import compose, health, quoting, slots, units
+from agent.outcome import Failed, Refused
+from agent.store import STATE, Release
+from agent.world import TIMED_OUT, World
+
+DONE = f"{STATE}/steps.json"
+REMEMBERED = 500
+STAGED = "/run/infra/steps"  # as in rendering/steps.py
+LABEL = "infra.step"  # as in rendering/steps.py
+Say = Callable[[str], None]
+
+
+class StepFailed(Refused):
+    """A step that failed before the switch: what it did to data by then stays."""
+
+    untouched = "nothing switched; what the step did until then stays"
+
+
+def pending(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps of a release that this host has not run yet, in their order."""
+    known = set(_done(world))
+    return [step for step in manifest["steps"] if step["key"] not in known]
+
+
+def split(
+    world: World, manifest: dict[str, Any], changing: set[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The pending steps that run before the switch, and those within it. `changing` are the units that it (re)starts or
+    stops."""
+    early: list[dict[str, Any]] = []
+    late: list[dict[str, Any]] = []
+    for step in pending(world, manifest):
+        needed = {step["network_unit"], *_units(manifest, step)}
+        running = units.states(world, [step["network_unit"]])[step["network_unit"]]["active"]
+        is_early = running and not needed & changing and all(map(world.exists, step["binds"]))
+        (early if is_early and not late else late).append(step)
+    return early, late
+
+
+def _units(manifest: dict[str, Any], step: dict[str, Any]) -> list[str]:
+    return [unit for service in step["needs"] for unit in slots.units_of_service(manifest, service)]
+
+
+def run_before_the_switch(world: World, target: Release, steps: list[dict[str, Any]], say: Say) -> None:
+    """Raises Refused where a step cannot run or fails: the present release serves on."""
+    for step in steps:
+        asked = _probes(world, target.manifest, step)
+        if ill := [name for name, status in health.once(world, asked).items() if status != 200]:
+            raise Refused(
+                f"{', '.join(ill)} is unhealthy, and release step {step['name']} of {step['service']} needs it: see "
+                f"infra logs {ill[0]}, and run again"
+            )
+        try:
+            run(world, target, step, say)
+        except Failed as failure:
+            raise StepFailed(str(failure)) from None
+
+
+def run_within_the_switch(
+    world: World, target: Release, steps: list[dict[str, Any]], touched: list[str], since: float, say: Say
+) -> list[str]:
+    """Starts what each step needs of the `touched` units, and runs it once that is healthy. The units that are left to
+    start. Raises Failed."""
+    left, deadline = list(touched), float(target.manifest["health"]["deadline"])
+    for step in steps:
+        needed = {step["network_unit"], *_units(target.manifest, step)}
+        if first := [unit for unit in left if unit in needed]:
+            units.start(world, first, deadline)
+            left = [unit for unit in left if unit not in needed]
+        health.wait(world, _probes(world, target.manifest, step), {}, deadline, say, since)
+        run(world, target, step, say)
+    return left
+
+
+def _probes(world: World, manifest: dict[str, Any], step: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of what it needs, each asked at its own port: the proxy may not know it yet."""
+    found = [p for p in slots.probes(world, manifest) if p["service"].partition("/")[0] in step["needs"]]
+    return [{**probe, "public": None} for probe in found]
+
+
+def run(world: World, target: Release, step: dict[str, Any], say: Say) -> None:
+    """Runs one step to its end, with the files of its release, and remembers that it was done. Raises Failed."""
+    place, wanted = step["place"], {file.path: file for file in target.files}
+    say(f"running release step {step['name']} of {step['service']}, {step['limit']:.0f} s at most: {step['said']}")
+    _clear(world, step)
+    try:
+        world.directory(place, 0o700, "root", "root")
+        for file in (wanted[path] for path in step["files"]):
+            world.write(f"{place}{file.path}", file.content, file.mode, file.owner, file.group)
+        world.write(f"{place}/compose.yml", step["document"].encode(), 0o600, "root", "root")
+        for volume in step["volumes"]:
+            units.must(world, "docker", "volume", "create", volume)
+        ran = world.run(
+            compose.demand(world.can.compose).path, "-p", step["project"], "-f", f"{place}/compose.yml",
+            "run", "--rm", "--no-deps", "-T", "--name", step["container"], step["name"], timeout=step["limit"],
+        )  # fmt: skip
+    finally:
+        _clear(world, step)
+    if ran.code:
+        late = ran.code == TIMED_OUT and ran.output.endswith(f"no end after {step['limit']:.0f} s")
+        how = f"did not end within {step['limit']:.0f} s, and was ended" if late else f"ended with {ran.code}"
+        said = ran.last_lines(5, whole=step["service"])
+        what = quoting.quoted(step["said"])
+        raise Failed(f"release step {step['name']} of {step['service']} {how} ({what}); its output ends: {said}")
+    world.directory(STATE, 0o700, "root", "root")
+    done = [*_done(world), step["key"]][-REMEMBERED:]
+    world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")
+
+
+def _clear(world: World, step: dict[str, Any]) -> None:
+    world.run("docker", "rm", "--force", "--volumes", step["container"], timeout=60)
+    world.remove_tree(step["place"])
+
+
+def forget_leftovers(world: World) -> None:
+    """Ends what a job that was killed had begun."""
+    if not world.listing(STAGED):
+        return
+    left = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
+    if left.code == 0 and left.output.split():
+        world.run("docker", "rm", "--force", "--volumes", *left.output.split(), timeout=60)
+    world.remove_tree(STAGED)
+
+
+def forget_done(world: World) -> None:
+    """Data has come back from another time: the next release runs its steps on it."""
+    world.remove(DONE)
+
+
+def _done(world: World) -> list[str]:
+    try:
+        found = json.loads(world.read(DONE) or b"{}")["done"]
+        return [key for key in found if isinstance(key, str)]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        # Run once more: a step that was done finds nothing to do
+        return []

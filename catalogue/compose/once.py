@@ -1,0 +1,66 @@
+"""Containers of an upstream compose file that run once, and that others wait for to have ended: release steps. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+ENDED = "service_completed_successfully"
+# What a step says for itself; of all else it has what its service has
+OWN = {"command", "entrypoint", "user", "image", "environment"}
+# What says nothing of the container itself, or means nothing of one that ends
+APART = {"name", "kind", "compose_key", "secrets", "memory", "health", "depends_on", "port", "container_port"}
+
+
+def conditions(body: Any) -> dict[str, str]:
+    """What a service of a compose file depends on, and how far that is to be."""
+    given = (body.get("depends_on") if isinstance(body, dict) else None) or {}
+    if not isinstance(given, dict):
+        return {str(key): "service_started" for key in given} if isinstance(given, list) else {}
+    return {
+        str(key): str(needed.get("condition", "service_started")) if isinstance(needed, dict) else "service_started"
+        for key, needed in given.items()
+    }
+
+
+def owners(services: Mapping[Any, Any]) -> dict[str, str]:
+    """Each container that runs once → the first service that waits for its end, which it is a step of; in the order in
+    which they run."""
+    found: dict[str, str] = {}
+    for key, body in services.items():
+        for needed, condition in conditions(body).items():
+            if condition == ENDED:
+                found.setdefault(needed, str(key))
+    # A step may wait for another one: both are the service's that is there in the end
+    for key in found:
+        seen = {key}
+        while found[key] in found and found[key] not in seen:
+            seen.add(found[key])
+            found[key] = found[found[key]]
+    whole = {key: owner for key, owner in found.items() if owner not in found}
+    ordered: dict[str, str] = {}
+    for key in whole:
+        for name in [*(needed for needed in conditions(services.get(key)) if needed in whole), key]:
+            ordered.setdefault(name, whole[name])
+    return ordered
+
+
+def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The release step that a container is, and what it has otherwise than its service, where a step cannot."""
+    step: dict[str, Any] = {"name": key}
+    for name in ("command", "entrypoint", "user"):
+        if once.get(name) != service.get(name) or name == "command":
+            step[name] = once.get(name)
+    if once.get("image") != service.get("image") or not once.get("command"):
+        step["image"] = once.get("image")
+    theirs, ours = once.get("environment") or {}, service.get("environment") or {}
+    step["environment"] = {name: value for name, value in theirs.items() if ours.get(name) != value}
+    differing = [
+        name
+        for name in sorted({*once} - OWN - APART)
+        if once[name] != service.get(name) and not (name in ("volumes", "files") and _within(once, service, name))
+    ]
+    return {name: value for name, value in step.items() if value not in (None, {}, [])}, differing
+
+
+def _within(once: Mapping[str, Any], service: Mapping[str, Any], name: str) -> bool:
+    """Has its service all of its mounts."""
+    return all(item in (service.get(name) or []) for item in once[name])

@@ -1,0 +1,20 @@
+"""Release steps that a release runs: said before it happens. Pure."""
+
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
+    """A line for each step that the release before it did not have. A host that ran one for an earlier release does not
+    run it again."""
+    known = {step["key"] for step in (was or {}).get("steps", [])}
+    return [_line(step) for step in (will or {}).get("steps", []) if step["key"] not in known]
+
+
+def _line(step: dict[str, Any]) -> str:
+    needs = f", once {', '.join(step['needs'])} is healthy" if step["needs"] else ""
+    return (
+        f"release step of {step['service']} runs before it is switched{needs}: {step['said']} ({step['limit']:.0f} s "
+        "at most; if it fails, nothing is switched, or all of it is rolled back)"
+    )

@@ -1,0 +1,112 @@
+"""Commands that a release runs before its switch, each in a container like the service's that it is for."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from catalogue.compose.steps import ReleaseStep
+from catalogue.models import ContainerNetwork, System
+from catalogue.rules.steps import PREFIX
+from catalogue.services import ComposeService
+from catalogue.stack import Stack
+from rendering import compose
+from rendering.files import Step
+from rendering.places import environment_path, file_path, places, project_name
+
+# In memory: environment files hold secrets
+STAGED = "/run/infra/steps"
+# By which an agent finds the container of one that was killed
+LABEL = "infra.step"
+
+
+def steps(system: System, network: ContainerNetwork, stack: Stack, digests: compose.Digests) -> list[Step]:
+    """In the order in which they run: what a service needs has had its own steps before."""
+    return [
+        _step(system, service, step, network, stack, digests)
+        for service in _in_order(system)
+        for step in service.release
+    ]
+
+
+def _in_order(system: System) -> list[ComposeService]:
+    known = {service.name: service for service in system.compose_services}
+    ordered: dict[str, ComposeService] = {}
+    for name in known:
+        for needed in [*reversed(needs(system, known[name])), name]:
+            if needed in known:
+                ordered.setdefault(needed, known[needed])
+    return list(ordered.values())
+
+
+def needs(system: System, service: ComposeService) -> list[str]:
+    """The services that one depends on, and those that they do, the nearest first."""
+    known = {other.name: other for other in system.compose_services}
+    found: dict[str, None] = {}
+    ways = list(service.depends_on)
+    while ways:
+        name = ways.pop(0)
+        if name not in found and name != service.name:
+            found[name] = None
+            ways += known[name].depends_on if name in known else []
+    return list(found)
+
+
+def _step(
+    system: System,
+    service: ComposeService,
+    step: ReleaseStep,
+    network: ContainerNetwork,
+    stack: Stack,
+    digests: compose.Digests,
+) -> Step:
+    own = {name: value for name, value in step if name in ("command", "entrypoint", "user") and value}
+    # An image's own command is run by its own entrypoint, and not by the service's
+    bare = {"command": None, "entrypoint": None} if step.image else {"command": None}
+    # The file holds the service's own values, and what the step says goes over it
+    like = service.model_copy(update={**bare, **own, "health": "running"})
+    name = f"{PREFIX}{service.container}-{step.name}"
+    place = f"{STAGED}/{name}"
+    image = compose.full_name(step.image or service.image, stack, digests)
+    environment_file = environment_path(service)
+    folder = environment_file.rsplit("/", 1)[0] if environment_file else ""
+    files = {file.path: file_path(service, file.path) for file in service.files}
+    body = compose.body(
+        like, image, places(service)[0].unit, f"{place}{folder}", {path: f"{place}{own}" for path, own in files.items()}
+    )
+    if step.environment:
+        body["environment"] = {**body.get("environment", {}), **compose.writing.escaped(step.environment)}
+    body["labels"] |= {LABEL: name}
+    volumes = list(dict.fromkeys(service.volume_names))
+    document = {
+        "services": {step.name: {**body, "networks": {network.name: {}}}},
+        "networks": {network.name: {"external": True}},
+        **({"volumes": {volume: {"external": True} for volume in volumes}} if volumes else {}),
+    }
+    needed = needs(system, service)
+    return Step(
+        service.name,
+        step.name,
+        " ".join([*(step.entrypoint or []), *(step.command or [])]) or image,
+        name,
+        project_name(name),
+        needed,
+        network.unit,
+        compose.text_of(document),
+        place,
+        [*([environment_file] if environment_file else []), *files.values()],
+        volumes,
+        [mount.source for mount in service.volumes if mount.type == "bind" and mount.source],
+        step.seconds,
+        _key(system, service, step, image, needed),
+    )
+
+
+def _key(system: System, service: ComposeService, step: ReleaseStep, image: str, needed: Iterable[str]) -> str:
+    """What makes it another step: its image, what it runs, and the data that it works on. Not the registry's name."""
+    concerned = [other for other in system.compose_services if other.name == service.name or other.name in needed]
+    kept = [[other.name, mount.target, mount.source] for other in concerned for mount in other.kept]
+    whole = [
+        system.system, service.name, step.name, image.partition("/")[2], step.entrypoint, step.command, step.user,
+        step.environment, kept,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:32]

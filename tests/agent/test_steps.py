@@ -1,0 +1,239 @@
+"""Release steps on a host in memory: before the switch where that can be, each once, and never half believed."""
+
+import copy
+import json
+
+import pytest
+
+from agent import jobs, steps, store
+from agent.recover import recover
+from agent.world import Ran
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import JOB, applied, gone_back, images, release, serving
+from tests.catalogue.changes import both, setting
+from tests.catalogue.containers import with_database
+from tests.support import service
+
+WEB = "watchme-web-app.service"
+SECRETS = {"db": {"POSTGRES_PASSWORD": "x" * 12}}
+RUN = "/usr/bin/docker-compose -p infra-step-watchme-web-prod-release"
+
+
+def migrating(*more, command="migrate now", **options):
+    """The web dashboard with a migration."""
+    return both(with_database, setting("web", release={"command": command, **options}), *more)
+
+
+def bigger(data):
+    service(data, "web")["memory"].update(limit="300m")
+
+
+def newer_database(data):
+    service(data, "db")["image"].update(tag="16.5")
+
+
+def with_secrets(data):
+    data["infra:secrets"] = SECRETS
+
+
+def made(*more, version=1, **options):
+    return release(migrating(*more, **options), version=version)
+
+
+def ran(world):
+    return [command for command in world.ran if " run --rm " in command]
+
+
+def position(world, beginning):
+    return next(number for number, command in enumerate(world.ran) if command.startswith(beginning))
+
+
+def applied_with(world, one):
+    return applied(world, one, SECRETS)
+
+
+@pytest.fixture(scope="module")
+def _served():
+    world = FakeWorld()
+    # Docker says of each container that it is healthy
+    made_one = made()
+    world.registry |= images(made_one)
+    for name in ("db", "worker"):
+        world.docker.containers[name] = {"watchme-network": ""}
+        world.docker.states[name] = {"Health": {"Status": "healthy"}, "StartedAt": "2026-01-01T00:00:00Z"}
+    outcome = applied_with(world, made_one)
+    assert outcome.outcome == "applied", outcome.line
+    return world, list(world.ran)
+
+
+@pytest.fixture
+def served(_served):
+    world = copy.deepcopy(_served[0])
+    world.ran.clear()
+    return world
+
+
+def test_in_a_first_release_it_runs_once_what_it_needs_is_healthy(_served):
+    _, commands = _served
+    step = next(number for number, command in enumerate(commands) if " run --rm " in command)
+    started = [number for number, command in enumerate(commands) if command.startswith("systemctl restart")]
+    assert "db.service" in commands[started[0]] and "watchme-infrastructure" in commands[started[0]]
+    assert WEB not in commands[started[0]]
+    assert started[0] < step < started[1] and WEB in commands[started[1]]
+
+
+def test_where_what_it_needs_changes_too_it_runs_within_the_switch(served):
+    outcome = applied_with(served, made(version=2))
+    assert outcome.outcome == "applied", outcome.line
+    assert len(ran(served)) == 1
+    assert position(served, "systemctl restart") < position(served, RUN)
+
+
+def newer_web(data):
+    service(data, "web")["image"].update(tag="2")
+
+
+def test_where_all_it_needs_runs_unchanged_it_runs_before_the_switch(served):
+    outcome = applied_with(served, made(newer_web))
+    assert outcome.outcome == "applied", outcome.line
+    assert len(ran(served)) == 1 and position(served, RUN) < position(served, "systemctl stop")
+
+
+def test_a_failed_step_is_a_refusal_and_says_what_it_said(served):
+    before = served.seen_by_programs()
+    served.answers[f"{RUN}"] = Ran(1, "Applying 0002_orders\nrelation orders exists already")
+    outcome = applied_with(served, made(newer_web))
+    assert outcome.outcome == "refused" and served.seen_by_programs() == before
+    assert (
+        "nothing switched; what the step did until then stays: release step release of web ended with 1" in outcome.line
+    )
+    assert "'migrate now'" in outcome.line or "migrate now" in outcome.line
+    assert "relation orders exists already" in outcome.line and "nothing touched" not in outcome.line
+    # It is tried again
+    del served.answers[RUN]
+    assert applied_with(served, made(newer_web)).outcome == "applied" and len(ran(served)) == 1
+
+
+def test_a_failed_step_within_the_switch_rolls_back(served):
+    before = served.seen_by_programs()
+    served.answers[RUN] = Ran(3, "no such column")
+    outcome = applied_with(served, made(newer_web, newer_database))
+    assert outcome.outcome == "rolled back" and "no such column" in outcome.line
+    assert served.seen_by_programs() == before
+
+
+def test_one_that_does_not_end_is_ended(served):
+    served.answers[RUN] = Ran(124, "waiting\nno end after 90 s")
+    outcome = applied_with(served, made(newer_web, limit="90s"))
+    assert outcome.outcome == "refused" and "did not end within 90 s, and was ended" in outcome.line
+    assert served.ran[position(served, RUN) + 1].startswith("docker rm --force --volumes infra-step-")
+
+
+def test_a_step_that_ends_with_124_itself_is_not_taken_for_late(served):
+    served.answers[RUN] = Ran(124, "upstream timed out")
+    assert "ended with 124" in applied_with(served, made(newer_web)).line
+
+
+def test_it_does_not_run_again_for_what_it_has_nothing_to_do_with(served):
+    assert applied_with(served, made(bigger)).outcome == "applied" and not ran(served)
+    assert applied_with(served, made(bigger)).outcome == "unchanged" and not ran(served)
+
+
+def test_going_back_migrates_nothing_and_coming_again_neither(served):
+    first = store.current_id(served)
+    assert applied_with(served, made(newer_web)).outcome == "applied" and ran(served)
+    assert gone_back(served, first).outcome == "applied" and not ran(served)
+    assert applied_with(served, made(newer_web)).outcome == "applied" and not ran(served)
+
+
+def test_another_command_and_another_place_for_data_are_another_step(served):
+    assert applied_with(served, made(command="migrate more")).outcome == "applied" and len(ran(served)) == 1
+    moved = setting("db", volumes=["other-db:/var/lib/postgresql/data"])
+    assert applied_with(served, made(moved, command="migrate more")).outcome == "applied" and len(ran(served)) == 1
+
+
+def test_after_data_came_back_it_runs_again(served):
+    steps.forget_done(served)
+    outcome = applied_with(served, made())
+    assert (outcome.outcome, outcome.changed, outcome.restarted) == ("applied", [], []) and len(ran(served)) == 1
+
+
+def test_what_it_needs_and_is_unhealthy_refuses(served):
+    served.docker.states["db"] = {"Health": {"Status": "unhealthy", "Log": []}}
+    outcome = applied_with(served, made(newer_web))
+    assert outcome.outcome == "refused" and not ran(served)
+    assert "db is unhealthy, and release step release of web needs it: see infra logs db" in outcome.line
+
+
+def test_its_files_are_staged_for_root_alone_and_go(served):
+    written = {}
+    original = served.run
+
+    def run(*argv, **options):
+        if argv[-1] == "release" and "run" in argv:
+            written.update({path: file for path, file in served.files.items() if path.startswith(steps.STAGED)})
+        return original(*argv, **options)
+
+    served.run = run
+    change = (newer_web, setting("web", environment={"MODE": "x"}), with_secret_of_web)
+    outcome = applied(served, made(*change), {**SECRETS, "web": {"DATABASE_URL": "postgres://secret"}})
+    assert outcome.outcome == "applied", outcome.line
+    place = f"{steps.STAGED}/infra-step-watchme-web"
+    environment = [path for path in written if path.endswith(".env")]
+    assert len(environment) == 1 and b"postgres://secret" in written[environment[0]][0], written.keys()
+    assert all(path.startswith(place.rsplit("/", 1)[0]) for path in written)
+    assert not [path for path in served.files if path.startswith(steps.STAGED)]
+    assert not any("postgres://secret" in command for command in served.ran)
+
+
+def with_secret_of_web(data):
+    service(data, "web").update(secrets=["DATABASE_URL"])
+
+
+def test_a_kill_at_any_change_leaves_no_container_and_one_of_the_two_releases(served):
+    after = made(newer_web)
+    finished = copy.deepcopy(served)
+    assert applied_with(finished, after).outcome == "applied"
+    ends = [served.seen_by_programs(), finished.seen_by_programs()]
+    for number in range(1, finished.changes - served.changes + 1):
+        world = copy.deepcopy(served)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied_with(world, after)
+        world.kill_at = None
+        recover(world, JOB, "power cut")
+        world.ran.clear()
+        steps.forget_leftovers(world)
+        assert not [path for path in world.files if path.startswith(steps.STAGED)]
+        assert world.seen_by_programs() in ends, number
+        # And the same again gets there
+        again = applied_with(world, after)
+        assert again.outcome in ("applied", "unchanged") and world.seen_by_programs() == ends[1], (number, again.line)
+
+
+def test_a_container_of_a_killed_job_is_removed_by_the_next_one(served):
+    served.files[f"{steps.STAGED}/infra-step-web/compose.yml"] = (b"", 0o600, "root", "root")
+    served.answers["docker ps --all --quiet --filter label=infra.step"] = Ran(0, "abc\n")
+    jobs.forget_leftovers(served)
+    steps.forget_leftovers(served)
+    assert served.commands("docker rm --force --volumes abc")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"done": 3}', b'{"done": [1, null]}', b"[" * 5000])
+def test_a_damaged_record_runs_steps_once_more(served, text):
+    served.files[steps.DONE] = (text, 0o600, "root", "root")
+    assert applied_with(served, made()).outcome == "applied" and len(ran(served)) == 1
+    assert len(json.loads(served.files[steps.DONE][0])["done"]) == 1
+
+
+def test_a_release_that_an_earlier_agent_kept_has_none(served):
+    old = release(with_database)
+    assert applied_with(served, old).outcome == "applied" and not ran(served)
+    manifest = json.loads(served.files[f"{store.RELEASES}/{old.id}/manifest.json"][0])
+    del manifest["steps"]
+    served.files[f"{store.RELEASES}/{old.id}/manifest.json"] = (json.dumps(manifest).encode(), 0o600, "root", "root")
+    assert store.manifest(served, old.id)["steps"] == []
+
+
+def test_native_ones_have_none():
+    assert serving(release()).commands(RUN) == []

@@ -1,0 +1,95 @@
+"""Containers of an upstream compose file that run once are release steps."""
+
+import pytest
+
+from catalogue.problems import CatalogueError
+from tests.catalogue.upstream import OWN, UPSTREAM, read, services
+
+MIGRATING = UPSTREAM.replace(
+    "      broker: {condition: service_started}\n",
+    """      broker: {condition: service_started}
+      migrate: {condition: service_completed_successfully}
+""",
+).replace(
+    "  tika:\n",
+    """  migrate:
+    image: ghcr.io/paperless-ngx/paperless-ngx:${PAPERLESS_TAG:-2.13}
+    command: python manage.py migrate
+    restart: "no"
+    depends_on:
+      db: {condition: service_healthy}
+    environment:
+      PAPERLESS_DBHOST: db
+      PAPERLESS_DBPASS: ${DB_PASS}
+      ONCE: "1"
+    volumes: [data:/usr/src/paperless/data]
+  tika:
+""",
+)
+
+
+def test_one_that_runs_once_is_a_release_step_of_the_one_that_waits_for_it(tmp_path):
+    found = services(read(tmp_path, MIGRATING))
+    assert list(found) == ["webserver", "db", "broker"]
+    web = found["webserver"]
+    assert web["release"] == [
+        {"name": "migrate", "command": ["python", "manage.py", "migrate"], "environment": {"ONCE": "1"}}
+    ]
+    assert web["depends_on"] == {"db": {"condition": "service_healthy"}, "broker": {}}
+
+
+def test_what_only_the_step_waits_for_its_service_does_too(tmp_path):
+    given = MIGRATING.replace("      db: {condition: service_healthy}\n      broker", "      broker")
+    assert services(read(tmp_path, given))["webserver"]["depends_on"]["db"] == {"condition": "service_healthy"}
+
+
+def test_steps_that_wait_for_each_other_run_in_that_order(tmp_path):
+    given = MIGRATING.replace(
+        "  tika:\n",
+        """  fetch:
+    image: docker.io/curlimages/curl:8.9.1
+    environment: {ONCE: "2"}
+  tika:
+""",
+    ).replace(
+        """    depends_on:
+      db: {condition: service_healthy}
+    environment:
+      PAPERLESS_DBHOST""",
+        """    depends_on:
+      db: {condition: service_healthy}
+      fetch: {condition: service_completed_successfully}
+    environment:
+      PAPERLESS_DBHOST""",
+    )
+    steps = services(read(tmp_path, given))["webserver"]["release"]
+    assert [step["name"] for step in steps] == ["fetch", "migrate"]
+    assert steps[0]["image"] == {"repository": "docker.io/curlimages/curl", "tag": "8.9.1"}
+
+
+ONCE_REFUSED = {
+    "a mount of its own": (("volumes: [data:/usr/src/paperless/data]", "volumes: [pgdata:/pg]"), {},
+        "service migrate: runs once, and has volumes of its own; as webserver has it: a release step is a container like"),
+    "another option": (('    restart: "no"\n', '    restart: "no"\n    shm_size: 1g\n'), {}, "service migrate: runs once, and has shm_size of its own"),
+    "a key that is not understood": (('    restart: "no"\n', "    privileged: true\n"), {}, "service migrate: privileged: the catalogue has no such"),
+    "a variable without a value": (("ONCE: \"1\"", "ONCE: ${ONCE}"), {}, "service migrate: environment.ONCE: ${ONCE} has no value"),
+    "not there": (("  migrate:\n    image", "  migrations:\n    image"), {}, "service webserver: depends_on.migrate: is no service of the file"),
+    "named": (("x-common", "x-common"), {"name": "migrate", "purpose": "x", "memory": {"limit": "64m"}},
+        "service migrate: runs once, and is named in the catalogue; remove the entry: it is a release step of webserver"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "entry", "line"), ONCE_REFUSED.values(), ids=ONCE_REFUSED)
+def test_a_step_that_cannot_be_said_is_refused(tmp_path, change, entry, line):
+    own = {"services": [*OWN["services"], entry]} if entry else {}
+    assert MIGRATING.count(change[0])
+    with pytest.raises(CatalogueError) as raised:
+        read(tmp_path, MIGRATING.replace(*change), **own)
+    assert line in str(raised.value)
+
+
+def test_who_leaves_the_dependency_out_has_no_step(tmp_path):
+    entries = [{**OWN["services"][0], "without": ["depends_on"]}, *OWN["services"][1:]]
+    with pytest.raises(CatalogueError) as raised:
+        read(tmp_path, MIGRATING, services=entries)
+    assert "service migrate: the catalogue does not name it" in str(raised.value)
