@@ -10,8 +10,10 @@ from catalogue.checks import checked
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
+from components.backups import Backups
 from components.copier import Copier
 from components.serving import running, serve
+from rendering.backups import backed_up
 
 try:
     stack = configuration.stack()
@@ -53,12 +55,17 @@ replaced = {
     if place in stack.regions
 }
 interrupted.refuse(left)
+bucket = []
+if any(backed_up(catalogue, host) for host in stack.hosts):
+    kept = pulumi.ResourceOptions(providers={"aws": provider("backups", stack.backupRegion)})
+    bucket = [Backups("backups", stack, opts=kept)]
 made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zones[place], zone.arn, regional)
     made[place].settled = prior.settled
+    made[place].waits = [*bucket]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
         rights[place, host] = region.machine(made[place], host, image, lost, everywhere)

@@ -26,6 +26,7 @@ from agent import (
     transaction,
     units,
 )
+from agent.backups import making
 from agent.desired import digest, wanted_files
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused, reason_of
@@ -263,6 +264,7 @@ def _finished(
         warnings += existing.remove(world, begun.existing)
         job.record(outcome)
         transaction.end(world)
+        making.note_begin(world, ready.target.manifest)
         prune.prune(world, ready.target.manifest["keep"], warnings.append)
         edits.forget_old(world, job.id)
     except Exception as error:

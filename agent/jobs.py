@@ -28,6 +28,7 @@ from agent import (
     units,
     validate,
 )
+from agent.backups import restoring
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -149,6 +150,7 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
     """Does the job, or what its crash left to do, under the lock."""
     forget_leftovers(world)
     steps.forget_leftovers(world)
+    restoring.undo_left(world, job.say)
     if payload is None:
         outcome = _after_a_crash(world, job, spec)
     else:

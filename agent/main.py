@@ -10,6 +10,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from agent import (
@@ -34,6 +35,8 @@ from agent import (
     transaction,
 )
 from agent import recover as recovery
+from agent.backups import asking as backing_up
+from agent.backups import restoring
 from agent.job import Job
 from agent.monitor import history
 from agent.monitor import run as monitoring
@@ -200,6 +203,12 @@ def bring_back(payload: dict[str, Any]) -> int:
     return 0
 
 
+def backup(what: str, payload: dict[str, Any]) -> int:
+    """What people ask of backups."""
+    _print(backing_up.asked(World(), what, payload, lambda line: _print({"say": line})))
+    return 0
+
+
 def recover(_: dict[str, Any]) -> int:
     """At boot: what the host was in the middle of is finished or undone. A failure is tried again by the next job."""
     world = World()
@@ -211,6 +220,7 @@ def recover(_: dict[str, Any]) -> int:
     job = Job(id, "recover", "the host itself", "this host", say=say)
     mask = Mask(jobs.secret_values(world, None))
     with quoting.hiding(mask.all_of), lock.lock("recovery after a restart", say, patience=600):
+        restoring.undo_left(world, say)
         recovery.recover(world, jobs.recorded(world, job, world.wall(), mask), "the host restarted in the middle")
     return 1 if transaction.unfinished(world) else 0
 
@@ -219,13 +229,15 @@ VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
     "logs": show_logs, "restore": bring_back,
+    **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
 }  # fmt: skip
 WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
 
 
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
-    `end-container NAME`, `watch-singles` and `watch-memory` are for systemd, `monitor` for it and for people."""
+    `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles` and `watch-memory` are for systemd, `monitor` for
+    it and for people."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
@@ -241,6 +253,8 @@ def command() -> None:
             except Refused as refusal:
                 # Neither healthy nor not: it was not checked
                 sys.exit(f"infra-monitor: {refusal}")
+        if verb == "scheduled-backup":
+            sys.exit(backing_up.scheduled(World(), sys.argv[2], lambda line: print(line, flush=True)))
         if verb in WATCHES:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         payload = {} if verb == "recover" else json.load(sys.stdin)

@@ -7,10 +7,29 @@ import select
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import IO
 
+from agent import quoting
+
+TIMED_OUT = 124  # exit code of a command that was ended for taking too long
 MOST = 64 << 20  # bytes of what a command says that are kept
+KEPT = 64 << 10  # and of one whose output goes into another one
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended: its exit code and what it printed (both streams, secrets never among the arguments)."""
+
+    code: int
+    output: str
+
+    def last_lines(self, count: int = 3, limit: int = quoting.PIECE, whole: str = "") -> str:
+        """The end of the output in one line, bounded; what is said again and again is said once. `whole` names the
+        service whose log has all of it."""
+        return quoting.last_lines(self.output, count, limit, whole)
 
 
 def arguments_of(program: str) -> list[list[str]]:
@@ -58,3 +77,77 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
     # One that ends without reading says itself why
     with suppress(OSError), pipe:
         pipe.write(data)
+
+
+def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[str, str]) -> tuple[Ran, Ran, int]:
+    """Runs two commands, the second of which reads what the first writes: both, and how many bytes passed. One that was
+    ended, since it took too long or the other one had failed, has the code TIMED_OUT. The second one gets the end of
+    its input only once the first has ended with 0 and written something; else it is killed. Raises OSError where one
+    cannot be started."""
+    end, passed = time.monotonic() + timeout, 0
+    said, errors = bytearray(), bytearray()
+    piped = subprocess.PIPE
+    with subprocess.Popen(
+        source, stdin=subprocess.DEVNULL, stdout=piped, stderr=piped, env=environment, bufsize=0
+    ) as first, _ended_with_it(first), subprocess.Popen(
+        sink, stdin=piped, stdout=piped, stderr=subprocess.STDOUT, env=environment, bufsize=0
+    ) as second:  # fmt: skip
+        listening = [
+            threading.Thread(target=_listen, args=pair, daemon=True)
+            for pair in ((first.stderr, errors), (second.stdout, said))
+        ]
+        for thread in listening:
+            thread.start()
+        try:
+            passed = _passed(first, second, end)
+            if first.wait(max(0.0, end - time.monotonic())) == 0 and passed and second.stdin:
+                second.stdin.close()
+                second.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+        except BrokenPipeError:
+            # It says why once it has ended
+            with suppress(subprocess.TimeoutExpired):
+                second.wait(5)
+        finally:
+            codes = [process.poll() for process in (first, second)]
+            first.kill()
+            second.kill()
+            for thread in listening:
+                thread.join(5)
+    texts = [bytes(text).decode(errors="replace") for text in (errors, said)]
+    made, taken = (Ran(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts))
+    return made, taken, passed
+
+
+@contextmanager
+def _ended_with_it(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Where what reads from a process cannot be started, nothing waits for that one."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+def _passed(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes], end: float) -> int:
+    assert first.stdout and second.stdin
+    passed = 0
+    while (left := end - time.monotonic()) > 0:
+        if select.select([first.stdout], [], [], left)[0]:
+            if not (data := os.read(first.stdout.fileno(), 65536)):
+                return passed
+            view = memoryview(data)
+            while view:
+                # A sink that takes nothing any more is waited for no longer than all of it
+                if not select.select([], [second.stdin], [], max(0.0, end - time.monotonic()))[1]:
+                    raise subprocess.TimeoutExpired(second.args, 0)
+                view = view[os.write(second.stdin.fileno(), view[: select.PIPE_BUF]) :]
+            passed += len(data)
+    raise subprocess.TimeoutExpired(first.args, 0)
+
+
+def _listen(pipe: IO[bytes], said: bytearray) -> None:
+    with suppress(OSError, ValueError):
+        while data := os.read(pipe.fileno(), 65536):
+            said += data
+            del said[:-KEPT]

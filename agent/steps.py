@@ -114,9 +114,7 @@ def run(world: World, target: Release, step: dict[str, Any], say: Say) -> None:
         said = ran.last_lines(5, whole=step["service"])
         what = quoting.quoted(step["said"])
         raise Failed(f"release step {step['name']} of {step['service']} {how} ({what}); its output ends: {said}")
-    world.directory(STATE, 0o700, "root", "root")
-    done = [*_done(world), step["key"]][-REMEMBERED:]
-    world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")
+    _write_done(world, [*_done(world), step["key"]][-REMEMBERED:])
 
 
 def _clear(world: World, step: dict[str, Any]) -> None:
@@ -134,9 +132,17 @@ def forget_leftovers(world: World) -> None:
     world.remove_tree(STAGED)
 
 
-def forget_done(world: World) -> None:
-    """Data has come back from another time: the next release runs its steps on it."""
-    world.remove(DONE)
+def forget_done(world: World, keys: list[str] | None = None) -> None:
+    """Data has come back from another time: these steps, or all, are run on it again."""
+    if keys is None:
+        world.remove(DONE)
+    elif set(keys) & set(done := _done(world)):
+        _write_done(world, [key for key in done if key not in keys])
+
+
+def _write_done(world: World, done: list[str]) -> None:
+    world.directory(STATE, 0o700, "root", "root")
+    world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")
 
 
 def _done(world: World) -> list[str]:

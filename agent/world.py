@@ -17,29 +17,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from agent import cgroups, ending, engine, namespaces, processes, quoting, web
+from agent import cgroups, ending, engine, namespaces, processes, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, aside, look_at, look_at_directory, open_directory, parent_of, read_file, unlink, way_to
+from agent.processes import TIMED_OUT, Ran
 
 # Of a mode; the bits that give a program its owner's rights are never installed
 PERMISSIONS = 0o777
 
-TIMED_OUT = 124  # exit code of a command that was ended for taking too long
 LONGEST_LINE = 1 << 20  # bytes of a line that is followed
-NOT_STARTED = 126  # and of one for which there was no memory, or no right
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that ended: its exit code and what it printed (both streams, secrets never among the arguments)."""
-
-    code: int
-    output: str
-
-    def last_lines(self, count: int = 3, limit: int = quoting.PIECE, whole: str = "") -> str:
-        """The end of the output in one line, bounded; what is said again and again is said once. `whole` names the
-        service whose log has all of it."""
-        return quoting.last_lines(self.output, count, limit, whole)
+NOT_STARTED = 126  # exit code of a command for which there was no memory, or no right
 
 
 @dataclass(frozen=True)
@@ -93,8 +80,7 @@ class World:
     def run(self, *argv: str, timeout: float = 300, environment: dict[str, str] | None = None, stdin: str = "") -> Ran:
         """Runs a command to its end; a missing program is code 127, one that cannot be started 126, a timeout 124."""
         try:
-            surroundings = {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **(environment or {})}
-            code, said = processes.run(argv, stdin.encode(), timeout, surroundings)
+            code, said = processes.run(argv, stdin.encode(), timeout, _surroundings(environment or {}))
         except FileNotFoundError:
             return Ran(127, f"{argv[0]}: not found")
         except OSError as error:
@@ -102,6 +88,12 @@ class World:
             return Ran(NOT_STARTED, f"{argv[0]}: {error.strerror}")
         text = said.decode(errors="replace")
         return Ran(TIMED_OUT, f"{text}\nno end after {timeout:.0f} s") if code is None else Ran(code, text)
+
+    def pipe(
+        self, source: list[str], sink: list[str], timeout: float, environment: dict[str, str]
+    ) -> tuple[Ran, Ran, int]:
+        """See processes.pipe."""
+        return processes.pipe(source, sink, timeout, _surroundings(environment))
 
     def stream(self, *argv: str, pause: float = 5.0) -> Iterator[str | None]:
         """The lines of a command as it says them, and None after each pause in which it says nothing; it ends with
@@ -319,6 +311,10 @@ class World:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def _surroundings(environment: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "HOME": "/root", "LC_ALL": "C.UTF-8", **environment}
 
 
 def _with_names(found: Entry) -> Entry:

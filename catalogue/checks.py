@@ -6,6 +6,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.rules import (
     alerts,
+    backups,
     containers,
     contents,
     hosts,
@@ -71,6 +72,8 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     containers.labels,
     containers.files,
     steps.steps,
+    backups.backups,
+    backups.place,
     rollouts.blue_green,
     watched.singletons,
     watched.alone,

@@ -52,7 +52,7 @@ class Catalogue:
         systems = self.systems_on(host)
         pulls = any(system.compose_services for system in systems)
         proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
-        watches = any(service.single for system in systems for service in system.active)
+        watches = any(service.single or service.backup for system in systems for service in system.active)
         return host in self.stack.ec2_hosts or pulls or proves or watches
 
     @property

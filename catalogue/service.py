@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from catalogue.backup import Backup
 from catalogue.fields import (
     AbsolutePath,
     EnvironmentName,
@@ -95,7 +96,7 @@ class Service(Model):
 
     `single` marks a
     service of which only one may run in the world. `stop_priority` orders what is stopped first under
-    memory pressure (1 first; None never).
+    memory pressure (1 first; None never). `backup` says what of its data is backed up.
     """
 
     name: Name
@@ -107,6 +108,7 @@ class Service(Model):
     unit: UnitName
     environment: dict[EnvironmentName, str] = {}
     secrets: list[EnvironmentName] = []
+    backup: Backup | None = None
     single: bool = False
     stop_priority: Annotated[int, Field(ge=1)] | None = None
 

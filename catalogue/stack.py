@@ -1,5 +1,6 @@
 """The stack's configuration: which account, region and hosts, and which system runs where."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,8 @@ SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys"
 # Logins of other registries, under infra:secrets.registries: host → user:password
 REGISTRIES = "registries"
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
+# What backups are encrypted with, under infra:secrets.backup
+BACKUP, BACKUP_SECRETS = "backup", ("RESTIC_PASSWORD",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 
@@ -155,6 +158,8 @@ class Stack(Model):
     healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180
     confirmDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 60
     keepSnapshots: Annotated[int, Field(ge=0, le=1000, strict=False)] = 7
+    backupRegion: Region | Literal[""] = ""
+    backupBucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")] = ""
     keepReleases: Annotated[int, Field(ge=2, le=50, strict=False)] = 5
     sshPublicKey: PublicKey | None = None
     sshPrivateKey: str | None = None
@@ -173,6 +178,12 @@ class Stack(Model):
     def registry(self) -> str:
         """The registry's host name, from which every image of this stack comes."""
         return f"{self.accountId}.dkr.ecr.{self.region}.amazonaws.com"
+
+    @property
+    def backup_bucket(self) -> str:
+        """The bucket that backups are kept in: one that exists (infra:backupBucket), or the stack's own."""
+        name = re.sub(r"[^a-z0-9-]", "-", self.name.lower()).strip("-")[:20]
+        return self.backupBucket or f"{name}-backups-{self.accountId}-{self.backupRegion}"
 
     @property
     def regions(self) -> list[str]:

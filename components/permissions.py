@@ -21,10 +21,16 @@ PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownload
 
 
 def policy(
-    repository_arns: list[str], zone_arn: str, names: list[str], watches: bool = False, namespace: str = ""
+    repository_arns: list[str],
+    zone_arn: str,
+    names: list[str],
+    watches: bool = False,
+    namespace: str = "",
+    backups: str = "",
 ) -> dict[str, Any]:
     """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write; a host that
-    `watches` reads where they point; under `namespace` it may publish metrics."""
+    `watches` reads where they point; under `namespace` it may publish metrics; `backups` is the bucket and, after a /,
+    the host's own part of it."""
     statements: list[dict[str, Any]] = []
     if namespace:
         own = {"StringEquals": {"cloudwatch:namespace": namespace}}
@@ -38,6 +44,23 @@ def policy(
         statements += [
             {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
             {"Effect": "Allow", "Action": PULL, "Resource": repository_arns},
+        ]
+    if backups:
+        bucket, _, host = backups.partition("/")
+        statements += [
+            {"Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": f"arn:aws:s3:::{bucket}"},
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": f"arn:aws:s3:::{bucket}",
+                "Condition": {"StringLike": {"s3:prefix": f"{host}/*"}},
+            },
+            # What it deletes stays for a while as an earlier version, which it cannot delete
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                "Resource": f"arn:aws:s3:::{bucket}/{host}/*",
+            },
         ]
     if names:
         challenges = {
@@ -73,17 +96,18 @@ class HostPermissions(pulumi.ComponentResource):
         names: list[str],
         watches: bool,
         namespace: str,
+        backups: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
         document = pulumi.Output.all(repository_arns, zone_arn).apply(
-            lambda args: json.dumps(policy(args[0], args[1], names, watches, namespace))
+            lambda args: json.dumps(policy(args[0], args[1], names, watches, namespace, backups))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:
             self._role(name, document, label)
-        elif names or watches or isinstance(repository_arns, pulumi.Output):
+        elif names or watches or backups or isinstance(repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

@@ -18,6 +18,7 @@ from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
 from rendering.alarms import alarms, published
 from rendering.archive import build
+from rendering.backups import backed_up
 from rendering.host import data, dns_names, needs, render, watches
 
 Digests = pulumi.Output[dict[str, str]]
@@ -85,8 +86,9 @@ def machine(
     own = [repository for system in catalogue.systems_on(host) for repository in system.repositories]
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if "docker" in wanted else []
     watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
+    place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""
     rights = HostPermissions(
-        f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, namespace, opts=options
+        f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, namespace, place, opts=options
     )
     if isinstance(spec, Ec2Host):
         marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}

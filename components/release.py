@@ -11,10 +11,10 @@ import pulumi_command as command
 
 from agent import receive_source
 from catalogue.loading import Catalogue
-from catalogue.stack import MONITOR, Stack
+from catalogue.stack import BACKUP, MONITOR, Stack
 from components.access import Reachable, here
 from components.naming import inside
-from rendering import images
+from rendering import backups, images
 from rendering.archive import Release as Built
 from rendering.host import AWS
 
@@ -94,5 +94,6 @@ def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secre
 def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) -> Secrets:
     """The secrets of the host's own services, and no others'; and its own in AWS, where it has no role."""
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
+    services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
     own = {service: values for service, values in catalogue.stack.secrets.items() if service in services}
     return own | ({AWS: credentials} if credentials else {})

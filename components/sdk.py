@@ -22,7 +22,7 @@ DEBUG = "INFRA_SDK_DEBUG"
 # Objects made before cycles among them are looked for; Python's 700 are too few for modules of thousands of types
 COLLECTED_AFTER = 50_000
 # Those that components use
-PACKAGES = ("budgets", "cloudwatch", "dlm", "ec2", "ecr", "iam", "route53", "sns", "ssm", "vpc")
+PACKAGES = ("budgets", "cloudwatch", "dlm", "ec2", "ecr", "iam", "route53", "s3", "sns", "ssm", "vpc")
 ROOT = Path(pulumi_aws.__file__).parent
 WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 

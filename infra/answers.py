@@ -180,6 +180,68 @@ class Restored(Form):
     absent: Names
 
 
+class Backup(Form):
+    id: Text
+    at: Text
+
+
+class GoodBackup(Form):
+    at: Seconds
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class BadBackup(Form):
+    at: Seconds
+    why: Text
+
+
+class Drill(Form):
+    at: Seconds
+    why: Text = ""
+
+
+class BackedUp(Form):
+    service: Text
+    backups: Annotated[list[Backup], Field(max_length=MOST)]
+    good: GoodBackup | None = None
+    failed: BadBackup | None = None
+    drill: Drill | None = None
+
+
+class Backups(Form):
+    services: Annotated[list[BackedUp], Field(max_length=MOST)]
+
+
+class MadeBackup(Form):
+    service: Text
+    snapshot: Text
+    bytes: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    warning: Text = ""
+
+
+class VerifiedBackups(Form):
+    line: Text
+
+
+class RestoredBackup(Form):
+    service: Text
+    snapshot: Text
+    at: Text
+    into: Text = ""
+    aside: Names = []
+    started: Names = []
+
+
+class Drilled(Form):
+    service: Text
+    snapshot: Text
+    of: Text
+    bytes: Annotated[int, Field(ge=0)]
+    started: bool
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Copied(Form):
     to: Text
     how: Text
@@ -208,6 +270,8 @@ class Traffic(Form):
 FORMS: dict[str, type[Form]] = {
     "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
     "contents": Contents, "logs": LogLine, "restore": Restored,
+    "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
+    "backup-restore": RestoredBackup, "backup-drill": Drilled,
 }  # fmt: skip
 
 

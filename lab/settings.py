@@ -79,7 +79,9 @@ class Lab:
         names = {"route53.amazonaws.com": self.gateway, "acme.lab.internal": self.gateway}
         for region in REGIONS:
             names[f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"] = self.registry_address(region)
-            for service in ("api.ecr", "ec2", "monitoring", "ssm", "sts"):
+            # S3 has a bucket under a name of its own too, here that of stack lab's backups
+            bucket = f"lab-backups-{ACCOUNT}-{region}.s3"
+            for service in ("api.ecr", "ec2", "monitoring", "s3", bucket, "ssm", "sts"):
                 names[f"{service}.{region}.amazonaws.com"] = self.gateway
         return names
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from catalogue.compose import writing
-from catalogue.compose.values import seconds
+from catalogue.compose.values import Mount, seconds
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.service import Image
@@ -220,10 +220,15 @@ def _bound(system: System) -> list[dict[str, Any]]:
     ]
 
 
+def path_on_host(mount: Mount) -> str:
+    """Where what a container keeps lies."""
+    return str(mount.source) if mount.type == "bind" else f"{VOLUMES}/{mount.source}/_data"
+
+
 def data(system: System) -> list[str]:
     """Where on the host the data of a system's containers is, that its `data` does not name."""
     mounts = [mount for service in system.compose_services for mount in service.kept]
-    paths = [mount.source if mount.type == "bind" else f"{VOLUMES}/{mount.source}/_data" for mount in mounts]
+    paths = [path_on_host(mount) for mount in mounts]
     known = [PurePosixPath(path) for path in system.data]
     return [
         path for path in dict.fromkeys(paths) if path and not any(PurePosixPath(path).is_relative_to(k) for k in known)

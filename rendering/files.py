@@ -216,6 +216,29 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """What is backed up of a service: the output of `dump` in its `container`, which `load` reads into an empty one, or
+    the `paths` of the host. A restore stops its `units` and its `dependents`, and creates missing `volumes`. `keep` are
+    the numbers of daily, weekly and monthly ones, `max_age` hours without a good one until the monitor alerts. `drill`
+    is a compose file that runs the service on scratch volumes, `scratch` which path lies in which of them, `health` how
+    its container is asked ("" where it says nothing alone)."""
+
+    service: str
+    units: list[str]
+    container: str
+    dump: list[str]
+    load: list[str]
+    paths: list[str]
+    volumes: list[str]
+    dependents: list[str]
+    keep: dict[str, int]
+    max_age: int
+    drill: str = ""
+    scratch: dict[str, str] = field(default_factory=dict)
+    health: str = ""
+
+
+@dataclass(frozen=True)
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
     bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
@@ -246,6 +269,7 @@ class HostFiles:
     networks: list[Network] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
     kind: str = "ec2"
     region: str = ""
     memory: int = 0

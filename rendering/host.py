@@ -12,6 +12,7 @@ from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import SshHost, Stack
 from rendering import (
     alarms,
+    backups,
     caddy,
     collisions,
     compose,
@@ -58,6 +59,7 @@ def render(
         files = _joined(files, bound)
     stack = catalogue.stack
     limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
+    files = _joined(files, backups.timed(catalogue, host, known, digests or {}))
     whole = collisions.refuse(_joined(files, _host(catalogue, host, known)), stack.file)
     return replace(
         ties.tied(whole, catalogue.systems_on(host)),
@@ -173,6 +175,8 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
     found = ["docker", "skopeo"] if any(system.compose_services for system in systems) else []
     if any(system.sites for system in systems):
         found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
+    if backups.backed_up(catalogue, host):
+        found += ["restic"]
     if any(service.account for system in systems for service in system.native_services):
         # A user's own manager is started through PAM
         found += ["libpam-systemd"]

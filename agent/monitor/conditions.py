@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import quoting
-from agent.measures import containers, machine, proxy, release, units
+from agent.measures import backups, containers, machine, proxy, release, units
 from agent.monitor.look import HostFacts, Measured, Measures
 
 MEASURES: dict[str, Callable[[HostFacts, dict[str, Any]], Measures]] = {
@@ -35,6 +35,8 @@ MEASURES: dict[str, Callable[[HostFacts, dict[str, Any]], Measures]] = {
     "release unfinished": release.unfinished,
     "release overridden": release.overridden,
     "registry login": release.login,
+    "backup age": backups.age,
+    "backup drill": backups.drills,
 }
 
 UNSEEN = "the look itself"  # the subject of a condition that could not be looked at

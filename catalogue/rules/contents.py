@@ -10,7 +10,7 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
 from catalogue.services import ComposeService, RetiredService, repositories_of
-from catalogue.stack import ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
+from catalogue.stack import BACKUP, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -162,6 +162,6 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
             )
-    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES}):
+    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP}):
         rule = nearest(name, sorted(names), "services that run on this stack's hosts")
         yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)

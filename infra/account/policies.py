@@ -23,7 +23,7 @@ READS = re.compile(r"^\w+:(Describe|Get|List|View|Simulate)")
 # In no region, or asked in one that is not the stack's
 EVERYWHERE = ("budgets:", "route53:", "iam:", "pricing:", "sts:")
 # What reads names of repositories, roles and zones before they are known, or all of them
-UNNAMED = re.compile(r"^(?!ecr:GetDownloadUrlForLayer|ssm:GetParameter)")
+UNNAMED = re.compile(r"^(?!ecr:GetDownloadUrlForLayer|ssm:GetParameter|s3:)")
 PASS = "iam:PassRole"
 PASSED_TO = ["ec2.amazonaws.com", "dlm.amazonaws.com"]
 # Characters of a managed policy that AWS takes, without white space
@@ -103,6 +103,9 @@ def _filled(catalogue: Catalogue, pattern: str) -> Iterator[str]:
         used = {INSTANCE_TYPES[host.instanceType] for host in stack.ec2_hosts.values()}
         for parameter in sorted({stack.ami_parameter(kind.architecture) for kind in used}):
             yield pattern.format(parameter=parameter if parameter.startswith("/") else f"/{parameter}")
+        return
+    if "{bucket}" in pattern:
+        yield from [pattern.format(bucket=stack.backup_bucket)] if stack.backupRegion else []
         return
     if "{repository}" not in pattern:
         yield pattern.format(account=stack.accountId)

@@ -25,6 +25,14 @@ EXAMPLES: dict[str, list[str]] = {
     "releases": ["infra releases --stack prod --host watchme"],
     "rollback": ["infra rollback --stack prod", "infra rollback 1a2b3c --stack prod --host watchme"],
     "restore": ["infra restore services --stack prod --list", "infra restore services --stack prod"],
+    "backup list": ["infra backup list --stack prod"],
+    "backup now": ["infra backup now reader-db --stack prod"],
+    "backup verify": ["infra backup verify --stack prod"],
+    "backup restore": [
+        "infra backup restore reader-db --stack prod",
+        "infra backup restore reader-db --snapshot 98960210 --to /srv/look --stack prod",
+    ],
+    "backup drill": ["infra backup drill reader-db --stack prod"],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [
         "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",

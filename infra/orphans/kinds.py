@@ -114,6 +114,12 @@ def _repository(client: Client, inputs: Inputs) -> list[str]:
     return [name] if _found(lambda: client("ecr").describe_repositories(repositoryNames=[name])) else []
 
 
+def _bucket(client: Client, inputs: Inputs) -> list[str]:
+    name = inputs["bucket"]
+    # One of another account has the name too
+    return [name] if _found(lambda: client("s3").get_bucket_tagging(Bucket=name)) else []
+
+
 def _record(client: Client, inputs: Inputs) -> list[str]:
     zone, name, kind = inputs["zoneId"], inputs["name"], inputs["type"]
     found = client("route53").list_resource_record_sets(
@@ -220,6 +226,7 @@ KINDS: dict[str, Find] = {
     "aws:iam/userPolicy:UserPolicy": _inline_policy("get_user_policy", "user"),
     "aws:iam/accessKey:AccessKey": _access_keys,
     "aws:ecr/repository:Repository": _repository,
+    "aws:s3/bucket:Bucket": _bucket,
     "aws:route53/record:Record": _record,
     "aws:sns/topic:Topic": _topic,
     "aws:budgets/budget:Budget": _budget,
@@ -232,6 +239,9 @@ REPEATABLE = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:sns/topicSubscription:TopicSubscription",
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "aws:cloudwatch/metricAlarm:MetricAlarm",
 }
 

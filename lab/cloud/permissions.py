@@ -2,8 +2,8 @@
 
 moto calls every resource "*", denies any statement with a condition it does not know, trusts no account as a whole, and
 takes what a request is signed for as the service that policies name. Here the resources of ECR and Route 53 requests,
-Route 53's two condition keys, CloudWatch's namespace and trust in an account are evaluated as AWS does; nothing is
-allowed that AWS would deny.
+Route 53's two condition keys, CloudWatch's namespace, S3's prefix and trust in an account are evaluated as AWS does;
+nothing is allowed that AWS would deny.
 Signatures are judged before (lab/cloud/signatures.py), since moto computes Route 53's wrongly.
 """
 
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from fnmatch import fnmatchcase
 from typing import Any
 from xml.etree import ElementTree
 
@@ -25,12 +26,15 @@ NAMESPACE = "cloudwatch:namespace"
 REGION = "aws:RequestedRegion"
 # What requests are signed for, where policies call it something else
 PREFIXES = {"monitoring": "cloudwatch", "service-quotas": "servicequotas"}
+# Of S3: what a request is, where policies know it by another name
+S3_ACTIONS = {"HeadBucket": "ListBucket", "HeadObject": "GetObject"}
 _request: ContextVar[tuple[list[str], dict[str, list[str]]]] = ContextVar("request", default=([], {}))
 
 
 def install() -> None:
     """Teaches moto's evaluator the resource and the condition values of the request at hand."""
     authorize: Callable[..., None] = BaseResponse._authenticate_and_authorize_normal_action
+    authorize_s3: Callable[..., None] = BaseResponse._authenticate_and_authorize_s3_action
     matches = IAMPolicyStatement._check_element_matches
     permitted = IAMRequestBase.check_action_permitted
 
@@ -38,6 +42,13 @@ def install() -> None:
         token = _request.set((resources(self), conditions(self)))
         try:
             authorize(self, resource)
+        finally:
+            _request.reset(token)
+
+    def s3_with_request(self: Any, bucket_name: str | None = None, key_name: str | None = None) -> None:
+        token = _request.set(([], _of_s3(self)))
+        try:
+            authorize_s3(self, bucket_name, key_name)
         finally:
             _request.reset(token)
 
@@ -55,12 +66,14 @@ def install() -> None:
         return trusts(self._statement.get("Principal") or {}, principal)
 
     def check_action_permitted(self: Any, resource: str) -> None:
-        service, _, action = self._action.partition(":")
-        self._action = f"{PREFIXES.get(service, service)}:{_budgets(action) if service == 'budgets' else action}"
+        service, _, action = str(self._action).partition(":")
+        named = S3_ACTIONS.get(action, action) if service == "s3" else action
+        self._action = f"{PREFIXES.get(service, service)}:{_budgets(named) if service == 'budgets' else named}"
         permitted(self, resource)
 
     IAMRequestBase.check_action_permitted = check_action_permitted  # type: ignore[method-assign]
     BaseResponse._authenticate_and_authorize_normal_action = with_request  # type: ignore[method-assign]
+    BaseResponse._authenticate_and_authorize_s3_action = s3_with_request  # type: ignore[method-assign]
     IAMPolicyStatement._check_element_matches = element_matches  # type: ignore[method-assign]
     IAMRequestBase.check_signature = lambda self: None  # type: ignore[method-assign]
     IAMPolicyStatement._check_conditions = check_conditions  # type: ignore[method-assign]
@@ -96,14 +109,17 @@ def trusts(expected: dict[str, Any], principal: str) -> bool:
 def holds(condition: dict[str, dict[str, Any]], values: dict[str, list[str]]) -> bool:
     """A statement's condition. An operator or key that is not known here does not hold."""
     for operator, keys in condition.items():
-        if operator not in ("StringEquals", "ArnEquals", "ForAllValues:StringEquals"):
+        if operator not in ("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"):
             return False
         for key, expected in keys.items():
             allowed = {expected} if isinstance(expected, str) else set(expected)
             given = values.get(key)
             if given is None and operator != "ForAllValues:StringEquals":
                 return False
-            if not set(given or []) <= allowed:
+            if operator == "StringLike":
+                if not all(any(fnmatchcase(value, pattern) for pattern in allowed) for value in given or []):
+                    return False
+            elif not set(given or []) <= allowed:
                 return False
     return True
 
@@ -147,6 +163,11 @@ def conditions(response: Any) -> dict[str, list[str]]:
     root = ElementTree.fromstring(response.body)
     texts = {tag: [e.text or "" for e in root.iter() if e.tag.rsplit("}", 1)[-1] == tag] for tag in ("Name", "Type")}
     return {NAMES: [name.rstrip(".").lower() for name in texts["Name"]], TYPES: texts["Type"]}
+
+
+def _of_s3(response: Any) -> dict[str, list[str]]:
+    prefix = getattr(response, "querystring", None) or {}
+    return {REGION: [response.region], **({"s3:prefix": prefix["prefix"]} if "prefix" in prefix else {})}
 
 
 def _namespace(response: Any) -> dict[str, list[str]]:

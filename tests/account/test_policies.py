@@ -19,13 +19,21 @@ from tests.support import ROOT, whole
 # As IAM calls the services that we ask
 SERVICES = {
     "ec2": "ec2", "ecr": "ecr", "iam": "iam", "route53": "route53", "sns": "sns", "cloudwatch": "cloudwatch",
-    "budgets": "budgets", "dlm": "dlm", "ssm": "ssm", "sts": "sts", "pricing": "pricing",
+    "budgets": "budgets", "dlm": "dlm", "s3": "s3", "ssm": "ssm", "sts": "sts", "pricing": "pricing",
     "service-quotas": "servicequotas",
 }  # fmt: skip
 # No right is needed for it
 FREE = {"sts:GetCallerIdentity"}
 # Of these the policies speak in other words
-NAMES = {"budgets:DescribeBudget": "budgets:ViewBudget"}
+NAMES = {
+    "budgets:DescribeBudget": "budgets:ViewBudget", "s3:HeadBucket": "s3:ListBucket",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration", "s3:GetBucketCors": "s3:GetBucketCORS",
+    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "s3:GetBucketAccelerateConfiguration": "s3:GetAccelerateConfiguration",
+    "s3:GetBucketReplication": "s3:GetReplicationConfiguration", "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock", "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+}  # fmt: skip
 
 
 @cache
@@ -77,7 +85,7 @@ def test_every_kind_that_the_program_makes_is_in_the_table():
 
 def test_every_action_is_one_of_awss():
     known = {action for actions in operations().values() for action in actions}
-    known |= {"iam:PassRole", "budgets:ViewBudget", "budgets:ModifyBudget"}
+    known |= {*NAMES.values(), "iam:PassRole", "budgets:ViewBudget", "budgets:ModifyBudget"}
     assert everything() - known == set()
 
 

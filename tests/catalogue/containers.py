@@ -45,6 +45,27 @@ EXAMPLES = {
     "health by TCP without a port": (
         both(with_database, setting("worker", health="tcp")), "health 'tcp' of a container without a port",
     ),
+    "a database whose files are taken": (
+        both(with_database, setting("db", backup={})),
+        "service db: backup: the files of a running database, which are no backup of it; dump and load: commands in",
+    ),
+    "a backup of nothing": (having(backup={}), "service web: backup: nothing to take: it keeps no data"),
+    "a backup of a container's paths": (
+        both(with_database, setting("worker", backup={"paths": ["/srv/x"]})),
+        "service worker: backup: paths of a container; leave it out: its volumes and directories are taken",
+    ),
+    "a backup of one that takes turns": (
+        setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", backup={}),
+        "service vault-api: backup: a service that takes turns between two containers",
+    ),
+    "a backup without a region": (
+        both(with_database, setting("worker", backup={})),
+        "infra:backupRegion: is not set, and worker has a backup; the region that backups are kept in",
+    ),
+    "a backup without a password": (
+        both(with_database, setting("worker", backup={})),
+        "infra:secrets.backup.RESTIC_PASSWORD: is not set; make it: uv run infra init --stack prod",
+    ),
     "two release steps of one name": (
         having(release=[{"command": ["a"]}, {"command": ["b"]}]),
         "service web: 2 release steps are called release; a name of its own for each",

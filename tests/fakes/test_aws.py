@@ -66,8 +66,8 @@ def is_there(plugin: Plugin, type: str, id: str, state: dict[str, Any]) -> bool:
 
 
 def test_it_refuses_a_type_it_does_not_know(plugin):
-    with pytest.raises(PluginError, match="does not know the resource type aws:s3/bucket:Bucket"):
-        check(plugin, "aws:s3/bucket:Bucket", {})
+    with pytest.raises(PluginError, match="does not know the resource type aws:sqs/queue:Queue"):
+        check(plugin, "aws:sqs/queue:Queue", {})
 
 
 def test_it_refuses_an_input_it_does_not_know_instead_of_ignoring_it(plugin):

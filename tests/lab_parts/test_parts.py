@@ -35,7 +35,14 @@ def test_condition(values, expected):
 
 
 def test_an_unknown_condition_does_not_hold():
-    assert not holds({"StringLike": {NAMES: ["*"]}}, {NAMES: ["a"]})
+    assert not holds({"StringNotLike": {NAMES: ["*"]}}, {NAMES: ["a"]})
+
+
+def test_a_prefix_of_s3_is_held_against_its_pattern():
+    condition = {"StringLike": {"s3:prefix": "box/*"}}
+    assert holds(condition, {"s3:prefix": ["box/locks/"]})
+    assert not holds(condition, {"s3:prefix": ["other/locks/"]}) and not holds(condition, {"s3:prefix": ["box"]})
+    assert not holds(condition, {})
     assert not holds({"StringEquals": {"aws:PrincipalOrgID": "o"}}, {})
     assert holds({}, {})
 

@@ -15,7 +15,14 @@ def built():
 
 def others(inputs: dict) -> dict:
     """What another stack, or another owner, would ask for."""
-    changes = {"name": "other", "cidrIpv4": "10.0.0.0/8", "records": ["192.0.2.9"], "user": "other", "subnetId": "s-0"}
+    changes = {
+        "name": "other",
+        "bucket": "other",
+        "cidrIpv4": "10.0.0.0/8",
+        "records": ["192.0.2.9"],
+        "user": "other",
+        "subnetId": "s-0",
+    }
     changed = inputs | {key: value for key, value in changes.items() if key in inputs}
     return changed | ({"tags": {**inputs["tags"], "stack": "dev"}} if "tags" in inputs else {})
 

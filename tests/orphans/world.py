@@ -77,6 +77,7 @@ INPUTS: dict[str, Callable[[Made], dict[str, Any]]] = {
     },
     "aws:iam/accessKey:AccessKey": lambda made: {"user": made["User"]},
     "aws:ecr/repository:Repository": lambda made: {"name": "watchme-web", "tags": TAGS},
+    "aws:s3/bucket:Bucket": lambda made: {"bucket": f"{STACK}-backups-123456789012", "tags": TAGS},
     "aws:sns/topic:Topic": lambda made: {"name": "alarms-topic-1234567", "tags": TAGS},
     "aws:route53/record:Record": lambda made: {
         "zoneId": made["zone"], "name": "api.example.com", "type": "A", "ttl": 60, "records": ["192.0.2.1"],

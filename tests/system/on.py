@@ -82,3 +82,20 @@ def sh(system: System, script: str) -> str:
     ran = system.on_host("sh", "-ec", script)
     assert ran.code == 0, ran.output
     return ran.output
+
+
+REGION = "ap-northeast-1"
+
+
+def instance(system: System, host: str) -> dict:
+    filters = [{"Name": "tag:Name", "Values": [f"lab-{host}"]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    (found,) = ec2(system, REGION).describe_instances(Filters=filters)["Reservations"]
+    return found["Instances"][0]
+
+
+def destroy(system: System, host: str) -> str:
+    """As somebody does in the console who has turned the protection off."""
+    lost = instance(system, host)["InstanceId"]
+    ec2(system, REGION).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
+    ec2(system, REGION).terminate_instances(InstanceIds=[lost])
+    return lost

@@ -6,26 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.conftest import System
-from tests.system.on import ec2, sh, wait_until_well
+from tests.system.on import REGION, destroy, ec2, instance, sh, wait_until_well
 
 pytestmark = pytest.mark.lab
-REGION = "ap-northeast-1"
 UPLOADS = "/opt/whisper/uploads"
 PROGRAM = "/opt/whisper/WhisperBackendAPI"
-
-
-def instance(system: System, host: str) -> dict:
-    filters = [{"Name": "tag:Name", "Values": [f"lab-{host}"]}, {"Name": "instance-state-name", "Values": ["running"]}]
-    (found,) = ec2(system, REGION).describe_instances(Filters=filters)["Reservations"]
-    return found["Instances"][0]
-
-
-def destroy(system: System, host: str) -> str:
-    """As somebody does in the console who has turned the protection off."""
-    lost = instance(system, host)["InstanceId"]
-    ec2(system, REGION).modify_instance_attribute(InstanceId=lost, DisableApiTermination={"Value": False})
-    ec2(system, REGION).terminate_instances(InstanceIds=[lost])
-    return lost
 
 
 def take_snapshot(system: System, host: str) -> str:

@@ -11,14 +11,25 @@ import pytest
 from lab import elsewhere
 from tests.support import ROOT
 from tests.system.conftest import System
-from tests.system.on import until
+from tests.system.on import destroy, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
-HOST, NAME, YAML = "services", "reader.hey-watch.me", "files/systems/reader.yaml"
+HOST, NAME, YAML = "box", "reader.hey-watch.me", "files/systems/reader.yaml"
+SPARE = "files/systems/spare.yaml"
 POSTGRES, MINIFLUX = "library/postgres", "miniflux/miniflux"
 # The tutorial's own, under a name of the lab's zone
 PAGE = (ROOT / "docs/tutorial.md").read_text()
 CATALOGUE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0].replace("reader.example.com", NAME)
+
+
+# What stays on the host when the product leaves it
+OTHER = """
+system: spare
+document: x
+services:
+  - {name: spare, kind: unit, purpose: Stays, unit: spare.service, memory: {limit: 16m},
+     directives: {Service: {ExecStart: /usr/bin/sleep infinity, MemoryMax: 16M}, Install: {WantedBy: multi-user.target}}}
+"""
 
 
 @dataclass
@@ -48,7 +59,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(system: System) -> Iterator[Reader]:
-    """It runs beside Whisper and Recall API; afterwards the host is as it was, but for the volume."""
+    """It runs on a host of its own, which goes with it."""
     elsewhere.start(system.lab)
     elsewhere.publish(system.lab, "postgres", POSTGRES, "15.1")
     elsewhere.publish(system.lab, "miniflux", MINIFLUX, "2.3.5")
@@ -65,7 +76,12 @@ def reader(system: System) -> Iterator[Reader]:
         key = f"infra:secrets.{name}"
         ran = system.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=value)
         assert ran.code == 0, ran.output
-    system.set("infra:hosts.services.systems[2]", "reader")
+    system.add(SPARE, OTHER)
+    for key, value in {"systems[0]": "spare", "systems[1]": "reader", "instanceType": "t4g.small"}.items():
+        system.set(f"infra:hosts.{HOST}.{key}", value)
+    system.set("infra:backupRegion", "ap-southeast-2")
+    made = system.command("infra", "init", "--stack", "lab")
+    assert made.code == 0 and "made the password that backups are encrypted with" in made.output, made.output
     try:
         yield Reader(system)
     finally:
@@ -196,7 +212,7 @@ def test_after_a_restart_of_docker_it_is_back_in_order(reader: Reader, first: st
 def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -> None:
     counted, config = reader.ticks(), reader.system.lab.config_file
     with_reader = config.read_text()
-    for key in ("hosts.services.systems[2]", "secrets.reader-db", "secrets.reader-web", "secrets.reader-worker"):
+    for key in (f"hosts.{HOST}.systems[1]", "secrets.reader-db", "secrets.reader-web", "secrets.reader-worker"):
         reader.system.unset(f"infra:{key}")
     reader.system.must_up()
     assert "reader-db" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
@@ -204,3 +220,65 @@ def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -
     config.write_text(with_reader)
     reader.system.must_up()
     assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
+
+
+def infra(reader: Reader, *argv: str) -> str:
+    ran = reader.system.command("infra", "backup", *argv, "--stack", "lab")
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+def test_a_backup_is_made_tried_and_verified(reader: Reader, first: str) -> None:
+    said = infra(reader, "now")
+    assert re.search(r"box: reader-db: backup [0-9a-f]{8}, [0-9.]+ MiB in \d+ s", said), said
+    database = reader.started("reader-db")
+    assert "started on it and healthy" in infra(reader, "drill", "reader-db")
+    assert "infra-drill" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert "infra-drill" not in reader.on("docker", "volume", "ls", "-q") and reader.started("reader-db") == database
+    assert "no errors were found" in infra(reader, "verify", "--all")
+    assert "reader-db: 1 backup(s) (the last one" in infra(reader, "list")
+    # By its timer too, and with the password nowhere but in its file
+    reader.on("systemctl", "start", "infra-backup-reader-db.service")
+    assert "reader-db: 2 backup(s)" in infra(reader, "list")
+    assert reader.on("systemctl", "is-active", "infra-backup-reader-db.timer").strip() == "active"
+
+
+def test_a_host_cannot_reach_the_backups_of_another(reader: Reader, first: str) -> None:
+    script = "set -a; . /etc/infra/backup.env; RESTIC_REPOSITORY=${RESTIC_REPOSITORY%/*}/other restic snapshots"
+    refused = reader.system.on_host("bash", "-c", script, host=HOST)
+    assert refused.code != 0 and "denied" in refused.output.lower(), refused.output
+
+
+def test_a_mistake_in_the_data_is_undone_from_a_backup(reader: Reader, first: str) -> None:
+    infra(reader, "now", "reader-db")
+    counted, web = reader.ticks(), reader.started("reader-web")
+    reader.query("delete from ticks; delete from users")
+    said = infra(reader, "restore", "reader-db", "--yes")
+    assert "and healthy; started: " in said and "what was there is kept at /var/lib/docker/volumes/reader-db/" in said
+    assert reader.ticks() >= counted - 20 and int(reader.query("select count(*) from users")) == 1
+    assert reader.ask("/healthcheck") == (200, b"OK") and reader.started("reader-web") != web
+    growing = reader.ticks()
+    until("the worker writes again", lambda: reader.ticks() > growing, 30)
+
+
+def test_a_restore_that_fails_leaves_the_data_that_was_there(reader: Reader, first: str) -> None:
+    counted = reader.ticks()
+    # What loads the dump, in the release as the host keeps it
+    kept, aside = "/var/lib/infra/current/manifest.json", "/root/manifest.json"
+    reader.on("cp", kept, aside)
+    reader.on("sed", "-i", "s/ON_ERROR_STOP=1/ON_ERROR_STOP=1 --no-such-option/", kept)
+    ran = reader.system.command("infra", "backup", "restore", "reader-db", "--yes", "--stack", "lab")
+    reader.on("cp", aside, kept)
+    assert ran.code != 0 and "and it has its own data again" in ran.output, ran.output
+    assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
+
+
+def test_a_lost_host_gets_its_data_from_a_backup_in_another_region(reader: Reader, first: str) -> None:
+    infra(reader, "now", "reader-db")
+    counted = reader.ticks()
+    destroy(reader.system, HOST)
+    reader.system.must_up()
+    assert int(reader.query("select count(*) from ticks")) < counted, "a new host has an empty database"
+    infra(reader, "restore", "reader-db", "--yes")
+    assert reader.ticks() >= counted - 20 and int(reader.query("select count(*) from users")) == 1
+    assert reader.ask("/healthcheck") == (200, b"OK")

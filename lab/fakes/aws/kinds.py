@@ -1,5 +1,5 @@
 """Every kind of resource that the stand-in knows."""
 
-from lab.fakes.aws import alarms, ec2, identity, instances, services
+from lab.fakes.aws import alarms, buckets, ec2, identity, instances, services
 
-KINDS = {**ec2.KINDS, **instances.KINDS, **identity.KINDS, **services.KINDS, **alarms.KINDS}
+KINDS = {**ec2.KINDS, **instances.KINDS, **identity.KINDS, **services.KINDS, **alarms.KINDS, **buckets.KINDS}

@@ -1,0 +1,62 @@
+"""What people and timers ask of backups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from agent import jobs, quoting
+from agent.backups import drills, making, restoring
+from agent.outcome import Mask, Refused
+from agent.world import World
+
+Say = Callable[[str], None]
+
+
+def _list(world: World, _: dict[str, Any], __: Say) -> dict[str, Any]:
+    return {"services": making.listed(world)}
+
+
+def _now(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    return making.back_up(world, payload["service"], say)
+
+
+def _verify(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    return {"line": making.verify(world, payload["everything"], say)}
+
+
+def _restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    service, snapshot = payload["service"], payload["snapshot"]
+    if payload["to"]:
+        return restoring.into(world, service, snapshot, payload["to"], say)
+    return restoring.in_place(world, service, snapshot, say)
+
+
+def _drill(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    return drills.drill(world, payload["service"], payload["snapshot"], say)
+
+
+ANSWERS: dict[str, Callable[[World, dict[str, Any], Say], dict[str, Any]]] = {
+    "list": _list, "now": _now, "verify": _verify, "restore": _restore, "drill": _drill,
+}  # fmt: skip
+
+
+def asked(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    """`payload` has the service, the beginning of a backup's id and a directory, where `what` wants them. Raises
+    Refused."""
+    mask = Mask(jobs.secret_values(world, None))
+    with quoting.hiding(mask.all_of):
+        return ANSWERS[what](world, payload, say)
+
+
+def scheduled(world: World, service: str, say: Say) -> int:
+    """For the timer: 0 once there is a backup."""
+    try:
+        made = asked(world, "now", {"service": service}, say)
+    except Refused as refusal:
+        say(str(refusal))
+        return 1
+    say(f"backup {made['snapshot'][:8]} of {service}: {made['bytes']} bytes in {made['seconds']} s")
+    if made["warning"]:
+        say(made["warning"])
+    return 0

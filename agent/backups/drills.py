@@ -1,0 +1,143 @@
+"""Is a backup good for anything: restored into scratch volumes, the service started on it and asked for its health, and
+all of it removed again. Nothing that serves has any part in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from agent import checks, compose, lock, units
+from agent.backups import making, restic, restoring
+from agent.engine import Declined
+from agent.outcome import Failed, Refused, reason_of
+from agent.world import World
+
+LOCK = "/run/infra/drill"
+PLACE = "/run/infra/drills"
+SCRATCH = "/var/tmp/infra-drill"
+NAME = "infra-drill-"  # as in rendering/backups.py
+VOLUMES = "/var/lib/docker/volumes"
+DEADLINE = 300.0  # seconds until a container on restored data is healthy
+Say = Callable[[str], None]
+
+
+def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
+    """What was restored, how long it took, and whether the service was started on it. Raises Refused, and remembers
+    why."""
+    entry = making.entry_of(world, service)
+    with lock.lock(f"drill of {service}", say, LOCK, making.PATIENCE):
+        began = world.wall()
+        snapshot = restic.chosen(world, service, wanted)
+        restoring.demand_room(world, "/var/tmp", restic.size(world, snapshot))
+        _clear(world, entry)
+        try:
+            size = _tried(world, entry, snapshot, say)
+        except (Failed, Refused, OSError) as error:
+            reason = str(error) if isinstance(error, Refused) else reason_of(error)
+            making.remember(world, service, drill={"at": world.wall(), "snapshot": snapshot.id, "why": reason})
+            raise Refused(f"drill of {service}, backup {snapshot}: {reason}") from None
+        finally:
+            _clear(world, entry)
+        done = {
+            "at": world.wall(), "snapshot": snapshot.id, "bytes": size, "started": bool(entry["health"]),
+            "seconds": round(world.wall() - began, 1),
+        }  # fmt: skip
+        making.remember(world, service, drill=done)
+        return {"service": service, "of": snapshot.at, **done}
+
+
+def _tried(world: World, entry: dict[str, Any], snapshot: restic.Snapshot, say: Say) -> int:
+    say(f"restoring {entry['service']} from backup {snapshot} into scratch")
+    if entry["dump"] and not entry["health"]:
+        raise Refused("its dump cannot be tried: the container that reads it depends on others")
+    size = 0 if entry["dump"] else _files(world, entry, snapshot)
+    if not entry["health"]:
+        return size
+    for volume in entry["scratch"].values():
+        units.must(world, "docker", "volume", "create", volume)
+    say(f"starting {entry['service']} on it")
+    _up(world, entry)
+    _wait(world, entry)
+    if not entry["dump"]:
+        return size
+    loaded = restoring.load(world, f"{NAME}{entry['service']}", entry, snapshot, say)
+    _wait(world, entry)
+    return loaded
+
+
+def _files(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int:
+    """The files, in their scratch volumes where the service is started on them, else in a directory: their bytes."""
+    for path in entry["paths"]:
+        volume = entry["scratch"].get(path) if entry["health"] else None
+        place = f"{VOLUMES}/{volume}/restored" if volume else SCRATCH
+        if volume:
+            units.must(world, "docker", "volume", "create", volume)
+        world.directory(place, 0o700, "root", "root")
+        ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path, "--verify")
+        if ran.code or not world.exists(f"{place}{path}"):
+            raise Failed(f"restic: {ran.last_lines(3) or f'the backup has no {path}'}")
+        if volume:
+            world.remove_tree(f"{VOLUMES}/{volume}/_data")
+            world.rename_tree(f"{place}{path}", f"{VOLUMES}/{volume}/_data")
+    return restic.size(world, snapshot)
+
+
+def _compose(world: World, entry: dict[str, Any], *words: str, timeout: float) -> Any:
+    program = compose.demand(world.can.compose).path
+    return world.run(program, "-p", f"{NAME}{entry['service']}", "-f", f"{PLACE}/compose.yml", *words, timeout=timeout)
+
+
+def _up(world: World, entry: dict[str, Any]) -> None:
+    world.directory(PLACE, 0o700, "root", "root")
+    world.write(f"{PLACE}/compose.yml", entry["drill"].encode(), 0o600, "root", "root")
+    ran = _compose(world, entry, "up", "-d", timeout=600)
+    if ran.code:
+        raise Failed(f"it does not start: {ran.last_lines(3)}")
+
+
+def _wait(world: World, entry: dict[str, Any]) -> None:
+    end = world.now() + DEADLINE
+    while True:
+        fault = _fault(world, entry)
+        if not fault:
+            return
+        if world.now() > end:
+            log = world.run("docker", "logs", "--tail", "20", f"{NAME}{entry['service']}", timeout=30)
+            raise Failed(f"it is not healthy on the restored data: {fault}; its log ends: {log.last_lines(5)}")
+        world.sleep(1.0)
+
+
+def _fault(world: World, entry: dict[str, Any]) -> str:
+    """Why it is not healthy; "" where it is."""
+    url = entry["health"]
+    if "ADDRESS" in url:
+        address = _address(world, f"{NAME}{entry['service']}")
+        if not address:
+            return "it has no address"
+        url = url.replace("ADDRESS", address)
+    if url.startswith("http"):
+        status = checks.status(world, url)
+        return "" if status == 200 else f"it answers {status}" if status else "it does not answer"
+    return checks.fault(world, url)
+
+
+def _address(world: World, container: str) -> str:
+    try:
+        found = json.loads(world.docker_has(f"/containers/{container}/json"))
+        networks = found["NetworkSettings"]["Networks"].values()
+        return next((str(network["IPAddress"]) for network in networks if network.get("IPAddress")), "")
+    except (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""
+
+
+def _clear(world: World, entry: dict[str, Any]) -> None:
+    """Removes what a drill, this one or one that was killed, made."""
+    if entry["drill"]:
+        name = f"{NAME}{entry['service']}"
+        world.run("docker", "rm", "--force", "--volumes", name, timeout=60)
+        world.run("docker", "network", "rm", f"{name}_default", timeout=60)
+        for volume in entry["scratch"].values():
+            world.run("docker", "volume", "rm", "--force", volume, timeout=60)
+    world.remove_tree(PLACE)
+    world.remove_tree(SCRATCH)

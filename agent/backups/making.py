@@ -1,0 +1,151 @@
+"""A service's backup, made and remembered: whole, or none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from agent import lock, quoting, store
+from agent.backups import restic
+from agent.outcome import Refused
+from agent.store import STATE
+from agent.world import TIMED_OUT, Ran, World
+
+RECORDS = f"{STATE}/backups"
+OWN_LOCK = "/run/infra/backup-{}"
+PATIENCE = 3600.0  # seconds that one of the same service is waited for
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+Say = Callable[[str], None]
+
+
+def entries(world: World) -> dict[str, dict[str, Any]]:
+    """What the release that serves says of backups, by service."""
+    release = store.current(world)
+    return {entry["service"]: entry for entry in release.manifest["backups"]} if release else {}
+
+
+def entry_of(world: World, service: str) -> dict[str, Any]:
+    """Raises Refused for a service that has no backup here."""
+    known = entries(world)
+    if service not in known:
+        has = f"those that have: {', '.join(sorted(known))}" if known else "none here has one"
+        raise Refused(f"{quoting.quoted(service)} has no backup on this host; {has}")
+    return known[service]
+
+
+def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
+    """Takes a backup now, and lets go of those that are not to be kept any more. Raises Refused, and remembers why."""
+    entry = entry_of(world, service)
+    with lock.lock(f"backup of {service}", say, OWN_LOCK.format(service), PATIENCE):
+        began = world.wall()
+        try:
+            restic.ready(world)
+            say(f"backing up {service}")
+            taken = _dumped(world, entry) if entry["dump"] else _copied(world, entry)
+        except (Refused, OSError) as error:
+            reason = str(error) if isinstance(error, Refused) else quoting.error(error)
+            remember(world, service, failed={"at": world.wall(), "why": reason})
+            raise Refused(f"no backup of {service}: {reason}") from None
+        good = {**taken, "at": world.wall(), "seconds": round(world.wall() - began, 1)}
+        remember(world, service, good=good, failed=None)
+        return {"service": service, **good, "warning": _thinned(world, entry)}
+
+
+def _dumped(world: World, entry: dict[str, Any]) -> dict[str, Any]:
+    """restic gets the end of its input only when the command has ended well: of half a dump there is no backup."""
+    service = entry["service"]
+    made, kept, size = world.pipe(
+        ["docker", "exec", entry["container"], *entry["dump"]],
+        restic.command(
+            "backup", "--json", "--stdin", "--stdin-filename", f"{service}.dump", *restic.marks(world, service)
+        ),
+        restic.LONG,
+        restic.environment(world),
+    )
+    if kept.code not in (0, TIMED_OUT):
+        raise Refused(f"restic: {kept.last_lines(3)}")
+    if made.code:
+        how = "did not come to its end" if made.code == TIMED_OUT else f"ended with {made.code}"
+        raise Refused(f"its dump {how}: {made.last_lines(3)}")
+    if not size:
+        raise Refused(f"its dump is empty: {made.last_lines(3) or 'it said nothing'}")
+    if kept.code:
+        raise Refused("restic did not come to its end")
+    return {"snapshot": _snapshot(kept), "bytes": size}
+
+
+def _copied(world: World, entry: dict[str, Any]) -> dict[str, Any]:
+    if missing := [path for path in entry["paths"] if not world.exists(path)]:
+        raise Refused(f"{', '.join(missing)} is not there")
+    ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
+    if ran.code == restic.INCOMPLETE:
+        raise Refused(f"some files could not be read, and the backup has all others: {ran.last_lines(3)}")
+    if ran.code:
+        raise Refused(f"restic: {ran.last_lines(3)}")
+    return {"snapshot": _snapshot(ran), "bytes": int((restic.answer(ran) or {}).get("total_bytes_processed", 0))}
+
+
+def _snapshot(ran: Ran) -> str:
+    found = restic.answer(ran)
+    id = found.get("snapshot_id") if isinstance(found, dict) else None
+    if not isinstance(id, str) or not id:
+        raise Refused(f"restic does not say which backup it made: {ran.last_lines(2)}")
+    return id
+
+
+def _thinned(world: World, entry: dict[str, Any]) -> str:
+    """Forgets what is not kept any more; what of that did not happen, "" where all did."""
+    kept = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
+    marks = restic.marks(world, entry["service"])
+    ran = restic.run(world, "forget", "--prune", "--group-by", "host,tags", *kept, *marks)
+    return f"old backups of {entry['service']} could not be removed: {ran.last_lines(2)}" if ran.code else ""
+
+
+def record(world: World, service: str) -> dict[str, Any]:
+    """What is remembered of a service's backups: `good` and `failed`, the last ones, `drill`, and `since`, when it
+    first had one to make (seconds since 1970)."""
+    try:
+        found = json.loads(world.read(f"{RECORDS}/{service}.json") or b"{}")
+        return found if isinstance(found, dict) else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def remember(world: World, service: str, **values: Any) -> None:
+    world.directory(RECORDS, 0o700, "root", "root")
+    text = json.dumps({**record(world, service), **values}, sort_keys=True)
+    world.write(f"{RECORDS}/{service}.json", text.encode(), 0o600, "root", "root")
+
+
+def note_begin(world: World, manifest: dict[str, Any]) -> None:
+    """From a release on a service's backups are waited for."""
+    for entry in manifest["backups"]:
+        if not record(world, entry["service"]):
+            remember(world, entry["service"], since=world.wall())
+
+
+def listed(world: World) -> list[dict[str, Any]]:
+    """Each service that has backups: those that there are, and what is remembered."""
+    return [
+        {
+            "service": service,
+            "backups": [{"id": s.id, "at": s.at} for s in restic.snapshots(world, service)],
+            **{name: value for name, value in record(world, service).items() if name in ("good", "failed", "drill")},
+        }
+        for service in sorted(entries(world))
+    ]
+
+
+def verify(world: World, everything: bool, say: Say) -> str:
+    """Checks the repository, and reads a tenth of its data or all of it. Raises Refused."""
+    restic.environment(world)
+    say(f"checking the repository, and reading {'all' if everything else 'a tenth'} of its data")
+    restic.run(world, "unlock", timeout=300)
+    # Another tenth each day
+    part = f"--read-data-subset={int(world.wall() // 86400) % 10 + 1}/10"
+    ran = restic.run(world, "check", "--read-data" if everything else part)
+    if ran.code:
+        raise Refused(f"the repository of backups is damaged or cannot be read: {ran.last_lines(5)}")
+    return "no errors were found"

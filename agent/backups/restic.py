@@ -1,0 +1,115 @@
+"""restic, as this host uses it: the repository that its release names, and what restic answers. Debian 11's 0.11 can
+all of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from agent import quoting
+from agent.outcome import Refused
+from agent.world import Ran, World
+
+ENVIRONMENT = "/etc/infra/backup.env"  # as in rendering/backups.py
+LONG = 12 * 3600.0  # seconds
+# What is said of a repository that is not there, and of nothing else
+ABSENT = re.compile(
+    r"specified key does not exist|NoSuchKey|repository does not exist|config: no such file or directory"
+)
+EXISTS = re.compile(r"already initialized|config file already exists")
+INCOMPLETE = 3  # exit code of a backup that left out what could not be read
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A backup of a service. `at` is as restic has it, in UTC."""
+
+    id: str
+    at: str
+    paths: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.id[:8]} of {self.at[:16].replace('T', ' ')} UTC"
+
+
+def environment(world: World) -> dict[str, str]:
+    """What the release says of the repository. Raises Refused where it says nothing."""
+    text = world.read(ENVIRONMENT)
+    if text is None:
+        raise Refused(f"this host has no backups: {ENVIRONMENT} is not there. Bring its release (pulumi up) first")
+    pairs = (line.partition("=") for line in text.decode().splitlines() if "=" in line and not line.startswith("#"))
+    return {name: value.strip("'") for name, _, value in pairs}
+
+
+def command(*words: str) -> list[str]:
+    return ["restic", "--quiet", *words]
+
+
+def run(world: World, *words: str, timeout: float = LONG) -> Ran:
+    return world.run(*command(*words), timeout=timeout, environment=environment(world))
+
+
+def marks(world: World, service: str) -> list[str]:
+    """The options by which a service's backups are made and found, on whatever machine the host is."""
+    return ["--host", environment(world)["INFRA_HOST"], "--tag", f"service={service}"]
+
+
+def ready(world: World) -> None:
+    """The repository is there, and no lock of one that was killed. Raises Refused."""
+    asked = run(world, "cat", "config", timeout=300)
+    if asked.code:
+        if not ABSENT.search(asked.output):
+            raise Refused(f"the repository of backups cannot be read: {asked.last_lines(2)}")
+        made = run(world, "init", timeout=300)
+        if made.code and not EXISTS.search(made.output):
+            raise Refused(f"the repository of backups cannot be made: {made.last_lines(2)}")
+    # Those of processes that are gone alone
+    run(world, "unlock", timeout=300)
+
+
+def snapshots(world: World, service: str) -> list[Snapshot]:
+    """Of a service, the newest first. Raises Refused."""
+    ran = run(world, "snapshots", "--json", *marks(world, service), timeout=600)
+    if ran.code:
+        if ABSENT.search(ran.output):
+            return []
+        raise Refused(f"the backups of {service} cannot be listed: {ran.last_lines(2)}")
+    try:
+        found = [Snapshot(str(e["id"]), str(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []]
+    except (LookupError, TypeError, AttributeError):
+        raise Refused(f"what restic answers about {service} cannot be read: {ran.last_lines(1)}") from None
+    return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+
+
+def chosen(world: World, service: str, wanted: str | None) -> Snapshot:
+    """The newest backup of a service, or the one whose id begins with what is `wanted`. Raises Refused."""
+    found = snapshots(world, service)
+    fitting = [snapshot for snapshot in found if not wanted or snapshot.id.startswith(wanted)]
+    if not found:
+        raise Refused(f"there is no backup of {service}")
+    if not fitting or (wanted and len(fitting) > 1):
+        there = "; ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        begin = f"{len(fitting)} backups of {service} begin with {quoting.quoted(wanted or '')}"
+        raise Refused(f"{begin}; there is {there}")
+    return fitting[0]
+
+
+def size(world: World, snapshot: Snapshot) -> int:
+    """Bytes that a backup takes once it is restored. Raises Refused."""
+    ran = run(world, "stats", "--json", "--mode", "restore-size", snapshot.id, timeout=3600)
+    found = answer(ran) if ran.code == 0 else None
+    if not isinstance(found, dict) or not isinstance(found.get("total_size"), int):
+        raise Refused(f"how large backup {snapshot} is cannot be known: {ran.last_lines(2)}")
+    return found["total_size"]
+
+
+def answer(ran: Ran) -> Any:
+    """The last line that is JSON; None where none is. What restic warns of stands before it."""
+    for line in reversed(ran.output.splitlines()):
+        try:
+            return json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+    return None

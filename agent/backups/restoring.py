@@ -1,0 +1,232 @@
+"""A service's data, back from a backup: in its place, with what was there set aside, or into a directory.
+
+What is about to happen is on disk before anything is touched: whatever ends a restore, the data that was there is put
+back, by the restore itself, by the next job or at boot.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from agent import health, lock, quoting, slots, steps, store, transaction, units
+from agent.backups import making, restic
+from agent.outcome import Failed, Refused, reason_of
+from agent.restore import SPARE
+from agent.store import STATE, Release
+from agent.world import TIMED_OUT, World
+
+RECORD = f"{STATE}/restoring.json"
+PURPOSE = "restoring a backup"
+Say = Callable[[str], None]
+
+
+def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> dict[str, Any]:
+    """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
+    entry = making.entry_of(world, service)
+    if world.listing(directory) or world.barred(directory):
+        raise Refused(f"{quoting.quoted(directory)} is not empty: name a directory that is, or is not there yet")
+    snapshot = restic.chosen(world, service, wanted)
+    demand_room(world, directory, restic.size(world, snapshot))
+    say(f"restoring {service} from backup {snapshot} into {directory}")
+    world.directory(directory, 0o700, "root", "root")
+    ran = restic.run(world, "restore", snapshot.id, "--target", directory)
+    if ran.code:
+        raise Refused(f"restic: {ran.last_lines(3)}; what came is in {quoting.quoted(directory)}")
+    return {
+        "service": service,
+        "snapshot": snapshot.id,
+        "at": snapshot.at,
+        "into": directory,
+        "dump": bool(entry["dump"]),
+    }
+
+
+def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
+    """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
+    What was there is kept beside it. Raises Refused, after which it has its own data again."""
+    with lock.lock(PURPOSE, say):
+        undo_left(world, say)
+        if transaction.unfinished(world):
+            raise Refused("a release was interrupted on this host: pulumi up finishes or undoes it; then run again")
+        release, entry = store.current(world), making.entry_of(world, service)
+        assert release, "it has an entry"
+        snapshot = restic.chosen(world, service, wanted)
+        if missing := [path for path in entry["paths"] if not entry["dump"] and path not in snapshot.paths]:
+            raise Refused(
+                f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore --to DIR takes it"
+            )
+        for volume in entry["volumes"]:
+            units.must(world, "docker", "volume", "create", volume)
+        demand_room(world, entry["paths"][0], restic.size(world, snapshot))
+        say(f"restoring {service} from backup {snapshot}")
+        staged = {} if entry["dump"] else _fetched(world, entry, snapshot)
+        return _switched(world, release, entry, snapshot, staged, say)
+
+
+def demand_room(world: World, path: str, size: int) -> None:
+    """Raises Refused where so many bytes, and something to spare, are not free at a path."""
+    if size + SPARE > (free := world.free(path)):
+        raise Refused(
+            f"the backup takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quoted(path)}, of "
+            "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
+        )
+
+
+def _beside(path: str, what: str) -> str:
+    return f"{path}.{what}"
+
+
+def _fetched(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> dict[str, str]:
+    """Path → where its content of the backup is, on the same disk. Raises Refused."""
+    staged = {}
+    for path in entry["paths"]:
+        place = _beside(path, "restored")
+        world.remove_tree(place)
+        world.directory(place, 0o700, "root", "root")
+        ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path)
+        if ran.code or not world.exists(f"{place}{path}"):
+            said = ran.last_lines(3) or f"the backup has no {path}"
+            for left in [place, *(_beside(other, "restored") for other in staged)]:
+                world.remove_tree(left)
+            raise Refused(f"restic: {said}; nothing was touched")
+        staged[path] = f"{place}{path}"
+    return staged
+
+
+def _switched(
+    world: World, release: Release, entry: dict[str, Any], snapshot: restic.Snapshot, staged: dict[str, str], say: Say
+) -> dict[str, Any]:
+    service, since = entry["service"], world.wall()
+    dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
+    concerned = [unit for unit in release.unit_names if unit in {*entry["units"], *dependents}]
+    running = [unit for unit, is_up in units.active(world, concerned).items() if is_up]
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
+    begun = {
+        "service": service, "snapshot": snapshot.id, "running": running, "stops": concerned,
+        "moved": [{"path": path, "aside": _beside(path, f"before-{stamp}")} for path in entry["paths"]],
+    }  # fmt: skip
+    _write(world, begun)
+    try:
+        say(f"stopping {', '.join(running) or 'nothing'}")
+        units.stop(world, list(reversed(concerned)))
+        if still := [unit for unit, is_up in units.active(world, concerned).items() if is_up]:
+            raise Failed(f"{', '.join(still)} does not stop")
+        for moved in begun["moved"]:
+            _exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
+        starting = [unit for unit in concerned if unit in entry["units"] or unit in running]
+        if entry["dump"]:
+            _loaded(world, release, entry, snapshot, since, say)
+            starting = [unit for unit in starting if unit not in entry["units"]]
+        again = {service, *entry["dependents"]}
+        steps.forget_done(world, [step["key"] for step in release.manifest["steps"] if step["service"] in again])
+        late = [step for step in steps.pending(world, release.manifest) if step["service"] in again]
+        left = steps.run_within_the_switch(world, release, late, starting, since, say)
+        if left:
+            units.start(world, left, release.manifest["health"]["deadline"])
+        _healthy(world, release, [service, *entry["dependents"]], since, say)
+    except BaseException as error:
+        reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
+        say("putting back what was there")
+        failures = undo(world, begun)
+        how = f"; not all could be put back: {'; '.join(failures)}" if failures else ", and it has its own data again"
+        raise Refused(f"{service} could not be restored from backup {snapshot}{how}: {reason}") from None
+    finally:
+        for path in staged:
+            world.remove_tree(_beside(path, "restored"))
+    world.remove(RECORD)
+    aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
+    return {"service": service, "snapshot": snapshot.id, "at": snapshot.at, "aside": aside, "started": concerned}
+
+
+def _exchange(world: World, path: str, aside: str, staged: str | None) -> None:
+    """Sets what is at a path aside, and puts what was restored there, or an empty directory like it."""
+    owned = world.directory_entry(path)
+    if world.exists(path):
+        world.rename_tree(path, aside)
+    if staged:
+        world.rename_tree(staged, path)
+    elif owned:
+        world.directory(path, owned.mode, owned.owner, owned.group)
+
+
+def _loaded(
+    world: World, release: Release, entry: dict[str, Any], snapshot: restic.Snapshot, since: float, say: Say
+) -> None:
+    """Starts the empty service, and has it read the dump. Raises Failed."""
+    units.start(world, entry["units"], release.manifest["health"]["deadline"])
+    _healthy(world, release, [entry["service"]], since, say)
+    load(world, entry["container"], entry, snapshot, say)
+
+
+def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.Snapshot, say: Say) -> int:
+    """Has a container read a dump: the bytes that it read. Raises Failed."""
+    say(f"loading the dump of {entry['service']}")
+    read, taken, size = world.pipe(
+        restic.command("dump", snapshot.id, f"/{entry['service']}.dump"),
+        ["docker", "exec", "-i", container, *entry["load"]],
+        restic.LONG,
+        restic.environment(world),
+    )
+    if taken.code not in (0, TIMED_OUT):
+        raise Failed(f"what loads the dump ended with {taken.code}: {taken.last_lines(3)}")
+    if read.code:
+        raise Failed(f"restic: {read.last_lines(3)}")
+    if taken.code or not size:
+        raise Failed(f"the dump was not loaded: {'it is empty' if not size else 'it took too long'}")
+    return size
+
+
+def _healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
+    probes = [p for p in slots.probes(world, release.manifest) if p["service"].partition("/")[0] in services]
+    own = [{**probe, "public": None} for probe in probes]
+    health.wait(world, own, {}, release.manifest["health"]["deadline"], say, since)
+
+
+def undo_left(world: World, say: Say) -> None:
+    """Puts back what an interrupted restore set aside. Raises Refused where it cannot."""
+    text = world.read(RECORD)
+    if not text:
+        return
+    try:
+        begun = json.loads(text)
+        say(f"a restore of {begun['service']} was interrupted: its own data is put back")
+        failures = undo(world, begun)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise Refused(
+            f"the record of a restore that was interrupted cannot be read: what was there is beside its place as "
+            f"*.before-DATE; put it back by hand, then remove {RECORD}"
+        ) from None
+    if failures:
+        raise Refused(f"an interrupted restore of {begun['service']} could not be undone: {'; '.join(failures)}")
+
+
+def undo(world: World, begun: dict[str, Any]) -> list[str]:
+    """The data that was there, and what ran; what of it failed. Safe to repeat."""
+    failures: list[str] = []
+    units.stop(world, list(reversed(begun["stops"])))
+    if still := [unit for unit, is_up in units.active(world, begun["stops"]).items() if is_up]:
+        return [f"{', '.join(still)} does not stop, so that {begun['moved'][0]['aside']} was left where it is"]
+    for moved in begun["moved"]:
+        try:
+            if world.exists(moved["aside"]):
+                world.remove_tree(moved["path"])
+                world.rename_tree(moved["aside"], moved["path"])
+            world.remove_tree(_beside(moved["path"], "restored"))
+        except OSError as error:
+            failures.append(f"{moved['aside']} could not be put back: {quoting.error(error)}")
+    try:
+        if begun["running"]:
+            units.start(world, begun["running"])
+    except Failed as failure:
+        failures.append(str(failure))
+    if not failures:
+        world.remove(RECORD)
+    return failures
+
+
+def _write(world: World, begun: dict[str, Any]) -> None:
+    world.directory(STATE, 0o700, "root", "root")
+    world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")

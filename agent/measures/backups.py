@@ -1,0 +1,34 @@
+"""Backups: how old the last good one is, and what its drill said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.backups import making
+from agent.monitor.look import HostFacts, Measured, Measures
+
+
+def age(look: HostFacts, _: dict[str, Any]) -> Measures:
+    """Hours that a service's last good backup is older than it may be."""
+    for entry in look.manifest["backups"]:
+        kept = making.record(look.world, entry["service"])
+        good, failed = _times(kept, "good"), kept.get("failed")
+        since = good or float(kept.get("since") or 0)
+        hours = (look.world.wall() - since) / 3600
+        last = f"its last good backup is {hours:.0f} hours old" if good else "it has no backup"
+        why = f"; the last attempt failed: {failed.get('why')}" if isinstance(failed, dict) else ""
+        yield Measured(entry["service"], hours - entry["max_age"], f"{last}{why}")
+
+
+def drills(look: HostFacts, _: dict[str, Any]) -> Measures:
+    """1 for a service whose last drill failed."""
+    for entry in look.manifest["backups"]:
+        drill = making.record(look.world, entry["service"]).get("drill")
+        if isinstance(drill, dict):
+            yield Measured(entry["service"], 1 if drill.get("why") else 0, str(drill.get("why") or ""))
+
+
+def _times(kept: dict[str, Any], name: str) -> float:
+    found = kept.get(name)
+    at = found.get("at") if isinstance(found, dict) else None
+    return float(at) if isinstance(at, (int, float)) else 0.0

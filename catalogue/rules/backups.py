@@ -1,0 +1,65 @@
+"""Backups: there is something to take, a way to take it whole, and a place for it."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from catalogue.compose.keeping import data_paths
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.problems import Problem
+from catalogue.rules.each import services
+from catalogue.service import Service
+from catalogue.services import ComposeService
+from catalogue.stack import BACKUP, BACKUP_SECRETS
+
+
+def backups(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, system, service in services(catalogue):
+        if service.backup:
+            for found, rule in _faults(system, service):
+                yield Problem(file, f"service {service.name}: backup", found, rule)
+
+
+def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
+    backup = service.backup
+    assert backup
+    if not isinstance(service, ComposeService):
+        if backup.dump:
+            yield "dump of a service that is no container", "paths: the files to take"
+        elif not backup.paths:
+            yield "nothing to take", "paths: directories that the system's data names"
+        for path in backup.paths:
+            if not any(PurePosixPath(path).is_relative_to(place) for place in system.data):
+                yield f"{path} is not among the system's data", f"data: {', '.join(system.data) or 'none so far'}"
+        return
+    if backup.paths:
+        yield "paths of a container", "leave it out: its volumes and directories are taken"
+    if service.is_blue_green:
+        yield "a service that takes turns between two containers", "rollout: recreate, for one that has data"
+    if not service.kept:
+        yield "nothing to take: it keeps no data", "volumes, or no backup"
+    elif data_paths(service.image.repository) and not backup.dump:
+        rule = "dump and load: commands in the container, such as pg_dumpall -U USER and psql -U USER"
+        yield "the files of a running database, which are no backup of it", rule
+
+
+def place(catalogue: Catalogue) -> Iterator[Problem]:
+    """A stack that backs something up says where to, and has the password of what it writes there."""
+    stack = catalogue.stack
+    given = stack.secrets.get(BACKUP, {})
+    for name in sorted(set(given) - set(BACKUP_SECRETS)):
+        rule = f"secrets of backups: {', '.join(BACKUP_SECRETS)}"
+        yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not known", rule)
+    backed_up = [service.name for _, _, service in services(catalogue) if service.backup]
+    if not backed_up:
+        return
+    if not stack.backupRegion:
+        rule = "the region that backups are kept in, whatever becomes of the hosts' own, such as ap-northeast-3"
+        yield Problem(stack.file, "infra:backupRegion", f"is not set, and {', '.join(backed_up)} has a backup", rule)
+    elif stack.backupRegion in stack.regions:
+        found = f"{stack.backupRegion} is a region of its hosts: what is lost with it has no backup"
+        yield Problem(stack.file, "infra:backupRegion", found, "another region, such as ap-northeast-3", "warning")
+    for name in BACKUP_SECRETS:
+        if not given.get(name):
+            rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
+            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule)

@@ -1,0 +1,102 @@
+"""Backups of hosts' services, as people ask for them: what there is, one now, whether it is good, and back."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from catalogue.loading import Catalogue
+from infra import hosts, remote
+from infra.errors import InfraError
+from infra.ssh import Target
+from rendering.backups import backed_up
+
+MiB = 1024**2
+Say = Callable[[str], None]
+
+
+def hosts_of(catalogue: Catalogue, service: str | None, host: str | None) -> dict[str, Target]:
+    """Where a service is backed up, or everything that is. Raises InfraError."""
+    stack = catalogue.stack
+    known = {name: [service.name for _, service, _ in backed_up(catalogue, name)] for name in stack.hosts}
+    everything = sorted({name for names in known.values() for name in names})
+    if not everything:
+        raise InfraError(f"nothing of stack {stack.name} is backed up: `backup` of a service, docs/backups.md")
+    if service and service not in everything:
+        raise InfraError(f"{service!r} has no backup in stack {stack.name}; those that have: {', '.join(everything)}")
+    found = hosts.targets(stack, host)
+    wanted = {name for name, names in known.items() if service in names or (service is None and names)}
+    return {name: target for name, target in found.items() if name.partition("@")[0] in wanted}
+
+
+def one_host(catalogue: Catalogue, service: str, host: str | None) -> Target:
+    """The host on which something is done to a service. Raises InfraError where there are several."""
+    found = hosts_of(catalogue, service, host)
+    if len(found) != 1:
+        raise InfraError(f"{service} runs on {', '.join(sorted(found)) or 'no such host'}: name one with --host")
+    return next(iter(found.values()))
+
+
+def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
+    """The agent's answer; what it says on the way goes to `say`. `what` is list, now, verify, restore or drill. Raises
+    InfraError."""
+    answer: dict[str, Any] = {}
+    for event in remote.stream(target, f"backup-{what}", payload):
+        if set(event) == {"say"}:
+            say(event["say"])
+        else:
+            answer = event
+    if not answer:
+        raise InfraError(f"{target}: the agent said nothing about backups")
+    return answer
+
+
+def listing(host: str, answer: dict[str, Any], count: int) -> Iterator[str]:
+    for entry in answer.get("services", []):
+        service, backups = entry["service"], entry["backups"]
+        yield f"{host}: {service}: {len(backups)} backup(s){_last(entry)}"
+        for backup in backups[:count]:
+            yield f"  {backup['id'][:8]}  {backup['at'][:16].replace('T', ' ')} UTC"
+        if len(backups) > count:
+            yield f"  and {len(backups) - count} more: --all shows them"
+
+
+def _last(entry: dict[str, Any]) -> str:
+    parts = []
+    if good := entry.get("good"):
+        parts.append(f"the last one {good['bytes'] / MiB:.1f} MiB, {_ago(good['at'])}")
+    if failed := entry.get("failed"):
+        parts.append(f"FAILED {_ago(failed['at'])}: {failed['why']}")
+    if drill := entry.get("drill"):
+        parts.append(f"drill {'FAILED ' if drill.get('why') else ''}{_ago(drill['at'])}")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _ago(at: float) -> str:
+    hours = (datetime.now(UTC).timestamp() - at) / 3600
+    if hours < 2:
+        return f"{hours * 60:.0f} min ago"
+    return f"{hours:.0f} h ago" if hours < 72 else f"{hours / 24:.0f} d ago"
+
+
+def made(host: str, answer: dict[str, Any]) -> Iterator[str]:
+    size, took = answer["bytes"] / MiB, answer["seconds"]
+    yield f"{host}: {answer['service']}: backup {answer['snapshot'][:8]}, {size:.1f} MiB in {took:.0f} s"
+    if answer.get("warning"):
+        yield f"{host}: {answer['warning']}"
+
+
+def restored(host: str, answer: dict[str, Any]) -> Iterator[str]:
+    head = f"{host}: {answer['service']}: restored from backup {answer['snapshot'][:8]} of {answer['at'][:16]} UTC"
+    if answer.get("into"):
+        yield f"{head} into {answer['into']}"
+        return
+    yield f"{head}, and healthy; started: {', '.join(answer['started'])}"
+    for path in answer["aside"]:
+        yield f"{host}: what was there is kept at {path}: remove it once nothing of it is needed any more"
+
+
+def drilled(host: str, answer: dict[str, Any]) -> str:
+    did = "started on it and healthy" if answer["started"] else "read whole; not started, since alone it says nothing"
+    size, took = answer["bytes"] / MiB, answer["seconds"]
+    of = f"backup {answer['snapshot'][:8]} of {answer['of'][:16]} UTC"
+    return f"{host}: {answer['service']}: {of} is good: {size:.1f} MiB, {did}, {took:.0f} s"

@@ -1,0 +1,92 @@
+"""Commands about backups."""
+
+from typing import Annotated
+
+import typer
+
+from infra.cli import HostName, StackName, app, catalogue_of
+
+backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, make, verify, restore and try them.")
+app.add_typer(backups, name="backup")
+ServiceName = Annotated[str, typer.Argument(help="A service that has a backup.")]
+SomeService = Annotated[str | None, typer.Argument(help="A service that has a backup; else all that have one.")]
+Snapshot = Annotated[str | None, typer.Option(help="Beginning of a backup's id, as list shows it; else the newest.")]
+
+
+def _say(line: str) -> None:
+    typer.echo(f"  {line}", err=True)
+
+
+@backups.command(name="list")
+def list_backups(
+    stack: StackName,
+    service: SomeService = None,
+    host: HostName = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show each, and not only the newest ten.")] = False,
+) -> None:
+    """List the backups of each service, the newest first, and how the last attempt and the last drill ended."""
+    from infra import backups as known
+
+    for name, target in known.hosts_of(catalogue_of(stack), service, host).items():
+        answer = known.ask(target, _say, "list")
+        answer["services"] = [entry for entry in answer["services"] if service in (None, entry["service"])]
+        for line in known.listing(name, answer, 10**6 if everything else 10):
+            typer.echo(line)
+
+
+@backups.command()
+def now(stack: StackName, service: SomeService = None, host: HostName = None) -> None:
+    """Take a backup now, whatever its schedule says."""
+    from infra import backups as known
+    from rendering.backups import backed_up
+
+    catalogue = catalogue_of(stack)
+    for name, target in known.hosts_of(catalogue, service, host).items():
+        here = [entry.name for _, entry, _ in backed_up(catalogue, name.partition("@")[0])]
+        for one in [service] if service else here:
+            for line in known.made(name, known.ask(target, _say, "now", service=one)):
+                typer.echo(line)
+
+
+@backups.command()
+def verify(
+    stack: StackName,
+    host: HostName = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read all data, and not only a tenth of it.")] = False,
+) -> None:
+    """Check that each host's repository of backups is whole, and read a tenth of its data, each day another one."""
+    from infra import backups as known
+
+    for name, target in known.hosts_of(catalogue_of(stack), None, host).items():
+        typer.echo(f"{name}: {known.ask(target, _say, 'verify', everything=everything)['line']}")
+
+
+@backups.command()
+def restore(
+    service: ServiceName,
+    stack: StackName,
+    host: HostName = None,
+    snapshot: Snapshot = None,
+    to: Annotated[str | None, typer.Option(help="An empty directory of the host; the service is not touched.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Give a service the data of a backup. It and what depends on it are stopped meanwhile; what was there is kept
+    beside it, and put back where anything fails."""
+    from infra import backups as known
+
+    target = known.one_host(catalogue_of(stack), service, host)
+    if not to and not yes:
+        typer.confirm(f"Stop {service} on {target.host}, and replace its data by that of a backup?", abort=True)
+    answer = known.ask(target, _say, "restore", service=service, snapshot=snapshot, to=to)
+    for line in known.restored(target.host, answer):
+        typer.echo(line)
+
+
+@backups.command()
+def drill(service: ServiceName, stack: StackName, host: HostName = None, snapshot: Snapshot = None) -> None:
+    """Try a backup: restore it into scratch volumes, start the service on it, ask its health, remove all of it."""
+    from infra import backups as known
+
+    target = known.one_host(catalogue_of(stack), service, host)
+    answer = known.ask(target, _say, "drill", service=service, snapshot=snapshot)
+    typer.echo(known.drilled(target.host, answer))

@@ -1,0 +1,132 @@
+"""Backups of a host's services: where they go, when each is made, and what the agent needs to make and restore it."""
+
+from catalogue.backup import Backup
+from catalogue.compose.values import Mount
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService
+from catalogue.stack import BACKUP, BACKUP_SECRETS, SshHost, Stack
+from rendering import compose, places, units
+from rendering.environment import Secrets, secret_file
+from rendering.files import Backup as Entry
+from rendering.files import File, HostFiles, Unit
+from rendering.steps import needs
+from rendering.templates import fill
+
+ENVIRONMENT = "/etc/infra/backup.env"
+CACHE = "/var/cache/infra-backup"
+# Of the containers and volumes of a drill, and the label by which an agent finds those of one that was killed
+DRILL, LABEL = "infra-drill-", "infra.drill"
+
+
+def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Backup]]:
+    """The services of a host that have a backup."""
+    running = [(system, service) for system in catalogue.systems_on(host) for service in system.active]
+    return [(system, service, service.backup) for system, service in running if service.backup]
+
+
+def timed(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Digests) -> HostFiles:
+    """A timer for each service that has a backup, and what restic has to know of the place."""
+    found = backed_up(catalogue, host)
+    if not found:
+        return HostFiles("")
+    stack = catalogue.stack
+    source = f"Pulumi.{stack.name}.yaml"
+    files, timers = [], []
+    for _, service, backup in found:
+        name = unit_name(service.name)
+        own = [
+            File(
+                f"{compose.UNITS}/{name}.{kind}",
+                fill(f"backup.{kind}.j2", source, service=service.name, schedule=backup.schedule),
+            )
+            for kind in ("service", "timer")
+        ]
+        files += own
+        timers.append(Unit(f"{name}.timer", [file.path for file in own]))
+    values = {
+        "RESTIC_REPOSITORY": f"s3:https://s3.{stack.backupRegion}.amazonaws.com/{stack.backup_bucket}/{host}",
+        "RESTIC_CACHE_DIR": CACHE,
+        "AWS_DEFAULT_REGION": stack.backupRegion,
+        "INFRA_HOST": host,
+    }
+    if isinstance(stack.hosts[host], SshHost):
+        # A machine that AWS gives no role
+        values["AWS_SHARED_CREDENTIALS_FILE"] = "/root/.aws/credentials"
+    return HostFiles(
+        "",
+        files=files,
+        units=timers,
+        directories=[{"path": CACHE, "mode": 0o700, "owner": "root", "group": "root"}],
+        environment_files=[secret_file(ENVIRONMENT, BACKUP, list(BACKUP_SECRETS), secrets, stack, values)],
+        commands=["restic"],
+        backups=[_entry(catalogue, system, service, backup, digests) for system, service, backup in found],
+    )
+
+
+def unit_name(service: str) -> str:
+    return f"infra-backup-{service}"
+
+
+def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backup, digests: compose.Digests) -> Entry:
+    if isinstance(service, NativeService):
+        stopped = [units.named(service, name) for name in service.units]
+        return Entry(
+            service.name, stopped, "", [], [], list(backup.paths), [], [], backup.keep.model_dump(), backup.max_age
+        )
+    assert isinstance(service, ComposeService), "there are no other kinds"
+    others = [other.name for other in system.compose_services if service.name in needs(system, other)]
+    return Entry(
+        service.name,
+        [service.unit],
+        service.container,
+        _words(backup.dump),
+        _words(backup.load),
+        [compose.path_on_host(mount) for mount in service.kept],
+        service.volume_names,
+        others,
+        backup.keep.model_dump(),
+        backup.max_age,
+        _drill(catalogue.stack, service, digests),
+        {compose.path_on_host(mount): _scratch(service, mount) for mount in service.kept},
+        # Alone it says nothing of its data, and with the others it would work on theirs
+        "" if service.depends_on else _health(service),
+    )
+
+
+def _words(command: str | list[str] | None) -> list[str]:
+    """A text is for the container's shell."""
+    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command or [])
+
+
+def _scratch(service: ComposeService, mount: Mount) -> str:
+    number = [other.target for other in service.kept].index(mount.target)
+    return f"{DRILL}{service.name}-{number}"
+
+
+def _health(service: ComposeService) -> str:
+    """As places.own_url, of the container of a drill, whose ADDRESS is known once it runs."""
+    where, container = f"ADDRESS:{service.listens_inside}", f"{DRILL}{service.name}"
+    return {
+        "http": f"http://{where}{service.health_path}",
+        "tcp": f"tcp://{where}",
+        "command": f"container://{container}/health",
+        "image": f"container://{container}/health",
+        "running": f"container://{container}",
+    }[service.check]
+
+
+def _drill(stack: Stack, service: ComposeService, digests: compose.Digests) -> str:
+    """The compose file of the service on scratch volumes, in a network of its own, without a port of the host."""
+    environment_file = places.environment_path(service)
+    folder = environment_file.rsplit("/", 1)[0] if environment_file else ""
+    own = {file.path: places.file_path(service, file.path) for file in service.files}
+    body = compose.body(service, compose.full_name(service.image, stack, digests), service.unit, folder, own)
+    scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
+    mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in scratch]
+    mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]
+    body["labels"] |= {LABEL: service.name}
+    volumes = {name: {"external": True} for name in scratch.values()}
+    whole = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}
+    return compose.text_of({"services": {service.name: whole}, "volumes": volumes})

@@ -1,0 +1,329 @@
+"""Backups on a host in memory: whole or none, and back in one piece, whatever ends a restore."""
+
+import copy
+import json
+
+import pytest
+
+from agent import steps
+from agent.backups import asking, drills, making, restic, restoring
+from agent.measures import backups as measured
+from agent.outcome import Refused
+from agent.world import Ran
+from tests.agent.fake import Killed
+from tests.agent.releases import applied, images, release
+from tests.agent.restic import DATABASE, OUTBOX, BackupWorld
+from tests.catalogue.backups import CONFIG, PASSWORD, with_backups
+
+SECRETS = {"db": {"POSTGRES_PASSWORD": "x" * 12}, "backup": {"RESTIC_PASSWORD": PASSWORD}}
+DEPENDENTS = {"watchme-web-app.service", "worker.service"}
+
+
+def say(line):
+    pass
+
+
+@pytest.fixture(scope="module")
+def _served():
+    world = BackupWorld()
+    world.installed.add("restic")
+    made = release(with_backups, CONFIG)
+    world.registry |= images(made)
+    for name in ("db", "worker"):
+        world.docker.containers[name] = {"watchme-network": ""}
+        world.docker.states[name] = {"Health": {"Status": "healthy"}, "StartedAt": "2026-01-01T00:00:00Z"}
+    outcome = applied(world, made, SECRETS)
+    assert outcome.outcome == "applied", outcome.line
+    world.write_rows("one two")
+    world.files[f"{OUTBOX}/mail"] = (b"letter", 0o644, "root", "root")
+    return world
+
+
+@pytest.fixture
+def served(_served):
+    world = copy.deepcopy(_served)
+    world.ran.clear()
+    return world
+
+
+def now(world, service="db"):
+    return asking.asked(world, "now", {"service": service}, say)
+
+
+def restored(world, service="db", snapshot=None, to=None):
+    return asking.asked(world, "restore", {"service": service, "snapshot": snapshot, "to": to}, say)
+
+
+def position(world, beginning):
+    return next(number for number, command in enumerate(world.ran) if command.startswith(beginning))
+
+
+def test_a_dump_goes_into_a_repository_that_is_made_at_the_first_time(served):
+    served.is_there = False
+    made = now(served)
+    assert served.commands("restic --quiet init") and made["bytes"] == 7 and not made["warning"]
+    assert [what for _, service, what in served.kept.values() if service == "db"] == ["one two"]
+    assert served.commands(
+        "restic --quiet forget --prune --group-by host,tags --keep-daily 7 --keep-monthly 6 --keep-weekly 4"
+    )
+    kept = making.record(served, "db")
+    assert kept["good"]["snapshot"] == made["snapshot"] and kept["failed"] is None
+    assert not any(PASSWORD in command for command in served.ran)
+
+
+def test_files_are_taken_where_there_is_no_dump(served):
+    assert now(served, "worker")["snapshot"]
+    assert served.commands(f"restic --quiet backup --json --host watchme --tag service=worker {OUTBOX}")
+
+
+FAULTS = {
+    "a dump that fails": ("docker exec db", Ran(1, "pg_dump: error: connection refused"), "its dump ended with 1: pg_dump: error: connection refused"),
+    "a dump that takes too long": ("docker exec db", Ran(124, ""), "its dump did not come to its end"),
+    "restic": ("restic --quiet backup", Ran(1, "Fatal: server says no"), "restic: Fatal: server says no"),
+    "a wrong password": ("restic --quiet cat config", Ran(1, "Fatal: wrong password or no key found"), "cannot be read: Fatal: wrong password"),
+    "a region that does not answer": (
+        "restic --quiet cat config", Ran(1, "Fatal: unable to open config file: dial tcp: i/o timeout\nIs there a repository at"),
+        "the repository of backups cannot be read",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "answer", "line"), FAULTS.values(), ids=FAULTS)
+def test_what_fails_is_no_backup_and_is_remembered(served, command, answer, line):
+    before = now(served)
+    served.fails[command] = answer
+    with pytest.raises(Refused, match="no backup of db: ") as raised:
+        now(served)
+    assert line in str(raised.value)
+    kept = making.record(served, "db")
+    assert line in kept["failed"]["why"] and kept["good"]["snapshot"] == before["snapshot"]
+    assert not served.commands("restic --quiet init")
+    assert len(served.kept) == 1
+
+
+def test_an_empty_dump_is_none(served):
+    served.write_rows("")
+    with pytest.raises(Refused, match="its dump is empty"):
+        now(served)
+    assert not served.kept
+
+
+def test_files_that_cannot_be_read_make_no_good_backup(served):
+    served.fails["restic --quiet backup"] = Ran(3, "error: open /srv/web/outbox/x: permission denied")
+    with pytest.raises(Refused, match="some files could not be read"):
+        now(served, "worker")
+    served.remove_tree(OUTBOX)
+    served.directories.pop(OUTBOX, None)
+    with pytest.raises(Refused, match="/srv/web/outbox is not there"):
+        now(served, "worker")
+
+
+def test_old_ones_that_cannot_be_removed_are_said_and_the_backup_is_good(served):
+    served.fails["restic --quiet forget"] = Ran(1, "unable to create lock: repository is already locked")
+    assert "already locked" in now(served)["warning"] and "good" in making.record(served, "db")
+
+
+def test_a_service_without_a_backup_is_named(served):
+    with pytest.raises(Refused, match=r"'?web'? has no backup on this host; those that have: db, worker"):
+        now(served, "web")
+
+
+def test_they_are_listed_newest_first(served):
+    first, second = now(served), now(served)
+    entry = asking.asked(served, "list", {}, say)["services"][0]
+    assert entry["service"] == "db" and [b["id"] for b in entry["backups"]] == [second["snapshot"], first["snapshot"]]
+    assert entry["good"]["snapshot"] == second["snapshot"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"id": 1}]', '{"x": 2}', "[" * 5000])
+def test_odd_answers_of_restic_are_refused_in_words(served, text):
+    served.fails["restic --quiet snapshots"] = Ran(0, text)
+    try:
+        assert restic.snapshots(served, "db") == []
+    except Refused as refusal:
+        assert "what restic answers about db cannot be read" in str(refusal)
+
+
+def test_a_dump_is_restored_into_an_empty_database_and_what_depends_on_it_starts_after_it(served):
+    now(served)
+    served.write_rows("one two three and a mistake")
+    before = set(served.active)
+    answer = restored(served)
+    assert served.rows() == "one two" and served.active == before
+    (aside,) = answer["aside"]
+    assert aside.startswith(f"{DATABASE}.before-") and served.rows(aside) == "one two three and a mistake"
+    assert served.directories[DATABASE] == served.directories[aside] == ("70", "70", 0o700)
+    stopped = served.ran[position(served, "systemctl stop")]
+    assert DEPENDENTS | {"db.service"} <= {*stopped.split()} and "vault" not in stopped
+    loaded = position(served, "restic --quiet dump")
+    starts = [number for number, command in enumerate(served.ran) if command.startswith("systemctl restart")]
+    assert "db.service" in served.ran[starts[0]] and starts[0] < loaded < starts[1]
+    assert restoring.RECORD not in served.files
+
+
+def test_migrations_of_what_depends_on_it_run_again_on_the_older_data(served):
+    now(served)
+    restored(served)
+    step, start = (
+        position(served, text)
+        for text in ("/usr/bin/docker-compose -p infra-step-", "systemctl restart watchme-web-app")
+    )
+    assert position(served, "restic --quiet dump") < step < start
+    assert len(json.loads(served.files[steps.DONE][0])["done"]) == 1
+
+
+def test_files_are_restored_in_their_place(served):
+    now(served, "worker")
+    served.files[f"{OUTBOX}/mail"] = (b"changed", 0o644, "root", "root")
+    served.files[f"{OUTBOX}/new"] = (b"new", 0o644, "root", "root")
+    answer = restored(served, "worker")
+    assert served.files[f"{OUTBOX}/mail"][0] == b"letter" and f"{OUTBOX}/new" not in served.files
+    assert served.files[f"{answer['aside'][0]}/new"][0] == b"new"
+    assert "db.service" not in " ".join(served.commands("systemctl stop"))
+    assert not [path for path in served.files if ".restored" in path]
+
+
+def test_an_earlier_one_by_the_beginning_of_its_id(served):
+    first = now(served)
+    served.write_rows("later")
+    now(served)
+    restored(served, snapshot=first["snapshot"][:8])
+    assert served.rows() == "one two"
+    for wanted, line in (("0", "2 backups of db begin with"), ("ffff", "0 backups of db begin with")):
+        with pytest.raises(Refused, match=line):
+            restored(served, snapshot=wanted)
+
+
+def test_into_a_directory_nothing_else_is_touched(served):
+    now(served, "worker")
+    served.ran.clear()
+    answer = restored(served, "worker", to="/srv/look")
+    assert answer["into"] == "/srv/look" and served.files[f"/srv/look{OUTBOX}/mail"][0] == b"letter"
+    assert not served.commands("systemctl")
+    with pytest.raises(Refused, match="is not empty"):
+        restored(served, "worker", to="/srv/look")
+
+
+REFUSED = {
+    "no backup": (lambda world: world.kept.clear(), "there is no backup of db"),
+    "no room": (lambda world: setattr(world, "space", 1024**3), "the backup takes 0 MiB, and 1024 MiB are free at"),
+}
+
+
+@pytest.mark.parametrize(("change", "line"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_restored_touches_nothing(served, change, line):
+    now(served)
+    change(served)
+    served.ran.clear()
+    with pytest.raises(Refused, match=line):
+        restored(served)
+    assert not served.commands("systemctl stop") and served.rows() == "one two"
+
+
+FAILED = {
+    "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "what loads the dump ended with 3"),
+    "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
+    "the start": ("systemctl restart db.service", Ran(1, "Job failed"), "could not be restored from backup"),
+    "a migration": ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table"), "ended with 1"),
+    "the start of what depends on it": ("systemctl restart watchme-web-app", Ran(1, "Job failed"), "could not be restored"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "answer", "line"), FAILED.values(), ids=FAILED)
+def test_a_failed_restore_puts_back_what_was_there(served, command, answer, line):
+    now(served)
+    served.write_rows("newer")
+    before = set(served.active)
+    served.fails[command] = answer
+    with pytest.raises(Refused) as raised:
+        restored(served)
+    assert line in str(raised.value) and "and it has its own data again" in str(raised.value)
+    assert served.rows() == "newer" and served.active == before
+    assert not [path for path in served.files if ".before-" in path] and restoring.RECORD not in served.files
+
+
+def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
+    now(served)
+    served.write_rows("newer")
+    finished = copy.deepcopy(served)
+    restored(finished)
+    assert finished.rows() == "one two"
+    for number in range(1, finished.changes - served.changes + 1):
+        world = copy.deepcopy(served)
+        world.kill_at = world.changes + number
+        with pytest.raises((Killed, Refused)):
+            restored(world)
+        world.kill_at = None
+        restoring.undo_left(world, say)
+        assert world.rows() == "newer", number
+        assert world.active == served.active, number
+        assert restoring.RECORD not in world.files
+
+
+def test_a_record_that_cannot_be_read_is_named_with_what_to_do(served):
+    served.files[restoring.RECORD] = (b"{", 0o600, "root", "root")
+    with pytest.raises(Refused, match="is beside its place as"):
+        restoring.undo_left(served, say)
+
+
+def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):
+    now(served)
+    served.docker.containers["infra-drill-db"] = {}
+    served.docker.states["infra-drill-db"] = {"Health": {"Status": "healthy"}}
+    before = (served.rows(), set(served.active))
+    answer = asking.asked(served, "drill", {"service": "db", "snapshot": None}, say)
+    assert answer["started"] and answer["bytes"] == 7 and making.record(served, "db")["drill"]["snapshot"]
+    assert (served.rows(), set(served.active)) == before and not served.commands("systemctl")
+    assert served.commands("restic --quiet dump 00000001 /db.dump | docker exec -i infra-drill-db /bin/sh -c psql")
+    assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
+
+
+def test_a_drill_that_fails_says_why_is_remembered_and_leaves_nothing(served):
+    now(served)
+    served.docker.containers["infra-drill-db"] = {}
+    served.docker.states["infra-drill-db"] = {"Health": {"Status": "unhealthy", "Log": []}}
+    with pytest.raises(Refused, match=r"drill of db, backup 00000001 .*: it is not healthy on the restored data"):
+        drills.drill(served, "db", None, say)
+    assert "not healthy" in making.record(served, "db")["drill"]["why"]
+    assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
+
+
+def test_one_that_depends_on_others_is_read_whole_and_not_started(served):
+    now(served, "worker")
+    answer = drills.drill(served, "worker", None, say)
+    assert answer["started"] is False and not served.commands("/usr/bin/docker-compose -p infra-drill")
+    assert not [path for path in served.files if path.startswith(drills.SCRATCH)]
+
+
+class Look:
+    def __init__(self, world):
+        self.world, self.manifest = world, release(with_backups, CONFIG).manifest
+
+
+def test_the_monitor_waits_for_the_first_one_and_alerts_when_the_last_one_is_old(served):
+    def hours():
+        return {m.subject: (m.value, m.detail) for m in measured.age(Look(served), {})}
+
+    assert hours()["db"] == (-30, "it has no backup")
+    served.time += 31 * 3600
+    assert hours()["db"][0] == 1
+    now(served)
+    assert hours()["db"][0] == -30 and hours()["worker"][0] == 1
+    served.fails["docker exec db"] = Ran(1, "connection refused")
+    with pytest.raises(Refused):
+        now(served)
+    served.time += 40 * 3600
+    value, text = hours()["db"]
+    assert value == 10 and text.startswith("its last good backup is 40 hours old; the last attempt failed: its dump")
+
+
+def test_it_is_verified_by_another_tenth_each_day(served):
+    parts = set()
+    for _ in range(10):
+        assert asking.asked(served, "verify", {"everything": False}, say) == {"line": "no errors were found"}
+        served.time += 86400
+        parts.add(served.commands("restic --quiet check")[-1])
+    assert len(parts) == 10
+    served.fails["restic --quiet check"] = Ran(1, "pack 12ab: contains 1 errors")
+    with pytest.raises(Refused, match="damaged or cannot be read: pack 12ab"):
+        making.verify(served, True, say)
