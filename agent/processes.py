@@ -114,7 +114,7 @@ def pipe(source: list[str], sink: list[str], timeout: float, environment: dict[s
             first.kill()
             second.kill()
             for thread in listening:
-                thread.join(5)
+                thread.join(1)
     texts = [bytes(text).decode(errors="replace") for text in (errors, said)]
     made, taken = (Ran(TIMED_OUT if code is None else code, text) for code, text in zip(codes, texts))
     return made, taken, passed

@@ -28,7 +28,7 @@ system: spare
 document: x
 services:
   - {name: spare, kind: unit, purpose: Stays, unit: spare.service, memory: {limit: 16m},
-     directives: {Service: {ExecStart: /usr/bin/sleep infinity, MemoryMax: 16M}, Install: {WantedBy: multi-user.target}}}
+     directives: {Service: {ExecStart: /usr/bin/sleep infinity}, Install: {WantedBy: multi-user.target}}}
 """
 
 
