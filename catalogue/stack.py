@@ -1,5 +1,6 @@
 """The stack's configuration: which account, region and hosts, and which system runs where."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +184,9 @@ class Stack(Model):
     def backup_bucket(self) -> str:
         """The bucket that backups are kept in: one that exists (infra:backupBucket), or the stack's own."""
         name = re.sub(r"[^a-z0-9-]", "-", self.name.lower()).strip("-")[:20]
+        if name != self.name:
+            # Another stack may lose the same of its name
+            name = f"{name[:13]}-{hashlib.sha256(self.name.encode()).hexdigest()[:6]}"
         return self.backupBucket or f"{name}-backups-{self.accountId}-{self.backupRegion}"
 
     @property

@@ -40,11 +40,16 @@ def ask(target: Target, say: Say, what: str, **payload: Any) -> dict[str, Any]:
     """The agent's answer; what it says on the way goes to `say`. `what` is list, now, verify, restore or drill. Raises
     InfraError."""
     answer: dict[str, Any] = {}
-    for event in remote.stream(target, f"backup-{what}", payload):
-        if set(event) == {"say"}:
-            say(event["say"])
-        else:
-            answer = event
+    try:
+        for event in remote.stream(target, f"backup-{what}", payload):
+            if set(event) == {"say"}:
+                say(event["say"])
+            else:
+                answer = event
+    except InfraError as error:
+        if f"KeyError: 'backup-{what}'" in str(error):
+            raise InfraError(f"{target}: its agent is of an earlier version: pulumi up brings this one") from None
+        raise
     if not answer:
         raise InfraError(f"{target}: the agent said nothing about backups")
     return answer

@@ -25,6 +25,8 @@ UNTAGGED = {
     "aws:ecr/lifecyclePolicy:LifecyclePolicy", "aws:iam/accessKey:AccessKey", "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:iam/userPolicy:UserPolicy", "aws:route53/record:Record", "aws:sns/topicSubscription:TopicSubscription",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "aws:s3/bucketVersioning:BucketVersioning",
 }  # fmt: skip
 
 # * and ? stand for any text in IAM, wherever they are

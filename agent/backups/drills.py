@@ -11,11 +11,12 @@ from agent import checks, compose, lock, units
 from agent.backups import making, restic, restoring
 from agent.engine import Declined
 from agent.outcome import Failed, Refused, reason_of
+from agent.store import STATE
 from agent.world import World
 
 LOCK = "/run/infra/drill"
 PLACE = "/run/infra/drills"
-SCRATCH = "/var/tmp/infra-drill"
+SCRATCH = f"{STATE}/drill"
 NAME = "infra-drill-"  # as in rendering/backups.py
 VOLUMES = "/var/lib/docker/volumes"
 DEADLINE = 300.0  # seconds until a container on restored data is healthy
@@ -29,7 +30,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
     with lock.lock(f"drill of {service}", say, LOCK, making.PATIENCE):
         began = world.wall()
         snapshot = restic.chosen(world, service, wanted)
-        restoring.demand_room(world, "/var/tmp", restic.size(world, snapshot))
+        restoring.demand_room(world, STATE, restic.size(world, snapshot))
         _clear(world, entry)
         try:
             size = _tried(world, entry, snapshot, say)

@@ -28,6 +28,7 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     entry = making.entry_of(world, service)
     if world.listing(directory) or world.barred(directory):
         raise Refused(f"{quoting.quoted(directory)} is not empty: name a directory that is, or is not there yet")
+    _demand_own_parent(world, directory)
     snapshot = restic.chosen(world, service, wanted)
     demand_room(world, directory, restic.size(world, snapshot))
     say(f"restoring {service} from backup {snapshot} into {directory}")
@@ -47,7 +48,9 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
 def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
     """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
     What was there is kept beside it. Raises Refused, after which it has its own data again."""
-    with lock.lock(PURPOSE, say):
+    own = making.OWN_LOCK.format(service)
+    # What is stopped meanwhile is not dumped
+    with lock.lock(PURPOSE, say), lock.lock(f"restore of {service}", say, own, making.PATIENCE):
         undo_left(world, say)
         if transaction.unfinished(world):
             raise Refused("a release was interrupted on this host: pulumi up finishes or undoes it; then run again")
@@ -58,6 +61,8 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
             raise Refused(
                 f"backup {snapshot} of {service} does not have {', '.join(missing)}: restore --to DIR takes it"
             )
+        for path in entry["paths"]:
+            _demand_own_parent(world, path)
         for volume in entry["volumes"]:
             units.must(world, "docker", "volume", "create", volume)
         demand_room(world, entry["paths"][0], restic.size(world, snapshot))
@@ -72,6 +77,19 @@ def demand_room(world: World, path: str, size: int) -> None:
         raise Refused(
             f"the backup takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quoted(path)}, of "
             "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
+        )
+
+
+def _demand_own_parent(world: World, path: str) -> None:
+    """Raises Refused where another account than root could put a link in the place of what is restored."""
+    parent = path.rsplit("/", 1)[0] or "/"
+    while not world.exists(parent):
+        parent = parent.rsplit("/", 1)[0] or "/"
+    found = world.directory_entry(parent)
+    if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
+        raise Refused(
+            f"{parent} is {found.owner}'s, who could lead what is restored elsewhere: restore --to a directory of "
+            "root's, such as /root/restored, and copy it from there"
         )
 
 

@@ -78,6 +78,7 @@ class Unsteady:
             # What the request of EC2 names too is older
             new = [id for id in made if request.service == "iam" or id not in request.body]
             day.unknown |= {id: day.draw.randint(0, MOST) for id in new}
+            self._logged(request, f"made {' '.join(new)}")
             return answer
 
     def records(self) -> list[dict[str, Any]]:

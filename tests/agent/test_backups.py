@@ -220,6 +220,16 @@ def test_what_cannot_be_restored_touches_nothing(served, change, line):
     assert not served.commands("systemctl stop") and served.rows() == "one two"
 
 
+def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
+    now(served, "worker")
+    served.directories["/srv/web"] = ("ice", "ice", 0o755)
+    served.ran.clear()
+    for to in (None, "/srv/web/look"):
+        with pytest.raises(Refused, match="/srv/web is ice's, who could lead what is restored elsewhere"):
+            restored(served, "worker", to=to)
+    assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
+
+
 FAILED = {
     "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "what loads the dump ended with 3"),
     "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),

@@ -61,6 +61,6 @@ def test_a_region_comes_and_goes_on_a_bad_day(sydney, seed):
         sydney.must_up()
     assert len(re.findall("RequestLimitExceeded|Throttling", log)) > 5, log
     assert "NotFound" in log or "NoSuchEntity" in log, log
-    assert listed.code == 0, listed.output
+    assert listed.code == 0, f"{listed.output}\n{log}"
     assert sydney.pulumi("preview", "--expect-no-changes").code == 0
     assert sydney.command("infra", "orphans", "--stack", "lab").code == 0
