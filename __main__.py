@@ -13,7 +13,6 @@ from components import before, budget, configuration, elsewhere, interrupted, lo
 from components.backups import Backups
 from components.copier import Copier
 from components.serving import running, serve
-from rendering.backups import backed_up
 
 try:
     stack = configuration.stack()
@@ -56,7 +55,8 @@ replaced = {
 }
 interrupted.refuse(left)
 bucket = []
-if any(backed_up(catalogue, host) for host in stack.hosts):
+if stack.backupRegion:
+    # Also while nothing is backed up: what leaves the stack once could not be made again under its name
     kept = pulumi.ResourceOptions(providers={"aws": provider("backups", stack.backupRegion)})
     bucket = [Backups("backups", stack, opts=kept)]
 made: dict[str, region.Region] = {}
