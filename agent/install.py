@@ -16,6 +16,7 @@ RECOVER = f"""# Made by the release agent.
 Description=Finish or undo a release that was interrupted
 ConditionPathExists=|{STATE}/transaction.json
 ConditionPathExists=|{STATE}/certificates.json
+ConditionPathExists=|{STATE}/restoring.json
 After=network-online.target docker.service nginx.service caddy.service systemd-user-sessions.service
 Wants=network-online.target
 

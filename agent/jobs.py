@@ -28,7 +28,7 @@ from agent import (
     units,
     validate,
 )
-from agent.backups import restoring
+from agent.backups import drills, restoring
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -149,10 +149,11 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
 def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
     forget_leftovers(world)
-    steps.forget_leftovers(world)
+    was_stepping = steps.forget_leftovers(world)
+    drills.forget_leftovers(world)
     restoring.undo_left(world, job.say)
     if payload is None:
-        outcome = _after_a_crash(world, job, spec)
+        outcome = _after_a_crash(world, job, spec, was_stepping)
     else:
         recover_first(world, job)
         if spec["kind"] == "apply":
@@ -191,14 +192,15 @@ def _forget_other_agents(world: World) -> None:
         install.forget_others(world, in_use)
 
 
-def _after_a_crash(world: World, job: Job, spec: dict[str, Any]) -> Outcome:
+def _after_a_crash(world: World, job: Job, spec: dict[str, Any], was_stepping: bool) -> Outcome:
     found = recover(world, job, "the agent was ended in the middle")
     if found:
         return found[1]
     ended = [entry for entry in store.history(world) if entry["job"] == job.id]
     if ended:
         return Outcome(**{name: ended[-1][name] for name in Outcome.__dataclass_fields__})
-    return apply.refused(world, job, spec["release"], "the agent was ended before the switch; run again")
+    untouched = steps.StepFailed.untouched if was_stepping else Refused.untouched
+    return apply.refused(world, job, spec["release"], "the agent was ended before the switch; run again", untouched)
 
 
 def recover_first(world: World, job: Job) -> None:

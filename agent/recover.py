@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent import certificates, existing, slots, store, transaction
+from agent.backups import making
 from agent.job import Job
 from agent.outcome import Outcome
 from agent.rollback import roll_back
@@ -26,7 +27,9 @@ def recover(world: World, job: Job, why: str) -> tuple[Transaction, Outcome] | N
     store.note_served(world, begun.release)
     warnings: list[str] = []
     try:
-        warnings += slots.settle(world, store.manifest(world, begun.release))
+        manifest = store.manifest(world, begun.release)
+        warnings += slots.settle(world, manifest)
+        making.note_begin(world, manifest)
     except store.UNREADABLE:
         # It serves; the next release of the same files writes its copy again
         warnings.append(f"the kept copy of release {begun.release[:12]} cannot be read")

@@ -55,10 +55,10 @@ def _units(manifest: dict[str, Any], step: dict[str, Any]) -> list[str]:
 
 def run_before_the_switch(world: World, target: Release, steps: list[dict[str, Any]], say: Say) -> None:
     """Raises Refused where a step cannot run or fails: the present release serves on."""
-    for step in steps:
+    for number, step in enumerate(steps):
         asked = _probes(world, target.manifest, step)
         if ill := [name for name, status in health.once(world, asked).items() if status != 200]:
-            raise Refused(
+            raise (StepFailed if number else Refused)(
                 f"{', '.join(ill)} is unhealthy, and release step {step['name']} of {step['service']} needs it: see "
                 f"infra logs {ill[0]}, and run again"
             )
@@ -122,14 +122,15 @@ def _clear(world: World, step: dict[str, Any]) -> None:
     world.remove_tree(step["place"])
 
 
-def forget_leftovers(world: World) -> None:
-    """Ends what a job that was killed had begun."""
+def forget_leftovers(world: World) -> bool:
+    """Ends what a job that was killed had begun, where it was in a step."""
     if not world.listing(STAGED):
-        return
+        return False
     left = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
     if left.code == 0 and left.output.split():
         world.run("docker", "rm", "--force", "--volumes", *left.output.split(), timeout=60)
     world.remove_tree(STAGED)
+    return True
 
 
 def forget_done(world: World, keys: list[str] | None = None) -> None:

@@ -8,8 +8,10 @@ from catalogue.compose.values import Command
 from catalogue.fields import AbsolutePath, Model
 
 # As systemd writes them, without a time zone: the host appends UTC
-_DAYS = r"[A-Z][a-z]{2}((,|\.\.)[A-Z][a-z]{2})* "
-Schedule = Annotated[str, Field(pattern=rf"^(hourly|daily|weekly|monthly|({_DAYS})?[0-9*/.,-]+ [0-9*/.,:]+)$")]
+_DAY = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_DAYS = rf"{_DAY}((,|\.\.){_DAY})* "
+_DATE, _TIME = r"[0-9*][0-9*/.,-]*", r"([01]?[0-9]|2[0-3]|[*])[0-9*/.,]*:[0-5*][0-9*/.,:]*"
+Schedule = Annotated[str, Field(pattern=rf"^(hourly|daily|weekly|monthly|({_DAYS})?{_DATE} {_TIME})$")]
 Count = Annotated[int, Field(ge=0, le=1000)]
 
 

@@ -48,12 +48,12 @@ def policy(
     if backups:
         bucket, _, host = backups.partition("/")
         statements += [
-            {"Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": f"arn:aws:s3:::{bucket}"},
+            # Of the whole bucket: else S3 says of an object that is not there that it is forbidden, and restic asks
+            # whether there is a bucket. Names of objects say nothing but a host's name
             {
                 "Effect": "Allow",
-                "Action": "s3:ListBucket",
+                "Action": ["s3:GetBucketLocation", "s3:ListBucket"],
                 "Resource": f"arn:aws:s3:::{bucket}",
-                "Condition": {"StringLike": {"s3:prefix": f"{host}/*"}},
             },
             # What it deletes stays for a while as an earlier version, which it cannot delete
             {

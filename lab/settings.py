@@ -80,7 +80,8 @@ class Lab:
         for region in REGIONS:
             names[f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"] = self.registry_address(region)
             # S3 has a bucket under a name of its own too, here that of stack lab's backups
-            bucket = f"lab-backups-{ACCOUNT}-{region}.s3"
+            # (restic asks at the address that has IPv6 too)
+            bucket = f"lab-backups-{ACCOUNT}-{region}.s3.dualstack"
             for service in ("api.ecr", "ec2", "monitoring", "s3", bucket, "ssm", "sts"):
                 names[f"{service}.{region}.amazonaws.com"] = self.gateway
         return names

@@ -4,6 +4,7 @@ from catalogue.backup import Backup
 from catalogue.compose.values import Mount
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.rules.steps import DRILL
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
 from catalogue.stack import BACKUP, BACKUP_SECRETS, SshHost, Stack
@@ -17,7 +18,7 @@ from rendering.templates import fill
 ENVIRONMENT = "/etc/infra/backup.env"
 CACHE = "/var/cache/infra-backup"
 # Of the containers and volumes of a drill, and the label by which an agent finds those of one that was killed
-DRILL, LABEL = "infra-drill-", "infra.drill"
+LABEL = "infra.drill"
 
 
 def backed_up(catalogue: Catalogue, host: str) -> list[tuple[System, Service, Backup]]:
@@ -76,14 +77,20 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
             service.name, stopped, "", [], [], list(backup.paths), [], [], backup.keep.model_dump(), backup.max_age
         )
     assert isinstance(service, ComposeService), "there are no other kinds"
-    others = [other.name for other in system.compose_services if service.name in needs(system, other)]
+    own = {compose.path_on_host(mount) for mount in service.kept}
+    # What writes to the same place would go on writing to what is set aside
+    others = [
+        other.name
+        for other in system.compose_services
+        if other is not service and (service.name in needs(system, other) or own & _places(other))
+    ]
     return Entry(
         service.name,
         [service.unit],
         service.container,
         _words(backup.dump),
         _words(backup.load),
-        [compose.path_on_host(mount) for mount in service.kept],
+        list(dict.fromkeys(compose.path_on_host(mount) for mount in service.kept)),
         service.volume_names,
         others,
         backup.keep.model_dump(),
@@ -95,13 +102,17 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
     )
 
 
+def _places(service: ComposeService) -> set[str]:
+    return {compose.path_on_host(mount) for mount in service.volumes if mount.source}
+
+
 def _words(command: str | list[str] | None) -> list[str]:
     """A text is for the container's shell."""
     return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command or [])
 
 
 def _scratch(service: ComposeService, mount: Mount) -> str:
-    number = [other.target for other in service.kept].index(mount.target)
+    number = list(dict.fromkeys(other.source for other in service.kept)).index(mount.source)
     return f"{DRILL}{service.name}-{number}"
 
 
@@ -126,7 +137,10 @@ def _drill(stack: Stack, service: ComposeService, digests: compose.Digests) -> s
     scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
     mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in scratch]
     mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]
-    body["labels"] |= {LABEL: service.name}
+    # It reaches nothing of the world: with the service's own passwords it would work there
+    body.pop("extra_hosts", None)
+    body["labels"] |= {LABEL: service.name, "object_systemd_unit": f"{DRILL}{service.name}"}
     volumes = {name: {"external": True} for name in scratch.values()}
     whole = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}
-    return compose.text_of({"services": {service.name: whole}, "volumes": volumes})
+    networks = {"default": {"internal": True}}
+    return compose.text_of({"services": {service.name: whole}, "networks": networks, "volumes": volumes})

@@ -222,7 +222,7 @@ def _bound(system: System) -> list[dict[str, Any]]:
 
 def path_on_host(mount: Mount) -> str:
     """Where what a container keeps lies."""
-    return str(mount.source) if mount.type == "bind" else f"{VOLUMES}/{mount.source}/_data"
+    return str(mount.source) if mount.type != "volume" else f"{VOLUMES}/{mount.source}/_data"
 
 
 def data(system: System) -> list[str]:

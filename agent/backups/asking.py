@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from agent import jobs, quoting
 from agent.backups import drills, making, restoring
-from agent.outcome import Mask, Refused
+from agent.outcome import Failed, Mask, Refused
 from agent.world import World
 
+EVERY = 300.0  # seconds
 Say = Callable[[str], None]
 
 
@@ -27,7 +31,7 @@ def _verify(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
 
 def _restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     service, snapshot = payload["service"], payload["snapshot"]
-    if payload["to"]:
+    if payload["to"] is not None:
         return restoring.into(world, service, snapshot, payload["to"], say)
     return restoring.in_place(world, service, snapshot, say)
 
@@ -45,8 +49,29 @@ def asked(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[st
     """`payload` has the service, the beginning of a backup's id and a directory, where `what` wants them. Raises
     Refused."""
     mask = Mask(jobs.secret_values(world, None))
-    with quoting.hiding(mask.all_of):
-        return ANSWERS[what](world, payload, say)
+    with quoting.hiding(mask.all_of), _signs(say):
+        try:
+            return ANSWERS[what](world, payload, say)
+        except Failed as failure:
+            raise Refused(str(failure)) from None
+        except OSError as error:
+            raise Refused(quoting.error(error)) from None
+
+
+@contextmanager
+def _signs(say: Say) -> Iterator[None]:
+    """Says now and then that it is at work: who hears signs of life alone gives up after an hour."""
+    done, began = threading.Event(), time.monotonic()
+
+    def beat() -> None:
+        while not done.wait(EVERY):
+            say(f"at work for {(time.monotonic() - began) / 60:.0f} min")
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def scheduled(world: World, service: str, say: Say) -> int:

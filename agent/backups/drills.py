@@ -3,6 +3,7 @@ all of it removed again. Nothing that serves has any part in it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,9 @@ from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE
 from agent.world import World
 
-LOCK = "/run/infra/drill"
 PLACE = "/run/infra/drills"
 SCRATCH = f"{STATE}/drill"
-NAME = "infra-drill-"  # as in rendering/backups.py
+NAME, LABEL = "infra-drill-", "infra.drill"  # as in rendering/backups.py
 VOLUMES = "/var/lib/docker/volumes"
 DEADLINE = 300.0  # seconds until a container on restored data is healthy
 Say = Callable[[str], None]
@@ -27,7 +27,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
     """What was restored, how long it took, and whether the service was started on it. Raises Refused, and remembers
     why."""
     entry = making.entry_of(world, service)
-    with lock.lock(f"drill of {service}", say, LOCK, making.PATIENCE):
+    with lock.lock(f"drill of {service}", say, making.LOCK, making.PATIENCE):
         began = world.wall()
         snapshot = restic.chosen(world, service, wanted)
         restoring.demand_room(world, STATE, restic.size(world, snapshot))
@@ -51,7 +51,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
 def _tried(world: World, entry: dict[str, Any], snapshot: restic.Snapshot, say: Say) -> int:
     say(f"restoring {entry['service']} from backup {snapshot} into scratch")
     if entry["dump"] and not entry["health"]:
-        raise Refused("its dump cannot be tried: the container that reads it depends on others")
+        return _read(world, entry, snapshot)
     size = 0 if entry["dump"] else _files(world, entry, snapshot)
     if not entry["health"]:
         return size
@@ -67,6 +67,19 @@ def _tried(world: World, entry: dict[str, Any], snapshot: restic.Snapshot, say: 
     return loaded
 
 
+def _read(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int:
+    """Reads a dump whole: the container that loads it depends on others."""
+    read, _, size = world.pipe(
+        restic.command("dump", snapshot.id, f"/{entry['service']}.dump"),
+        ["cat"],
+        restic.LONG,
+        restic.environment(world),
+    )
+    if read.code or not size:
+        raise Failed(f"restic: {restic.reason(read) if read.code else 'the dump is empty'}")
+    return size
+
+
 def _files(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int:
     """The files, in their scratch volumes where the service is started on them, else in a directory: their bytes."""
     for path in entry["paths"]:
@@ -77,7 +90,7 @@ def _files(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> in
         world.directory(place, 0o700, "root", "root")
         ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path, "--verify")
         if ran.code or not world.exists(f"{place}{path}"):
-            raise Failed(f"restic: {ran.last_lines(3) or f'the backup has no {path}'}")
+            raise Failed(f"restic: {restic.reason(ran) if ran.code else f'the backup has no {path}'}")
         if volume:
             world.remove_tree(f"{VOLUMES}/{volume}/_data")
             world.rename_tree(f"{place}{path}", f"{VOLUMES}/{volume}/_data")
@@ -130,6 +143,16 @@ def _address(world: World, container: str) -> str:
         return next((str(network["IPAddress"]) for network in networks if network.get("IPAddress")), "")
     except (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
+
+
+def forget_leftovers(world: World) -> None:
+    """Ends what a drill that was killed left running: its container has the service's passwords and data."""
+    found = world.run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}", timeout=60)
+    if found.code or not found.output.split():
+        return
+    # One that is under way has this lock
+    with contextlib.suppress(Refused), lock.lock("clearing drills away", lambda _: None, making.LOCK, patience=0):
+        world.run("docker", "rm", "--force", "--volumes", *found.output.split(), timeout=60)
 
 
 def _clear(world: World, entry: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,11 @@ from agent.store import STATE
 from agent.world import TIMED_OUT, Ran, World
 
 RECORDS = f"{STATE}/backups"
-OWN_LOCK = "/run/infra/backup-{}"
-PATIENCE = 3600.0  # seconds that one of the same service is waited for
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+# One at a time: restic refuses what meets a removal of old backups, or a check
+LOCK = "/run/infra/backups.lock"
+PATIENCE = 3 * 3600.0  # seconds
+RESTORING = f"{STATE}/restoring.json"  # as in restoring.py
+UNFINISHED = "unfinished"
 Say = Callable[[str], None]
 
 
@@ -38,9 +39,11 @@ def entry_of(world: World, service: str) -> dict[str, Any]:
 def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
     """Takes a backup now, and lets go of those that are not to be kept any more. Raises Refused, and remembers why."""
     entry = entry_of(world, service)
-    with lock.lock(f"backup of {service}", say, OWN_LOCK.format(service), PATIENCE):
+    with lock.lock(f"backup of {service}", say, LOCK, PATIENCE):
         began = world.wall()
         try:
+            if world.exists(RESTORING):
+                raise Refused("a restore was interrupted, and what is in its place now is no data: see infra status")
             restic.ready(world)
             say(f"backing up {service}")
             taken = _dumped(world, entry) if entry["dump"] else _copied(world, entry)
@@ -54,18 +57,19 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
 
 
 def _dumped(world: World, entry: dict[str, Any]) -> dict[str, Any]:
-    """restic gets the end of its input only when the command has ended well: of half a dump there is no backup."""
+    """restic gets the end of its input only when the command has ended well. An agent that is killed closes it too:
+    what is under way is marked as unfinished until both have ended. So there is no backup of half a dump."""
     service = entry["service"]
+    _forget_unfinished(world, service)
+    marks = restic.marks(world, service, UNFINISHED)
     made, kept, size = world.pipe(
         ["docker", "exec", entry["container"], *entry["dump"]],
-        restic.command(
-            "backup", "--json", "--stdin", "--stdin-filename", f"{service}.dump", *restic.marks(world, service)
-        ),
+        restic.command("backup", "--json", "--stdin", "--stdin-filename", f"{service}.dump", *marks),
         restic.LONG,
         restic.environment(world),
     )
     if kept.code not in (0, TIMED_OUT):
-        raise Refused(f"restic: {kept.last_lines(3)}")
+        raise Refused(f"restic: {restic.reason(kept)}")
     if made.code:
         how = "did not come to its end" if made.code == TIMED_OUT else f"ended with {made.code}"
         raise Refused(f"its dump {how}: {made.last_lines(3)}")
@@ -73,7 +77,17 @@ def _dumped(world: World, entry: dict[str, Any]) -> dict[str, Any]:
         raise Refused(f"its dump is empty: {made.last_lines(3) or 'it said nothing'}")
     if kept.code:
         raise Refused("restic did not come to its end")
-    return {"snapshot": _snapshot(kept), "bytes": size}
+    ran = restic.run(world, "tag", "--set", f"service={service}", _snapshot(kept), timeout=3600)
+    if ran.code:
+        raise Refused(f"restic: {restic.reason(ran)}")
+    return {"snapshot": restic.chosen(world, service, None).id, "bytes": size}
+
+
+def _forget_unfinished(world: World, service: str) -> None:
+    """What one that was killed left. It is removed with the next old backups; nothing restores it meanwhile."""
+    left = restic.snapshots(world, service, UNFINISHED)
+    if left:
+        restic.run(world, "forget", *(snapshot.id for snapshot in left), timeout=3600)
 
 
 def _copied(world: World, entry: dict[str, Any]) -> dict[str, Any]:
@@ -81,9 +95,9 @@ def _copied(world: World, entry: dict[str, Any]) -> dict[str, Any]:
         raise Refused(f"{', '.join(missing)} is not there")
     ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
     if ran.code == restic.INCOMPLETE:
-        raise Refused(f"some files could not be read, and the backup has all others: {ran.last_lines(3)}")
+        raise Refused(f"some files could not be read, and the backup has all others: {restic.reason(ran)}")
     if ran.code:
-        raise Refused(f"restic: {ran.last_lines(3)}")
+        raise Refused(f"restic: {restic.reason(ran)}")
     return {"snapshot": _snapshot(ran), "bytes": int((restic.answer(ran) or {}).get("total_bytes_processed", 0))}
 
 
@@ -99,8 +113,9 @@ def _thinned(world: World, entry: dict[str, Any]) -> str:
     """Forgets what is not kept any more; what of that did not happen, "" where all did."""
     kept = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
     marks = restic.marks(world, entry["service"])
-    ran = restic.run(world, "forget", "--prune", "--group-by", "host,tags", *kept, *marks)
-    return f"old backups of {entry['service']} could not be removed: {ran.last_lines(2)}" if ran.code else ""
+    # What was made by hand before something risky outlives the night
+    ran = restic.run(world, "forget", "--prune", "--group-by", "host,tags", "--keep-within", "2d", *kept, *marks)
+    return f"old backups of {entry['service']} could not be removed: {restic.reason(ran)}" if ran.code else ""
 
 
 def record(world: World, service: str) -> dict[str, Any]:
@@ -140,12 +155,16 @@ def listed(world: World) -> list[dict[str, Any]]:
 
 def verify(world: World, everything: bool, say: Say) -> str:
     """Checks the repository, and reads a tenth of its data or all of it. Raises Refused."""
-    restic.environment(world)
+    with lock.lock("verifying backups", say, LOCK, PATIENCE):
+        return _verified(world, everything, say)
+
+
+def _verified(world: World, everything: bool, say: Say) -> str:
     say(f"checking the repository, and reading {'all' if everything else 'a tenth'} of its data")
     restic.run(world, "unlock", timeout=300)
     # Another tenth each day
     part = f"--read-data-subset={int(world.wall() // 86400) % 10 + 1}/10"
     ran = restic.run(world, "check", "--read-data" if everything else part)
     if ran.code:
-        raise Refused(f"the repository of backups is damaged or cannot be read: {ran.last_lines(5)}")
+        raise Refused(f"the repository of backups is damaged or cannot be read: {restic.reason(ran)}")
     return "no errors were found"

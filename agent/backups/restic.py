@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from agent import quoting
@@ -18,7 +19,10 @@ LONG = 12 * 3600.0  # seconds
 ABSENT = re.compile(
     r"specified key does not exist|NoSuchKey|repository does not exist|config: no such file or directory"
 )
+# Beside the reason, and after it
+HINT = re.compile(r"Is there a repository at|s3:http|the `unlock` command")
 EXISTS = re.compile(r"already initialized|config file already exists")
+TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 INCOMPLETE = 3  # exit code of a backup that left out what could not be read
 
 
@@ -39,8 +43,10 @@ def environment(world: World) -> dict[str, str]:
     text = world.read(ENVIRONMENT)
     if text is None:
         raise Refused(f"this host has no backups: {ENVIRONMENT} is not there. Bring its release (pulumi up) first")
-    pairs = (line.partition("=") for line in text.decode().splitlines() if "=" in line and not line.startswith("#"))
-    return {name: value.strip("'") for name, _, value in pairs}
+    pairs = (line.partition("=") for line in text.decode().split("\n") if "=" in line and not line.startswith("#"))
+    given = {name: value[1:-1] if value[:1] == value[-1:] == "'" else value for name, _, value in pairs}
+    # In its answers too
+    return {**given, "TZ": "UTC"}
 
 
 def command(*words: str) -> list[str]:
@@ -51,9 +57,10 @@ def run(world: World, *words: str, timeout: float = LONG) -> Ran:
     return world.run(*command(*words), timeout=timeout, environment=environment(world))
 
 
-def marks(world: World, service: str) -> list[str]:
-    """The options by which a service's backups are made and found, on whatever machine the host is."""
-    return ["--host", environment(world)["INFRA_HOST"], "--tag", f"service={service}"]
+def marks(world: World, service: str, kind: str = "service") -> list[str]:
+    """The options by which a service's backups are made and found, on whatever machine the host is. One whose `kind` is
+    unfinished is restored by nothing."""
+    return ["--host", environment(world)["INFRA_HOST"], "--tag", f"{kind}={service}"]
 
 
 def ready(world: World) -> None:
@@ -61,26 +68,35 @@ def ready(world: World) -> None:
     asked = run(world, "cat", "config", timeout=300)
     if asked.code:
         if not ABSENT.search(asked.output):
-            raise Refused(f"the repository of backups cannot be read: {asked.last_lines(2)}")
+            raise Refused(f"the repository of backups cannot be read: {reason(asked)}")
         made = run(world, "init", timeout=300)
         if made.code and not EXISTS.search(made.output):
-            raise Refused(f"the repository of backups cannot be made: {made.last_lines(2)}")
+            raise Refused(f"the repository of backups cannot be made: {reason(made)}")
     # Those of processes that are gone alone
     run(world, "unlock", timeout=300)
 
 
-def snapshots(world: World, service: str) -> list[Snapshot]:
+def snapshots(world: World, service: str, kind: str = "service") -> list[Snapshot]:
     """Of a service, the newest first. Raises Refused."""
-    ran = run(world, "snapshots", "--json", *marks(world, service), timeout=600)
+    ran = run(world, "snapshots", "--json", *marks(world, service, kind), timeout=600)
     if ran.code:
         if ABSENT.search(ran.output):
             return []
-        raise Refused(f"the backups of {service} cannot be listed: {ran.last_lines(2)}")
+        raise Refused(f"the backups of {service} cannot be listed: {reason(ran)}")
     try:
-        found = [Snapshot(str(e["id"]), str(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []]
-    except (LookupError, TypeError, AttributeError):
-        raise Refused(f"what restic answers about {service} cannot be read: {ran.last_lines(1)}") from None
+        found = [Snapshot(str(e["id"]), _utc(e["time"]), [str(path) for path in e["paths"]]) for e in answer(ran) or []]
+    except (LookupError, TypeError, AttributeError, ValueError):
+        raise Refused(f"what restic answers about {service} cannot be read: {reason(ran)}") from None
     return sorted(found, key=lambda snapshot: snapshot.at, reverse=True)
+
+
+def _utc(text: str) -> str:
+    """A time of restic's, which may have an offset, to the second in UTC. Raises ValueError."""
+    parts = TIME.fullmatch(text)
+    if parts is None:
+        raise ValueError(text)
+    offset = "+0000" if parts[2] == "Z" else parts[2].replace(":", "")
+    return datetime.strptime(f"{parts[1]}{offset}", "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc).isoformat()
 
 
 def chosen(world: World, service: str, wanted: str | None) -> Snapshot:
@@ -101,8 +117,14 @@ def size(world: World, snapshot: Snapshot) -> int:
     ran = run(world, "stats", "--json", "--mode", "restore-size", snapshot.id, timeout=3600)
     found = answer(ran) if ran.code == 0 else None
     if not isinstance(found, dict) or not isinstance(found.get("total_size"), int):
-        raise Refused(f"how large backup {snapshot} is cannot be known: {ran.last_lines(2)}")
+        raise Refused(f"how large backup {snapshot} is cannot be known: {reason(ran)}")
     return found["total_size"]
+
+
+def reason(ran: Ran) -> str:
+    """What restic says of a failure, without its question whether there is a repository."""
+    lines = [line for line in ran.output.splitlines() if line.strip() and not HINT.match(line)]
+    return Ran(ran.code, "\n".join(lines)).last_lines(3) or f"it ended with {ran.code} and said nothing"
 
 
 def answer(ran: Ran) -> Any:

@@ -6,7 +6,9 @@ back, by the restore itself, by the next job or at boot.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,8 +28,10 @@ Say = Callable[[str], None]
 def into(world: World, service: str, wanted: str | None, directory: str, say: Say) -> dict[str, Any]:
     """Puts a backup into a directory that is empty or not there yet. Raises Refused."""
     entry = making.entry_of(world, service)
-    if world.listing(directory) or world.barred(directory):
-        raise Refused(f"{quoting.quoted(directory)} is not empty: name a directory that is, or is not there yet")
+    if not re.fullmatch(r"(/[^/\0-\x1f]+)+", directory) or {".", ".."} & {*directory.split("/")}:
+        raise Refused(f"{quoting.quoted(directory)} is no directory from the root, such as /root/restored")
+    if world.exists(directory):
+        raise Refused(f"{quoting.quoted(directory)} is there already: name a directory that is not")
     _demand_own_parent(world, directory)
     snapshot = restic.chosen(world, service, wanted)
     demand_room(world, directory, restic.size(world, snapshot))
@@ -35,7 +39,7 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
     world.directory(directory, 0o700, "root", "root")
     ran = restic.run(world, "restore", snapshot.id, "--target", directory)
     if ran.code:
-        raise Refused(f"restic: {ran.last_lines(3)}; what came is in {quoting.quoted(directory)}")
+        raise Refused(f"restic: {restic.reason(ran)}; what came is in {quoting.quoted(directory)}")
     return {
         "service": service,
         "snapshot": snapshot.id,
@@ -48,9 +52,10 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
 def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[str, Any]:
     """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
     What was there is kept beside it. Raises Refused, after which it has its own data again."""
-    own = making.OWN_LOCK.format(service)
+    # A connection that is cut ends no restore
+    say = _whoever_listens(say)
     # What is stopped meanwhile is not dumped
-    with lock.lock(PURPOSE, say), lock.lock(f"restore of {service}", say, own, making.PATIENCE):
+    with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
         undo_left(world, say)
         if transaction.unfinished(world):
             raise Refused("a release was interrupted on this host: pulumi up finishes or undoes it; then run again")
@@ -71,6 +76,14 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
         return _switched(world, release, entry, snapshot, staged, say)
 
 
+def _whoever_listens(say: Say) -> Say:
+    def quiet(line: str) -> None:
+        with contextlib.suppress(SystemExit, OSError):
+            say(line)
+
+    return quiet
+
+
 def demand_room(world: World, path: str, size: int) -> None:
     """Raises Refused where so many bytes, and something to spare, are not free at a path."""
     if size + SPARE > (free := world.free(path)):
@@ -82,15 +95,19 @@ def demand_room(world: World, path: str, size: int) -> None:
 
 def _demand_own_parent(world: World, path: str) -> None:
     """Raises Refused where another account than root could put a link in the place of what is restored."""
-    parent = path.rsplit("/", 1)[0] or "/"
-    while not world.exists(parent):
-        parent = parent.rsplit("/", 1)[0] or "/"
-    found = world.directory_entry(parent)
-    if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
-        raise Refused(
-            f"{parent} is {found.owner}'s, who could lead what is restored elsewhere: restore --to a directory of "
-            "root's, such as /root/restored, and copy it from there"
-        )
+    if why := world.barred(path):
+        raise Refused(why)
+    parts = path.strip("/").split("/")[:-1]
+    for count in range(len(parts) + 1):
+        parent = f"/{'/'.join(parts[:count])}"
+        found = world.directory_entry(parent)
+        if found is None and world.exists(parent):
+            raise Refused(f"{parent} is no directory, or a link: restore --to a directory of root's")
+        if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
+            raise Refused(
+                f"{parent} is {found.owner}'s or open to others, who could lead what is restored elsewhere: restore "
+                "--to a directory of root's, such as /root/restored, and copy it from there"
+            )
 
 
 def _beside(path: str, what: str) -> str:
@@ -100,17 +117,20 @@ def _beside(path: str, what: str) -> str:
 def _fetched(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> dict[str, str]:
     """Path → where its content of the backup is, on the same disk. Raises Refused."""
     staged = {}
-    for path in entry["paths"]:
-        place = _beside(path, "restored")
-        world.remove_tree(place)
-        world.directory(place, 0o700, "root", "root")
-        ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path)
-        if ran.code or not world.exists(f"{place}{path}"):
-            said = ran.last_lines(3) or f"the backup has no {path}"
-            for left in [place, *(_beside(other, "restored") for other in staged)]:
-                world.remove_tree(left)
-            raise Refused(f"restic: {said}; nothing was touched")
-        staged[path] = f"{place}{path}"
+    try:
+        for path in entry["paths"]:
+            place = _beside(path, "restored")
+            world.remove_tree(place)
+            world.directory(place, 0o700, "root", "root")
+            staged[path] = f"{place}{path}"
+            ran = restic.run(world, "restore", snapshot.id, "--target", place, "--include", path)
+            if ran.code or not world.exists(staged[path]):
+                said = restic.reason(ran) if ran.code else f"the backup has no {path}"
+                raise Refused(f"restic: {said}; nothing was touched")
+    except BaseException:
+        for path in staged:
+            world.remove_tree(_beside(path, "restored"))
+        raise
     return staged
 
 
@@ -130,11 +150,12 @@ def _switched(
     try:
         say(f"stopping {', '.join(running) or 'nothing'}")
         units.stop(world, list(reversed(concerned)))
-        if still := [unit for unit, is_up in units.active(world, concerned).items() if is_up]:
+        if still := _still_on(world, concerned):
             raise Failed(f"{', '.join(still)} does not stop")
         for moved in begun["moved"]:
             _exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
-        starting = [unit for unit in concerned if unit in entry["units"] or unit in running]
+        resting = slots.resting(world, release.manifest)
+        starting = [unit for unit in concerned if unit in running or (unit in entry["units"] and unit not in resting)]
         if entry["dump"]:
             _loaded(world, release, entry, snapshot, since, say)
             starting = [unit for unit in starting if unit not in entry["units"]]
@@ -148,7 +169,7 @@ def _switched(
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
         say("putting back what was there")
-        failures = undo(world, begun)
+        failures = undo(world, begun, say)
         how = f"; not all could be put back: {'; '.join(failures)}" if failures else ", and it has its own data again"
         raise Refused(f"{service} could not be restored from backup {snapshot}{how}: {reason}") from None
     finally:
@@ -157,6 +178,11 @@ def _switched(
     world.remove(RECORD)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
     return {"service": service, "snapshot": snapshot.id, "at": snapshot.at, "aside": aside, "started": concerned}
+
+
+def _still_on(world: World, names: list[str]) -> list[str]:
+    """Those that run, or are on their way down. Raises Failed where systemd does not answer."""
+    return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
 
 
 def _exchange(world: World, path: str, aside: str, staged: str | None) -> None:
@@ -191,7 +217,7 @@ def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.S
     if taken.code not in (0, TIMED_OUT):
         raise Failed(f"what loads the dump ended with {taken.code}: {taken.last_lines(3)}")
     if read.code:
-        raise Failed(f"restic: {read.last_lines(3)}")
+        raise Failed(f"restic: {restic.reason(read)}")
     if taken.code or not size:
         raise Failed(f"the dump was not loaded: {'it is empty' if not size else 'it took too long'}")
     return size
@@ -211,7 +237,7 @@ def undo_left(world: World, say: Say) -> None:
     try:
         begun = json.loads(text)
         say(f"a restore of {begun['service']} was interrupted: its own data is put back")
-        failures = undo(world, begun)
+        failures = undo(world, begun, say, keep=True)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Refused(
             f"the record of a restore that was interrupted cannot be read: what was there is beside its place as "
@@ -221,28 +247,36 @@ def undo_left(world: World, say: Say) -> None:
         raise Refused(f"an interrupted restore of {begun['service']} could not be undone: {'; '.join(failures)}")
 
 
-def undo(world: World, begun: dict[str, Any]) -> list[str]:
-    """The data that was there, and what ran; what of it failed. Safe to repeat."""
-    failures: list[str] = []
+def undo(world: World, begun: dict[str, Any], say: Say, keep: bool = False) -> list[str]:
+    """The data that was there, and what ran; what of the data could not be put back. Safe to repeat. Long after the
+    restore something may have been written to its place: with `keep` it is set aside too."""
     units.stop(world, list(reversed(begun["stops"])))
-    if still := [unit for unit, is_up in units.active(world, begun["stops"]).items() if is_up]:
-        return [f"{', '.join(still)} does not stop, so that {begun['moved'][0]['aside']} was left where it is"]
+    try:
+        if still := _still_on(world, begun["stops"]):
+            return [f"{', '.join(still)} does not stop, so that {begun['moved'][0]['aside']} was left where it is"]
+    except Failed as failure:
+        return [str(failure)]
+    failures: list[str] = []
     for moved in begun["moved"]:
         try:
             if world.exists(moved["aside"]):
+                if keep and world.exists(moved["path"]):
+                    world.rename_tree(moved["path"], moved["aside"].replace(".before-", ".interrupted-"))
                 world.remove_tree(moved["path"])
                 world.rename_tree(moved["aside"], moved["path"])
             world.remove_tree(_beside(moved["path"], "restored"))
         except OSError as error:
             failures.append(f"{moved['aside']} could not be put back: {quoting.error(error)}")
+    if failures:
+        return failures
+    # From here on the data is right, whatever does not start
+    world.remove(RECORD)
     try:
         if begun["running"]:
             units.start(world, begun["running"])
     except Failed as failure:
-        failures.append(str(failure))
-    if not failures:
-        world.remove(RECORD)
-    return failures
+        say(f"what ran before does not start again: {failure}")
+    return []
 
 
 def _write(world: World, begun: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ def age(look: HostFacts, _: dict[str, Any]) -> Measures:
     for entry in look.manifest["backups"]:
         kept = making.record(look.world, entry["service"])
         good, failed = _times(kept, "good"), kept.get("failed")
-        since = good or float(kept.get("since") or 0)
+        since = good or float(kept.get("since") or look.world.wall())
         hours = (look.world.wall() - since) / 3600
         last = f"its last good backup is {hours:.0f} hours old" if good else "it has no backup"
         why = f"; the last attempt failed: {failed.get('why')}" if isinstance(failed, dict) else ""

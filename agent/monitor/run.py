@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from agent import lock, quoting, slots, store, transaction
+from agent.backups import restoring
 from agent.monitor import history, metrics, notices, page, repairs
 from agent.monitor.conditions import ConditionResult, held
 from agent.monitor.history import Repair
@@ -94,6 +95,8 @@ def _repaired(
                 release = store.current(world)
                 if transaction.unfinished(world) or release is None:
                     raise Refused("a switch is not finished: its recovery comes first")
+                if world.exists(restoring.RECORD):
+                    raise Refused("a restore is not finished: its end comes first")
                 look = HostFacts(world, release)
                 found = held(look)
                 for entry in repairs.wanted(found, kind):

@@ -37,9 +37,15 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
             found[key] = found[found[key]]
     whole = {key: owner for key, owner in found.items() if owner not in found}
     ordered: dict[str, str] = {}
+
+    def take(key: str, way: tuple[str, ...]) -> None:
+        for needed in conditions(services.get(key)):
+            if needed in whole and needed not in way:
+                take(needed, (*way, needed))
+        ordered.setdefault(key, whole[key])
+
     for key in whole:
-        for name in [*(needed for needed in conditions(services.get(key)) if needed in whole), key]:
-            ordered.setdefault(name, whole[name])
+        take(key, (key,))
     return ordered
 
 

@@ -1,5 +1,6 @@
 """Backups: there is something to take, a way to take it whole, and a place for it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -7,10 +8,13 @@ from catalogue.compose.keeping import data_paths
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
+from catalogue.rules.containers import is_below
 from catalogue.rules.each import services
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.stack import BACKUP, BACKUP_SECRETS
+from catalogue.stack import BACKUP, BACKUP_SECRETS, ENCRYPTED
+
+PASSWORD = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 
 
 def backups(catalogue: Catalogue) -> Iterator[Problem]:
@@ -36,10 +40,16 @@ def _faults(system: System, service: Service) -> Iterator[tuple[str, str]]:
         yield "paths of a container", "leave it out: its volumes and directories are taken"
     if service.is_blue_green:
         yield "a service that takes turns between two containers", "rollout: recreate, for one that has data"
+    kept = [mount.source or "" for mount in service.kept if mount.type == "bind"]
+    if nested := [path for path in kept if any(path != other and is_below(path, other) for other in kept)]:
+        yield f"{nested[0]} is below another directory of it", "the outer one alone"
     if not service.kept:
         yield "nothing to take: it keeps no data", "volumes, or no backup"
     elif data_paths(service.image.repository) and not backup.dump:
-        rule = "dump and load: commands in the container, such as pg_dumpall -U USER and psql -U USER"
+        rule = (
+            "dump and load: commands in the container, such as pg_dump -U USER --clean --if-exists NAME and "
+            "psql -U USER -q -v ON_ERROR_STOP=1 NAME"
+        )
         yield "the files of a running database, which are no backup of it", rule
 
 
@@ -63,3 +73,7 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
         if not given.get(name):
             rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule)
+        elif given[name] != ENCRYPTED and not PASSWORD.fullmatch(given[name]):
+            found = "has characters that would be another password elsewhere"
+            rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"
+            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", found, rule)

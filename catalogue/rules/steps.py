@@ -7,8 +7,8 @@ from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services
 
-# Of a step's container, which a release removes whatever it is
-PREFIX = "infra-step-"
+# Of the containers of steps, and of the containers and volumes of drills, which are removed whatever they are
+PREFIX, DRILL = "infra-step-", "infra-drill-"
 
 
 def steps(catalogue: Catalogue) -> Iterator[Problem]:
@@ -17,5 +17,7 @@ def steps(catalogue: Catalogue) -> Iterator[Problem]:
         for name, count in Counter(step.name for step in service.release).items():
             if count > 1:
                 yield Problem(file, where, f"{count} release steps are called {name}", "a name of its own for each")
-        for name in [name for name in (service.container, *service.aliases) if name.startswith(PREFIX)]:
-            yield Problem(file, where, f"container {name}", f"another name: those of release steps begin with {PREFIX}")
+        for name in (service.container, *service.aliases, *service.volume_names):
+            if name.startswith((PREFIX, DRILL)):
+                rule = f"another name: those of release steps begin with {PREFIX}, those of drills with {DRILL}"
+                yield Problem(file, where, f"container or volume {name}", rule)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import HostName, StackName, app, catalogue_of
+from infra.errors import InfraError
 
 backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, make, verify, restore and try them.")
 app.add_typer(backups, name="backup")
@@ -67,7 +68,7 @@ def restore(
     stack: StackName,
     host: HostName = None,
     snapshot: Snapshot = None,
-    to: Annotated[str | None, typer.Option(help="An empty directory of the host; the service is not touched.")] = None,
+    to: Annotated[str | None, typer.Option(help="A new directory of the host; the service is not touched.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Give a service the data of a backup. It and what depends on it are stopped meanwhile; what was there is kept
@@ -75,7 +76,9 @@ def restore(
     from infra import backups as known
 
     target = known.one_host(catalogue_of(stack), service, host)
-    if not to and not yes:
+    if to is not None and not to.startswith("/"):
+        raise InfraError(f"--to {to!r}: a directory of the host from its root, such as /root/restored")
+    if to is None and not yes:
         typer.confirm(f"Stop {service} on {target.host}, and replace its data by that of a backup?", abort=True)
     answer = known.ask(target, _say, "restore", service=service, snapshot=snapshot, to=to)
     for line in known.restored(target.host, answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from agent.places import Entry
 from agent.world import TIMED_OUT, Ran
 from tests.agent.fake import FakeWorld
 
@@ -14,7 +15,7 @@ OUTBOX = "/srv/web/outbox"
 
 @dataclass
 class BackupWorld(FakeWorld):
-    """`kept` are the snapshots: id → (time, service, paths or the dump). A database's content is the file `rows` of its
+    """`kept` are the snapshots: id → (time, tag, paths or the dump). A database's content is the file `rows` of its
     directory; a container that runs on an empty one makes an empty one. `fails` maps a beginning of a command to its
     answer, once."""
 
@@ -66,9 +67,13 @@ class BackupWorld(FakeWorld):
         if verb == "init":
             self.is_there = True
         elif verb == "snapshots":
-            service = words[words.index("--tag") + 1].removeprefix("service=")
+            service = words[words.index("--tag") + 1]
             found = [
-                {"id": id, "time": at, "paths": list(what) if isinstance(what, dict) else [f"/{service}.dump"]}
+                {
+                    "id": id,
+                    "time": at,
+                    "paths": list(what) if isinstance(what, dict) else [f"/{service.partition('=')[2]}.dump"],
+                }
                 for id, (at, owner, what) in self.kept.items()
                 if owner == service
             ]
@@ -82,6 +87,12 @@ class BackupWorld(FakeWorld):
                     {"message_type": "summary", "snapshot_id": self._keep(words, files), "total_bytes_processed": 7}
                 ),
             )
+        elif verb == "tag":
+            at, _, what = self.kept.pop(words[3])
+            self.kept[words[3]] = (at, words[2], what)
+        elif verb == "forget" and "--prune" not in words:
+            for id in words[1:]:
+                del self.kept[id]
         elif verb == "stats":
             return Ran(0, '{"total_size": 1000}')
         elif verb == "restore":
@@ -90,7 +101,7 @@ class BackupWorld(FakeWorld):
 
     def _keep(self, words: list[str], what: object) -> str:
         id = f"{len(self.kept) + 1:08x}"
-        service = words[words.index("--tag") + 1].removeprefix("service=")
+        service = words[words.index("--tag") + 1]
         self.kept[id] = (f"2026-11-28T18:00:{len(self.kept):02d}Z", service, what)
         return id
 
@@ -121,6 +132,10 @@ class BackupWorld(FakeWorld):
             assert "db.service" in self.active and not self.rows(), "it is loaded into an empty one that runs"
             self.write_rows(text)
         return Ran(0, ""), Ran(0, ""), len(text)
+
+    def directory_entry(self, path):
+        found = super().directory_entry(path)
+        return found or (Entry("directory", b"", "root", "root", 0o755) if self.exists(path) else None)
 
     def exists(self, path):
         below = any(name.startswith(f"{path}/") for name in [*self.files, *self.directories])

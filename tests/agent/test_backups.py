@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent import steps
+from agent import install, steps, transaction
 from agent.backups import asking, drills, making, restic, restoring
 from agent.measures import backups as measured
 from agent.outcome import Refused
@@ -62,9 +62,9 @@ def test_a_dump_goes_into_a_repository_that_is_made_at_the_first_time(served):
     served.is_there = False
     made = now(served)
     assert served.commands("restic --quiet init") and made["bytes"] == 7 and not made["warning"]
-    assert [what for _, service, what in served.kept.values() if service == "db"] == ["one two"]
+    assert [what for _, tag, what in served.kept.values() if tag == "service=db"] == ["one two"]
     assert served.commands(
-        "restic --quiet forget --prune --group-by host,tags --keep-daily 7 --keep-monthly 6 --keep-weekly 4"
+        "restic --quiet forget --prune --group-by host,tags --keep-within 2d --keep-daily 7 --keep-monthly 6 --keep-weekly 4"
     )
     kept = making.record(served, "db")
     assert kept["good"]["snapshot"] == made["snapshot"] and kept["failed"] is None
@@ -200,8 +200,11 @@ def test_into_a_directory_nothing_else_is_touched(served):
     answer = restored(served, "worker", to="/srv/look")
     assert answer["into"] == "/srv/look" and served.files[f"/srv/look{OUTBOX}/mail"][0] == b"letter"
     assert not served.commands("systemctl")
-    with pytest.raises(Refused, match="is not empty"):
+    with pytest.raises(Refused, match="is there already"):
         restored(served, "worker", to="/srv/look")
+    for wrong in ("", "look", "/srv/../etc/x", "/srv/a\nb", "/"):
+        with pytest.raises(Refused, match="is no directory from the root"):
+            restored(served, "worker", to=wrong)
 
 
 REFUSED = {
@@ -222,11 +225,12 @@ def test_what_cannot_be_restored_touches_nothing(served, change, line):
 
 def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
     now(served, "worker")
-    served.directories["/srv/web"] = ("ice", "ice", 0o755)
     served.ran.clear()
-    for to in (None, "/srv/web/look"):
-        with pytest.raises(Refused, match="/srv/web is ice's, who could lead what is restored elsewhere"):
-            restored(served, "worker", to=to)
+    for place in ("/srv/web", "/srv"):
+        served.directories[place] = ("ice", "ice", 0o755)
+        for to in (None, "/srv/web/look"):
+            with pytest.raises(Refused, match=f"{place} is ice's or open to others, who could lead what is restored"):
+                restored(served, "worker", to=to)
     assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
 
 
@@ -274,6 +278,86 @@ def test_a_record_that_cannot_be_read_is_named_with_what_to_do(served):
     served.files[restoring.RECORD] = (b"{", 0o600, "root", "root")
     with pytest.raises(Refused, match="is beside its place as"):
         restoring.undo_left(served, say)
+
+
+def test_a_connection_that_is_cut_ends_no_restore(served):
+    now(served)
+    served.write_rows("newer")
+
+    def cut(line):
+        raise SystemExit(0)
+
+    asking.asked(served, "restore", {"service": "db", "snapshot": None, "to": None}, cut)
+    assert served.rows() == "one two" and restoring.RECORD not in served.files
+
+
+def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
+    now(served)
+    served.write_rows("newer")
+    finished = copy.deepcopy(served)
+    restored(finished)
+    # Right before it is committed
+    served.kill_at = finished.changes
+    with pytest.raises((Killed, Refused)):
+        restored(served)
+    served.kill_at = None
+    assert restoring.RECORD in served.files
+    with pytest.raises(Refused, match="a restore was interrupted"):
+        now(served)
+    served.write_rows("written since")
+    restoring.undo_left(served, say)
+    assert served.rows() == "newer"
+    (kept,) = [path for path in served.files if ".interrupted-" in path]
+    assert served.files[kept][0] == b"written since"
+
+
+def test_what_does_not_start_again_holds_up_no_release_once_the_data_is_right(served):
+    now(served)
+    served.write_rows("newer")
+    served.answers["systemctl restart watchme-web-app"] = Ran(1, "Job failed")
+    with pytest.raises(Refused, match="and it has its own data again"):
+        restored(served)
+    assert served.rows() == "newer" and restoring.RECORD not in served.files
+
+
+def test_the_host_recovers_from_each_record_at_boot():
+    for record in (transaction.TRANSACTION, restoring.RECORD):
+        assert f"ConditionPathExists=|{record}\n" in install.RECOVER
+
+
+def test_half_a_dump_of_an_agent_that_was_killed_is_no_backup(served):
+    good = now(served)
+    at, _, _ = served.kept[good["snapshot"]]
+    served.kept["ffff"] = (at.replace("00Z", "59Z"), "unfinished=db", "half")
+    assert [backup["id"] for backup in asking.asked(served, "list", {}, say)["services"][0]["backups"]] == [
+        good["snapshot"]
+    ]
+    now(served)
+    assert "ffff" not in served.kept
+
+
+def test_times_of_restic_are_compared_and_shown_in_utc(served):
+    served.kept = {
+        "a": ("2026-11-29T02:00:00.123456789+09:00", "service=db", "x"), "b": ("2026-11-28T17:30:00Z", "service=db", "y"),
+    }  # fmt: skip
+    found = restic.snapshots(served, "db")
+    assert [str(snapshot) for snapshot in found] == ["b of 2026-11-28 17:30 UTC", "a of 2026-11-28 17:00 UTC"]
+    served.files[restic.ENVIRONMENT] = (b"A='it's'\nB='a\xc2\x85b'\nC=x=y\n", 0o600, "root", "root")
+    assert restic.environment(served) == {"A": "it's", "B": "a\x85b", "C": "x=y", "TZ": "UTC"}
+
+
+def test_docker_that_is_down_is_said_in_words(served):
+    now(served)
+    served.fails["docker volume create"] = Ran(1, "Cannot connect to the Docker daemon")
+    with pytest.raises(Refused, match="Cannot connect to the Docker daemon"):
+        restored(served)
+
+
+def test_a_dump_whose_container_depends_on_others_is_read_whole(served):
+    now(served)
+    entry = {**making.entry_of(served, "db"), "health": ""}
+    served.pipe = lambda source, sink, timeout, environment: (Ran(0, ""), Ran(0, ""), 7 if source[0] == "restic" else 0)
+    assert drills._tried(served, entry, restic.chosen(served, "db", None), say) == 7
 
 
 def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):

@@ -75,7 +75,7 @@ EXAMPLES = {
         "memory limits add up to 7432 MiB, with a release step beside them; at most 7168 MiB",
     ),
     "a container called as a step's": (
-        having(container="infra-step-web-release"), "container infra-step-web-release; another name: those of release",
+        having(container="infra-step-web-release"), "container or volume infra-step-web-release; another name: those of release",
     ),
     "waits for nothing that is there": (
         having(depends_on=["wen"]), "service web: depends_on 'wen'; other services of the system:",

@@ -93,3 +93,17 @@ def test_who_leaves_the_dependency_out_has_no_step(tmp_path):
     with pytest.raises(CatalogueError) as raised:
         read(tmp_path, MIGRATING, services=entries)
     assert "service migrate: the catalogue does not name it" in str(raised.value)
+
+
+def test_a_chain_of_any_length_runs_from_its_beginning(tmp_path):
+    chain = "".join(
+        f"  {name}:\n    image: ghcr.io/paperless-ngx/paperless-ngx:2.13\n    command: run {name}\n"
+        + (f"    depends_on: {{{needed}: {{condition: service_completed_successfully}}}}\n" if needed else "")
+        for name, needed in (("c", "b"), ("b", "a"), ("a", ""))
+    )
+    given = MIGRATING.replace("      migrate: {condition", "      c: {condition").replace(
+        "  tika:\n", f"{chain}  tika:\n"
+    )
+    given = given.replace("  migrate:\n    image", "  other:\n    profiles: [x]\n    image")
+    steps = services(read(tmp_path, given))["webserver"]["release"]
+    assert [step["name"] for step in steps] == ["a", "b", "c"]
