@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
+from functools import cache
 
+from agent.backups import asking
 from agent.places import Entry
 from agent.world import TIMED_OUT, Ran
 from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied, images, release
+from tests.catalogue.backups import CONFIG, PASSWORD, with_backups
 
 DATABASE = "/var/lib/docker/volumes/web-db/_data"
 OUTBOX = "/srv/web/outbox"
@@ -151,3 +156,37 @@ class BackupWorld(FakeWorld):
         self.directories = {
             name: kept for name, kept in self.directories.items() if not f"{name}/".startswith(f"{path}/")
         }
+
+
+SECRETS = {"db": {"POSTGRES_PASSWORD": "x" * 12}, "backup": {"RESTIC_PASSWORD": PASSWORD}}
+
+
+@cache
+def _served() -> BackupWorld:
+    world = BackupWorld()
+    world.installed.add("restic")
+    made = release(with_backups, CONFIG)
+    world.registry |= images(made)
+    for name in ("db", "worker"):
+        world.docker.containers[name] = {"watchme-network": ""}
+        world.docker.states[name] = {"Health": {"Status": "healthy"}, "StartedAt": "2026-01-01T00:00:00Z"}
+    outcome = applied(world, made, SECRETS)
+    assert outcome.outcome == "applied", outcome.line
+    world.write_rows("one two")
+    world.files[f"{OUTBOX}/mail"] = (b"letter", 0o644, "root", "root")
+    return world
+
+
+def served_world() -> BackupWorld:
+    """A host that serves a product with a database and a worker, both backed up."""
+    world = copy.deepcopy(_served())
+    world.ran.clear()
+    return world
+
+
+def say(line):
+    pass
+
+
+def now(world, service="db"):
+    return asking.asked(world, "now", {"service": service}, say)

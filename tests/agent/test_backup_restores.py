@@ -1,0 +1,273 @@
+"""Backups come back on a host in memory in one piece, whatever ends a restore; and drills, which touch nothing."""
+
+import copy
+import json
+
+import pytest
+
+from agent import install, steps, transaction
+from agent.backups import asking, drills, making, restic, restoring
+from agent.outcome import Refused
+from agent.world import Ran
+from tests.agent.fake import Killed
+from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
+
+DEPENDENTS = {"watchme-web-app.service", "worker.service"}
+
+
+@pytest.fixture
+def served():
+    return served_world()
+
+
+def restored(world, service="db", snapshot=None, to=None):
+    return asking.asked(world, "restore", {"service": service, "snapshot": snapshot, "to": to}, say)
+
+
+def position(world, beginning):
+    return next(number for number, command in enumerate(world.ran) if command.startswith(beginning))
+
+
+def test_a_dump_is_restored_into_an_empty_database_and_what_depends_on_it_starts_after_it(served):
+    now(served)
+    served.write_rows("one two three and a mistake")
+    before = set(served.active)
+    answer = restored(served)
+    assert served.rows() == "one two" and served.active == before
+    (aside,) = answer["aside"]
+    assert aside.startswith(f"{DATABASE}.before-") and served.rows(aside) == "one two three and a mistake"
+    assert served.directories[DATABASE] == served.directories[aside] == ("70", "70", 0o700)
+    stopped = served.ran[position(served, "systemctl stop")]
+    assert DEPENDENTS | {"db.service"} <= {*stopped.split()} and "vault" not in stopped
+    loaded = position(served, "restic --quiet dump")
+    starts = [number for number, command in enumerate(served.ran) if command.startswith("systemctl restart")]
+    assert "db.service" in served.ran[starts[0]] and starts[0] < loaded < starts[1]
+    assert restoring.RECORD not in served.files
+
+
+def test_migrations_of_what_depends_on_it_run_again_on_the_older_data(served):
+    now(served)
+    restored(served)
+    step, start = (
+        position(served, text)
+        for text in ("/usr/bin/docker-compose -p infra-step-", "systemctl restart watchme-web-app")
+    )
+    assert position(served, "restic --quiet dump") < step < start
+    assert len(json.loads(served.files[steps.DONE][0])["done"]) == 1
+
+
+def test_files_are_restored_in_their_place(served):
+    now(served, "worker")
+    served.files[f"{OUTBOX}/mail"] = (b"changed", 0o644, "root", "root")
+    served.files[f"{OUTBOX}/new"] = (b"new", 0o644, "root", "root")
+    answer = restored(served, "worker")
+    assert served.files[f"{OUTBOX}/mail"][0] == b"letter" and f"{OUTBOX}/new" not in served.files
+    assert served.files[f"{answer['aside'][0]}/new"][0] == b"new"
+    assert "db.service" not in " ".join(served.commands("systemctl stop"))
+    assert not [path for path in served.files if ".restored" in path]
+
+
+def test_an_earlier_one_by_the_beginning_of_its_id(served):
+    first = now(served)
+    served.write_rows("later")
+    now(served)
+    restored(served, snapshot=first["snapshot"][:8])
+    assert served.rows() == "one two"
+    for wanted, line in (("0", "2 backups of db begin with"), ("ffff", "0 backups of db begin with")):
+        with pytest.raises(Refused, match=line):
+            restored(served, snapshot=wanted)
+
+
+def test_into_a_directory_nothing_else_is_touched(served):
+    now(served, "worker")
+    served.ran.clear()
+    answer = restored(served, "worker", to="/srv/look")
+    assert answer["into"] == "/srv/look" and served.files[f"/srv/look{OUTBOX}/mail"][0] == b"letter"
+    assert not served.commands("systemctl")
+    with pytest.raises(Refused, match="is there already"):
+        restored(served, "worker", to="/srv/look")
+    for wrong in ("", "look", "/srv/../etc/x", "/srv/a\nb", "/"):
+        with pytest.raises(Refused, match="is no directory from the root"):
+            restored(served, "worker", to=wrong)
+
+
+REFUSED = {
+    "no backup": (lambda world: world.kept.clear(), "there is no backup of db"),
+    "no room": (lambda world: setattr(world, "space", 1024**3), "the backup takes 0 MiB, and 1024 MiB are free at"),
+}
+
+
+@pytest.mark.parametrize(("change", "line"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_restored_touches_nothing(served, change, line):
+    now(served)
+    change(served)
+    served.ran.clear()
+    with pytest.raises(Refused, match=line):
+        restored(served)
+    assert not served.commands("systemctl stop") and served.rows() == "one two"
+
+
+def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
+    now(served, "worker")
+    served.ran.clear()
+    for place in ("/srv/web", "/srv"):
+        served.directories[place] = ("ice", "ice", 0o755)
+        for to in (None, "/srv/web/look"):
+            with pytest.raises(Refused, match=f"{place} is ice's or open to others, who could lead what is restored"):
+                restored(served, "worker", to=to)
+    assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
+
+
+FAILED = {
+    "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "what loads the dump ended with 3"),
+    "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
+    "the start": ("systemctl restart db.service", Ran(1, "Job failed"), "could not be restored from backup"),
+    "a migration": ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table"), "ended with 1"),
+    "the start of what depends on it": ("systemctl restart watchme-web-app", Ran(1, "Job failed"), "could not be restored"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "answer", "line"), FAILED.values(), ids=FAILED)
+def test_a_failed_restore_puts_back_what_was_there(served, command, answer, line):
+    now(served)
+    served.write_rows("newer")
+    before = set(served.active)
+    served.fails[command] = answer
+    with pytest.raises(Refused) as raised:
+        restored(served)
+    assert line in str(raised.value) and "and it has its own data again" in str(raised.value)
+    assert served.rows() == "newer" and served.active == before
+    assert not [path for path in served.files if ".before-" in path] and restoring.RECORD not in served.files
+
+
+def test_killed_at_any_change_it_has_its_own_data_or_the_restored(served):
+    now(served)
+    served.write_rows("newer")
+    finished = copy.deepcopy(served)
+    restored(finished)
+    assert finished.rows() == "one two"
+    for number in range(1, finished.changes - served.changes + 1):
+        world = copy.deepcopy(served)
+        world.kill_at = world.changes + number
+        with pytest.raises((Killed, Refused)):
+            restored(world)
+        world.kill_at = None
+        restoring.undo_left(world, say)
+        assert world.rows() == "newer", number
+        assert world.active == served.active, number
+        assert restoring.RECORD not in world.files
+
+
+def test_a_record_that_cannot_be_read_is_named_with_what_to_do(served):
+    served.files[restoring.RECORD] = (b"{", 0o600, "root", "root")
+    with pytest.raises(Refused, match="is beside its place as"):
+        restoring.undo_left(served, say)
+
+
+def test_a_connection_that_is_cut_ends_no_restore(served):
+    now(served)
+    served.write_rows("newer")
+
+    def cut(line):
+        raise SystemExit(0)
+
+    asking.asked(served, "restore", {"service": "db", "snapshot": None, "to": None}, cut)
+    assert served.rows() == "one two" and restoring.RECORD not in served.files
+
+
+def test_what_was_written_after_an_interrupted_restore_is_kept_too(served):
+    now(served)
+    served.write_rows("newer")
+    finished = copy.deepcopy(served)
+    restored(finished)
+    # Right before it is committed
+    served.kill_at = finished.changes
+    with pytest.raises((Killed, Refused)):
+        restored(served)
+    served.kill_at = None
+    assert restoring.RECORD in served.files
+    with pytest.raises(Refused, match="a restore was interrupted"):
+        now(served)
+    served.write_rows("written since")
+    restoring.undo_left(served, say)
+    assert served.rows() == "newer"
+    (kept,) = [path for path in served.files if ".interrupted-" in path]
+    assert served.files[kept][0] == b"written since"
+
+
+def test_what_does_not_start_again_holds_up_no_release_once_the_data_is_right(served):
+    now(served)
+    served.write_rows("newer")
+    served.answers["systemctl restart watchme-web-app"] = Ran(1, "Job failed")
+    with pytest.raises(Refused, match="and it has its own data again"):
+        restored(served)
+    assert served.rows() == "newer" and restoring.RECORD not in served.files
+
+
+def test_the_host_recovers_from_each_record_at_boot():
+    for record in (transaction.TRANSACTION, restoring.RECORD):
+        assert f"ConditionPathExists=|{record}\n" in install.RECOVER
+
+
+def test_half_a_dump_of_an_agent_that_was_killed_is_no_backup(served):
+    good = now(served)
+    at, _, _ = served.kept[good["snapshot"]]
+    served.kept["ffff"] = (at.replace("00Z", "59Z"), "unfinished=db", "half")
+    assert [backup["id"] for backup in asking.asked(served, "list", {}, say)["services"][0]["backups"]] == [
+        good["snapshot"]
+    ]
+    now(served)
+    assert "ffff" not in served.kept
+
+
+def test_times_of_restic_are_compared_and_shown_in_utc(served):
+    served.kept = {
+        "a": ("2026-11-29T02:00:00.123456789+09:00", "service=db", "x"), "b": ("2026-11-28T17:30:00Z", "service=db", "y"),
+    }  # fmt: skip
+    found = restic.snapshots(served, "db")
+    assert [str(snapshot) for snapshot in found] == ["b of 2026-11-28 17:30 UTC", "a of 2026-11-28 17:00 UTC"]
+    served.files[restic.ENVIRONMENT] = (b"A='it's'\nB='a\xc2\x85b'\nC=x=y\n", 0o600, "root", "root")
+    assert restic.environment(served) == {"A": "it's", "B": "a\x85b", "C": "x=y", "TZ": "UTC"}
+
+
+def test_docker_that_is_down_is_said_in_words(served):
+    now(served)
+    served.fails["docker volume create"] = Ran(1, "Cannot connect to the Docker daemon")
+    with pytest.raises(Refused, match="Cannot connect to the Docker daemon"):
+        restored(served)
+
+
+def test_a_dump_whose_container_depends_on_others_is_read_whole(served):
+    now(served)
+    entry = {**making.entry_of(served, "db"), "health": ""}
+    served.pipe = lambda source, sink, timeout, environment: (Ran(0, ""), Ran(0, ""), 7 if source[0] == "restic" else 0)
+    assert drills._tried(served, entry, restic.chosen(served, "db", None), say) == 7
+
+
+def test_a_drill_touches_nothing_that_serves_and_leaves_nothing(served):
+    now(served)
+    served.docker.containers["infra-drill-db"] = {}
+    served.docker.states["infra-drill-db"] = {"Health": {"Status": "healthy"}}
+    before = (served.rows(), set(served.active))
+    answer = asking.asked(served, "drill", {"service": "db", "snapshot": None}, say)
+    assert answer["started"] and answer["bytes"] == 7 and making.record(served, "db")["drill"]["snapshot"]
+    assert (served.rows(), set(served.active)) == before and not served.commands("systemctl")
+    assert served.commands("restic --quiet dump 00000001 /db.dump | docker exec -i infra-drill-db /bin/sh -c psql")
+    assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
+
+
+def test_a_drill_that_fails_says_why_is_remembered_and_leaves_nothing(served):
+    now(served)
+    served.docker.containers["infra-drill-db"] = {}
+    served.docker.states["infra-drill-db"] = {"Health": {"Status": "unhealthy", "Log": []}}
+    with pytest.raises(Refused, match=r"drill of db, backup 00000001 .*: it is not healthy on the restored data"):
+        drills.drill(served, "db", None, say)
+    assert "not healthy" in making.record(served, "db")["drill"]["why"]
+    assert served.ran[-1].startswith("docker volume rm --force infra-drill-db-0")
+
+
+def test_one_that_depends_on_others_is_read_whole_and_not_started(served):
+    now(served, "worker")
+    answer = drills.drill(served, "worker", None, say)
+    assert answer["started"] is False and not served.commands("/usr/bin/docker-compose -p infra-drill")
+    assert not [path for path in served.files if path.startswith(drills.SCRATCH)]
