@@ -98,7 +98,8 @@ def _demand_own_parent(world: World, path: str) -> None:
     if why := world.barred(path):
         raise Refused(why)
     parts = path.strip("/").split("/")[:-1]
-    for count in range(len(parts) + 1):
+    # The root itself is root's
+    for count in range(1, len(parts) + 1):
         parent = f"/{'/'.join(parts[:count])}"
         found = world.directory_entry(parent)
         if found is None and world.exists(parent):

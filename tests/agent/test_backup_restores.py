@@ -8,7 +8,7 @@ import pytest
 from agent import install, steps, transaction
 from agent.backups import asking, drills, making, restic, restoring
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import Ran, World
 from tests.agent.fake import Killed
 from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
 
@@ -116,6 +116,15 @@ def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
             with pytest.raises(Refused, match=f"{place} is ice's or open to others, who could lead what is restored"):
                 restored(served, "worker", to=to)
     assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
+
+
+def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
+    restoring._demand_own_parent(World(), "/usr/share/nothing-of-ours/data")
+    restoring._demand_own_parent(World(), "/data-of-ours")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(Refused, match="could lead what is restored elsewhere"):
+        restoring._demand_own_parent(World(), f"{tmp_path}/open/data")
 
 
 FAILED = {
