@@ -141,7 +141,9 @@ def _switched(
     service, since = entry["service"], world.wall()
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
     concerned = [unit for unit in release.unit_names if unit in {*entry["units"], *dependents}]
-    running = [unit for unit, is_up in units.active(world, concerned).items() if is_up]
+    # One that starts again and again is to run as well: what is wrong with it may be its data
+    running = _still_on(world, concerned)
+    ill = _unhealthy(world, release, entry["dependents"])
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
     begun = {
         "service": service, "snapshot": snapshot.id, "running": running, "stops": concerned,
@@ -155,8 +157,7 @@ def _switched(
             raise Failed(f"{', '.join(still)} does not stop")
         for moved in begun["moved"]:
             _exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
-        resting = slots.resting(world, release.manifest)
-        starting = [unit for unit in concerned if unit in running or (unit in entry["units"] and unit not in resting)]
+        starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]
         if entry["dump"]:
             _loaded(world, release, entry, snapshot, since, say)
             starting = [unit for unit in starting if unit not in entry["units"]]
@@ -166,7 +167,7 @@ def _switched(
         left = steps.run_within_the_switch(world, release, late, starting, since, say)
         if left:
             units.start(world, left, release.manifest["health"]["deadline"])
-        _healthy(world, release, [service, *entry["dependents"]], since, say)
+        _judged(world, release, [service, *entry["dependents"]], ill, since, say)
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
         say("putting back what was there")
@@ -179,6 +180,24 @@ def _switched(
     world.remove(RECORD)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
     return {"service": service, "snapshot": snapshot.id, "at": snapshot.at, "aside": aside, "started": concerned}
+
+
+def _judged(world: World, release: Release, services: list[str], ill: list[str], since: float, say: Say) -> None:
+    """All of it is healthy; what was not before may still be so, for a reason that is none of the data's. Raises
+    Failed."""
+    try:
+        _healthy(world, release, services, since, say)
+    except Failed as failure:
+        if not ill:
+            raise
+        _healthy(world, release, [name for name in services if name not in ill], since, say)
+        say(f"unhealthy before, and still: {failure}")
+
+
+def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]:
+    """Those that do not answer now."""
+    asked = _probes(world, release, services)
+    return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
 
 
 def _still_on(world: World, names: list[str]) -> list[str]:
@@ -225,9 +244,13 @@ def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.S
 
 
 def _healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
-    probes = [p for p in slots.probes(world, release.manifest) if p["service"].partition("/")[0] in services]
-    own = [{**probe, "public": None} for probe in probes]
-    health.wait(world, own, {}, release.manifest["health"]["deadline"], say, since)
+    health.wait(world, _probes(world, release, services), {}, release.manifest["health"]["deadline"], say, since)
+
+
+def _probes(world: World, release: Release, services: list[str]) -> list[dict[str, Any]]:
+    """Of these services that are to run, each asked at its own port."""
+    found = [p for p in slots.probes(world, release.manifest) if p["service"].partition("/")[0] in services]
+    return [{**probe, "public": None} for probe in found]
 
 
 def undo_left(world: World, say: Say) -> None:

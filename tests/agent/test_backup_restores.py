@@ -127,6 +127,31 @@ def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
         restoring._demand_own_parent(World(), f"{tmp_path}/open/data")
 
 
+def test_what_is_down_for_its_data_runs_again_on_the_restored(served):
+    now(served)
+    served.active -= {"watchme-web-app.service", "db.service"}
+    restored(served)
+    assert {"watchme-web-app.service", "db.service"} <= served.active and served.rows() == "one two"
+
+
+def test_what_was_unhealthy_before_for_another_reason_undoes_no_restore(served):
+    now(served)
+    served.write_rows("newer")
+    served.web = lambda url: 500 if ":3001" in url else 200
+    said = []
+    asking.asked(served, "restore", {"service": "db", "snapshot": None, "to": None}, said.append)
+    assert served.rows() == "one two" and any("unhealthy before, and still: web" in line for line in said)
+
+
+def test_what_becomes_unhealthy_by_it_undoes_it(served):
+    now(served)
+    served.write_rows("newer")
+    served.web = lambda url: 500 if ":3001" in url and served.rows() == "one two" else 200
+    with pytest.raises(Refused, match="and it has its own data again: web"):
+        restored(served)
+    assert served.rows() == "newer"
+
+
 FAILED = {
     "the load": ("docker exec -i db", Ran(3, "ERROR: role reader does not exist"), "what loads the dump ended with 3"),
     "the repository in the middle": ("restic --quiet dump", Ran(1, "Fatal: blob not found"), "restic: Fatal: blob not found"),
