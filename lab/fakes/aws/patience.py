@@ -6,8 +6,9 @@ from typing import Any
 
 from botocore.config import Config
 
-# As the real plugin by default
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 25})
+# As the real plugin by default, whose HTTP client waits for an answer without a limit: what AWS did meanwhile would be
+# asked for twice
+CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 25}, read_timeout=900)
 LASTS = 60.0  # seconds for which AWS may not know something new
 PAUSE = 0.5
 MAKES = ("Create", "Run", "Allocate")
