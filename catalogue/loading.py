@@ -11,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
+from catalogue.backup import Backup, Keep
 from catalogue.compose.container import ContainerFile
+from catalogue.compose.steps import ReleaseStep
 from catalogue.compose.upstream import Upstream
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
@@ -247,5 +249,5 @@ MODELS: dict[str, type[Model]] = {
     **KINDS, "routes": Route, "sites": Site, "image": Image, "memory": Memory, "network": ContainerNetwork,
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
     ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
-    "depends_on": Dependency, "ulimits": Limits,
+    "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
 }  # fmt: skip

@@ -74,11 +74,13 @@ def values(raw: dict[str, str], types: dict[str, str]) -> dict[str, Any]:
 def regions_known(made: Stack) -> None:
     """Raises CatalogueError for a region that AWS does not have, as far as boto3 knows."""
     known = boto3.Session().get_available_regions("ec2")
-    for region in made.regions:
+    asked = [("aws:region", region) for region in made.regions]
+    asked += [("infra:backupRegion", made.backupRegion)] if made.backupRegion else []
+    for key, region in asked:
         if region not in known:
             near = difflib.get_close_matches(region, known, 3)
             rule = f"{'such as ' + ', '.join(near) if near else 'regions: ' + ', '.join(known)}"
-            raise CatalogueError([Problem(made.file, "aws:region", f"{region!r} is no region", rule)])
+            raise CatalogueError([Problem(made.file, key, f"{region!r} is no region", rule)])
 
 
 def keys_present(made: Stack) -> None:

@@ -74,7 +74,7 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
     if isinstance(service, NativeService):
         stopped = [units.named(service, name) for name in service.units]
         return Entry(
-            service.name, stopped, "", [], [], list(backup.paths), [], [], backup.keep.model_dump(), backup.max_age
+            service.name, stopped, "", [], [], list(backup.paths), [], [], backup.keep.model_dump(), backup.hours
         )
     assert isinstance(service, ComposeService), "there are no other kinds"
     own = {compose.path_on_host(mount) for mount in service.kept}
@@ -94,7 +94,7 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
         service.volume_names,
         others,
         backup.keep.model_dump(),
-        backup.max_age,
+        backup.hours,
         _drill(catalogue.stack, service, digests),
         {compose.path_on_host(mount): _scratch(service, mount) for mount in service.kept},
         # Alone it says nothing of its data, and with the others it would work on theirs

@@ -49,6 +49,23 @@ def owners(services: Mapping[Any, Any]) -> dict[str, str]:
     return ordered
 
 
+def waits(services: Mapping[Any, Any], key: str, once: Mapping[str, str]) -> dict[str, str]:
+    """What a service waits for by way of those that run once and that it waits for the end of."""
+    found: dict[str, str] = {}
+    ways, seen = [name for name in conditions(services.get(key)) if name in once], set()
+    while ways:
+        name = ways.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for needed, condition in conditions(services.get(name)).items():
+            if needed in once:
+                ways.append(needed)
+            elif needed != key:
+                found.setdefault(needed, condition)
+    return found
+
+
 def as_step(key: str, once: Mapping[str, Any], service: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The release step that a container is, and what it has otherwise than its service, where a step cannot."""
     step: dict[str, Any] = {"name": key}

@@ -37,6 +37,8 @@ class ReleaseStep(Model):
 
 def _listed(given: Any) -> Any:
     """One step needs no list."""
+    if not isinstance(given, dict | list):
+        raise ValueError("a mapping, such as {command: python manage.py migrate}, or a list of such")
     return [given] if isinstance(given, dict) else given
 
 

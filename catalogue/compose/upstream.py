@@ -83,14 +83,20 @@ class Upstream:
             entry = {"name": name, "secrets": own.get("secrets"), "memory": {}}
             run_once = {word: value for word, value in given.items() if word not in ("restart", "healthcheck")}
             made = self._service(name, run_once, entry, document, names)
+            if filled(given.get("image"), self.variables) == filled(body.get("image"), self.variables):
+                # Another version of the service is one of its migrations too
+                made["image"] = whole.get("image")
             step, differing = once.as_step(name, made, whole)
             if differing:
                 rule = f"as {key} has it: a release step is a container like its service's with another command"
                 self.add(f"service {name}", f"runs once, and has {', '.join(differing)} of its own", rule)
             steps.append(step)
             waits |= {needed: how for needed, how in made.get("depends_on", {}).items() if needed != whole.get("name")}
-        if steps and "release" not in own:
-            whole["release"] = steps
+        for needed, how in once.waits(document["services"], key, self.once).items():
+            waits.setdefault(names.get(needed, needed), {"condition": how})
+        more = own.get("release") or []
+        if steps and isinstance(more, dict | list):
+            whole["release"] = [*steps, *([more] if isinstance(more, dict) else more)]
         return {**whole, "depends_on": waits} if waits else whole
 
     def _service(

@@ -61,11 +61,15 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
         rule = f"secrets of backups: {', '.join(BACKUP_SECRETS)}"
         yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not known", rule)
     backed_up = [service.name for _, _, service in services(catalogue) if service.backup]
+    if stack.backupRegion:
+        yield from _without(catalogue)
     if not backed_up:
         return
     if not stack.backupRegion:
         rule = "the region that backups are kept in, whatever becomes of the hosts' own, such as ap-northeast-3"
-        yield Problem(stack.file, "infra:backupRegion", f"is not set, and {', '.join(backed_up)} has a backup", rule)
+        yield Problem(
+            stack.file, "infra:backupRegion", f"is not set, and there is a backup of {', '.join(backed_up)}", rule
+        )
     elif stack.backupRegion in stack.regions:
         found = f"{stack.backupRegion} is a region of its hosts: what is lost with it has no backup"
         yield Problem(stack.file, "infra:backupRegion", found, "another region, such as ap-northeast-3", "warning")
@@ -77,3 +81,18 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
             found = "has characters that would be another password elsewhere"
             rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", found, rule)
+
+
+def _without(catalogue: Catalogue) -> Iterator[Problem]:
+    """Data of containers that nothing backs up, in a stack that backs something up."""
+    taken: dict[str, set[str]] = {}
+    for _, system, service in services(catalogue):
+        if isinstance(service, ComposeService) and service.backup:
+            taken.setdefault(system.system, set()).update(mount.source or "" for mount in service.kept)
+    for file, system, service in services(catalogue):
+        own = service.kept if isinstance(service, ComposeService) else []
+        if left := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
+            found = f"keeps data in {', '.join(left)}, and has no backup"
+            yield Problem(
+                file, f"service {service.name}", found, "backup: {} for its files; docs/backups.md", "warning"
+            )

@@ -134,7 +134,8 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         given = stack.secrets.get(service.name, {})
         for secret in service.secrets:
             if secret not in given:
-                rule = f"set it: pulumi config set --secret --path infra:secrets.{service.name}.{secret}"
+                path = f"infra:secrets.{service.name}.{secret}"
+                rule = f"set it: pulumi config set --stack {stack.name} --secret --path {path}"
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
         rule = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
         for name, value in service.environment.items():

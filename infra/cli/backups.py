@@ -71,8 +71,8 @@ def restore(
     to: Annotated[str | None, typer.Option(help="A new directory of the host; the service is not touched.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Give a service the data of a backup. It and what depends on it are stopped meanwhile; what was there is kept
-    beside it, and put back where anything fails."""
+    """Replace a service's data by that of a backup. It and what depends on it are stopped meanwhile; what was there is
+    kept beside it, and put back where anything fails. With --to: only put the files, or the dump, into a directory."""
     from infra import backups as known
 
     target = known.one_host(catalogue_of(stack), service, host)
@@ -87,7 +87,8 @@ def restore(
 
 @backups.command()
 def drill(service: ServiceName, stack: StackName, host: HostName = None, snapshot: Snapshot = None) -> None:
-    """Try a backup: restore it into scratch volumes, start the service on it, ask its health, remove all of it."""
+    """Try a backup: restore it into scratch volumes, start the service on it unless it depends on others, wait until it
+    is healthy, remove all of it."""
     from infra import backups as known
 
     target = known.one_host(catalogue_of(stack), service, host)

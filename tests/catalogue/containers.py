@@ -60,7 +60,7 @@ EXAMPLES = {
     ),
     "a backup without a region": (
         both(with_database, setting("worker", backup={})),
-        "infra:backupRegion: is not set, and worker has a backup; the region that backups are kept in",
+        "infra:backupRegion: is not set, and there is a backup of worker; the region that backups are kept in",
     ),
     "a backup without a password": (
         both(with_database, setting("worker", backup={})),

@@ -107,3 +107,26 @@ def test_a_chain_of_any_length_runs_from_its_beginning(tmp_path):
     given = given.replace("  migrate:\n    image", "  other:\n    profiles: [x]\n    image")
     steps = services(read(tmp_path, given))["webserver"]["release"]
     assert [step["name"] for step in steps] == ["a", "b", "c"]
+
+
+def test_another_version_of_the_service_is_one_of_its_migrations_too(tmp_path):
+    entries = [{**OWN["services"][0], "image": {"tag": "2.14"}}, *OWN["services"][1:]]
+    web = services(read(tmp_path, MIGRATING, services=entries))["webserver"]
+    assert web["image"]["tag"] == "2.14" and "image" not in web["release"][0]
+
+
+def test_every_service_that_waits_for_one_that_runs_once_waits_for_what_that_needs(tmp_path):
+    worker = (
+        "  worker:\n    image: ghcr.io/x/y:1\n    depends_on: {migrate: {condition: service_completed_successfully}}\n"
+    )
+    entries = [*OWN["services"], {"name": "worker", "purpose": "x", "memory": {"limit": "64m"}}]
+    found = services(read(tmp_path, MIGRATING.replace("  tika:\n", f"{worker}  tika:\n"), services=entries))
+    assert (
+        found["worker"]["depends_on"] == {"db": {"condition": "service_healthy"}} and "release" not in found["worker"]
+    )
+
+
+def test_steps_of_the_catalogue_come_after_those_of_the_file(tmp_path):
+    entries = [{**OWN["services"][0], "release": {"command": "own"}}, *OWN["services"][1:]]
+    steps = services(read(tmp_path, MIGRATING, services=entries))["webserver"]["release"]
+    assert [step["command"] for step in steps] == [["python", "manage.py", "migrate"], ["own"]]

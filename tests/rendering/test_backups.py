@@ -96,9 +96,13 @@ def test_a_host_may_reach_its_own_part_of_the_bucket_and_cannot_delete_what_it_d
     assert {resource for action, resource in allowed if "Object" in action} == {"arn:aws:s3:::box/watchme/*"}
 
 
+SCHEDULES = {
+    "hourly": 6, "*-*-* *:00/15": 6, "daily": 30, "*-*-* 18:00:00": 30, "weekly": 192, "Mon..Fri *-*-* 03:30:00": 192,
+    "monthly": 768, "Sat,Sun *-*-01 4:00": 768,
+}  # fmt: skip
 REFUSED = {
-    "dump alone": ({"dump": "x"}, "load: the command that reads"),
-    "load alone": ({"load": "x"}, "dump: whose output"),
+    "dump alone": ({"dump": "x"}, "load beside dump: dump writes a backup"),
+    "load alone": ({"load": "x"}, "dump beside load: dump writes a backup"),
     "dump and paths": ({**DUMP, "paths": ["/srv/x"]}, "dump and load, or paths"),
     "nothing kept": ({"keep": {"daily": 0, "weekly": 0, "monthly": 0}}, "at least one of"),
     "a time zone": ({"schedule": "*-*-* 18:00:00 Asia/Tokyo"}, "schedule"),
@@ -113,9 +117,18 @@ def test_a_backup_that_is_none_is_refused(given, line):
         Backup.model_validate(given)
 
 
-@pytest.mark.parametrize("text", ["hourly", "Mon..Fri *-*-* 03:30:00", "Sat,Sun *-*-01 4:00", "*-*-* *:00/15"])
-def test_schedules_of_systemd_are_taken(text):
-    assert Backup(schedule=text).schedule == text
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_schedules_of_systemd_are_taken_and_say_how_old_the_last_one_may_be(text):
+    assert (Backup(schedule=text).schedule, Backup(schedule=text).hours) == (text, SCHEDULES[text])
+    assert Backup(schedule=text, max_age=5).hours == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["Xyz *-*-* 03:30:00", "*-*-* 99:30:00", "*-13-40 03:30", "2020-01-01 03:30", "0 3 * * *", "", "03:30 UTC"]
+)
+def test_what_never_comes_is_no_schedule(text):
+    with pytest.raises(ValidationError, match="in UTC and without a time zone: hourly, daily"):
+        Backup(schedule=text)
 
 
 def test_an_existing_bucket_is_used_and_the_stacks_name_may_be_anything():

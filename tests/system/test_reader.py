@@ -137,11 +137,11 @@ def test_a_bad_release_is_rolled_back_with_its_data_intact(reader: Reader, first
 
 def test_an_unhealthy_database_is_named_with_what_its_check_says(reader: Reader, first: str) -> None:
     counted = reader.ticks()
-    reader.system.edit(YAML, "pg_isready -U reader,", "echo the disk is on fire; exit 3,")
+    reader.system.edit(YAML, "pg_isready -h 127.0.0.1 -U reader,", "echo the disk is on fire; exit 3,")
     with reader.system.configured(healthDeadline="30"):
         ran = reader.system.up()
     assert ran.code != 0 and "its health check ended with 3: the disk is on fire" in ran.output, ran.output
-    reader.system.edit(YAML, "echo the disk is on fire; exit 3,", "pg_isready -U reader,")
+    reader.system.edit(YAML, "echo the disk is on fire; exit 3,", "pg_isready -h 127.0.0.1 -U reader,")
     assert reader.ask("/healthcheck") == (200, b"OK") and reader.ticks() >= counted
 
 
@@ -170,7 +170,7 @@ def test_a_failed_migration_leaves_the_old_version_serving(reader: Reader, first
 
 def test_an_upgrade_with_a_migration_runs_it_once_before_the_switch(reader: Reader, first: str) -> None:
     counted, database = reader.ticks(), reader.started("reader-db")
-    reader.system.edit(YAML, TABLE, f"{TABLE}; alter table ticks add column note text default $$new$$")
+    reader.system.edit(YAML, TABLE, f"{TABLE}; alter table ticks add column if not exists note text default $$new$$")
     reader.system.edit(YAML, "insert into ticks default values", "insert into ticks (note) values ($$of it$$)")
     said = reader.system.pulumi("preview", "--diff")
     assert said.code == 0, said.output
@@ -180,11 +180,11 @@ def test_an_upgrade_with_a_migration_runs_it_once_before_the_switch(reader: Read
     )
     assert int(reader.query("select count(*) from ticks where note = 'new'")) >= counted
     assert reader.started("reader-db") == database
-    # A second time it would fail, since the column is there: neither going back nor coming again runs it
+    # Neither going back nor coming again runs it
     newest = reader.on("readlink", "/var/lib/infra/current").strip().rsplit("/", 1)[1]
     for wanted in ([], [newest[:12]]):
         ran = reader.system.command("infra", "rollback", "--stack", "lab", "--host", HOST, *wanted)
-        assert ran.code == 0, ran.output
+        assert ran.code == 0 and "running release step" not in ran.output, ran.output
     assert reader.ask("/healthcheck") == (200, b"OK")
 
 

@@ -110,7 +110,10 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
     )
     refused = watchme.up()
     assert refused.code != 0
-    assert "service vault-api: secret STORAGE_KEY is missing; set it: pulumi config set --secret" in refused.output
+    assert (
+        "service vault-api: secret STORAGE_KEY is missing; set it: pulumi config set --stack lab --secret"
+        in refused.output
+    )
     with watchme.configured():
         key = "infra:secrets.vault-api.STORAGE_KEY"
         ran = watchme.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=SECRET)
