@@ -108,6 +108,12 @@ def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None
     return [{**probe, "container": containers.get((probe["unit"], probe["service"]), "")} for probe in found]
 
 
+def own_probes(world: World, manifest: dict[str, Any], services: list[str]) -> list[dict[str, Any]]:
+    """Of these services that are to run, each asked at its own port: the proxy may not know it yet."""
+    found = [probe for probe in probes(world, manifest) if probe["service"].partition("/")[0] in services]
+    return [{**probe, "public": None} for probe in found]
+
+
 def settle(world: World, manifest: dict[str, Any]) -> list[str]:
     """After the commit: what serves is enabled, the other slot drains and stops; what of it did not happen. Safe to
     repeat."""

@@ -56,7 +56,7 @@ def _units(manifest: dict[str, Any], step: dict[str, Any]) -> list[str]:
 def run_before_the_switch(world: World, target: Release, steps: list[dict[str, Any]], say: Say) -> None:
     """Raises Refused where a step cannot run or fails: the present release serves on."""
     for number, step in enumerate(steps):
-        asked = _probes(world, target.manifest, step)
+        asked = slots.own_probes(world, target.manifest, step["needs"])
         if ill := [name for name, status in health.once(world, asked).items() if status != 200]:
             raise (StepFailed if number else Refused)(
                 f"{', '.join(ill)} is unhealthy, and release step {step['name']} of {step['service']} needs it: see "
@@ -79,15 +79,9 @@ def run_within_the_switch(
         if first := [unit for unit in left if unit in needed]:
             units.start(world, first, deadline)
             left = [unit for unit in left if unit not in needed]
-        health.wait(world, _probes(world, target.manifest, step), {}, deadline, say, since)
+        health.wait(world, slots.own_probes(world, target.manifest, step["needs"]), {}, deadline, say, since)
         run(world, target, step, say)
     return left
-
-
-def _probes(world: World, manifest: dict[str, Any], step: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of what it needs, each asked at its own port: the proxy may not know it yet."""
-    found = [p for p in slots.probes(world, manifest) if p["service"].partition("/")[0] in step["needs"]]
-    return [{**probe, "public": None} for probe in found]
 
 
 def run(world: World, target: Release, step: dict[str, Any], say: Say) -> None:

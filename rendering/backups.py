@@ -130,10 +130,8 @@ def _health(service: ComposeService) -> str:
 
 def _drill(stack: Stack, service: ComposeService, digests: compose.Digests) -> str:
     """The compose file of the service on scratch volumes, in a network of its own, without a port of the host."""
-    environment_file = places.environment_path(service)
-    folder = environment_file.rsplit("/", 1)[0] if environment_file else ""
-    own = {file.path: places.file_path(service, file.path) for file in service.files}
-    body = compose.body(service, compose.full_name(service.image, stack, digests), service.unit, folder, own)
+    image = compose.full_name(service.image, stack, digests)
+    body = compose.body(service, image, service.unit, places.environment_path(service))
     scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
     mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in scratch]
     mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]

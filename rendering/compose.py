@@ -40,9 +40,11 @@ def full_name(image: Image, stack: Stack, digests: Digests) -> str:
     return f"{stack.registry}/{image.repository}{f'@{digest}' if digest else image.suffix}"
 
 
-def body(service: ComposeService, image: str, unit: str, place: str, file_paths: Mapping[str, str]) -> dict[str, Any]:
-    """What a container of a service has wherever it runs: no name, no port, no network. Its environment file lies at
-    `place`, and `file_paths` says where each of its files is on the host."""
+def body(
+    service: ComposeService, image: str, unit: str, environment_file: str | None, below: str = ""
+) -> dict[str, Any]:
+    """What a container of a service has wherever it runs: no name, no port, no network. Its files lie `below` a
+    directory by their own paths."""
     made: dict[str, Any] = {
         "image": image,
         "mem_limit": service.memory.limit,
@@ -53,7 +55,7 @@ def body(service: ComposeService, image: str, unit: str, place: str, file_paths:
     }
     mounts = [writing.mount(mount) for mount in service.volumes]
     mounts += [
-        {"type": "bind", "source": file_paths[file.path], "target": file.path, "read_only": True}
+        {"type": "bind", "source": f"{below}{file_path(service, file.path)}", "target": file.path, "read_only": True}
         for file in service.files
     ]
     if mounts:
@@ -62,8 +64,8 @@ def body(service: ComposeService, image: str, unit: str, place: str, file_paths:
     if plain := {name: value for name, value in service.environment.items() if name not in in_file}:
         # What no environment file can hold
         made["environment"] = writing.escaped(plain)
-    if path := environment_path(service):
-        made["env_file"] = [f"{place}/{path.rsplit('/', 1)[1]}"]
+    if environment_file:
+        made["env_file"] = [environment_file]
     return made
 
 
@@ -77,9 +79,9 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         known = [*([service.container] if place.slot else []), *service.aliases]
         aliases = {"aliases": known} if known else {}
         fixed = {"ipv4_address": str(place.address)} if place.address else {}
-        own_files = {file.path: file_path(service, file.path) for file in service.files}
-        name = full_name(service.image, stack, digests)
-        whole = body(service, name, place.unit, ".." if place.slot else ".", own_files)
+        path = environment_path(service)
+        beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
+        whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
         made: dict[str, Any] = {
             "image": whole.pop("image"),
             "container_name": place.container,
@@ -87,8 +89,8 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
             "networks": {network.name: {**fixed, **aliases}},
             **whole,
         }
-        beside = {other.name: other.compose_key for other in project.services}
-        if waits := {beside[name]: needed for name, needed in service.depends_on.items() if name in beside}:
+        keys = {other.name: other.compose_key for other in project.services}
+        if waits := {keys[name]: needed for name, needed in service.depends_on.items() if name in keys}:
             made["depends_on"] = {key: {"condition": needed.condition} for key, needed in waits.items()}
         return made
 

@@ -68,11 +68,9 @@ def _step(
     place = f"{STAGED}/{name}"
     image = compose.full_name(step.image or service.image, stack, digests)
     environment_file = environment_path(service)
-    folder = environment_file.rsplit("/", 1)[0] if environment_file else ""
-    files = {file.path: file_path(service, file.path) for file in service.files}
-    body = compose.body(
-        like, image, places(service)[0].unit, f"{place}{folder}", {path: f"{place}{own}" for path, own in files.items()}
-    )
+    files = [file_path(service, file.path) for file in service.files]
+    staged = f"{place}{environment_file}" if environment_file else None
+    body = compose.body(like, image, places(service)[0].unit, staged, place)
     if step.environment:
         body["environment"] = {**body.get("environment", {}), **compose.writing.escaped(step.environment)}
     body["labels"] |= {LABEL: name}
@@ -93,7 +91,7 @@ def _step(
         network.unit,
         compose.text_of(document),
         place,
-        [*([environment_file] if environment_file else []), *files.values()],
+        [*([environment_file] if environment_file else []), *files],
         volumes,
         [mount.source for mount in service.volumes if mount.type == "bind" and mount.source],
         step.seconds,

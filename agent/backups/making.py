@@ -16,7 +16,7 @@ RECORDS = f"{STATE}/backups"
 # One at a time: restic refuses what meets a removal of old backups, or a check
 LOCK = "/run/infra/backups.lock"
 PATIENCE = 3 * 3600.0  # seconds
-RESTORING = f"{STATE}/restoring.json"  # as in restoring.py
+RESTORING = f"{STATE}/restoring.json"  # there while a restore is not finished
 UNFINISHED = "unfinished"
 Say = Callable[[str], None]
 

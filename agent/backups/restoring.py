@@ -20,7 +20,7 @@ from agent.restore import SPARE
 from agent.store import STATE, Release
 from agent.world import TIMED_OUT, World
 
-RECORD = f"{STATE}/restoring.json"
+RECORD = making.RESTORING
 PURPOSE = "restoring a backup"
 Say = Callable[[str], None]
 
@@ -196,7 +196,7 @@ def _judged(world: World, release: Release, services: list[str], ill: list[str],
 
 def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]:
     """Those that do not answer now."""
-    asked = _probes(world, release, services)
+    asked = slots.own_probes(world, release.manifest, services)
     return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
 
 
@@ -244,13 +244,14 @@ def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.S
 
 
 def _healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
-    health.wait(world, _probes(world, release, services), {}, release.manifest["health"]["deadline"], say, since)
-
-
-def _probes(world: World, release: Release, services: list[str]) -> list[dict[str, Any]]:
-    """Of these services that are to run, each asked at its own port."""
-    found = [p for p in slots.probes(world, release.manifest) if p["service"].partition("/")[0] in services]
-    return [{**probe, "public": None} for probe in found]
+    health.wait(
+        world,
+        slots.own_probes(world, release.manifest, services),
+        {},
+        release.manifest["health"]["deadline"],
+        say,
+        since,
+    )
 
 
 def undo_left(world: World, say: Say) -> None:

@@ -91,7 +91,6 @@ class Upstream:
                 rule = f"as {key} has it: a release step is a container like its service's with another command"
                 self.add(f"service {name}", f"runs once, and has {', '.join(differing)} of its own", rule)
             steps.append(step)
-            waits |= {needed: how for needed, how in made.get("depends_on", {}).items() if needed != whole.get("name")}
         for needed, how in once.waits(document["services"], key, self.once).items():
             waits.setdefault(names.get(needed, needed), {"condition": how})
         more = own.get("release") or []

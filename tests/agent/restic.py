@@ -26,7 +26,6 @@ class BackupWorld(FakeWorld):
 
     kept: dict[str, tuple[str, str, object]] = field(default_factory=dict)
     is_there: bool = True
-    locked: bool = False
     fails: dict[str, Ran] = field(default_factory=dict)
 
     def rows(self, place: str = DATABASE) -> str:
