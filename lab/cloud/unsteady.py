@@ -24,17 +24,19 @@ UNKNOWN = {
 }  # fmt: skip
 NAMES = re.compile(r"(?:^|&)(?:RoleName|InstanceProfileName)=([^&]+)")
 MOST = 2  # requests that name a new resource and find none of it
+KNOWN_AFTER = 30.0  # seconds until all of AWS knows a new resource: what deletes it later finds it
 DNS_DELAY = 5.0  # seconds until a changed record is answered
 
 
 @dataclass
 class Day:
-    """A bad day: what is drawn from its seed, and what AWS does not know yet → how many requests it still refuses."""
+    """A bad day: what is drawn from its seed, and what AWS does not know yet → how many requests it still refuses, and
+    until when at most."""
 
     text: str
     share: float
     draw: random.Random
-    unknown: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class Unsteady:
@@ -77,7 +79,8 @@ class Unsteady:
             made += NAMES.findall(request.body) if request.service == "iam" else []
             # What the request of EC2 names too is older
             new = [id for id in made if request.service == "iam" or id not in request.body]
-            day.unknown |= {id: day.draw.randint(0, MOST) for id in new}
+            until = time.monotonic() + KNOWN_AFTER
+            day.unknown |= {id: (day.draw.randint(0, MOST), until) for id in new}
             self._logged(request, f"made {' '.join(new)}")
             return answer
 
@@ -104,10 +107,10 @@ class Unsteady:
 
 
 def _unknown(day: Day, request: Asked) -> str | None:
-    for id, left in day.unknown.items():
+    for id, (left, until) in day.unknown.items():
         # Of a role that is assumed the name is the end of an ARN, encoded
-        if left and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):
-            day.unknown[id] = left - 1
+        if left and time.monotonic() < until and re.search(rf"(=|%2F){re.escape(id)}(&|$)", request.body):
+            day.unknown[id] = left - 1, until
             if request.service == "iam":
                 return "NoSuchEntity"
             if request.service == "sts":

@@ -6,7 +6,7 @@ import pytest
 from botocore.stub import Stubber
 
 from lab.cloud.faults import Asked
-from lab.cloud.unsteady import DNS_DELAY, MOST, Unsteady
+from lab.cloud.unsteady import DNS_DELAY, KNOWN_AFTER, MOST, Unsteady
 from lab.fakes.aws import patience
 from lab.fakes.aws.cloud import Cloud
 
@@ -54,6 +54,16 @@ def test_what_was_just_made_is_not_known_everywhere_for_some_requests(bad_day):
         counts.add(sum(answer is not None for answer in answers))
         assert {answer[0] for answer in answers if answer} <= {"InvalidVpcID.NotFound"} and answers[-1] is None
     assert counts == set(range(MOST + 1))
+
+
+def test_after_a_while_all_of_aws_knows_it_so_that_what_deletes_it_finds_it(bad_day, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("lab.cloud.unsteady.time.monotonic", lambda: now[0])
+    for seed in range(20):
+        begins(bad_day, seed, 0.0)
+        bad_day.done(asks("CreateVpc", "Action=CreateVpc"), VPC)
+        now[0] += KNOWN_AFTER
+        assert bad_day.refusal(asks("DeleteVpc", "VpcId=vpc-0123456789abcdef0")) is None
 
 
 def test_a_role_is_not_known_either(bad_day):
