@@ -84,7 +84,7 @@ if attempt.source:
 elsewhere.copied(here, digests)
 for host in stack.hosts:
     region.release(here, host, digests, rights[here.name, host], everywhere)
-last, switched = serve(here, zone, attempt, digests, everywhere)
+last, switched = serve(here, zone, attempt, digests, everywhere, prior.hosts)
 
 for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good

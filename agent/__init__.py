@@ -8,6 +8,11 @@ def receive_source() -> str:
     return Path(__file__).with_name("receive.py").read_text()
 
 
+def source(name: str) -> str:
+    """The text of one of the programs that go to a host by themselves."""
+    return Path(__file__).with_name(f"{name}.py").read_text()
+
+
 def program(name: str) -> str:
-    """The text of one of the programs that go to a host by themselves: they are run by their `main(payload)`."""
-    return Path(__file__).with_name(f"{name}.py").read_text() + "\n\nmain(payload)\n"
+    """One of them as it is run: by its `main(payload)`."""
+    return f"{source(name)}\n\nmain(payload)\n"

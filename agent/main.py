@@ -16,6 +16,8 @@ from typing import Any
 from agent import (
     alive,
     archive,
+    arriving,
+    away,
     boot_times,
     contents,
     drift,
@@ -149,7 +151,8 @@ def status(_: dict[str, Any]) -> int:
                 {entry["path"] for entry in drifted if look is None or entry["path"] not in look.running}
             ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
-            "resting": sorted(slots.waiting(world, release.manifest)) if release else [],
+            "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
+            "away": {name: f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
         }
     )
     return 0
@@ -225,11 +228,18 @@ def recover(_: dict[str, Any]) -> int:
     return 1 if transaction.unfinished(world) else 0
 
 
+def arrive(what: str, payload: dict[str, Any]) -> int:
+    """Data of a system that comes from another host."""
+    _print(arriving.ANSWERS[what](World(), payload, lambda line: _print({"say": line})))
+    return 0
+
+
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
     "logs": show_logs, "restore": bring_back,
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
+    **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip
 WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from agent import nginx
+from agent import away, nginx
 from agent.desired import Wanted
 from agent.engine import Declined
 from agent.managers import split
@@ -125,7 +125,7 @@ def _drop_ins(world: World, place: str, name: str, folders: list[str], ours: set
             # Of the machine that this one runs in (LXC), made again at each boot
             continue
         for file in _listing(world, f"{place}/{folder}"):
-            if file.endswith(".conf") and f"{place}/{folder}/{file}" not in ours:
+            if file.endswith(".conf") and file != away.DROP_IN and f"{place}/{folder}/{file}" not in ours:
                 yield f"{place}/{folder}/{file}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent import away
 from agent.world import World
 
 DRAIN = 30.0
@@ -66,7 +67,7 @@ def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | Non
 
 def resting(world: World, manifest: dict[str, Any]) -> set[str]:
     """The units that are not to run now."""
-    return waiting(world, manifest) | stopped(world, manifest)
+    return waiting(world, manifest) | stopped(world, manifest) | away.resting(world)
 
 
 def waiting(world: World, manifest: dict[str, Any]) -> set[str]:

@@ -135,6 +135,12 @@ def forget_done(world: World, keys: list[str] | None = None) -> None:
         _write_done(world, [key for key in done if key not in keys])
 
 
+def note_done(world: World, keys: list[str], done: list[str]) -> None:
+    """Data has come from another host: of these steps it has seen those that were `done` there, and no others."""
+    kept = [key for key in _done(world) if key not in keys]
+    _write_done(world, [*kept, *(key for key in keys if key in done)][-REMEMBERED:])
+
+
 def _write_done(world: World, done: list[str]) -> None:
     world.directory(STATE, 0o700, "root", "root")
     world.write(DONE, json.dumps({"done": done}).encode(), 0o600, "root", "root")

@@ -90,6 +90,19 @@ class Catalogue:
         return {name: system for name, system in self.systems.items() if name in wanted}
 
     @property
+    def secrets(self) -> dict[str, dict[str, str]]:
+        """The stack's secrets, those of each service with what it takes from its system's group: a value that several
+        services share is written once."""
+        found = {group: dict(values) for group, values in self.stack.secrets.items()}
+        for system in self.running.values():
+            shared = self.stack.secrets.get(system.system, {})
+            for service in system.active:
+                taken = {name: shared[name] for name in service.secrets if name in shared}
+                if taken:
+                    found[service.name] = taken | found.get(service.name, {})
+        return found
+
+    @property
     def images(self) -> list[Image]:
         """The images that run, each once, by their names."""
         services = [service for system in self.running.values() for service in system.compose_services]

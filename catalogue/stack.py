@@ -148,6 +148,7 @@ class Stack(Model):
     networks: dict[Region, Place] = {}
     availabilityZones: dict[Region, ZoneName] = {}
     singleCheck: Annotated[int, Field(ge=9, le=300, strict=False)] = 30
+    moveData: Annotated[bool, Field(strict=False)] = True
     drainQuiet: Annotated[int, Field(ge=0, le=3600, strict=False)] = 30
     drainLimit: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600
     nameServers: list[NameServer] = []

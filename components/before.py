@@ -24,7 +24,8 @@ class Before:
     """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
     point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
     pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
-    those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi."""
+    those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi,
+    `unfinished` whether a move passed its gate and did not come to its end."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Before:
     move: dict[str, Any] = field(default_factory=dict)
     machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
     settled: dict[str, str] = field(default_factory=dict)
+    unfinished: bool = False
 
 
 def before() -> Before:
@@ -79,6 +81,7 @@ def read(resources: dict[str, Any]) -> Before:
             for urn, resource in resources.items()
             if resource.get("type") == "infra:index:Release"
         },
+        any(gate.get("at") != move.get("at") for gate in gates),
     )
 
 

@@ -11,25 +11,27 @@ from typing import Any
 import pulumi
 import pulumi_command as command
 
-from agent import program
+from agent import program, source
 from catalogue.loading import Catalogue
 from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
-from rendering.host import data
+from rendering.host import data, render
+from rendering.moving import moving
 
 
 @dataclass(frozen=True)
 class Move:
     """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
     where none need to), `leaving` the hosts by region that are to be deleted, `ttl` how many seconds their names may be
-    remembered."""
+    remembered. Its `data` comes along, but for moves that were made before there was a step for that."""
 
     at: str = ""
     source: str = ""
     leaving: dict[str, Hosts] = field(default_factory=dict)
     ttl: int = 0
+    data: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.at)
@@ -44,19 +46,21 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
         for region, hosts in before.hosts.items()
         if region not in stack.regions and region in before.gated
     }
-    if before.region == stack.region and not leaving and not is_under_way(stack, before):
+    is_given_up = before.unfinished and before.region == stack.region
+    if before.region == stack.region and not leaving and not is_under_way(stack, before) and not is_given_up:
         return Move(**before.move)
-    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
+    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), stack.moveData)
 
 
 def warn_of_data(catalogue: Catalogue, move: Move) -> None:
-    """What goes with the hosts that this update deletes: no step of a move takes it along."""
+    """What goes with the hosts that this update deletes, where it is not to come along."""
     for region, hosts in sorted(move.leaving.items()):
         for host in sorted(hosts):
-            if host in catalogue.stack.ec2_hosts and (paths := data(catalogue, host)):
+            is_left = host in catalogue.stack.ec2_hosts and not catalogue.stack.moveData
+            if is_left and (paths := data(catalogue, host)):
                 pulumi.log.warn(
                     f"{host} in {region} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
-                    f"before; infra:standbyRegions [{region}] keeps the host until then"
+                    f"before; infra:moveData true takes it along, infra:standbyRegions [{region}] keeps the host"
                 )
 
 
@@ -144,6 +148,33 @@ def gate(
         "deadline": stack.confirmDeadline,
     }  # fmt: skip
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
+
+
+def data_here(
+    name: str,
+    catalogue: Catalogue,
+    move: Move,
+    host: str,
+    machine: pulumi.Output[dict[str, Any]],
+    before: dict[str, Hosts],
+    opts: pulumi.ResourceOptions,
+) -> Step | None:
+    """The data of a host's systems, from the host that has it; `before` are the hosts by region that were there when
+    the move began. None where it has no data, or nothing else can have it."""
+    stack = catalogue.stack
+    systems = moving(catalogue, host, render(catalogue, host))
+    others = {
+        region: target(stack, host, pulumi.Output.from_input(hosts[host]))
+        for region, hosts in sorted(before.items())
+        if region != stack.region and host in hosts
+    }
+    if not (systems and others and move.data):
+        return None
+    request = {
+        "label": f"data {stack.region}/{host}", "systems": systems, "target": machine, "region": stack.region,
+        "source": move.source, "others": others, "program": source("moving"),
+    }  # fmt: skip
+    return Step("Data", name, "data", request, stack.region, opts=opts)
 
 
 def verified(

@@ -95,5 +95,5 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
     """The secrets of the host's own services, and no others'; and its own in AWS, where it has no role."""
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
     services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
-    own = {service: values for service, values in catalogue.stack.secrets.items() if service in services}
+    own = {service: values for service, values in catalogue.secrets.items() if service in services}
     return own | ({AWS: credentials} if credentials else {})

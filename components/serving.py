@@ -5,6 +5,7 @@ from typing import Any
 import pulumi
 
 from components import move, region
+from components.before import Hosts
 from components.dns import PublicName
 from components.lookup import Zone
 from components.move import Move
@@ -19,10 +20,16 @@ def running(here: Region, digests: Digests) -> Digests:
 
 
 def serve(
-    here: Region, zone: Zone, attempt: Move, digests: Digests, everywhere: pulumi.ResourceOptions
+    here: Region,
+    zone: Zone,
+    attempt: Move,
+    digests: Digests,
+    everywhere: pulumi.ResourceOptions,
+    before: dict[str, Hosts],
 ) -> tuple[pulumi.Output[Any], list[pulumi.Resource]]:
-    """Points every name at its host in this region. Of what is returned the first resolves after the last step (of a
-    move that is the drain), the others are there once the names point here."""
+    """Points every name at its host in this region; `before` are the hosts by region that were there. Of what is
+    returned the first resolves after the last step (of a move that is the drain), the others are there once the names
+    point here."""
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
     single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
     probes = {host: render(catalogue, host).probes for host in stack.ec2_hosts}
@@ -35,6 +42,13 @@ def serve(
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
         gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, after)]
+        for host in stack.ec2_hosts:
+            ready = pulumi.ResourceOptions(depends_on=[*gates])
+            step = move.data_here(
+                f"data-{host}-{name}", catalogue, attempt, host, here.machines[host].target, before, ready
+            )
+            # One after the other: a host that fails leaves the others where they are
+            gates += [step] if step else []
     names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
     records = [
         PublicName(

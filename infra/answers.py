@@ -3,19 +3,10 @@ answer is held against its form before anything is made of it."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from infra.errors import InfraError
-
-MOST = 10_000  # entries of a list or a mapping
-Text = Annotated[str, Field(max_length=100_000)]
-Seconds = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the year 9999
-Names = Annotated[list[Text], Field(max_length=MOST)]
-
-
-class Form(BaseModel):
-    # A newer agent says more
-    model_config = ConfigDict(extra="allow", strict=True)
+from infra.forms import MOST, Form, Names, Seconds, Text, held
+from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
 
 
 class Said(Form):
@@ -93,6 +84,7 @@ class Status(Form):
     drifted: Names = []
     repairs: Annotated[list[Repair], Field(max_length=MOST)] = []
     resting: Names = []
+    away: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
     last_job: LastJob | None
 
 
@@ -272,6 +264,7 @@ FORMS: dict[str, type[Form]] = {
     "contents": Contents, "logs": LogLine, "restore": Restored,
     "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
     "backup-restore": RestoredBackup, "backup-drill": Drilled,
+    "arrive-prepare": PreparedData, "arrive-ready": ReadyData, "arrive-start": StartedData, "arrive-undo": UndoneData,
 }  # fmt: skip
 
 
@@ -291,19 +284,14 @@ def checked_copying(event: dict[str, Any], host: str) -> dict[str, Any]:
     return held(Copying, event, "what is said of the images", host)
 
 
+def checked_moving(what: str, event: dict[str, Any], host: str) -> dict[str, Any]:
+    """What a host says of its data that moves, when it has that form. Raises InfraError."""
+    held(Moving, event, "what is said of its data", host)
+    if what in MOVING and "done" in event:
+        held(MOVING[what], event["done"], f"the answer to {what!r}", host)
+    return event
+
+
 def checked_traffic(event: dict[str, Any], host: str) -> dict[str, Any]:
     """What a host says of its requests, when it has that form. Raises InfraError."""
     return held(Traffic, event, "what is said of the requests", host)
-
-
-def held(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
-    """A value itself, when it has that form. Raises InfraError, naming the host and the field."""
-    try:
-        form.model_validate(event)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "all of it"
-        raise InfraError(
-            f"{host}: {what} has another form than this program knows ({where[:200]}: {first['msg'][:200]})"
-        ) from None
-    return event

@@ -80,6 +80,8 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(f"  unhealthy: {', '.join(sick)}")
     if resting := answer.get("resting"):
         lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
+    for system, there in sorted(answer.get("away", {}).items()):
+        lines.append(f"  {system} rests: its data is on {there}")
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [

@@ -52,7 +52,7 @@ def render(
     where none are given) only versions come into it.
     """
     files = HostFiles(host)
-    known = catalogue.stack.secrets if secrets is None else secrets
+    known = catalogue.secrets if secrets is None else secrets
     for system in catalogue.systems_on(host):
         own = _system(catalogue, host, system, digests or {}, known)
         bound = pressure.barred(singletons.bound(own, catalogue, system), catalogue, system)
@@ -177,6 +177,9 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
         found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
     if backups.backed_up(catalogue, host):
         found += ["restic"]
+    if data(catalogue, host):
+        # What goes to another host with a move
+        found += ["rsync"]
     if any(service.account for system in systems for service in system.native_services):
         # A user's own manager is started through PAM
         found += ["libpam-systemd"]

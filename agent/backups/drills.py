@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agent import checks, compose, lock, units
+from agent import checks, compose, data, lock, units
 from agent.backups import making, restic, restoring
 from agent.engine import Declined
 from agent.outcome import Failed, Refused, reason_of
@@ -30,7 +30,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
     with lock.lock(f"drill of {service}", say, making.LOCK, making.PATIENCE):
         began = world.wall()
         snapshot = restic.chosen(world, service, wanted)
-        restoring.demand_room(world, STATE, restic.size(world, snapshot))
+        data.demand_room(world, STATE, restic.size(world, snapshot))
         _clear(world, entry)
         try:
             size = _tried(world, entry, snapshot, say)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agent import lock, quoting, store
+from agent import away, lock, quoting, store
 from agent.backups import restic
 from agent.outcome import Refused
 from agent.store import STATE
@@ -33,6 +33,8 @@ def entry_of(world: World, service: str) -> dict[str, Any]:
     if service not in known:
         has = f"those that have: {', '.join(sorted(known))}" if known else "none here has one"
         raise Refused(f"{quoting.quoted(service)} has no backup on this host; {has}")
+    if there := next(filter(None, (away.where(world, unit) for unit in known[service]["units"])), ""):
+        raise Refused(f"the data of {service} is not on this host: it went to {there}")
     return known[service]
 
 

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agent import health, lock, quoting, slots, steps, store, transaction, units
+from agent import data, health, lock, quoting, slots, steps, store, transaction, units
 from agent.backups import making, restic
 from agent.outcome import Failed, Refused, reason_of
-from agent.restore import SPARE
 from agent.store import STATE, Release
 from agent.world import TIMED_OUT, World
 
@@ -34,7 +33,7 @@ def into(world: World, service: str, wanted: str | None, directory: str, say: Sa
         raise Refused(f"{quoting.quoted(directory)} is there already: name a directory that is not")
     _demand_own_parent(world, directory)
     snapshot = restic.chosen(world, service, wanted)
-    demand_room(world, directory, restic.size(world, snapshot))
+    data.demand_room(world, directory, restic.size(world, snapshot))
     say(f"restoring {service} from backup {snapshot} into {directory}")
     world.directory(directory, 0o700, "root", "root")
     ran = restic.run(world, "restore", snapshot.id, "--target", directory)
@@ -70,7 +69,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
             _demand_own_parent(world, path)
         for volume in entry["volumes"]:
             units.must(world, "docker", "volume", "create", volume)
-        demand_room(world, entry["paths"][0], restic.size(world, snapshot))
+        data.demand_room(world, entry["paths"][0], restic.size(world, snapshot))
         say(f"restoring {service} from backup {snapshot}")
         staged = {} if entry["dump"] else _fetched(world, entry, snapshot)
         return _switched(world, release, entry, snapshot, staged, say)
@@ -84,31 +83,10 @@ def _whoever_listens(say: Say) -> Say:
     return quiet
 
 
-def demand_room(world: World, path: str, size: int) -> None:
-    """Raises Refused where so many bytes, and something to spare, are not free at a path."""
-    if size + SPARE > (free := world.free(path)):
-        raise Refused(
-            f"the backup takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quoted(path)}, of "
-            "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
-        )
-
-
 def _demand_own_parent(world: World, path: str) -> None:
     """Raises Refused where another account than root could put a link in the place of what is restored."""
-    if why := world.barred(path):
-        raise Refused(why)
-    parts = path.strip("/").split("/")[:-1]
-    # The root itself is root's
-    for count in range(1, len(parts) + 1):
-        parent = f"/{'/'.join(parts[:count])}"
-        found = world.directory_entry(parent)
-        if found is None and world.exists(parent):
-            raise Refused(f"{parent} is no directory, or a link: restore --to a directory of root's")
-        if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
-            raise Refused(
-                f"{parent} is {found.owner}'s or open to others, who could lead what is restored elsewhere: restore "
-                "--to a directory of root's, such as /root/restored, and copy it from there"
-            )
+    if why := data.foreign_parent(world, path):
+        raise Refused(f"{why}: restore --to a directory of root's, such as /root/restored, and copy it from there")
 
 
 def _beside(path: str, what: str) -> str:
@@ -142,7 +120,7 @@ def _switched(
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
     concerned = [unit for unit in release.unit_names if unit in {*entry["units"], *dependents}]
     # One that starts again and again is to run as well: what is wrong with it may be its data
-    running = _still_on(world, concerned)
+    running = data.still_on(world, concerned)
     ill = _unhealthy(world, release, entry["dependents"])
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
     begun = {
@@ -152,22 +130,17 @@ def _switched(
     _write(world, begun)
     try:
         say(f"stopping {', '.join(running) or 'nothing'}")
-        units.stop(world, list(reversed(concerned)))
-        if still := _still_on(world, concerned):
-            raise Failed(f"{', '.join(still)} does not stop")
+        data.stop(world, concerned)
         for moved in begun["moved"]:
-            _exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
+            data.exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
         starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]
         if entry["dump"]:
             _loaded(world, release, entry, snapshot, since, say)
             starting = [unit for unit in starting if unit not in entry["units"]]
         again = {service, *entry["dependents"]}
-        steps.forget_done(world, [step["key"] for step in release.manifest["steps"] if step["service"] in again])
-        late = [step for step in steps.pending(world, release.manifest) if step["service"] in again]
-        left = steps.run_within_the_switch(world, release, late, starting, since, say)
-        if left:
-            units.start(world, left, release.manifest["health"]["deadline"])
-        _judged(world, release, [service, *entry["dependents"]], ill, since, say)
+        steps.forget_done(world, data.keys_of(release, again))
+        data.start(world, release, again, starting, since, say)
+        data.judge(world, release, [service, *entry["dependents"]], ill, since, say)
     except BaseException as error:
         reason = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
         say("putting back what was there")
@@ -182,38 +155,10 @@ def _switched(
     return {"service": service, "snapshot": snapshot.id, "at": snapshot.at, "aside": aside, "started": concerned}
 
 
-def _judged(world: World, release: Release, services: list[str], ill: list[str], since: float, say: Say) -> None:
-    """All of it is healthy; what was not before may still be so, for a reason that is none of the data's. Raises
-    Failed."""
-    try:
-        _healthy(world, release, services, since, say)
-    except Failed as failure:
-        if not ill:
-            raise
-        _healthy(world, release, [name for name in services if name not in ill], since, say)
-        say(f"unhealthy before, and still: {failure}")
-
-
 def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]:
     """Those that do not answer now."""
     asked = slots.own_probes(world, release.manifest, services)
     return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
-
-
-def _still_on(world: World, names: list[str]) -> list[str]:
-    """Those that run, or are on their way down. Raises Failed where systemd does not answer."""
-    return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
-
-
-def _exchange(world: World, path: str, aside: str, staged: str | None) -> None:
-    """Sets what is at a path aside, and puts what was restored there, or an empty directory like it."""
-    owned = world.directory_entry(path)
-    if world.exists(path):
-        world.rename_tree(path, aside)
-    if staged:
-        world.rename_tree(staged, path)
-    elif owned:
-        world.directory(path, owned.mode, owned.owner, owned.group)
 
 
 def _loaded(
@@ -221,7 +166,7 @@ def _loaded(
 ) -> None:
     """Starts the empty service, and has it read the dump. Raises Failed."""
     units.start(world, entry["units"], release.manifest["health"]["deadline"])
-    _healthy(world, release, [entry["service"]], since, say)
+    data.healthy(world, release, [entry["service"]], since, say)
     load(world, entry["container"], entry, snapshot, say)
 
 
@@ -241,17 +186,6 @@ def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.S
     if taken.code or not size:
         raise Failed(f"the dump was not loaded: {'it is empty' if not size else 'it took too long'}")
     return size
-
-
-def _healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
-    health.wait(
-        world,
-        slots.own_probes(world, release.manifest, services),
-        {},
-        release.manifest["health"]["deadline"],
-        say,
-        since,
-    )
 
 
 def undo_left(world: World, say: Say) -> None:
@@ -277,7 +211,7 @@ def undo(world: World, begun: dict[str, Any], say: Say, keep: bool = False) -> l
     restore something may have been written to its place: with `keep` it is set aside too."""
     units.stop(world, list(reversed(begun["stops"])))
     try:
-        if still := _still_on(world, begun["stops"]):
+        if still := data.still_on(world, begun["stops"]):
             return [f"{', '.join(still)} does not stop, so that {begun['moved'][0]['aside']} was left where it is"]
     except Failed as failure:
         return [str(failure)]

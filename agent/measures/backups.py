@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent import away
 from agent.backups import making
 from agent.monitor.look import HostFacts, Measured, Measures
 
 
 def age(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Hours that a service's last good backup is older than it may be."""
+    resting = away.resting(look.world)
     for entry in look.manifest["backups"]:
+        if resting & {*entry["units"]}:
+            # The host that has the data now backs it up
+            continue
         kept = making.record(look.world, entry["service"])
         good, failed = _times(kept, "good"), kept.get("failed")
         since = good or float(kept.get("since") or look.world.wall())

@@ -105,6 +105,9 @@ def _files(system: System) -> list[tuple[str, str]]:
     return found
 
 
+ONE_LINE = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
+
+
 def plain(path: str) -> str:
     """By whatever way it is written: `/etc//passwd`, `/srv/../etc/passwd`."""
     return "/" + normpath(path).lstrip("/")
@@ -115,6 +118,12 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
         for name in sorted(set(service.environment) & set(service.secrets)):
             found = f"{name} is under environment and under secrets"
             yield Problem(file, f"service {service.name}", found, "under one of them: a secret is never a plain value")
+
+
+def _shared(catalogue: Catalogue, system: str) -> set[str]:
+    """The secrets that services of a system name, which its group may hold for all of them."""
+    found = catalogue.running.get(system)
+    return {name for service in found.active for name in service.secrets} if found else set()
 
 
 def retired(catalogue: Catalogue) -> Iterator[Problem]:
@@ -128,29 +137,34 @@ def retired(catalogue: Catalogue) -> Iterator[Problem]:
 
 def environment(catalogue: Catalogue) -> Iterator[Problem]:
     """Every secret that a service names is set, and every value can stand in an environment file."""
-    stack = catalogue.stack
+    stack, secrets = catalogue.stack, catalogue.secrets
     for file, _, service in services(catalogue):
         where = f"service {service.name}"
         given = stack.secrets.get(service.name, {})
         for secret in service.secrets:
-            if secret not in given:
+            if secret not in secrets.get(service.name, {}):
                 path = f"infra:secrets.{service.name}.{secret}"
                 rule = f"set it: pulumi config set --stack {stack.name} --secret --path {path}"
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
-        rule = "an environment file holds text in one line, without ', \\ or ${; encode it, for example as base64"
         for name, value in service.environment.items():
             # Of a container a plain value may stand in its compose file, which holds any text
             found = control(value) if isinstance(service, ComposeService) else unwritable(value)
             if found:
-                yield Problem(file, where, f"the value of {name} cannot be written: it has {found}", rule)
-        for name, value in given.items():
-            if found := unwritable(value):
-                text = f"its value cannot be written: it has {found}"
-                yield Problem(stack.file, f"infra:secrets.{service.name}.{name}", text, rule)
-        for secret in sorted(set(given) - set(service.secrets)):
+                yield Problem(file, where, f"the value of {name} cannot be written: it has {found}", ONE_LINE)
+        for secret in sorted(set(given) - set(service.secrets) - _shared(catalogue, service.name)):
             rule = f"name it under secrets: in {file}, or remove it"
             yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")
     names = {service.name for _, _, service in services(catalogue)}
+    for name in sorted(set(catalogue.running) - names):
+        for secret in sorted(set(stack.secrets.get(name, {})) - _shared(catalogue, name)):
+            rule = f"name it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
+            yield Problem(stack.file, f"system {name}", f"secret {secret} is used by nothing", rule, "warning")
+    names |= set(catalogue.running)
+    for group in sorted(names & set(stack.secrets)):
+        for name, value in stack.secrets[group].items():
+            if found := unwritable(value):
+                text = f"its value cannot be written: it has {found}"
+                yield Problem(stack.file, f"infra:secrets.{group}.{name}", text, ONE_LINE)
     for name in sorted(set(stack.secrets.get(MONITOR, {})) - set(MONITOR_SECRETS)):
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)

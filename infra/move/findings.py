@@ -147,13 +147,21 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 
 
 def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
-    """A new machine begins without what no release brings, and the old one goes with it."""
+    """It comes along, and is not served meanwhile; where it does not, the old machine goes with it."""
     for host in catalogue.stack.ec2_hosts:
-        if paths := data(catalogue, host):
-            found = f"has data that the move does not take along: {', '.join(paths)}"
+        paths = data(catalogue, host)
+        if paths and catalogue.stack.moveData:
+            found = f"its data comes along: {', '.join(paths)}"
+            rule = (
+                "copied while the old host serves; the last of it, compared by checksum, while neither does. Who "
+                "remembers the old address meets resting services until the record's TTL is over"
+            )
+            yield Problem(region, f"host {host}", found, rule, "warning")
+        elif paths:
+            found = f"has data that the move does not take along (infra:moveData false): {', '.join(paths)}"
             rule = (
                 f"infra move {region} --keep, which keeps the old machine until that is copied by hand; or "
-                "bring it back from a snapshot afterwards: infra restore"
+                "bring it back from a backup or a snapshot afterwards: infra backup restore, infra restore"
             )
             yield Problem(region, f"host {host}", found, rule, "warning")
 

@@ -20,6 +20,7 @@ STEPS = {
     "alarms": "what AWS watches of the new host",
     "newest images": "what was pushed meanwhile",
     "gate": "every public path, at the new address",
+    "data": "copied meanwhile; the last of it while no host writes",
     "switch": "names point to the new host",
     "verify": "the zone's own servers, every public path",
     "drain": "until the old host gets no more requests",
@@ -35,6 +36,7 @@ COMMANDS = {
     "images": "images",
     "apply": "release",
     "gate": "gate",
+    "data": "data",
     "verify": "verify",
     "drain": "drain",
 }

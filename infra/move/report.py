@@ -27,7 +27,7 @@ class Report:
     standby: list[str] = field(default_factory=list)
 
 
-OTHERS = ("boot", "images", "newest images", "release", "gate", "verify", "drain")
+OTHERS = ("boot", "images", "newest images", "release", "gate", "data", "verify", "drain")
 
 
 def markdown(report: Report) -> str:

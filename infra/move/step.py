@@ -6,15 +6,16 @@ import sys
 from dataclasses import dataclass
 
 from infra.errors import InfraError
-from infra.move.steps import drain, gate, images, verify
+from infra.move.steps import data, drain, gate, images, verify
 from infra.supervised import FAILED, Ended, Say, Work, run
 
-STEPS = {"images": images.run, "gate": gate.run, "verify": verify.run, "drain": drain.run}
+STEPS = {"images": images.run, "gate": gate.run, "data": data.run, "verify": verify.run, "drain": drain.run}
 
 
 @dataclass
 class Step(Work):
-    """A step only looks, or copies what is missing: interrupted, it ends at once and loses nothing."""
+    """A step only looks, or copies what is missing: interrupted, it ends at once and loses nothing. But while data is
+    handed over it comes to its end first."""
 
     name: str
     label: str = ""
@@ -28,7 +29,19 @@ class Step(Work):
             return Ended(FAILED, f"{self.label}: failed: {error}")
         return Ended(0, "", result)
 
+    def on_interrupt(self) -> str:
+        is_between = data.handing_over.is_set()
+        return f"{self.label}: interrupted: the data is being handed over, which ends first" if is_between else ""
+
+    def after_interrupt(self, ended: Ended) -> str:
+        return ended.line or f"{self.label}: interrupted after the data was handed over. Run again to go on"
+
     def left(self) -> str:
+        if data.handing_over.is_set():
+            return (
+                f"{self.label}: failed: ended while data was handed over; the old host starts again within a minute "
+                "where it has not given it away. Run again to go on"
+            )
         return f"{self.label or self.name}: failed: interrupted; nothing that serves was changed. Run again to go on"
 
 

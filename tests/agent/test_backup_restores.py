@@ -113,7 +113,9 @@ def test_where_another_account_could_lay_a_link_nothing_is_restored(served):
     for place in ("/srv/web", "/srv"):
         served.directories[place] = ("ice", "ice", 0o755)
         for to in (None, "/srv/web/look"):
-            with pytest.raises(Refused, match=f"{place} is ice's or open to others, who could lead what is restored"):
+            with pytest.raises(
+                Refused, match=f"{place} is ice's or open to others, who could lead what comes elsewhere: restore --to"
+            ):
                 restored(served, "worker", to=to)
     assert not served.commands("systemctl stop") and not served.commands("restic --quiet restore")
 
@@ -123,7 +125,7 @@ def test_who_owns_the_way_is_seen_on_a_real_host_too(tmp_path):
     restoring._demand_own_parent(World(), "/data-of-ours")
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(Refused, match="could lead what is restored elsewhere"):
+    with pytest.raises(Refused, match="could lead what comes elsewhere"):
         restoring._demand_own_parent(World(), f"{tmp_path}/open/data")
 
 

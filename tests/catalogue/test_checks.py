@@ -168,6 +168,14 @@ SYSTEM_EXAMPLES = {
 }
 STACK_EXAMPLES = {
     "outside the zone": (configured(zone="example.com"), "site api.hey-watch.me: its name here is api.hey-watch.me"),
+    "unused secret of a system": (
+        configured(secrets={"watchme": {"OLD": "x"}}),
+        "warning: Pulumi.prod.yaml: system watchme: secret OLD is used by nothing",
+    ),
+    "a shared secret that cannot be written": (
+        configured(secrets={"watchme": {"OLD": "a'b"}}),
+        "infra:secrets.watchme.OLD: its value cannot be written: it has",
+    ),
     "unused secret": (configured(secrets={"web": {"OLD": "x"}}), "warning: Pulumi.prod.yaml: service web: secret OLD"),
     "secret of nobody": (
         configured(secrets={"wep": {"A": "x"}}),

@@ -24,10 +24,12 @@ def said(monkeypatch) -> list[str]:
 
 
 def test_what_is_deleted_is_named_with_what_keeps_it(said):
-    warn_of_data(catalogue(with_database), Move("AT", "ap-southeast-2", LEAVING))
+    left_behind = catalogue(with_database, lambda values: values.update({"infra:moveData": False}))
+    warn_of_data(left_behind, Move("AT", "ap-southeast-2", LEAVING))
     assert said == [
         "watchme in ap-southeast-2 is deleted with its data: /var/lib/docker/volumes/web-db/_data, /srv/web/outbox. A copy "
-        "that is needed is made before; infra:standbyRegions [ap-southeast-2] keeps the host until then"
+        "that is needed is made before; infra:moveData true takes it along, infra:standbyRegions [ap-southeast-2] keeps "
+        "the host"
     ]
 
 

@@ -19,10 +19,12 @@ def before(
     move: Move | None = None,
     ttl: int = 60,
     pointed: str = "",
+    unfinished: bool = False,
 ) -> Before:
     there = {region: HOSTS[region] for region in regions}
     gates = frozenset({serving, *(gated or set())})
-    return Before(serving, frozenset({pointed or serving}), there, gates, ttl, written(move or Move()))
+    pointed_to = frozenset({pointed or serving})
+    return Before(serving, pointed_to, there, gates, ttl, written(move or Move()), unfinished=unfinished)
 
 
 def at(region: str, *standby: str):
@@ -32,39 +34,49 @@ def at(region: str, *standby: str):
 CASES = {
     "the first update moves nothing": (at(SYDNEY), Before(), Move()),
     "nor does any other in one place": (at(SYDNEY), before(SYDNEY, SYDNEY), Move()),
-    "a move": (at(TOKYO), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60)),
-    "a move that keeps the old region": (at(TOKYO, SYDNEY), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {}, 60)),
+    "a move": (at(TOKYO), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, True)),
+    "a move that keeps the old region": (at(TOKYO, SYDNEY), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {}, 60, True)),
     "one that goes on half-way": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, TOKYO),
-        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, True),
     ),
     "one that was given up before the gate": (at(SYDNEY), before(SYDNEY, SYDNEY, TOKYO), Move()),
     "one that was given up after it": (
         at(SYDNEY),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}),
-        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60),
+        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60, True),
+    ),
+    "one that was given up after it, with the other region kept": (
+        at(SYDNEY, TOKYO),
+        before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, unfinished=True),
+        Move(NOW, "", {}, 60, True),
+    ),
+    "one whose data is to be left": (
+        stack(lambda values: values.update({"aws:region": TOKYO, "infra:moveData": False})),
+        before(SYDNEY, SYDNEY),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, False),
     ),
     "one whose names point there already takes nothing more from the old region": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, pointed=TOKYO),
-        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60),
+        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60, True),
     ),
     "one that is given up once names point there goes back with its images": (
         at(SYDNEY),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, pointed=TOKYO),
-        Move(NOW, TOKYO, {TOKYO: HOSTS[TOKYO]}, 60),
+        Move(NOW, TOKYO, {TOKYO: HOSTS[TOKYO]}, 60, True),
     ),
     "the standby is retired": (
         at(TOKYO),
         before(TOKYO, SYDNEY, TOKYO, gated={SYDNEY}),
-        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60),
+        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60, True),
     ),
     "what was done stays done": (at(SYDNEY), before(SYDNEY, SYDNEY, move=DONE), DONE),
     "names are remembered for as long as they were": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, ttl=300),
-        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300, True),
     ),
 }
 
@@ -98,6 +110,12 @@ def test_the_state_tells_where_a_stack_is():
         },
     }
     assert read(state) == Before(
-        SYDNEY, frozenset({SYDNEY}), {SYDNEY: HOSTS[SYDNEY]}, frozenset({SYDNEY, TOKYO}), 3600, {"at": "1"}
+        SYDNEY,
+        frozenset({SYDNEY}),
+        {SYDNEY: HOSTS[SYDNEY]},
+        frozenset({SYDNEY, TOKYO}),
+        3600,
+        {"at": "1"},
+        unfinished=True,
     )
     assert read({}) == Before()

@@ -256,7 +256,7 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
     statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
     assert not any(action.startswith("ecr:") for statement in statements for action in _actions(statement))
     assert sent(made, "services-ap-northeast-1-ready")["arguments"] == [
-        "2048", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate",
+        "2048", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate", "rsync",
     ]  # fmt: skip
     assert sent(made, "home-ready")["arguments"] == ["0", "libpam-systemd"]
 

@@ -55,10 +55,12 @@ def test_a_name_that_is_proved_by_where_it_points_cannot_be_moved():
     assert "error: ap-southeast-2: site example.com: proves its name by HTTP-01" in found
 
 
-def test_data_that_stays_behind_is_named_before_it_is_lost():
+def test_data_comes_along_or_is_named_before_it_is_lost():
     found = "\n".join(map(str, findings(HTTP, REGION, FINE)))
-    assert "warning: ap-southeast-2: host services: has data that the move does not take along: " in found
-    with_volume = "\n".join(map(str, findings(catalogue(with_database), REGION, FINE)))
+    assert "warning: ap-southeast-2: host services: its data comes along: " in found
+    left = catalogue(with_database, lambda values: values.update({"infra:moveData": False}))
+    with_volume = "\n".join(map(str, findings(left, REGION, FINE)))
+    assert "has data that the move does not take along (infra:moveData false): " in with_volume
     assert "/var/lib/docker/volumes/web-db/_data, /srv/web/outbox; infra move ap-southeast-2 --keep" in with_volume
 
 

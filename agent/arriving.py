@@ -1,0 +1,195 @@
+"""Data of a system comes from another host: into its place once that host's services are stopped, and used once that
+host has given it away for good. See agent/moving.py for the other side.
+
+What is about to happen is on disk before anything is touched: whatever ends an arrival, who runs the move again finds
+whether it was begun, and finishes or undoes it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from agent import away, data, lock, quoting, steps, store, transaction, units
+from agent.backups import making
+from agent.outcome import Failed, Refused, reason_of
+from agent.slots import running
+from agent.store import STATE, Release
+from agent.world import World
+
+RECORD = f"{STATE}/arriving.json"
+TAKEN = f"{STATE}/taken"
+INCOMING = f"{STATE}/incoming"
+PURPOSE = "data that arrives from another host"
+PATIENCE = 900.0  # seconds: the old host has stopped by then
+Say = Callable[[str], None]
+
+
+def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
+    """Where each of `bytes` (path → how many) is to be copied to. What an earlier attempt brought is still there.
+    Raises Refused."""
+    for volume in payload["volumes"]:
+        units.must(world, "docker", "volume", "create", volume)
+    places = {}
+    for path, size in payload["bytes"].items():
+        places[path] = f"{path}.incoming"
+        if data.foreign_parent(world, path):
+            places[path] = f"{INCOMING}{path}"
+        world.directory(INCOMING, 0o700, "root", "root")
+        # Its rights become those of the data with the first copy
+        if not world.exists(places[path]):
+            data.demand_room(world, path, size, f"the data of {payload['system']}")
+            world.directory(places[path], 0o700, "root", "root")
+    return {"places": places}
+
+
+def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Puts what was copied (`places`) in its place. Nothing uses it before `start`, after a boot neither. Raises
+    Refused, after which the host is as it was."""
+    system = payload["system"]
+    with lock.lock(PURPOSE, say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
+        if world.exists(making.RESTORING) or transaction.unfinished(world):
+            raise Refused("a release or a restore was interrupted on this host; pulumi up finishes or undoes it")
+        if _begun(world):
+            raise Refused("other data has begun to arrive here: run that move again first")
+        release = _release(world)
+        own = [name for name in release.unit_names if name in payload["units"]]
+        was = away.record_of(world, system)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
+        begun = {
+            "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
+            "running": [] if was else data.still_on(world, own),
+            "moved": [
+                {"path": path, "aside": f"{path}.before-{stamp}", "staged": staged}
+                for path, staged in payload["places"].items()
+            ],
+        }  # fmt: skip
+        _write(world, begun)
+        try:
+            fence = {"id": payload["id"], "to": payload["from"], "region": payload["region"], "units": own}
+            away.fence(world, system, fence)
+            data.stop(world, own)
+            for moved in begun["moved"]:
+                data.exchange(world, moved["path"], moved["aside"], moved["staged"])
+        except BaseException as error:
+            failures = _undo(world, begun, say)
+            more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
+            why = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
+            raise Refused(f"the data of {system} could not be put in its place{more}: {why}") from None
+    return {"ready": True}
+
+
+def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Starts what uses the data that arrived, and waits until it is healthy. `done` are the release steps that it has
+    seen. Safe to repeat. Where it does not run (`why`), `off` is set once nothing here uses that data."""
+    system = payload["system"]
+    with lock.lock(PURPOSE, say, patience=PATIENCE):
+        begun = _begun(world)
+        if begun is None or (begun["system"], begun["id"]) != (system, payload["id"]):
+            raise Refused(f"no data of {system} has arrived here in this move")
+        release, since = _release(world), world.wall()
+        services = {*payload["services"]}
+        try:
+            away.lift(world, system, begun["units"])
+            steps.note_done(world, data.keys_of(release, services), payload["done"])
+            starting = [unit for unit in running(world, release.manifest) if unit in begun["units"]]
+            data.start(world, release, services, starting, since, say)
+            data.judge(world, release, sorted(services), [], since, say)
+        except (Failed, Refused, OSError) as error:
+            failures = _undo(world, begun, say)
+            more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
+            is_off = not failures or not _is_on(world, begun["units"])
+            return {"started": False, "off": is_off, "why": f"{system} does not run here{more}: {reason_of(error)}"}
+        aside = _finished(world, begun)
+    return {"started": True, "aside": aside}
+
+
+def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    """Puts back what was here before data of this move arrived. Raises Refused where it cannot."""
+    with lock.lock(PURPOSE, say):
+        begun = _begun(world)
+        if begun and begun["id"] == payload["id"] and (failures := _undo(world, begun, say)):
+            raise Refused(f"what was here before could not be put back: {'; '.join(failures)}")
+    return {"undone": begun is not None}
+
+
+def _is_on(world: World, names: list[str]) -> bool:
+    """Whether one may run still."""
+    try:
+        return bool(data.still_on(world, names))
+    except Failed:
+        return True
+
+
+def _finished(world: World, begun: dict[str, Any]) -> list[str]:
+    """Where what was here before is kept."""
+    record = {"id": begun["id"], "region": begun["region"], "at": world.wall()}
+    world.directory(TAKEN, 0o700, "root", "root")
+    world.write(f"{TAKEN}/{begun['system']}.json", json.dumps(record).encode(), 0o600, "root", "root")
+    aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
+    world.remove(RECORD)
+    return aside
+
+
+def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
+    """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
+    copied again."""
+    say(f"putting back what was here of {begun['system']}")
+    try:
+        data.stop(world, begun["units"])
+    except Failed as failure:
+        return [str(failure)]
+    failures = []
+    for moved in begun["moved"]:
+        try:
+            if world.exists(moved["aside"]) or not world.exists(moved["staged"]):
+                if world.exists(moved["path"]):
+                    world.rename_tree(moved["path"], moved["staged"])
+                if world.exists(moved["aside"]):
+                    world.rename_tree(moved["aside"], moved["path"])
+        except OSError as error:
+            failures.append(f"{moved['aside']}: {quoting.error(error)}")
+    if failures:
+        return failures
+    try:
+        if begun["was"]:
+            away.fence(world, begun["system"], begun["was"])
+        else:
+            away.lift(world, begun["system"], begun["units"])
+        world.remove(RECORD)
+        if begun["running"]:
+            units.start(world, begun["running"])
+    except Failed as failure:
+        say(f"what ran before does not start again: {failure}")
+    return []
+
+
+def _release(world: World) -> Release:
+    release = store.current(world)
+    if release is None:
+        raise Refused("this host has no release yet: pulumi up brings one")
+    return release
+
+
+def _begun(world: World) -> dict[str, Any] | None:
+    """Raises Refused where the record is damaged."""
+    text = world.read(RECORD)
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+        if {"system", "id", "units", "moved", "running", "was", "region"} <= {*found}:
+            return found
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise Refused(f"{RECORD}, of data that was arriving, cannot be read: look beside the data at *.before-DATE")
+
+
+def _write(world: World, begun: dict[str, Any]) -> None:
+    world.directory(STATE, 0o700, "root", "root")
+    world.write(RECORD, json.dumps(begun, sort_keys=True).encode(), 0o600, "root", "root")
+
+
+ANSWERS = {"prepare": prepare, "ready": ready, "start": start, "undo": undo}

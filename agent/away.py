@@ -1,0 +1,83 @@
+"""Systems whose data another host has: their units rest here, whatever a release, the monitor or a boot would start.
+A move writes the records: see agent/moving.py."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent import units
+from agent.managers import grouped, has_manager, split, systemctl
+from agent.world import World
+
+HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/moving.py
+DROP_IN = "zz-infra-away.conf"
+
+
+def records(world: World) -> dict[str, dict[str, Any]]:
+    """System → where its data is. One that cannot be read says nothing; its units are held by systemd all the same."""
+    found: dict[str, dict[str, Any]] = {}
+    for place in (HELD, GONE):
+        for name in world.listing(place):
+            if name.endswith(".json") and (record := _read(world, f"{place}/{name}")):
+                found[name[: -len(".json")]] = record
+    return found
+
+
+def record_of(world: World, system: str) -> dict[str, Any] | None:
+    return _read(world, f"{GONE}/{system}.json")
+
+
+def resting(world: World) -> set[str]:
+    """The units of those systems."""
+    return {unit for record in records(world).values() for unit in record["units"]}
+
+
+def where(world: World, unit: str) -> str:
+    """The host that has the data of a unit's system; "" where this one has."""
+    found = (record for record in records(world).values() if unit in record["units"])
+    return next((f"{record['to']} in {record['region']}" for record in found), "")
+
+
+def fence(world: World, system: str, record: dict[str, Any]) -> None:
+    """Has systemd skip the units of a system until `lift`."""
+    world.directory(GONE, 0o755, "root", "root")
+    world.write(f"{GONE}/{system}.json", json.dumps(record, sort_keys=True).encode(), 0o644, "root", "root")
+    lines = [f"ConditionPathExists=!{place}/{system}.json" for place in (HELD, GONE)]
+    text = "\n".join(["# The data of these services is on another host", "[Unit]", *lines, ""])
+    for path in _fences(record["units"]):
+        world.write(path, text.encode(), 0o644, "root", "root")
+    _reload(world, record["units"])
+
+
+def lift(world: World, system: str, names: list[str]) -> None:
+    """The data is here."""
+    world.remove(f"{GONE}/{system}.json")
+    for path in _fences(names):
+        world.remove(path)
+    _reload(world, names)
+
+
+def _reload(world: World, names: list[str]) -> None:
+    units.must(world, "systemctl", "daemon-reload")
+    for account in grouped(names):
+        if account and has_manager(world, account):
+            systemctl(world, account, "daemon-reload")
+
+
+def _fences(names: list[str]) -> list[str]:
+    found = []
+    for name in names:
+        account, unit = split(name)
+        found.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}")
+    return found
+
+
+def _read(world: World, path: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(world.read(path) or b"null")
+    except (ValueError, RecursionError):
+        return None
+    is_whole = isinstance(found, dict) and all(isinstance(found.get(key), str) for key in ("id", "to", "region"))
+    names = found.get("units") if is_whole else None
+    return found if isinstance(names, list) and all(isinstance(name, str) for name in names) else None

@@ -1,0 +1,93 @@
+"""A service's data in its place: what was there is set aside, other data comes, and what uses it starts on that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent import health, quoting, slots, steps, units
+from agent.outcome import Failed, Refused
+from agent.restore import SPARE
+from agent.store import Release
+from agent.world import World
+
+Say = Callable[[str], None]
+
+
+def demand_room(world: World, path: str, size: int, what: str = "the backup") -> None:
+    """Raises Refused where so many bytes, and something to spare, are not free at a path."""
+    if size + SPARE > (free := world.free(path)):
+        raise Refused(
+            f"{what} takes {size // 1024**2} MiB, and {free // 1024**2} MiB are free at {quoting.quoted(path)}, of "
+            "which 1 GiB is to stay so: make room, or give the host a larger disk (infra:hosts.NAME.volume)"
+        )
+
+
+def foreign_parent(world: World, path: str) -> str:
+    """Why another account than root could put a link in the place of what is there; "" where none could."""
+    if why := world.barred(path):
+        return why
+    parts = path.strip("/").split("/")[:-1]
+    # The root itself is root's
+    for count in range(1, len(parts) + 1):
+        parent = f"/{'/'.join(parts[:count])}"
+        found = world.directory_entry(parent)
+        if found is None and world.exists(parent):
+            return f"{parent} is no directory, or a link"
+        if found and (found.owner != "root" or (found.mode & 0o022 and not found.mode & 0o1000)):
+            return f"{parent} is {found.owner}'s or open to others, who could lead what comes elsewhere"
+    return ""
+
+
+def still_on(world: World, names: list[str]) -> list[str]:
+    """Those that run, or are on their way down. Raises Failed where systemd does not answer."""
+    return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
+
+
+def stop(world: World, names: list[str]) -> None:
+    """Raises Failed where one goes on."""
+    units.stop(world, list(reversed(names)))
+    if still := still_on(world, names):
+        raise Failed(f"{', '.join(still)} does not stop")
+
+
+def exchange(world: World, path: str, aside: str, staged: str | None) -> None:
+    """Sets what is at a path aside, and puts what was staged there, or an empty directory like it."""
+    owned = world.directory_entry(path)
+    if world.exists(path):
+        world.rename_tree(path, aside)
+    if staged:
+        world.rename_tree(staged, path)
+    elif owned:
+        world.directory(path, owned.mode, owned.owner, owned.group)
+
+
+def keys_of(release: Release, services: set[str]) -> list[str]:
+    """The release steps of these services."""
+    return [step["key"] for step in release.manifest["steps"] if step["service"] in services]
+
+
+def start(world: World, release: Release, services: set[str], starting: list[str], since: float, say: Say) -> None:
+    """Starts units on the data that is there now, after the release steps of their services that it has not seen.
+    Raises Failed."""
+    late = [step for step in steps.pending(world, release.manifest) if step["service"] in services]
+    left = steps.run_within_the_switch(world, release, late, starting, since, say)
+    if left:
+        units.start(world, left, release.manifest["health"]["deadline"])
+
+
+def judge(world: World, release: Release, services: list[str], ill: list[str], since: float, say: Say) -> None:
+    """All of it is healthy; what was not before may still be so, for a reason that is none of the data's. Raises
+    Failed."""
+    try:
+        healthy(world, release, services, since, say)
+    except Failed as failure:
+        if not ill:
+            raise
+        healthy(world, release, [name for name in services if name not in ill], since, say)
+        say(f"unhealthy before, and still: {failure}")
+
+
+def healthy(world: World, release: Release, services: list[str], since: float, say: Say) -> None:
+    """Waits until services are. Raises Failed."""
+    probes = slots.own_probes(world, release.manifest, services)
+    health.wait(world, probes, {}, release.manifest["health"]["deadline"], say, since)

@@ -1,0 +1,350 @@
+"""What a host does when data of a system moves from it to another host. Goes there by itself, since the host may have
+an older agent: it imports nothing of the agent, and speaks JSON lines.
+
+The units that write are stopped under a lease: who asked for it renews it, and when nothing renews it any more (a
+closed laptop, a killed update) they start again. Only a commit makes it last. So at no time do two hosts write, and a
+move that is interrupted before its commit leaves this host as it was.
+"""
+
+import contextlib
+import fcntl
+import grp
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+RUN = "/run/infra/moving"
+# As in agent/away.py. An account's own manager reads them too
+HELD, GONE = "/run/infra/away", "/etc/infra/away"
+SYSTEMD = "/etc/systemd"
+DROP_IN = "zz-infra-away.conf"
+LEASE = 30.0  # seconds without a renewal
+STOPS = 300.0  # seconds
+ON = ("active", "activating", "reloading", "deactivating")
+_out = threading.Lock()
+
+
+class Failed(Exception):
+    pass
+
+
+def say(**event):
+    with _out:
+        print(json.dumps(event), flush=True)
+
+
+def run(*argv, timeout=60.0):
+    """Exit code (-1: it did not end, or there is no such program), and what was said."""
+    try:
+        ran = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return -1, str(error)
+    return ran.returncode, ran.stdout.decode(errors="replace").strip()
+
+
+def systemctl(account, *words, timeout=60.0):
+    if not account:
+        return run("systemctl", *words, timeout=timeout)
+    try:
+        place = f"/run/user/{pwd.getpwnam(account).pw_uid}"
+    except KeyError:
+        return 1, ""
+    where = [f"XDG_RUNTIME_DIR={place}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={place}/bus"]
+    return run("runuser", "-u", account, "--", "env", *where, "systemctl", "--user", *words, timeout=timeout)
+
+
+def by_manager(units):
+    """Account ("" for the host) → its units, in their order; a unit of an account's is named ACCOUNT/UNIT."""
+    found = {}
+    for unit in units:
+        account, _, name = unit.rpartition("/")
+        found.setdefault(account, []).append(name)
+    return found
+
+
+def running(units):
+    """Those that run, are on their way up, or down."""
+    return [
+        unit
+        for unit in units
+        for account, names in by_manager([unit]).items()
+        if systemctl(account, "is-active", *names)[1].split("\n")[-1] in ON
+    ]
+
+
+@contextlib.contextmanager
+def locked():
+    os.makedirs(RUN, 0o700, exist_ok=True)
+    with open(os.open(f"{RUN}/lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write(path, text, mode=0o644):
+    """The whole of a file, on the disk."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, 0o755, exist_ok=True)
+    part = f"{path}.part"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(part)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "w") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def read(path):
+    """A record; None where there is none. Raises Failed for one that is damaged."""
+    try:
+        with open(path) as file:
+            found = json.load(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise Failed(f"{path} cannot be read: {error}") from None
+    return found if isinstance(found, dict) else None
+
+
+def remove(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def describe(payload):
+    """What the host has of a system's data, and where it says that the data is."""
+    system, users, groups = payload["system"], {}, {}
+    version = run("rsync", "--version")[1].split("\n")[0].split()
+    for name in payload["owners"]:
+        with contextlib.suppress(KeyError):
+            users[name] = pwd.getpwnam(name).pw_uid
+        with contextlib.suppress(KeyError):
+            groups[name] = grp.getgrnam(name).gr_gid
+    held = read(f"{HELD}/{system}.json")
+    return {
+        "bytes": {path: size(path) for path in payload["paths"] if os.path.isdir(path)},
+        "rsync": version[2] if version[:1] == ["rsync"] and len(version) > 2 else "",
+        "held": held["id"] if held else "", "away": read(f"{GONE}/{system}.json"),
+        "taken": read(f"/var/lib/infra/taken/{system}.json"), "arriving": read("/var/lib/infra/arriving.json"),
+        "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or {}).get("done", []),
+    }  # fmt: skip
+
+
+def size(path):
+    """Bytes on the disk. Files that come and go meanwhile are no fault."""
+    words = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].split()
+    counts = [int(word) for word in words if word.isdigit()]
+    return counts[0] if counts else 0
+
+
+def share(payload):
+    """Writes what rsync, started for one connection, may read: the data and nothing else."""
+    with locked():
+        place = f"{RUN}/{payload['system']}"
+        os.makedirs(place, 0o700, exist_ok=True)
+        lines = ["uid = 0", "gid = 0", "use chroot = yes", "numeric ids = yes", "reverse lookup = no",
+                 "log file = /dev/null", "munge symlinks = no"]  # fmt: skip
+        for number, path in enumerate(payload["paths"]):
+            if any(char in path for char in "\n\r%"):
+                raise Failed(f"{path!r} cannot be named to rsync")
+            lines += [f"[p{number}]", f"path = {path}", "read only = yes", "list = no"]
+        write(f"{place}/rsyncd.conf", "\n".join([*lines, ""]), 0o600)
+        write(f"{place}/program.py", payload["program"] + "\n\nby_systemd(sys.argv[1], sys.argv[2])\n", 0o600)
+    return {}
+
+
+def hold(payload):
+    """Stops the units that write, and keeps them stopped for as long as the lease is renewed. Raises Failed where one
+    goes on, or something else writes: all run again then."""
+    system, units = payload["system"], payload["units"]
+    with locked():
+        if read(f"{GONE}/{system}.json"):
+            raise Failed("its data is not here any more")
+        if read(f"{HELD}/{system}.json"):
+            raise Failed("another run is about to move it")
+        record = {key: payload[key] for key in ("id", "to", "region", "units")} | {"running": running(units)}
+        fence(system, units)
+        renewed(system)
+        write(f"{HELD}/{system}.json", json.dumps(record))
+        watched(system)
+    try:
+        for account, names in by_manager(list(reversed(units))).items():
+            # One that this host does not have is no fault
+            systemctl(account, "stop", *names, timeout=STOPS)
+        if still := running(units):
+            raise Failed(f"{', '.join(still)} does not stop")
+        if others := writers(payload["paths"]):
+            raise Failed(f"its data is in use by {', '.join(others)}, which no release of this stack brought")
+    except BaseException:
+        lift({"system": system, "id": payload["id"]})
+        raise
+    return {"running": record["running"]}
+
+
+def writers(paths):
+    """What else has the data open: containers, and processes of the host."""
+    found, name = [], ""
+    if shutil.which("docker"):
+        code, ids = run("docker", "ps", "--quiet", "--no-trunc")
+        if code:
+            raise Failed(f"docker ps: {ids.splitlines()[-1] if ids else code}")
+        form = '{{.Name}}{{range .Mounts}}{{"\\n"}}  {{.Source}}{{end}}'
+        for line in run("docker", "inspect", "--format", form, *ids.split())[1].splitlines() if ids else []:
+            if not line.startswith("  "):
+                name = line.strip("/")
+            elif any(is_below(line.strip(), path) or is_below(path, line.strip()) for path in paths):
+                found.append(f"the container {name}")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+            if int(pid) != os.getpid() and any(is_below(link, path) for link in links for path in paths):
+                with open(f"/proc/{pid}/comm") as file:
+                    found.append(f"process {pid} ({file.read().strip()})")
+    return list(dict.fromkeys(found))
+
+
+def is_below(path, parent):
+    return path == parent or path.startswith(f"{parent}/")
+
+
+def fence(system, units):
+    """Has systemd skip the units while one of the records is there, at boot too."""
+    lines = [f"ConditionPathExists=!{place}/{system}.json" for place in (HELD, GONE)]
+    for path in fences(units):
+        write(path, "\n".join(["# The data of these services is on another host", "[Unit]", *lines, ""]))
+    reload(units)
+
+
+def fences(units):
+    return [
+        f"{SYSTEMD}/{'user' if account else 'system'}/{name}.d/{DROP_IN}"
+        for account, names in by_manager(units).items()
+        for name in names
+    ]
+
+
+def unfence(units):
+    for path in fences(units):
+        remove(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+    reload(units)
+
+
+def reload(units):
+    for account in {"": [], **by_manager(units)}:
+        systemctl(account, "daemon-reload")
+
+
+def renewed(system):
+    write(f"{RUN}/{system}/lease", str(time.monotonic()), 0o600)
+
+
+def lease_left(system):
+    try:
+        with open(f"{RUN}/{system}/lease") as file:
+            return float(file.read()) + LEASE - time.monotonic()
+    except (OSError, ValueError):
+        return 0.0
+
+
+def watched(system):
+    """A unit of its own gives the lease an end, and its own end does too."""
+    program = ["/usr/bin/python3", "-I", "-B", f"{RUN}/{system}/program.py"]
+    code, said = run(
+        "systemd-run", "--quiet", "--collect", f"--unit=infra-moving-{system}", "--property=OOMScoreAdjust=-500",
+        f"--property=ExecStopPost={' '.join([*program, 'lift', system])}", *program, "watch", system,
+    )  # fmt: skip
+    if code:
+        remove(f"{HELD}/{system}.json")
+        raise Failed(f"systemd-run: {said.splitlines()[-1] if said else code}")
+
+
+def by_systemd(verb, system):
+    while verb == "watch" and os.path.exists(f"{HELD}/{system}.json") and lease_left(system) > 0:
+        time.sleep(1)
+    with locked():
+        record = read(f"{HELD}/{system}.json")
+        # It may have been renewed since
+        if record and (verb == "lift" or lease_left(system) <= 0):
+            start_again(system, record, HELD)
+
+
+def renew(payload):
+    with locked():
+        record = read(f"{HELD}/{payload['system']}.json")
+        held = bool(record) and record["id"] == payload["id"]
+        if held:
+            renewed(payload["system"])
+        return {"held": held}
+
+
+def commit(payload):
+    """From here on the other host has the data: this one does not start what writes it, after a restart neither.
+    `gone` is false where the lease was over before: all runs here again then."""
+    system = payload["system"]
+    with locked():
+        gone = read(f"{GONE}/{system}.json")
+        if gone:
+            return {"gone": gone["id"] == payload["id"]}
+        record = read(f"{HELD}/{system}.json")
+        if not record or record["id"] != payload["id"] or lease_left(system) <= 0 or running(record["units"]):
+            return {"gone": False}
+        at = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        write(f"{GONE}/{system}.json", json.dumps(record | {"at": at}))
+        remove(f"{HELD}/{system}.json")
+        return {"gone": True}
+
+
+def lift(payload):
+    """Starts again what ran, where this move had stopped it, committed or not."""
+    system = payload["system"]
+    with locked():
+        for place in (HELD, GONE):
+            record = read(f"{place}/{system}.json")
+            if record and record["id"] == payload["id"]:
+                return {"started": start_again(system, record, place)}
+    return {"started": []}
+
+
+def start_again(system, record, place):
+    remove(f"{place}/{system}.json")
+    unfence(record["units"])
+    for account, names in by_manager(record["running"]).items():
+        systemctl(account, "reset-failed", *names)
+        systemctl(account, "start", *names, timeout=STOPS)
+    return record["running"]
+
+
+DO = {"describe": describe, "share": share, "hold": hold, "renew": renew, "commit": commit, "lift": lift}
+
+
+def main(payload):
+    """Does one thing (`do`), with signs of life meanwhile: `done` is its answer, `failed` why it could not be done."""
+    over = threading.Event()
+
+    def breathe():
+        while not over.wait(5):
+            say()
+
+    threading.Thread(target=breathe, daemon=True).start()
+    try:
+        say(done=DO[payload["do"]](payload))
+    except BrokenPipeError:
+        sys.exit(1)
+    except (Failed, OSError) as error:
+        say(failed=str(error))
+    finally:
+        over.set()

@@ -1,0 +1,30 @@
+"""The form of what a host may answer, and how an answer is held against it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infra.errors import InfraError
+
+MOST = 10_000  # entries of a list or a mapping
+Text = Annotated[str, Field(max_length=100_000)]
+Seconds = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the year 9999
+Names = Annotated[list[Text], Field(max_length=MOST)]
+
+
+class Form(BaseModel):
+    # A newer agent says more
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+def held(form: type[Form], event: Any, what: str, host: str) -> dict[str, Any]:
+    """A value itself, when it has that form. Raises InfraError, naming the host and the field."""
+    try:
+        form.model_validate(event)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "all of it"
+        raise InfraError(
+            f"{host}: {what} has another form than this program knows ({where[:200]}: {first['msg'][:200]})"
+        ) from None
+    return event

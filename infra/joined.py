@@ -1,0 +1,117 @@
+"""Two commands on two hosts, each reading what the other writes: the hosts need no way to each other, and no key. All
+of it passes this machine, inside the two connections of infra.ssh."""
+
+import shlex
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import paramiko
+
+from infra.errors import InfraError
+from infra.foreign import one_line
+from infra.ssh import ConnectionLost, Target, last_words
+
+CHUNK = 256 * 1024
+SILENCE = 300.0  # seconds; rsync itself gives a sign of life more often
+NOISE = 64 * 1024  # bytes that a login may print before the command begins
+WORDS = 64 * 1024  # bytes of what a command complains of that are kept
+
+
+@dataclass(frozen=True)
+class Side:
+    """A connection, whose it is, and the command that root is to run there."""
+
+    transport: paramiko.Transport
+    target: Target
+    argv: list[str]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Exit codes, and the last words of each side."""
+
+    codes: tuple[int, int]
+    words: tuple[str, str]
+
+
+def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
+    """Runs both to their ends; `came` hears how many bytes the giver has sent so far. Raises InfraError."""
+    left, right = _opened(giver), _opened(taker)
+    complaints: list[bytearray] = [bytearray(), bytearray()]
+    broken: list[str] = []
+
+    def pass_on(source: paramiko.Channel, to: paramiko.Channel, whose: Target, count: Callable[[int], None]) -> None:
+        total = 0
+        try:
+            while data := source.recv(CHUNK):
+                to.sendall(data)
+                total += len(data)
+                count(total)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            # A side that has ended takes nothing any more: its exit code says why
+            if isinstance(error, TimeoutError):
+                broken.append(f"{whose}: nothing came from it for {SILENCE:.0f} s")
+                left.close()
+                right.close()
+        finally:
+            _end_input(to)
+
+    def listen(channel: paramiko.Channel, words: bytearray) -> None:
+        try:
+            while data := channel.recv_stderr(CHUNK):
+                words += data
+                del words[:-WORDS]
+        except (OSError, EOFError, paramiko.SSHException):
+            return
+
+    threads = [
+        threading.Thread(target=pass_on, args=(left, right, giver.target, came), daemon=True),
+        threading.Thread(target=pass_on, args=(right, left, taker.target, lambda _: None), daemon=True),
+        threading.Thread(target=listen, args=(left, complaints[0]), daemon=True),
+        threading.Thread(target=listen, args=(right, complaints[1]), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    codes = left.recv_exit_status(), right.recv_exit_status()
+    left.close()
+    right.close()
+    if broken:
+        raise ConnectionLost(broken[0])
+    for code, side in zip(codes, (giver, taker), strict=True):
+        if code == -1:
+            raise ConnectionLost(f"{side.target}: the connection was closed")
+    said = [one_line(last_words(bytes(words))) for words in complaints]
+    return Ended(codes, (said[0], said[1]))
+
+
+def _opened(side: Side) -> paramiko.Channel:
+    """The command, begun: whatever a login shell printed before is passed over."""
+    halves = uuid.uuid4().hex, uuid.uuid4().hex
+    script = f"printf '%s%s\\n' {halves[0]} {halves[1]}; exec {shlex.join(side.argv)}"
+    line = f"sh -c {shlex.quote(script)}"
+    try:
+        channel = side.transport.open_session(timeout=15)
+        channel.settimeout(SILENCE)
+        channel.exec_command(line if side.target.user == "root" else f"sudo -n {line}")
+        mark, seen = "".join(halves).encode() + b"\n", b""
+        while not seen.endswith(mark):
+            # Byte by byte: what follows is the other side's
+            data = channel.recv(1)
+            if not data or len(seen) > NOISE:
+                words = last_words(channel.recv_stderr(CHUNK) if channel.recv_stderr_ready() else seen)
+                raise InfraError(f"{side.target} does not run {side.argv[0]}: {words or 'it said nothing'}")
+            seen += data
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise ConnectionLost(f"{side.target}: {str(error) or 'the connection was closed'}") from None
+    return channel
+
+
+def _end_input(channel: paramiko.Channel) -> None:
+    try:
+        channel.shutdown_write()
+    except (OSError, EOFError, paramiko.SSHException):
+        return

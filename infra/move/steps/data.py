@@ -1,0 +1,335 @@
+"""Data of systems goes to the host that is to serve: copied while the old host serves, then the last of it while
+neither does. At no time do two hosts write; what is interrupted before the old host has given its data away leaves it
+serving.
+
+1. copy, again and again, until little is left;  2. the old host stops what writes, under a lease (agent/moving.py);
+3. the rest, compared by checksum;  4. the new host puts it in its place (agent/arriving.py);  5. the old host gives it
+away for good;  6. the new host starts on it. A failure before 5, or of 6, starts the old host again.
+"""
+
+import contextlib
+import shlex
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra import remote
+from infra.answers import checked_moving
+from infra.errors import InfraError
+from infra.foreign import cleaned, one_line
+from infra.joined import Side, join
+from infra.ssh import ConnectionLost, Target, connected
+
+MiB = 1024**2
+ROUNDS = 4  # copies while the old host serves, at most
+LITTLE = 20.0  # seconds that a copy takes when the rest is little
+RENEW = 5.0  # seconds
+SIGN = 10.0  # seconds between two lines
+LEASE_OVER = 45.0  # seconds until a hold that nothing renews has ended
+ASKS = 12  # times that a host is asked what became of a commit
+# rsync's way to its server: the command's own input (8) and output (9). Whichever side ends first ends both
+BRIDGE = (
+    'trap "exit 0" TERM; exec 7<&0; (cat <&7 >&9; kill $$) 2>&- & (exec 9>&-; cat <&8; kill $$) 2>&- & '
+    "exec 7<&- 8<&- 9>&-; wait"
+)
+# 23 and 24: files that changed or went while they were read
+LIVE, STILL = (0, 23, 24), (0,)
+# Set from the moment that the old host stops: what is interrupted then comes to its end first
+handing_over = threading.Event()
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Host:
+    """One side of a move."""
+
+    target: Target
+    region: str
+    program: str
+    held: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.target.host} in {self.region}"
+
+    def do(self, what: str, system: str, **more: Any) -> dict[str, Any]:
+        """The answer of agent/moving.py. Raises InfraError."""
+        payload = {"do": what, "system": system, **more}
+        answer: dict[str, Any] = {}
+        with connected(self.target) as transport:
+            for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
+                answer = checked_moving(what, cleaned(said), str(self.target)) or answer
+        if "failed" in answer:
+            raise InfraError(f"{self}: {answer['failed']}")
+        if "done" not in answer:
+            raise ConnectionLost(f"{self}: it did not come to the end of {what}")
+        return answer["done"]
+
+
+def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
+    """`systems` as in rendering/moving.py, to `target` from `source` or wherever `others` (region → target) say that
+    they went. Safe to repeat: what is here stays here."""
+    here = Host(Target(**request["target"]), request["region"], request["program"])
+    others = {
+        region: Host(Target(**target), region, request["program"]) for region, target in request["others"].items()
+    }
+    moved = {}
+    for entry in request["systems"]:
+        moved[entry["system"]] = Moving(entry, here, others, request["source"], say).run()
+    return {"moved": moved}
+
+
+@dataclass
+class Moving:
+    """One system's data, on its way `here`."""
+
+    entry: dict[str, Any]
+    here: Host
+    others: dict[str, Host]
+    source: str
+    say: Say
+
+    @property
+    def name(self) -> str:
+        return self.entry["system"]
+
+    def run(self) -> dict[str, Any]:
+        at_home = self._settled()
+        home = self._home(at_home)
+        if home is None:
+            self.say(f"{self.name}: its data is here")
+            return {"bytes": 0, "seconds": 0.0}
+        there = self._described(home)
+        end = time.monotonic() + LEASE_OVER
+        while there["held"] and time.monotonic() < end:
+            # An earlier run was killed: its lease ends by itself
+            time.sleep(1)
+            there = self._described(home)
+        if not there["bytes"]:
+            self.say(f"{self.name}: {home} has no data of it")
+            return {"bytes": 0, "seconds": 0.0}
+        self._demand_rsync(home, there, at_home)
+        return self._moved(home, there, at_home)
+
+    def _described(self, host: Host) -> dict[str, Any]:
+        return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
+
+    def _settled(self) -> dict[str, Any]:
+        """How it is here, once an earlier attempt that broke off is finished, or undone."""
+        found = self._described(self.here)
+        begun = found["arriving"]
+        if not begun or begun.get("system") != self.name:
+            return found
+        giver = self._other(begun["region"])
+        there = self._described(giver)
+        if there["away"] and there["away"]["id"] == begun["id"]:
+            self.say(f"{self.name}: {giver} had given its data away when an earlier attempt ended: it starts here")
+            self._start(giver, begun["id"], there)
+        else:
+            self._ask("undo", {"id": begun["id"]})
+        return self._described(self.here)
+
+    def _home(self, at_home: dict[str, Any]) -> Host | None:
+        """The host that has the data; None where that is this one."""
+        gone = at_home["away"]
+        if gone:
+            return self._other(gone["region"])
+        if not self.source or self.source not in self.others:
+            return None
+        home = self.others[self.source]
+        gone = self._described(home)["away"]
+        if not gone:
+            return home
+        if gone["region"] != self.here.region:
+            return self._other(gone["region"])
+        if at_home["taken"] and at_home["taken"].get("id") == gone["id"]:
+            return None
+        raise InfraError(
+            f"{home} gave the data of {self.name} to {gone['to']} in {gone['region']} at {gone.get('at', '?')}, and "
+            f"the host that is there now does not have it. Where that one is lost, {home} still has its own copy of "
+            f"then: `sudo rm /etc/infra/away/{self.name}.json` there takes it back; then run this again"
+        )
+
+    def _other(self, region: str) -> Host:
+        if region not in self.others:
+            raise InfraError(
+                f"the data of {self.name} is in {region}, where the stack has no host {self.here.target.host} any "
+                "more. infra:moveData false serves without it; infra backup restore brings it back from a backup"
+            )
+        return self.others[region]
+
+    def _demand_rsync(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> None:
+        for host, found in ((home, there), (self.here, at_home)):
+            if not found["rsync"]:
+                raise InfraError(
+                    f"{host} has no rsync, which copies its data: sudo apt-get install rsync there, and run again"
+                )
+
+    def _moved(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
+        id, size = uuid.uuid4().hex[:12], sum(there["bytes"].values())
+        shared = [path for path in self.entry["paths"] if path in there["bytes"]]
+        home.do("share", self.name, paths=shared, program=home.program)
+        places = self._ask("prepare", {"volumes": self.entry["volumes"], "bytes": there["bytes"]})["places"]
+        copy = Copy(self, home, shared, places, _mapped(there, at_home))
+        self.say(f"{self.name}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
+        for number in range(1, ROUNDS + 1):
+            began = time.monotonic()
+            copy.run(f"copy {number}", LIVE)
+            if time.monotonic() - began < LITTLE:
+                break
+        handing_over.set()
+        try:
+            return self._handed_over(home, there, id, copy, places, size)
+        finally:
+            handing_over.clear()
+
+    def _handed_over(
+        self, home: Host, there: dict[str, Any], id: str, copy: "Copy", places: dict[str, str], size: int
+    ) -> dict[str, Any]:
+        began = time.monotonic()
+        self.say(f"{self.name}: {home} stops what writes")
+        with self._renewed(home, id):
+            try:
+                home.do(
+                    "hold", self.name, id=id, units=self.entry["units"], paths=copy.paths,
+                    to=self.here.target.host, region=self.here.region,
+                )  # fmt: skip
+                copy.run("the rest, by checksum", STILL, "--checksum")
+                given = {"id": id, "places": places, "from": home.target.host, "region": home.region}
+                self._ask("ready", given | {"units": self.entry["units"]})
+            except InfraError as error:
+                # Nothing starts here before the old host has given its data away
+                raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
+            self._commit(home, id)
+        self._start(home, id, there)
+        seconds = time.monotonic() - began
+        self.say(f"{self.name}: {size / MiB:.0f} MiB are here and in use; nothing of it ran for {seconds:.1f} s")
+        return {"bytes": size, "seconds": round(seconds, 1)}
+
+    def _commit(self, home: Host, id: str) -> None:
+        """Raises InfraError: the data stays with the old host, or that is not known."""
+        is_gone = False
+        for left in reversed(range(ASKS)):
+            try:
+                is_gone = home.do("commit", self.name, id=id)["gone"]
+                break
+            except ConnectionLost as error:
+                if not left:
+                    raise InfraError(
+                        f"{error}. Whether it has given the data of {self.name} away is not known, so that nothing "
+                        "starts here on it: run again once it answers"
+                    ) from None
+                time.sleep(RENEW)
+        if not is_gone:
+            why = f"{home} had started again before its data was in its place here"
+            raise InfraError(f"{why}; {self._taken_back(home, id)}")
+
+    def _taken_back(self, home: Host, id: str) -> str:
+        """What becomes of the old host, which has given nothing away, as far as is known."""
+        with contextlib.suppress(InfraError):
+            self._ask("undo", {"id": id})
+        try:
+            home.do("lift", self.name, id=id)
+        except InfraError:
+            return f"{home} starts {self.name} again by itself within {LEASE_OVER:.0f} s"
+        return f"{home} serves {self.name} as before"
+
+    def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
+        """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
+        asked = {"id": id, "services": self.entry["services"], "done": there["steps"]}
+        given = f"{home} has given the data of {self.name} away"
+        try:
+            answer = self._ask("start", asked)
+        except InfraError as error:
+            raise InfraError(f"{error}. {given}, and whether it runs here is not known: run again") from None
+        if answer["started"]:
+            if answer["aside"]:
+                self.say(f"{self.name}: what {self.here} had of it before is kept at {', '.join(answer['aside'])}")
+            return
+        if not answer["off"]:
+            raise InfraError(f"{answer['why']}. {given}, and does not start again while it may run here: run again")
+        home.do("lift", self.name, id=id)
+        raise InfraError(f"{answer['why']}; {home} serves {self.name} as before")
+
+    @contextlib.contextmanager
+    def _renewed(self, home: Host, id: str) -> Iterator[None]:
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(RENEW):
+                # One that does not answer says so where it is asked for more
+                with contextlib.suppress(InfraError):
+                    home.do("renew", self.name, id=id)
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _ask(self, what: str, payload: dict[str, Any]) -> dict[str, Any]:
+        return remote.ask(self.here.target, f"arrive-{what}", {"system": self.name, **payload})
+
+
+@dataclass
+class Copy:
+    """The directories, one after the other, by rsync on both hosts."""
+
+    moving: Moving
+    home: Host
+    paths: list[str]
+    places: dict[str, str]
+    owners: list[str]
+
+    def run(self, what: str, good: tuple[int, ...], *options: str) -> None:
+        """Raises InfraError."""
+        system, said = self.moving.name, [time.monotonic()]
+        with connected(self.home.target) as giver, connected(self.moving.here.target) as taker:
+            for number, path in enumerate(self.paths):
+
+                def came(total: int, path: str = path) -> None:
+                    if time.monotonic() - said[0] > SIGN:
+                        said[0] = time.monotonic()
+                        self.moving.say(f"{system}: {what}: {total / MiB:.0f} MiB of {path} so far")
+
+                config = f"/run/infra/moving/{system}/rsyncd.conf"
+                give = Side(giver, self.home.target, ["rsync", "--server", "--daemon", f"--config={config}", "."])
+                of_volume = path.startswith("/var/lib/docker/volumes/")
+                take = Side(
+                    taker, self.moving.here.target,
+                    _taking(number, self.places[path], [*options, *([] if of_volume else self.owners)]),
+                )  # fmt: skip
+                ended = join(give, take, came)
+                if ended.codes[1] not in good:
+                    words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
+                    raise InfraError(
+                        f"{path} of {system} could not be copied from {self.home}: rsync: {one_line(words)}"
+                    )
+
+
+def _taking(number: int, place: str, options: list[str]) -> list[str]:
+    """rsync as a client whose server is at the other end of its own standard input and output."""
+    words = [
+        "rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--delete",
+        "--compress", "--partial-dir=.infra-partial", "--modify-window=-1", "--timeout=240", "--blocking-io", *options,
+        f"--rsh=sh -c '{BRIDGE}' x", f"host::p{number}/", f"{place}/",
+    ]  # fmt: skip
+    return ["sh", "-c", f"exec 8<&0 9>&1 </dev/null >&2; exec {shlex.join(words)}"]
+
+
+def _mapped(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
+    found = []
+    for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
+        pairs = [
+            f"{number}:{here[kind][name]}"
+            for name, number in sorted(there[kind].items())
+            if name in here[kind] and here[kind][name] != number
+        ]
+        found += [f"{option}={','.join(pairs)}"] if pairs else []
+    return found

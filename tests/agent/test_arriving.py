@@ -1,0 +1,216 @@
+"""Data that arrives on a host in memory: in its place and in use, or as if it had never come, whatever ends it."""
+
+import copy
+import json
+
+import pytest
+
+from agent import arriving, away, overrides, slots, steps, store
+from agent.backups import asking
+from agent.outcome import Refused
+from agent.world import Ran
+from rendering.host import render
+from rendering.moving import moving
+from tests.agent.fake import Killed
+from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
+from tests.catalogue.backups import CONFIG, with_backups
+from tests.support import catalogue
+
+MADE = catalogue(with_backups, CONFIG)
+(ENTRY,) = moving(MADE, "watchme", render(MADE, "watchme"))
+ID = {"system": ENTRY["system"], "id": "move1"}
+FROM = {"from": "watchme", "region": "ap-southeast-2"}
+
+
+@pytest.fixture
+def host():
+    """It has just got its first release, and an empty database."""
+    world = served_world()
+    world.write_rows("empty")
+    return world
+
+
+def prepared(world):
+    asked = {**ID, "volumes": ENTRY["volumes"], "bytes": dict.fromkeys((DATABASE, OUTBOX), 1000)}
+    places = arriving.prepare(world, asked, say)["places"]
+    for place in places.values():
+        world.directories[place] = ("70", "70", 0o700)
+    world.write_rows("of the other host", places[DATABASE])
+    return {**ID, **FROM, "places": places, "units": ENTRY["units"]}
+
+
+def start(world, done=()):
+    return arriving.start(world, {**ID, "services": ENTRY["services"], "done": list(done)}, say)
+
+
+def settle(world):
+    """What agent/moving.py's other side does with what it finds: see infra/move/steps/data.py."""
+    return arriving.undo(world, ID, say)
+
+
+def test_what_moves_with_a_system_is_its_data_and_all_that_writes_it():
+    assert ENTRY["paths"] == [DATABASE, OUTBOX] and ENTRY["volumes"] == ["web-db"]
+    own = {unit.name for unit in render(MADE, "watchme").units if not unit.name.startswith("infra-")}
+    assert {"db.service", "worker.service", "watchme-web-app.service", "infra-backup-db.timer"} <= {*ENTRY["units"]}
+    assert "infra-backup-db.service" in ENTRY["units"] and own - {*ENTRY["units"]} <= {
+        "watchme-infrastructure.service",
+        "nginx.service",
+    }
+    assert "scheduler" not in " ".join(ENTRY["services"]), "it starts once its name points here"
+
+
+def test_it_is_in_its_place_and_nothing_uses_it_before_the_start(host):
+    before = set(host.active)
+    arriving.ready(host, prepared(host), say)
+    assert host.rows() == "of the other host" and not {"db.service", "worker.service"} & host.active
+    manifest = store.current(host).manifest
+    assert {"db.service", "worker.service"} <= slots.resting(host, manifest)
+    assert "db.service" not in slots.running(host, manifest)
+    assert not any(probe["unit"] == "db.service" for probe in slots.probes(host, manifest))
+    assert f"/etc/systemd/system/db.service.d/{away.DROP_IN}" in host.files
+    assert not [found for found in overrides.of_release(host, store.current(host)) if away.DROP_IN in found.path]
+    answer = start(host)
+    assert answer["started"] and host.active == before and host.rows() == "of the other host"
+    assert not away.records(host) and not slots.resting(host, manifest) - slots.waiting(host, manifest)
+    assert [host.rows(path) for path in answer["aside"] if path.startswith(DATABASE)] == ["empty"]
+    assert json.loads(host.files[f"{arriving.TAKEN}/{ID['system']}.json"][0])["id"] == "move1"
+
+
+def test_release_steps_that_the_data_has_seen_do_not_run_again(host):
+    (key,) = [step["key"] for step in store.current(host).manifest["steps"]]
+    arriving.ready(host, prepared(host), say)
+    host.ran.clear()
+    start(host, [key])
+    assert not host.commands("/usr/bin/docker-compose -p infra-step-")
+    host.files.pop(arriving.RECORD, None)
+    arriving.ready(host, prepared(host), say)
+    start(host)
+    assert len(host.commands("/usr/bin/docker-compose -p infra-step-")) == 1, "and those that it has not seen do"
+    assert json.loads(host.files[steps.DONE][0])["done"] == [key]
+
+
+def test_undone_all_is_as_it_was_and_what_was_copied_is_still_there(host):
+    before, asked = set(host.active), prepared(host)
+    arriving.ready(host, asked, say)
+    assert settle(host) == {"undone": True}
+    assert host.rows() == "empty" and host.active == before and not away.records(host)
+    assert host.rows(asked["places"][DATABASE]) == "of the other host"
+    assert settle(host) == {"undone": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("systemctl restart", Ran(1, "Job failed")),
+        ("/usr/bin/docker-compose -p infra-step-", Ran(1, "no such table")),
+        ("systemctl daemon-reload", Ran(1, "refused")),
+    ],
+)
+def test_where_it_does_not_start_nothing_here_uses_it_and_the_reason_is_said(host, command, answer):
+    arriving.ready(host, prepared(host), say)
+    host.fails[command] = answer
+    ended = start(host)
+    assert not ended["started"] and ended["off"] and "does not run here: " in ended["why"]
+    assert host.rows() == "empty"
+
+
+def test_where_it_does_not_stop_either_the_other_host_must_not_start(host):
+    arriving.ready(host, prepared(host), say)
+    host.web = lambda url: 500
+    host.answers["systemctl stop"] = Ran(1, "timed out")
+    ended = start(host)
+    assert not ended["started"] and not ended["off"]
+
+
+def test_killed_at_any_change_before_the_start_it_is_undone_whole(host):
+    asked = prepared(host)
+    finished = copy.deepcopy(host)
+    arriving.ready(finished, asked, say)
+    for number in range(1, finished.changes - host.changes + 1):
+        world = copy.deepcopy(host)
+        world.kill_at = world.changes + number
+        with pytest.raises((Killed, Refused)):
+            arriving.ready(world, asked, say)
+        world.kill_at = None
+        settle(world)
+        assert world.rows() == "empty" and world.active == host.active, number
+        assert not away.records(world) and arriving.RECORD not in world.files, number
+        assert not [path for path in world.files if ".before-" in path or away.DROP_IN in path], number
+
+
+def test_killed_at_any_change_of_the_undoing_it_is_undone_by_the_next(host):
+    asked = prepared(host)
+    arriving.ready(host, asked, say)
+    finished = copy.deepcopy(host)
+    settle(finished)
+    for number in range(1, finished.changes - host.changes):
+        world = copy.deepcopy(host)
+        world.kill_at = world.changes + number
+        with pytest.raises((Killed, Refused)):
+            settle(world)
+        world.kill_at = None
+        settle(world)
+        assert world.rows() == "empty" and arriving.RECORD not in world.files, number
+
+
+def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
+    arriving.ready(host, prepared(host), say)
+    finished = copy.deepcopy(host)
+    start(finished)
+    for number in range(1, finished.changes - host.changes):
+        world = copy.deepcopy(host)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            start(world)
+        world.kill_at = None
+        if arriving.RECORD in world.files:
+            assert start(world)["started"], number
+        assert world.rows() == "of the other host" and world.active == finished.active, number
+        assert not away.records(world), number
+
+
+def test_a_host_whose_data_had_gone_gets_it_back(host):
+    """As a standby to which the stack returns: its services rest, and its own old copy is kept."""
+    units = [unit for unit in ENTRY["units"] if unit in host.active]
+    record = {"id": "move0", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
+    before = set(host.active)
+    away.fence(host, ID["system"], record)
+    host.active -= {*units}
+    with pytest.raises(Refused, match="is not on this host: it went to watchme in ap-southeast-2"):
+        now(host, "db")
+    asked = prepared(host)
+    arriving.ready(host, asked, say)
+    undone = copy.deepcopy(host)
+    settle(undone)
+    assert away.record_of(undone, ID["system"])["id"] == "move0" and not {*units} & undone.active
+    answer = start(host)
+    assert answer["started"] and host.active == before and answer["aside"] and not away.records(host)
+
+
+def test_a_record_that_is_damaged_is_named(host):
+    host.files[arriving.RECORD] = (b"{", 0o600, "root", "root")
+    with pytest.raises(Refused, match="cannot be read: look beside the data"):
+        start(host)
+
+
+def test_a_start_without_an_arrival_is_refused(host):
+    with pytest.raises(Refused, match="no data of watchme has arrived here in this move"):
+        start(host)
+
+
+def test_where_an_account_could_lay_a_link_it_is_copied_to_a_place_of_roots(host):
+    host.directories["/srv"] = ("ice", "ice", 0o755)
+    assert prepared(host)["places"][OUTBOX] == f"{arriving.INCOMING}{OUTBOX}"
+
+
+def test_without_room_nothing_is_copied(host):
+    host.space = 1024**3
+    with pytest.raises(Refused, match="the data of watchme takes"):
+        prepared(host)
+
+
+def test_a_restore_and_an_arrival_keep_out_of_each_others_way(host):
+    asked = prepared(host)
+    arriving.ready(host, asked, say)
+    with pytest.raises(Refused, match="is not on this host"):
+        asking.asked(host, "restore", {"service": "db", "snapshot": None, "to": None}, say)

@@ -1,0 +1,227 @@
+"""Data between two hosts in memory, by the real steps and both hosts' own parts: whatever is killed or fails, never do
+two write, one does once a lease is over, and the same again comes to its end with all that was written."""
+
+import contextlib
+import copy
+
+import pytest
+
+from agent import arriving, away, moving
+from agent.outcome import Refused
+from agent.world import Ran
+from infra.errors import InfraError
+from infra.move.steps import data
+from infra.ssh import ConnectionLost
+from rendering.host import render
+from rendering.moving import moving as what_moves
+from tests.agent.giving import giving_host
+from tests.agent.restic import DATABASE, OUTBOX, say, served_world
+from tests.catalogue.backups import CONFIG, with_backups
+from tests.support import catalogue
+
+SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
+MADE = catalogue(with_backups, CONFIG)
+(ENTRY,) = what_moves(MADE, "watchme", render(MADE, "watchme"))
+UNITS = [unit for unit in ENTRY["units"] if not unit.startswith("infra-backup")]
+TARGET = {"host": "watchme", "address": "192.0.2.9", "port": 22, "user": "u", "host_key": "k", "private_key": "p"}
+
+
+class Killed(BaseException):
+    """The end of the machine that does the move."""
+
+
+class Hosts:
+    """Sydney (agent/moving.py) and Tokyo (agent/arriving.py). Each call can be the last: `kill_at` ends all right before
+    a call, `lose_at` loses its answer. `written` is what Sydney's database holds."""
+
+    def __init__(self, root, monkeypatch) -> None:
+        self.systemd = giving_host(root, monkeypatch, UNITS)
+        self.new = served_world()
+        self.new.write_rows("empty")
+        self.written = ["one"]
+        self.calls, self.kill_at, self.lose_at = 0, 0, 0
+        self.clock = 1000.0
+        self.log: list[str] = []
+        for module in (moving, data):
+            monkeypatch.setattr(module.time, "monotonic", lambda: self.clock)
+            monkeypatch.setattr(module.time, "sleep", self.sleep)
+        monkeypatch.setattr(data.Host, "do", lambda host, what, system, **more: self.asked(host, what, system, more))
+        monkeypatch.setattr(data.Moving, "_ask", lambda move, what, payload: self.answered(move, what, payload))
+        monkeypatch.setattr(data.Copy, "run", lambda copy, *words: self.copied(copy))
+        monkeypatch.setattr(data.Moving, "_renewed", lambda *_: contextlib.nullcontext())
+
+    def sleep(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def old_writes(self) -> bool:
+        return "db.service" in self.systemd.on
+
+    def new_writes(self) -> bool:
+        return "db.service" in self.new.active and self.new.rows() != "empty"
+
+    def call(self, what, do):
+        self.calls += 1
+        if self.calls == self.kill_at:
+            raise Killed
+        if self.old_writes():
+            self.written.append(f"before {self.calls}")
+        assert not (self.old_writes() and self.new_writes()), what
+        answer = do()
+        assert not (self.old_writes() and self.new_writes()), what
+        if self.calls == self.lose_at:
+            raise ConnectionLost(f"{what}: the connection was closed")
+        self.log.append(what)
+        return answer
+
+    def asked(self, host, what, system, more):
+        def do():
+            if host.region == TOKYO:
+                return self.described_here(system)
+            if what == "describe":
+                found = moving.describe({"system": system, **more})
+                return found | {"bytes": dict.fromkeys((DATABASE, OUTBOX), 1000), "rsync": "3.2.7"}
+            try:
+                return moving.DO[what]({"system": system, **more})
+            except moving.Failed as failure:
+                raise InfraError(f"{host}: {failure}") from None
+
+        return self.call(what, do)
+
+    def described_here(self, system):
+        record = self.new.files.get(arriving.RECORD)
+        taken = self.new.files.get(f"{arriving.TAKEN}/{system}.json")
+        return {
+            "bytes": {}, "rsync": "3.2.7", "held": "", "away": away.record_of(self.new, system), "users": {},
+            "groups": {}, "steps": [], "arriving": record and data_of(record), "taken": taken and data_of(taken),
+        }  # fmt: skip
+
+    def answered(self, move, what, payload):
+        def do():
+            try:
+                return arriving.ANSWERS[what](self.new, {"system": move.name, **payload}, say)
+            except Refused as refusal:
+                raise InfraError(f"watchme: {refusal}") from None
+
+        return self.call(what, do)
+
+    def copied(self, copy):
+        def do():
+            for place in copy.places.values():
+                self.new.directories[place] = ("70", "70", 0o700)
+            self.new.write_rows(" ".join(self.written), copy.places[DATABASE])
+
+        self.call("copy", do)
+
+    def move(self, source=SYDNEY):
+        request = {
+            "target": TARGET, "region": TOKYO, "source": source, "others": {SYDNEY: TARGET}, "systems": [ENTRY],
+            "program": "",
+        }  # fmt: skip
+        return data.run(request, lambda line: None)
+
+    def lease_over(self) -> None:
+        """What the watch on the old host does by itself."""
+        if moving.os.path.exists(f"{moving.HELD}/watchme.json"):
+            moving.by_systemd("watch", "watchme")
+
+
+def data_of(file):
+    return moving.json.loads(file[0])
+
+
+@pytest.fixture
+def hosts(tmp_path, monkeypatch):
+    return Hosts(tmp_path, monkeypatch)
+
+
+def test_all_that_was_written_is_there_and_the_old_host_rests(hosts):
+    (moved,) = hosts.move()["moved"].values()
+    assert moved["bytes"] == 2000 and hosts.new.rows() == " ".join(hosts.written)
+    assert hosts.new_writes() and not hosts.old_writes()
+    assert hosts.log == [
+        "describe", "describe", "describe", "share", "prepare", "copy", "hold", "copy", "ready", "commit", "start",
+    ]  # fmt: skip
+    assert hosts.move()["moved"]["watchme"]["bytes"] == 0, "again, nothing is left to do"
+    assert hosts.move("")["moved"]["watchme"]["bytes"] == 0
+
+
+CALLS = 11
+
+
+@pytest.mark.parametrize("number", range(1, CALLS + 2))
+@pytest.mark.parametrize("how", ["kill_at", "lose_at"])
+def test_ended_at_any_call_the_same_again_comes_to_its_end(hosts, how, number):
+    setattr(hosts, how, number)
+    with contextlib.suppress(Killed, InfraError):
+        hosts.move()
+    setattr(hosts, how, 0)
+    at_once = hosts.old_writes() + hosts.new_writes()
+    hosts.lease_over()
+    in_between = len(hosts.log) and hosts.log[-1] == "commit" and how == "kill_at"
+    # Between two messages neither writes: only who sends them knows of both
+    assert in_between or hosts.old_writes() + hosts.new_writes() == 1, (hosts.log, at_once)
+    hosts.move()
+    assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+
+
+@pytest.mark.parametrize("trouble", ["stuck", "ready", "start"])
+def test_what_fails_leaves_the_old_host_serving_and_says_why(hosts, trouble):
+    if trouble == "stuck":
+        hosts.systemd.stuck = {"db.service"}
+    if trouble == "ready":
+        hosts.new.fails["systemctl daemon-reload"] = _failed()
+    if trouble == "start":
+        hosts.new.fails["systemctl restart"] = _failed()
+    with pytest.raises(InfraError, match="watchme in ap-southeast-2 serves watchme as before"):
+        hosts.move()
+    assert hosts.old_writes() and not hosts.new_writes() and hosts.new.rows() == "empty"
+    hosts.systemd.stuck = set()
+    hosts.move()
+    assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+
+
+def _failed():
+    return Ran(1, "it cannot be done")
+
+
+def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
+    hosts.new.web = lambda url: 500
+    stop = hosts.new.answers
+    original = arriving.start
+
+    def stuck(world, payload, say):
+        stop["systemctl stop"] = _failed()
+        return original(world, payload, say)
+
+    arriving.ANSWERS["start"], kept = stuck, arriving.ANSWERS["start"]
+    try:
+        with pytest.raises(InfraError, match="does not start again while it may run here: run again"):
+            hosts.move()
+    finally:
+        arriving.ANSWERS["start"] = kept
+    assert not hosts.old_writes()
+    stop.clear()
+    hosts.new.web = lambda url: 200
+    hosts.move()
+    assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+
+
+def test_a_lost_new_host_overwrites_nothing_and_says_what_is_left(hosts):
+    hosts.move()
+    hosts.new = served_world()
+    hosts.new.write_rows("empty")
+    with pytest.raises(InfraError, match="and the host that is there now does not have it"):
+        hosts.move()
+    assert hosts.new.rows() == "empty"
+
+
+def test_without_rsync_nothing_is_touched(hosts, monkeypatch):
+    monkeypatch.setattr(hosts, "described_here", lambda system: Hosts.described_here(hosts, system) | {"rsync": ""})
+    with pytest.raises(InfraError, match="watchme in ap-northeast-1 has no rsync"):
+        hosts.move()
+    assert hosts.old_writes() and "hold" not in hosts.log
+
+
+def test_accounts_files_become_those_of_the_same_names():
+    there, here = {"users": {"ice": 1001, "root": 0}, "groups": {"ice": 1001}}, {"users": {"ice": 1004}, "groups": {}}
+    assert data._mapped(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]

@@ -1,0 +1,120 @@
+"""A region move takes data along: PostgreSQL with a writer that counts, between two regions and back, with failures and
+kills in the middle. Nothing that was committed is missing, and no two hosts write."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.moves.on import goes_to, other_region, points_to, stays_in
+from tests.reader import HOST, Reader, in_lab
+from tests.system.conftest import System
+from tests.system.on import until
+
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
+MARKS = "create table if not exists marks (id text primary key)"
+
+
+@pytest.fixture(scope="module")
+def reader(sydney: System) -> Iterator[Reader]:
+    other_region(sydney)
+    with in_lab(sydney) as made:
+        sydney.must_up()
+        yield made
+        stays_in(sydney)
+
+
+@pytest.fixture(scope="module")
+def home(reader: Reader) -> tuple[str, str]:
+    """The region where it runs when the first test begins, and the other one."""
+    here = points_to(reader.system)
+    assert here
+    return here, "ap-northeast-1" if here == "ap-southeast-2" else "ap-southeast-2"
+
+
+def query(reader: Reader, region: str, text: str) -> str:
+    argv = ("docker", "exec", "reader-db", "psql", "-U", "reader", "-tAc", text)
+    ran = reader.system.on_host(*argv, host=HOST, region=region)
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+def writes(reader: Reader, region: str) -> bool:
+    ran = reader.system.on_host("docker", "ps", "--format", "{{.Names}}", host=HOST, region=region)
+    return ran.code == 0 and "reader-db" in ran.output.split()
+
+
+def mark(reader: Reader, region: str, id: str) -> None:
+    """What no other database has."""
+    query(reader, region, f"{MARKS}; insert into marks values ('{id}')")
+
+
+def marks(reader: Reader, region: str) -> set[str]:
+    return set(query(reader, region, "select id from marks").split())
+
+
+def moves(reader: Reader, region: str) -> str:
+    ran = reader.system.command("infra", "move", region, "--keep", "--yes", "--stack", "lab")
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+def test_a_move_takes_the_data_along_and_the_old_host_rests(reader: Reader, home: tuple[str, str]) -> None:
+    here, there = home
+    mark(reader, here, "first")
+    ticks = int(query(reader, here, "select count(*) from ticks"))
+    checked = reader.system.command("infra", "move", there, "--check", "--stack", "lab")
+    assert f"host {HOST}: its data comes along: /var/lib/docker/volumes/reader-db/_data" in checked.output
+    said = moves(reader, there)
+    assert "nothing of it ran for" in said and "data" in said
+    assert marks(reader, there) == {"first"} and int(query(reader, there, "select count(*) from ticks")) >= ticks
+    assert not writes(reader, here)
+    assert reader.ask("/healthcheck") == (200, b"OK")
+    assert reader.system.pulumi("preview", "--expect-no-changes").code == 0
+    # A boot of the old host starts nothing that writes, nor does a release
+    reader.system.on_host("systemctl", "start", "reader-db.service", host=HOST, region=here)
+    assert not writes(reader, here)
+    status = reader.system.command("infra", "status", "--stack", "lab")
+    assert "healthy" in status.output
+
+
+def test_a_copy_that_fails_leaves_the_old_host_serving(reader: Reader, home: tuple[str, str]) -> None:
+    here, there = home
+    mark(reader, there, "second")
+    reader.system.on_host("mv", "/usr/bin/rsync", "/usr/bin/rsync.away", host=HOST, region=here)
+    ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
+    reader.system.on_host("mv", "/usr/bin/rsync.away", "/usr/bin/rsync", host=HOST, region=here)
+    assert ran.code != 0 and "has no rsync, which copies its data" in ran.output, ran.output
+    assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
+    assert reader.ask("/healthcheck") == (200, b"OK")
+
+
+def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home: tuple[str, str]) -> None:
+    here, there = home
+    compose = "/opt/reader/reader-db/docker-compose.yml"
+    place = reader.system.on_host(
+        "sh", "-c", "systemctl cat reader-db | grep -o '/[^ ]*compose.yml' | head -1", host=HOST
+    )
+    compose = place.output.strip() or compose
+    reader.system.on_host("cp", compose, "/root/kept.yml", host=HOST, region=here)
+    reader.system.on_host("sed", "-i", "s/^services:/broken: [/", compose, host=HOST, region=here)
+    ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
+    reader.system.on_host("cp", "/root/kept.yml", compose, host=HOST, region=here)
+    assert ran.code != 0 and f"{HOST} in {there} serves reader as before" in ran.output, ran.output
+    assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
+
+
+def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
+    reader: Reader, home: tuple[str, str]
+) -> None:
+    here, there = home
+    for number, moment in enumerate(["stops what writes", "the rest", "here and in use"]):
+        target, source = (here, there) if number % 2 == 0 else (there, here)
+        mark(reader, source, f"kill{number}")
+        goes_to(reader.system, target, source)
+        reader.system.up_killed_at(moment)
+        # The lease of an update that is gone ends by itself
+        until("one host writes", lambda t=target, s=source: writes(reader, t) != writes(reader, s), 90)
+        moves(reader, target)
+        assert writes(reader, target) and not writes(reader, source)
+        assert f"kill{number}" in marks(reader, target) and "first" in marks(reader, target)
+    assert reader.ask("/healthcheck") == (200, b"OK")
