@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agent import away, data, lock, quoting, steps, store, transaction, units
+from agent import away, data, health, lock, quoting, steps, store, transaction, units
 from agent.backups import making
 from agent.outcome import Failed, Refused, reason_of
-from agent.slots import running
+from agent.slots import probes, running
 from agent.store import STATE, Release
 from agent.world import World
 
@@ -96,7 +96,11 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             steps.note_done(world, data.keys_of(release, services), payload["done"])
             starting = [unit for unit in running(world, release.manifest) if unit in begun["units"]]
             data.start(world, release, services, starting, since, say)
-            data.judge(world, release, sorted(services), [], since, say)
+            # Through the proxy too: the names lead here next
+            asked = [
+                probe for probe in probes(world, release.manifest) if probe["service"].partition("/")[0] in services
+            ]
+            health.wait(world, asked, {}, release.manifest["health"]["deadline"], say, since)
         except (Failed, Refused, OSError) as error:
             failures = _undo(world, begun, say)
             more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""

@@ -17,9 +17,9 @@ UNKNOWN = "a process that has not said what it does"
 
 
 @contextmanager
-def lock(purpose: str, say: Callable[[str], None], path: str = LOCK, patience: float = PATIENCE) -> Iterator[None]:
+def lock(purpose: str, say: Callable[[str], None], path: str = "", patience: float = PATIENCE) -> Iterator[None]:
     """Waits `patience` seconds, saying for whom. Raises Refused naming the holder, what for and since when."""
-    with _opened(path) as file:
+    with _opened(path or LOCK) as file:
         end, told = time.monotonic() + patience, False
         while not _taken(file):
             file.seek(0)
@@ -37,10 +37,10 @@ def lock(purpose: str, say: Callable[[str], None], path: str = LOCK, patience: f
         file.truncate(0)
 
 
-def holder(path: str = LOCK) -> str | None:
+def holder(path: str = "") -> str | None:
     """Who holds the lock now, or None."""
     try:
-        with _opened(path, make=False) as file:
+        with _opened(path or LOCK, make=False) as file:
             if _taken(file):
                 return None
             file.seek(0)

@@ -140,14 +140,22 @@ def gate(
     move: Move,
     urls: dict[str, list[str]],
     addresses: dict[str, pulumi.Output[str]],
+    resting: list[str],
     opts: pulumi.ResourceOptions,
 ) -> Step:
-    """No name is pointed to a host before it answers `urls` (host → URLs) at its address."""
+    """No name is pointed to a host before it answers `urls` (host → URLs) at its address; those that are `resting` wait
+    for their data."""
     request = {
         "label": f"gate {stack.region}", "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
-        "deadline": stack.confirmDeadline,
+        "deadline": stack.confirmDeadline, "resting": resting,
     }  # fmt: skip
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
+
+
+def coming(catalogue: Catalogue, move: Move, host: str, before: dict[str, Hosts]) -> list[dict[str, Any]]:
+    """The systems whose data comes to a host with a move: those that have some, where another host can have it."""
+    is_elsewhere = any(region != catalogue.stack.region and host in hosts for region, hosts in before.items())
+    return moving(catalogue, host, render(catalogue, host)) if move.data and is_elsewhere else []
 
 
 def data_here(
@@ -160,16 +168,16 @@ def data_here(
     opts: pulumi.ResourceOptions,
 ) -> Step | None:
     """The data of a host's systems, from the host that has it; `before` are the hosts by region that were there when
-    the move began. None where it has no data, or nothing else can have it."""
+    the move began. None where nothing is to come."""
     stack = catalogue.stack
-    systems = moving(catalogue, host, render(catalogue, host))
+    systems = coming(catalogue, move, host, before)
+    if not systems:
+        return None
     others = {
         region: target(stack, host, pulumi.Output.from_input(hosts[host]))
         for region, hosts in sorted(before.items())
         if region != stack.region and host in hosts
     }
-    if not (systems and others and move.data):
-        return None
     request = {
         "label": f"data {stack.region}/{host}", "systems": systems, "target": machine, "region": stack.region,
         "source": move.source, "others": others, "program": source("moving"),

@@ -41,7 +41,14 @@ def serve(
             # What was pushed meanwhile to the region that is left
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, after)]
+        waiting = {
+            service
+            for host in stack.ec2_hosts
+            for entry in move.coming(catalogue, attempt, host, before)
+            for service in entry["services"]
+        }
+        resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]
+        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, after)]
         for host in stack.ec2_hosts:
             ready = pulumi.ResourceOptions(depends_on=[*gates])
             step = move.data_here(

@@ -41,16 +41,24 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
     left, right = _opened(giver), _opened(taker)
     complaints: list[bytearray] = [bytearray(), bytearray()]
     broken: list[str] = []
+    closed: set[paramiko.Channel] = set()
 
     def pass_on(source: paramiko.Channel, to: paramiko.Channel, whose: Target, count: Callable[[int], None]) -> None:
         total = 0
         try:
             while data := source.recv(CHUNK):
-                to.sendall(data)
+                try:
+                    to.sendall(data)
+                except TimeoutError:
+                    raise
+                except OSError:
+                    # It has ended, and its exit code says why: what the other one still has is of no use
+                    closed.add(source)
+                    source.close()
+                    return
                 total += len(data)
                 count(total)
         except (OSError, EOFError, paramiko.SSHException) as error:
-            # A side that has ended takes nothing any more: its exit code says why
             if isinstance(error, TimeoutError):
                 broken.append(f"{whose}: nothing came from it for {SILENCE:.0f} s")
                 left.close()
@@ -81,8 +89,8 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
     right.close()
     if broken:
         raise ConnectionLost(broken[0])
-    for code, side in zip(codes, (giver, taker), strict=True):
-        if code == -1:
+    for code, side, channel in zip(codes, (giver, taker), (left, right), strict=True):
+        if code == -1 and channel not in closed:
             raise ConnectionLost(f"{side.target}: the connection was closed")
     said = [one_line(last_words(bytes(words))) for words in complaints]
     return Ended(codes, (said[0], said[1]))

@@ -21,8 +21,11 @@ AT_ONCE = 8
 HTTP2 = "h2"  # its name in TLS
 
 
-def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience: float = PATIENCE) -> str | None:
-    """None when every URL answers 200 at the address, with a certificate that is trusted here or by `roots` (PEM).
+def complaint(
+    address: str, roots: Sequence[str], urls: Sequence[str], patience: float = PATIENCE, resting: Sequence[str] = ()
+) -> str | None:
+    """None when every URL answers 200 at the address, with a certificate that is trusted here or by `roots` (PEM); one
+    of `resting` may answer 503, as the proxy does for a service that does not run.
 
     Else, after `patience` seconds, which ones do not, and why.
     """
@@ -31,7 +34,9 @@ def complaint(address: str, roots: Sequence[str], urls: Sequence[str], patience:
     while True:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             said = list(pool.map(asking, urls))
-        wrong = [f"{url} {answer}" for url, answer in zip(urls, said, strict=True) if answer != "200"]
+        pairs = list(zip(urls, said, strict=True))
+        rests = {url for url, answer in pairs if url in resting and answer.startswith("answered 503")}
+        wrong = [f"{url} {answer}" for url, answer in pairs if answer != "200" and url not in rests]
         if not wrong:
             return None
         if time.monotonic() > end:

@@ -5,8 +5,8 @@ from concurrent.futures import Executor, Future
 
 import pytest
 
-from agent import health, images, install, lock, validate
-from agent.monitor import run
+from agent import health, images, validate
+from tests.agent.locks import use_own_locks
 
 AT_ONCE = (health, images, validate)
 
@@ -34,7 +34,4 @@ def _one_by_one(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _own_locks(monkeypatch, tmp_path_factory):
-    folder = tmp_path_factory.getbasetemp()
-    monkeypatch.setattr(run, "LOCK", str(folder / "lock-of-the-monitor"))
-    monkeypatch.setattr(lock, "LOCK", str(folder / "lock-of-jobs"))
-    monkeypatch.setattr(install, "LOCK", str(folder / "lock-of-installations"))
+    use_own_locks(monkeypatch, tmp_path_factory.getbasetemp())

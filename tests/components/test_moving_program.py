@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 from tests.components.program import Mocks, opened, run_program
-from tests.support import ROOT
+from tests.support import LAB, ROOT
 
 SYDNEY = "ap-southeast-2"
 URN = "urn:pulumi:prod::infra::"
@@ -47,6 +47,57 @@ def test_a_changed_region_makes_another_and_has_its_steps(monkeypatch):
     asked = json.loads(opened(gate.inputs["stdin"]))["urls"]["127.71.0.2"]
     # The scheduler starts only where the name points: nobody can ask for it before
     assert len(asked) == 12 and not any("scheduler" in url for url in asked)
+
+
+def with_data(monkeypatch, state, **values):
+    """The program of a stack whose host has the Whisper backend and its data."""
+    monkeypatch.chdir(ROOT)
+    keys = {
+        "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host"},
+        "infra:hostPrivateKeys": {"services": "PRIVATE-HOST-KEY"},
+    }
+    return run_program({**keys, "infra:hosts": {"services": LAB["infra:hosts"]["services"]}, **values}, state)
+
+
+SERVICES_IN_SYDNEY = {
+    f"{URN}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": {"region": SYDNEY}},
+    f"{URN}infra:index:Host::services-{SYDNEY}": {
+        "type": "infra:index:Host",
+        "outputs": {"host": "services", "region": SYDNEY, "address": "127.71.0.9"},
+    },
+}
+
+
+def test_data_comes_after_the_gate_and_before_the_names(monkeypatch):
+    made = with_data(monkeypatch, SERVICES_IN_SYDNEY)
+    order = steps(made)
+    first = order.index("gate-ap-northeast-1-AT-gate")
+    assert order[first + 1 : first + 3] == [
+        "data-services-ap-northeast-1-AT-data",
+        "verified-ap-northeast-1-AT-verify",
+    ]
+    step = next(command for command in made.of("command:local:Command") if command.name.endswith("-data"))
+    request = json.loads(opened(step.inputs["stdin"]))
+    assert request["target"]["address"] == "127.71.0.2" and request["others"][SYDNEY]["address"] == "127.71.0.9"
+    (system,) = request["systems"]
+    assert system["system"] == "whisper" and system["paths"] == ["/opt/whisper"] and system["units"]
+    gate = next(command for command in made.of("command:local:Command") if command.name.endswith("-gate"))
+    resting = json.loads(opened(gate.inputs["stdin"]))["resting"]
+    assert resting and all("whisper" in url for url in resting)
+
+
+@pytest.mark.parametrize("why", ["it is to be left", "a move of before there was this step", "nothing else has it"])
+def test_data_that_is_not_to_come_has_no_step(monkeypatch, why):
+    values, state = {}, dict(SERVICES_IN_SYDNEY)
+    if why == "it is to be left":
+        values = {"infra:moveData": False}
+    elif why == "nothing else has it":
+        state = {}
+    else:
+        done = {"region": "ap-northeast-1", "standby": [SYDNEY], "move": {"at": "20260101T000000Z", "source": SYDNEY}}
+        state[f"{URN}pulumi:pulumi:Stack::infra-prod"] = {"type": "pulumi:pulumi:Stack", "outputs": done}
+        values = {"infra:standbyRegions": [SYDNEY]}
+    assert not [name for name in steps(with_data(monkeypatch, state, **values)) if name.endswith("-data")]
 
 
 def test_a_region_that_stands_by_is_made_like_the_other_and_not_left(monkeypatch):

@@ -15,6 +15,7 @@ from infra.ssh import ConnectionLost
 from rendering.host import render
 from rendering.moving import moving as what_moves
 from tests.agent.giving import giving_host
+from tests.agent.locks import use_own_locks
 from tests.agent.restic import DATABASE, OUTBOX, say, served_world
 from tests.catalogue.backups import CONFIG, with_backups
 from tests.support import catalogue
@@ -131,6 +132,7 @@ def data_of(file):
 
 @pytest.fixture
 def hosts(tmp_path, monkeypatch):
+    use_own_locks(monkeypatch, tmp_path)
     return Hosts(tmp_path, monkeypatch)
 
 

@@ -27,7 +27,7 @@ def outside(monkeypatch, module, answers):
     monkeypatch.setattr(module.outside, "complaint", lambda *_, **__: given.pop(0) if len(given) > 1 else given[0])
 
 
-GATE = {"urls": {"192.0.2.1": [URL]}, "roots": [], "deadline": 10}
+GATE = {"urls": {"192.0.2.1": [URL]}, "roots": [], "deadline": 10, "resting": []}
 
 
 def test_the_gate_opens_after_three_in_a_row(monkeypatch, clock):
@@ -39,6 +39,13 @@ def test_the_gate_stays_shut_and_says_why(monkeypatch):
     outside(monkeypatch, gate, ["https://api.hey-watch.me/health answered 502"])
     with pytest.raises(InfraError, match="answered 502: no name was pointed there"):
         gate.run(GATE, lambda line: None)
+
+
+def test_what_waits_for_its_data_may_rest_behind_the_gate(monkeypatch):
+    asked = []
+    monkeypatch.setattr(gate.outside, "complaint", lambda *given: asked.append(given))
+    gate.run(GATE | {"resting": [URL]}, lambda line: None)
+    assert asked[0] == ("192.0.2.1", [], [URL], 0, [URL])
 
 
 VERIFY = {

@@ -14,7 +14,8 @@ Say = Callable[[str], None]
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """`urls` maps a host's address to what it must answer, several times in a row within `deadline` seconds."""
+    """`urls` maps a host's address to what it must answer, several times in a row within `deadline` seconds; those of
+    `resting` may rest there until their data comes."""
     count = sum(len(urls) for urls in request["urls"].values())
     say(f"{count} public paths, {TIMES} times in a row")
     end = time.monotonic() + request["deadline"]
@@ -23,7 +24,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         reasons = [
             reason
             for address, urls in request["urls"].items()
-            if (reason := outside.complaint(address, request["roots"], urls, patience=0))
+            if (reason := outside.complaint(address, request["roots"], urls, 0, request["resting"]))
         ]
         well = 0 if reasons else well + 1
         if reasons and time.monotonic() > end:
