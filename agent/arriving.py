@@ -40,7 +40,7 @@ def prepare(world: World, payload: dict[str, Any], _: Say) -> dict[str, Any]:
         world.directory(INCOMING, 0o700, "root", "root")
         # Its rights become those of the data with the first copy
         if not world.exists(places[path]):
-            data.demand_room(world, path, size, f"the data of {payload['system']}")
+            data.demand_room(world, path, size, f"the data of {payload['what']}")
             world.directory(places[path], 0o700, "root", "root")
     return {"places": places}
 
@@ -60,6 +60,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
         begun = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
+            "what": payload["what"],
             "running": [] if was else data.still_on(world, own),
             "moved": [
                 {"path": path, "aside": f"{path}.before-{stamp}", "staged": staged}
@@ -68,7 +69,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         }  # fmt: skip
         _write(world, begun)
         try:
-            fence = {"id": payload["id"], "to": payload["from"], "region": payload["region"], "units": own}
+            fence = {key: payload[key] for key in ("id", "region", "what")} | {"to": payload["from"], "units": own}
             away.fence(world, system, fence)
             data.stop(world, own)
             for moved in begun["moved"]:
@@ -77,7 +78,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             failures = _undo(world, begun, say)
             more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
             why = reason_of(error) if isinstance(error, Exception) else "it was interrupted"
-            raise Refused(f"the data of {system} could not be put in its place{more}: {why}") from None
+            raise Refused(f"the data of {payload['what']} could not be put in its place{more}: {why}") from None
     return {"ready": True}
 
 
@@ -88,7 +89,7 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     with lock.lock(PURPOSE, say, patience=PATIENCE):
         begun = _begun(world)
         if begun is None or (begun["system"], begun["id"]) != (system, payload["id"]):
-            raise Refused(f"no data of {system} has arrived here in this move")
+            raise Refused(f"no data of {payload['what']} has arrived here in this move")
         release, since = _release(world), world.wall()
         services = {*payload["services"]}
         try:
@@ -105,7 +106,11 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             failures = _undo(world, begun, say)
             more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
             is_off = not failures or not _is_on(world, begun["units"])
-            return {"started": False, "off": is_off, "why": f"{system} does not run here{more}: {reason_of(error)}"}
+            return {
+                "started": False,
+                "off": is_off,
+                "why": f"{payload['what']} does not run here{more}: {reason_of(error)}",
+            }
         aside = _finished(world, begun)
     return {"started": True, "aside": aside}
 
@@ -140,7 +145,7 @@ def _finished(world: World, begun: dict[str, Any]) -> list[str]:
 def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
     """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
     copied again."""
-    say(f"putting back what was here of {begun['system']}")
+    say(f"putting back what was here of {begun['what']}")
     try:
         data.stop(world, begun["units"])
     except Failed as failure:
@@ -184,7 +189,7 @@ def _begun(world: World) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(text)
-        if {"system", "id", "units", "moved", "running", "was", "region"} <= {*found}:
+        if {"system", "id", "units", "moved", "running", "was", "region", "what"} <= {*found}:
             return found
     except (ValueError, TypeError, RecursionError):
         pass

@@ -152,7 +152,7 @@ def status(_: dict[str, Any]) -> int:
             ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
-            "away": {name: f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
+            "away": {of.get("what", name): f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
         }
     )
     return 0

@@ -174,7 +174,7 @@ def hold(payload):
             raise Failed("its data is not here any more")
         if read(f"{HELD}/{system}.json"):
             raise Failed("another run is about to move it")
-        record = {key: payload[key] for key in ("id", "to", "region", "units")} | {"running": running(units)}
+        record = {key: payload[key] for key in ("id", "to", "region", "units", "what")} | {"running": running(units)}
         fence(system, units)
         renewed(system)
         write(f"{HELD}/{system}.json", json.dumps(record))

@@ -152,10 +152,10 @@ def gate(
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
 
 
-def coming(catalogue: Catalogue, move: Move, host: str, before: dict[str, Hosts]) -> list[dict[str, Any]]:
-    """The systems whose data comes to a host with a move: those that have some, where another host can have it."""
+def coming(catalogue: Catalogue, move: Move, host: str, before: dict[str, Hosts]) -> dict[str, Any] | None:
+    """What comes to a host with a move: the data of its systems, where another host can have it."""
     is_elsewhere = any(region != catalogue.stack.region and host in hosts for region, hosts in before.items())
-    return moving(catalogue, host, render(catalogue, host)) if move.data and is_elsewhere else []
+    return moving(catalogue, host, render(catalogue, host)) if move.data and is_elsewhere else None
 
 
 def data_here(
@@ -170,8 +170,8 @@ def data_here(
     """The data of a host's systems, from the host that has it; `before` are the hosts by region that were there when
     the move began. None where nothing is to come."""
     stack = catalogue.stack
-    systems = coming(catalogue, move, host, before)
-    if not systems:
+    entry = coming(catalogue, move, host, before)
+    if not entry:
         return None
     others = {
         region: target(stack, host, pulumi.Output.from_input(hosts[host]))
@@ -179,7 +179,7 @@ def data_here(
         if region != stack.region and host in hosts
     }
     request = {
-        "label": f"data {stack.region}/{host}", "systems": systems, "target": machine, "region": stack.region,
+        "label": f"data {stack.region}/{host}", "entry": entry, "target": machine, "region": stack.region,
         "source": move.source, "others": others, "program": source("moving"),
     }  # fmt: skip
     return Step("Data", name, "data", request, stack.region, opts=opts)

@@ -44,7 +44,7 @@ def serve(
         waiting = {
             service
             for host in stack.ec2_hosts
-            for entry in move.coming(catalogue, attempt, host, before)
+            if (entry := move.coming(catalogue, attempt, host, before))
             for service in entry["services"]
         }
         resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]

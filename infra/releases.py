@@ -81,7 +81,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     if resting := answer.get("resting"):
         lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
     for system, there in sorted(answer.get("away", {}).items()):
-        lines.append(f"  {system} rests: its data is on {there}")
+        lines.append(f"  resting, since the data is on {there}: {system}")
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [

@@ -17,8 +17,9 @@ from tests.catalogue.backups import CONFIG, with_backups
 from tests.support import catalogue
 
 MADE = catalogue(with_backups, CONFIG)
-(ENTRY,) = moving(MADE, "watchme", render(MADE, "watchme"))
-ID = {"system": ENTRY["system"], "id": "move1"}
+ENTRY = moving(MADE, "watchme", render(MADE, "watchme"))
+assert ENTRY
+ID = {"system": ENTRY["name"], "id": "move1", "what": ENTRY["what"]}
 FROM = {"from": "watchme", "region": "ap-southeast-2"}
 
 
@@ -172,7 +173,7 @@ def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
 def test_a_host_whose_data_had_gone_gets_it_back(host):
     """As a standby to which the stack returns: its services rest, and its own old copy is kept."""
     units = [unit for unit in ENTRY["units"] if unit in host.active]
-    record = {"id": "move0", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
+    record = {"id": "move0", "what": "watchme", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
     before = set(host.active)
     away.fence(host, ID["system"], record)
     host.active -= {*units}

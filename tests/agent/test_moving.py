@@ -7,7 +7,15 @@ import pytest
 from agent import moving
 from tests.agent.giving import UNITS, Systemd, giving_host
 
-ASKED = {"system": "shop", "id": "move1", "units": UNITS, "to": "box", "region": "ap-northeast-1", "program": ""}
+ASKED = {
+    "system": "shop",
+    "id": "move1",
+    "units": UNITS,
+    "to": "box",
+    "region": "ap-northeast-1",
+    "what": "shop",
+    "program": "",
+}
 
 
 @pytest.fixture

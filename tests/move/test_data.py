@@ -22,7 +22,8 @@ from tests.support import catalogue
 
 SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
 MADE = catalogue(with_backups, CONFIG)
-(ENTRY,) = what_moves(MADE, "watchme", render(MADE, "watchme"))
+ENTRY = what_moves(MADE, "watchme", render(MADE, "watchme"))
+assert ENTRY
 UNITS = [unit for unit in ENTRY["units"] if not unit.startswith("infra-backup")]
 TARGET = {"host": "watchme", "address": "192.0.2.9", "port": 22, "user": "u", "host_key": "k", "private_key": "p"}
 
@@ -46,7 +47,7 @@ class Hosts:
         for module in (moving, data):
             monkeypatch.setattr(module.time, "monotonic", lambda: self.clock)
             monkeypatch.setattr(module.time, "sleep", self.sleep)
-        monkeypatch.setattr(data.Host, "do", lambda host, what, system, **more: self.asked(host, what, system, more))
+        monkeypatch.setattr(data.Host, "do", lambda host, verb, system, **more: self.asked(host, verb, system, more))
         monkeypatch.setattr(data.Moving, "_ask", lambda move, what, payload: self.answered(move, what, payload))
         monkeypatch.setattr(data.Copy, "run", lambda copy, *words: self.copied(copy))
         monkeypatch.setattr(data.Moving, "_renewed", lambda *_: contextlib.nullcontext())
@@ -115,7 +116,7 @@ class Hosts:
 
     def move(self, source=SYDNEY):
         request = {
-            "target": TARGET, "region": TOKYO, "source": source, "others": {SYDNEY: TARGET}, "systems": [ENTRY],
+            "target": TARGET, "region": TOKYO, "source": source, "others": {SYDNEY: TARGET}, "entry": ENTRY,
             "program": "",
         }  # fmt: skip
         return data.run(request, lambda line: None)
@@ -137,14 +138,14 @@ def hosts(tmp_path, monkeypatch):
 
 
 def test_all_that_was_written_is_there_and_the_old_host_rests(hosts):
-    (moved,) = hosts.move()["moved"].values()
+    moved = hosts.move()
     assert moved["bytes"] == 2000 and hosts.new.rows() == " ".join(hosts.written)
     assert hosts.new_writes() and not hosts.old_writes()
     assert hosts.log == [
         "describe", "describe", "describe", "share", "prepare", "copy", "hold", "copy", "ready", "commit", "start",
     ]  # fmt: skip
-    assert hosts.move()["moved"]["watchme"]["bytes"] == 0, "again, nothing is left to do"
-    assert hosts.move("")["moved"]["watchme"]["bytes"] == 0
+    assert hosts.move()["bytes"] == 0, "again, nothing is left to do"
+    assert hosts.move("")["bytes"] == 0
 
 
 CALLS = 11

@@ -90,15 +90,11 @@ def test_a_copy_that_fails_leaves_the_old_host_serving(reader: Reader, home: tup
 
 def test_data_that_does_not_start_goes_back_to_the_old_host(reader: Reader, home: tuple[str, str]) -> None:
     here, there = home
-    compose = "/opt/reader/reader-db/docker-compose.yml"
-    place = reader.system.on_host(
-        "sh", "-c", "systemctl cat reader-db | grep -o '/[^ ]*compose.yml' | head -1", host=HOST
-    )
-    compose = place.output.strip() or compose
-    reader.system.on_host("cp", compose, "/root/kept.yml", host=HOST, region=here)
-    reader.system.on_host("sed", "-i", "s/^services:/broken: [/", compose, host=HOST, region=here)
+    broken = "/etc/systemd/system/reader-db.service.d/broken.conf"
+    spoil = f"mkdir -p {broken.rsplit('/', 1)[0]}; printf '[Service]\\nExecStartPre=/bin/false\\n' > {broken}"
+    reader.system.on_host("sh", "-c", f"{spoil}; systemctl daemon-reload", host=HOST, region=here)
     ran = reader.system.command("infra", "move", here, "--keep", "--yes", "--stack", "lab")
-    reader.system.on_host("cp", "/root/kept.yml", compose, host=HOST, region=here)
+    reader.system.on_host("sh", "-c", f"rm {broken}; systemctl daemon-reload", host=HOST, region=here)
     assert ran.code != 0 and f"{HOST} in {there} serves reader as before" in ran.output, ran.output
     assert writes(reader, there) and not writes(reader, here) and "second" in marks(reader, there)
 

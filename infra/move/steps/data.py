@@ -55,36 +55,33 @@ class Host:
     def __str__(self) -> str:
         return f"{self.target.host} in {self.region}"
 
-    def do(self, what: str, system: str, **more: Any) -> dict[str, Any]:
+    def do(self, verb: str, system: str, **more: Any) -> dict[str, Any]:
         """The answer of agent/moving.py. Raises InfraError."""
-        payload = {"do": what, "system": system, **more}
+        payload = {"do": verb, "system": system, **more}
         answer: dict[str, Any] = {}
         with connected(self.target) as transport:
             for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
-                answer = checked_moving(what, cleaned(said), str(self.target)) or answer
+                answer = checked_moving(verb, cleaned(said), str(self.target)) or answer
         if "failed" in answer:
             raise InfraError(f"{self}: {answer['failed']}")
         if "done" not in answer:
-            raise ConnectionLost(f"{self}: it did not come to the end of {what}")
+            raise ConnectionLost(f"{self}: it did not come to the end of {verb}")
         return answer["done"]
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
-    """`systems` as in rendering/moving.py, to `target` from `source` or wherever `others` (region → target) say that
+    """`entry`, as in rendering/moving.py, to `target` from `source` or wherever `others` (region → target) say that
     they went. Safe to repeat: what is here stays here."""
     here = Host(Target(**request["target"]), request["region"], request["program"])
     others = {
         region: Host(Target(**target), region, request["program"]) for region, target in request["others"].items()
     }
-    moved = {}
-    for entry in request["systems"]:
-        moved[entry["system"]] = Moving(entry, here, others, request["source"], say).run()
-    return {"moved": moved}
+    return Moving(request["entry"], here, others, request["source"], say).run()
 
 
 @dataclass
 class Moving:
-    """One system's data, on its way `here`."""
+    """The data of a host's systems, on its way `here`, as a whole."""
 
     entry: dict[str, Any]
     here: Host
@@ -94,13 +91,19 @@ class Moving:
 
     @property
     def name(self) -> str:
-        return self.entry["system"]
+        """Of the records on both hosts."""
+        return self.entry["name"]
+
+    @property
+    def what(self) -> str:
+        """For people: the systems."""
+        return self.entry["what"]
 
     def run(self) -> dict[str, Any]:
         at_home = self._settled()
         home = self._home(at_home)
         if home is None:
-            self.say(f"{self.name}: its data is here")
+            self.say(f"{self.what}: its data is here")
             return {"bytes": 0, "seconds": 0.0}
         there = self._described(home)
         end = time.monotonic() + LEASE_OVER
@@ -109,7 +112,7 @@ class Moving:
             time.sleep(1)
             there = self._described(home)
         if not there["bytes"]:
-            self.say(f"{self.name}: {home} has no data of it")
+            self.say(f"{self.what}: {home} has no data of it")
             return {"bytes": 0, "seconds": 0.0}
         self._demand_rsync(home, there, at_home)
         return self._moved(home, there, at_home)
@@ -126,7 +129,7 @@ class Moving:
         giver = self._other(begun["region"])
         there = self._described(giver)
         if there["away"] and there["away"]["id"] == begun["id"]:
-            self.say(f"{self.name}: {giver} had given its data away when an earlier attempt ended: it starts here")
+            self.say(f"{self.what}: {giver} had given its data away when an earlier attempt ended: it starts here")
             self._start(giver, begun["id"], there)
         else:
             self._ask("undo", {"id": begun["id"]})
@@ -148,7 +151,7 @@ class Moving:
         if at_home["taken"] and at_home["taken"].get("id") == gone["id"]:
             return None
         raise InfraError(
-            f"{home} gave the data of {self.name} to {gone['to']} in {gone['region']} at {gone.get('at', '?')}, and "
+            f"{home} gave the data of {self.what} to {gone['to']} in {gone['region']} at {gone.get('at', '?')}, and "
             f"the host that is there now does not have it. Where that one is lost, {home} still has its own copy of "
             f"then: `sudo rm /etc/infra/away/{self.name}.json` there takes it back; then run this again"
         )
@@ -156,7 +159,7 @@ class Moving:
     def _other(self, region: str) -> Host:
         if region not in self.others:
             raise InfraError(
-                f"the data of {self.name} is in {region}, where the stack has no host {self.here.target.host} any "
+                f"the data of {self.what} is in {region}, where the stack has no host {self.here.target.host} any "
                 "more. infra:moveData false serves without it; infra backup restore brings it back from a backup"
             )
         return self.others[region]
@@ -172,9 +175,11 @@ class Moving:
         id, size = uuid.uuid4().hex[:12], sum(there["bytes"].values())
         shared = [path for path in self.entry["paths"] if path in there["bytes"]]
         home.do("share", self.name, paths=shared, program=home.program)
-        places = self._ask("prepare", {"volumes": self.entry["volumes"], "bytes": there["bytes"]})["places"]
+        places = self._ask("prepare", {"volumes": self.entry["volumes"], "bytes": there["bytes"], "what": self.what})[
+            "places"
+        ]
         copy = Copy(self, home, shared, places, _mapped(there, at_home))
-        self.say(f"{self.name}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
+        self.say(f"{self.what}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
         for number in range(1, ROUNDS + 1):
             began = time.monotonic()
             copy.run(f"copy {number}", LIVE)
@@ -190,15 +195,15 @@ class Moving:
         self, home: Host, there: dict[str, Any], id: str, copy: "Copy", places: dict[str, str], size: int
     ) -> dict[str, Any]:
         began = time.monotonic()
-        self.say(f"{self.name}: {home} stops what writes")
+        self.say(f"{self.what}: {home} stops what writes")
         with self._renewed(home, id):
             try:
                 home.do(
                     "hold", self.name, id=id, units=self.entry["units"], paths=copy.paths,
-                    to=self.here.target.host, region=self.here.region,
+                    to=self.here.target.host, region=self.here.region, what=self.what,
                 )  # fmt: skip
                 copy.run("the rest, by checksum", STILL, "--checksum")
-                given = {"id": id, "places": places, "from": home.target.host, "region": home.region}
+                given = {"id": id, "places": places, "from": home.target.host, "region": home.region, "what": self.what}
                 self._ask("ready", given | {"units": self.entry["units"]})
             except InfraError as error:
                 # Nothing starts here before the old host has given its data away
@@ -206,7 +211,7 @@ class Moving:
             self._commit(home, id)
         self._start(home, id, there)
         seconds = time.monotonic() - began
-        self.say(f"{self.name}: {size / MiB:.0f} MiB are here and in use; nothing of it ran for {seconds:.1f} s")
+        self.say(f"{self.what}: {size / MiB:.0f} MiB are here and in use; nothing of it ran for {seconds:.1f} s")
         return {"bytes": size, "seconds": round(seconds, 1)}
 
     def _commit(self, home: Host, id: str) -> None:
@@ -219,7 +224,7 @@ class Moving:
             except ConnectionLost as error:
                 if not left:
                     raise InfraError(
-                        f"{error}. Whether it has given the data of {self.name} away is not known, so that nothing "
+                        f"{error}. Whether it has given the data of {self.what} away is not known, so that nothing "
                         "starts here on it: run again once it answers"
                     ) from None
                 time.sleep(RENEW)
@@ -234,25 +239,25 @@ class Moving:
         try:
             home.do("lift", self.name, id=id)
         except InfraError:
-            return f"{home} starts {self.name} again by itself within {LEASE_OVER:.0f} s"
-        return f"{home} serves {self.name} as before"
+            return f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
+        return f"{home} serves {self.what} as before"
 
     def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
         """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
-        asked = {"id": id, "services": self.entry["services"], "done": there["steps"]}
-        given = f"{home} has given the data of {self.name} away"
+        asked = {"id": id, "services": self.entry["services"], "done": there["steps"], "what": self.what}
+        given = f"{home} has given the data of {self.what} away"
         try:
             answer = self._ask("start", asked)
         except InfraError as error:
             raise InfraError(f"{error}. {given}, and whether it runs here is not known: run again") from None
         if answer["started"]:
             if answer["aside"]:
-                self.say(f"{self.name}: what {self.here} had of it before is kept at {', '.join(answer['aside'])}")
+                self.say(f"{self.what}: what {self.here} had of it before is kept at {', '.join(answer['aside'])}")
             return
         if not answer["off"]:
             raise InfraError(f"{answer['why']}. {given}, and does not start again while it may run here: run again")
         home.do("lift", self.name, id=id)
-        raise InfraError(f"{answer['why']}; {home} serves {self.name} as before")
+        raise InfraError(f"{answer['why']}; {home} serves {self.what} as before")
 
     @contextlib.contextmanager
     def _renewed(self, home: Host, id: str) -> Iterator[None]:
@@ -288,16 +293,16 @@ class Copy:
 
     def run(self, what: str, good: tuple[int, ...], *options: str) -> None:
         """Raises InfraError."""
-        system, said = self.moving.name, [time.monotonic()]
+        what_moves, said = self.moving.what, [time.monotonic()]
         with connected(self.home.target) as giver, connected(self.moving.here.target) as taker:
             for number, path in enumerate(self.paths):
 
                 def came(total: int, path: str = path) -> None:
                     if time.monotonic() - said[0] > SIGN:
                         said[0] = time.monotonic()
-                        self.moving.say(f"{system}: {what}: {total / MiB:.0f} MiB of {path} so far")
+                        self.moving.say(f"{what_moves}: {what}: {total / MiB:.0f} MiB of {path} so far")
 
-                config = f"/run/infra/moving/{system}/rsyncd.conf"
+                config = f"/run/infra/moving/{self.moving.name}/rsyncd.conf"
                 give = Side(giver, self.home.target, ["rsync", "--server", "--daemon", f"--config={config}", "."])
                 of_volume = path.startswith("/var/lib/docker/volumes/")
                 take = Side(
@@ -308,7 +313,7 @@ class Copy:
                 if ended.codes[1] not in good:
                     words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
                     raise InfraError(
-                        f"{path} of {system} could not be copied from {self.home}: rsync: {one_line(words)}"
+                        f"{path} of {what_moves} could not be copied from {self.home}: rsync: {one_line(words)}"
                     )
 
 
