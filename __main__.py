@@ -38,6 +38,7 @@ moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.planned(stack, prior, now)
 if attempt.at == now:
+    attempt = move.with_data(catalogue, attempt, prior)
     move.warn_of_data(catalogue, attempt)
 
 zone = lookup.zone(stack, asking)

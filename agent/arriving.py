@@ -49,13 +49,13 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     """Puts what was copied (`places`) in its place. Nothing uses it before `start`, after a boot neither. Raises
     Refused, after which the host is as it was."""
     system = payload["system"]
-    with lock.lock(PURPOSE, say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
+    with lock.lock(PURPOSE, say, making.LOCK), lock.lock(PURPOSE, say):
         if world.exists(making.RESTORING) or transaction.unfinished(world):
             raise Refused("a release or a restore was interrupted on this host; pulumi up finishes or undoes it")
         if _begun(world):
             raise Refused("other data has begun to arrive here: run that move again first")
-        release = _release(world)
-        own = [name for name in release.unit_names if name in payload["units"]]
+        manifest = _release(world).manifest
+        own = list(payload["units"])
         was = away.record_of(world, system)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
         begun = {
@@ -71,7 +71,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         try:
             fence = {key: payload[key] for key in ("id", "region", "what")} | {"to": payload["from"], "units": own}
             away.fence(world, system, fence)
-            data.stop(world, own)
+            data.stop(world, manifest, own)
             for moved in begun["moved"]:
                 data.exchange(world, moved["path"], moved["aside"], moved["staged"])
         except BaseException as error:
@@ -92,6 +92,10 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             raise Refused(f"no data of {payload['what']} has arrived here in this move")
         release, since = _release(world), world.wall()
         services = {*payload["services"]}
+        if begun.get("undoing"):
+            return _ended(world, begun, "an earlier start on its data failed", say)
+        if left := [moved["path"] for moved in begun["moved"] if world.exists(moved["staged"])]:
+            raise Refused(f"what arrived is not in its place: {', '.join(left)}")
         try:
             away.lift(world, system, begun["units"])
             steps.note_done(world, data.keys_of(release, services), payload["done"])
@@ -103,16 +107,17 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             ]
             health.wait(world, asked, {}, release.manifest["health"]["deadline"], say, since)
         except (Failed, Refused, OSError) as error:
-            failures = _undo(world, begun, say)
-            more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
-            is_off = not failures or not _is_on(world, begun["units"])
-            return {
-                "started": False,
-                "off": is_off,
-                "why": f"{payload['what']} does not run here{more}: {reason_of(error)}",
-            }
+            return _ended(world, begun, reason_of(error), say)
         aside = _finished(world, begun)
     return {"started": True, "aside": aside}
+
+
+def _ended(world: World, begun: dict[str, Any], why: str, say: Say) -> dict[str, Any]:
+    """The answer of a start that failed: `off` once nothing here uses what arrived."""
+    failures = _undo(world, begun, say)
+    more = f"; not all could be put back: {'; '.join(failures)}" if failures else ""
+    is_off = not failures or not _is_on(world, begun["units"])
+    return {"started": False, "off": is_off, "why": f"{begun['what']} does not run here{more}: {why}"}
 
 
 def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -127,16 +132,14 @@ def undo(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
 def _is_on(world: World, names: list[str]) -> bool:
     """Whether one may run still."""
     try:
-        return bool(data.still_on(world, names))
-    except Failed:
+        return bool(data.still_on(world, names) or data.containers_on(world, _release(world).manifest, names))
+    except (Failed, Refused):
         return True
 
 
 def _finished(world: World, begun: dict[str, Any]) -> list[str]:
     """Where what was here before is kept."""
-    record = {"id": begun["id"], "region": begun["region"], "at": world.wall()}
-    world.directory(TAKEN, 0o700, "root", "root")
-    world.write(f"{TAKEN}/{begun['system']}.json", json.dumps(record).encode(), 0o600, "root", "root")
+    _note(world, begun, undone=False)
     aside = [moved["aside"] for moved in begun["moved"] if world.exists(moved["aside"])]
     world.remove(RECORD)
     return aside
@@ -146,8 +149,10 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
     """What could not be put back. Safe to repeat: what arrived goes back to where it was copied to, and so is not
     copied again."""
     say(f"putting back what was here of {begun['what']}")
+    # From here on no start takes what arrived for being in its place
+    _write(world, begun | {"undoing": True})
     try:
-        data.stop(world, begun["units"])
+        data.stop(world, _release(world).manifest, begun["units"])
     except Failed as failure:
         return [str(failure)]
     failures = []
@@ -167,12 +172,20 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
             away.fence(world, begun["system"], begun["was"])
         else:
             away.lift(world, begun["system"], begun["units"])
+        _note(world, begun, undone=True)
         world.remove(RECORD)
         if begun["running"]:
             units.start(world, begun["running"])
     except Failed as failure:
         say(f"what ran before does not start again: {failure}")
     return []
+
+
+def _note(world: World, begun: dict[str, Any], undone: bool) -> None:
+    """What became of the last arrival, for who has lost the answer."""
+    record = {"id": begun["id"], "region": begun["region"], "at": world.wall(), "undone": undone}
+    world.directory(TAKEN, 0o700, "root", "root")
+    world.write(f"{TAKEN}/{begun['system']}.json", json.dumps(record).encode(), 0o600, "root", "root")
 
 
 def _release(world: World) -> Release:

@@ -11,7 +11,7 @@ from agent.managers import grouped, has_manager, split, systemctl
 from agent.world import World
 
 HELD, GONE = "/run/infra/away", "/etc/infra/away"  # as in agent/moving.py
-DROP_IN = "zz-infra-away.conf"
+DROP_IN = "zz-infra-away-"
 
 
 def records(world: World) -> dict[str, dict[str, Any]]:
@@ -45,7 +45,7 @@ def fence(world: World, system: str, record: dict[str, Any]) -> None:
     world.write(f"{GONE}/{system}.json", json.dumps(record, sort_keys=True).encode(), 0o644, "root", "root")
     lines = [f"ConditionPathExists=!{place}/{system}.json" for place in (HELD, GONE)]
     text = "\n".join(["# The data of these services is on another host", "[Unit]", *lines, ""])
-    for path in _fences(record["units"]):
+    for path in _fences(system, record["units"]):
         world.write(path, text.encode(), 0o644, "root", "root")
     _reload(world, record["units"])
 
@@ -53,7 +53,7 @@ def fence(world: World, system: str, record: dict[str, Any]) -> None:
 def lift(world: World, system: str, names: list[str]) -> None:
     """The data is here."""
     world.remove(f"{GONE}/{system}.json")
-    for path in _fences(names):
+    for path in _fences(system, names):
         world.remove(path)
     _reload(world, names)
 
@@ -65,11 +65,11 @@ def _reload(world: World, names: list[str]) -> None:
             systemctl(world, account, "daemon-reload")
 
 
-def _fences(names: list[str]) -> list[str]:
+def _fences(system: str, names: list[str]) -> list[str]:
     found = []
     for name in names:
         account, unit = split(name)
-        found.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}")
+        found.append(f"/etc/systemd/{'user' if account else 'system'}/{unit}.d/{DROP_IN}{system}.conf")
     return found
 
 

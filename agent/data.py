@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from agent import health, quoting, slots, steps, units
 from agent.outcome import Failed, Refused
@@ -43,11 +44,25 @@ def still_on(world: World, names: list[str]) -> list[str]:
     return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
 
 
-def stop(world: World, names: list[str]) -> None:
-    """Raises Failed where one goes on."""
+def stop(world: World, manifest: dict[str, Any], names: list[str]) -> None:
+    """Raises Failed where one goes on, or its container does."""
     units.stop(world, list(reversed(names)))
     if still := still_on(world, names):
         raise Failed(f"{', '.join(still)} does not stop")
+    # systemd stops nothing of a unit whose start has failed, and its container may be there
+    if left := containers_on(world, manifest, names):
+        units.must(world, "docker", "stop", *left)
+
+
+def containers_on(world: World, manifest: dict[str, Any], names: list[str]) -> list[str]:
+    """The containers of units that run. Raises Failed where Docker does not answer."""
+    own = {entry["name"] for entry in manifest["containers"] if entry["unit"] in names}
+    if not own:
+        return []
+    ran = world.run("docker", "ps", "--format", "{{.Names}}", timeout=60)
+    if ran.code:
+        raise Failed(f"which containers run is not known: docker ps: {ran.last_lines(1)}")
+    return [name for name in ran.output.split() if name in own]
 
 
 def exchange(world: World, path: str, aside: str, staged: str | None) -> None:

@@ -22,10 +22,10 @@ RUN = "/run/infra/moving"
 # As in agent/away.py. An account's own manager reads them too
 HELD, GONE = "/run/infra/away", "/etc/infra/away"
 SYSTEMD = "/etc/systemd"
-DROP_IN = "zz-infra-away.conf"
+DROP_IN = "zz-infra-away-"  # and the name of what moves
 LEASE = 30.0  # seconds without a renewal
 STOPS = 300.0  # seconds
-ON = ("active", "activating", "reloading", "deactivating")
+ON, OFF = ("active", "activating", "reloading", "deactivating"), ("inactive", "failed", "unknown", "")
 _out = threading.Lock()
 
 
@@ -71,13 +71,16 @@ def by_manager(units):
 
 
 def running(units):
-    """Those that run, are on their way up, or down."""
-    return [
-        unit
-        for unit in units
-        for account, names in by_manager([unit]).items()
-        if systemctl(account, "is-active", *names)[1].split("\n")[-1] in ON
-    ]
+    """Those that run, are on their way up, or down. Raises Failed where systemd does not answer."""
+    found = []
+    for unit in units:
+        account, _, name = unit.rpartition("/")
+        code, said = systemctl(account, "is-active", name)
+        state = said.split("\n")[-1]
+        if code == -1 or state not in (*ON, *OFF):
+            raise Failed(f"whether {unit} runs is not known: {state or 'systemd does not answer'}")
+        found += [unit] if state in ON else []
+    return found
 
 
 @contextlib.contextmanager
@@ -222,21 +225,21 @@ def is_below(path, parent):
 def fence(system, units):
     """Has systemd skip the units while one of the records is there, at boot too."""
     lines = [f"ConditionPathExists=!{place}/{system}.json" for place in (HELD, GONE)]
-    for path in fences(units):
+    for path in fences(system, units):
         write(path, "\n".join(["# The data of these services is on another host", "[Unit]", *lines, ""]))
     reload(units)
 
 
-def fences(units):
+def fences(system, units):
     return [
-        f"{SYSTEMD}/{'user' if account else 'system'}/{name}.d/{DROP_IN}"
+        f"{SYSTEMD}/{'user' if account else 'system'}/{name}.d/{DROP_IN}{system}.conf"
         for account, names in by_manager(units).items()
         for name in names
     ]
 
 
-def unfence(units):
-    for path in fences(units):
+def unfence(system, units):
+    for path in fences(system, units):
         remove(path)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(path))
@@ -321,7 +324,7 @@ def lift(payload):
 
 def start_again(system, record, place):
     remove(f"{place}/{system}.json")
-    unfence(record["units"])
+    unfence(system, record["units"])
     for account, names in by_manager(record["running"]).items():
         systemctl(account, "reset-failed", *names)
         systemctl(account, "start", *names, timeout=STOPS)
@@ -334,6 +337,8 @@ DO = {"describe": describe, "share": share, "hold": hold, "renew": renew, "commi
 def main(payload):
     """Does one thing (`do`), with signs of life meanwhile: `done` is its answer, `failed` why it could not be done."""
     over = threading.Event()
+    # An account's own manager reads the records and what is beside its units
+    os.umask(0o022)
 
     def breathe():
         while not over.wait(5):

@@ -29,6 +29,7 @@ FIRST = (
 )
 SYSTEM_PLACES = (*FIRST, SYSTEM, "/run/systemd/system")
 ACCOUNT_PLACES = ("/etc/systemd/user", "/run/systemd/user")
+FENCED = (SYSTEM, "/etc/systemd/user")  # where agent/away.py keeps units from starting
 LARGEST = 64 * 1024  # bytes of a drop-in that are read
 # What systemd adds up over a unit and its drop-ins
 ADDED = {
@@ -125,7 +126,8 @@ def _drop_ins(world: World, place: str, name: str, folders: list[str], ours: set
             # Of the machine that this one runs in (LXC), made again at each boot
             continue
         for file in _listing(world, f"{place}/{folder}"):
-            if file.endswith(".conf") and file != away.DROP_IN and f"{place}/{folder}/{file}" not in ours:
+            is_fence = place in FENCED and file.startswith(away.DROP_IN)
+            if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in ours:
                 yield f"{place}/{folder}/{file}"
 
 

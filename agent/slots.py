@@ -43,9 +43,11 @@ def rollouts(
     world: World, manifest: dict[str, Any], changed: set[str], states: dict[str, dict[str, bool]]
 ) -> list[Rollout]:
     """The services whose serving slot changed, or does not run."""
-    found = []
+    found, rest = [], away.resting(world)
     for slot in manifest["slots"]:
         serving = live(world, slot)
+        if rest & {choice["unit"] for choice in slot["choices"]}:
+            continue
         if serving is None:
             found.append(Rollout(slot["service"], slot["link"], slot["choices"][0]))
         elif serving["unit"] in changed or not states[serving["unit"]]["active"]:
@@ -67,7 +69,8 @@ def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | Non
 
 def resting(world: World, manifest: dict[str, Any]) -> set[str]:
     """The units that are not to run now."""
-    return waiting(world, manifest) | stopped(world, manifest) | away.resting(world)
+    own = {unit["name"] for unit in manifest["units"]}
+    return waiting(world, manifest) | stopped(world, manifest) | (away.resting(world) & own)
 
 
 def waiting(world: World, manifest: dict[str, Any]) -> set[str]:
@@ -82,9 +85,9 @@ def stopped(world: World, manifest: dict[str, Any]) -> set[str]:
 
 def _serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
     """The units that serve and do not move: a new one is enabled only once it serves."""
-    moving = {rollout.service for rollout in planned}
+    moving, rest = {rollout.service for rollout in planned}, away.resting(world)
     found = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)
-    return [choice["unit"] for choice in found if choice]
+    return [choice["unit"] for choice in found if choice and choice["unit"] not in rest]
 
 
 def left(world: World, before: dict[str, Any] | None, manifest: dict[str, Any]) -> list[str]:
@@ -97,15 +100,16 @@ def left(world: World, before: dict[str, Any] | None, manifest: dict[str, Any]) 
 def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[dict[str, Any]]:
     """The manifest's probes of what is to run here, each of a service with slots aimed at the slot that serves, or is
     going to."""
-    away = resting(world, manifest)
+    rest = resting(world, manifest)
     containers = {(port["unit"], port["service"]): port.get("container", "") for port in manifest["ports"]}
     chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
     chosen |= {rollout.service: rollout.next for rollout in planned or []}
     found = [
         {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
         for probe in manifest["probes"]
-        if probe["unit"] not in away
+        if probe["unit"] not in rest
     ]
+    found = [probe for probe in found if probe["unit"] not in rest]
     return [{**probe, "container": containers.get((probe["unit"], probe["service"]), "")} for probe in found]
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from agent import compose, health, quoting, slots, units
+from agent import away, compose, health, quoting, slots, units
 from agent.outcome import Failed, Refused
 from agent.store import STATE, Release
 from agent.world import TIMED_OUT, World
@@ -29,9 +29,19 @@ class StepFailed(Refused):
 
 
 def pending(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The steps of a release that this host has not run yet, in their order."""
-    known = set(_done(world))
-    return [step for step in manifest["steps"] if step["key"] not in known]
+    """The steps of a release that this host has not run yet, in their order; none of what rests since its data is on
+    another host."""
+    known, rest = set(_done(world)), away.resting(world)
+    return [
+        step
+        for step in manifest["steps"]
+        if step["key"] not in known
+        and not rest & {unit for name in (step["service"], *step["needs"]) for unit in _of(manifest, name)}
+    ]
+
+
+def _of(manifest: dict[str, Any], service: str) -> list[str]:
+    return slots.units_of_service(manifest, service)
 
 
 def split(
@@ -50,7 +60,7 @@ def split(
 
 
 def _units(manifest: dict[str, Any], step: dict[str, Any]) -> list[str]:
-    return [unit for service in step["needs"] for unit in slots.units_of_service(manifest, service)]
+    return [unit for service in step["needs"] for unit in _of(manifest, service)]
 
 
 def run_before_the_switch(world: World, target: Release, steps: list[dict[str, Any]], say: Say) -> None:

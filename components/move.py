@@ -5,7 +5,7 @@ all of it; only one that has been through every step is written down.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pulumi
@@ -25,13 +25,14 @@ from rendering.moving import moving
 class Move:
     """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
     where none need to), `leaving` the hosts by region that are to be deleted, `ttl` how many seconds their names may be
-    remembered. Its `data` comes along, but for moves that were made before there was a step for that."""
+    remembered. `data` are the hosts whose data comes along, as it was when the attempt was planned: what a later update
+    finds is no move."""
 
     at: str = ""
     source: str = ""
     leaving: dict[str, Hosts] = field(default_factory=dict)
     ttl: int = 0
-    data: bool = False
+    data: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.at)
@@ -49,14 +50,22 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     is_given_up = before.unfinished and before.region == stack.region
     if before.region == stack.region and not leaving and not is_under_way(stack, before) and not is_given_up:
         return Move(**before.move)
-    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), stack.moveData)
+    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
+
+
+def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
+    """An attempt that is being planned, with the hosts whose data another region's host can have."""
+    stack = catalogue.stack
+    there = {host for region, hosts in before.hosts.items() if region != stack.region for host in hosts}
+    moved = [host for host in stack.ec2_hosts if host in there and data(catalogue, host)]
+    return replace(move, data=moved if stack.moveData else [])
 
 
 def warn_of_data(catalogue: Catalogue, move: Move) -> None:
     """What goes with the hosts that this update deletes, where it is not to come along."""
     for region, hosts in sorted(move.leaving.items()):
         for host in sorted(hosts):
-            is_left = host in catalogue.stack.ec2_hosts and not catalogue.stack.moveData
+            is_left = host in catalogue.stack.ec2_hosts and host not in move.data
             if is_left and (paths := data(catalogue, host)):
                 pulumi.log.warn(
                     f"{host} in {region} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
@@ -155,7 +164,7 @@ def gate(
 def coming(catalogue: Catalogue, move: Move, host: str, before: dict[str, Hosts]) -> dict[str, Any] | None:
     """What comes to a host with a move: the data of its systems, where another host can have it."""
     is_elsewhere = any(region != catalogue.stack.region and host in hosts for region, hosts in before.items())
-    return moving(catalogue, host, render(catalogue, host)) if move.data and is_elsewhere else None
+    return moving(catalogue, host, render(catalogue, host)) if host in move.data and is_elsewhere else None
 
 
 def data_here(

@@ -67,12 +67,20 @@ def join(giver: Side, taker: Side, came: Callable[[int], None]) -> Ended:
             _end_input(to)
 
     def listen(channel: paramiko.Channel, words: bytearray) -> None:
-        try:
-            while data := channel.recv_stderr(CHUNK):
-                words += data
-                del words[:-WORDS]
-        except (OSError, EOFError, paramiko.SSHException):
-            return
+        while True:
+            try:
+                data = channel.recv_stderr(CHUNK)
+            except TimeoutError:
+                # Most commands have nothing to complain of
+                if channel.closed:
+                    return
+                continue
+            except (OSError, EOFError, paramiko.SSHException):
+                return
+            if not data:
+                return
+            words += data
+            del words[:-WORDS]
 
     threads = [
         threading.Thread(target=pass_on, args=(left, right, giver.target, came), daemon=True),

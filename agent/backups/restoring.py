@@ -130,7 +130,7 @@ def _switched(
     _write(world, begun)
     try:
         say(f"stopping {', '.join(running) or 'nothing'}")
-        data.stop(world, concerned)
+        data.stop(world, release.manifest, concerned)
         for moved in begun["moved"]:
             data.exchange(world, moved["path"], moved["aside"], staged.get(moved["path"]))
         starting = [unit for unit in slots.running(world, release.manifest) if unit in concerned]

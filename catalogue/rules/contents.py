@@ -160,6 +160,10 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             rule = f"name it under secrets: in {catalogue.file_of(catalogue.running[name])}, or remove it"
             yield Problem(stack.file, f"system {name}", f"secret {secret} is used by nothing", rule, "warning")
     names |= set(catalogue.running)
+    for file, system, service in services(catalogue):
+        if service.name in set(catalogue.running) - {system.system} and service.name in stack.secrets:
+            found = f"is a system's name, and that of a service in {file}: it is not clear whose secrets these are"
+            yield Problem(stack.file, f"infra:secrets.{service.name}", found, "another name for one of the two")
     for group in sorted(names & set(stack.secrets)):
         for name, value in stack.secrets[group].items():
             if found := unwritable(value):

@@ -22,6 +22,7 @@ class ArrivingData(Form):
 
 class TakenData(Form):
     id: Text
+    undone: bool = False
 
 
 class DescribedData(Form):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agent import moving
 
@@ -32,11 +34,8 @@ class Systemd:
         return 0, ""
 
     def barred(self, unit: str) -> bool:
-        try:
-            with open(f"{self.root}/systemd/system/{unit}.d/{moving.DROP_IN}") as file:
-                text = file.read()
-        except FileNotFoundError:
-            return False
+        files = glob.glob(f"{self.root}/systemd/system/{unit}.d/{moving.DROP_IN}*.conf")
+        text = "\n".join(Path(file).read_text() for file in files)
         paths = [line.partition("=!")[2] for line in text.splitlines() if "=!" in line]
         return any(moving.os.path.exists(path) for path in paths)
 

@@ -34,49 +34,44 @@ def at(region: str, *standby: str):
 CASES = {
     "the first update moves nothing": (at(SYDNEY), Before(), Move()),
     "nor does any other in one place": (at(SYDNEY), before(SYDNEY, SYDNEY), Move()),
-    "a move": (at(TOKYO), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, True)),
-    "a move that keeps the old region": (at(TOKYO, SYDNEY), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {}, 60, True)),
+    "a move": (at(TOKYO), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60)),
+    "a move that keeps the old region": (at(TOKYO, SYDNEY), before(SYDNEY, SYDNEY), Move(NOW, SYDNEY, {}, 60)),
     "one that goes on half-way": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, TOKYO),
-        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, True),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60),
     ),
     "one that was given up before the gate": (at(SYDNEY), before(SYDNEY, SYDNEY, TOKYO), Move()),
     "one that was given up after it": (
         at(SYDNEY),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}),
-        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60, True),
+        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60),
     ),
     "one that was given up after it, with the other region kept": (
         at(SYDNEY, TOKYO),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, unfinished=True),
-        Move(NOW, "", {}, 60, True),
-    ),
-    "one whose data is to be left": (
-        stack(lambda values: values.update({"aws:region": TOKYO, "infra:moveData": False})),
-        before(SYDNEY, SYDNEY),
-        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 60, False),
+        Move(NOW, "", {}, 60),
     ),
     "one whose names point there already takes nothing more from the old region": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, pointed=TOKYO),
-        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60, True),
+        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60),
     ),
     "one that is given up once names point there goes back with its images": (
         at(SYDNEY),
         before(SYDNEY, SYDNEY, TOKYO, gated={TOKYO}, pointed=TOKYO),
-        Move(NOW, TOKYO, {TOKYO: HOSTS[TOKYO]}, 60, True),
+        Move(NOW, TOKYO, {TOKYO: HOSTS[TOKYO]}, 60),
     ),
     "the standby is retired": (
         at(TOKYO),
         before(TOKYO, SYDNEY, TOKYO, gated={SYDNEY}),
-        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60, True),
+        Move(NOW, "", {SYDNEY: HOSTS[SYDNEY]}, 60),
     ),
     "what was done stays done": (at(SYDNEY), before(SYDNEY, SYDNEY, move=DONE), DONE),
     "names are remembered for as long as they were": (
         at(TOKYO),
         before(SYDNEY, SYDNEY, ttl=300),
-        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300, True),
+        Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300),
     ),
 }
 

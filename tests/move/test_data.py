@@ -48,7 +48,9 @@ class Hosts:
             monkeypatch.setattr(module.time, "monotonic", lambda: self.clock)
             monkeypatch.setattr(module.time, "sleep", self.sleep)
         monkeypatch.setattr(data.Host, "do", lambda host, verb, system, **more: self.asked(host, verb, system, more))
-        monkeypatch.setattr(data.Moving, "_ask", lambda move, what, payload: self.answered(move, what, payload))
+        monkeypatch.setattr(
+            data.Moving, "_ask_at", lambda move, host, what, payload: self.answered(move, what, payload)
+        )
         monkeypatch.setattr(data.Copy, "run", lambda copy, *words: self.copied(copy))
         monkeypatch.setattr(data.Moving, "_renewed", lambda *_: contextlib.nullcontext())
 
@@ -205,8 +207,41 @@ def test_where_the_new_host_may_still_run_the_old_one_does_not_start(hosts):
     assert not hosts.old_writes()
     stop.clear()
     hosts.new.web = lambda url: 200
+    # What had begun to be undone is undone first: the old host serves again, and then it moves
+    with pytest.raises(InfraError, match="serves watchme as before"):
+        hosts.move()
+    assert hosts.old_writes() and not hosts.new_writes()
     hosts.move()
     assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+
+
+def test_a_failed_start_whose_answer_is_lost_goes_on_with_the_old_hosts_data(hosts):
+    hosts.new.fails["systemctl restart"] = _failed()
+    hosts.lose_at = CALLS
+    with pytest.raises(InfraError, match="whether it runs here is not known"):
+        hosts.move()
+    hosts.lose_at = 0
+    hosts.move()
+    assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+
+
+def test_what_a_host_names_besides_is_put_nowhere(hosts, monkeypatch):
+    named = moving.describe
+    monkeypatch.setattr(moving, "describe", lambda payload: named(payload))
+    seen = []
+    kept = hosts.answered
+    monkeypatch.setattr(
+        hosts, "answered", lambda move, what, payload: (seen.append(payload), kept(move, what, payload))[1]
+    )
+    asked = hosts.asked
+
+    def hostile(host, verb, system, more):
+        found = asked(host, verb, system, more)
+        return found | {"bytes": found["bytes"] | {"/etc": 1}} if verb == "describe" and found["bytes"] else found
+
+    monkeypatch.setattr(hosts, "asked", hostile)
+    hosts.move()
+    assert all("/etc" not in payload.get("bytes", {}) and "/etc" not in payload.get("places", {}) for payload in seen)
 
 
 def test_a_lost_new_host_overwrites_nothing_and_says_what_is_left(hosts):

@@ -43,6 +43,10 @@ handing_over = threading.Event()
 Say = Callable[[str], None]
 
 
+class Declined(InfraError):
+    """The host's own answer that it did not do it: what it says is certain."""
+
+
 @dataclass
 class Host:
     """One side of a move."""
@@ -63,7 +67,7 @@ class Host:
             for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
                 answer = checked_moving(verb, cleaned(said), str(self.target)) or answer
         if "failed" in answer:
-            raise InfraError(f"{self}: {answer['failed']}")
+            raise Declined(f"{self}: {answer['failed']}")
         if "done" not in answer:
             raise ConnectionLost(f"{self}: it did not come to the end of {verb}")
         return answer["done"]
@@ -106,6 +110,10 @@ class Moving:
             self.say(f"{self.what}: its data is here")
             return {"bytes": 0, "seconds": 0.0}
         there = self._described(home)
+        if at_home["away"] and there["arriving"] and there["arriving"]["id"] == at_home["away"]["id"]:
+            # A move there was given up between its last two messages: nothing has run on it there
+            self._given_back(home, at_home["away"]["id"])
+            return {"bytes": 0, "seconds": 0.0}
         end = time.monotonic() + LEASE_OVER
         while there["held"] and time.monotonic() < end:
             # An earlier run was killed: its lease ends by itself
@@ -116,6 +124,11 @@ class Moving:
             return {"bytes": 0, "seconds": 0.0}
         self._demand_rsync(home, there, at_home)
         return self._moved(home, there, at_home)
+
+    def _given_back(self, home: Host, id: str) -> None:
+        self._ask_at(home, "undo", {"id": id})
+        self.here.do("lift", self.name, id=id)
+        self.say(f"{self.what}: {home} had not begun on its data, which is used here again")
 
     def _described(self, host: Host) -> dict[str, Any]:
         return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
@@ -138,18 +151,31 @@ class Moving:
     def _home(self, at_home: dict[str, Any]) -> Host | None:
         """The host that has the data; None where that is this one."""
         gone = at_home["away"]
-        if gone:
-            return self._other(gone["region"])
-        if not self.source or self.source not in self.others:
+        region = gone["region"] if gone else self.source if self.source in self.others else ""
+        passed: list[str] = []
+        while region and region not in passed:
+            home = self._other(region)
+            found = self._described(home)
+            gone = found["away"]
+            if not gone or (found["arriving"] and found["arriving"]["id"] == gone["id"]):
+                return home
+            if gone["region"] == self.here.region:
+                return self._taken_from(home, gone, at_home)
+            passed.append(region)
+            region = gone["region"]
+        if not region:
             return None
-        home = self.others[self.source]
-        gone = self._described(home)["away"]
-        if not gone:
+        raise InfraError(f"the data of {self.what}: {', '.join(passed)} each say that another one has it")
+
+    def _taken_from(self, home: Host, gone: dict[str, Any], at_home: dict[str, Any]) -> Host | None:
+        """Of a host that has given its data to this one: whether it came, or went back."""
+        taken = at_home["taken"]
+        if taken and taken["id"] == gone["id"] and not taken.get("undone"):
+            return None
+        if taken and taken["id"] == gone["id"]:
+            # It did not run here, and the answer was lost
+            home.do("lift", self.name, id=gone["id"])
             return home
-        if gone["region"] != self.here.region:
-            return self._other(gone["region"])
-        if at_home["taken"] and at_home["taken"].get("id") == gone["id"]:
-            return None
         raise InfraError(
             f"{home} gave the data of {self.what} to {gone['to']} in {gone['region']} at {gone.get('at', '?')}, and "
             f"the host that is there now does not have it. Where that one is lost, {home} still has its own copy of "
@@ -172,12 +198,14 @@ class Moving:
                 )
 
     def _moved(self, home: Host, there: dict[str, Any], at_home: dict[str, Any]) -> dict[str, Any]:
-        id, size = uuid.uuid4().hex[:12], sum(there["bytes"].values())
-        shared = [path for path in self.entry["paths"] if path in there["bytes"]]
+        id = uuid.uuid4().hex[:12]
+        # Nothing that a host names besides is put anywhere
+        known = {path: there["bytes"][path] for path in self.entry["paths"] if path in there["bytes"]}
+        shared, size = list(known), sum(known.values())
         home.do("share", self.name, paths=shared, program=home.program)
-        places = self._ask("prepare", {"volumes": self.entry["volumes"], "bytes": there["bytes"], "what": self.what})[
-            "places"
-        ]
+        asked = {"volumes": self.entry["volumes"], "bytes": known, "what": self.what}
+        given = self._ask("prepare", asked)["places"]
+        places = {path: given[path] for path in shared}
         copy = Copy(self, home, shared, places, _mapped(there, at_home))
         self.say(f"{self.what}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
         for number in range(1, ROUNDS + 1):
@@ -221,7 +249,9 @@ class Moving:
             try:
                 is_gone = home.do("commit", self.name, id=id)["gone"]
                 break
-            except ConnectionLost as error:
+            except Declined as error:
+                raise InfraError(f"{error}; {self._taken_back(home, id)}") from None
+            except InfraError as error:
                 if not left:
                     raise InfraError(
                         f"{error}. Whether it has given the data of {self.what} away is not known, so that nothing "
@@ -234,13 +264,15 @@ class Moving:
 
     def _taken_back(self, home: Host, id: str) -> str:
         """What becomes of the old host, which has given nothing away, as far as is known."""
-        with contextlib.suppress(InfraError):
-            self._ask("undo", {"id": id})
+        said = f"{home} serves {self.what} as before"
         try:
+            # First: nothing starts here that is not asked to
             home.do("lift", self.name, id=id)
         except InfraError:
-            return f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
-        return f"{home} serves {self.what} as before"
+            said = f"{home} starts {self.what} again by itself within {LEASE_OVER:.0f} s"
+        with contextlib.suppress(InfraError):
+            self._ask("undo", {"id": id})
+        return said
 
     def _start(self, home: Host, id: str, there: dict[str, Any]) -> None:
         """Raises InfraError; the old host has its data again then, where it is certain that nothing writes here."""
@@ -278,7 +310,11 @@ class Moving:
             thread.join()
 
     def _ask(self, what: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return remote.ask(self.here.target, f"arrive-{what}", {"system": self.name, **payload})
+        return self._ask_at(self.here, what, payload)
+
+    def _ask_at(self, host: Host, what: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """The answer of agent/arriving.py."""
+        return remote.ask(host.target, f"arrive-{what}", {"system": self.name, **payload})
 
 
 @dataclass
