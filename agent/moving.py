@@ -135,11 +135,10 @@ def describe(payload):
             users[name] = pwd.getpwnam(name).pw_uid
         with contextlib.suppress(KeyError):
             groups[name] = grp.getgrnam(name).gr_gid
-    held = read(f"{HELD}/{system}.json")
     return {
         "bytes": {path: size(path) for path in payload["paths"] if os.path.isdir(path)},
         "rsync": version[2] if version[:1] == ["rsync"] and len(version) > 2 else "",
-        "held": held["id"] if held else "", "away": read(f"{GONE}/{system}.json"),
+        "held": (read(f"{HELD}/{system}.json") or {}).get("id", ""), "away": read(f"{GONE}/{system}.json"),
         "taken": read(f"/var/lib/infra/taken/{system}.json"), "arriving": read("/var/lib/infra/arriving.json"),
         "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or {}).get("done", []),
     }  # fmt: skip
@@ -148,8 +147,7 @@ def describe(payload):
 def size(path):
     """Bytes on the disk. Files that come and go meanwhile are no fault."""
     words = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].split()
-    counts = [int(word) for word in words if word.isdigit()]
-    return counts[0] if counts else 0
+    return next((int(word) for word in words if word.isdigit()), 0)
 
 
 def share(payload):
@@ -198,28 +196,25 @@ def hold(payload):
 
 def writers(paths):
     """What else has the data open: containers, and processes of the host."""
-    found, name = [], ""
+    found, name, own = [], "", tuple(f"{path}/" for path in paths)
     if shutil.which("docker"):
         code, ids = run("docker", "ps", "--quiet", "--no-trunc")
         if code:
             raise Failed(f"docker ps: {ids.splitlines()[-1] if ids else code}")
         form = '{{.Name}}{{range .Mounts}}{{"\\n"}}  {{.Source}}{{end}}'
         for line in run("docker", "inspect", "--format", form, *ids.split())[1].splitlines() if ids else []:
+            source = f"{line.strip()}/"
             if not line.startswith("  "):
                 name = line.strip("/")
-            elif any(is_below(line.strip(), path) or is_below(path, line.strip()) for path in paths):
+            elif source.startswith(own) or any(path.startswith(source) for path in own):
                 found.append(f"the container {name}")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
-            if int(pid) != os.getpid() and any(is_below(link, path) for link in links for path in paths):
+            if int(pid) != os.getpid() and any(f"{link}/".startswith(own) for link in links):
                 with open(f"/proc/{pid}/comm") as file:
                     found.append(f"process {pid} ({file.read().strip()})")
     return list(dict.fromkeys(found))
-
-
-def is_below(path, parent):
-    return path == parent or path.startswith(f"{parent}/")
 
 
 def fence(system, units):

@@ -12,7 +12,9 @@ from agent.world import Ran
 from rendering.host import render
 from rendering.moving import moving
 from tests.agent.fake import Killed
-from tests.agent.restic import DATABASE, OUTBOX, now, say, served_world
+from tests.agent.releases import applied, gone_back
+from tests.agent.releases import release as released
+from tests.agent.restic import DATABASE, OUTBOX, SECRETS, now, say, served_world
 from tests.catalogue.backups import CONFIG, with_backups
 from tests.support import catalogue
 
@@ -215,3 +217,45 @@ def test_a_restore_and_an_arrival_keep_out_of_each_others_way(host):
     arriving.ready(host, asked, say)
     with pytest.raises(Refused, match="is not on this host"):
         asking.asked(host, "restore", {"service": "db", "snapshot": None, "to": None}, say)
+
+
+def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for_the_data(host):
+    arriving.ready(host, prepared(host), say)
+    host.answers["systemctl restart"] = Ran(1, "Job failed")
+    finished = copy.deepcopy(host)
+    assert not start(finished)["started"]
+    for number in range(1, finished.changes - host.changes):
+        world = copy.deepcopy(host)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            start(world)
+        world.kill_at = None
+        world.answers.clear()
+        if arriving.RECORD not in world.files:
+            assert world.rows() == "empty", number
+            continue
+        answer = start(world)
+        # Either it runs on what arrived, or it says that it does not
+        assert world.rows() == ("of the other host" if answer["started"] else "empty"), number
+        assert answer["started"] or answer["off"], number
+
+
+def test_a_container_that_a_failed_start_left_is_stopped_too(host):
+    arriving.ready(host, prepared(host), say)
+    host.fails["systemctl restart"] = Ran(1, "Job failed")
+    host.answers["docker ps --format {{.Names}}"] = Ran(0, "db\nother")
+    answer = start(host)
+    assert "docker stop db" in host.commands("docker stop") and not answer["off"], "docker ps has it still"
+
+
+def test_a_host_whose_data_is_elsewhere_takes_releases_and_goes_back(host):
+    record = {"id": "move0", "what": "watchme", "to": "watchme", "region": "ap-southeast-2", "units": ENTRY["units"]}
+    away.fence(host, ID["system"], record)
+    host.active -= {*ENTRY["units"]}
+    before = store.current_id(host)
+    newer = released(with_backups, CONFIG, version=2)
+    outcome = applied(host, newer, secrets=SECRETS)
+    assert outcome.outcome == "applied", outcome.line
+    assert not {*ENTRY["units"]} & host.active and not host.commands("/usr/bin/docker-compose -p infra-step-")[1:]
+    assert gone_back(host, before).outcome in ("applied", "unchanged")
+    assert not {*ENTRY["units"]} & host.active

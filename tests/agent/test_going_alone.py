@@ -43,7 +43,7 @@ def no_waiting(monkeypatch):
 
 
 def test_a_program_carries_all_that_it_needs():
-    for name in ("copying", "traffic"):
+    for name in ("copying", "moving", "traffic"):
         tree = ast.parse(program(name))
         assert not [
             node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module.startswith("agent")

@@ -10,6 +10,7 @@ from agent import arriving, away, moving
 from agent.outcome import Refused
 from agent.world import Ran
 from infra.errors import InfraError
+from infra.move.copies import mapped
 from infra.move.steps import data
 from infra.ssh import ConnectionLost
 from rendering.host import render
@@ -262,4 +263,4 @@ def test_without_rsync_nothing_is_touched(hosts, monkeypatch):
 
 def test_accounts_files_become_those_of_the_same_names():
     there, here = {"users": {"ice": 1001, "root": 0}, "groups": {"ice": 1001}}, {"users": {"ice": 1004}, "groups": {}}
-    assert data._mapped(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]
+    assert mapped(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]

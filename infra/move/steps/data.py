@@ -8,69 +8,29 @@ away for good;  6. the new host starts on it. A failure before 5, or of 6, start
 """
 
 import contextlib
-import shlex
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from infra import remote
-from infra.answers import checked_moving
 from infra.errors import InfraError
-from infra.foreign import cleaned, one_line
-from infra.joined import Side, join
-from infra.ssh import ConnectionLost, Target, connected
+from infra.move.copies import Copy, Declined, Host, MiB, mapped
+from infra.ssh import Target
 
-MiB = 1024**2
 ROUNDS = 4  # copies while the old host serves, at most
 LITTLE = 20.0  # seconds that a copy takes when the rest is little
 RENEW = 5.0  # seconds
-SIGN = 10.0  # seconds between two lines
 LEASE_OVER = 45.0  # seconds until a hold that nothing renews has ended
 ASKS = 12  # times that a host is asked what became of a commit
-# rsync's way to its server: the command's own input (8) and output (9). Whichever side ends first ends both
-BRIDGE = (
-    'trap "exit 0" TERM; exec 7<&0; (cat <&7 >&9; kill $$) 2>&- & (exec 9>&-; cat <&8; kill $$) 2>&- & '
-    "exec 7<&- 8<&- 9>&-; wait"
-)
 # 23 and 24: files that changed or went while they were read
 LIVE, STILL = (0, 23, 24), (0,)
 # Set from the moment that the old host stops: what is interrupted then comes to its end first
 handing_over = threading.Event()
 
 Say = Callable[[str], None]
-
-
-class Declined(InfraError):
-    """The host's own answer that it did not do it: what it says is certain."""
-
-
-@dataclass
-class Host:
-    """One side of a move."""
-
-    target: Target
-    region: str
-    program: str
-    held: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.target.host} in {self.region}"
-
-    def do(self, verb: str, system: str, **more: Any) -> dict[str, Any]:
-        """The answer of agent/moving.py. Raises InfraError."""
-        payload = {"do": verb, "system": system, **more}
-        answer: dict[str, Any] = {}
-        with connected(self.target) as transport:
-            for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
-                answer = checked_moving(verb, cleaned(said), str(self.target)) or answer
-        if "failed" in answer:
-            raise Declined(f"{self}: {answer['failed']}")
-        if "done" not in answer:
-            raise ConnectionLost(f"{self}: it did not come to the end of {verb}")
-        return answer["done"]
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
@@ -206,7 +166,7 @@ class Moving:
         asked = {"volumes": self.entry["volumes"], "bytes": known, "what": self.what}
         given = self._ask("prepare", asked)["places"]
         places = {path: given[path] for path in shared}
-        copy = Copy(self, home, shared, places, _mapped(there, at_home))
+        copy = Copy(self.name, self.what, home, self.here, shared, places, mapped(there, at_home), self.say)
         self.say(f"{self.what}: {size / MiB:.0f} MiB from {home}, which serves meanwhile")
         for number in range(1, ROUNDS + 1):
             began = time.monotonic()
@@ -315,62 +275,3 @@ class Moving:
     def _ask_at(self, host: Host, what: str, payload: dict[str, Any]) -> dict[str, Any]:
         """The answer of agent/arriving.py."""
         return remote.ask(host.target, f"arrive-{what}", {"system": self.name, **payload})
-
-
-@dataclass
-class Copy:
-    """The directories, one after the other, by rsync on both hosts."""
-
-    moving: Moving
-    home: Host
-    paths: list[str]
-    places: dict[str, str]
-    owners: list[str]
-
-    def run(self, what: str, good: tuple[int, ...], *options: str) -> None:
-        """Raises InfraError."""
-        what_moves, said = self.moving.what, [time.monotonic()]
-        with connected(self.home.target) as giver, connected(self.moving.here.target) as taker:
-            for number, path in enumerate(self.paths):
-
-                def came(total: int, path: str = path) -> None:
-                    if time.monotonic() - said[0] > SIGN:
-                        said[0] = time.monotonic()
-                        self.moving.say(f"{what_moves}: {what}: {total / MiB:.0f} MiB of {path} so far")
-
-                config = f"/run/infra/moving/{self.moving.name}/rsyncd.conf"
-                give = Side(giver, self.home.target, ["rsync", "--server", "--daemon", f"--config={config}", "."])
-                of_volume = path.startswith("/var/lib/docker/volumes/")
-                take = Side(
-                    taker, self.moving.here.target,
-                    _taking(number, self.places[path], [*options, *([] if of_volume else self.owners)]),
-                )  # fmt: skip
-                ended = join(give, take, came)
-                if ended.codes[1] not in good:
-                    words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
-                    raise InfraError(
-                        f"{path} of {what_moves} could not be copied from {self.home}: rsync: {one_line(words)}"
-                    )
-
-
-def _taking(number: int, place: str, options: list[str]) -> list[str]:
-    """rsync as a client whose server is at the other end of its own standard input and output."""
-    words = [
-        "rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--delete",
-        "--compress", "--partial-dir=.infra-partial", "--modify-window=-1", "--timeout=240", "--blocking-io", *options,
-        f"--rsh=sh -c '{BRIDGE}' x", f"host::p{number}/", f"{place}/",
-    ]  # fmt: skip
-    return ["sh", "-c", f"exec 8<&0 9>&1 </dev/null >&2; exec {shlex.join(words)}"]
-
-
-def _mapped(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
-    """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
-    found = []
-    for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
-        pairs = [
-            f"{number}:{here[kind][name]}"
-            for name, number in sorted(there[kind].items())
-            if name in here[kind] and here[kind][name] != number
-        ]
-        found += [f"{option}={','.join(pairs)}"] if pairs else []
-    return found

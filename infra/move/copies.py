@@ -1,0 +1,116 @@
+"""Copies of data directories from one host to another, by rsync on both."""
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from infra import remote
+from infra.answers import checked_moving
+from infra.errors import InfraError
+from infra.foreign import cleaned, one_line
+from infra.joined import Side, join
+from infra.ssh import ConnectionLost, Target, connected
+
+MiB = 1024**2
+SIGN = 10.0  # seconds between two lines
+# rsync's way to its server: the command's own input (8) and output (9). Whichever side ends first ends both
+BRIDGE = (
+    'trap "exit 0" TERM; exec 7<&0; (cat <&7 >&9; kill $$) 2>&- & (exec 9>&-; cat <&8; kill $$) 2>&- & '
+    "exec 7<&- 8<&- 9>&-; wait"
+)
+
+Say = Callable[[str], None]
+
+
+class Declined(InfraError):
+    """The host's own answer that it did not do it: what it says is certain."""
+
+
+@dataclass
+class Host:
+    """One side of a move."""
+
+    target: Target
+    region: str
+    program: str
+
+    def __str__(self) -> str:
+        return f"{self.target.host} in {self.region}"
+
+    def do(self, verb: str, system: str, **more: Any) -> dict[str, Any]:
+        """The answer of agent/moving.py. Raises InfraError."""
+        payload = {"do": verb, "system": system, **more}
+        answer: dict[str, Any] = {}
+        with connected(self.target) as transport:
+            for said in remote.run_program(transport, self.target, f"{self.program}\n\nmain(payload)\n", payload):
+                answer = checked_moving(verb, cleaned(said), str(self.target)) or answer
+        if "failed" in answer:
+            raise Declined(f"{self}: {answer['failed']}")
+        if "done" not in answer:
+            raise ConnectionLost(f"{self}: it did not come to the end of {verb}")
+        return answer["done"]
+
+
+@dataclass
+class Copy:
+    """The directories of `what` (for people), one after the other; `name` is that of the hosts' records, `places` where
+    each comes to, `owners` rsync's options of accounts with other numbers."""
+
+    name: str
+    what: str
+    home: Host
+    here: Host
+    paths: list[str]
+    places: dict[str, str]
+    owners: list[str]
+    say: Say
+
+    def run(self, which: str, good: tuple[int, ...], *options: str) -> None:
+        """Raises InfraError."""
+        said = [time.monotonic()]
+        with connected(self.home.target) as giver, connected(self.here.target) as taker:
+            for number, path in enumerate(self.paths):
+
+                def came(total: int, path: str = path) -> None:
+                    if time.monotonic() - said[0] > SIGN:
+                        said[0] = time.monotonic()
+                        self.say(f"{self.what}: {which}: {total / MiB:.0f} MiB of {path} so far")
+
+                config = f"/run/infra/moving/{self.name}/rsyncd.conf"
+                give = Side(giver, self.home.target, ["rsync", "--server", "--daemon", f"--config={config}", "."])
+                of_volume = path.startswith("/var/lib/docker/volumes/")
+                take = Side(
+                    taker, self.here.target,
+                    taking(number, self.places[path], [*options, *([] if of_volume else self.owners)]),
+                )  # fmt: skip
+                ended = join(give, take, came)
+                if ended.codes[1] not in good:
+                    words = ended.words[1] or ended.words[0] or f"it ended with {ended.codes[1]}"
+                    raise InfraError(
+                        f"{path} of {self.what} could not be copied from {self.home}: rsync: {one_line(words)}"
+                    )
+
+
+def taking(number: int, place: str, options: list[str]) -> list[str]:
+    """rsync as a client whose server is at the other end of its own standard input and output."""
+    words = [
+        "rsync", "--archive", "--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids", "--delete",
+        "--compress", "--partial-dir=.infra-partial", "--modify-window=-1", "--timeout=240", "--blocking-io", *options,
+        f"--rsh=sh -c '{BRIDGE}' x", f"host::p{number}/", f"{place}/",
+    ]  # fmt: skip
+    return ["sh", "-c", f"exec 8<&0 9>&1 </dev/null >&2; exec {shlex.join(words)}"]
+
+
+def mapped(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What gives accounts' files to the accounts of the same names, whose numbers can be others."""
+    found = []
+    for option, kind in (("--usermap", "users"), ("--groupmap", "groups")):
+        pairs = [
+            f"{number}:{here[kind][name]}"
+            for name, number in sorted(there[kind].items())
+            if name in here[kind] and here[kind][name] != number
+        ]
+        found += [f"{option}={','.join(pairs)}"] if pairs else []
+    return found
