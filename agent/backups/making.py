@@ -35,8 +35,8 @@ def entry_of(world: World, service: str) -> dict[str, Any]:
         raise Refused(f"{quoting.quoted(service)} has no backup on this host; {has}")
     if there := next(filter(None, (away.where(world, unit) for unit in known[service]["units"])), ""):
         raise Refused(
-            f"the data of {service} is not on this host: it went to {there}. Where that host is lost, removing the file "
-            "below /etc/infra/away and a restart of this host give this one its own copy of then, to restore into"
+            f"the data of {service} is not on this host: it went to {there}. Where that host is lost, removing the "
+            "file below /etc/infra/away and a restart of this host give this one its own copy of then"
         )
     return known[service]
 
