@@ -16,6 +16,7 @@ KEYS = {
     "infra:hostPublicKeys": {"watchme": "ssh-ed25519 BBBB host"},
     "infra:hostPrivateKeys": {"watchme": "PRIVATE-HOST-KEY"},
 }
+loops: list[asyncio.AbstractEventLoop] = []
 SECRET = ["infra:sshPrivateKey", "infra:hostPrivateKeys", "infra:secrets"]
 
 
@@ -75,7 +76,11 @@ def run_program(values: dict[str, Any] | None = None, state: dict[str, Any] | No
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     mocks = Mocks(state)
     # Pulumi takes the loop that is set, and after an asyncio.run of another test there is none
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    for earlier in loops:
+        # Each holds descriptors, of which a test's process has some hundreds
+        earlier.close()
+    loops[:] = [asyncio.new_event_loop()]
+    asyncio.set_event_loop(loops[0])
     pulumi.runtime.set_mocks(mocks, project="infra", stack="prod", preview=False)
     pulumi.runtime.set_all_config(texts, SECRET)
     pulumi.runtime.test(lambda: runpy.run_path(str(ROOT / "__main__.py")) and None)()
