@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agent import away, data, health, lock, quoting, steps, store, transaction, units
+from agent import alive, away, data, health, lock, quoting, steps, store, transaction, units
 from agent.backups import making
 from agent.outcome import Failed, Refused, reason_of
 from agent.slots import probes, running
@@ -215,3 +215,8 @@ def _write(world: World, begun: dict[str, Any]) -> None:
 
 
 ANSWERS = {"prepare": prepare, "ready": ready, "start": start, "undo": undo}
+
+
+def asked(world: World, what: str, payload: dict[str, Any], say: Say) -> dict[str, Any]:
+    """What a move asks. A connection that is cut ends nothing of it. Raises Refused."""
+    return ANSWERS[what](world, payload, alive.to_whoever_listens(say))

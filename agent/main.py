@@ -230,7 +230,7 @@ def recover(_: dict[str, Any]) -> int:
 
 def arrive(what: str, payload: dict[str, Any]) -> int:
     """Data of a system that comes from another host."""
-    _print(arriving.ANSWERS[what](World(), payload, lambda line: _print({"say": line})))
+    _print(arriving.asked(World(), what, payload, lambda line: _print({"say": line})))
     return 0
 
 

@@ -6,14 +6,13 @@ back, by the restore itself, by the next job or at boot.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
 from collections.abc import Callable
 from typing import Any
 
-from agent import data, health, lock, quoting, slots, steps, store, transaction, units
+from agent import alive, data, health, lock, quoting, slots, steps, store, transaction, units
 from agent.backups import making, restic
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE, Release
@@ -52,7 +51,7 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
     """Gives a service the data of a backup, the newest where none is `wanted`, and starts it and what depends on it.
     What was there is kept beside it. Raises Refused, after which it has its own data again."""
     # A connection that is cut ends no restore
-    say = _whoever_listens(say)
+    say = alive.to_whoever_listens(say)
     # What is stopped meanwhile is not dumped
     with lock.lock(f"restore of {service}", say, making.LOCK, making.PATIENCE), lock.lock(PURPOSE, say):
         undo_left(world, say)
@@ -73,14 +72,6 @@ def in_place(world: World, service: str, wanted: str | None, say: Say) -> dict[s
         say(f"restoring {service} from backup {snapshot}")
         staged = {} if entry["dump"] else _fetched(world, entry, snapshot)
         return _switched(world, release, entry, snapshot, staged, say)
-
-
-def _whoever_listens(say: Say) -> Say:
-    def quiet(line: str) -> None:
-        with contextlib.suppress(SystemExit, OSError):
-            say(line)
-
-    return quiet
 
 
 def _demand_own_parent(world: World, path: str) -> None:

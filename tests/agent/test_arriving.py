@@ -259,3 +259,14 @@ def test_a_host_whose_data_is_elsewhere_takes_releases_and_goes_back(host):
     assert not {*ENTRY["units"]} & host.active and not host.commands("/usr/bin/docker-compose -p infra-step-")[1:]
     assert gone_back(host, before).outcome in ("applied", "unchanged")
     assert not {*ENTRY["units"]} & host.active
+
+
+def test_a_connection_that_is_cut_ends_no_start(host):
+    arriving.ready(host, prepared(host), say)
+
+    def cut(line):
+        raise SystemExit(0)
+
+    host.web = lambda url: 200 if host.clock > 40 else 500
+    answer = arriving.asked(host, "start", {**ID, "services": ENTRY["services"], "done": []}, cut)
+    assert answer["started"] and host.rows() == "of the other host"

@@ -103,7 +103,7 @@ class Hosts:
     def answered(self, move, what, payload):
         def do():
             try:
-                return arriving.ANSWERS[what](self.new, {"system": move.name, **payload}, say)
+                return arriving.asked(self.new, what, {"system": move.name, **payload}, say)
             except Refused as refusal:
                 raise InfraError(f"watchme: {refusal}") from None
 

@@ -103,7 +103,11 @@ class Moving:
         there = self._described(giver)
         if there["away"] and there["away"]["id"] == begun["id"]:
             self.say(f"{self.what}: {giver} had given its data away when an earlier attempt ended: it starts here")
-            self._start(giver, begun["id"], there)
+            handing_over.set()
+            try:
+                self._start(giver, begun["id"], there)
+            finally:
+                handing_over.clear()
         else:
             self._ask("undo", {"id": begun["id"]})
         return self._described(self.here)
