@@ -104,7 +104,8 @@ def test_killed_at_any_moment_one_host_writes_and_the_same_command_goes_on(
 ) -> None:
     here, there = home
     for number, moment in enumerate(["serves meanwhile", "stops what writes", "here and in use"]):
-        target, source = (here, there) if number % 2 == 0 else (there, here)
+        source = points_to(reader.system) or here
+        target = there if source == here else here
         mark(reader, source, f"kill{number}")
         goes_to(reader.system, target, source)
         reader.system.up_killed_at(moment)
