@@ -161,27 +161,25 @@ def gate(
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
 
 
-def coming(catalogue: Catalogue, move: Move, host: str, before: dict[str, Hosts]) -> dict[str, Any] | None:
-    """What comes to a host with a move: the data of its systems, where another host can have it."""
-    is_elsewhere = any(region != catalogue.stack.region and host in hosts for region, hosts in before.items())
-    return moving(catalogue, host, render(catalogue, host)) if host in move.data and is_elsewhere else None
+def coming(catalogue: Catalogue, move: Move) -> dict[str, dict[str, Any]]:
+    """What comes along with a move: host → the data of its systems."""
+    hosts = [host for host in catalogue.stack.ec2_hosts if host in move.data]
+    found = {host: moving(catalogue, host, render(catalogue, host)) for host in hosts}
+    return {host: entry for host, entry in found.items() if entry}
 
 
 def data_here(
     name: str,
-    catalogue: Catalogue,
+    stack: Stack,
     move: Move,
-    host: str,
+    entry: dict[str, Any],
     machine: pulumi.Output[dict[str, Any]],
     before: dict[str, Hosts],
     opts: pulumi.ResourceOptions,
-) -> Step | None:
-    """The data of a host's systems, from the host that has it; `before` are the hosts by region that were there when
-    the move began. None where nothing is to come."""
-    stack = catalogue.stack
-    entry = coming(catalogue, move, host, before)
-    if not entry:
-        return None
+) -> Step:
+    """The data of a host's systems (`entry`), from the host that has it; `before` are the hosts by region that were
+    there when the move began. It stays in the state when those are gone, as every step does."""
+    host = entry["name"]
     others = {
         region: target(stack, host, pulumi.Output.from_input(hosts[host]))
         for region, hosts in sorted(before.items())

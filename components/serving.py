@@ -41,21 +41,15 @@ def serve(
             # What was pushed meanwhile to the region that is left
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        waiting = {
-            service
-            for host in stack.ec2_hosts
-            if (entry := move.coming(catalogue, attempt, host, before))
-            for service in entry["services"]
-        }
+        entries = move.coming(catalogue, attempt)
+        waiting = {service for entry in entries.values() for service in entry["services"]}
         resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]
         gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, after)]
-        for host in stack.ec2_hosts:
+        for host, entry in entries.items():
+            # One after the other, and the names only once all are there
             ready = pulumi.ResourceOptions(depends_on=[*gates])
-            step = move.data_here(
-                f"data-{host}-{name}", catalogue, attempt, host, here.machines[host].target, before, ready
-            )
-            # One after the other: a host that fails leaves the others where they are
-            gates += [step] if step else []
+            machine = here.machines[host].target
+            gates.append(move.data_here(f"data-{host}-{name}", stack, attempt, entry, machine, before, ready))
     names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
     records = [
         PublicName(

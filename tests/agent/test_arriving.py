@@ -46,6 +46,16 @@ def start(world, done=()):
     return arriving.start(world, {**ID, "services": ENTRY["services"], "done": list(done)}, say)
 
 
+def killed_in_the_start(host, number):
+    """A copy of the host, killed right before that change."""
+    world = copy.deepcopy(host)
+    world.kill_at = world.changes + number
+    with pytest.raises(Killed):
+        start(world)
+    world.kill_at = None
+    return world
+
+
 def settle(world):
     """What agent/moving.py's other side does with what it finds: see infra/move/steps/data.py."""
     return arriving.undo(world, ID, say)
@@ -161,11 +171,7 @@ def test_killed_at_any_change_of_the_start_the_next_one_ends_well(host):
     finished = copy.deepcopy(host)
     start(finished)
     for number in range(1, finished.changes - host.changes):
-        world = copy.deepcopy(host)
-        world.kill_at = world.changes + number
-        with pytest.raises(Killed):
-            start(world)
-        world.kill_at = None
+        world = killed_in_the_start(host, number)
         if arriving.RECORD in world.files:
             assert start(world)["started"], number
         assert world.rows() == "of the other host" and world.active == finished.active, number
@@ -225,11 +231,7 @@ def test_a_failed_start_that_is_killed_is_undone_by_the_next_and_never_taken_for
     finished = copy.deepcopy(host)
     assert not start(finished)["started"]
     for number in range(1, finished.changes - host.changes):
-        world = copy.deepcopy(host)
-        world.kill_at = world.changes + number
-        with pytest.raises(Killed):
-            start(world)
-        world.kill_at = None
+        world = killed_in_the_start(host, number)
         world.answers.clear()
         if arriving.RECORD not in world.files:
             assert world.rows() == "empty", number

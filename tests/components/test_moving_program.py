@@ -87,18 +87,26 @@ def test_data_comes_after_the_gate_and_before_the_names(monkeypatch):
     assert any("whisper" in url for url in resting)
 
 
-@pytest.mark.parametrize("why", ["it is to be left", "a move of before there was this step", "nothing else has it"])
+@pytest.mark.parametrize("why", ["it is to be left", "the move was made by an earlier version", "no other host has it"])
 def test_data_that_is_not_to_come_has_no_step(monkeypatch, why):
     values, state = {}, dict(SERVICES_IN_SYDNEY)
     if why == "it is to be left":
         values = {"infra:moveData": False}
-    elif why == "nothing else has it":
+    elif why == "no other host has it":
         state = {}
     else:
         done = {"region": "ap-northeast-1", "standby": [SYDNEY], "move": {"at": "20260101T000000Z", "source": SYDNEY}}
         state[f"{URN}pulumi:pulumi:Stack::infra-prod"] = {"type": "pulumi:pulumi:Stack", "outputs": done}
         values = {"infra:standbyRegions": [SYDNEY]}
     assert not [name for name in steps(with_data(monkeypatch, state, **values)) if name.endswith("-data")]
+
+
+def test_the_step_stays_when_the_region_that_was_left_is_gone(monkeypatch):
+    """As the other steps do: else the next preview would have a change."""
+    done = {"at": "20260101T000000Z", "source": SYDNEY, "data": ["services"]}
+    outputs = {"region": "ap-northeast-1", "standby": [], "move": done}
+    state = {f"{URN}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": outputs}}
+    assert "data-services-ap-northeast-1-AT-data" in steps(with_data(monkeypatch, state))
 
 
 def test_a_region_that_stands_by_is_made_like_the_other_and_not_left(monkeypatch):
