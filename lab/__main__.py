@@ -1,12 +1,17 @@
-"""`python -m lab check|up|down|status|pictures`: the lab of a person; `rehearse-move`, `rehearse-down`: of a move."""
+"""`python -m lab check|up|down|status`: the lab of a person; `rehearse-move`, `rehearse-down`: of a move."""
 
 import os
 import subprocess
 import sys
 
-from lab import machine, rehearse, root, table, up, workspace
+from catalogue.problems import CatalogueError
 from lab.say import LabError, step
-from lab.settings import ROOT, default_lab, move_lab
+
+try:
+    from lab import machine, rehearse, root, table, up, workspace
+    from lab.settings import ROOT, default_lab, move_lab
+except LabError as unusable:
+    sys.exit(f"lab: {unusable}")
 
 
 def main(command: str) -> int:
@@ -33,12 +38,6 @@ def main(command: str) -> int:
         return 0
     elif not up.is_running(lab):
         raise LabError("no lab is running; start it: make lab")
-    elif command == "pictures":
-        # The browser's driver is slow to load
-        from lab import pictures
-
-        pictures.take(lab)
-        return 0
     well = table.show(table.settled(lab))
     # What has no public name is reported by its host
     env = workspace.full_environment(lab)
@@ -50,7 +49,7 @@ def main(command: str) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "status"))
-    except LabError as error:
+    except (LabError, CatalogueError) as error:
         sys.exit(f"lab: {error}")
     except KeyboardInterrupt:
         sys.exit("lab: interrupted; run it again to go on, or `make lab-down` to remove it")

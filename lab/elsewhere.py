@@ -1,16 +1,22 @@
-"""Products of others as their registries have them: built here out of packages and modules, and published in the
-registry that stands for Docker Hub and the like."""
+"""Images of other registries, in the one registry that stands for all of them: as lab.yaml gives them, else the
+originals, where this machine reaches them."""
 
 import hashlib
 import shutil
 from pathlib import Path
 
+from catalogue.loading import Catalogue
+from catalogue.service import Image
 from lab import machine, registry, tools
-from lab.run import succeeds
-from lab.say import step
-from lab.settings import CACHE, ELSEWHERE, ROOT, Lab
+from lab.images import build_programs
+from lab.products import PROGRAMS, read
+from lab.run import find_program, run, succeeds
+from lab.say import LabError, step
+from lab.settings import CACHE, ELSEWHERE, PROJECT, Lab
+from lab.stubs import derived
 
-PROGRAMS = ROOT / "lab" / "programs"
+STUB = "stub"
+ASKED = 30.0  # seconds until an original's registry has answered
 
 
 def start(lab: Lab) -> None:
@@ -19,27 +25,88 @@ def start(lab: Lab) -> None:
         registry.start_in(lab, ELSEWHERE)
 
 
-def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "") -> None:
-    """Builds a product of `lab/programs/` and publishes it; with another `note` it is another image."""
-    name = f"watchme-lab-{product}:{_pin(product, note)}"
+def fill(lab: Lab, catalogue: Catalogue) -> None:
+    """Every image of another registry that the catalogue names. Raises LabError naming those that cannot be had."""
+    if not catalogue.foreign_images:
+        return
+    start(lab)
+    absent = [found for image in catalogue.foreign_images if (found := _bring(lab, catalogue, image))]
+    if absent:
+        choice = "IMAGE: the name of an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
+        raise LabError("\n".join(["images cannot be had here:", *absent, f"Write under images: in lab.yaml: {choice}"]))
+
+
+def _bring(lab: Lab, catalogue: Catalogue, image: Image) -> str:
+    """An image is in the registry; else why not."""
+    name = image.name.partition("/")[2]
+    if registry.manifest(lab, ELSEWHERE, image.repository.partition("/")[2], image.digest or image.tag or "latest"):
+        return ""
+    given = PROJECT.extras.images.get(image.name)
+    if given == STUB:
+        facts = derived(catalogue)[image.repository]
+        repository, _, tag = name.partition(":")
+        registry.push_stub(lab, ELSEWHERE, repository, facts, build_programs(), tag)
+    elif given:
+        registry.push_image(lab, ELSEWHERE, local(given), name)
+    else:
+        return _original(lab, image, name)
+    return ""
+
+
+def _original(lab: Lab, image: Image, name: str) -> str:
+    skopeo = find_program("skopeo") or "skopeo"
+    try:
+        run(skopeo, "inspect", "--raw", f"docker://{image.name}", timeout=ASKED)
+        with step(f"copying {image.name} from its registry", usual=60):
+            registry.push_image(lab, ELSEWHERE, f"docker://{image.name}", name)
+    except LabError as error:
+        return f"  - {image.name}: {str(error)[-200:]}"
+    return ""
+
+
+def local(given: str) -> str:
+    """An image of lab.yaml as skopeo names it. One of a folder is built. Raises LabError."""
+    if given.startswith("./"):
+        given = built(PROJECT.root / given[2:])
+    elif not succeeds("docker", "image", "inspect", given):
+        raise LabError(
+            f"lab.yaml: images: {given} is no image of this machine's Docker: build it, or pull it; run again"
+        )
+    return f"docker-daemon:{given}"
+
+
+def built(folder: Path, note: str = "") -> str:
+    """The image of a folder with a Dockerfile; its BASE is a bare Debian. With another `note` it is another image."""
+    if not (folder / "Dockerfile").is_file():
+        raise LabError(f"lab.yaml: images: {folder} has no Dockerfile")
+    name = f"watchme-lab-{folder.name}:{_pin(folder, note)}"
     if not succeeds("docker", "image", "inspect", name):
-        with step(f"building {product}", usual=60):
-            context = CACHE / f"{product}-context"
+        with step(f"building {folder.name}", usual=60):
+            context = CACHE / f"{folder.name}-context"
             shutil.rmtree(context, ignore_errors=True)
-            shutil.copytree(PROGRAMS / product, context)
-            _program(product, context)
+            shutil.copytree(folder, context)
+            _program(folder, context)
             with (context / "Dockerfile").open("a") as file:
                 file.write(f'LABEL note="{note}"\n' if note else "")
             machine.build(context, name, {"BASE": machine.BARE_IMAGE})
+    return name
+
+
+def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "") -> None:
+    """Builds a product of `lab/programs/` and publishes it."""
+    name = built(PROGRAMS / product, note)
     registry.push_image(lab, ELSEWHERE, f"docker-daemon:{name}", f"{repository}:{tag}")
 
 
-def _program(product: str, context: Path) -> None:
-    """What a product's image has that is no package of Debian's."""
-    if product == "miniflux":
-        shutil.copy(tools.build("miniflux", "miniflux.app/v2", "miniflux", usual=90), context / "miniflux")
+def _program(folder: Path, context: Path) -> None:
+    """What an image has that is no package of Debian's: a program out of a pinned module of lab/tools."""
+    if (folder / "program.yaml").exists():
+        module = read(folder).module
+        if module:
+            built = tools.build(module.name, module.package, module.name, usual=90)
+            shutil.copy(built, context / module.name)
 
 
-def _pin(product: str, note: str) -> str:
-    files = sorted(path for path in (PROGRAMS / product).rglob("*") if path.is_file())
+def _pin(folder: Path, note: str) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join([note.encode(), *(path.read_bytes() for path in files)])).hexdigest()[:12]

@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab.run import run
 from lab.say import step
 from lab.settings import CACHE, ROOT
@@ -19,10 +17,6 @@ from lab.tools import ensure_go
 
 STUB = ROOT / "lab" / "stub"
 ARCHITECTURES = ("amd64", "arm64")
-
-
-def stubs() -> dict[str, dict[str, Any]]:
-    return yaml.safe_load((ROOT / "lab" / "stubs.yaml").read_text())
 
 
 def build_go(folder: Path, architecture: str) -> Path:

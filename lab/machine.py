@@ -94,26 +94,18 @@ def ensure_images(lab: Lab) -> None:
     for kind in KINDS:
         context = lab.path("image", kind)
         context.mkdir(parents=True, exist_ok=True)
-        products.lay_out(context / "tree", kind)
+        commands = products.lay_out(context / "tree", products.on(kind))
         root = context / "tree/usr/local/share/ca-certificates/lab-root.crt"
         root.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(lab.path("tls", "root.crt"), root)
         lines = [
             f"FROM {base_image(kind)}",
             "COPY tree/ /",
-            f"RUN update-ca-certificates{OWNERS[kind]}",
+            f"RUN {' && '.join(['update-ca-certificates', *commands])}",
             f"LABEL {LABEL}={lab.name}",
         ]
         (context / "Dockerfile").write_text("\n".join(lines) + "\n")
         build(context, lab.image(kind), {})
-
-
-# The owners' own machine has its owner's account, and the devices that its units ask for
-OWNERS = {
-    "host": "",
-    "plain": " && useradd --create-home --shell /bin/bash ice && chown -R ice:ice /home/ice"
-    " && systemctl enable lab-devices.service",
-}
 
 
 def build(context: Path, name: str, arguments: dict[str, str], target: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The products' own programs in the lab's machines: stand-ins (lab/programs/) where their owners' builds would be.
+"""What products' owners would have built on the lab's machines: folders of lab/programs/, laid into the machine images.
 
 A release brings units, configuration and files; what a product's owner builds is on the machine already.
 """
@@ -7,49 +7,97 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalogue.files import read_mapping
+from catalogue.problems import CatalogueError
 from lab.images import build_go
 from lab.run import run
-from lab.say import step
-from lab.settings import CACHE, KINDS, ROOT
+from lab.say import LabError, step
+from lab.settings import CACHE, PROJECT, ROOT
 
 PROGRAMS = ROOT / "lab" / "programs"
-MODEL = "opt/whisper/models/ggml-large-v3-turbo-q5_0.bin"
 
 
-def lay_out(tree: Path, kind: str) -> None:
-    """The files of a machine of a kind: `host` (EC2: Whisper and Recall) or `plain` (Totton and Vocoder)."""
+class Environment(BaseModel):
+    """A virtual environment out of the folder's requirements.txt; `scripts` are name → module:function."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    into: str
+    scripts: dict[str, str] = {}
+
+
+class Module(BaseModel):
+    """A program out of a pinned Go module, lab/tools/NAME, for a folder with a Dockerfile."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    package: str
+
+
+class Program(BaseModel):
+    """A folder's `program.yaml`. Places on the machine begin without `/`. `go` is where the program goes that its
+    main.go is built to; `files` are file or folder → place, `write` place → text, `run` commands once that is there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    go: str = ""
+    files: dict[str, str] = {}
+    write: dict[str, str] = {}
+    venv: Environment | None = None
+    run: list[str] = []
+    module: Module | None = None
+
+
+def on(kind: str) -> list[str]:
+    """The folders for machines of a kind: EC2 hosts are of `host`."""
+    extras = PROJECT.extras
+    own = [name for machine in extras.machines.values() if machine.kind == kind for name in machine.programs]
+    return list(dict.fromkeys([*(extras.programs if kind == "host" else []), *own]))
+
+
+def read(folder: Path) -> Program:
+    """Raises LabError."""
+    file = f"{folder.name}/program.yaml"
+    try:
+        return Program.model_validate(read_mapping(folder / "program.yaml", file, "see lab/products.py"))
+    except CatalogueError as error:
+        raise LabError(str(error)) from None
+    except ValidationError as error:
+        raise LabError("\n".join(f"{file}: {one['loc']}: {one['msg']}" for one in error.errors())) from None
+
+
+def lay_out(tree: Path, names: Sequence[str]) -> list[str]:
+    """The files of programs, and the commands that their machine image runs then."""
     shutil.rmtree(tree, ignore_errors=True)
-    _copy(PROGRAMS / "notify.py", tree / "opt/lab/notify.py")
-    {"host": _ec2, "plain": _own}[kind](tree)
+    tree.mkdir(parents=True)
+    commands = []
+    for name in names:
+        folder = PROGRAMS / name
+        program = read(folder)
+        if program.go:
+            _copy(build_go(folder, "amd64" if os.uname().machine == "x86_64" else "arm64"), tree / program.go)
+        for source, place in program.files.items():
+            _copy(folder / source, tree / place)
+        for place, text in program.write.items():
+            (tree / place).parent.mkdir(parents=True, exist_ok=True)
+            (tree / place).write_text(text)
+        if program.venv:
+            _venv(tree, program.venv.into, folder / "requirements.txt", **program.venv.scripts)
+        commands += program.run
+    return commands
 
 
 def fetch() -> None:
     """Builds and installs what `lay_out` copies, once for all labs."""
     with tempfile.TemporaryDirectory() as folder:
-        for kind in KINDS:
-            lay_out(Path(folder) / kind, kind)
-
-
-def _ec2(tree: Path) -> None:
-    program = build_go(PROGRAMS / "whisper", "amd64" if os.uname().machine == "x86_64" else "arm64")
-    _copy(program, tree / "opt/whisper/WhisperBackendAPI")
-    (tree / MODEL).parent.mkdir(parents=True)
-    (tree / MODEL).write_bytes(b"no model: a stand-in of the lab\n")
-    _copy(PROGRAMS / "devices/nvidia-persistenced.service", tree / "usr/lib/systemd/system/nvidia-persistenced.service")
-    shutil.copytree(PROGRAMS / "recall/backend", tree / "srv/recall/backend")
-    _venv(tree, "srv/recall/venv", PROGRAMS / "recall/requirements.txt", gunicorn="gunicorn.app.wsgiapp:run")
-
-
-def _own(tree: Path) -> None:
-    _copy(PROGRAMS / "totton/gadget-setup", tree / "usr/local/bin/totton-audio-gadget-setup")
-    _copy(PROGRAMS / "totton/gpu_upsampler_alsa", tree / "opt/totton_audio/bin/gpu_upsampler_alsa")
-    shutil.copytree(PROGRAMS / "totton/web", tree / "opt/totton_audio/web")
-    _venv(tree, "opt/totton_audio/venv", PROGRAMS / "totton/requirements.txt", uvicorn="uvicorn.main:main")
-    _copy(PROGRAMS / "vocoder/vocoder", tree / "home/ice/dev/vocoder/bin/vocoder")
-    _copy(PROGRAMS / "devices/devices", tree / "opt/lab/devices")
-    _copy(PROGRAMS / "devices/lab-devices.service", tree / "etc/systemd/system/lab-devices.service")
+        for kind in ("host", "plain"):
+            lay_out(Path(folder) / kind, on(kind))
 
 
 def _venv(tree: Path, place: str, requirements: Path, **scripts: str) -> None:
@@ -81,4 +129,7 @@ def _venv(tree: Path, place: str, requirements: Path, **scripts: str) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)

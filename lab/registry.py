@@ -9,7 +9,6 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import bcrypt
 import yaml
 
 from lab import ports
-from lab.images import build_programs, stubs, write_layout
+from lab.images import write_layout
 from lab.run import Daemon, run, wait_until
 from lab.settings import REGIONS, REGISTRIES, Lab
 from lab.tools import BIN
@@ -181,18 +180,6 @@ def _repository(lab: Lab, region: str, repository: str) -> Path:
 def forget(lab: Lab, region: str, repository: str) -> None:
     """A repository is deleted with all that is in it."""
     shutil.rmtree(_repository(lab, region, repository), ignore_errors=True)
-
-
-def push_stubs(lab: Lab, region: str) -> None:
-    """The 13 stub images into a region's registry, tag latest."""
-    programs = build_programs()
-
-    def push(item: tuple[str, dict[str, object]]) -> None:
-        repository, facts = item
-        push_stub(lab, region, repository, facts, programs)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(push, stubs().items()))
 
 
 def push_stub(

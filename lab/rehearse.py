@@ -1,58 +1,62 @@
-"""`make rehearse-move`: a whole region move to watch, from a stack in Sydney to one in Tokyo."""
+"""`make rehearse-move`: a whole region move to watch, from another region into the one that stack `lab` is in."""
 
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from lab import up, workspace
+from catalogue.stack import read_stack
+from lab import table, up, workspace
 from lab.run import LONGEST, run
 from lab.say import LabError
-from lab.settings import ROOT, Lab
+from lab.settings import PROJECT, REGIONS, ROOT, Lab
 from lab.table import PublicClient
 
-SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
-NAME = "api.hey-watch.me"
+HOME, AWAY = REGIONS[:2]
 # A person does not want to wait as long as resolvers do
 QUICK = {"recordTtl": "5", "drainQuiet": "3", "confirmDeadline": "10"}
 
 
-def in_sydney(lab: Lab, project: Path = ROOT) -> None:
-    """A lab whose stack is going to be in Sydney, WatchMe alone; Tokyo is as empty as its owners found it."""
-    up.start(lab, filled=[SYDNEY])
+def away(lab: Lab, project: Path = ROOT) -> None:
+    """A lab whose stack is going to be in another region, with the hosts that lab.yaml names for it; the stack's own
+    region is as empty as its owners found it."""
+    up.start(lab, filled=[AWAY])
     up.prepare(lab, project, home=False)
     env = workspace.process_environment(lab)
-    run("pulumi", "config", "set", "--stack", "lab", "aws:region", SYDNEY, cwd=project, env=env)
-    run("pulumi", "config", "rm", "--stack", "lab", "--path", "infra:hosts.services", cwd=project, env=env)
+    run("pulumi", "config", "set", "--stack", "lab", "aws:region", AWAY, cwd=project, env=env)
+    for host in read_stack(project, "lab", lab.config_file).hosts:
+        if PROJECT.extras.rehearse and host not in PROJECT.extras.rehearse:
+            run("pulumi", "config", "rm", "--stack", "lab", "--path", f"infra:hosts.{host}", cwd=project, env=env)
     for key, value in QUICK.items():
         run("pulumi", "config", "set", "--stack", "lab", f"infra:{key}", value, cwd=project, env=env)
 
 
 def rehearse(lab: Lab) -> int:
-    """From nothing to Tokyo; the lab stays, so that the way back can be tried."""
+    """There and home; the lab stays, so that the way back can be tried."""
     up.clear(lab)
-    in_sydney(lab)
+    away(lab)
     up.pulumi_up(lab)
     env = workspace.full_environment(lab)
-    command = ["infra", "move", TOKYO, "--retire", "--stack", "lab", "--yes", "--report", str(lab.path("move.md"))]
+    command = ["infra", "move", HOME, "--retire", "--stack", "lab", "--yes", "--report", str(lab.path("move.md"))]
     print(f"\n$ {' '.join(command)}\n", flush=True)
-    asked = Asked(lab)
+    asked = Asked(lab, next((url for _, url in table.public(lab)), ""))
     with asked:
         code = subprocess.run(command, cwd=ROOT, env=env, check=False, timeout=LONGEST).returncode
     if code:
         raise LabError("the move stopped; its last lines say why, and how to go on (first: . .lab-move/env)")
     print(f"\n{lab.path('move.md').read_text()}")
-    print(f"{asked.count} requests to https://{NAME} meanwhile, {asked.failed} without an answer of 200")
-    print("the lab stays: . .lab-move/env, then for instance infra move ap-southeast-2 --keep --stack lab")
+    if asked.url:
+        print(f"{asked.count} requests to {asked.url} meanwhile, {asked.failed} without an answer of 200")
+    print(f"the lab stays: . .lab-move/env, then for instance infra move {AWAY} --keep --stack lab")
     print("`make rehearse-down` removes it")
     return 0 if asked.failed == 0 else 1
 
 
 class Asked:
-    """A client that asks the public name all the time."""
+    """A client that asks a public URL all the time; none where there is no URL."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab, self.count, self.failed = lab, 0, 0
+    def __init__(self, lab: Lab, url: str) -> None:
+        self.lab, self.url, self.count, self.failed = lab, url, 0, 0
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._ask, daemon=True)
 
@@ -64,11 +68,12 @@ class Asked:
         self.thread.join(15)
 
     def _ask(self) -> None:
-        while not self.over.is_set():
+        name, _, path = self.url.removeprefix("https://").partition("/")
+        while self.url and not self.over.is_set():
             self.count += 1
             try:
-                client = PublicClient(NAME, self.lab.dns, self.lab.path("ca.pem"))
-                self.failed += client.ask("GET", "/health")[0] != 200
+                client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"))
+                self.failed += client.ask("GET", f"/{path}")[0] != 200
                 client.close()
             except (OSError, LookupError) as error:
                 print(f"  a request failed: {error}", flush=True)

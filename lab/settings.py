@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports
+from lab.project import ROOT, Project
 
-ROOT = Path(__file__).parent.parent
-ACCOUNT = "754724220380"
-ZONE = "hey-watch.me"
-REGIONS = ("ap-northeast-1", "ap-southeast-2")
+PROJECT = Project(ROOT)
+ACCOUNT, ZONE, REGIONS = PROJECT.account, PROJECT.zone, PROJECT.regions
 # The registry that stands for all others, and the names that lead there
 ELSEWHERE = "elsewhere"
 REGISTRIES = (*REGIONS, ELSEWHERE)
@@ -98,7 +97,7 @@ class Lab:
     @property
     def foreign_names(self) -> dict[str, str]:
         """Public names whose zones are not ours, and the system whose host their owners would point them at."""
-        return {"example.com": "recall"}
+        return PROJECT.extras.foreign_names
 
     @property
     def config_file(self) -> Path:

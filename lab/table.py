@@ -48,13 +48,14 @@ class PublicClient(http.client.HTTPSConnection):
 
 def statuses(lab: Lab, project: Path = ROOT) -> list[tuple[str, str, int]]:
     """Service, public URL, HTTP status (0: no answer)."""
+    return [(service, url, _status(lab, url)) for service, url in public(lab, project)]
+
+
+def public(lab: Lab, project: Path = ROOT) -> list[tuple[str, str]]:
+    """Service and public URL of its health, of every service that has one."""
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
-    rows = []
-    for host in catalogue.stack.hosts:
-        for probe in render(catalogue, host).probes:
-            if probe.public:
-                rows.append((probe.service, probe.public, _status(lab, probe.public)))
-    return rows
+    probes = [probe for host in catalogue.stack.hosts for probe in render(catalogue, host).probes]
+    return [(probe.service, probe.public) for probe in probes if probe.public]
 
 
 def settled(lab: Lab, project: Path = ROOT, patience: float = 60) -> list[tuple[str, str, int]]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab import (
+    contents,
     existing,
     facts,
     images,
@@ -26,7 +27,7 @@ from lab import (
 from lab.facts import MachineFacts
 from lab.run import LONGEST, Daemon, succeeds
 from lab.say import LabError, step
-from lab.settings import CACHE, ELSEWHERE, REGIONS, ROOT, Lab
+from lab.settings import CACHE, ELSEWHERE, PROJECT, REGIONS, ROOT, Lab
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
@@ -48,9 +49,7 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         services.start_cloud(lab)
         services.start_pebble(lab)
         services.write_bundle(lab)
-    with step("pushing the stub images"):
-        for region in filled:
-            registry.push_stubs(lab, region)
+    contents.fill(lab, filled)
     _whole(lab).touch()
 
 
@@ -110,16 +109,17 @@ def _build_tools() -> None:
 
 
 def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
-    """The Pulumi side, `.lab/env` included; with the owners' own machine, or without."""
+    """The Pulumi side, `.lab/env` included; with the owners' own machines, or without."""
     kinds = workspace.install_plugins(lab)
     if "stand-in" in kinds.values():
         print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
     if not lab.path("env").exists():
-        with step("making the stack, its keys and the owners' own machine"):
+        with step("making the stack, its keys and the owners' own machines"):
             workspace.prepare(lab, project)
-            if home:
-                own = existing.start(lab, "home", 1, workspace.public_key(lab), kind="plain")
-                workspace.describe_host(lab, project, "home", existing.configuration(own, "16g", "totton", "vocoder"))
+            for number, (name, own) in enumerate(PROJECT.extras.machines.items() if home else [], 1):
+                made = existing.start(lab, name, number, workspace.public_key(lab), own.kind)
+                values = existing.configuration(made, own.memory, *own.systems)
+                workspace.describe_host(lab, project, name, values)
             workspace.write_env(lab)
     elif workspace.is_outdated(lab, project):
         own = f"{lab.directory.name}/{lab.config_file.name}"

@@ -11,10 +11,12 @@ from pathlib import Path
 import certifi
 import yaml
 
+from catalogue.loading import load
+from catalogue.stack import read_stack
 from lab import plugins, ports
 from lab.run import find_program, run
 from lab.services import credentials
-from lab.settings import ROOT, Lab
+from lab.settings import PROJECT, ROOT, Lab
 from lab.tools import ensure_pulumi
 
 
@@ -88,6 +90,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     if not lab.config_file.exists():
         _make_stack(lab, project, env)
     run("infra", "init", "--stack", "lab", cwd=project, env=env)
+    _set_secrets(lab, project, env)
     end = "-----END CERTIFICATE-----\n"
     roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
     for number, root in enumerate(roots):
@@ -96,6 +99,22 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     directory = f"https://{lab.gateway}:{ports.ACME}/dir"
     for key, value in {"infra:nameServers[0]": lab.dns, "infra:acmeDirectory": directory}.items():
         run("pulumi", "config", "set", "--path", key, "--", value, cwd=project, env=env)
+
+
+def _set_secrets(lab: Lab, project: Path, env: dict[str, str]) -> None:
+    """What lab.yaml gives, and then a text of its own for each secret that a service still lacks."""
+
+    def set_all(values: dict[str, str]) -> None:
+        for path, value in values.items():
+            key = f"infra:secrets.{path}"
+            run("pulumi", "config", "set", "--secret", "--path", key, cwd=project, env=env, stdin=value)
+
+    set_all(PROJECT.extras.secrets)
+    catalogue = load(project, read_stack(project, "lab", lab.config_file))
+    services = [service for system in catalogue.running.values() for service in system.active]
+    known = catalogue.secrets
+    lacking = [(one.name, name) for one in services for name in one.secrets if name not in known.get(one.name, {})]
+    set_all({f"{service}.{name}": secrets.token_urlsafe(16) for service, name in lacking})
 
 
 def public_key(lab: Lab) -> str:

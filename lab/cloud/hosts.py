@@ -16,14 +16,12 @@ from catalogue.sizes import INSTANCE_TYPES, MiB
 from lab import ports
 from lab.cloud import confinement, meminfo
 from lab.cloud.forward import Forwarder
-from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
+from lab.settings import DELAYS, HOST_LABEL, LABEL, PROJECT, REGION_LABEL, Lab
 
 RUN = [
     "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
     "-e", "container=docker", "--stop-signal", "SIGRTMIN+3", "--device-cgroup-rule", "b 7:* rwm",
 ]  # fmt: skip
-
-BARE = [word for place in ("/opt/whisper", "/srv/recall") for word in ("--tmpfs", f"{place}:exec,size=512m")]
 
 # EC2's state → its code, and the state that an instance is in until its machine has followed
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -109,7 +107,8 @@ class Machines:
         file, size = self._meminfo(instance), known.memory if known else 8192
         meminfo.write(file, size * MiB, 0, 0)
         # As a machine image has none of the owners' programs, where a test wants one like that
-        bare = BARE if self.lab.path("run", "bare").exists() else []
+        empty = PROJECT.extras.bare if self.lab.path("run", "bare").exists() else []
+        bare = [word for place in empty for word in ("--tmpfs", f"{place}:exec,size=512m")]
         options, command = boot_options(self.lab)
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",

@@ -15,10 +15,11 @@ from lab.cloud import confinement
 from lab.cloud.dns import Zone
 from lab.cloud.metadata import Metadata
 from lab.cloud.permissions import NAMES, NAMESPACE, TYPES, conditions, holds, trusts
-from lab.images import stubs, write_layout
+from lab.images import write_layout
 from lab.run import Daemon, run, wait_until
 from lab.say import LabError
 from lab.settings import Lab
+from lab.stubs import stubs
 
 CONDITION = {"ForAllValues:StringEquals": {NAMES: ["_acme-challenge.a"], TYPES: ["TXT"]}}
 CASES = {

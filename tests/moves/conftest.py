@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lab import handmade, machine, rehearse, up
+from lab import machine, rehearse, up
 from lab.run import run
 from lab.settings import ROOT, Lab
-from tests import journals
+from tests import handmade, journals
 from tests.moves.on import SYDNEY
 from tests.system.conftest import System, copy_project, must_be_possible, what_is_left
 
@@ -55,7 +55,7 @@ def adopted() -> Iterator[Adopted]:
         with journals.said_on_failure(LAB.name, LAB.path("run")):
             up.start(LAB, filled=[SYDNEY])
             copy_project(project)
-            rehearse.in_sydney(LAB, project)
+            rehearse.away(LAB, project)
             system.set("infra:repairs", "false")
             made = handmade.make(LAB, project, SYDNEY)
             read = read_off(system, made)

@@ -9,9 +9,12 @@ import boto3
 
 from lab import workspace
 from lab.cloud import faults
-from lab.rehearse import NAME, SYDNEY, TOKYO
+from lab.settings import ZONE
 from lab.table import address_of
 from tests.system.conftest import System
+
+SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
+NAME = f"api.{ZONE}"
 
 
 def stays_in(system: System, *standby: str) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from lab.rehearse import NAME
 from lab.table import address_of
-from tests.moves.on import client, points_to
+from tests.moves.on import NAME, client, points_to
 from tests.rows import rows
 from tests.system.conftest import System
 

@@ -7,8 +7,9 @@ from time import monotonic
 
 import pytest
 
-from lab.images import build_programs, stubs
+from lab.images import build_programs
 from lab.registry import push_stub, tags
+from lab.stubs import stubs
 from tests.moves.on import (
     SYDNEY,
     TOKYO,

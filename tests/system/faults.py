@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
-from lab.images import build_programs, stubs
+from lab.images import build_programs
 from lab.registry import push_stub
+from lab.stubs import stubs
 from tests.system.conftest import System
 
 REPOSITORY, SERVICE, PATH = "watchme-api-avatar-uploader", "avatar-uploader", "/avatar/"

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from lab import existing, registry
-from lab.handmade import build_there
 from lab.images import build_programs
 from lab.registry import push_stub
 from lab.run import run, succeeds, wait_until
 from lab.settings import ACCOUNT
+from tests.handmade import build_there
 from tests.system.conftest import System
 
 pytestmark = pytest.mark.lab

@@ -11,7 +11,8 @@ import urllib.request
 import pytest
 
 from lab import registry
-from lab.images import build_programs, stubs, write_layout
+from lab.images import build_programs, write_layout
+from lab.stubs import stubs
 from rendering import images
 from tests.system.conftest import System
 

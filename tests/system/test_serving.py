@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from lab.images import stubs
 from lab.run import run
+from lab.stubs import stubs
 from lab.table import address_of, statuses
 from tests.rows import rows
 from tests.support import WATCHME, service

@@ -7,10 +7,11 @@ import ssl
 
 import pytest
 
-from lab.images import build_programs, stubs
+from lab.images import build_programs
 from lab.machine import BARE_IMAGE
 from lab.registry import push_stub, tags
 from lab.run import run
+from lab.stubs import stubs
 from lab.table import address_of
 from rendering.host import needs
 from tests.rows import rows

@@ -17,9 +17,9 @@ from catalogue.loading import load
 from catalogue.stack import read_stack
 from lab import registry, services
 from lab.cloud.machine_images import AMI
-from lab.images import stubs
 from lab.run import run, succeeds, wait_until
 from lab.settings import ACCOUNT, ZONE, Lab
+from lab.stubs import stubs
 from rendering.files import HostFiles
 from rendering.host import render
 

@@ -1,4 +1,4 @@
-"""`python -m lab pictures`: the page of the lab's WatchMe as a browser shows it, for docs/images/."""
+"""`python -m tests.pictures`: the page of the lab's WatchMe as a browser shows it, for docs/images/."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from playwright.sync_api import sync_playwright
 
 from lab import tools
 from lab.say import step
-from lab.settings import ROOT, Lab
+from lab.settings import ROOT, Lab, default_lab
 from lab.table import PublicClient
 
 PLACE = ROOT / "docs" / "images"
@@ -41,3 +41,7 @@ def _picture(new_page, page: Path, target: Path, window: dict, scheme: str, age:
     shown.clock.install(time=time.time() + age)
     shown.goto(page.as_uri())
     shown.screenshot(path=str(target))
+
+
+if __name__ == "__main__":
+    take(default_lab())

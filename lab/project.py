@@ -1,0 +1,122 @@
+"""What a project's lab is for: its stack `lab` (Pulumi.lab.yaml), and what the lab has beside it (lab.yaml)."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from catalogue.files import read_mapping
+from catalogue.problems import CatalogueError
+from catalogue.stack import read_config
+from lab.say import LabError
+
+ROOT = Path(__file__).parent.parent
+STACK, FILE = "Pulumi.lab.yaml", "lab.yaml"
+# The emulated AWS has another region than the stack's own, so that a move can be rehearsed
+OTHER_REGIONS = ("ap-northeast-1", "ap-southeast-2", "us-east-2")
+MOST_REGIONS = 4
+
+
+class Stub(BaseModel):
+    """The program in an image of the stack's own registry: where it listens, what its health is, the path that all it
+    serves lies under; `runs` reports each run to the lab."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    port: int = Field(ge=1, le=65535)
+    health: str = Field("/", pattern="^/")
+    prefix: str = Field("/", pattern="^/")
+    runs: Literal[True] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class OwnMachine(BaseModel):
+    """A machine that no program made: `plain` without Docker and proxies, or `host` with them. `programs` are folders
+    of lab/programs/ that are on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["plain", "host"] = "plain"
+    memory: str
+    systems: list[str]
+    programs: list[str] = []
+
+
+class Extras(BaseModel):
+    """lab.yaml.
+
+    `machines` are the owners' own, `programs` folders of lab/programs/ on EC2 hosts, `bare` where their files are.
+    `foreign_names` are names in zones of others → the system whose host they lead to; `rehearse` the hosts of
+    `make rehearse-move`, all where none is named. `images` are NAME:TAG, of the stack's own registry or another's, → an
+    image of this machine's Docker, a folder with a Dockerfile (./FOLDER) or, of another registry, `stub`. `secrets` are
+    SERVICE.NAME → value, in this lab alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    machines: dict[str, OwnMachine] = {}
+    programs: list[str] = []
+    bare: list[str] = []
+    foreign_names: dict[str, str] = {}
+    rehearse: list[str] = []
+    stubs: dict[str, Stub] = {}
+    images: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+
+
+class Project:
+    """Reads its files when they are asked for. Raises LabError with what is wrong in them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @cached_property
+    def extras(self) -> Extras:
+        path = self.root / FILE
+        if not path.exists():
+            return Extras()
+        try:
+            return Extras.model_validate(read_mapping(path, FILE, "see lab/project.py for its keys"))
+        except CatalogueError as error:
+            raise LabError(str(error)) from None
+        except ValidationError as error:
+            found = [f"{FILE}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            raise LabError("\n".join(found)) from None
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        try:
+            return read_config(self.root / STACK, STACK)
+        except CatalogueError as error:
+            raise LabError(str(error)) from None
+
+    def _text(self, key: str) -> str:
+        value = self._config.get(key)
+        if not isinstance(value, str) or not value:
+            raise LabError(f"{STACK}: {key}: the lab's AWS is made for it: write it down (a text, in quotes)")
+        return value
+
+    @property
+    def account(self) -> str:
+        return self._text("infra:accountId")
+
+    @property
+    def zone(self) -> str:
+        return self._text("infra:zone")
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The stack's own, one to rehearse a move from, and those that it has hosts or backups in besides."""
+        own = self._text("aws:region")
+        backup, standby = self._config.get("infra:backupRegion"), self._config.get("infra:standbyRegions")
+        other = next(name for name in OTHER_REGIONS if name not in (own, backup))
+        wanted = [own, other, *(standby if isinstance(standby, list) else []), backup]
+        found = tuple(dict.fromkeys(name for name in wanted if isinstance(name, str)))
+        if len(found) > MOST_REGIONS:
+            raise LabError(
+                f"{STACK}: {len(found)} regions, and the lab has at most {MOST_REGIONS}: remove some from it"
+            )
+        return found
