@@ -10,9 +10,17 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def _text_as(cls: type) -> Any:
+def _text_as(cls: type, allowed: str) -> Any:
     """A type written as text in YAML; strict mode alone would want the Python object."""
-    return BeforeValidator(lambda value: cls(value) if isinstance(value, str) else value)
+
+    def read(value: Any) -> Any:
+        try:
+            return cls(value) if isinstance(value, str) else value
+        except ValueError as error:
+            close = f" ({error})" if "host bits" in str(error) else ""
+            raise ValueError(f"{allowed}{close}") from None
+
+    return BeforeValidator(read)
 
 
 def _header_value(text: str) -> str:
@@ -30,8 +38,10 @@ def _plain_path(path: str) -> str:
     return path
 
 
-Address = Annotated[IPv4Address, _text_as(IPv4Address), PlainSerializer(str)]
-Network = Annotated[IPv4Network, _text_as(IPv4Network), PlainSerializer(str)]
+Address = Annotated[IPv4Address, _text_as(IPv4Address, "an IPv4 address such as 10.0.0.5"), PlainSerializer(str)]
+Network = Annotated[
+    IPv4Network, _text_as(IPv4Network, "a network of IPv4 such as 198.51.100.7/32"), PlainSerializer(str)
+]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 _ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
 _OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$"

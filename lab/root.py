@@ -8,7 +8,7 @@ from lab.run import succeeds
 from lab.settings import CACHE, ROOT
 
 KEPT = (
-    "CI", "DOCKER_CONTEXT", "DOCKER_HOST", "HOME", "LAB_PLUGINS", "PATH", "REQUESTS_CA_BUNDLE", "TERM",
+    "CI", "DOCKER_CONTEXT", "DOCKER_HOST", "HOME", "LAB", "LAB_PLUGINS", "PATH", "REQUESTS_CA_BUNDLE", "TERM",
     "TESTS_EVERYTHING", "XDG_CACHE_HOME",
 )  # fmt: skip
 # How this user reaches the package registries

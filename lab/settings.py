@@ -1,11 +1,13 @@
 """Where one lab lives: its directory and its addresses. Two labs of different name and number never meet."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports
 from lab.project import ROOT, Project
+from lab.say import LabError
 
 PROJECT = Project(ROOT)
 ACCOUNT, ZONE, REGIONS = PROJECT.account, PROJECT.zone, PROJECT.regions
@@ -18,6 +20,7 @@ LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
 REGION_LABEL = "watchme-infra.region"
 DIRECTORY_LABEL = "watchme-infra.directory"
+NAME = re.compile(r"(?P<name>[a-z][a-z0-9]{0,10}):(?P<number>[0-9]{1,3})")
 # Seconds to a region, one way, from Japan
 DELAYS = {"ap-southeast-2": 0.06}
 KINDS = ("host", "plain")
@@ -108,7 +111,15 @@ class Lab:
 
 
 def default_lab() -> Lab:
-    return Lab("lab", 71, ROOT / ".lab")
+    """The one of `make lab`: of another name and number where LAB says so, as when two projects have one at once. One
+    that exists keeps its own."""
+    directory = ROOT / ".lab"
+    kept = directory / "name"
+    wanted = kept.read_text() if kept.exists() else os.environ.get("LAB") or "lab:71"
+    found = NAME.fullmatch(wanted)
+    if not found or not 2 <= int(found["number"]) <= 254:
+        raise LabError(f"LAB={wanted}: NAME:NUMBER, such as shop:76: letters and digits, and 2 to 254")
+    return Lab(found["name"], int(found["number"]), directory)
 
 
 def move_lab() -> Lab:

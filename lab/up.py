@@ -38,6 +38,7 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
         clear(lab)
     lab.directory.mkdir(parents=True, exist_ok=True)
+    lab.path("name").write_text(f"{lab.name}:{lab.number}")
     if is_running(lab):
         return
     with step("starting the rehearsal cloud"):

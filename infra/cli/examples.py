@@ -1,6 +1,11 @@
 """What people type: shown under each command's help, and held against the command itself by a test."""
 
 EXAMPLES: dict[str, list[str]] = {
+    "new": ["infra new ../shop --zone example.com", "infra new ../shop --system shop --region eu-central-1"],
+    "upgrade": [
+        "infra upgrade ../watchme-infra",
+        "infra upgrade https://github.com/OWNER/watchme-infra --version v0.3.0",
+    ],
     "check": ["infra check --stack prod", "infra check --live --stack prod"],
     "rights": ["infra rights deploy --stack prod"],
     "render": ["infra render --stack prod --out /tmp/prod"],

@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InfraError
-from infra.paths import config_file, project_root
+from infra.git import git
+from infra.paths import config_file
 
 PROGRAM = Path(__file__).parent / "snapshot.py"
-
-
-def git(*arguments: str, root: Path | None = None) -> bytes:
-    """Raises InfraError with git's last line."""
-    done = subprocess.run(["git", *arguments], cwd=root or project_root(), capture_output=True, check=False)
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-        raise InfraError(f"git {' '.join(arguments[:2])}: {lines[-1]}")
-    return done.stdout
 
 
 def resolved(reference: str) -> str:

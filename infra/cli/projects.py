@@ -1,0 +1,91 @@
+"""Projects: made for a product of one's own, and brought to a later version of the program."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli import app
+from infra.errors import InfraError
+from infra.paths import project_root
+
+ASKED = {
+    "zone": "Domain that its names are in (a Route 53 zone)",
+    "account": "AWS account (12 digits)",
+    "email": "Address for alarms and certificates",
+    "cidr": "Network from which SSH is reached (such as 198.51.100.7/32)",
+}
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's directory, which does not exist yet.")],
+    system: Annotated[str, typer.Option(help="Name of what it runs; the directory's where it is left out.")] = "",
+    region: Annotated[str, typer.Option(help="AWS's region.")] = "ap-northeast-1",
+    zone: Annotated[str | None, typer.Option(help=f"{ASKED['zone']}.")] = None,
+    account: Annotated[str | None, typer.Option(help=f"{ASKED['account']}.")] = None,
+    email: Annotated[str | None, typer.Option(help=f"{ASKED['email']}.")] = None,
+    cidr: Annotated[str | None, typer.Option(help=f"{ASKED['cidr']}.")] = None,
+) -> None:
+    """Make a project for a product of your own: the program, one example, stacks, workflows. What is left out is asked
+    for in a terminal; what has no answer becomes a line TODO, which `infra check` names."""
+    from infra.project.new import Answers, checked, create, name_of
+
+    given = {"zone": zone, "account": account, "email": email, "cidr": cidr}
+    for question, answer in given.items():
+        if answer is None:
+            given[question] = _ask(question, checked) if sys.stdin.isatty() and sys.stderr.isatty() else ""
+    answers = Answers(system or name_of(folder), region, **{name: answer or "" for name, answer in given.items()})
+    program, uncommitted = create(folder, answers)
+    typer.echo(f"made {folder} for {answers.system}, with the program's version {program.name}")
+    if uncommitted:
+        typer.echo(f"not committed yet ({uncommitted}): do that with git, since previews compare with a commit")
+    typer.echo(f"next: cd {folder}, read README.md; what runs is in files/systems/{answers.system}.yaml")
+
+
+def _ask(question: str, checked) -> str:
+    """An answer that can be one, or "" for none yet."""
+    while True:
+        answer = typer.prompt(
+            f"{ASKED[question]}, or Enter for later", default="", show_default=False, err=True
+        ).strip()
+        try:
+            return checked(question, answer) if answer else ""
+        except InfraError as error:
+            typer.echo(str(error), err=True)
+
+
+@app.command()
+def upgrade(
+    source: Annotated[str, typer.Argument(help="Where the later version is: a directory, or what git can clone.")],
+    version: Annotated[str, typer.Option(help="A tag, a branch or a commit of it.")] = "",
+    base: Annotated[str, typer.Option(help="Of a fork: the tag or commit of the program that it was made from.")] = "",
+    keep: Annotated[list[str] | None, typer.Option(help="Leave a file in conflict as it is here.")] = None,
+    take: Annotated[list[str] | None, typer.Option(help="Take the program's for a file in conflict.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Replace the program's files in this project by a later version's. Your own files are not touched; what you
+    changed in one of the program's is merged, or named. No host changes before the next `pulumi up`."""
+    from infra.project import upgrade as upgrading
+    from infra.project.program import program_from
+
+    root = project_root()
+    if Path(source).resolve() == root.resolve() and not version:
+        raise InfraError(f"{source} is this project: name a checkout of the later version")
+    before = upgrading.record_of(root, program_from(source, base) if base else None)
+    program = program_from(source, version)
+    plan = upgrading.plan(root, before, program, frozenset(keep or []), frozenset(take or []))
+    if plan.is_empty:
+        typer.echo(f"nothing to do: this project has version {program.name}")
+        return
+    for line in upgrading.describe(plan):
+        typer.echo(line)
+    upgrading.refuse_conflicts(plan)
+    upgrading.refuse_unsaved(root, plan)
+    if not yes and not typer.confirm("Replace them?", err=True):
+        raise InfraError("nothing was changed")
+    upgrading.apply(root, plan)
+    typer.echo(
+        f"this project has version {program.name}. Next: make environment, infra check, infra preview --base HEAD"
+    )

@@ -1,0 +1,140 @@
+"""`infra new`: a project for a product of one's own, with the program and without anything of another's."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import Field, TypeAdapter, ValidationError
+
+from catalogue.fields import AccountId, Email, HostName, Network, Region
+from infra.errors import InfraError
+from infra.git import git
+from infra.project.program import HERE, Program, program_in, write_record
+from infra.writing import put, refuse_system
+
+SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+STARTER = "starter/project"
+LATER = "TODO"
+EXAMPLE = "example.com"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a new project is for. An empty answer becomes a line TODO."""
+
+    system: str
+    region: str
+    zone: str = ""
+    account: str = ""
+    email: str = ""
+    cidr: str = ""
+
+
+# Answer → its type, and what is allowed
+QUESTIONS: Mapping[str, tuple[TypeAdapter, str]] = {
+    "system": (
+        TypeAdapter(SystemName),
+        "small letters, digits and - (at most 30, a letter first), such as shop",
+    ),
+    "region": (TypeAdapter(Region), "a region of AWS, such as ap-northeast-1"),
+    "zone": (TypeAdapter(HostName), "a domain, such as example.com"),
+    "account": (TypeAdapter(AccountId), "12 digits"),
+    "email": (TypeAdapter(Email), "an address such as ops@example.com"),
+    "cidr": (TypeAdapter(Network), "a network such as 198.51.100.7/32"),
+}
+
+
+def name_of(folder: Path) -> str:
+    """The name that a system gets where none is given: the directory's."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-").lstrip("0123456789-") or "app"
+
+
+def checked(question: str, answer: str) -> str:
+    """An answer, unless it can be none. Raises InfraError."""
+    kind, allowed = QUESTIONS[question]
+    try:
+        kind.validate_python(answer)
+    except ValidationError:
+        raise InfraError(f"--{question} {answer}: {allowed}") from None
+    return answer
+
+
+def create(folder: Path, answers: Answers) -> tuple[Program, str]:
+    """The project as a whole, or nothing; and why git has no first commit of it ("": it has). Raises InfraError."""
+    if folder.resolve() == Path.cwd():
+        raise InfraError("a project is made as a directory of its own, and this is the current one: run it from above")
+    folder = folder.absolute()
+    refuse_system(folder)
+    for question in QUESTIONS:
+        if given := getattr(answers, question):
+            checked(question, given)
+    if os.path.lexists(folder) and (not folder.is_dir() or folder.is_symlink() or any(folder.iterdir())):
+        raise InfraError(f"{folder} is there already: name a directory that does not exist, or an empty one")
+    program = program_in(HERE)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InfraError(f"{folder} cannot be made: {error.strerror}") from None
+    try:
+        part.chmod(0o755)
+        for path, text in starter(program, answers).items():
+            _write(part / path, text.encode(), False)
+        for path, file in program.files.items():
+            _write(part / path, file.content, file.executable)
+        write_record(part, program)
+        uncommitted = _begin_history(part, program)
+        # An empty directory is replaced; a file that came meanwhile is not
+        os.rename(part, folder)
+    except OSError as error:
+        raise InfraError(f"{folder} cannot be made: {error.strerror}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return program, uncommitted
+
+
+def starter(program: Program, answers: Answers) -> dict[str, str]:
+    """The files that are the owners' from then on: path → text."""
+    texts = Environment(
+        loader=FileSystemLoader(HERE / STARTER), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    values = {
+        "system": answers.system, "region": answers.region, "version": program.name,
+        "zone": answers.zone or LATER, "email": answers.email or LATER, "cidr": answers.cidr or LATER,
+        "account": f'"{answers.account}"' if answers.account else LATER,
+        "site": f"{answers.system}.{answers.zone or EXAMPLE}", "known_zone": answers.zone or EXAMPLE,
+    }  # fmt: skip
+    names = [name for name in texts.list_templates() if name.endswith(".j2")]
+    return {
+        name.removesuffix(".j2").replace("SYSTEM", answers.system): texts.get_template(name).render(values)
+        for name in names
+    }
+
+
+def _write(place: Path, content: bytes, executable: bool) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    put(place, content, 0o755 if executable else 0o644)
+
+
+def _begin_history(folder: Path, program: Program) -> str:
+    try:
+        git("init", "--quiet", "--initial-branch", "main", root=folder)
+        git("add", "--all", root=folder)
+        git(
+            "-c",
+            "commit.gpgsign=false",
+            "commit",
+            "--quiet",
+            "--message",
+            f"Begin with the program, version {program.name}",
+            root=folder,
+        )
+    except InfraError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,179 @@
+"""`infra new`: a project of one's own, whole or not at all, that passes its own checks."""
+
+import os
+import re
+import sys
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from infra.errors import InfraError
+from infra.main import app
+from infra.project import new
+from infra.project.new import Answers, create, name_of
+from infra.project.program import HERE, is_left_out, program_in, read_record
+from tests.project.world import contents
+from tests.support import ROOT, execute
+
+OTHERS = re.compile(r"watchme|whisper|totton|recall|vocoder|hey-watch", re.IGNORECASE)
+# The command line of the directory that it runs in
+COMMAND = "from infra.main import run; run()"
+
+
+def command(*words):
+    return CliRunner().invoke(app, ["new", *map(str, words)])
+
+
+def infra(project, *words, code=0):
+    return execute(sys.executable, "-c", COMMAND, *words, cwd=project, code=code)
+
+
+@pytest.fixture(scope="module")
+def identity():
+    """Who commits, on a machine where git knows no one."""
+    who = {f"GIT_{role}_{part}": "a@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in who.items():
+            environment.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory, identity):
+    folder = tmp_path_factory.mktemp("new") / "shop"
+    answers = {"account": "210987654321", "email": "a@shop.example", "cidr": "198.51.100.0/24", "zone": "shop.example"}
+    ran = command(folder, *(f"--{name}={value}" for name, value in answers.items()))
+    assert ran.exit_code == 0, ran.output
+    return folder
+
+
+def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
+    paths = {
+        path.relative_to(shop).as_posix() for path in shop.rglob("*") if path.is_file() and ".git" not in path.parts
+    }
+    program = program_in(ROOT).files
+    assert set(program) < paths
+    own = paths - set(program)
+    assert own == {
+        ".gitignore", ".program.json", "Pulumi.lab.yaml", "Pulumi.prod.yaml", "README.md", "files/systems/shop.yaml", "lab.yaml",
+    }  # fmt: skip
+    assert [path for path in paths if OTHERS.search(path)] == []
+    assert [path for path in own - {".program.json", "README.md"} if OTHERS.search((shop / path).read_text())] == []
+    assert all((shop / path).read_bytes() == file.content for path, file in program.items())
+    assert all(os.access(shop / path, os.X_OK) == file.executable for path, file in program.items())
+
+
+def test_every_file_here_is_the_programs_or_left_out():
+    """What is left out is there: a path that was renamed would come along."""
+    listed = yaml.safe_load((ROOT / "starter/parts.yaml").read_text())["leave_out"]
+    gone = [entry for entry in listed if not (ROOT / entry).exists()]
+    assert gone == ["lab/stubs.yaml"]
+    assert is_left_out(ROOT, "tests/support.py") and not is_left_out(ROOT, "testset.py")
+
+
+@pytest.mark.parametrize("stack", ["prod", "lab"])
+def test_its_stacks_pass_its_own_checks(shop, stack):
+    ran = infra(shop, "check", "--stack", stack)
+    assert "1 services on 1 host(s)" in ran.stdout and "error" not in ran.stderr
+
+
+def test_it_is_committed_and_its_preview_has_a_base(shop):
+    ran = infra(shop, "preview", "--mocks", "--base", "HEAD", "--stack", "prod")
+    assert "prod: no change\n" in ran.stdout
+
+
+def test_a_later_program_is_taken_without_touching_what_is_theirs(shop):
+    ran = execute(sys.executable, "-c", COMMAND, "upgrade", ROOT, "--yes", cwd=shop)
+    assert "nothing to do" in ran.stdout
+
+
+def test_what_was_not_answered_is_a_line_that_check_names(tmp_path):
+    folder = tmp_path / "My Shop 2"
+    assert command(folder).exit_code == 0
+    said = infra(folder, "check", "--stack", "prod", code=1).stderr
+    for key in ("accountId", "zone", "acmeEmail", "alarmEmails.0", "adminCidrs.0"):
+        assert f"Pulumi.prod.yaml: infra:{key}: found 'TODO'; " in said, said
+    assert "Traceback" not in said and (folder / "files/systems/my-shop-2.yaml").exists()
+    assert infra(folder, "check", "--stack", "lab").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("shop", "shop"), ("My Shop", "my-shop"), ("2nd", "nd"), ("日本", "app"), ("-", "app")]
+)
+def test_a_system_gets_the_directorys_name(tmp_path, name, expected):
+    assert name_of(tmp_path / name) == expected
+
+
+WRONG = {
+    "system": ["a.b", "A", "1a", "a" * 31, "a b", "../a", "a\nb: c"],
+    "region": ["Tokyo", "ap-northeast", "x\ny"],
+    "zone": ["shop", "http://shop.example", "a.example: {", "shop.example\nx: y"],
+    "account": ["123", "a" * 12, "123456789012\n"],
+    "email": ["a", "a@b", 'a@b.c"', "a@b.example\n"],
+    "cidr": ["198.51.100.7/24", "anywhere", "::/0"],
+}
+
+
+@pytest.mark.parametrize(("question", "answer"), [(q, a) for q, answers in WRONG.items() for a in answers])
+def test_an_answer_that_can_be_none_is_refused_and_nothing_is_made(tmp_path, question, answer):
+    ran = command(tmp_path / "shop", f"--{question}={answer}")
+    assert isinstance(ran.exception, InfraError) and f"--{question}" in str(ran.exception)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_place_that_is_taken_is_left_alone(tmp_path, monkeypatch):
+    taken = tmp_path / "shop"
+    taken.mkdir()
+    (taken / "mine").write_text("x")
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(tmp_path / "elsewhere")
+    file.write_text("y")
+    monkeypatch.chdir(tmp_path)
+    for place in (taken, link, file, ".", "/etc/shop", file / "below"):
+        ran = command(place)
+        assert isinstance(ran.exception, InfraError), place
+    assert {path.name for path in tmp_path.iterdir()} == {"shop", "link", "file"} and contents(taken) == {"mine": "x"}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert command(empty, "--system", "shop").exit_code == 0 and read_record(empty)
+
+
+@pytest.mark.parametrize("number", [0, 3, 200])
+def test_killed_half_way_nothing_is_there(tmp_path, monkeypatch, number):
+    count, real = iter(range(10000)), new.put
+
+    def killed(*words):
+        if next(count) == number:
+            raise KeyboardInterrupt
+        return real(*words)
+
+    monkeypatch.setattr(new, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create(tmp_path / "shop", Answers("shop", "ap-northeast-1"))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_project_makes_a_project(shop, tmp_path):
+    """It has all that it needs for that; from its record, whether or not it is in git."""
+    ran = execute(sys.executable, "-c", COMMAND, "new", tmp_path / "second", cwd=shop)
+    assert "made" in ran.stdout
+    here, there = read_record(shop), read_record(tmp_path / "second")
+    assert here and there and here.files == there.files
+
+
+def test_without_an_identity_git_has_no_commit_and_the_command_says_so(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    ran = command(tmp_path / "shop")
+    assert ran.exit_code == 0 and "not committed yet" in ran.stdout
+    assert (tmp_path / "shop/Pulumi.yaml").exists()
+
+
+def test_there_is_one_program_here():
+    assert HERE == ROOT

@@ -1,0 +1,98 @@
+"""A project made by `infra new`, as its owner has it: its own environment, its own lab, a change, an image of their own."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from lab import machine
+from lab.settings import LABEL
+from tests.support import ROOT, execute
+from tests.system.cannot import reason_why_not
+
+pytestmark = [pytest.mark.lab, pytest.mark.nightly, pytest.mark.timeout(1200)]
+LAB = "shop:79"
+SERVER = """
+FROM {base}
+RUN mkdir /srv/www && echo own >/srv/www/health
+CMD ["python3", "-m", "http.server", "--directory", "/srv/www", "8080"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    assert not reason_why_not()
+    folder = tmp_path_factory.mktemp("project") / "shop"
+    execute(ROOT / ".venv/bin/infra", "new", folder, "--zone", "shop.example")
+    try:
+        yield folder
+    finally:
+        run(folder, "make", "lab-down")
+        left = execute("docker", "ps", "-aq", "--filter", f"label={LABEL}=shop").stdout
+        machine.stop_docker()
+    assert left == "" and not (folder / ".lab").exists()
+    shutil.rmtree(folder)
+
+
+def run(folder, *words, code=0):
+    """As its owner would: nothing of this checkout's environment is on the way."""
+    ours = {"VIRTUAL_ENV", "PYTHONPATH", "UV"}
+    env = {name: value for name, value in os.environ.items() if name not in ours} | {"LAB": LAB, "CI": "true"}
+    env["PATH"] = f"{os.path.dirname(os.environ['UV'])}:{env['PATH']}" if "UV" in os.environ else env["PATH"]
+    done = execute(*words, cwd=folder, env=env, code=None, timeout=900)
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def in_its_shell(folder, command, code=0):
+    return run(folder, "bash", "-c", f". .lab/env && {command}", code=code)
+
+
+def test_from_nothing_to_its_own_service_answering(shop):
+    said = run(shop, "make", "lab")
+    assert "https://shop.shop.example/health" in said and "services: 1 of 1 healthy" in said
+    assert "No changes" in in_its_shell(shop, "pulumi preview --diff") or "unchanged" in said
+
+
+def test_a_change_of_its_catalogue_is_shown_and_released(shop):
+    file = shop / "files/systems/shop.yaml"
+    file.write_text(file.read_text().replace("limit: 256m", "limit: 200m"))
+    assert "mem_limit: 200m" in in_its_shell(shop, "infra preview --stack lab").replace('"', "")
+    in_its_shell(shop, "pulumi up --yes")
+    assert "1 of 1 healthy" in in_its_shell(shop, "infra status --stack lab")
+
+
+def test_a_built_image_is_pushed_and_released(shop, tmp_path):
+    (tmp_path / "Dockerfile").write_text(SERVER.format(base=machine.base_image("plain")))
+    execute(
+        "docker",
+        "build",
+        "-q",
+        "-t",
+        "shop-of-mine:1",
+        tmp_path,
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        timeout=120,
+    )
+    in_its_shell(shop, "infra push shop-web:latest --from shop-of-mine:1 --stack lab")
+    in_its_shell(shop, "pulumi up --yes")
+    address = json.loads(in_its_shell(shop, "pulumi stack output addresses --json"))["web"]
+    answer = in_its_shell(
+        shop,
+        f'curl -s --max-time 10 --cacert "$LAB_CA" --resolve shop.shop.example:443:{address} https://shop.shop.example/health',
+    )
+    assert answer == "own\n"
+
+
+def test_its_lab_begins_with_an_image_that_lab_yaml_names(shop):
+    run(shop, "make", "lab-down")
+    (shop / "lab.yaml").write_text('images: {"shop-web:latest": "shop-of-mine:1"}\n')
+    assert "services: 1 of 1 healthy" in run(shop, "make", "lab")
+
+
+def test_what_its_lab_lacks_is_a_line(shop):
+    (shop / "lab.yaml").write_text("imagse: {}\n")
+    said = run(shop, "make", "lab-status", code=None)
+    assert "lab: lab.yaml: imagse" in said and "Traceback" not in said
+    (shop / "lab.yaml").unlink()
