@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -96,3 +97,17 @@ def test_what_its_lab_lacks_is_a_line(shop):
     said = run(shop, "make", "lab-status", code=None)
     assert "lab: lab.yaml: imagse" in said and "Traceback" not in said
     (shop / "lab.yaml").unlink()
+
+
+def test_the_tutorials_product_runs_in_its_lab(shop):
+    """As docs/tutorial.md writes it down, with its own images where no registry is in reach."""
+    run(shop, "make", "lab-down")
+    system, _, extras = re.findall(r"```yaml\n(.*?)```", (shop / "docs/tutorial.md").read_text(), re.DOTALL)
+    reader = system.replace("reader.example.com", "reader.shop.example")
+    (shop / "files/systems/reader.yaml").write_text(reader)
+    (shop / "lab.yaml").write_text(extras)
+    stack = (shop / "Pulumi.lab.yaml").read_text().replace("systems: [shop]", "systems: [reader]")
+    (shop / "Pulumi.lab.yaml").write_text(f"{stack}  infra:backupRegion: ap-northeast-3\n")
+    said = run(shop, "make", "lab")
+    assert "https://reader.shop.example/healthcheck" in said and "services: 3 of 3 healthy" in said
+    assert "reader-db: backed up" in in_its_shell(shop, "infra backup now reader-db --stack lab")
