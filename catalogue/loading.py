@@ -1,7 +1,7 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from catalogue.variants import chosen
 
 SYSTEMS = Path("files/systems")
 STATIC = Path("files/static")
+TO_WRITE = "TODO"
 ALERTS = Path("files/alerts.yaml")
 LARGEST_SOURCE = 32 * 1024**2  # bytes of a static file; what is larger belongs into an image or a package
 
@@ -132,6 +133,9 @@ def read_system(path: Path, variant: str | None = None) -> System:
     except ValueError as error:
         found = f"variant {variant!r}" if variant else "its variants"
         raise CatalogueError([Problem(file, "variants", found, str(error))]) from None
+    if unwritten := [*_still_to_write(data)]:
+        rule = "its value, or remove it"
+        raise CatalogueError([Problem(file, place, f"is still {TO_WRITE}", rule) for place in unwritten])
     data = _with_compose_file(path, data)
     try:
         system = System.model_validate(data)
@@ -141,6 +145,18 @@ def read_system(path: Path, variant: str | None = None) -> System:
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return system
+
+
+def _still_to_write(value: Any, place: str = "") -> Iterator[str]:
+    """Where a new project's file waits for its owner."""
+    if value == TO_WRITE:
+        yield place
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _still_to_write(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _still_to_write(item, f"{place}.{number}")
 
 
 def _with_compose_file(path: Path, data: Any) -> Any:

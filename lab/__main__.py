@@ -9,7 +9,7 @@ from lab.say import LabError, step
 
 try:
     from lab import machine, rehearse, root, table, up, workspace
-    from lab.settings import ROOT, default_lab, move_lab
+    from lab.settings import PROJECT, ROOT, default_lab, move_lab
 except LabError as unusable:
     sys.exit(f"lab: {unusable}")
 
@@ -19,6 +19,9 @@ def main(command: str) -> int:
         if not root.is_possible():
             raise LabError("needs root, or sudo without a password, for containers and addresses")
         return root.run_as_root("lab", command)
+    if command not in ("down", "rehearse-down"):
+        # What is wrong in lab.yaml is said first, and keeps no lab from being removed
+        PROJECT.check()
     if command == "rehearse-move":
         return rehearse.rehearse(move_lab())
     lab = move_lab() if command == "rehearse-down" else default_lab()

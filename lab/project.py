@@ -73,6 +73,10 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check(self) -> None:
+        """Raises LabError with what is wrong in lab.yaml."""
+        assert self.extras
+
     @cached_property
     def extras(self) -> Extras:
         path = self.root / FILE

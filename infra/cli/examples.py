@@ -1,7 +1,7 @@
 """What people type: shown under each command's help, and held against the command itself by a test."""
 
 EXAMPLES: dict[str, list[str]] = {
-    "new": ["infra new ../shop --zone example.com", "infra new ../shop --system shop --region eu-central-1"],
+    "new": ["infra new ../shop --zone example.com", "infra new ../shop --compose ../old/docker-compose.yml"],
     "upgrade": [
         "infra upgrade ../watchme-infra",
         "infra upgrade https://github.com/OWNER/watchme-infra --version v0.3.0",

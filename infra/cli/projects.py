@@ -27,6 +27,7 @@ def new(
     account: Annotated[str | None, typer.Option(help=f"{ASKED['account']}.")] = None,
     email: Annotated[str | None, typer.Option(help=f"{ASKED['email']}.")] = None,
     cidr: Annotated[str | None, typer.Option(help=f"{ASKED['cidr']}.")] = None,
+    compose: Annotated[Path | None, typer.Option(help="A compose file to run instead of the example.")] = None,
 ) -> None:
     """Make a project for a product of your own: the program, one example, stacks, workflows. What is left out is asked
     for in a terminal; what has no answer becomes a line TODO, which `infra check` names."""
@@ -36,12 +37,15 @@ def new(
     for question, answer in given.items():
         if answer is None:
             given[question] = _ask(question, checked) if sys.stdin.isatty() and sys.stderr.isatty() else ""
-    answers = Answers(system or name_of(folder), region, **{name: answer or "" for name, answer in given.items()})
+    texts = {name: answer or "" for name, answer in given.items()}
+    answers = Answers(system or name_of(folder), region, **texts, compose=compose)
     program, uncommitted = create(folder, answers)
     typer.echo(f"made {folder} for {answers.system}, with the program's version {program.name}")
     if uncommitted:
         typer.echo(f"not committed yet ({uncommitted}): do that with git, since previews compare with a commit")
     typer.echo(f"next: cd {folder}, read README.md; what runs is in files/systems/{answers.system}.yaml")
+    if compose:
+        typer.echo("infra check --stack prod names what the compose file leaves open")
 
 
 def _ask(question: str, checked) -> str:

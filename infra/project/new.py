@@ -9,24 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import Field, TypeAdapter, ValidationError
 
 from catalogue.fields import AccountId, Email, HostName, Network, Region
+from catalogue.files import read_mapping, read_text
+from catalogue.loading import TO_WRITE
+from catalogue.problems import CatalogueError
 from infra.errors import InfraError
 from infra.git import git
+from infra.project.composed import entries, exposed
 from infra.project.program import HERE, Program, program_in, write_record
 from infra.writing import put, refuse_system
 
 SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 STARTER = "starter/project"
-LATER = "TODO"
 EXAMPLE = "example.com"
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a new project is for. An empty answer becomes a line TODO."""
+    """What a new project is for. An empty answer becomes a line TODO; `compose` is the compose file that it runs
+    instead of the example."""
 
     system: str
     region: str
@@ -34,6 +39,7 @@ class Answers:
     account: str = ""
     email: str = ""
     cidr: str = ""
+    compose: Path | None = None
 
 
 # Answer → its type, and what is allowed
@@ -100,21 +106,48 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
 
 
 def starter(program: Program, answers: Answers) -> dict[str, str]:
-    """The files that are the owners' from then on: path → text."""
+    """The files that are the owners' from then on: path → text. Raises InfraError."""
+    composed = _composed(answers) if answers.compose else None
     texts = Environment(
         loader=FileSystemLoader(HERE / STARTER), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
     values = {
         "system": answers.system, "region": answers.region, "version": program.name,
-        "zone": answers.zone or LATER, "email": answers.email or LATER, "cidr": answers.cidr or LATER,
-        "account": f'"{answers.account}"' if answers.account else LATER,
-        "site": f"{answers.system}.{answers.zone or EXAMPLE}", "known_zone": answers.zone or EXAMPLE,
+        "zone": answers.zone or TO_WRITE, "email": answers.email or TO_WRITE, "cidr": answers.cidr or TO_WRITE,
+        "account": f'"{answers.account}"' if answers.account else TO_WRITE,
+        "services": composed[0] if composed else "", "site": f"{answers.system}.{answers.zone or EXAMPLE}",
+        "known_zone": answers.zone or EXAMPLE,
     }  # fmt: skip
     names = [name for name in texts.list_templates() if name.endswith(".j2")]
-    return {
+    extra = {f"files/static/{answers.system}/compose.yml": composed[1]} if composed else {}
+    return extra | {
         name.removesuffix(".j2").replace("SYSTEM", answers.system): texts.get_template(name).render(values)
         for name in names
     }
+
+
+def _composed(answers: Answers) -> tuple[str, str]:
+    """What the catalogue says of a compose file, as YAML, and the file's text. Raises InfraError."""
+    assert answers.compose
+    file = answers.compose
+    try:
+        document, text = (
+            read_mapping(file, str(file), "a compose file: services: {NAME: …}"),
+            read_text(file, str(file)),
+        )
+        dotenv = file.parent / ".env"
+        beside = read_text(dotenv, str(dotenv)) if dotenv.is_file() else ""
+    except CatalogueError as error:
+        raise InfraError(str(error)) from None
+    if not isinstance(document.get("services"), dict) or not document["services"]:
+        raise InfraError(f"{file} has no services: it is no compose file")
+    if secrets := [*exposed(document)]:
+        raise InfraError(
+            f"{file} has secrets in plain text, and a project goes into git: {', '.join(secrets)}. "
+            "Write ${NAME} in the place of each value in a copy of the file, and name that copy"
+        )
+    found = entries(document, answers.system, beside)
+    return "".join(yaml.safe_dump({key: value}, sort_keys=False, width=110) for key, value in found.items()), text
 
 
 def _write(place: Path, content: bytes, executable: bool) -> None:

@@ -4,9 +4,11 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from catalogue.checks import check
 from catalogue.loading import Catalogue, load
-from catalogue.problems import errors
+from catalogue.problems import CatalogueError, errors
 from catalogue.stack import read_stack
 from rendering.host import render
 from tests.support import ROOT
@@ -43,3 +45,17 @@ def test_the_catalogues_first_system_passes_every_rule(tmp_path):
     assert not errors(check(catalogue))
     files = {file.path for file in render(catalogue, "box").files}
     assert {"/etc/nginx/sites-available/notes.example.com", "/opt/notes-api/docker-compose.prod.yml"} <= files
+
+
+def test_a_value_that_is_still_to_be_written_is_named(tmp_path):
+    system, stack = yaml_blocks("tutorial.md")[:2]
+    for old, place in (
+        ("POSTGRES_USER: reader}", "services.0.environment.POSTGRES_USER"),
+        ("tag: 2.3.5}", "services.1.image.tag"),
+    ):
+        assert old in system
+        changed = system.replace(old, f"{old.split(':')[0]}: TODO}}")
+        with pytest.raises(
+            CatalogueError, match=re.escape(f"reader.yaml: {place}: is still TODO; its value, or remove it")
+        ):
+            loaded(tmp_path / place, "reader", changed, stack)

@@ -1,0 +1,117 @@
+"""A project for a compose file: what its catalogue begins with, and what `infra check` then leaves open."""
+
+import re
+
+import pytest
+import yaml
+
+from catalogue.checks import check
+from catalogue.loading import load
+from catalogue.problems import CatalogueError
+from catalogue.stack import read_stack
+from infra.errors import InfraError
+from infra.project.composed import entries, exposed
+from infra.project.new import Answers, create
+from tests.catalogue.upstream import UPSTREAM
+
+SEVERAL = """
+services:
+  web:
+    build: .
+    ports: ["3000:3000"]
+    environment: {PUBLIC_URL: "${PUBLIC_URL}", SESSION_SECRET: "${SESSION_SECRET}", LEVEL: "${LEVEL:-info}", TZ: }
+    depends_on: {migrate: {condition: service_completed_successfully}}
+    deploy: {resources: {limits: {memory: 300m}}}
+  migrate: {build: ., command: [migrate], restart: "no", environment: {SESSION_SECRET: "${SESSION_SECRET}"}}
+  admin: {image: "ghcr.io/x/admin:${TAG}", ports: ["9000:80"]}
+  extra: {image: x, profiles: [debug]}
+"""
+
+
+def made(tmp_path, text, dotenv="", **answers):
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given/docker-compose.yml").write_text(text)
+    if dotenv:
+        (tmp_path / "given/.env").write_text(dotenv)
+    known = {"zone": "shop.example", "account": "123456789012", "email": "a@shop.example", "cidr": "198.51.100.7/32"}
+    create(tmp_path / "shop", Answers("shop", "ap-northeast-1", **known, compose=tmp_path / "given/docker-compose.yml"))
+    return tmp_path / "shop"
+
+
+def left_open(project, stack="prod"):
+    try:
+        return [
+            problem.said for problem in check(load(project, read_stack(project, stack))) if problem.level == "error"
+        ]
+    except CatalogueError as error:
+        return [problem.said for problem in error.problems]
+
+
+def test_each_service_has_an_entry_with_what_the_file_does_not_say():
+    found = entries(yaml.safe_load(SEVERAL), "shop", "TAG=1.2\nPUBLIC_URL=https://x\nSESSION_SECRET=abc\n")
+    assert found == {
+        "compose": {"file": "shop/compose.yml", "variables": {"PUBLIC_URL": "https://x", "TAG": "1.2", "TZ": "TODO"}},
+        "services": [
+            {
+                "name": "web", "purpose": "web of shop", "without": ["build"], "image": {"repository": "shop-web"},
+                "port": 8040, "routes": [{"public": "/"}], "secrets": ["SESSION_SECRET"],
+            },
+            {"name": "admin", "purpose": "admin of shop", "port": 8041, "memory": {"limit": "256m"}},
+        ],
+    }  # fmt: skip
+
+
+def test_of_a_products_own_file_the_secrets_are_left_and_what_it_does_not_know(tmp_path):
+    project = made(tmp_path, UPSTREAM)
+    assert left_open(project) == [
+        "files/systems/shop.yaml: compose.variables.URL: is still TODO; its value, or remove it"
+    ]
+    file = project / "files/systems/shop.yaml"
+    file.write_text(file.read_text().replace("TODO", "https://shop.shop.example"))
+    said = left_open(project)
+    assert all("is missing; set it: pulumi config set" in line or "infra init" in line for line in said), said
+    assert {re.search(r"secrets\.(\S+)", line)[1] for line in said if "secrets." in line} == {
+        "db.POSTGRES_PASSWORD", "webserver.PAPERLESS_DBPASS",
+    }  # fmt: skip
+    assert (project / "files/static/shop/compose.yml").read_text() == UPSTREAM
+
+
+PLAIN = {
+    "a mapping": "services: {db: {image: x, environment: {POSTGRES_PASSWORD: hunter2}}}",
+    "a list": "services: {db: {image: x, environment: [POSTGRES_PASSWORD=hunter2]}}",
+    "a number": "services: {db: {image: x, environment: {POSTGRES_PASSWORD: 12345}}}",
+    "an address": "services: {web: {image: x, environment: {DATABASE_URL: 'postgres://a:hunter2@db/x'}}}",
+    "a default": "services: {db: {image: x, environment: {POSTGRES_PASSWORD: '${PW:-hunter2}'}}}",
+    "a command": "services: {web: {image: x, command: ['--password=hunter2']}}",
+    "a label": "services: {web: {image: x, labels: {auth.password: hunter2}}}",
+}
+
+
+@pytest.mark.parametrize("text", PLAIN.values(), ids=PLAIN)
+def test_a_secret_in_plain_text_does_not_come_into_a_repository(tmp_path, text):
+    with pytest.raises(InfraError, match="secrets in plain text") as raised:
+        made(tmp_path, text)
+    assert "hunter2" not in str(raised.value) and not (tmp_path / "shop").exists()
+
+
+NONE = {
+    "a list": "[]",
+    "no services": "version: '3'",
+    "services that are none": "services: []",
+    "no YAML": "a: [",
+    "": "",
+}
+
+
+@pytest.mark.parametrize("text", NONE.values(), ids=NONE)
+def test_what_is_no_compose_file_is_a_line(tmp_path, text):
+    with pytest.raises(InfraError):
+        made(tmp_path, text)
+    assert not (tmp_path / "shop").exists()
+
+
+def test_a_value_that_a_setting_has_is_none():
+    text = (
+        "services: {web: {image: x, environment: {PASSWORD_MIN_LENGTH: '12', COOKIE_SECURE: 'true', URL: 'http://x'}}}"
+    )
+    assert [*exposed(yaml.safe_load(text))] == []
