@@ -21,7 +21,7 @@ from infra.errors import InfraError
 from infra.git import git
 from infra.project.composed import entries, exposed
 from infra.project.program import HERE, Program, program_in, write_record
-from infra.writing import put, refuse_system
+from infra.writing import refuse_system
 
 SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 STARTER = "starter/project"
@@ -152,7 +152,8 @@ def _composed(answers: Answers) -> tuple[str, str]:
 
 def _write(place: Path, content: bytes, executable: bool) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    put(place, content, 0o755 if executable else 0o644)
+    place.write_bytes(content)
+    place.chmod(0o755 if executable else 0o644)
 
 
 def _begin_history(folder: Path, program: Program) -> str:

@@ -49,9 +49,9 @@ def shop(tmp_path_factory, identity):
 
 
 def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
-    paths = {
-        path.relative_to(shop).as_posix() for path in shop.rglob("*") if path.is_file() and ".git" not in path.parts
-    }
+    passing = {".git", ".infra", "__pycache__"}
+    found = [path for path in shop.rglob("*") if path.is_file() and not passing & {*path.parts}]
+    paths = {path.relative_to(shop).as_posix() for path in found}
     program = program_in(ROOT).files
     assert set(program) < paths
     own = paths - set(program)
@@ -141,14 +141,14 @@ def test_a_place_that_is_taken_is_left_alone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("number", [0, 3, 200])
 def test_killed_half_way_nothing_is_there(tmp_path, monkeypatch, number):
-    count, real = iter(range(10000)), new.put
+    count, real = iter(range(10000)), new._write
 
     def killed(*words):
         if next(count) == number:
             raise KeyboardInterrupt
         return real(*words)
 
-    monkeypatch.setattr(new, "put", killed)
+    monkeypatch.setattr(new, "_write", killed)
     with pytest.raises(KeyboardInterrupt):
         create(tmp_path / "shop", Answers("shop", "ap-northeast-1"))
     assert [*tmp_path.iterdir()] == []
