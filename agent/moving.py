@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from subprocess import DEVNULL, PIPE, STDOUT
 
 RUN = "/run/infra/moving"
 # As in agent/away.py. An account's own manager reads them too
@@ -41,10 +42,7 @@ def say(**event):
 def run(*argv, timeout=60.0):
     """Exit code (-1: it did not end, or there is no such program), and what was said."""
     try:
-        ran = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
-            check=False,
-        )  # fmt: skip
+        ran = subprocess.run(argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, timeout=timeout, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return -1, str(error)
     return ran.returncode, ran.stdout.decode(errors="replace").strip()
@@ -210,8 +208,10 @@ def writers(paths):
                 found.append(f"the container {name}")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
-            if int(pid) != os.getpid() and any(f"{link}/".startswith(own) for link in links):
+            links = {entry.path: os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")}
+            # A path of the same text in a container is another file
+            ours = [(fd, link) for fd, link in links.items() if f"{link}/".startswith(own) and os.path.exists(link)]
+            if int(pid) != os.getpid() and any(os.path.samefile(fd, link) for fd, link in ours):
                 with open(f"/proc/{pid}/comm") as file:
                     found.append(f"process {pid} ({file.read().strip()})")
     return list(dict.fromkeys(found))

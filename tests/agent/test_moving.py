@@ -1,6 +1,7 @@
 """What a host does whose data moves away: agent/moving.py on files of its own, with a systemd in memory."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -158,6 +159,27 @@ def test_a_container_that_has_the_data_is_named(systemd, monkeypatch):
     assert [entry for entry in moving.writers([path]) if "container" in entry] == [
         "the container shop-db", "the container all",
     ]  # fmt: skip
+
+
+def test_a_path_of_a_containers_own_is_not_the_hosts(tmp_path):
+    """A process in another mount namespace has a file open whose path there is that of the data here."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    for folder in (data, other):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    there = f"mount --bind {other} {data} && exec 5<{data}/file && echo ready && exec sleep 60"
+    process = subprocess.Popen(["unshare", "--mount", "sh", "-c", there], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        assert moving.writers([str(data)]) == []
+        with open(data / "file") as opened:
+            moved = subprocess.Popen(["sleep", "60"], stdin=opened)
+            assert moving.writers([str(data)]) == [f"process {moved.pid} (sleep)"]
+            moved.kill()
+            moved.wait()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_one_answer_with_the_reason_of_a_failure(systemd, capsys):
