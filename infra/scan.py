@@ -8,17 +8,15 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra import vendored
 from infra.writing import is_file, put
 
 KEEP = "infra:keep-region"
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-VENDORED = {
-    ".git", ".hg", ".venv", "venv", "node_modules", "vendor", "site-packages", "__pycache__", ".terraform", ".next",
-    ".tox", ".mypy_cache", ".pytest_cache", "dist", "build", "target",
-}  # fmt: skip
+REPOSITORIES = {".git", ".hg"}
 LARGEST = 4 * 1024**2
 # Letters of the zones that a new account may use; a, b and c where nothing else is said
 ZONES = {"ap-northeast-1": "acd", "us-west-1": "ac"}
@@ -104,43 +102,62 @@ class Scanned:
         return "\n".join(lines).encode(errors="replace").decode()
 
 
-def files(roots: list[Path], passed_over: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Every file below the roots and its path from there, in order. Vendored folders are left out; links, pipes,
-    sockets, devices and folders that cannot be read go into `passed_over`."""
+@dataclass
+class PassedOver:
+    """What was not looked into: `unread` are links, pipes, devices, and what cannot be read; `vendored` the folders and
+    files that are copies of other people's work."""
+
+    unread: list[Path] = field(default_factory=list)
+    vendored: list[Path] = field(default_factory=list)
+
+
+def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) -> Iterator[tuple[Path, str]]:
+    """Every file below the roots and its path from there, in order. With `everything` vendored ones too, a repository's
+    own records aside."""
 
     def unread(error: OSError) -> None:
-        passed_over.append(Path(error.filename))
+        passed_over.unread.append(Path(error.filename))
 
     for root in roots:
         if is_file(root):
             yield root, root.name
             continue
         for folder, folders, names in os.walk(root, onerror=unread):
-            passed_over.extend(Path(folder, name) for name in sorted(folders) if Path(folder, name).is_symlink())
-            folders[:] = sorted(name for name in folders if name not in VENDORED)
-            for name in sorted(names):
-                path = Path(folder, name)
+            place = Path(folder)
+            passed_over.unread.extend(place / name for name in sorted(folders) if (place / name).is_symlink())
+            theirs = REPOSITORIES if everything else vendored.folders(place, folders)
+            built = set() if everything else vendored.files(place, names, folders)
+            passed_over.vendored.extend(place / name for name in sorted({*folders} & theirs - REPOSITORIES | built))
+            folders[:] = sorted(name for name in folders if name not in theirs)
+            for name in sorted(name for name in names if name not in built):
+                path = place / name
                 if is_file(path):
                     yield path, path.relative_to(root).as_posix()
                 else:
-                    passed_over.append(path)
+                    passed_over.unread.append(path)
 
 
-def scan(roots: list[Path], old: str, new: str, passed_over: list[Path] | None = None) -> Iterator[Scanned]:
+def scan(
+    roots: list[Path], old: str, new: str, passed_over: PassedOver | None = None, everything: bool = False
+) -> Iterator[Scanned]:
     """The files that mention the region `old`, and what they would be in `new`. Binary files are left out; what is no
-    file, is over LARGEST, in UTF-16, or cannot be read, goes into `passed_over`."""
-    mark, not_read = old.encode(), passed_over if passed_over is not None else []
+    file, is over LARGEST, in UTF-16, or cannot be read, goes into `passed_over`, and so does what is vendored, unless
+    `everything` is wanted."""
+    mark, passed = old.encode(), passed_over or PassedOver()
     wide = b"\0".join(bytes([letter]) for letter in mark)
-    for path, shown in files(roots, not_read):
+    for path, shown in files(roots, passed, everything):
         try:
             content = path.read_bytes() if path.stat().st_size <= LARGEST else None
         except OSError:
             content = None
         # In UTF-16 a region has another form, with or without a mark at the beginning
         if content is None or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or wide in content:
-            not_read.append(path)
+            passed.unread.append(path)
             continue
         if mark not in content or b"\0" in content[:8192]:
+            continue
+        if not everything and vendored.is_minified(path.name, content):
+            passed.vendored.append(path)
             continue
         # Whatever its encoding is, a region is written in ASCII: all else goes through as it is
         text = content.decode(errors="surrogateescape")

@@ -15,6 +15,9 @@ def scan_regions(
     old: Annotated[str, typer.Option("--from", help="The region to look for.")],
     new: Annotated[str, typer.Option("--to", help="The region that takes its place.")],
     change: Annotated[bool, typer.Option("--write", help="Change the files, instead of only showing how.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--vendored", help="Look into installed packages and built files too.")
+    ] = False,
 ) -> None:
     """Find hard-coded regions in other repositories, say which kind each is, and show or make the change; 2 while any
     is left."""
@@ -27,8 +30,8 @@ def scan_regions(
         raise InfraError(f"--from and --to are both {old}: nothing would change")
     if missing := [str(path) for path in paths if not path.exists()]:
         raise InfraError(f"not there: {', '.join(missing)}")
-    passed_over: list[Path] = []
-    found = list(scan.scan(paths, old, new, passed_over))
+    passed_over = scan.PassedOver()
+    found = list(scan.scan(paths, old, new, passed_over, everything))
     for file in found:
         for mention in file.mentions:
             left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
@@ -50,10 +53,12 @@ def scan_regions(
             )
     written = ", changed" if change and total > left else ""
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
-    if passed_over:
-        others = f", and {len(passed_over) - 1} more" if len(passed_over) > 1 else ""
-        why = "a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable"
-        typer.echo(f"not looked at ({why}): {passed_over[0]}{others}")
+    why = "a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable"
+    of_others = "installed packages and built files; --vendored looks into them"
+    for reason, passed in ((why, passed_over.unread), (of_others, passed_over.vendored)):
+        if passed:
+            others = f", and {len(passed) - 1} more" if len(passed) > 1 else ""
+            typer.echo(f"not looked at ({reason}): {passed[0]}{others}")
     if left:
         raise typer.Exit(2)
 

@@ -161,6 +161,47 @@ def test_everything_that_is_not_looked_at_is_counted(tmp_path):
     (tmp_path / "code/wide").write_bytes(OLD.encode("utf-16-le"))
     (tmp_path / "code/wide-be").write_bytes(OLD.encode("utf-16-be"))
     os.mkfifo(tmp_path / "pipe")
-    passed: list[Path] = []
+    passed = scan.PassedOver()
     assert list(scan.scan([tmp_path / "code", tmp_path / "pipe"], OLD, NEW, passed)) == []
-    assert sorted(path.name for path in passed) == ["linked", "pipe", "wide", "wide-be"]
+    assert sorted(path.name for path in passed.unread) == ["linked", "pipe", "wide", "wide-be"]
+
+
+# As `pip install --target` fills the folder of a Lambda function, and as people commit what was built
+OF_OTHERS = {
+    "lambda/botocore/data/endpoints.json": OLD,
+    "lambda/botocore-1.34.dist-info/RECORD": "botocore/__init__.py,sha256=x,1\nsix.py,sha256=x,1\n../../bin/x,,\n",
+    "lambda/botocore-1.34.dist-info/METADATA": OLD,
+    "lambda/six.py": OLD,
+    "old/pkg.egg-info/top_level.txt": "pkg\n",
+    "old/pkg/__init__.py": OLD,
+    "web/app.min.js": OLD,
+    "web/app.js.map": OLD,
+    "web/bundle.js": f"var a={'x' * 5000},b='{OLD}'\n",
+    "node_modules/x/index.js": OLD,
+    "web/bower_components/x/x.js": OLD,
+}
+OURS = {
+    "lambda/handler.py": OLD, "lambda/settings.json": OLD, "lambda/boto.py": OLD, "old/pkgs/a.py": OLD, "web/app.js": f"'{OLD}'\n" * 9,
+    "data.json": f"{'x' * 5000} {OLD}", "distribution/a.py": OLD,
+}  # fmt: skip
+
+
+def test_copies_of_other_peoples_work_are_passed_over_unless_asked(tmp_path):
+    for name, text in {**OF_OTHERS, **OURS, ".git/config": OLD}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    ran = infra(tmp_path, "--from", OLD, "--to", NEW)
+    assert {line.split(":")[0] for line in ran.stdout.splitlines() if ": code in" in line or " in a" in line} >= set(
+        OURS
+    )
+    passed = scan.PassedOver()
+    found = {file.shown for file in scan.scan([tmp_path], OLD, NEW, passed)}
+    assert found == set(OURS)
+    assert {path.relative_to(tmp_path).as_posix() for path in passed.vendored} == {
+        "lambda/botocore", "lambda/botocore-1.34.dist-info", "lambda/six.py", "old/pkg.egg-info", "old/pkg", "web/app.min.js",
+        "web/app.js.map", "web/bundle.js", "node_modules", "web/bower_components",
+    }  # fmt: skip
+    assert "--vendored looks into them" in ran.stdout and "and 9 more" in ran.stdout
+    everything = {file.shown for file in scan.scan([tmp_path], OLD, NEW, everything=True)}
+    assert everything == {*OURS, *(name for name, text in OF_OTHERS.items() if OLD in text)}
+    assert "web/app.min.js" in infra(tmp_path, "--from", OLD, "--to", NEW, "--vendored").stdout

@@ -89,9 +89,9 @@ def test_a_link_at_any_name_beside_a_scanned_file_is_left_alone(tmp_path):
 def test_a_pipe_holds_up_no_scan(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "app.conf").write_text(f"region: {OLD}\n")
-    passed_over = []
+    passed_over = scan.PassedOver()
     assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["app.conf"]
-    assert passed_over == [tmp_path / "pipe"]
+    assert passed_over.unread == [tmp_path / "pipe"]
 
 
 FILES = {"etc/a.conf": (b"a", 0o600), "etc/b/c": (b"c", 0o755)}
@@ -102,9 +102,9 @@ def test_what_no_scan_looks_at_is_counted(tmp_path):
     (tmp_path / "large.txt").write_text("x" * (scan.LARGEST + 1))
     (tmp_path / "latin.txt").write_bytes(f"r\xe9gion: {OLD}".encode("latin-1"))
     (tmp_path / "link").symlink_to("latin.txt")
-    passed_over = []
+    passed_over = scan.PassedOver()
     assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed_over)] == ["latin.txt"]
-    assert {path.name for path in passed_over} == {"utf16.txt", "large.txt", "link"}
+    assert {path.name for path in passed_over.unread} == {"utf16.txt", "large.txt", "link"}
 
 
 def made(path) -> set[str]:
