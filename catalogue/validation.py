@@ -17,7 +17,7 @@ EXAMPLES = {
     "memory": "memory: {limit: 512m}",
     "network": "network: {name: notes-network, subnet: 172.28.0.0/16, gateway: 172.28.0.1, unit: …}",
     "routes": "routes: [{public: /api/}]",
-    "secrets": "secrets: [DB_PASSWORD], the names alone; their values are set with pulumi config set --secret",
+    "secrets": "secrets: [DB_PASSWORD], the names alone; their values are set with infra secret set",
     "environment": 'environment: {LOG_LEVEL: "info"}',
     "directives": "directives: {Service: {ExecStart: /opt/app/run}}",
     "files": "files: [{path: /etc/app.toml, source: app/app.toml}]",

@@ -3,14 +3,19 @@
 import typer
 
 from catalogue.problems import CatalogueError
-from infra.cli import app, backups, catalogue, changes, hosts, moves, orphans, projects, shown  # noqa: F401 (their commands come with them)
+from infra.cli import app, backups, catalogue, changes, hosts, moves, orphans, projects, secrets, shown  # noqa: F401 (their commands come with them)
 from infra.cli.examples import epilog
 from infra.errors import InfraError
 
 
 def _teach() -> None:
     """Every command's help ends with examples."""
-    for group, prefix in ((app, ""), (moves.adopting, "adopt "), (backups.backups, "backup ")):
+    for group, prefix in (
+        (app, ""),
+        (moves.adopting, "adopt "),
+        (backups.backups, "backup "),
+        (secrets.group, "secret "),
+    ):
         for command in group.registered_commands:
             named = command.name or (command.callback.__name__ if command.callback else "")
             command.epilog = epilog(f"{prefix}{named}")

@@ -64,7 +64,7 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
 
 
 def _plain_secret(place: str, what: str) -> Finding:
-    rule = "name it under secrets:, its value with pulumi config set --secret, and replace this one: it is in git"
+    rule = "name it under secrets:, its value with infra secret set, and replace this one: it is in git"
     return Finding("plain-secret", place, f"{what} is in plain text in the catalogue", rule)
 
 

@@ -143,8 +143,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         given = stack.secrets.get(service.name, {})
         for secret in service.secrets:
             if secret not in secrets.get(service.name, {}):
-                path = f"infra:secrets.{service.name}.{secret}"
-                rule = f"set it: pulumi config set --stack {stack.name} --secret --path {path}"
+                rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
         for name, value in service.environment.items():
             # Of a container a plain value may stand in its compose file, which holds any text

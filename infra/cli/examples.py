@@ -38,6 +38,13 @@ EXAMPLES: dict[str, list[str]] = {
         "infra backup restore reader-db --snapshot 98960210 --to /srv/look --stack prod",
     ],
     "backup drill": ["infra backup drill reader-db --stack prod"],
+    "secret list": ["infra secret list --stack prod"],
+    "secret set": [
+        "infra secret set shop-web.API_KEY --stack prod",
+        "infra secret set shop-db.POSTGRES_PASSWORD --generate --stack prod",
+    ],
+    "secret unset": ["infra secret unset shop-web.API_KEY --stack prod"],
+    "secret import": ["infra secret import .env shop-web --stack prod"],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [
         "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",

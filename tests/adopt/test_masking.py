@@ -264,9 +264,9 @@ def test_a_file_of_which_the_rest_was_not_understood_cannot_be_read_as_if_it_wer
 )
 def test_no_command_is_made_of_a_name_that_no_variable_has(name):
     line = command._set(Remark("secret", "app", name))
-    assert not line.startswith("pulumi") and "\x1b" not in line and "\n" not in line
+    assert not line.startswith("infra") and "\x1b" not in line and "\n" not in line
 
 
 def test_a_secrets_command_names_it():
     line = command._set(Remark("secret", "app", "API_KEY"))
-    assert line == "pulumi config set --secret --path infra:secrets.app.API_KEY"
+    assert line == "infra secret set app.API_KEY"

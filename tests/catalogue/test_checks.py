@@ -105,7 +105,7 @@ SYSTEM_EXAMPLES = {
     "retired for nothing": (setting("sed-api", replaced_by="asd-api"), "service sed-api: replaced_by 'asd-api'"),
     "missing secret": (
         setting("web", secrets=["TOKEN"]),
-        "Pulumi.prod.yaml: service web: secret TOKEN is missing; set it: pulumi config set --stack prod --secret --path",
+        "Pulumi.prod.yaml: service web: secret TOKEN is missing; set it: infra secret set web.TOKEN --stack prod",
     ),
     "blue-green without a place": (
         setting("web", rollout="blue-green"),

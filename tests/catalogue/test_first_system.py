@@ -32,7 +32,7 @@ def test_the_tutorials_product_lacks_its_secrets_alone(tmp_path):
     system, stack = yaml_blocks("tutorial.md")[:2]
     catalogue = loaded(tmp_path, "reader", system, stack)
     found = [str(problem) for problem in errors(check(catalogue))]
-    setting = "is missing; set it: pulumi config set --stack reader --secret --path"
+    setting = "is missing; set it: infra secret set"
     assert [line for line in found if setting not in line and "uv run infra init --stack reader" not in line] == []
     assert len(found) == 5, found
     files = {file.path for file in render(catalogue, "box").files}

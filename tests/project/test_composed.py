@@ -69,8 +69,8 @@ def test_of_a_products_own_file_the_secrets_are_left_and_what_it_does_not_know(t
     file = project / "files/systems/shop.yaml"
     file.write_text(file.read_text().replace("TODO", "https://shop.shop.example"))
     said = left_open(project)
-    assert all("is missing; set it: pulumi config set" in line or "infra init" in line for line in said), said
-    assert {re.search(r"secrets\.(\S+)", line)[1] for line in said if "secrets." in line} == {
+    assert all("is missing; set it: infra secret set" in line or "infra init" in line for line in said), said
+    assert {found[1] for line in said if (found := re.search(r"secret set (\S+)", line))} == {
         "db.POSTGRES_PASSWORD", "webserver.PAPERLESS_DBPASS",
     }  # fmt: skip
     assert (project / "files/static/shop/compose.yml").read_text() == UPSTREAM

@@ -112,13 +112,14 @@ def test_a_secret_is_only_in_its_environment_file(watchme):
     refused = watchme.up()
     assert refused.code != 0
     assert (
-        "service vault-api: secret STORAGE_KEY is missing; set it: pulumi config set --stack lab --secret"
+        "service vault-api: secret STORAGE_KEY is missing; set it: infra secret set vault-api.STORAGE_KEY --stack lab"
         in refused.output
     )
     with watchme.configured():
-        key = "infra:secrets.vault-api.STORAGE_KEY"
-        ran = watchme.command("pulumi", "config", "set", "--stack", "lab", "--secret", "--path", key, stdin=SECRET)
-        assert ran.code == 0, ran.output
+        ran = watchme.command("infra", "secret", "set", "vault-api.STORAGE_KEY", "--stack", "lab", stdin=f"{SECRET}\n")
+        assert ran.code == 0 and SECRET not in ran.output, ran.output
+        listed = watchme.command("infra", "secret", "list", "--stack", "lab").output
+        assert re.search(r"vault-api\.STORAGE_KEY +set +vault-api\n", listed), listed
         output = watchme.must_up()
         assert SECRET not in output
         path = "/home/ubuntu/watchme-vault-api-docker/vault-api.env"

@@ -143,7 +143,7 @@ def _set(remark: Remark) -> str:
     the text, and no command is made of it."""
     if not VARIABLE.fullmatch(remark.text) or not SERVICE.fullmatch(remark.where):
         return f"{one_line(remark.where)}: {one_line(remark.text)!r} is no name of a variable, and is left out"
-    return f"pulumi config set --secret --path infra:secrets.{remark.where}.{remark.text}"
+    return f"infra secret set {remark.where}.{remark.text}"
 
 
 def _shown(change: comparing.Change, diff: bool) -> list[str]:

@@ -1,0 +1,114 @@
+"""Secrets of a stack: which its services name, which have a value, and how one is set. Values come from a prompt or
+standard input and go to Pulumi over standard input: no history and no list of processes has one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from catalogue.compose.environment import of_file
+from catalogue.environment import unwritable
+from catalogue.loading import Catalogue
+from catalogue.problems import nearest
+from catalogue.stack import BACKUP, BACKUP_SECRETS, MONITOR, MONITOR_SECRETS, PROJECT, REGISTRIES, Stack
+from infra.errors import InfraError
+from infra.pulumi import pulumi
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One value; `group` is a service, a system (for all of its services), or one of the stack's own."""
+
+    group: str
+    name: str
+    used_by: tuple[str, ...]
+    is_set: bool
+
+    @property
+    def path(self) -> str:
+        return f"{self.group}.{self.name}"
+
+    @property
+    def state(self) -> str:
+        if not self.is_set:
+            return "missing"
+        return "set" if self.used_by else "used by nothing"
+
+
+def known(catalogue: Catalogue) -> list[Secret]:
+    """Every secret that something names or that has a value, by path."""
+    given = {(group, name) for group, values in catalogue.stack.secrets.items() for name in values}
+    used: dict[tuple[str, str], list[str]] = {}
+    for system in catalogue.running.values():
+        for service in system.active:
+            for name in service.secrets:
+                own, shared = (service.name, name), (system.system, name)
+                used.setdefault(shared if shared in given and own not in given else own, []).append(service.name)
+    if catalogue.stack.backupRegion:
+        used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
+    for group, name in given:
+        if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
+            used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
+    return [
+        Secret(group, name, tuple(used.get((group, name), ())), (group, name) in given)
+        for group, name in sorted(given | set(used))
+    ]
+
+
+def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
+    """Group and name of what may be set. Raises InfraError where nothing names it."""
+    group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
+    named = {entry.path for entry in known(catalogue) if entry.used_by}
+    for system in catalogue.running.values():
+        pairs = [(service.name, name) for service in system.active for name in service.secrets]
+        named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
+    named |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
+    if path not in named and not (group == REGISTRIES and name):
+        raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(named), 'secrets')}")
+    return group, name
+
+
+def put(stack: Stack, group: str, name: str, value: str) -> None:
+    """Raises InfraError for a value that no environment file can hold, without showing it."""
+    if not value:
+        raise InfraError(f"{group}.{name}: no value was given; nothing was set")
+    if found := unwritable(value):
+        raise InfraError(
+            f"{group}.{name}: the value has {found}, which an environment file cannot hold; nothing was set"
+        )
+    pulumi("config", "set", "--stack", stack.name, "--secret", "--path", _key(group, name), value=value)
+
+
+def remove(catalogue: Catalogue, path: str) -> None:
+    """Raises InfraError where it has no value."""
+    given = {entry.path: entry for entry in known(catalogue) if entry.is_set}
+    if path not in given:
+        raise InfraError(f"{path} has no value: {nearest(path, sorted(given), 'secrets with one')}")
+    entry = given[path]
+    pulumi("config", "rm", "--stack", catalogue.stack.name, "--path", _key(entry.group, entry.name))
+
+
+def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[str, str], list[str]]:
+    """Of a file with variables: the secrets of a service with their values, and the names of all that are none.
+    Raises InfraError."""
+    services = {entry.name: entry for system in catalogue.running.values() for entry in system.active}
+    if service not in services:
+        raise InfraError(
+            f"{service}: no running service has this name: {nearest(service, sorted(services), 'services')}"
+        )
+    values = {name: value for name, value in of_file(text).items() if value}
+    taken = {name: value for name, value in values.items() if name in services[service].secrets}
+    return taken, sorted({*values} - {*taken})
+
+
+def lines(found: list[Secret]) -> Iterator[str]:
+    """One for each: its path, its state, who uses it."""
+    width = max((len(entry.path) for entry in found), default=0)
+    for entry in found:
+        yield f"{entry.path:{width}}  {entry.state:15}  {', '.join(entry.used_by)}".rstrip()
+
+
+def _key(group: str, name: str) -> str:
+    return f'{PROJECT}:secrets["{group}"]["{name}"]'
+
+
+def counts(found: list[Secret]) -> Mapping[str, int]:
+    return {state: sum(entry.state == state for entry in found) for state in ("missing", "used by nothing")}
