@@ -1,5 +1,6 @@
 """git, as this program asks it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -7,13 +8,25 @@ from infra.errors import InfraError
 from infra.paths import project_root
 
 LIMIT = 600  # seconds; a clone over a slow line is the longest
+# What would point git at another repository than the directory's, as in a hook or an alias
+ELSEWHERE = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_WORK_TREE",
+}  # fmt: skip
+# No program that a repository or an account names is run, and files are what they are
+PLAIN = (
+    "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.autocrlf=false", "core.attributesFile=/dev/null",
+    "commit.gpgSign=false",
+)  # fmt: skip
 
 
 def git(*arguments: str, root: Path | None = None) -> bytes:
     """What git prints, asked in `root`, else in this project. Raises InfraError with its last line."""
+    folder = root or project_root()
+    command = ["git", *(word for setting in PLAIN for word in ("-c", setting)), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     try:
-        folder = root or project_root()
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False, timeout=LIMIT)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=LIMIT)
     except FileNotFoundError:
         raise InfraError("git is not on PATH: install it (apt install git, brew install git); run again") from None
     except subprocess.TimeoutExpired:

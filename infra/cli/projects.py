@@ -77,19 +77,23 @@ def upgrade(
     root = project_root()
     if Path(source).resolve() == root.resolve() and not version:
         raise InfraError(f"{source} is this project: name a checkout of the later version")
-    before = upgrading.record_of(root, program_from(source, base) if base else None)
-    program = program_from(source, version)
-    plan = upgrading.plan(root, before, program, frozenset(keep or []), frozenset(take or []))
-    if plan.is_empty:
-        typer.echo(f"nothing to do: this project has version {program.name}")
-        return
-    for line in upgrading.describe(plan):
-        typer.echo(line)
-    upgrading.refuse_conflicts(plan)
-    upgrading.refuse_unsaved(root, plan)
-    if not yes and not typer.confirm("Replace them?", err=True):
-        raise InfraError("nothing was changed")
-    upgrading.apply(root, plan)
-    typer.echo(
-        f"this project has version {program.name}. Next: make environment, infra check, infra preview --base HEAD"
-    )
+    before = upgrading.record_of(root, program_from(source, base, "--base") if base else None)
+    program = program_from(source, version, "--version")
+    with upgrading.alone(root):
+        plan = upgrading.plan(root, before, program, frozenset(keep or []), frozenset(take or []))
+        for line in upgrading.describe(plan):
+            typer.echo(line)
+        if plan.is_empty:
+            typer.echo(f"nothing to do: this project has version {program.name}")
+            return
+        upgrading.refuse_conflicts(plan)
+        upgrading.refuse_unsaved(root, plan)
+        if not yes and not typer.confirm("Replace them?", err=True):
+            raise InfraError("nothing was changed")
+        upgrading.apply(root, plan)
+    if base:
+        typer.echo(
+            "a fork keeps what is no part of the program (tests/, benchmarks/, .ci/): remove it, or merge theirs"
+        )
+    typer.echo(f"this project has version {program.name}: git status shows it. Next: make environment check")
+    typer.echo("and infra preview --base HEAD, which shows what changes on hosts")

@@ -23,9 +23,15 @@ from infra.project.composed import entries, exposed
 from infra.project.program import HERE, Program, program_in, write_record
 from infra.writing import refuse_system
 
-SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+# YAML's own words, and Docker's and our own networks
+TAKEN = {
+    "yes", "no", "on", "off", "true", "false", "null", "y", "n", "none", "host", "bridge", "default", "infra", "backup",
+    "monitor", "registries",
+}  # fmt: skip
+SystemName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,28}[a-z0-9]$")]
 STARTER = "starter/project"
 EXAMPLE = "example.com"
+MOST_OF_A_NAME = 64  # letters of a certificate's name
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Answers:
 QUESTIONS: Mapping[str, tuple[TypeAdapter, str]] = {
     "system": (
         TypeAdapter(SystemName),
-        "small letters, digits and - (at most 30, a letter first), such as shop",
+        "2 to 30 small letters, digits and -, a letter first, such as shop",
     ),
     "region": (TypeAdapter(Region), "a region of AWS, such as ap-northeast-1"),
     "zone": (TypeAdapter(HostName), "a domain, such as example.com"),
@@ -58,7 +64,8 @@ QUESTIONS: Mapping[str, tuple[TypeAdapter, str]] = {
 
 def name_of(folder: Path) -> str:
     """The name that a system gets where none is given: the directory's."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-").lstrip("0123456789-") or "app"
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-").lstrip("0123456789-")[:30].strip("-")
+    return name if len(name) > 1 and name not in TAKEN else f"{name}-app".lstrip("-")[:30] if name else "app"
 
 
 def checked(question: str, answer: str) -> str:
@@ -68,6 +75,8 @@ def checked(question: str, answer: str) -> str:
         kind.validate_python(answer)
     except ValidationError:
         raise InfraError(f"--{question} {answer}: {allowed}") from None
+    if question == "system" and answer in TAKEN:
+        raise InfraError(f"--system {answer}: this word has a meaning of its own; another name, such as shop")
     return answer
 
 
@@ -78,8 +87,12 @@ def create(folder: Path, answers: Answers) -> tuple[Program, str]:
     folder = folder.absolute()
     refuse_system(folder)
     for question in QUESTIONS:
-        if given := getattr(answers, question):
+        given = getattr(answers, question)
+        if given or question in ("system", "region"):
             checked(question, given)
+    site = f"{answers.system}.{answers.zone or EXAMPLE}"
+    if len(site) > MOST_OF_A_NAME:
+        raise InfraError(f"{site} would be its public name, and has more than {MOST_OF_A_NAME} letters: --system NAME")
     if os.path.lexists(folder) and (not folder.is_dir() or folder.is_symlink() or any(folder.iterdir())):
         raise InfraError(f"{folder} is there already: name a directory that does not exist, or an empty one")
     program = program_in(HERE)
@@ -159,7 +172,8 @@ def _write(place: Path, content: bytes, executable: bool) -> None:
 def _begin_history(folder: Path, program: Program) -> str:
     try:
         git("init", "--quiet", "--initial-branch", "main", root=folder)
-        git("add", "--all", root=folder)
+        # Whatever an account's own list of ignored files says
+        git("add", "--all", "--force", root=folder)
         git(
             "-c",
             "commit.gpgsign=false",

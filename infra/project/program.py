@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import stat
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from catalogue.files import read_mapping
@@ -19,6 +20,12 @@ from infra.writing import is_file, put
 RECORD = ".program.json"
 PARTS = "starter/parts.yaml"
 HERE = Path(__file__).parent.parent.parent
+# Whatever a version calls its own: these are the owners' of a project
+OWNERS = re.compile(
+    r"Pulumi\..+\.yaml|files/systems/.*|files/static/(?!prepare-host\.sh$).*|README\.md|\.gitignore|lab\.yaml|\.env.*"
+)
+SAFE = re.compile(r"(?!/)(?:(?!\.\.?(?:/|$))[^/\\\x00-\x1f\x7f]{1,200}(?:/(?=.)|$))+")
+EXECUTABLE = "+x"
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,9 @@ class File:
     executable: bool = False
 
     @property
-    def id(self) -> str:
-        """As git names its content: so that a project's history has what it was."""
-        return content_id(self.content)
+    def mark(self) -> str:
+        """What it is, content and mode. Its content as git names it: so that a project's history has what it was."""
+        return mark_of(self.content, self.executable)
 
 
 @dataclass(frozen=True)
@@ -49,35 +56,55 @@ class Program:
 
 @dataclass(frozen=True)
 class Record:
-    """What a project has of the program: path → id of the content that came with it."""
+    """What a project has of the program: path → mark of the file that came with it. `originals` are the texts of those
+    that are otherwise here."""
 
     version: str
     commit: str
     files: dict[str, str]
+    originals: dict[str, str] = field(default_factory=dict)
 
 
-def content_id(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+def mark_of(content: bytes, executable: bool) -> str:
+    id = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return f"{id}{EXECUTABLE if executable else ''}"
+
+
+def file_at(place: Path) -> File | None:
+    """A regular file, as it is; None where none is. Raises InfraError for one that cannot be read."""
+    try:
+        if not is_file(place):
+            return None
+        return File(place.read_bytes(), bool(os.lstat(place).st_mode & stat.S_IXUSR))
+    except (OSError, ValueError) as error:
+        raise InfraError(f"{place} cannot be read: {error}") from None
 
 
 def program_in(root: Path) -> Program:
     """The program of a checkout, as its files are now, or of another project. Raises InfraError."""
     recorded = read_record(root)
-    listed = [*recorded.files] if recorded else _tracked(root)
-    wanted = [path for path in listed if recorded or not is_left_out(root, path)]
-    files = {}
-    for path in wanted:
-        place = root / path
-        if is_file(place):
-            files[path] = File(place.read_bytes(), bool(os.lstat(place).st_mode & stat.S_IXUSR))
+    listed = [path for path in [*recorded.files] if path] if recorded else _tracked(root)
+    files, otherwise = {}, []
+    for path in listed:
+        if not recorded and not is_part(root, path):
+            continue
+        if not is_safe(path) or OWNERS.fullmatch(path):
+            raise InfraError(f"{root} has {path!r} as a part of the program, which none can be")
+        found = file_at(root / path)
+        if found is None:
+            raise InfraError(f"{path} is not in {root} as a file: check it out as a whole, or clone it")
+        files[path] = found
+        if recorded and found.mark != recorded.files[path]:
+            otherwise.append(path)
     if "Pulumi.yaml" not in files or "__main__.py" not in files:
         raise InfraError(f"{root} is no checkout of this program: it has no Pulumi.yaml and __main__.py")
-    return Program(_version(root), recorded.commit if recorded else _commit(root), files)
+    commit = f"{recorded.commit}{', edited' if otherwise else ''}" if recorded else _commit(root)
+    return Program(_version(root), commit, files)
 
 
-def program_from(source: str, version: str = "") -> Program:
-    """The program of a checkout. `source` is a directory or what git can clone, `version` a tag, a branch
-    or a commit of it. Raises InfraError."""
+def program_from(source: str, version: str, option: str) -> Program:
+    """The program of a checkout. `source` is a directory or what git can clone, `version` a tag, a branch or a commit
+    of it ("": as it is), which `option` gave. Raises InfraError."""
     if source.startswith("-") or version.startswith("-"):
         raise InfraError(f"{source if source.startswith('-') else version!r} is neither a place nor a version")
     folder = Path(source)
@@ -89,58 +116,72 @@ def program_from(source: str, version: str = "") -> Program:
         git("clone", "--quiet", "--no-checkout", "--", place, str(target), root=Path(scratch))
         try:
             git("checkout", "--quiet", "--detach", version or "HEAD", "--", root=target)
-        except InfraError:
-            raise InfraError(f"--version {version}: {source} has no such tag, branch or commit") from None
+        except InfraError as error:
+            if not version:
+                raise
+            raise InfraError(f"{option} {version}: {source} has no such tag, branch or commit ({error})") from None
         return program_in(target)
 
 
 def read_record(root: Path) -> Record | None:
     """What a project was made from; None where it was not. Raises InfraError for a record that cannot be read."""
-    file = root / RECORD
-    if not is_file(file):
+    place = root / RECORD
+    if not os.path.lexists(place):
         return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        record = Record(str(found["version"]), str(found["commit"]), dict(found["files"]))
-        if any(not isinstance(id, str) for id in record.files.values()):
+        found = json.loads((file_at(place) or File(b"")).content)
+        version, commit = found["version"], found["commit"]
+        record = Record(str(version), str(commit), dict(found["files"]), dict(found.get("originals", {})))
+        texts = [*record.files.values(), *record.originals.values()]
+        if any(not isinstance(text, str) for text in texts):
             raise TypeError
-    except (ValueError, LookupError, TypeError, OSError):
-        raise InfraError(f"{file} cannot be read: take it back from the history of this repository") from None
+    except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
+        raise InfraError(f"{place} cannot be read: take it back from the history of this repository") from None
     for path in record.files:
-        parts = PurePosixPath(path).parts
-        if not parts or ".." in parts or path.startswith("/") or ".git" in parts:
-            raise InfraError(f"{file} names {path!r}, which is no file of a project: take it back from the history")
+        if not is_safe(path) or OWNERS.fullmatch(path):
+            raise InfraError(f"{place} names {path!r}, which is no file of the program: take it back from the history")
     return record
 
 
-def write_record(root: Path, program: Program) -> None:
-    files = {path: program.files[path].id for path in sorted(program.files)}
-    body = {"version": program.version, "commit": program.commit, "files": files}
+def write_record(root: Path, program: Program, originals: dict[str, str] | None = None) -> None:
+    files = {path: program.files[path].mark for path in sorted(program.files)}
+    body = {"version": program.version, "commit": program.commit, "files": files, "originals": originals or {}}
     put(root / RECORD, json.dumps(body, indent=1) + "\n")
 
 
-def is_left_out(root: Path, path: str) -> bool:
-    """Is a file of a checkout none of the program's, as that checkout's own list says, else as ours."""
-    return any(path == entry or (entry.endswith("/") and path.startswith(entry)) for entry in _left_out(root))
+def is_safe(path: str) -> bool:
+    """Can a path be a file of a project: below it, in nothing of git's, and shown as it is."""
+    parts = path.lower().split("/")
+    return bool(SAFE.fullmatch(path)) and ".git" not in parts and path.isprintable() and len(path) < 1000
+
+
+def is_part(root: Path, path: str) -> bool:
+    """Is a file of a checkout the program's, as that checkout's own list says, else as ours."""
+    part = False
+    for entry in _parts(root):
+        name = entry.removeprefix("!")
+        if path == name or (name.endswith("/") and path.startswith(name)):
+            part = not entry.startswith("!")
+    return part
 
 
 @cache
-def _left_out(root: Path) -> tuple[str, ...]:
+def _parts(root: Path) -> tuple[str, ...]:
     own = root / PARTS
     try:
-        found = read_mapping(own if own.exists() else HERE / PARTS, PARTS, "leave_out: a list of paths")
+        found = read_mapping(own if own.exists() else HERE / PARTS, PARTS, "program: a list of paths")
     except CatalogueError as error:
         raise InfraError(str(error)) from None
-    listed = found.get("leave_out")
+    listed = found.get("program")
     if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
-        raise InfraError(f"{PARTS} has no leave_out: a list of paths")
+        raise InfraError(f"{PARTS} has no program: a list of paths")
     return tuple(listed)
 
 
 def _tracked(root: Path) -> list[str]:
     if not (root / ".git").exists():
         raise InfraError(f"{root} is neither a checkout of this program nor a project made from it: clone it with git")
-    return [path for path in git("ls-files", "-z", root=root).decode().split("\0") if path]
+    return [os.fsdecode(path) for path in git("ls-files", "-z", root=root).split(b"\0") if path]
 
 
 def _commit(root: Path) -> str:
@@ -152,5 +193,5 @@ def _commit(root: Path) -> str:
 def _version(root: Path) -> str:
     try:
         return str(tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
-    except (OSError, ValueError, LookupError):
+    except (OSError, ValueError, LookupError, TypeError):
         raise InfraError(f"{root}/pyproject.toml says no version: is it a checkout of this program?") from None

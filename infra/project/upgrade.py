@@ -1,32 +1,38 @@
 """`infra upgrade`: a later version of the program in a project. Files of its owners are not touched."""
 
+import fcntl
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from infra.errors import InfraError
 from infra.git import git
-from infra.project.program import RECORD, File, Program, Record, content_id, read_record, write_record
-from infra.writing import is_file, put
+from infra.project.program import EXECUTABLE, RECORD, File, Program, Record, file_at, mark_of, read_record, write_record
 
-Fate = Literal["added", "replaced", "removed", "merged", "kept", "conflict"]
+Fate = Literal["added", "replaced", "removed", "merged", "kept", "absent", "conflict"]
 WORDS: dict[Fate, str] = {
     "added": "new", "replaced": "replaced", "removed": "removed", "merged": "edited here, and merged",
-    "kept": "edited here, and kept", "conflict": "edited here, and another way by the program",
+    "kept": "edited here, and kept", "absent": "removed here, and not brought back",
+    "conflict": "edited here, and another way by the program",
 }  # fmt: skip
+STILL: tuple[Fate, ...] = ("kept", "absent")
+MOST_NAMES = 12
 
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of a file; `file` is what is written, None where nothing is."""
+    """What becomes of a file: `seen` is what was there, `file` what is written, None where nothing is."""
 
     path: str
     fate: Fate
+    seen: File | None
     file: File | None = None
+    is_edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,15 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        return not self.changes and self.before.files == {path: file.id for path, file in self.program.files.items()}
+        marks = {path: file.mark for path, file in self.program.files.items()}
+        return all(change.fate in STILL for change in self.changes) and self.before.files == marks
+
+    @property
+    def originals(self) -> dict[str, str]:
+        """The program's texts of the files that are otherwise here: what a later version is merged by."""
+        edited = [change.path for change in self.changes if change.fate in ("merged", "kept")]
+        texts = {path: self.program.files[path].content for path in edited if path in self.program.files}
+        return {path: text.decode() for path, text in texts.items() if _is_text(text)}
 
 
 def record_of(root: Path, base: Program | None) -> Record:
@@ -57,57 +71,52 @@ def record_of(root: Path, base: Program | None) -> Record:
         raise InfraError(
             f"no {RECORD} says what this project was made from: add --base VERSION (a tag or a commit of the program)"
         )
-    return Record(base.version, base.commit, {path: file.id for path, file in base.files.items()})
+    return Record(base.version, base.commit, {path: file.mark for path, file in base.files.items()})
 
 
 def plan(root: Path, before: Record, program: Program, ours: frozenset[str], theirs: frozenset[str]) -> Plan:
-    """What an upgrade does. Of conflicts, those of `ours` stay as they are, and `theirs` become the program's.
-
-    Raises InfraError where a path leads out of the project, or something else than a file is in a file's place.
-    """
-    changes = [_fate(root, path, before.files.get(path), program.files.get(path)) for path in _paths(before, program)]
-    conflicts = {change.path for change in changes if change and change.fate == "conflict"}
-    if unknown := sorted((ours | theirs) - conflicts):
-        raise InfraError(
-            f"not in conflict: {', '.join(unknown)}; in conflict: {', '.join(sorted(conflicts)) or 'none'}"
-        )
-    settled = []
-    for change in changes:
-        if change and change.path in theirs:
-            fate: Fate = "replaced" if change.path in program.files else "removed"
-            settled.append(Change(change.path, fate, program.files.get(change.path)))
-        elif change and change.path in ours:
-            settled.append(Change(change.path, "kept"))
-        elif change:
-            settled.append(change)
-    return Plan(before, program, settled)
+    """What an upgrade does. Of the files that are edited here, `ours` stay as they are, and `theirs` become the
+    program's. Raises InfraError where something else than a file is in a file's place."""
+    paths = sorted({*before.files, *program.files})
+    found = [_fate(root, path, before, program.files.get(path)) for path in paths]
+    changes = {change.path: change for change in found if change}
+    open_to = {path for path, change in changes.items() if change.is_edited}
+    if unknown := sorted((ours | theirs) - open_to):
+        raise InfraError(f"not edited here: {', '.join(unknown)}; edited: {', '.join(sorted(open_to)) or 'none'}")
+    if both := sorted(ours & theirs):
+        raise InfraError(f"--keep and --take are both given for {', '.join(both)}: one of the two")
+    for path in theirs:
+        wanted, seen = program.files.get(path), changes[path].seen
+        fate: Fate = "removed" if wanted is None else "replaced" if seen else "added"
+        changes[path] = replace(changes[path], fate=fate, file=wanted)
+    for path in ours:
+        changes[path] = replace(changes[path], fate="kept" if changes[path].seen else "absent", file=None)
+    return Plan(before, program, list(changes.values()))
 
 
-def _paths(before: Record, program: Program) -> list[str]:
-    return sorted({*before.files, *program.files})
-
-
-def _fate(root: Path, path: str, old: str | None, new: File | None) -> Change | None:
+def _fate(root: Path, path: str, before: Record, new: File | None) -> Change | None:
     """None where there is nothing to do, nor to say."""
-    place = root / path
+    place, old = root / path, before.files.get(path)
     _refuse_links(root, place)
-    have = place.read_bytes() if is_file(place) else None
-    if have is None and os.path.lexists(place):
+    seen = file_at(place)
+    if seen is None and os.path.lexists(place):
         raise InfraError(f"{path} is no regular file, and the program has one there: move it away; run again")
-    mine, wanted = content_id(have) if have is not None else None, new.id if new else None
+    # As git would check it out on another system
+    have = replace(seen, content=seen.content.replace(b"\r\n", b"\n")) if seen and b"\r\n" in seen.content else seen
+    if have and have.mark not in (old, new.mark if new else None):
+        have = seen
+    mine, wanted = have.mark if have else None, new.mark if new else None
     if mine == wanted:
         return None
     if wanted == old:
-        return Change(path, "kept") if have is not None else None
+        return Change(path, "kept" if have else "absent", seen, is_edited=True)
     if mine == old:
-        if new is None:
-            return Change(path, "removed")
-        return Change(path, "added" if have is None else "replaced", new)
-    if have is None:
-        # Removed here, and changed by the program
-        return Change(path, "conflict", new)
-    merged = _merged(root, have, old, new)
-    return Change(path, "merged" if merged else "conflict", merged)
+        fate: Fate = "removed" if new is None else "replaced" if have else "added"
+        return Change(path, fate, seen, new)
+    merged = _merged(root, path, before, have, new) if have and new and old else None
+    if merged and have and merged.mark == have.mark:
+        return Change(path, "kept", seen, is_edited=True)
+    return Change(path, "merged" if merged else "conflict", seen, merged, is_edited=True)
 
 
 def _refuse_links(root: Path, place: Path) -> None:
@@ -115,26 +124,28 @@ def _refuse_links(root: Path, place: Path) -> None:
     for part in place.relative_to(root).parts[:-1]:
         folder = folder / part
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise InfraError(
-                f"{folder.relative_to(root)} is no directory, and the program has files there: move it away"
-            )
+            raise InfraError(f"{folder.relative_to(root)} is no directory, and the program has one there: move it away")
 
 
-def _merged(root: Path, have: bytes, old: str | None, new: File | None) -> File | None:
-    """Both changes of a file, where they are of different lines, and git still has what it was."""
-    if old is None or new is None:
-        return None
+def _merged(root: Path, path: str, before: Record, have: File, new: File) -> File | None:
+    """Both changes of a file, where they are of different lines, and what it was is still known."""
+    old = before.files[path]
     try:
-        origin = git("cat-file", "blob", old, root=root)
-    except InfraError:
+        known = before.originals.get(path)
+        blob = old.removesuffix(EXECUTABLE)
+        origin = git("cat-file", "blob", blob, root=root) if known is None else known.encode()
+    except (InfraError, UnicodeError):
         return None
+    executable = new.executable if have.executable == old.endswith(EXECUTABLE) else have.executable
+    if new.content == origin:
+        return File(have.content, executable)
     with tempfile.TemporaryDirectory(prefix="infra-merge-") as folder:
         places = [Path(folder) / name for name in ("here", "origin", "program")]
-        for place, content in zip(places, (have, origin, new.content), strict=True):
+        for place, content in zip(places, (have.content, origin, new.content), strict=True):
             place.write_bytes(content)
         words = ["git", "merge-file", "--stdout", *map(str, places)]
         done = subprocess.run(words, capture_output=True, check=False, timeout=60)
-    return File(done.stdout, new.executable) if done.returncode == 0 else None
+    return File(done.stdout, executable) if done.returncode == 0 else None
 
 
 def describe(found: Plan) -> Iterator[str]:
@@ -142,10 +153,11 @@ def describe(found: Plan) -> Iterator[str]:
     yield f"from version {found.before.version} to {found.program.name}"
     for fate, words in WORDS.items():
         paths = found.of(fate)
-        if paths and fate in ("merged", "kept", "conflict"):
+        if paths and fate in ("added", "replaced", "removed"):
+            more = f" and {len(paths) - MOST_NAMES} more" if len(paths) > MOST_NAMES else ""
+            yield f"  {len(paths)} {words}: {', '.join(paths[:MOST_NAMES])}{more}"
+        else:
             yield from (f"  {path}: {words}" for path in paths)
-        elif paths:
-            yield f"  {len(paths)} file(s) {words}"
 
 
 def refuse_conflicts(found: Plan) -> None:
@@ -159,42 +171,93 @@ def refuse_conflicts(found: Plan) -> None:
 
 
 def refuse_unsaved(root: Path, found: Plan) -> None:
-    """Raises InfraError where git could not bring back what is going to be replaced."""
-    touched = {change.path for change in found.changes if change.fate in ("replaced", "removed", "merged")}
-    try:
-        listed = git("status", "--porcelain", "-z", "--untracked-files=all", root=root).decode().split("\0")
-    except InfraError:
-        raise InfraError(
-            "this project is not in git, which brings back what an upgrade replaces: commit it first"
-        ) from None
-    unsaved = sorted(touched & {entry[3:] for entry in listed if entry})
+    """Raises InfraError where an edit is going to be replaced that the last commit does not have."""
+    touched = [change for change in found.changes if change.is_edited and change.seen and change.fate not in STILL]
+    unsaved = [change.path for change in touched if change.seen and not _is_committed(root, change.path, change.seen)]
     if unsaved:
-        raise InfraError(f"nothing was changed. Not committed yet: {', '.join(unsaved)}: commit or remove these first")
+        raise InfraError(
+            f"nothing was changed. Edited here and not committed: {', '.join(unsaved)}: commit these first"
+        )
+
+
+def _is_committed(root: Path, path: str, seen: File) -> bool:
+    try:
+        said = git("ls-tree", "-z", "HEAD", "--", path, root=root).decode(errors="replace").split()
+    except InfraError as error:
+        raise InfraError(f"whether {path} is committed cannot be seen, which is edited here: {error}") from None
+    texts = (seen.content, seen.content.replace(b"\r\n", b"\n"))
+    return len(said) > 2 and said[2] in [mark_of(text, False) for text in texts]
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One upgrade at a time. Raises InfraError."""
+    folder = root / ".infra"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "upgrade.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InfraError("another upgrade is at work in this project: wait for its end") from None
+        yield
 
 
 def apply(root: Path, found: Plan) -> None:
-    """Writes it. Killed in the middle, the same command goes on: the record comes last. Raises InfraError."""
+    """Writes it. Killed in the middle, the same command goes on: new files are all written before the first takes its
+    place, and the record comes last. Raises InfraError."""
     for change in found.changes:
-        place = root / change.path
-        if change.fate == "removed":
-            place.unlink(missing_ok=True)
-            _remove_empty(root, place.parent)
-        elif change.file is not None and change.fate != "conflict":
-            place.parent.mkdir(parents=True, exist_ok=True)
-            put(place, change.file.content)
-            place.chmod(0o755 if change.file.executable else 0o644)
-    write_record(root, found.program)
+        now = file_at(root / change.path)
+        if (now and now.mark) != (change.seen and change.seen.mark):
+            raise InfraError(f"{change.path} was changed meanwhile: nothing was written. Run again")
+    writing = [change for change in found.changes if change.file and change.fate not in (*STILL, "conflict")]
+    try:
+        for change in writing:
+            _write(_part(root, change.path), change.file or File(b""))
+        for change in writing:
+            os.replace(_part(root, change.path), root / change.path)
+        for path in found.of("removed"):
+            (root / path).unlink(missing_ok=True)
+            _remove_empty(root, (root / path).parent)
+    except OSError as error:
+        found_wrong = f"{error.filename} cannot be written: {error.strerror}"
+        raise InfraError(f"{found_wrong}. Correct that, and run it again") from None
+    write_record(root, found.program, found.originals)
+
+
+def _part(root: Path, path: str) -> Path:
+    place = root / path
+    return place.with_name(f".{place.name}.infra-upgrade")
+
+
+def _write(place: Path, file: File) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    with open(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as opened:
+        opened.write(file.content)
+        os.fchmod(opened.fileno(), 0o755 if file.executable else 0o644)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _remove_empty(root: Path, folder: Path) -> None:
-    """Directories that an upgrade emptied, caches of Python aside."""
-    while folder != root and folder.is_dir():
-        rest = [entry.name for entry in folder.iterdir()]
-        if rest not in ([], ["__pycache__"]):
+    """Directories that an upgrade emptied, caches of Python's aside. One with anything else in it stays."""
+    while folder != root:
+        cache = folder / "__pycache__"
+        if cache.is_dir() and not cache.is_symlink() and [*folder.iterdir()] == [cache]:
+            if any(entry.suffix != ".pyc" or not entry.is_file() for entry in cache.iterdir()):
+                return
+            for entry in cache.iterdir():
+                entry.unlink()
+            cache.rmdir()
+        if folder.is_symlink() or any(folder.iterdir()):
             return
-        for cached in folder.glob("__pycache__/*.pyc"):
-            cached.unlink()
-        for empty in (folder / "__pycache__", folder):
-            if empty.is_dir():
-                empty.rmdir()
+        folder.rmdir()
         folder = folder.parent
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeError:
+        return False
+    return b"\0" not in content

@@ -12,7 +12,7 @@ from infra.errors import InfraError
 from infra.main import app
 from infra.project import new
 from infra.project.new import Answers, create, name_of
-from infra.project.program import HERE, is_left_out, program_in, read_record
+from infra.project.program import HERE, is_part, program_in, read_record
 from tests.project.world import contents
 from tests.support import ROOT, execute
 
@@ -64,12 +64,16 @@ def test_it_has_the_program_and_no_file_of_anothers_systems(shop):
     assert all(os.access(shop / path, os.X_OK) == file.executable for path, file in program.items())
 
 
-def test_every_file_here_is_the_programs_or_left_out():
-    """What is left out is there: a path that was renamed would come along."""
-    listed = yaml.safe_load((ROOT / "starter/parts.yaml").read_text())["leave_out"]
-    gone = [entry for entry in listed if not (ROOT / entry).exists()]
-    assert gone == ["lab/stubs.yaml"]
-    assert is_left_out(ROOT, "tests/support.py") and not is_left_out(ROOT, "testset.py")
+def test_every_part_of_the_program_is_there():
+    """A path that was renamed would be left out, or come along."""
+    listed = yaml.safe_load((ROOT / "starter/parts.yaml").read_text())["program"]
+    gone = [entry for entry in listed if not (ROOT / entry.removeprefix("!")).exists()]
+    assert gone == ["!lab/stubs.yaml"]
+    assert (
+        not is_part(ROOT, "tests/support.py")
+        and is_part(ROOT, "lab/settings.py")
+        and not is_part(ROOT, "Pulumi.dev.yaml")
+    )
 
 
 @pytest.mark.parametrize("stack", ["prod", "lab"])
@@ -99,15 +103,26 @@ def test_what_was_not_answered_is_a_line_that_check_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("shop", "shop"), ("My Shop", "my-shop"), ("2nd", "nd"), ("日本", "app"), ("-", "app")]
+    ("name", "expected"),
+    [
+        ("shop", "shop"),
+        ("My Shop", "my-shop"),
+        ("2nd", "nd"),
+        ("日本", "app"),
+        ("-", "app"),
+        ("on", "on-app"),
+        ("x", "x-app"),
+        ("a" * 40, "a" * 30),
+        ("a" * 29 + "-b", "a" * 29),
+    ],
 )
 def test_a_system_gets_the_directorys_name(tmp_path, name, expected):
     assert name_of(tmp_path / name) == expected
 
 
 WRONG = {
-    "system": ["a.b", "A", "1a", "a" * 31, "a b", "../a", "a\nb: c"],
-    "region": ["Tokyo", "ap-northeast", "x\ny"],
+    "system": ["a.b", "A", "1a", "a" * 31, "a b", "../a", "a\nb: c", "on", "null", "host", "a-"],
+    "region": ["", "Tokyo", "ap-northeast", "x\ny"],
     "zone": ["shop", "http://shop.example", "a.example: {", "shop.example\nx: y"],
     "account": ["123", "a" * 12, "123456789012\n"],
     "email": ["a", "a@b", 'a@b.c"', "a@b.example\n"],

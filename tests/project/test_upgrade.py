@@ -12,7 +12,7 @@ from infra.errors import InfraError
 from infra.main import app
 from infra.project import program as programs
 from infra.project import upgrade
-from infra.project.program import Record, read_record
+from infra.project.program import read_record
 from tests.project.world import LINES, NEW, OLD, checkout, contents, git, program, project, upgraded
 from tests.support import ROOT, execute
 
@@ -45,7 +45,7 @@ def test_files_that_nobody_edited_become_the_new_versions(tmp_path):
         ("agent/more.py", "mine\n", "conflict", "mine\n"),
         ("agent/apply.py", None, "conflict", None),
         ("agent/gone.py", None, None, None),
-        ("Makefile", None, None, None),
+        ("Makefile", None, "absent", None),
     ],
 )
 def test_a_file_that_was_edited_here(tmp_path, path, text, fate, after):
@@ -73,7 +73,7 @@ def test_a_conflict_is_settled_by_a_word(tmp_path, path):
 
 def test_a_word_for_a_file_without_a_conflict_is_refused(tmp_path):
     root = project(tmp_path)
-    with pytest.raises(InfraError, match="not in conflict: Makefile; in conflict: none"):
+    with pytest.raises(InfraError, match="not edited here: Makefile; edited: none"):
         upgraded(root, take=("Makefile",))
 
 
@@ -82,7 +82,7 @@ def test_killed_at_any_file_the_same_command_ends_it(tmp_path, monkeypatch, numb
     root = project(tmp_path)
     (root / "agent/apply.py").write_text(EDITED)
     count = iter(range(100))
-    for name in ("put", "write_record"):
+    for name in ("_write", "write_record"):
         real = getattr(upgrade, name)
 
         def killed(*words, real=real):
@@ -116,8 +116,8 @@ BROKEN = {
     "no record": ("", "cannot be read"),
     "a list": ("[]", "cannot be read"),
     "an id that is none": ('{"version": "1", "commit": "", "files": {"a": 1}}', "cannot be read"),
-    "a path that leads out": ('{"version": "1", "commit": "", "files": {"../a": "1"}}', "no file of a project"),
-    "git's own": ('{"version": "1", "commit": "", "files": {".git/config": "1"}}', "no file of a project"),
+    "a path that leads out": ('{"version": "1", "commit": "", "files": {"../a": "1"}}', "no file of the program"),
+    "git's own": ('{"version": "1", "commit": "", "files": {".git/config": "1"}}', "no file of the program"),
 }
 
 
@@ -145,7 +145,9 @@ def test_the_command_shows_what_it_does_and_does_it(here):
     ran = command(later, "--yes")
     assert ran.exit_code == 0, ran.output
     assert (
-        "from version 1 to 9" in ran.stdout and "1 file(s) replaced" in ran.stdout and "1 file(s) removed" in ran.stdout
+        "from version 1 to 9" in ran.stdout
+        and "1 replaced: agent/apply.py" in ran.stdout
+        and "1 removed: agent/gone.py" in ran.stdout
     )
     assert contents(root)["agent/apply.py"] == NEW["agent/apply.py"] and contents(root)["README.md"] == "mine\n"
     assert "tests/test_it.py" not in contents(root)
@@ -166,7 +168,12 @@ REFUSED = {
         True,
         "nothing was changed. Edited here.*agent/apply.py.*--take",
     ),
-    "not committed": ("agent/apply.py", EDITED, False, "nothing was changed. Not committed yet: agent/apply.py"),
+    "not committed": (
+        "agent/apply.py",
+        EDITED,
+        False,
+        "nothing was changed. Edited here and not committed: agent/apply.py",
+    ),
 }
 
 
@@ -261,12 +268,13 @@ def test_a_plan_names_every_kind(tmp_path):
     root = project(tmp_path)
     (root / "Makefile").write_text("mine:\n")
     (root / "agent/apply.py").write_text(EDITED)
-    record = Record("1", "", json.loads((root / ".program.json").read_text())["files"])
+    record = read_record(root)
+    assert record
     found = upgrade.plan(root, record, program(NEW, "2"), frozenset(), frozenset())
     assert [*upgrade.describe(found)] == [
         "from version 1 to 2",
-        "  1 file(s) new",
-        "  1 file(s) removed",
+        "  1 new: agent/more.py",
+        "  1 removed: agent/gone.py",
         "  agent/apply.py: edited here, and merged",
         "  Makefile: edited here, and kept",
     ]

@@ -1,10 +1,9 @@
 """A program of a few files in two versions, and projects made from it, for tests of upgrades."""
 
-import json
 import subprocess
 from pathlib import Path
 
-from infra.project.program import File, Program, Record, program_in, write_record
+from infra.project.program import File, Program, program_in, read_record, write_record
 from infra.project.upgrade import apply, plan
 
 MAIN = {"Pulumi.yaml": "name: infra\n", "__main__.py": "run()\n"}
@@ -38,14 +37,15 @@ def upgraded(
     root: Path, files: dict[str, str] = NEW, keep: tuple[str, ...] = (), take: tuple[str, ...] = ()
 ) -> dict[str, str]:
     """What becomes of each file; and it becomes that."""
-    record = Record("1", "", json.loads((root / ".program.json").read_text())["files"])
+    record = read_record(root)
+    assert record
     found = plan(root, record, program(files, "2"), frozenset(keep), frozenset(take))
     apply(root, found)
     return {change.path: change.fate for change in found.changes}
 
 
 def contents(root: Path) -> dict[str, str]:
-    paths = [path for path in root.rglob("*") if path.is_file() and ".git" not in path.parts]
+    paths = [path for path in root.rglob("*") if path.is_file() and not {".git", ".infra"} & {*path.parts}]
     return {path.relative_to(root).as_posix(): path.read_text() for path in paths}
 
 
