@@ -16,6 +16,8 @@ from catalogue.validation import problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
+# What a preview has in an encrypted value's place (infra/preview/marks.py)
+SEALED = re.compile(r"\[encrypted\]|\[secret [0-9a-f]{12}\]")
 # In the environment of an update that does what was approved: repository and suffix → digest, as JSON
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
@@ -172,7 +174,7 @@ class Stack(Model):
     @property
     def registry_logins(self) -> dict[str, dict[str, str]]:
         """Registry → user and password, of those that ask for a login and whose login could be decrypted."""
-        known = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if value != ENCRYPTED}
+        known = {host: value for host, value in self.secrets.get(REGISTRIES, {}).items() if not is_sealed(value)}
         given = {host: value.partition(":") for host, value in known.items()}
         return {host: {"user": user, "password": password} for host, (user, _, password) in given.items()}
 
@@ -306,6 +308,11 @@ def read_config(path: Path, file: str) -> dict[str, Any]:
 def in_plain_text(file: str, keys: list[str]) -> list[Problem]:
     rule = "set it again with pulumi config set --secret, and rotate it: the old value is exposed"
     return [Problem(file, key, "is in plain text", rule) for key in keys]
+
+
+def is_sealed(value: str) -> bool:
+    """Does something stand in a secret's place, since it was not decrypted."""
+    return bool(SEALED.fullmatch(value))
 
 
 def is_empty(value: Any, nothing: tuple[Any, ...] = (None, "")) -> bool:

@@ -12,7 +12,7 @@ from catalogue.rules.containers import is_below
 from catalogue.rules.each import services
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.stack import BACKUP, BACKUP_SECRETS, ENCRYPTED
+from catalogue.stack import BACKUP, BACKUP_SECRETS, is_sealed
 
 PASSWORD = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 
@@ -77,7 +77,7 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
         if not given.get(name):
             rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule)
-        elif given[name] != ENCRYPTED and not PASSWORD.fullmatch(given[name]):
+        elif not is_sealed(given[name]) and not PASSWORD.fullmatch(given[name]):
             found = "has characters that would be another password elsewhere"
             rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"
             yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", found, rule)

@@ -10,7 +10,7 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import compose_services, services
 from catalogue.services import ComposeService, RetiredService, repositories_of
-from catalogue.stack import BACKUP, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES
+from catalogue.stack import BACKUP, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -172,11 +172,11 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         rule = f"secrets of the monitor: {', '.join(MONITOR_SECRETS)}"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.{name}", "is not known", rule)
     url = stack.secrets.get(MONITOR, {}).get("webhook", ENCRYPTED)
-    if url != ENCRYPTED and not ADDRESS.fullmatch(url):
+    if not is_sealed(url) and not ADDRESS.fullmatch(url):
         rule = "an address that begins with https://, in ASCII and without spaces"
         yield Problem(stack.file, f"infra:secrets.{MONITOR}.webhook", "is no address", rule)
     for host, login in stack.secrets.get(REGISTRIES, {}).items():
-        if login != ENCRYPTED and ":" not in login:
+        if not is_sealed(login) and ":" not in login:
             yield Problem(
                 stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
             )

@@ -100,6 +100,10 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
             if network.name in DOCKERS_OWN:
                 found = f"the name {network.name} is Docker's own"
                 yield Problem(file, where, found, "a name of the product's own, such as PRODUCT-network")
+            ends = (network.subnet.network_address, network.subnet.broadcast_address)
+            if network.gateway not in network.subnet or network.gateway in ends:
+                rule = f"one of its addresses, such as {network.subnet.network_address + 1}"
+                yield Problem(file, where, f"its gateway {network.gateway} is not in {network.subnet}", rule)
             if not network.subnet.is_private or not 8 <= network.subnet.prefixlen <= 29:
                 rule = "a private subnet, /8 to /29, such as 172.27.0.0/16"
                 yield Problem(file, where, f"its subnet is {network.subnet}", rule)
