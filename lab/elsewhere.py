@@ -39,9 +39,11 @@ def fill(lab: Lab, catalogue: Catalogue) -> None:
 def _bring(lab: Lab, catalogue: Catalogue, image: Image) -> str:
     """An image is in the registry; else why not."""
     name = image.name.partition("/")[2]
+    given = PROJECT.extras.images.get(image.name)
     if registry.manifest(lab, ELSEWHERE, image.repository.partition("/")[2], image.digest or image.tag or "latest"):
         return ""
-    given = PROJECT.extras.images.get(image.name)
+    if given and image.digest:
+        return f"  - {image.name}: a digest is that of the original: name a tag in the catalogue to take another image"
     if given == STUB:
         facts = derived(catalogue)[image.repository]
         repository, _, tag = name.partition(":")
@@ -79,7 +81,7 @@ def built(folder: Path, note: str = "") -> str:
     """The image of a folder with a Dockerfile; its BASE is a bare Debian. With another `note` it is another image."""
     if not (folder / "Dockerfile").is_file():
         raise LabError(f"lab.yaml: images: {folder} has no Dockerfile")
-    name = f"watchme-lab-{folder.name}:{_pin(folder, note)}"
+    name = f"watchme-lab-{folder.resolve().name.lower()}:{_pin(folder, note)}"
     if not succeeds("docker", "image", "inspect", name):
         with step(f"building {folder.name}", usual=60):
             context = CACHE / f"{folder.name}-context"
@@ -109,4 +111,6 @@ def _program(folder: Path, context: Path) -> None:
 
 def _pin(folder: Path, note: str) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return hashlib.sha256(b"\0".join([note.encode(), *(path.read_bytes() for path in files)])).hexdigest()[:12]
+    parts = [f"{path.relative_to(folder)} {path.stat().st_mode & 0o777:o}".encode() for path in files]
+    contents = [path.read_bytes() for path in files]
+    return hashlib.sha256(b"\0".join([note.encode(), *parts, *contents])).hexdigest()[:12]

@@ -9,8 +9,9 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
@@ -22,12 +23,16 @@ from lab.settings import CACHE, PROJECT, ROOT
 PROGRAMS = ROOT / "lab" / "programs"
 
 
+# Below the machine's own root, without a way out of it
+Place = Annotated[str, Field(pattern=r"^(?!/)(?!(.*/)?\.\.?(/|$))[A-Za-z0-9_.@/+-]+$")]
+
+
 class Environment(BaseModel):
     """A virtual environment out of the folder's requirements.txt; `scripts` are name → module:function."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    into: str
+    into: Place
     scripts: dict[str, str] = {}
 
 
@@ -46,9 +51,9 @@ class Program(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    go: str = ""
-    files: dict[str, str] = {}
-    write: dict[str, str] = {}
+    go: Place | Literal[""] = ""
+    files: dict[str, Place] = {}
+    write: dict[Place, str] = {}
     venv: Environment | None = None
     run: list[str] = []
     module: Module | None = None

@@ -2,12 +2,13 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
+from catalogue.sizes import Size
 from catalogue.stack import read_config
 from lab.say import LabError
 
@@ -16,6 +17,10 @@ STACK, FILE = "Pulumi.lab.yaml", "lab.yaml"
 # The emulated AWS has another region than the stack's own, so that a move can be rehearsed
 OTHER_REGIONS = ("ap-northeast-1", "ap-southeast-2", "us-east-2")
 MOST_REGIONS = 4
+
+
+Folder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Line = Annotated[str, Field(pattern=r"^[ -~]+$")]
 
 
 class Stub(BaseModel):
@@ -40,9 +45,9 @@ class OwnMachine(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["plain", "host"] = "plain"
-    memory: str
+    memory: Size
     systems: list[str]
-    programs: list[str] = []
+    programs: list[Folder] = []
 
 
 class Extras(BaseModel):
@@ -57,13 +62,13 @@ class Extras(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    machines: dict[str, OwnMachine] = {}
-    programs: list[str] = []
-    bare: list[str] = []
+    machines: dict[Folder, OwnMachine] = {}
+    programs: list[Folder] = []
+    bare: list[Annotated[str, Field(pattern=r"^/[a-z]+/[A-Za-z0-9_./-]+$")]] = []
     foreign_names: dict[str, str] = {}
     rehearse: list[str] = []
     stubs: dict[str, Stub] = {}
-    images: dict[str, str] = {}
+    images: dict[Annotated[str, Field(pattern=r"^[^:@]+(:[0-9]+/[^:@]+)?[:@].+$")], Line] = {}
     secrets: dict[str, str] = {}
 
 

@@ -14,7 +14,10 @@ ACCOUNT, ZONE, REGIONS = PROJECT.account, PROJECT.zone, PROJECT.regions
 # The registry that stands for all others, and the names that lead there
 ELSEWHERE = "elsewhere"
 REGISTRIES = (*REGIONS, ELSEWHERE)
-OTHER_REGISTRIES = ("docker.io", "index.docker.io", "registry-1.docker.io", "ghcr.io", "quay.io")
+OTHER_REGISTRIES = (
+    "docker.io", "index.docker.io", "registry-1.docker.io", "codeberg.org", "gcr.io", "ghcr.io", "lscr.io",
+    "mcr.microsoft.com", "public.ecr.aws", "quay.io", "registry.gitlab.com", "registry.k8s.io",
+)  # fmt: skip
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "watchme-infra"
 LABEL = "watchme-infra.lab"
 HOST_LABEL = "watchme-infra.host"
@@ -115,10 +118,13 @@ def default_lab() -> Lab:
     that exists keeps its own."""
     directory = ROOT / ".lab"
     kept = directory / "name"
-    wanted = kept.read_text() if kept.exists() else os.environ.get("LAB") or "lab:71"
-    found = NAME.fullmatch(wanted)
+    asked = os.environ.get("LAB") or ""
+    own = kept.read_text(errors="replace").strip() if kept.exists() else ""
+    if own and asked and asked != own:
+        raise LabError(f"LAB={asked}: this project has a lab {own}: `make lab-down` first, without LAB")
+    found = NAME.fullmatch(own or asked or "lab:71")
     if not found or not 2 <= int(found["number"]) <= 254:
-        raise LabError(f"LAB={wanted}: NAME:NUMBER, such as shop:76: letters and digits, and 2 to 254")
+        raise LabError(f"LAB={own or asked}: NAME:NUMBER, such as shop:76: small letters and digits, and 2 to 254")
     return Lab(found["name"], int(found["number"]), directory)
 
 

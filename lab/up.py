@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lab import (
     contents,
@@ -27,19 +28,24 @@ from lab import (
 from lab.facts import MachineFacts
 from lab.run import LONGEST, Daemon, succeeds
 from lab.say import LabError, step
-from lab.settings import CACHE, ELSEWHERE, PROJECT, REGIONS, ROOT, Lab
+from lab.settings import ACCOUNT, CACHE, PROJECT, REGIONS, ROOT, ZONE, Lab
+
+# What the emulated AWS is made for
+CLOUD = {"account": ACCOUNT, "zone": ZONE, "regions": [*REGIONS]}
 
 
 def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
     """Everything but `pulumi up`: tools, engine, image, registries, cloud, ACME, workspace. Running parts stay.
     `filled` are the regions whose registries have the images."""
+    _refuse_another_cloud(lab)
     ready(lab)
     if not is_running(lab):
         # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
         clear(lab)
     lab.directory.mkdir(parents=True, exist_ok=True)
-    lab.path("name").write_text(f"{lab.name}:{lab.number}")
+    _put(lab.path("name"), f"{lab.name}:{lab.number}")
     if is_running(lab):
+        contents.fill(lab, filled)
         return
     with step("starting the rehearsal cloud"):
         _choose_ports(lab)
@@ -51,7 +57,33 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         services.start_pebble(lab)
         services.write_bundle(lab)
     contents.fill(lab, filled)
-    _whole(lab).touch()
+    _put(_whole(lab), json.dumps(CLOUD))
+
+
+def _put(file: Path, text: str) -> None:
+    """A file as a whole, or as it was."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text)
+    part.rename(file)
+
+
+def _refuse_another_cloud(lab: Lab) -> None:
+    """Raises LabError where a lab that runs was made for another account, zone or regions: it would have to be made
+    again, and what its hosts hold be lost."""
+    made = _made_for(lab)
+    differing = [key for key in CLOUD if made and made.get(key) != CLOUD[key]]
+    if differing and is_running(lab):
+        raise LabError(
+            f"Pulumi.lab.yaml has other {', '.join(differing)} than the lab that runs: `make lab-down` first, which "
+            "removes all that its hosts hold, or take that change back"
+        )
+
+
+def _made_for(lab: Lab) -> dict[str, Any]:
+    try:
+        return json.loads(_whole(lab).read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def check(lab: Lab) -> requirements.Needs:
@@ -110,22 +142,32 @@ def _build_tools() -> None:
 
 
 def prepare(lab: Lab, project: Path = ROOT, home: bool = True) -> None:
-    """The Pulumi side, `.lab/env` included; with the owners' own machines, or without."""
+    """The Pulumi side, `.lab/env` included; with the owners' own machines, or without. What was edited since comes
+    in."""
     kinds = workspace.install_plugins(lab)
     if "stand-in" in kinds.values():
         print(f"  plugins: {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}")
     if not lab.path("env").exists():
         with step("making the stack, its keys and the owners' own machines"):
             workspace.prepare(lab, project)
-            for number, (name, own) in enumerate(PROJECT.extras.machines.items() if home else [], 1):
-                made = existing.start(lab, name, number, workspace.public_key(lab), own.kind)
-                values = existing.configuration(made, own.memory, *own.systems)
-                workspace.describe_host(lab, project, name, values)
+            _boot_own(lab, project, home)
             workspace.write_env(lab)
-    elif workspace.is_outdated(lab, project):
-        own = f"{lab.directory.name}/{lab.config_file.name}"
-        said = "Pulumi.lab.yaml was edited since this lab was made, which has its own copy"
-        print(f"  {said}: edit {own}, or begin again with `make lab-down`")
+        return
+    if workspace.is_outdated(lab, project):
+        with step("taking over what was edited in Pulumi.lab.yaml"):
+            workspace.take_over_edits(lab, project)
+    if home:
+        _boot_own(lab, project, home)
+    workspace.set_secrets(lab, project)
+
+
+def _boot_own(lab: Lab, project: Path, home: bool) -> None:
+    """The owners' own machines that the stack does not have yet."""
+    known = workspace.hosts(lab)
+    for number, (name, own) in enumerate(PROJECT.extras.machines.items() if home else [], 1):
+        if name not in known:
+            made = existing.start(lab, name, number, workspace.public_key(lab), own.kind)
+            workspace.describe_host(lab, project, name, existing.configuration(made, own.memory, *own.systems))
 
 
 def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
@@ -145,7 +187,7 @@ def pulumi_up(lab: Lab, project: Path = ROOT) -> None:
 
 
 def daemons(lab: Lab) -> list[Daemon]:
-    registries = [registry.daemon(lab, region) for region in REGIONS]
+    registries = [registry.daemon(lab, region) for region in _made_for(lab).get("regions", REGIONS)]
     return [services.cloud_daemon(lab), services.pebble_daemon(lab), *registries]
 
 
@@ -164,8 +206,9 @@ def clear(lab: Lab, take_over: bool = False) -> None:
     if other != lab and is_running(other) and not take_over:
         raise LabError(f"the lab in {owner} has this name and these addresses: run `make lab-down` there first")
     for one in (other, lab):
-        for daemon in [*daemons(one), registry.daemon(one, ELSEWHERE)]:
-            daemon.stop()
+        # Whatever it was made for
+        for record in sorted(one.path("run").glob("*.pid")):
+            Daemon(record.stem, record.parent).stop()
     if engine:
         machine.remove_hosts(lab)
         network.remove(lab)

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import certifi
 import yaml
@@ -90,7 +91,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     if not lab.config_file.exists():
         _make_stack(lab, project, env)
     run("infra", "init", "--stack", "lab", cwd=project, env=env)
-    _set_secrets(lab, project, env)
+    set_secrets(lab, project)
     end = "-----END CERTIFICATE-----\n"
     roots = [f"{root}{end}" for root in lab.path("ca.pem").read_text().split(end) if root.strip()]
     for number, root in enumerate(roots):
@@ -101,20 +102,50 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
         run("pulumi", "config", "set", "--path", key, "--", value, cwd=project, env=env)
 
 
-def _set_secrets(lab: Lab, project: Path, env: dict[str, str]) -> None:
-    """What lab.yaml gives, and then a text of its own for each secret that a service still lacks."""
+def set_secrets(lab: Lab, project: Path) -> None:
+    """What lab.yaml gives and the stack does not have, and then a text of its own for each secret that a service still
+    lacks."""
+    env = process_environment(lab)
 
     def set_all(values: dict[str, str]) -> None:
         for path, value in values.items():
             key = f"infra:secrets.{path}"
             run("pulumi", "config", "set", "--secret", "--path", key, cwd=project, env=env, stdin=value)
 
-    set_all(PROJECT.extras.secrets)
+    stack = read_stack(project, "lab", lab.config_file)
+    have = {f"{group}.{name}" for group, values in stack.secrets.items() for name in values}
+    set_all({path: value for path, value in PROJECT.extras.secrets.items() if path not in have})
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
     services = [service for system in catalogue.running.values() for service in system.active]
     known = catalogue.secrets
     lacking = [(one.name, name) for one in services for name in one.secrets if name not in known.get(one.name, {})]
     set_all({f"{service}.{name}": secrets.token_urlsafe(16) for service, name in lacking})
+
+
+def take_over_edits(lab: Lab, project: Path) -> None:
+    """What was edited in the project's Pulumi.lab.yaml since the lab was made, into the lab's own, which keeps the
+    rest."""
+    edited = project / "Pulumi.lab.yaml"
+    before, after, here = (yaml.safe_load(path.read_text()) for path in (_origin(lab), edited, lab.config_file))
+    lab.config_file.write_text(yaml.safe_dump(taken_over(before, after, here), sort_keys=False))
+    shutil.copy(edited, _origin(lab))
+    run("infra", "init", "--stack", "lab", cwd=project, env=process_environment(lab))
+
+
+def taken_over(before: Any, after: Any, here: Any) -> Any:
+    """`here` with what differs between `before` and `after`, key by key. Pure."""
+    if not all(isinstance(value, dict) for value in (before, after, here)):
+        return here if before == after else after
+    made = {key: value for key, value in here.items() if key not in before or key in after}
+    for key in after:
+        if key not in before or before[key] != after[key]:
+            made[key] = taken_over(before.get(key), after[key], here.get(key))
+    return made
+
+
+def hosts(lab: Lab) -> set[str]:
+    """Those that the lab's own configuration has."""
+    return set(yaml.safe_load(lab.config_file.read_text())["config"].get("infra:hosts") or {})
 
 
 def public_key(lab: Lab) -> str:

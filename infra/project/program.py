@@ -7,6 +7,7 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +21,6 @@ from infra.writing import is_file, put
 RECORD = ".program.json"
 PARTS = "starter/parts.yaml"
 HERE = Path(__file__).parent.parent.parent
-# Whatever a version calls its own: these are the owners' of a project
-OWNERS = re.compile(
-    r"Pulumi\..+\.yaml|files/systems/.*|files/static/(?!prepare-host\.sh$).*|README\.md|\.gitignore|lab\.yaml|\.env.*"
-)
 SAFE = re.compile(r"(?!/)(?:(?!\.\.?(?:/|$))[^/\\\x00-\x1f\x7f]{1,200}(?:/(?=.)|$))+")
 EXECUTABLE = "+x"
 
@@ -88,7 +85,7 @@ def program_in(root: Path) -> Program:
     for path in listed:
         if not recorded and not is_part(root, path):
             continue
-        if not is_safe(path) or OWNERS.fullmatch(path):
+        if not is_safe(path) or is_owners(path):
             raise InfraError(f"{root} has {path!r} as a part of the program, which none can be")
         found = file_at(root / path)
         if found is None:
@@ -138,7 +135,7 @@ def read_record(root: Path) -> Record | None:
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         raise InfraError(f"{place} cannot be read: take it back from the history of this repository") from None
     for path in record.files:
-        if not is_safe(path) or OWNERS.fullmatch(path):
+        if not is_safe(path) or is_owners(path):
             raise InfraError(f"{place} names {path!r}, which is no file of the program: take it back from the history")
     return record
 
@@ -157,25 +154,33 @@ def is_safe(path: str) -> bool:
 
 def is_part(root: Path, path: str) -> bool:
     """Is a file of a checkout the program's, as that checkout's own list says, else as ours."""
-    part = False
-    for entry in _parts(root):
+    own = root / PARTS
+    return _is_in(_listed(own if own.exists() else HERE / PARTS, "program"), path)
+
+
+def is_owners(path: str) -> bool:
+    """Is a path the owners' of a project, whatever a version calls its own."""
+    return _is_in(_listed(HERE / PARTS, "owners"), path)
+
+
+def _is_in(listed: tuple[str, ...], path: str) -> bool:
+    found = False
+    for entry in listed:
         name = entry.removeprefix("!")
-        if path == name or (name.endswith("/") and path.startswith(name)):
-            part = not entry.startswith("!")
-    return part
+        if fnmatchcase(path, name) or (name.endswith("/") and path.startswith(name)):
+            found = not entry.startswith("!")
+    return found
 
 
 @cache
-def _parts(root: Path) -> tuple[str, ...]:
-    own = root / PARTS
+def _listed(file: Path, key: str) -> tuple[str, ...]:
     try:
-        found = read_mapping(own if own.exists() else HERE / PARTS, PARTS, "program: a list of paths")
+        found = read_mapping(file, PARTS, "program and owners: lists of paths").get(key)
     except CatalogueError as error:
         raise InfraError(str(error)) from None
-    listed = found.get("program")
-    if not isinstance(listed, list) or not all(isinstance(entry, str) for entry in listed):
-        raise InfraError(f"{PARTS} has no program: a list of paths")
-    return tuple(listed)
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise InfraError(f"{PARTS} has no {key}: a list of paths")
+    return tuple(found)
 
 
 def _tracked(root: Path) -> list[str]:

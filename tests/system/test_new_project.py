@@ -21,6 +21,19 @@ CMD ["python3", "-m", "http.server", "--directory", "/srv/www", "8080"]
 """
 
 
+SECOND = """
+  - name: shop-api
+    kind: compose
+    purpose: x
+    image: {repository: shop-api, tag: "1.2"}
+    port: 8041
+    container_port: 8080
+    routes: [{public: /api/, internal: /}]
+    memory: {limit: 64m}
+    secrets: [TOKEN]
+"""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     assert not reason_why_not()
@@ -86,16 +99,32 @@ def test_a_built_image_is_pushed_and_released(shop, tmp_path):
     assert answer == "own\n"
 
 
-def test_its_lab_begins_with_an_image_that_lab_yaml_names(shop):
-    run(shop, "make", "lab-down")
-    (shop / "lab.yaml").write_text('images: {"shop-web:latest": "shop-of-mine:1"}\n')
-    assert "services: 1 of 1 healthy" in run(shop, "make", "lab")
+def test_what_is_edited_comes_into_the_lab_that_runs(shop):
+    """An image in lab.yaml, a second service with a secret, and a key of Pulumi.lab.yaml."""
+    file, config = shop / "files/systems/shop.yaml", shop / "Pulumi.lab.yaml"
+    file.write_text(file.read_text() + SECOND)
+    (shop / "lab.yaml").write_text('images: {"shop-api:1.2": "shop-of-mine:1"}\nsecrets: {shop-api.TOKEN: given}\n')
+    kept = config.read_text()
+    config.write_text(f"{kept}  infra:keepReleases: 7\n")
+    said = run(shop, "make", "lab")
+    assert "taking over what was edited in Pulumi.lab.yaml" in said and "services: 2 of 2 healthy" in said, said
+    assert in_its_shell(shop, "pulumi config get infra:keepReleases") == "7\n"
+    assert "shop-api.TOKEN" in in_its_shell(shop, "infra secret list --stack lab")
+    assert "pushing" not in run(shop, "make", "lab")
+    config.write_text(f"{kept}  infra:backupRegion: us-west-2\n")
+    said = run(shop, "make", "lab", code=2)
+    assert "has other regions than the lab that runs: `make lab-down` first" in said
+    config.write_text(f"{kept}  infra:keepReleases: 7\n")
+    assert "services: 2 of 2 healthy" in run(shop, "make", "lab-status")
 
 
 def test_what_its_lab_lacks_is_a_line(shop):
     (shop / "lab.yaml").write_text("imagse: {}\n")
     said = run(shop, "make", "lab-status", code=None)
     assert "lab: lab.yaml: imagse" in said and "Traceback" not in said
+    (shop / "lab.yaml").write_text('images: {"shop-wep:latest": "shop-of-mine:1"}\n')
+    said = run(shop, "make", "lab", code=None)
+    assert "no service runs shop-wep:latest; those that run: shop-api:1.2, shop-web:latest" in said
     (shop / "lab.yaml").unlink()
 
 
