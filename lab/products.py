@@ -24,7 +24,8 @@ PROGRAMS = ROOT / "lab" / "programs"
 
 
 # Below the machine's own root, without a way out of it
-Place = Annotated[str, Field(pattern=r"^(?!/)(?!(.*/)?\.\.?(/|$))[A-Za-z0-9_.@/+-]+$")]
+_PART = r"\.?[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*"
+Place = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$")]
 
 
 class Environment(BaseModel):
