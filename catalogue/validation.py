@@ -34,6 +34,22 @@ EXAMPLES = {
 }
 
 
+# What Compose has and a catalogue says in another way
+INSTEAD = {
+    "build": "build it where you like, and push it: infra push REPOSITORY:TAG --from IMAGE --stack STACK",
+    "ports": "port: on the host, container_port: where its program listens",
+    "restart": "leave it out: its unit restarts it",
+    "logging": "leave it out: its log is in the journal (infra logs)",
+    "env_file": "environment: for values, secrets: for the names of secret ones (infra secret import)",
+    "healthcheck": "health: a path, tcp, image, or {command: …}",
+    "networks": "aliases: for other names; its network is the system's",
+    "container_name": "container:",
+    "mem_limit": "memory: {limit: 512m}",
+    "deploy": "memory: {limit: 512m}, cpus: 0.5",
+    "configs": "files: [{path: …, source: …}]",
+}
+
+
 def problems_of(
     error: ValidationError,
     file: str,
@@ -74,7 +90,12 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
     found = f"found {_cut(written) if written else _shown(value)}"
     match finding["type"]:
         case "extra_forbidden":
-            return f"unknown field {name!r}", nearest(name, fields, "fields")
+            said = (
+                INSTEAD[name]
+                if name in INSTEAD and finding["loc"][:1] == ("services",)
+                else nearest(name, fields, "fields")
+            )
+            return f"unknown field {name!r}", said
         case "missing":
             return f"field {name!r} is missing", "it is required"
         case "union_tag_invalid" | "union_tag_not_found":

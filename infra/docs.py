@@ -15,7 +15,8 @@ LANGUAGES = {".md": ENGLISH, ".ja.md": JAPANESE}
 
 def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Every page with the text that it should have. Raises InfraError for a page without its marks."""
-    for source in sorted((root / SYSTEMS).glob("*.yaml")):
+    # A project has pages of its systems where it began a directory of them
+    for source in sorted((root / SYSTEMS).glob("*.yaml")) if (root / PAGES).is_dir() else []:
         for suffix, language in LANGUAGES.items():
             path = root / PAGES / f"{source.stem}{suffix}"
             if not path.exists():

@@ -66,7 +66,8 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         )
         lines.append(ahead if brought.get("kind") == "apply" else behind)
         orderly = False
-    if answer["unfinished"]:
+    # While a job is at work that is its own doing
+    if answer["unfinished"] and not answer["holder"]:
         lines.append(
             f"  interrupted: release {answer['unfinished']['release'][:SHORT]} is neither committed nor rolled back"
         )
@@ -88,7 +89,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         f"  certificate of {name}: {wrong or f'{days} days left'}" for name, days, wrong in answer["certificates"]
     ]
     lines += [f"  alert {alert['alert']}: {alert['text']}" for alert in answer["alerts"]]
-    if drifted := answer.get("drifted"):
+    if (drifted := answer.get("drifted")) and not answer["holder"]:
         lines.append(f"  changed by hand: {changed(drifted)} (infra drift --stack {stack} shows it)")
     for repair in answer.get("repairs", []):
         done = f"{'repaired' if repair['worked'] else 'could not repair'} {repair['alert']}"

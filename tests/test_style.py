@@ -107,6 +107,10 @@ def test_every_link_leads_somewhere(path):
 
 
 def test_the_index_has_every_page():
-    index = (ROOT / "docs/README.md").read_text()
-    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md") if path.name != "README.md"]
-    assert [str(page) for page in pages if f"({page})" not in index] == []
+    """A project has none of the systems' pages, and no link to one."""
+    docs, systems = ROOT / "docs", ROOT / "docs/systems"
+    index, theirs = (docs / "README.md").read_text(), (systems / "README.md").read_text()
+    pages = [path for path in docs.rglob("*.md") if path.name != "README.md"]
+    assert [page for page in pages if systems not in page.parents and f"({page.relative_to(docs)})" not in index] == []
+    assert [page for page in pages if systems in page.parents and f"({page.name})" not in theirs] == []
+    assert [page for page in pages if systems not in page.parents and "(systems/" in page.read_text()] == []

@@ -138,12 +138,14 @@ def retired(catalogue: Catalogue) -> Iterator[Problem]:
 def environment(catalogue: Catalogue) -> Iterator[Problem]:
     """Every secret that a service names is set, and every value can stand in an environment file."""
     stack, secrets = catalogue.stack, catalogue.secrets
-    for file, _, service in services(catalogue):
+    for file, system, service in services(catalogue):
         where = f"service {service.name}"
         given = stack.secrets.get(service.name, {})
         for secret in service.secrets:
             if secret not in secrets.get(service.name, {}):
                 rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
+                if sum(secret in other.secrets for other in system.active) > 1:
+                    rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
                 yield Problem(stack.file, where, f"secret {secret} is missing", rule)
         for name, value in service.environment.items():
             # Of a container a plain value may stand in its compose file, which holds any text

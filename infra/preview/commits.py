@@ -23,7 +23,8 @@ def resolved(reference: str) -> str:
         return git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}").decode().strip()
     except InfraError:
         raise InfraError(
-            f"--base {reference}: this repository has no such commit; fetch it (in CI: fetch-depth: 0), or name another"
+            f"--base {reference}: this repository has no such commit; fetch it (in CI: fetch-depth: 0), "
+            "or name another, such as HEAD"
         ) from None
 
 

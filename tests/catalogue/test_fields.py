@@ -10,6 +10,7 @@ from catalogue.checks import check
 from catalogue.loading import read_sources
 from catalogue.models import System
 from catalogue.problems import CatalogueError
+from catalogue.validation import INSTEAD, problems_of
 from tests.catalogue.changes import configured, setting
 from tests.support import ROOT, catalogue, changed, service, whole
 
@@ -109,3 +110,11 @@ def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
     source.symlink_to(tmp_path / "secret")
     systems = {"recall": System.model_validate(yaml.safe_load((ROOT / "files/systems/recall.yaml").read_text()))}
     assert "recall/gunicorn.conf.py" not in read_sources(project, systems)
+
+
+@pytest.mark.parametrize(("field", "said"), INSTEAD.items())
+def test_a_word_of_composes_has_another_here(field, said):
+    with pytest.raises(ValidationError) as raised:
+        catalogue(lambda data: data["services"][0].update({field: "x"}))
+    (problem,) = problems_of(raised.value, "x.yaml", lambda _: "a service")
+    assert problem.said == f"x.yaml: a service: unknown field {field!r}; {said}"
