@@ -16,6 +16,7 @@ from infra.project.program import HERE, is_part, program_in, read_record
 from tests.project.world import contents
 from tests.support import ROOT, execute
 
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 OTHERS = re.compile(r"watchme|whisper|totton|recall|vocoder|hey-watch", re.IGNORECASE)
 # The command line of the directory that it runs in
 COMMAND = "from infra.main import run; run()"
@@ -192,3 +193,40 @@ def test_without_an_identity_git_has_no_commit_and_the_command_says_so(tmp_path,
 
 def test_there_is_one_program_here():
     assert HERE == ROOT
+
+
+def test_every_link_of_its_pages_leads_somewhere(shop):
+    pages = [path for path in shop.rglob("*.md") if not {".git", ".venv"} & {*path.parts}]
+    links = [(page, target) for page in pages for target, _ in LINK.findall(page.read_text())]
+    local = [(page, target) for page, target in links if not target.startswith(("http", "mailto:"))]
+    gone = [f"{page.relative_to(shop)}: {target}" for page, target in local if not (page.parent / target).exists()]
+    assert len(local) > 50 and gone == []
+
+
+def test_its_own_pages_can_be_generated(shop):
+    assert infra(shop, "docs").returncode == 0
+
+
+def test_a_stack_with_backups_can_be_previewed_without_its_secrets(tmp_path, identity):
+    """As a pull request is: what is encrypted stays so."""
+    folder = tmp_path / "reader"
+    values = {"zone": "example.com", "account": "123456789012", "email": "a@example.com", "cidr": "198.51.100.7/32"}
+    assert command(folder, *(f"--{name}={value}" for name, value in values.items())).exit_code == 0
+    system = re.findall(r"```yaml\n(.*?)```", (folder / "docs/tutorial.md").read_text(), re.DOTALL)[0]
+    (folder / "files/systems/reader.yaml").write_text(system)
+    file = folder / "Pulumi.prod.yaml"
+    stack = yaml.safe_load(file.read_text())
+    sealed = {"secure": "v1:abc:def"}
+    stack["config"] |= {
+        "infra:backupRegion": "ap-northeast-3",
+        "infra:secrets": {
+            "backup": {"RESTIC_PASSWORD": sealed}, "reader": {"DATABASE_URL": sealed}, "monitor": {"webhook": sealed},
+            "reader-db": {"POSTGRES_PASSWORD": sealed}, "reader-web": {"ADMIN_PASSWORD": sealed},
+            "registries": {"ghcr.io": sealed},
+        },
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(stack))
+    execute("git", "commit", "-q", "-a", "-m", "reader", cwd=folder)
+    file.write_text(file.read_text().replace("t4g.small", "t4g.medium"))
+    ran = infra(folder, "preview", "--mocks", "--base", "HEAD", "--stack", "prod")
+    assert "prod: the machine is stopped and started" in ran.stdout, ran.stdout + ran.stderr
