@@ -69,7 +69,9 @@ def _digest(*arguments: str) -> dict[str, Any]:
     except ValueError:
         found = {}
     if done.returncode or "steps" not in found:
-        raise InfraError("\n".join(_said(found)) or done.stderr.strip() or f"the {arguments[0]} failed")
+        # What a reader sees first is why
+        reasons = dict.fromkeys([*_said(found, "error"), *_said(found)])
+        raise InfraError("\n".join(reasons) or done.stderr.strip() or f"the {arguments[0]} failed")
     return found
 
 

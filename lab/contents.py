@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from catalogue.loading import Catalogue, load
-from catalogue.stack import read_stack
+from catalogue.service import Image
 from lab import elsewhere, registry
 from lab.images import build_programs
 from lab.run import run
 from lab.say import LabError, step
 from lab.settings import PROJECT, Lab
-from lab.stubs import derived, stubs
+from lab.stubs import catalogue, images, stubs
 
 
 def fill(lab: Lab, regions: Sequence[str]) -> None:
@@ -21,17 +20,16 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
 
     Raises LabError, and CatalogueError where the catalogue cannot be read.
     """
-    catalogue = load(PROJECT.root, read_stack(PROJECT.root, "lab"))
-    _refuse_unknown(catalogue)
-    elsewhere.fill(lab, catalogue)
-    given = {
-        image.name: source for image in catalogue.images if (source := _given(image.name)) and not image.is_foreign
-    }
+    wanted = images(catalogue())
+    _refuse_unknown(wanted)
+    elsewhere.fill(lab, [image for image in wanted if image.is_foreign])
+    own = [image for image in wanted if not image.is_foreign]
+    given = {image.name: source for image in own if (source := PROJECT.extras.images.get(image.name))}
     for name, source in given.items():
         _push(lab, regions, name, elsewhere.local(source))
     tags = {(repository, "latest") for repository in PROJECT.extras.stubs}
-    tags |= {(image.repository, image.tag or "latest") for image in catalogue.images if not image.is_foreign}
-    facts, programs = derived(catalogue) | stubs(), build_programs()
+    tags |= {(image.repository, image.tag or "latest") for image in own}
+    facts, programs = stubs(), build_programs()
     lacking = [
         partial(registry.push_stub, lab, region, repository, facts[repository], programs, tag)
         for repository, tag in sorted(tags)
@@ -43,13 +41,9 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
             list(pool.map(lambda push: push(), lacking))
 
 
-def _given(name: str) -> str | None:
-    return PROJECT.extras.images.get(name)
-
-
-def _refuse_unknown(catalogue: Catalogue) -> None:
+def _refuse_unknown(wanted: Sequence[Image]) -> None:
     """Raises LabError for an image of lab.yaml that the catalogue does not name."""
-    names = [image.name for image in catalogue.images]
+    names = [image.name for image in wanted]
     for name in PROJECT.extras.images:
         if name not in names:
             raise LabError(f"lab.yaml: images: no service runs {name}; those that run: {', '.join(names) or 'none'}")

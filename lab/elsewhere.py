@@ -3,9 +3,9 @@ originals, where this machine reaches them."""
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from catalogue.loading import Catalogue
 from catalogue.service import Image
 from lab import machine, registry, tools
 from lab.images import build_programs
@@ -13,7 +13,7 @@ from lab.products import PROGRAMS, read
 from lab.run import find_program, run, succeeds
 from lab.say import LabError, step
 from lab.settings import CACHE, ELSEWHERE, PROJECT, Lab
-from lab.stubs import derived
+from lab.stubs import catalogue, derived
 
 STUB = "stub"
 ASKED = 30.0  # seconds until an original's registry has answered
@@ -25,18 +25,18 @@ def start(lab: Lab) -> None:
         registry.start_in(lab, ELSEWHERE)
 
 
-def fill(lab: Lab, catalogue: Catalogue) -> None:
-    """Every image of another registry that the catalogue names. Raises LabError naming those that cannot be had."""
-    if not catalogue.foreign_images:
+def fill(lab: Lab, wanted: Sequence[Image]) -> None:
+    """The images of other registries that the catalogue names. Raises LabError naming those that cannot be had."""
+    if not wanted:
         return
     start(lab)
-    absent = [found for image in catalogue.foreign_images if (found := _bring(lab, catalogue, image))]
+    absent = [found for image in wanted if (found := _bring(lab, image))]
     if absent:
         choice = "IMAGE: the name of an image of this machine's Docker, ./FOLDER with a Dockerfile, or stub"
         raise LabError("\n".join(["images cannot be had here:", *absent, f"Write under images: in lab.yaml: {choice}"]))
 
 
-def _bring(lab: Lab, catalogue: Catalogue, image: Image) -> str:
+def _bring(lab: Lab, image: Image) -> str:
     """An image is in the registry; else why not."""
     name = image.name.partition("/")[2]
     given = PROJECT.extras.images.get(image.name)
@@ -45,7 +45,7 @@ def _bring(lab: Lab, catalogue: Catalogue, image: Image) -> str:
     if given and image.digest:
         return f"  - {image.name}: a digest is that of the original: name a tag in the catalogue to take another image"
     if given == STUB:
-        facts = derived(catalogue)[image.repository]
+        facts = derived(catalogue())[image.repository]
         repository, _, tag = name.partition(":")
         registry.push_stub(lab, ELSEWHERE, repository, facts, build_programs(), tag)
     elif given:

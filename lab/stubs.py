@@ -4,8 +4,29 @@ from functools import cache
 from typing import Any
 
 from catalogue.loading import Catalogue, load
+from catalogue.models import System
+from catalogue.service import Image
 from catalogue.stack import read_stack
 from lab.settings import PROJECT
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The project's, as stack `lab` has it. Raises CatalogueError."""
+    return load(PROJECT.root, read_stack(PROJECT.root, "lab"))
+
+
+def systems(catalogue: Catalogue) -> list[System]:
+    """Those that run in the lab: on hosts of the stack, and on the owners' own machines."""
+    own = {name for machine in PROJECT.extras.machines.values() for name in machine.systems}
+    return [system for name, system in catalogue.systems.items() if name in own or name in catalogue.running]
+
+
+def images(catalogue: Catalogue) -> list[Image]:
+    """Theirs, each once, by their names."""
+    services = [service for system in systems(catalogue) for service in system.compose_services]
+    found = {image.name: image for service in services for image in service.images}
+    return [found[name] for name in sorted(found)]
 
 
 @cache
@@ -13,15 +34,14 @@ def stubs() -> dict[str, dict[str, Any]]:
     """Repository → where the stub's program listens and what it answers: as lab.yaml says, else as the catalogue has
     it. Raises CatalogueError."""
     known = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
-    catalogue = load(PROJECT.root, read_stack(PROJECT.root, "lab"))
-    own = {image.repository for image in catalogue.images if not image.is_foreign}
-    return {name: facts for name, facts in derived(catalogue).items() if name in own} | known
+    own = {image.repository for image in images(catalogue()) if not image.is_foreign}
+    return {name: facts for name, facts in derived(catalogue()).items() if name in own} | known
 
 
 def derived(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     """The same, of all images that run. Such a stub proves nothing of where the real program listens."""
     found = {}
-    for system in catalogue.running.values():
+    for system in systems(catalogue):
         for service in system.compose_services:
             port, path = service.listens_inside or 8080, service.health_path or "/"
             for image in service.images:

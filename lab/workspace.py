@@ -1,5 +1,6 @@
 """Pulumi as a user of stack `lab` has it: its home with plugins, its state, its configuration, `.lab/env`."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -103,7 +104,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
 
 
 def set_secrets(lab: Lab, project: Path) -> None:
-    """What lab.yaml gives and the stack does not have, and then a text of its own for each secret that a service still
+    """What lab.yaml gives, unless it was set already, and then a text of its own for each secret that a service still
     lacks."""
     env = process_environment(lab)
 
@@ -112,9 +113,11 @@ def set_secrets(lab: Lab, project: Path) -> None:
             key = f"infra:secrets.{path}"
             run("pulumi", "config", "set", "--secret", "--path", key, cwd=project, env=env, stdin=value)
 
-    stack = read_stack(project, "lab", lab.config_file)
-    have = {f"{group}.{name}" for group, values in stack.secrets.items() for name in values}
-    set_all({path: value for path, value in PROJECT.extras.secrets.items() if path not in have})
+    given, record = PROJECT.extras.secrets, lab.path("given.json")
+    marks = {path: hashlib.sha256(f"{path} {value}".encode()).hexdigest() for path, value in given.items()}
+    before = json.loads(record.read_text()) if record.exists() else {}
+    set_all({path: value for path, value in given.items() if before.get(path) != marks[path]})
+    record.write_text(json.dumps(marks))
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
     services = [service for system in catalogue.running.values() for service in system.active]
     known = catalogue.secrets

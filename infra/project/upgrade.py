@@ -97,9 +97,9 @@ def plan(root: Path, before: Record, program: Program, ours: frozenset[str], the
 def _fate(root: Path, path: str, before: Record, new: File | None) -> Change | None:
     """None where there is nothing to do, nor to say."""
     place, old = root / path, before.files.get(path)
-    _refuse_links(root, place)
+    _refuse_links(root, place, before)
     seen = file_at(place)
-    if seen is None and os.path.lexists(place):
+    if seen is None and os.path.lexists(place) and not _goes(root, place, before):
         raise InfraError(f"{path} is no regular file, and the program has one there: move it away; run again")
     # As git would check it out on another system
     have = replace(seen, content=seen.content.replace(b"\r\n", b"\n")) if seen and b"\r\n" in seen.content else seen
@@ -119,11 +119,21 @@ def _fate(root: Path, path: str, before: Record, new: File | None) -> Change | N
     return Change(path, "merged" if merged else "conflict", seen, merged, is_edited=True)
 
 
-def _refuse_links(root: Path, place: Path) -> None:
+def _goes(root: Path, folder: Path, before: Record) -> bool:
+    """Is something a directory of nothing but the program's files, in whose place a file comes."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return all(entry.relative_to(root).as_posix() in before.files for entry in folder.rglob("*") if not entry.is_dir())
+
+
+def _refuse_links(root: Path, place: Path, before: Record) -> None:
     folder = root
     for part in place.relative_to(root).parts[:-1]:
         folder = folder / part
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            if folder.relative_to(root).as_posix() in before.files and not folder.is_symlink():
+                # A file of the program's that becomes a directory
+                continue
             raise InfraError(f"{folder.relative_to(root)} is no directory, and the program has one there: move it away")
 
 
@@ -210,12 +220,20 @@ def apply(root: Path, found: Plan) -> None:
         if (now and now.mark) != (change.seen and change.seen.mark):
             raise InfraError(f"{change.path} was changed meanwhile: nothing was written. Run again")
     writing = [change for change in found.changes if change.file and change.fate not in (*STILL, "conflict")]
+    removed, written = found.of("removed"), [f"{change.path}/" for change in writing]
+    # Where a file becomes a directory, or the other way round
+    in_the_way = [
+        path for path in removed if any(f"{path}/".startswith(w) or w.startswith(f"{path}/") for w in written)
+    ]
     try:
+        for path in in_the_way:
+            (root / path).unlink(missing_ok=True)
+            _remove_empty(root, (root / path).parent)
         for change in writing:
             _write(_part(root, change.path), change.file or File(b""))
         for change in writing:
             os.replace(_part(root, change.path), root / change.path)
-        for path in found.of("removed"):
+        for path in sorted({*removed} - {*in_the_way}):
             (root / path).unlink(missing_ok=True)
             _remove_empty(root, (root / path).parent)
     except OSError as error:

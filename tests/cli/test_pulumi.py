@@ -1,5 +1,6 @@
 """What Pulumi's own command line says, with what to do."""
 
+import json
 import subprocess
 
 import pytest
@@ -20,3 +21,12 @@ def test_a_complaint_has_a_remedy_where_pulumi_names_none(monkeypatch, complaint
     with pytest.raises(InfraError, match=said) as error:
         pulumi.pulumi("stack", "export")
     assert "\n" not in str(error.value)
+
+
+def test_of_what_a_preview_says_the_reason_comes_first(monkeypatch):
+    said = [{"severity": "warning", "message": "warning: w"}, {"severity": "error", "message": "no plugin"}]
+    answer = json.dumps({"diagnostics": [*said, {"severity": "info", "message": "i"}]})
+    monkeypatch.setattr(pulumi, "attempt", lambda *_, **__: subprocess.CompletedProcess([], 255, answer, ""))
+    with pytest.raises(InfraError) as error:
+        pulumi.preview()
+    assert str(error.value).splitlines() == ["no plugin", "warning: w", "i"]

@@ -1,15 +1,17 @@
 """What a project's lab is for: read from its files, and from nothing else."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from lab import elsewhere, settings
+from lab import elsewhere, settings, stubs
 from lab.products import Program, lay_out
 from lab.project import Project
 from lab.say import LabError
 from lab.stubs import derived
 from lab.workspace import taken_over
-from tests.support import catalogue
+from tests.support import catalogue, whole
 
 CONFIG = {"aws:region": "eu-central-1", "infra:accountId": "123456789012", "infra:zone": "shop.example"}
 
@@ -159,3 +161,12 @@ EDITS = {
 @pytest.mark.parametrize(("before", "after", "here", "expected"), EDITS.values(), ids=EDITS)
 def test_an_edit_comes_into_the_labs_own_configuration(before, after, here, expected):
     assert taken_over(before, after, here) == expected
+
+
+def test_images_of_the_owners_own_machines_are_had_too(tmp_path, monkeypatch):
+    made = project(tmp_path, "machines: {office: {memory: 8g, systems: [watchme], kind: host}}")
+    elsewhere_alone = replace(whole(), systems={**whole().systems})
+    elsewhere_alone.stack.hosts.pop("watchme")
+    assert not [image for image in elsewhere_alone.images if image.repository == "watchme-web"]
+    monkeypatch.setattr(stubs, "PROJECT", made)
+    assert [image for image in stubs.images(elsewhere_alone) if image.repository == "watchme-web"]

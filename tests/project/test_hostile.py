@@ -282,3 +282,24 @@ def test_a_base_that_is_none_is_named_as_it_was_given(tmp_path, monkeypatch, lat
     monkeypatch.chdir(root)
     assert "--base nosuch: " in str(command(later, "--base", "nosuch").exception)
     assert Record("1", "", {}).originals == {}
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_file_becomes_a_directory_and_a_directory_a_file(tmp_path, is_edited):
+    root = project(tmp_path, {**OLD, "tool": "x\n", "kit/a": "a\n", "kit/b/c": "c\n"})
+    later = {**OLD, "tool/x": "x\n", "kit": "k\n"}
+    if is_edited:
+        (root / "tool").write_text("mine\n")
+        (root / "kit/mine").write_text("mine\n")
+        with pytest.raises(InfraError, match="kit is no regular file"):
+            upgraded(root, later)
+        (root / "kit/mine").unlink()
+        record = read_record(root)
+        assert record
+        found = upgrade.plan(root, record, program(later, "2"), frozenset(), frozenset())
+        assert found.of("conflict") == ["tool"] and (root / "tool").read_text() == "mine\n"
+        return
+    upgraded(root, later)
+    have = contents(root)
+    assert have["tool/x"] == "x\n" and have["kit"] == "k\n" and not {"kit/a", "kit/b/c", "tool"} & set(have)
+    assert upgraded(root, OLD | {"tool": "x\n", "kit/a": "a\n"}) and contents(root)["tool"] == "x\n"
