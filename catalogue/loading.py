@@ -135,7 +135,7 @@ def read_system(path: Path, variant: str | None = None) -> System:
         raise CatalogueError([Problem(file, "variants", found, str(error))]) from None
     if unwritten := [*_still_to_write(data)]:
         rule = "its value, or remove it"
-        raise CatalogueError([Problem(file, place, f"is still {TO_WRITE}", rule) for place in unwritten])
+        raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
     try:
         system = System.model_validate(data)

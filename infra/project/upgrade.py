@@ -154,7 +154,10 @@ def _merged(root: Path, path: str, before: Record, have: File, new: File) -> Fil
         for place, content in zip(places, (have.content, origin, new.content), strict=True):
             place.write_bytes(content)
         words = ["git", "merge-file", "--stdout", *map(str, places)]
-        done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+        try:
+            done = subprocess.run(words, capture_output=True, check=False, timeout=60)
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return None
     return File(done.stdout, executable) if done.returncode == 0 else None
 
 
