@@ -1,7 +1,7 @@
 """From `files/systems/*.yaml` to a checked catalogue."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,14 +106,19 @@ class Catalogue:
     @property
     def images(self) -> list[Image]:
         """The images that run, each once, by their names."""
-        services = [service for system in self.running.values() for service in system.compose_services]
-        found = {image.name: image for service in services for image in service.images}
-        return [found[name] for name in sorted(found)]
+        return images_of(self.running.values())
 
     @property
     def foreign_images(self) -> list[Image]:
         """Those of other registries."""
         return [image for image in self.images if image.is_foreign]
+
+
+def images_of(systems: Iterable[System]) -> list[Image]:
+    """The images that systems run, each once, by their names."""
+    services = [service for system in systems for service in system.compose_services]
+    found = {image.name: image for service in services for image in service.images}
+    return [found[name] for name in sorted(found)]
 
 
 def look_up(settings: dict[str, Any], key: str) -> Any:

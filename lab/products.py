@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from catalogue.files import read_mapping
-from catalogue.problems import CatalogueError
 from lab.images import build_go
+from lab.reading import Model, read_model
 from lab.run import run
-from lab.say import LabError, step
+from lab.say import step
 from lab.settings import CACHE, PROJECT, ROOT
 
 PROGRAMS = ROOT / "lab" / "programs"
@@ -28,29 +27,23 @@ _PART = r"\.?[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]*"
 Place = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$")]
 
 
-class Environment(BaseModel):
+class Environment(Model):
     """A virtual environment out of the folder's requirements.txt; `scripts` are name → module:function."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     into: Place
     scripts: dict[str, str] = {}
 
 
-class Module(BaseModel):
+class Module(Model):
     """A program out of a pinned Go module, lab/tools/NAME, for a folder with a Dockerfile."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     package: str
 
 
-class Program(BaseModel):
+class Program(Model):
     """A folder's `program.yaml`. Places on the machine begin without `/`. `go` is where the program goes that its
     main.go is built to; `files` are file or folder → place, `write` place → text, `run` commands once that is there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     go: Place | Literal[""] = ""
     files: dict[str, Place] = {}
@@ -69,13 +62,7 @@ def on(kind: str) -> list[str]:
 
 def read(folder: Path) -> Program:
     """Raises LabError."""
-    file = f"{folder.name}/program.yaml"
-    try:
-        return Program.model_validate(read_mapping(folder / "program.yaml", file, "see lab/products.py"))
-    except CatalogueError as error:
-        raise LabError(str(error)) from None
-    except ValidationError as error:
-        raise LabError("\n".join(f"{file}: {one['loc']}: {one['msg']}" for one in error.errors())) from None
+    return read_model(Program, folder / "program.yaml", f"{folder.name}/program.yaml", "lab/products.py")
 
 
 def lay_out(tree: Path, names: Sequence[str]) -> list[str]:

@@ -4,12 +4,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
 from catalogue.sizes import Size
 from catalogue.stack import read_config
+from lab.reading import Model, read_model
 from lab.say import LabError
 
 ROOT = Path(__file__).parent.parent
@@ -23,11 +23,9 @@ Folder = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Line = Annotated[str, Field(pattern=r"^[ -~]+$")]
 
 
-class Stub(BaseModel):
+class Stub(Model):
     """The program in an image of the stack's own registry: where it listens, what its health is, the path that all it
     serves lies under; `runs` reports each run to the lab."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     port: int = Field(ge=1, le=65535)
     health: str = Field("/", pattern="^/")
@@ -38,11 +36,9 @@ class Stub(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-class OwnMachine(BaseModel):
+class OwnMachine(Model):
     """A machine that no program made: `plain` without Docker and proxies, or `host` with them. `programs` are folders
     of lab/programs/ that are on it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["plain", "host"] = "plain"
     memory: Size
@@ -50,7 +46,7 @@ class OwnMachine(BaseModel):
     programs: list[Folder] = []
 
 
-class Extras(BaseModel):
+class Extras(Model):
     """lab.yaml.
 
     `machines` are the owners' own, `programs` folders of lab/programs/ on EC2 hosts, `bare` where their files are.
@@ -59,8 +55,6 @@ class Extras(BaseModel):
     image of this machine's Docker, a folder with a Dockerfile (./FOLDER) or, of another registry, `stub`. `secrets` are
     SERVICE.NAME → value, in this lab alone.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     machines: dict[Folder, OwnMachine] = {}
     programs: list[Folder] = []
@@ -87,13 +81,7 @@ class Project:
         path = self.root / FILE
         if not path.exists():
             return Extras()
-        try:
-            return Extras.model_validate(read_mapping(path, FILE, "see lab/project.py for its keys"))
-        except CatalogueError as error:
-            raise LabError(str(error)) from None
-        except ValidationError as error:
-            found = [f"{FILE}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-            raise LabError("\n".join(found)) from None
+        return read_model(Extras, path, FILE, "lab/project.py")
 
     @cached_property
     def _config(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from catalogue.loading import Catalogue, load
+from catalogue.loading import Catalogue, images_of, load
 from catalogue.models import System
 from catalogue.service import Image
 from catalogue.stack import read_stack
@@ -24,9 +24,7 @@ def systems(catalogue: Catalogue) -> list[System]:
 
 def images(catalogue: Catalogue) -> list[Image]:
     """Theirs, each once, by their names."""
-    services = [service for system in systems(catalogue) for service in system.compose_services]
-    found = {image.name: image for service in services for image in service.images}
-    return [found[name] for name in sorted(found)]
+    return images_of(systems(catalogue))
 
 
 @cache

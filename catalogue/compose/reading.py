@@ -25,6 +25,14 @@ MAPPED = ("sysctls", "labels")
 BYTES = ("shm_size", "mem_reservation")
 
 
+def memory_limit(body: Mapping[str, Any]) -> Any:
+    """What a service of a compose file says of its memory, in either of Compose's ways; None where nothing does."""
+    limits: Any = body.get("deploy")
+    for part in ("resources", "limits", "memory"):
+        limits = limits.get(part) if isinstance(limits, dict) else None
+    return body.get("mem_limit") or limits
+
+
 def options(
     body: Mapping[str, Any], folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]
 ) -> dict[str, Any]:

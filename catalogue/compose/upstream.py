@@ -232,10 +232,7 @@ class Upstream:
         return {"image": found}
 
     def _memory(self, where: str, body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        limits = body.get("deploy") if isinstance(body.get("deploy"), dict) else {}
-        for part in ("resources", "limits"):
-            limits = limits.get(part) if isinstance(limits, dict) else {}
-        given = body.get("mem_limit") or (limits.get("memory") if isinstance(limits, dict) else None)
+        given = reading.memory_limit(body)
         if "memory" in own or given is None:
             return {}
         found = re.fullmatch(r"([0-9]+[kmg])b?", str(given).lower())

@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from catalogue.compose import once
 from catalogue.compose.environment import of_file, pairs
+from catalogue.compose.reading import memory_limit
 from catalogue.compose.variables import filled, missing
 from catalogue.loading import TO_WRITE
 from catalogue.masking.lines import Masker
@@ -21,10 +23,10 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
     file: what is no secret in it becomes a value of a variable."""
     known = {name: value for name, value in of_file(beside).items() if value and not looks_secret(name, value)}
     bodies = {str(key): body for key, body in document["services"].items() if isinstance(body, dict)}
-    once = _once(bodies)
+    ended = once.owners(bodies)  # release steps of others, without an entry
     made, wanted, published = [], set(), 0
     for key, body in bodies.items():
-        if body.get("profiles") or key in once:
+        if body.get("profiles") or key in ended:
             continue
         secrets, named = _variables(body)
         wanted |= named
@@ -36,7 +38,7 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
             if not published:
                 entry["routes"] = [{"public": "/"}]
             published += 1
-        if not _limits_memory(body):
+        if not memory_limit(body):
             entry["memory"] = {"limit": MEMORY}
         if secrets:
             entry["secrets"] = sorted(secrets)
@@ -69,17 +71,6 @@ def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, s
         yield place, key, str(value)
 
 
-def _once(bodies: Mapping[str, Any]) -> set[str]:
-    """Those that others wait for to have ended: release steps, without an entry."""
-    waits = [body.get("depends_on") for body in bodies.values()]
-    return {
-        str(key)
-        for given in waits if isinstance(given, dict)
-        for key, how in given.items()
-        if isinstance(how, dict) and how.get("condition") == "service_completed_successfully"
-    }  # fmt: skip
-
-
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Variables of the container that are secrets, and those of the file that need a value."""
     secrets, wanted = set(), set()
@@ -91,20 +82,5 @@ def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:
             wanted |= {*lacking}
     for key, value in body.items():
         if key != "environment":
-            wanted |= {*_missing(value)}
+            wanted |= {name for _, _, text in _leaves(value) for name in missing(text, {})}
     return secrets, {name for name in wanted if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)}
-
-
-def _missing(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from missing(value, {})
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _missing(item)
-
-
-def _limits_memory(body: Mapping[str, Any]) -> bool:
-    limits: Any = body.get("deploy")
-    for part in ("resources", "limits", "memory"):
-        limits = limits.get(part) if isinstance(limits, dict) else None
-    return bool(body.get("mem_limit") or limits)
