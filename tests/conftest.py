@@ -18,6 +18,13 @@ LAB_TIMEOUT = 900
 COLLECTED = pytest.StashKey[int]()
 
 
+@pytest.fixture(autouse=True)
+def no_docker_of_this_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test without a lab gives one result whether or not this machine runs Docker."""
+    if not request.node.get_closest_marker("lab"):
+        monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Under nohup and in a background job SIGINT is ignored, and so it would be in every program that a test starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -161,8 +161,9 @@ def test_a_container_that_has_the_data_is_named(systemd, monkeypatch):
     ]  # fmt: skip
 
 
-def test_a_path_of_a_containers_own_is_not_the_hosts(tmp_path):
+def test_a_path_of_a_containers_own_is_not_the_hosts(tmp_path, monkeypatch):
     """A process in another mount namespace has a file open whose path there is that of the data here."""
+    monkeypatch.setattr(moving.shutil, "which", lambda name: None)
     data, other = tmp_path / "data", tmp_path / "other"
     for folder in (data, other):
         folder.mkdir()
@@ -187,6 +188,14 @@ def test_one_answer_with_the_reason_of_a_failure(systemd, capsys):
     moving.main({"do": "share", **ASKED, "paths": ["/srv/100%"]})
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert said == [{"done": {"held": False}}, {"failed": "'/srv/100%' cannot be named to rsync"}]
+
+
+def test_without_dockers_answer_nothing_is_called_unused(tmp_path, monkeypatch):
+    """Containers run on where their daemon is stopped with live-restore."""
+    monkeypatch.setattr(moving.shutil, "which", lambda name: "/usr/bin/docker")
+    monkeypatch.setattr(moving, "run", lambda *argv, timeout=60.0: (1, "Cannot connect to the Docker daemon"))
+    with pytest.raises(moving.Failed, match="docker ps: Cannot connect to the Docker daemon"):
+        moving.writers([str(tmp_path)])
 
 
 def test_a_damaged_record_starts_nothing(systemd):
