@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import (
     accounts,
+    artefacts,
     certificates,
     compose,
     credentials,
@@ -115,9 +116,12 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
     base = store.base(world, job.say)
     with credentials.of_release(world, target) as identity:
         preflight.check(world, job, base, target)
-        absent = images.absent(world, target, identity)
-        preflight.disk(world, target, absent)
+        absent, parcels = images.absent(world, target, identity), artefacts.absent(world, target)
+        preflight.disk(world, target, absent, artefacts.needed(parcels))
         images.pull(world, absent, job.say)
+        artefacts.fetch(world, parcels, job.say)
+        artefacts.check(world, target)
+        preflight.check_programs_of_artefacts(world, target)
         kept.check(world, target)
         replaced = certificates.remember(world, target)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from agent import overrides, slots, store, units
+from agent import artefacts, overrides, slots, store, units
 from agent.desired import Wanted
 from agent.overrides import Override
 from agent.world import World
@@ -25,6 +25,11 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[dict[s
         target = world.link_target(link["path"])
         if target != link["target"]:
             found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
+    for entry in release.manifest["artefacts"]:
+        if (paths := artefacts.edited(world, entry["folder"])) != []:
+            more = f", and {len(paths) - 3} more" if paths and len(paths) > 3 else ""
+            edited = f"was edited: {', '.join(paths[:3])}{more}" if paths else "is not there as a whole"
+            found.append({"path": entry["folder"], "found": f"{edited}; the next release fetches it again"})
     overriding = overrides.of_release(world, release) if overriding is None else overriding
     found += [entry._asdict() for entry in overriding]
     return found + _units(world, release)

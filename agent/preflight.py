@@ -6,6 +6,7 @@ from typing import Any
 
 from agent import (
     accounts,
+    artefacts,
     capabilities,
     compose,
     existing,
@@ -96,17 +97,15 @@ def _programs(target: Release) -> dict[str, str]:
 def check_programs(world: World, target: Release) -> None:
     """Everything that the release does not bring and cannot do without is named at once."""
     brought = {file.path for file in target.files}
-    missing = [item for item in target.manifest["requirements"] if item["path"] not in brought]
-    missing = [item for item in missing if not _is_here(world, item["path"])]
+    wanted = [item for item in target.manifest["requirements"] if item["path"] not in brought]
+    # What an artefact brings is looked at once it is here
+    wanted = [item for item in wanted if artefacts.located(target.manifest, item["path"]) == item["path"]]
+    missing = [item for item in wanted if not _is_here(world, item["path"])]
     if missing:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
 
-    wrong = [
-        f"{item['path']} {complaint}"
-        for item in target.manifest["requirements"]
-        if item["path"] not in brought and (complaint := programs.complaint(world, item["path"]))
-    ]
+    wrong = [f"{item['path']} {complaint}" for item in wanted if (complaint := programs.complaint(world, item["path"]))]
     if wrong:
         raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
     own = [
@@ -116,6 +115,18 @@ def check_programs(world: World, target: Release) -> None:
     ]
     if own:
         raise Refused(f"cannot be started on this host: {'; '.join(own)}. Bring one that is built for it")
+
+
+def check_programs_of_artefacts(world: World, target: Release) -> None:
+    """The same, of what artefacts bring: asked once they are here. Raises Refused."""
+    brought = {file.path for file in target.files}
+    paths = {item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in brought}
+    found = {path: artefacts.located(target.manifest, path) for path in paths}
+    found = {path: inside for path, inside in found.items() if inside != path}
+    wrong = [f"{path} is not in it ({paths[path]})" for path, inside in found.items() if not world.exists(inside)]
+    wrong += [f"{path} {why}" for path, inside in found.items() if (why := programs.complaint(world, inside))]
+    if wrong:
+        raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")
 
 
 def check_families(world: World, target: Release) -> None:
@@ -183,10 +194,13 @@ def _own(world: World, entry: dict[str, Any]) -> bool:
     return ran.output.split() == [entry["container"]]
 
 
-def disk(world: World, target: Release, absent: Absent) -> None:
-    """Is there room for the release and the images that it brings. Raises Refused, saying how much could be freed."""
+def disk(world: World, target: Release, absent: Absent, unpacked: int = 0) -> None:
+    """Is there room for the release, the images that it brings, and the bytes that its artefacts take. Raises Refused,
+    saying how much could be freed."""
     own = sum(len(file.content) for file in target.files) * 4 + 16 * MiB
     wanted = {store.STATE: own}
+    if unpacked:
+        wanted[artefacts.PLACE] = unpacked + own + 64 * MiB
     if any("@" in image for image in absent.images):
         root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
         wanted[root] = images.needed(world, absent) + own

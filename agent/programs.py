@@ -22,11 +22,17 @@ def complaint(world: World, path: str) -> str | None:
 
 def built_for_another(world: World, head: bytes) -> str | None:
     """Why a program of Linux does not run on this processor, by its first bytes; None for any other file."""
+    built, ours = machine_of(head), registry.architecture(world)
+    return f"is built for {built}, and this machine is {ours}" if built and built != ours else None
+
+
+def machine_of(head: bytes) -> str:
+    """The architecture that a program of Linux was built for, by its first bytes, as images name it; "" for any other
+    file."""
     if not head.startswith(b"\x7fELF") or len(head) < 20:
-        return None
+        return ""
     (machine,) = struct.unpack(">H" if head[5] == 2 else "<H", head[18:20])
-    built, ours = MACHINES.get(machine, f"ELF machine {machine}"), registry.architecture(world)
-    return f"is built for {built}, and this machine is {ours}" if built != ours else None
+    return MACHINES.get(machine, f"ELF machine {machine}")
 
 
 def _of_script(world: World, head: bytes) -> str | None:

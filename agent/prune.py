@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
-from agent import store
+from agent import artefacts, store
 from agent.world import World
 
 
@@ -22,8 +22,13 @@ def images_of(world: World, ids: list[str]) -> set[str]:
 
 
 def needed(world: World) -> list[str] | None:
-    """Images that kept releases name; None where one of these releases cannot be read, and may need any."""
-    return None if store.unreadable(world) else sorted(images_of(world, store.kept(world)))
+    """Images and artefacts that kept releases name; None where one of these releases cannot be read, and may need
+    any."""
+    if store.unreadable(world):
+        return None
+    kept = store.kept(world)
+    unpacked = {entry["image"] for id in kept for entry in store.manifest(world, id)["artefacts"]}
+    return sorted(images_of(world, kept) | unpacked)
 
 
 def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]) -> set[str]:
@@ -37,7 +42,8 @@ def _unneeded_images(world: World, going: list[str], warn: Callable[[str], None]
 
 
 def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
-    """Forgets releases beyond the `keep` latest, and their images; `warn` hears of an image that cannot be removed."""
+    """Forgets releases beyond the `keep` latest, their images and artefacts; `warn` hears of an image that cannot be
+    removed."""
     going = surplus(world, keep)
     unneeded = sorted(_unneeded_images(world, going, warn))
     failed = [image for image in unneeded if world.run("docker", "image", "rm", image).code != 0]
@@ -46,6 +52,7 @@ def prune(world: World, keep: int, warn: Callable[[str], None]) -> None:
             warn(f"could not remove the image {image}")
     for id in [*going, *store.partial(world)]:
         store.forget(world, id)
+    artefacts.prune(world)
 
 
 def reclaimable(world: World) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -38,30 +39,57 @@ class Offer:
     architectures: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a registry answered about an image: the manifest for one architecture, or what is wrong; `architectures` are
+    those that an index has. What `may_pass` is the registry's trouble and not the image's: of a new role, for one, its
+    rights are not known everywhere at once."""
+
+    manifest: dict[str, Any] | None = None
+    architectures: frozenset[str] = frozenset()
+    fault: str = ""
+    may_pass: bool = False
+
+
 def offer(world: World, image: str, architecture: str, config: dict[str, Any], environment: dict[str, str]) -> Offer:
     """Asks for an image `host/name@digest`. An image that is no index names its architecture only to those who pull
     it."""
-    host, _, rest = image.partition("/")
-    name, _, reference = rest.partition("@")
-    login = _login(world, host, config, environment)
+    login = _login(world, image.partition("/")[0], config, environment)
     if login is None:
         return Offer()
+    found = look_up(world, image, architecture, login)
+    if found.manifest is None:
+        return Offer(None, found.architectures)
+    return Offer(sum(layer["size"] for layer in found.manifest.get("layers", [])), found.architectures)
+
+
+def look_up(world: World, image: str, architecture: str, login: str) -> Found:
+    """The manifest of an image `host/name@digest`, each step of the way held against its digest."""
+    host, _, rest = image.partition("/")
+    name, _, reference = rest.partition("@")
     headers = {"Accept": MANIFESTS, "Authorization": f"Basic {login}"}
     architectures: frozenset[str] = frozenset()
     for _ in range(2):
         status, body = world.fetch(f"https://{host}/v2/{name}/manifests/{reference}", headers)
         if status != 200:
-            return Offer(None, architectures)
+            answer = f"answers {status}" if status else "does not answer"
+            return Found(None, architectures, f"its registry {answer}", may_pass=status != 404)
+        if not is_of(body, reference):
+            return Found(None, architectures, "its registry answers with something else than what was asked for")
         manifest = json.loads(body)
         if "manifests" not in manifest:
-            return Offer(sum(layer["size"] for layer in manifest.get("layers", [])), architectures)
+            return Found(manifest, architectures)
         choices = {m.get("platform", {}).get("architecture", ""): m["digest"] for m in reversed(manifest["manifests"])}
         # An index has entries that are no images, such as attestations
         architectures = frozenset(choices) - {"", "unknown"}
         if architecture not in choices:
-            return Offer(None, architectures)
+            return Found(None, architectures, f"it has nothing for {architecture}")
         reference = choices[architecture]
-    return Offer(None, architectures)
+    return Found(None, architectures, "its registry has an index in an index")
+
+
+def is_of(body: bytes, digest: str) -> bool:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}" == digest
 
 
 def login_fault(world: World, host: str, config: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
-    "steps": [], "backups": [],
+    "steps": [], "backups": [], "artefacts": [],
     "kind": "", "region": "", "metrics": {},
 }  # fmt: skip
 
@@ -59,6 +59,7 @@ class Release:
 
 
 def images_of(manifest: dict[str, Any]) -> list[str]:
+    """Those that its containers are made from."""
     return sorted({image for unit in manifest["units"] for image in unit["images"]})
 
 

@@ -3,8 +3,9 @@
 import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from agent import compose, journald, quoting
+from agent import artefacts, compose, journald, quoting
 from agent.desired import Difference
 from agent.outcome import Refused
 from agent.store import Release
@@ -31,7 +32,7 @@ def validate(world: World, target: Release, change: Difference) -> None:
     brought = {file.path for file in target.files if file.mode & 0o111}
     try:
         for file in target.files:
-            content = _runnable(file.content, brought) if _is_unit(file.path) else file.content
+            content = _runnable(file.content, brought, target.manifest) if _is_unit(file.path) else file.content
             world.write(STAGE + file.path, content, file.mode, "root", "root")
         complaints = [
             *_units(world, change, UNITS),
@@ -54,11 +55,11 @@ def _is_unit(path: str) -> bool:
     return path.startswith(UNITS) or f"/{OF_ACCOUNT}/" in path
 
 
-def _runnable(unit: bytes, brought: set[str]) -> bytes:
+def _runnable(unit: bytes, brought: set[str], manifest: dict[str, Any]) -> bytes:
     """A unit whose programs come with the release, as it would be with them in place."""
 
     def replaced(match: re.Match[str]) -> str:
-        return f"{match[1]}/bin/true" if match[2] in brought else match[0]
+        return match[1] + ("/bin/true" if match[2] in brought else artefacts.located(manifest, match[2]))
 
     return re.sub(r"^(Exec\w+=[-@:+!|]*)(\S+)", replaced, unit.decode(), flags=re.MULTILINE).encode()
 

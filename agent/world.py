@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from agent import cgroups, ending, engine, namespaces, processes, web
+from agent import cgroups, ending, engine, namespaces, processes, trees, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, aside, look_at, look_at_directory, open_directory, parent_of, read_file, unlink, way_to
 from agent.processes import TIMED_OUT, Ran
@@ -258,7 +258,8 @@ class World:
     def settle(self, tree: str) -> None:
         """What is below a directory is on the disk."""
         for folder, _, names in os.walk(tree):
-            for path in (*(f"{folder}/{name}" for name in names), folder):
+            files = (path for name in names if not os.path.islink(path := f"{folder}/{name}"))
+            for path in (*files, folder):
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
                 try:
                     os.fsync(descriptor)
@@ -287,6 +288,16 @@ class World:
     ) -> tuple[int, bytes]:
         """Status and body of a request, over verified TLS where it is one; status 0 where nothing answers."""
         return web.fetch(url, headers, method, body, timeout)
+
+    def download(self, url: str, authorization: str, path: str, size: int) -> str:
+        """Brings a file of `size` bytes to a path of root's own, going on with what is there of it already; "" once it
+        is whole, else why it is not."""
+        return web.download(url, authorization, path, size)
+
+    # Of files that only root can change: see agent/trees.py
+    digest_of = staticmethod(trees.digest_of)
+    unpack = staticmethod(trees.unpack)
+    tree = staticmethod(trees.look)
 
     def date_at(self, url: str, timeout: float = 2) -> str:
         """The date that a server says it is, whatever else it answers; "" where nothing answers."""

@@ -6,6 +6,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, Problem, errors
 from catalogue.rules import (
     alerts,
+    artefacts,
     backups,
     containers,
     contents,
@@ -79,6 +80,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     watched.alone,
     watched.yielding,
     regions.regions,
+    artefacts.inside_artefacts,
     contents.images,
     contents.own_paths,
     contents.unique_files,

@@ -23,6 +23,17 @@ def _text_as(cls: type, allowed: str) -> Any:
     return BeforeValidator(read)
 
 
+def one_or_list(example: str) -> BeforeValidator:
+    """One mapping needs no list."""
+
+    def read(given: Any) -> Any:
+        if not isinstance(given, dict | list):
+            raise ValueError(f"a mapping, such as {example}, or a list of such")
+        return [given] if isinstance(given, dict) else given
+
+    return BeforeValidator(read)
+
+
 def _header_value(text: str) -> str:
     """Raises ValueError for what one of the proxies cannot be given as it is."""
     for sign in ("`", "{$", "\\{", "\\}"):

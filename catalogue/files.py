@@ -53,8 +53,11 @@ class _StrictLoader(yaml.CSafeLoader):
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
-def read_bytes(path: Path, file: str, largest: int = LARGEST) -> bytes:
-    """The content of a regular file; `file` is its name in messages, `largest` its limit in bytes.
+def read_bytes(
+    path: Path, file: str, largest: int = LARGEST, smaller: str = "is it the right file? Make it smaller"
+) -> bytes:
+    """The content of a regular file; `file` is its name in messages, `largest` its limit in bytes, `smaller` what to
+    do about one that has more.
 
     Raises CatalogueError for a file that is missing, that cannot be read, that is something else (a pipe would be
     waited for), or that is too large.
@@ -74,7 +77,7 @@ def read_bytes(path: Path, file: str, largest: int = LARGEST) -> bytes:
     except OSError as error:
         raise _error(file, "file", f"cannot be read: {error.strerror}", "make it readable for this account") from None
     if len(content) > largest:
-        raise _error(file, "file", f"has more than {largest} bytes", "is it the right file? Make it smaller")
+        raise _error(file, "file", f"has more than {largest} bytes", smaller)
     return content
 
 

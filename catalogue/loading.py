@@ -20,7 +20,7 @@ from catalogue.fields import Model
 from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.service import FileKey, Image, Memory, Route
+from catalogue.service import Artefact, FileKey, Image, Memory, Route
 from catalogue.services import KINDS, ConfigFile
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place
@@ -31,7 +31,8 @@ SYSTEMS = Path("files/systems")
 STATIC = Path("files/static")
 TO_WRITE = "TODO"
 ALERTS = Path("files/alerts.yaml")
-LARGEST_SOURCE = 32 * 1024**2  # bytes of a static file; what is larger belongs into an image or a package
+LARGEST_SOURCE = 1024**2  # bytes of a static file, which git and each state of the stack hold
+LARGER = "bring it as an artefact: {repository, tag, into}, pushed by uv run infra push (docs/catalogue.md)"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Catalogue:
         """Does AWS know the host: an instance by its role, any other machine by a user's key, where it asks AWS for
         something."""
         systems = self.systems_on(host)
-        pulls = any(system.compose_services for system in systems)
+        pulls = any(images_of([system]) for system in systems)
         proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
         watches = any(service.single or service.backup for system in systems for service in system.active)
         return host in self.stack.ec2_hosts or pulls or proves or watches
@@ -105,7 +106,7 @@ class Catalogue:
 
     @property
     def images(self) -> list[Image]:
-        """The images that run, each once, by their names."""
+        """The images and artefacts that run, each once, by their names."""
         return images_of(self.running.values())
 
     @property
@@ -114,9 +115,14 @@ class Catalogue:
         return [image for image in self.images if image.is_foreign]
 
 
+def artefacts_of(systems: Iterable[System]) -> list[Artefact]:
+    """What hosts unpack for systems."""
+    return [one for system in systems for service in system.native_services for one in service.artefact]
+
+
 def images_of(systems: Iterable[System]) -> list[Image]:
-    """The images that systems run, each once, by their names."""
-    services = [service for system in systems for service in system.compose_services]
+    """The images and artefacts that systems run, each once, by their names."""
+    services = [service for system in systems for service in system.active]
     found = {image.name: image for service in services for image in service.images}
     return [found[name] for name in sorted(found)]
 
@@ -250,7 +256,7 @@ def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
     # A link may lead elsewhere in the directory, and not out of it, nor in a circle
     paths = {name: Path(os.path.realpath(folder / name)) for name in sorted(names)}
     return {
-        name: read_bytes(path, f"{STATIC}/{name}", LARGEST_SOURCE)
+        name: read_bytes(path, f"{STATIC}/{name}", LARGEST_SOURCE, LARGER)
         for name, path in paths.items()
         if path.is_relative_to(folder) and path.is_file()
     }
@@ -284,4 +290,5 @@ MODELS: dict[str, type[Model]] = {
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
     ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
     "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
+    "artefact": Artefact,
 }  # fmt: skip

@@ -7,13 +7,16 @@ from pydantic import Field
 from catalogue.backup import Backup
 from catalogue.fields import (
     AbsolutePath,
+    ContainerPath,
     EnvironmentName,
     Line,
     Method,
     Model,
     Name,
+    PathBelow,
     UnitName,
     UpstreamHost,
+    one_or_list,
 )
 from catalogue.sizes import Size
 
@@ -44,6 +47,21 @@ class Image(Model):
     @property
     def is_foreign(self) -> bool:
         return bool(self.host)
+
+
+class Artefact(Image):
+    """What the owner built: a program, an environment, a model, as an image of files alone (`infra push`). The host
+    unpacks it, and `into` is a link to it, or to its `subpath`, that is switched with the release."""
+
+    into: ContainerPath
+    subpath: PathBelow | None = None
+
+
+Artefacts = Annotated[
+    list[Artefact],
+    one_or_list('{repository: notes, tag: "1.4", into: /opt/notes/app}'),
+    Field(max_length=20),
+]
 
 
 class Memory(Model):
@@ -125,6 +143,11 @@ class Service(Model):
     @property
     def observed(self) -> int:
         """Bytes of memory that one of it was seen to use."""
+        raise NotImplementedError
+
+    @property
+    def images(self) -> list[Image]:
+        """All that the registry holds for it: the images of its containers, or its artefacts."""
         raise NotImplementedError
 
     @property

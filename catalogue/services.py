@@ -21,7 +21,7 @@ from catalogue.fields import (
     Port,
     UrlPath,
 )
-from catalogue.service import Image, Memory, Service
+from catalogue.service import Artefacts, Image, Memory, Service
 from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
 
@@ -138,8 +138,9 @@ class NativeService(Service):
 
     `health` is the path on its port that answers 200 when it is healthy; one without a port is asked for by its state.
     With `account` that account's own manager runs it (a user unit), and it runs without a login. `instances`
-    are those of a template unit (`NAME@.service`). A change of one of `files` restarts it. `needs` are files that the
-    release does not bring: without them it is refused. `environment` stands in the unit, or with the secrets in
+    are those of a template unit (`NAME@.service`). A change of one of `files`, or of an `artefact`, restarts it; an
+    artefact is what its owner built, one or several. `needs` are files that the release does not bring: without them it
+    is refused. `environment` stands in the unit, or with the secrets in
     `environment_file`; with `specifiers` systemd reads `%U` and the like in it, else a `%` means itself. With `socket`
     systemd holds the port, so that connections wait while the unit restarts.
     """
@@ -152,6 +153,7 @@ class NativeService(Service):
     directives: Sections
     drop_ins: dict[Name, Sections] = {}
     files: list[ConfigFile] = []
+    artefact: Artefacts = []
     needs: list[AbsolutePath] = []
     environment_file: AbsolutePath | None = None
     specifiers: bool = False
@@ -168,6 +170,10 @@ class NativeService(Service):
     @property
     def sources(self) -> list[str]:
         return [file.source for file in self.files]
+
+    @property
+    def images(self) -> list[Image]:
+        return [*self.artefact]
 
     @property
     def at_once(self) -> int:
@@ -277,7 +283,7 @@ def most_memory(services: Iterable[Service]) -> int:
 
 
 def repositories_of(service: Service | RetiredService) -> list[str]:
-    """The image repositories that a service keeps, running or retired; none when it is no container."""
+    """The repositories of images and artefacts that a service keeps, running or retired."""
     if isinstance(service, RetiredService):
         return [service.repository]
-    return [image.repository for image in service.images] if isinstance(service, ComposeService) else []
+    return [image.repository for image in service.images]

@@ -84,7 +84,7 @@ def machine(
     names, wanted = dns_names(catalogue, host), needs(catalogue, host)
     # A host pulls what its own systems run, and nothing of others
     own = [repository for system in catalogue.systems_on(host) for repository in system.repositories]
-    pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if "docker" in wanted else []
+    pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""
     rights = HostPermissions(

@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.loading import images_of
 from catalogue.models import System
 from catalogue.stack import Stack
 from components.naming import inside, tags
@@ -22,8 +23,7 @@ class Registry(pulumi.ComponentResource):
     ) -> None:
         super().__init__("infra:index:Registry", name, None, opts)
         names = [repository for system in systems for repository in system.repositories]
-        images = [image for system in systems for service in system.compose_services for image in service.images]
-        running = {image.repository for image in images if stack.sharedRepositories or not image.is_foreign}
+        running = {image.repository for image in images_of(systems) if stack.sharedRepositories or not image.is_foreign}
         if stack.sharedRepositories:
             # Another stack of this account and region owns them
             base = f"arn:aws:ecr:{stack.region}:{stack.accountId}:repository"

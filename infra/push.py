@@ -1,16 +1,18 @@
-"""The first push of an image, or any other: from this machine into the registry of one of a stack's regions."""
+"""The first push of an image or an artefact, or any other: from this machine into the registry of one of a stack's
+regions."""
 
 import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from catalogue.loading import Catalogue
-from infra import aws
+from catalogue.loading import Catalogue, artefacts_of
+from infra import artefact, aws
 from infra.errors import InfraError
 from infra.move.steps.images import login, registry
 
@@ -19,9 +21,12 @@ ABSENT = ("reference does not exist", "No such image", "no such file or director
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "docker-daemon", "docker", "dir")
 
 
-def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
-    """Pushes `source` as `repository[:tag]`; the digest it has there. A plain name is an image of this machine's
-    Docker; with skopeo's prefixes (oci:, docker-archive:) it may be a file. Raises InfraError."""
+def push(
+    catalogue: Catalogue, image: str, sources: Sequence[str], region: str, architecture: str | None = None
+) -> tuple[str, str]:
+    """Pushes `sources` as `repository[:tag]`; the digest it has there, and of an artefact what went into it. For an
+    image there is one source: a plain name is an image of this machine's Docker; with skopeo's prefixes (oci:,
+    docker-archive:) it may be a file. For an artefact they are directories, files or archives. Raises InfraError."""
     stack = catalogue.stack
     repository, _, tag = image.partition(":")
     known = [name for system in catalogue.running.values() for name in system.repositories]
@@ -33,12 +38,25 @@ def push(catalogue: Catalogue, image: str, source: str, region: str) -> str:
     host = registry(stack.accountId, region)
     target = f"docker://{host}/{repository}:{tag or 'latest'}"
     with tempfile.TemporaryDirectory() as folder:
+        source, packed = _named(sources[0]), ""
+        if _is_artefact(catalogue, repository) and source.startswith("docker-daemon:"):
+            source, packed = (
+                f"oci:{folder}/packed:new",
+                artefact.write(Path(folder) / "packed", sources, architecture).line,
+            )
+        elif len(sources) > 1 or architecture:
+            raise InfraError(f"{repository} is an image's, which has one --from, with all architectures in it")
         # A login on a command line could be seen by every account of this machine
         auth = Path(folder) / "auth.json"
         auth.touch(0o600)
         auth.write_text(json.dumps({"auths": {host: {"auth": login(boto3.Session(), stack.accountId, region)}}}))
-        _skopeo("copy", "--all", "--authfile", str(auth), _named(source), target)
-        return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip()
+        _skopeo("copy", "--all", "--authfile", str(auth), source, target)
+        return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip(), packed
+
+
+def _is_artefact(catalogue: Catalogue, repository: str) -> bool:
+    """Does a repository hold what hosts unpack, and no image of a container."""
+    return any(repository == own.repository for own in artefacts_of(catalogue.running.values()))
 
 
 def _named(source: str) -> str:

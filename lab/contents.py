@@ -1,17 +1,23 @@
 """What the registries hold before an update: images as lab.yaml gives them, and stubs for the rest."""
 
 import json
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
+from catalogue.loading import artefacts_of
 from catalogue.service import Image
+from infra import artefact
+from infra.errors import InfraError
 from lab import elsewhere, registry
 from lab.images import build_programs
+from lab.products import lay_out
 from lab.run import run
 from lab.say import LabError, step
 from lab.settings import PROJECT, Lab
-from lab.stubs import catalogue, images, stubs
+from lab.stubs import catalogue, images, stubs, systems
 
 
 def fill(lab: Lab, regions: Sequence[str]) -> None:
@@ -23,7 +29,10 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
     wanted = images(catalogue())
     _refuse_unknown(wanted)
     elsewhere.fill(lab, [image for image in wanted if image.is_foreign])
-    own = [image for image in wanted if not image.is_foreign]
+    artefacts = {artefact.name for artefact in artefacts_of(systems(catalogue()))}
+    for name in sorted(artefacts):
+        _push_artefact(lab, regions, name)
+    own = [image for image in wanted if not image.is_foreign and image.name not in artefacts]
     given = {image.name: source for image in own if (source := PROJECT.extras.images.get(image.name))}
     for name, source in given.items():
         _push(lab, regions, name, elsewhere.local(source))
@@ -47,6 +56,30 @@ def _refuse_unknown(wanted: Sequence[Image]) -> None:
     for name in PROJECT.extras.images:
         if name not in names:
             raise LabError(f"lab.yaml: images: no service runs {name}; those that run: {', '.join(names) or 'none'}")
+
+
+def _push_artefact(lab: Lab, regions: Sequence[str], name: str) -> None:
+    """What an owner built, out of the folder that lab.yaml names. Raises LabError."""
+    given = PROJECT.extras.images.get(name, "")
+    source = PROJECT.root / given.removeprefix("./")
+    if not given.startswith("./") or not source.exists():
+        found = f"has no {given}" if given else "does not say what it is"
+        raise LabError(f"lab.yaml: images: {name} is an artefact, and this project {found}: give it ./FOLDER or ./FILE")
+    with tempfile.TemporaryDirectory() as scratch:
+        layout, tree = Path(scratch) / "layout", Path(scratch) / "tree"
+        if (source / "program.yaml").exists():
+            lay_out(tree, [source])
+            source = tree
+        try:
+            packed = artefact.write(layout, [str(source)])
+        except InfraError as error:
+            raise LabError(f"lab.yaml: images: {name}: {error}") from None
+        repository, _, tag = name.partition(":")
+        for region in regions:
+            known = registry.manifest(lab, region, repository, tag)
+            if not known or known[0] != packed.digest:
+                with step(f"pushing {name}"):
+                    registry.push_image(lab, region, f"oci:{layout}:new", name)
 
 
 def _push(lab: Lab, regions: Sequence[str], name: str, source: str) -> None:

@@ -3,13 +3,12 @@
 import gzip
 import hashlib
 import io
-import json
 import shutil
 import tarfile
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from infra.layout import Layout
 from lab.run import run
 from lab.say import step
 from lab.settings import CACHE, ROOT
@@ -41,39 +40,11 @@ def build_programs() -> dict[str, bytes]:
 def write_layout(target: Path, programs: dict[str, bytes], environment: dict[str, str], tag: str = "latest") -> None:
     """An OCI layout at `target` with one multi-architecture image."""
     shutil.rmtree(target, ignore_errors=True)
-    (target / "blobs" / "sha256").mkdir(parents=True)
-
-    def blob(content: bytes, media: str) -> dict[str, Any]:
-        digest = hashlib.sha256(content).hexdigest()
-        (target / "blobs" / "sha256" / digest).write_bytes(content)
-        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(content)}
-
-    def as_json(value: Any, media: str) -> dict[str, Any]:
-        return blob(json.dumps(value, sort_keys=True).encode(), media)
-
-    def manifest(architecture: str, program: bytes) -> dict[str, Any]:
-        layer, packed = _layer(program)
-        config = {
-            "architecture": architecture,
-            "os": "linux",
-            "config": {"Entrypoint": ["/stub"], "Env": [f"{k}={v}" for k, v in sorted(environment.items())]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-        }
-        body = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": as_json(config, "application/vnd.oci.image.config.v1+json"),
-            "layers": [blob(packed, "application/vnd.oci.image.layer.v1.tar+gzip")],
-        }
-        made = as_json(body, "application/vnd.oci.image.manifest.v1+json")
-        return {**made, "platform": {"architecture": architecture, "os": "linux"}}
-
-    index_type = "application/vnd.oci.image.index.v1+json"
-    manifests = [manifest(architecture, program) for architecture, program in programs.items()]
-    index = as_json({"schemaVersion": 2, "mediaType": index_type, "manifests": manifests}, index_type)
-    named = {**index, "annotations": {"org.opencontainers.image.ref.name": tag}}
-    (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
-    (target / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    layout = Layout(target)
+    config = {"Entrypoint": ["/stub"], "Env": [f"{k}={v}" for k, v in sorted(environment.items())]}
+    for architecture, program in programs.items():
+        layout.add_image(architecture, layout.add_layer(*_layer(program)), config)
+    layout.finish(tag)
 
 
 @cache

@@ -53,11 +53,12 @@ class Program(Model):
     module: Module | None = None
 
 
-def on(kind: str) -> list[str]:
+def on(kind: str) -> list[Path]:
     """The folders for machines of a kind: EC2 hosts are of `host`."""
     extras = PROJECT.extras
-    own = [name for machine in extras.machines.values() if machine.kind == kind for name in machine.programs]
-    return list(dict.fromkeys([*(extras.programs if kind == "host" else []), *own]))
+    names = list(extras.programs) if kind == "host" else []
+    names += [name for machine in extras.machines.values() if machine.kind == kind for name in machine.programs]
+    return [PROGRAMS / name for name in dict.fromkeys(names)]
 
 
 def read(folder: Path) -> Program:
@@ -65,13 +66,12 @@ def read(folder: Path) -> Program:
     return read_model(Program, folder / "program.yaml", f"{folder.name}/program.yaml", "lab/products.py")
 
 
-def lay_out(tree: Path, names: Sequence[str]) -> list[str]:
+def lay_out(tree: Path, folders: Sequence[Path]) -> list[str]:
     """The files of programs, and the commands that their machine image runs then."""
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     commands = []
-    for name in names:
-        folder = PROGRAMS / name
+    for folder in folders:
         program = read(folder)
         if program.go:
             _copy(build_go(folder, "amd64" if os.uname().machine == "x86_64" else "arm64"), tree / program.go)

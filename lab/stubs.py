@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from catalogue.loading import Catalogue, images_of, load
+from catalogue.loading import Catalogue, artefacts_of, images_of, load
 from catalogue.models import System
 from catalogue.service import Image
 from catalogue.stack import read_stack
@@ -32,7 +32,8 @@ def stubs() -> dict[str, dict[str, Any]]:
     """Repository → where the stub's program listens and what it answers: as lab.yaml says, else as the catalogue has
     it. Raises CatalogueError."""
     known = {name: stub.facts() for name, stub in PROJECT.extras.stubs.items()}
-    own = {image.repository for image in images(catalogue()) if not image.is_foreign}
+    unpacked = {artefact.repository for artefact in artefacts_of(systems(catalogue()))}
+    own = {image.repository for image in images(catalogue()) if not image.is_foreign} - unpacked
     return {name: facts for name, facts in derived(catalogue()).items() if name in own} | known
 
 

@@ -161,6 +161,18 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Artefact:
+    """What a service's owner built: the host unpacks `image` into `folder`; `into` is a link to `target`, which is that
+    folder or lies in it."""
+
+    service: str
+    image: str
+    into: str
+    folder: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Network:
     """A network of containers, which its unit makes."""
 
@@ -270,6 +282,7 @@ class HostFiles:
     containers: list[Container] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     backups: list[Backup] = field(default_factory=list)
+    artefacts: list[Artefact] = field(default_factory=list)
     kind: str = "ec2"
     region: str = ""
     memory: int = 0

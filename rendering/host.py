@@ -5,13 +5,14 @@ from dataclasses import replace
 from functools import reduce
 
 from catalogue import models as catalogue_models
-from catalogue.loading import Catalogue
+from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
 from catalogue.stack import SshHost, Stack
 from rendering import (
     alarms,
+    artefacts,
     backups,
     caddy,
     collisions,
@@ -80,6 +81,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         _ground(system),
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         units.native(catalogue, system, secrets),
+        artefacts.artefacts(system, catalogue.stack, digests),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
@@ -171,8 +173,10 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
     """What `prepare-host.sh` is to bring: the Debian packages of the host's systems, and `docker` and the proxy by
     those words, since several packages provide them."""
     systems = catalogue.systems_on(host)
-    # Images are copied from region to region on the host itself
-    found = ["docker", "skopeo"] if any(system.compose_services for system in systems) else []
+    found = ["docker"] if any(system.compose_services for system in systems) else []
+    if images_of(systems):
+        # Images are copied from region to region on the host itself
+        found += ["skopeo"]
     if any(system.sites for system in systems):
         found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
     if backups.backed_up(catalogue, host):

@@ -53,8 +53,9 @@ def images_in_ecr(references: Iterable[str]) -> list[Image]:
 
 
 def images_of(manifest: dict[str, Any]) -> list[str]:
-    """References of the images that a release runs."""
-    return sorted({image for unit in manifest["units"] for image in unit["images"]})
+    """References of the images and artefacts that a release runs."""
+    unpacked = {entry["image"] for entry in manifest.get("artefacts", [])}
+    return sorted(unpacked | {image for unit in manifest["units"] for image in unit["images"]})
 
 
 def owner(stack: str, host: str) -> str:

@@ -90,7 +90,7 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     result = HostFiles("")
     for service in system.native_services:
         files, environment = _own_files(catalogue, system, service, secrets)
-        concerned = [file.path for file in [*files, *environment]]
+        concerned = [file.path for file in [*files, *environment]] + [artefact.into for artefact in service.artefact]
         made = [Unit(named(service, name), concerned) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service

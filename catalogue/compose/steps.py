@@ -1,12 +1,12 @@
 """Commands that a release runs to their end before it switches, such as a database's migrations."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from catalogue.compose.container import Account
 from catalogue.compose.values import Pause, Words, seconds
-from catalogue.fields import EnvironmentName, Model, Name
+from catalogue.fields import EnvironmentName, Model, Name, one_or_list
 from catalogue.service import Image
 
 
@@ -35,11 +35,4 @@ class ReleaseStep(Model):
         return seconds(self.limit)
 
 
-def _listed(given: Any) -> Any:
-    """One step needs no list."""
-    if not isinstance(given, dict | list):
-        raise ValueError("a mapping, such as {command: python manage.py migrate}, or a list of such")
-    return [given] if isinstance(given, dict) else given
-
-
-ReleaseSteps = Annotated[list[ReleaseStep], BeforeValidator(_listed), Field(max_length=20)]
+ReleaseSteps = Annotated[list[ReleaseStep], one_or_list("{command: python manage.py migrate}"), Field(max_length=20)]

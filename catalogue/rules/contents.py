@@ -8,7 +8,7 @@ from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
-from catalogue.rules.each import compose_services, services
+from catalogue.rules.each import services
 from catalogue.services import ComposeService, RetiredService, repositories_of
 from catalogue.stack import BACKUP, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
@@ -21,7 +21,7 @@ ECR = re.compile(r".*\.amazonaws\.com(?:\.cn)?")
 ADDRESS = re.compile(r"https?://[!-~]+")
 OF_THE_HOST = re.compile(
     r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
-    r"|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
+    r"|/opt/infra(?:/|$)|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
     r"|/etc/(?:sudoers\.d|ssh|pam\.d|security|infra|crontab|cron\.[^/]*|profile|profile\.d|environment|apt|alternatives"
     r"|ld\.so\.conf|ld\.so\.conf\.d|ld\.so\.cache|polkit-1|dbus-1|init\.d|rc\.local|netplan|network|hosts|hostname"
     r"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|nginx|caddy|ca-certificates)"
@@ -48,7 +48,7 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
                 if not _is_repository(repository):
                     where = f"service {service.name}"
                     yield Problem(catalogue.file_of(system), where, f"image repository {repository!r}", rule)
-    images = [(file, service, image) for file, _, service in compose_services(catalogue) for image in service.images]
+    images = [(file, service, image) for file, _, service in services(catalogue) for image in service.images]
     for file, service, image in images:
         where = f"service {service.name}"
         if image.tag and image.digest:
@@ -73,10 +73,11 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places = [("directories", item.path) for item in system.directories]
         places += [("data", path) for path in system.data]
         places += [(f"account {account.name}", account.home) for account in system.accounts]
-        named = [*_files(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
+        named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
         taken = [item for item in named if OF_THE_HOST.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
+        places += [(f"service {s.name}", artefact.into) for s in system.native_services for artefact in s.artefact]
         taken += [item for item in places if item not in taken and ROOTS.fullmatch(plain(item[1]))]
         for where, path in taken:
             rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
@@ -88,19 +89,20 @@ def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
     for host in catalogue.stack.hosts:
         owners: dict[str, str] = {}
         for system in catalogue.systems_on(host):
-            for where, path in _files(system):
+            for where, path in files_of(system):
                 if plain(path) in owners:
                     found = f"file {path} is {owners[plain(path)]}'s already"
                     yield Problem(catalogue.file_of(system), where, found, "each file of a host has a path of its own")
                 owners.setdefault(plain(path), where)
 
 
-def _files(system: System) -> list[tuple[str, str]]:
+def files_of(system: System) -> list[tuple[str, str]]:
     """What a system puts at a path that the catalogue names, each with whose it is."""
     found = [("drop_ins", item.path) for item in system.drop_ins]
     for service in system.native_services:
         paths = [file.path for file in service.files]
         paths += [service.environment_file] if service.environment_file else []
+        paths += [artefact.into for artefact in service.artefact]
         found += [(f"service {service.name}", path) for path in paths]
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -138,13 +138,25 @@ def images(
 def push(
     image: Annotated[str, typer.Argument(help="REPOSITORY[:TAG] of the catalogue, such as watchme-api-ast:latest.")],
     stack: StackName,
-    source: Annotated[str, typer.Option("--from", help="An image of Docker here, or oci:DIR, docker-archive:FILE.")],
+    sources: Annotated[
+        list[str],
+        typer.Option(
+            "--from",
+            help="An image of Docker here, or oci:DIR, docker-archive:FILE; of an artefact a directory, a file or an "
+            "archive, one for each architecture.",
+        ),
+    ],
     region: Annotated[str | None, typer.Option(help="Region to push to; else where the stack is.")] = None,
+    architecture: Annotated[
+        Literal["amd64", "arm64"] | None, typer.Option(help="Of an artefact; else what its programs are built for.")
+    ] = None,
 ) -> None:
-    """Push an image of this machine into the stack's registry, the first one of a new service included."""
+    """Push an image or an artefact of this machine into the stack's registry, the first one of a new service
+    included."""
     from infra import push as pushing
 
     catalogue = catalogue_of(stack)
     where = region or catalogue.stack.region
-    digest = pushing.push(catalogue, image, source, where)
-    typer.echo(f"{image} is in {where}: {digest}; pulumi up --stack {stack} releases it")
+    digest, packed = pushing.push(catalogue, image, sources, where, architecture)
+    what = f" ({packed})" if packed else ""
+    typer.echo(f"{image} is in {where}: {digest}{what}; pulumi up --stack {stack} releases it")

@@ -15,7 +15,10 @@ EXAMPLES: dict[str, list[str]] = {
         "infra images --outdated --stack prod",
         "infra images --update docker.io/library/postgres:16 --stack prod",
     ],
-    "push": ["infra push watchme-web:latest --from my-built-image --stack prod"],
+    "push": [
+        "infra push watchme-web:latest --from my-built-image --stack prod",
+        "infra push whisper-backend:1.4 --from target/release --stack prod",
+    ],
     "preview": [
         "infra preview --base origin/main",
         "infra preview --stack prod --format html --out preview.html",

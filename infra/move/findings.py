@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from catalogue.loading import Catalogue
+from catalogue.loading import Catalogue, images_of
 from catalogue.problems import Problem
 from catalogue.rules.hosts import DOCUMENTATION_NETWORKS
 from catalogue.sizes import INSTANCE_TYPES
@@ -76,7 +76,7 @@ def _quotas(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
 def _images(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     stack = catalogue.stack
     for system in catalogue.running.values():
-        wanted = [(service, image.name) for service in system.compose_services for image in service.images]
+        wanted = [(service, image.name) for service in system.active for image in service.images]
         for service, image in wanted:
             if image not in facts.there and image not in facts.here:
                 rule = f"uv run infra push {image} --from YOUR-IMAGE --stack {stack.name}: the move takes it along"
@@ -87,8 +87,8 @@ def _disks(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     """Images take about three times their compressed size, and the system its own."""
     need = SYSTEM_GIB + -(-UNPACKED * facts.image_bytes // GiB)
     for name, host in catalogue.stack.ec2_hosts.items():
-        runs_containers = any(system.compose_services for system in catalogue.systems_on(name))
-        if facts.image_bytes and runs_containers and host.volume < need:
+        has_images = bool(images_of(catalogue.systems_on(name)))
+        if facts.image_bytes and has_images and host.volume < need:
             found = f"a disk of {host.volume} GiB, and its images take about {need} GiB with the system"
             yield Problem(region, f"host {name}", found, f"infra:hosts.{name}.volume {need}, or more")
 

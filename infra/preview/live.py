@@ -23,6 +23,7 @@ from infra.preview.marks import unspoken
 from infra.preview.report import StackReport
 from infra.preview.snapshot import code_of, hosts_of, machines, stable, wanted_images
 from infra.pulumi import Previewed, attempt, preview, pulumi
+from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
@@ -164,12 +165,7 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
 
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
-    serving = [
-        image
-        for host in there.get("hosts", {}).values()
-        for unit in host["manifest"]["units"]
-        for image in unit["images"]
-    ]
+    serving = [image for host in there.get("hosts", {}).values() for image in images_of(host["manifest"])]
     images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
     made = hosts_of(catalogue, images, _key(catalogue))
     for name, host in there.get("hosts", {}).items():

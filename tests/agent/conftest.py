@@ -2,12 +2,14 @@
 change is one at the same change every time; and its locks are not this machine's, which other tests hold."""
 
 from concurrent.futures import Executor, Future
+from types import SimpleNamespace
 
 import pytest
 
-from agent import health, images, validate
+from agent import artefacts, health, images, validate
 from tests.agent.locks import use_own_locks
 
+LOGIN = {"auth": "bG9naW4="}
 AT_ONCE = (health, images, validate)
 
 
@@ -30,6 +32,12 @@ class OneByOne(Executor):
 def _one_by_one(monkeypatch):
     for module in AT_ONCE:
         monkeypatch.setattr(module, "ThreadPoolExecutor", OneByOne)
+
+
+@pytest.fixture(autouse=True)
+def _login(monkeypatch):
+    """AWS gives every host a login for its registry."""
+    monkeypatch.setattr(artefacts, "ecr", SimpleNamespace(auths=lambda world, hosts: dict.fromkeys(hosts, LOGIN)))
 
 
 @pytest.fixture(autouse=True)

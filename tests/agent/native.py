@@ -2,26 +2,33 @@
 
 from rendering.archive import build
 from rendering.host import render
-from tests.agent.fake import FakeWorld
+from tests.agent.parcels import ParcelWorld
 from tests.agent.releases import applied
 from tests.support import changed, unchanged, whole
 
 USER = "/home/ice/.config/systemd/user"
 PROGRAMS = {
     "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
-    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/opt/whisper/WhisperBackendAPI",
-    "/opt/whisper/models/ggml-large-v3-turbo-q5_0.bin", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
+    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
+}  # fmt: skip
+ARTEFACTS = {
+    "whisper-backend": {"WhisperBackendAPI": "program"}, "whisper-models": {"ggml-large-v3-turbo-q5_0.bin": "model"},
 }  # fmt: skip
 
 
 def release(host, system="totton", change=unchanged, config=unchanged):
-    return build(render(changed(whole(config), system, change), host))
+    pushed = ParcelWorld()
+    digests = {f"{name}:latest": pushed.publish(name, files).split("@")[1] for name, files in ARTEFACTS.items()}
+    return build(render(changed(whole(config), system, change), host, digests))
 
 
 def machine():
-    return FakeWorld(
+    world = ParcelWorld(
         active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there={*PROGRAMS, "/bin/sh", "/bin/bash"}
     )
+    for name, files in ARTEFACTS.items():
+        world.publish(name, files)
+    return world
 
 
 def serving(*made):

@@ -63,12 +63,11 @@ def test_everything_that_is_missing_is_named_at_once():
     world = machine()
     world.there.clear()
     outcome = applied(world, release("services", "whisper"))
-    assert outcome.outcome == "refused" and "missing on this host: /opt/whisper/WhisperBackendAPI (" in outcome.line
-    assert (
-        "ggml-large-v3-turbo-q5_0.bin (whisper.model_path of /opt/whisper/config.toml names it; on a replaced machine: infra restore)"
-        in outcome.line
-    )
-    assert "/srv/recall/venv/bin/gunicorn" in outcome.line and world.accounts == {"ice": "/home/ice"}
+    assert outcome.outcome == "refused" and "missing on this host: /bin/sh (the interpreter of" in outcome.line
+    assert "app.py (recall-api needs it; on a replaced machine: infra restore)" in outcome.line
+    # What an artefact brings need not be there
+    assert "/srv/recall/venv/bin/gunicorn" in outcome.line and "whisper-backend" not in outcome.line
+    assert world.accounts == {"ice": "/home/ice"}
 
 
 def test_an_account_with_another_home_is_refused():

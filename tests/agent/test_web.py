@@ -1,10 +1,11 @@
 """The agent's own requests, at a real TLS server on loopback."""
 
 import http.server
+from typing import ClassVar
 
 import pytest
 
-from agent.web import fetch
+from agent.web import download, fetch
 from lab.authority import make_root
 from tests.tls_server import served
 
@@ -36,3 +37,87 @@ def test_what_the_host_trusts_may_change_while_a_watch_runs(url, tmp_path, monke
         written.write_bytes((tmp_path / f"{root}.crt").read_bytes())
         written.replace(trusted)
         assert fetch(url, {}) == answer
+
+
+CONTENT = bytes(range(256)) * 4096
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Sends a client on to a store that refuses a login, as ECR does; `breaks` are after how many bytes an answer
+    ends."""
+
+    breaks: ClassVar[list[int]] = []
+    asked: ClassVar[list[tuple[str, str | None, str | None]]] = []
+    ranges = True
+
+    def do_GET(self):
+        authorization, wanted = self.headers.get("Authorization"), self.headers.get("Range")
+        self.asked.append((self.path, authorization, wanted))
+        if self.path == "/blob":
+            self.send_response(307 if authorization == "Basic right" else 401)
+            self.send_header("Location", "/stored")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if authorization:
+            self.send_response(400)
+            self.end_headers()
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
+        self.send_response(206 if wanted and self.ranges else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : start + self.breaks.pop(0)] if self.breaks else CONTENT[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def blob(tmp_path, monkeypatch):
+    Registry.breaks, Registry.asked, Registry.ranges = [], [], True
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.crt"))
+    with served(tmp_path, "localhost", Registry) as port:
+        yield f"https://localhost:{port}/blob"
+
+
+def test_a_download_gives_its_login_to_the_registry_alone(blob, tmp_path):
+    path = tmp_path / "file"
+    assert download(blob, "Basic right", str(path), len(CONTENT)) == ""
+    assert path.read_bytes() == CONTENT and path.stat().st_mode & 0o777 == 0o600
+    assert Registry.asked == [("/blob", "Basic right", None), ("/stored", None, None)]
+    assert download(blob, "Basic right", str(path), len(CONTENT)) == "" and len(Registry.asked) == 2
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_that_broke_goes_on_where_it_was(blob, tmp_path, ranges):
+    path, Registry.breaks, Registry.ranges = tmp_path / "file", [100_000, 200_000], ranges
+    said = [download(blob, "Basic right", str(path), len(CONTENT)) for _ in range(3)]
+    assert path.read_bytes() == CONTENT and said[2] == ""
+    assert all("connection" in line for line in said[:2]), said
+    starts = [wanted for name, _, wanted in Registry.asked if name == "/stored"]
+    assert starts[:2] == [None, "bytes=100000-"]
+
+
+@pytest.mark.parametrize(
+    ("login", "place", "expected"),
+    [("Basic wrong", "", "its registry answers 401"), ("Basic right", "/nothing", "its registry answers 400")],
+)
+def test_a_download_that_is_refused_says_so(blob, tmp_path, login, place, expected):
+    assert download(blob + place, login, str(tmp_path / "file"), 5) == expected
+
+
+def test_a_download_from_nowhere_says_so(tmp_path):
+    assert "its registry does not answer: " in download("https://localhost:1/", "", str(tmp_path / "file"), 5)
+
+
+def test_a_download_of_more_than_was_said_ends_there(blob, tmp_path):
+    assert download(blob, "Basic right", str(tmp_path / "file"), 1000) == ""
+    assert (tmp_path / "file").read_bytes() == CONTENT[:1000]
+
+
+def test_a_download_goes_through_no_link(blob, tmp_path):
+    (tmp_path / "file").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        download(blob, "Basic right", str(tmp_path / "file"), 5)
+    assert not (tmp_path / "elsewhere").exists()

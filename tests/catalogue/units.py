@@ -116,6 +116,42 @@ EXAMPLES = {
         ),
         "file /srv/recall/../recall/gunicorn.conf.py is service recall-api's already",
     ),
+    "data in an artefact": (
+        "whisper", lambda data: data["data"].append("/opt/whisper/models//mine"),
+        "data: path /opt/whisper/models/mine lies in the artefact of whisper-backend (/opt/whisper/models); another path",
+    ),
+    "a directory in an artefact's place": (
+        "whisper", lambda data: data["directories"].append({"path": "/opt/whisper/models"}),
+        "directories: path /opt/whisper/models lies in the artefact of whisper-backend",
+    ),
+    "an account's home in an artefact": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"].append({"repository": "a", "into": "/opt/whisper"}),
+        "account whisper: path /opt/whisper lies in the artefact of whisper-backend",
+    ),
+    "one path of two artefacts": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"].append({"repository": "a", "into": "/opt/whisper/models"}),
+        "service whisper-backend: file /opt/whisper/models is service whisper-backend's already",
+    ),
+    "an artefact in the host's place": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/usr/bin/models"),
+        "path /usr/bin/models is the host's or the agent's own",
+    ),
+    "an artefact in the agent's place": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/opt/infra/artefacts/mine"),
+        "path /opt/infra/artefacts/mine is the host's or the agent's own",
+    ),
+    "an artefact for all of a directory": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/opt"),
+        "path /opt is the host's or the agent's own",
+    ),
+    "an artefact with an account": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
+        "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; the repository's name alone",
+    ),
+    "an artefact by tag and digest": (
+        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(tag="1", digest=f"sha256:{'a' * 64}"),
+        "image has a tag and a digest; one of the two",
+    ),
     "one name in two systems": (
         "recall", setting("recall-api", name="whisper-backend"),
         "service whisper-backend: files/systems/whisper.yaml has a service of this name on host services too",

@@ -243,7 +243,8 @@ def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(
 
 
 def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch):
-    """Native systems pull no images; a machine that asks nothing of AWS is nobody there; a foreign name has no record."""
+    """A native system pulls its own artefacts; a machine that asks nothing of AWS is nobody there; a foreign name has no
+    record."""
     monkeypatch.chdir(ROOT)
     keys = {
         "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host"},
@@ -252,11 +253,14 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
     hosts = {"services": LAB["infra:hosts"]["services"], "home": HOME}
     made = run_program({**keys, "infra:hosts": hosts})
     assert {record.name for record in made.of("aws:route53/record:Record")} == {"whisper.hey-watch.me"}
-    assert not made.of("aws:iam/user:User") and not made.of("aws:ecr/repository:Repository")
+    assert not made.of("aws:iam/user:User")
+    repositories = {made.inputs["name"] for made in made.of("aws:ecr/repository:Repository")}
+    assert repositories == {"whisper-backend", "whisper-models"}
     statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
-    assert not any(action.startswith("ecr:") for statement in statements for action in _actions(statement))
+    (pulls,) = [statement for statement in statements if "ecr:BatchGetImage" in _actions(statement)]
+    assert {*pulls["Resource"]} == {f"arn:registry-ap-northeast-1-{name}" for name in repositories}
     assert sent(made, "services-ap-northeast-1-ready")["arguments"] == [
-        "2048", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate", "rsync",
+        "2048", "skopeo", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate", "rsync",
     ]  # fmt: skip
     assert sent(made, "home-ready")["arguments"] == ["0", "libpam-systemd"]
 

@@ -85,7 +85,7 @@ def test_no_program_is_laid_anywhere_but_into_the_machine(place):
 
 def test_a_program_that_is_not_there_is_a_line(tmp_path):
     with pytest.raises(LabError, match=r"nosuch/program\.yaml"):
-        lay_out(tmp_path / "tree", ["nosuch"])
+        lay_out(tmp_path / "tree", [tmp_path / "nosuch"])
 
 
 def test_a_stub_listens_where_the_catalogue_says():

@@ -10,7 +10,7 @@ from tests.system.on import REGION, destroy, ec2, instance, sh, wait_until_well
 
 pytestmark = pytest.mark.lab
 UPLOADS = "/opt/whisper/uploads"
-PROGRAM = "/opt/whisper/WhisperBackendAPI"
+PROGRAM = "/srv/recall/backend/app.py"
 
 
 def take_snapshot(system: System, host: str) -> str:
@@ -73,12 +73,12 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
     began = time.monotonic()
     ran = system.up()
     assert ran.code != 0 and "refused on services, nothing touched: " in ran.output, ran.output
-    assert "whisper-backend needs it" in ran.output
+    assert "recall-api needs it" in ran.output
     assert system.on_host("ls", "/opt/whisper", host="services").output == ""
     assert snapshot in infra(system, "--list").output
     ran = infra(system)
     assert ran.code == 0, ran.output
-    assert "services: /opt/whisper: " in ran.output and "services: /srv/recall: " in ran.output, ran.output
+    assert "services: /opt/whisper/uploads: " in ran.output and "services: /srv/recall: " in ran.output, ran.output
     system.must_up()
     wait_until_well(system, 60)
     print(f"Whisper and Recall serve again {time.monotonic() - began:.0f} s after the first of the three commands")
@@ -89,7 +89,7 @@ def test_what_no_release_brings_comes_back_from_a_snapshot(bare):
 
     newer = system.on_host("sh", "-ec", f"printf newer > {UPLOADS}/talk.wav", host="services")
     again = infra(system, "--snapshot", snapshot)
-    assert newer.code == 0 and "/opt/whisper: 0 file(s) came" in again.output, again.output
+    assert newer.code == 0 and "/opt/whisper/uploads: 0 file(s) came" in again.output, again.output
     assert system.on_host("cat", f"{UPLOADS}/talk.wav", host="services").output == "newer"
 
 

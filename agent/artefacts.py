@@ -1,0 +1,199 @@
+"""What a product's owner built and no package brings: artefacts of the registry, each named by its digest. They are
+fetched and unpacked while the present release serves; a link of the release puts one in place, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from agent import ecr, quoting, registry, store
+from agent.outcome import Refused
+from agent.store import STATE, Release
+from agent.trees import Unfit
+from agent.world import World
+
+# As in rendering/artefacts.py. Every account may read there
+PLACE = "/opt/infra/artefacts"
+COMING, UNPACKING = f"{PLACE}/.fetched", f"{PLACE}/.unpacking"
+RECORDS = f"{STATE}/artefacts"
+# Of a manifest: how many bytes its files have; `infra push` writes it
+UNPACKED = "infra.unpacked-bytes"
+GUESSED = 4  # times the compressed size, of what does not say
+PAUSES = (2, 4, 8)  # seconds
+KINDS = ("tar", "tar+gzip", "tar.gzip")
+MiB = 1024**2
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """An artefact that is not on its host: where it goes, its layers as its registry has them, and the bytes that its
+    files take."""
+
+    image: str
+    folder: str
+    layers: list[dict[str, Any]]
+    unpacked: int
+    authorization: str
+
+    @property
+    def name(self) -> str:
+        return _name(self.image)
+
+    @property
+    def size(self) -> int:
+        return sum(layer["size"] for layer in self.layers)
+
+
+def located(manifest: dict[str, Any], path: str) -> str:
+    """Where a path of the host lies before the release's links are there: in the artefact that they lead to."""
+    for entry in manifest["artefacts"]:
+        if path == entry["into"] or path.startswith(f"{entry['into']}/"):
+            return entry["target"] + path[len(entry["into"]) :]
+    return path
+
+
+def edited(world: World, folder: str) -> list[str] | None:
+    """What of an artefact is not as it was unpacked; None where it is not there as a whole."""
+    try:
+        record = json.loads(world.read(_record(folder)) or b"")
+        found = world.tree(folder)
+        return sorted(path for path in {*record, *found} if record.get(path) != found.get(path))
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def absent(world: World, target: Release) -> list[Parcel]:
+    """The artefacts that are to be fetched, as the registry has them. Raises Refused."""
+    wanted = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
+    wanted = {folder: image for folder, image in wanted.items() if edited(world, folder) != []}
+    if unknown := sorted({image for image in wanted.values() if "@" not in image}):
+        push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
+        raise Refused(f"{len(unknown)} artefact(s) are not in the registry. Push, and run again: {push}")
+    hosts = sorted({image.partition("/")[0] for image in wanted.values()})
+    logins = ecr.auths(world, hosts) if hosts else {}
+    return [_parcel(world, folder, image, logins[image.partition("/")[0]]["auth"]) for folder, image in wanted.items()]
+
+
+def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
+    ours, name = registry.architecture(world), _name(image)
+    found = registry.look_up(world, image, ours, login)
+    for pause in PAUSES:
+        if not found.may_pass:
+            break
+        world.sleep(pause)
+        found = registry.look_up(world, image, ours, login)
+    if found.architectures and ours not in found.architectures:
+        others = ", ".join(sorted(found.architectures))
+        raise Refused(f"this host is {ours}, and {name} is for {others}: build and push it for {ours} too, run again")
+    if found.manifest is None:
+        raise Refused(f"{name}: {found.fault}. Push it again (uv run infra push), or correct the tag, and run again")
+    try:
+        layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in found.manifest["layers"]]
+        size = sum(layer["size"] for layer in layers)
+        said = (found.manifest.get("annotations") or {}).get(UNPACKED, "")
+    except (KeyError, TypeError, AttributeError):
+        raise Refused(f"{name} is no artefact: its manifest has no layers. Push it again and run again") from None
+    if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
+        packed = quoting.quoted(str(others[0]))
+        raise Refused(f"{name} is packed as {packed}, and not as tar or tar+gzip: push it again, and run again")
+    return Parcel(image, folder, layers, int(said) if str(said).isdigit() else GUESSED * size, f"Basic {login}")
+
+
+def needed(parcels: list[Parcel]) -> int:
+    """Bytes of disk that fetching takes: the downloads, and what comes out of them."""
+    return sum(parcel.size + parcel.unpacked for parcel in parcels)
+
+
+def fetch(world: World, parcels: list[Parcel], say: Callable[[str], None]) -> None:
+    """Brings what is not here; what a connection that broke has brought is not fetched again. Raises Refused."""
+    if parcels:
+        size = sum(parcel.size for parcel in parcels)
+        say(f"fetching {len(parcels)} artefacts, {size / MiB:.1f} MiB")
+        world.directory(PLACE, 0o755, "root", "root")
+        world.directory(COMING, 0o700, "root", "root")
+    for parcel in parcels:
+        _unpack(world, parcel, [_downloaded(world, parcel, layer) for layer in parcel.layers], say)
+
+
+def _downloaded(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
+    host, _, rest = parcel.image.partition("/")
+    path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
+    url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"
+    why = world.download(url, parcel.authorization, path, layer["size"])
+    for pause in PAUSES:
+        if not why:
+            break
+        world.sleep(pause)
+        why = world.download(url, parcel.authorization, path, layer["size"])
+    if why:
+        raise Refused(f"{parcel.name} cannot be fetched: {quoting.quoted(why)}. Run again to go on from there")
+    if world.digest_of(path) != layer["digest"]:
+        world.remove(path)
+        raise Refused(f"{parcel.name} was damaged on the way; run again")
+    return path
+
+
+def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[str], None]) -> None:
+    world.remove_tree(UNPACKING)
+    world.directory(UNPACKING, 0o755, "root", "root")
+    try:
+        for archive in archives:
+            # A disk that is filled to its end would take down what serves
+            world.unpack(archive, UNPACKING, max(0, world.free(PLACE) - 64 * MiB))
+            world.remove(archive)
+        world.settle(UNPACKING)
+    except Unfit as error:
+        raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quoted(str(error))}. Push it again") from None
+    if world.exists(parcel.folder):
+        # Edited by hand, or damaged: what is in there is kept
+        aside = _aside(parcel.folder)
+        world.remove_tree(aside)
+        world.rename_tree(parcel.folder, aside)
+        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was there is {aside}")
+    world.rename_tree(UNPACKING, parcel.folder)
+    record = json.dumps(world.tree(parcel.folder), sort_keys=True).encode()
+    world.write(_record(parcel.folder), record, 0o600, "root", "root")
+
+
+def check(world: World, target: Release) -> None:
+    """Is in each artefact what the release's link names. Raises Refused."""
+    for entry in target.manifest["artefacts"]:
+        if not world.exists(entry["target"]):
+            inside = sorted({path.split("/")[0] for path in world.tree(entry["folder"])})
+            has = ", ".join(inside[:8]) + (", …" if len(inside) > 8 else "")
+            subpath = entry["target"][len(entry["folder"]) + 1 :]
+            raise Refused(
+                f"{_name(entry['image'])} has no {subpath}, which {entry['service']} names as its subpath; it has: "
+                f"{quoting.visible(has) or 'nothing'}"
+            )
+
+
+def prune(world: World) -> None:
+    """Removes what no kept release needs; nothing where one cannot be read, and may need any."""
+    if store.unreadable(world):
+        return
+    kept = {entry["folder"] for id in store.kept(world) for entry in store.manifest(world, id)["artefacts"]}
+    kept |= {_aside(folder) for folder in kept}
+    for name in world.listing(PLACE):
+        if f"{PLACE}/{name}" not in kept:
+            world.remove_tree(f"{PLACE}/{name}")
+    for name in world.listing(RECORDS):
+        if f"{PLACE}/{name[: -len('.json')]}" not in kept:
+            world.remove(f"{RECORDS}/{name}")
+
+
+def _name(image: str) -> str:
+    """An artefact as people read it: its repository and the beginning of its digest."""
+    repository, _, digest = image.partition("/")[2].partition("@sha256:")
+    return f"{repository}@{digest[:12]}" if digest else repository
+
+
+def _aside(folder: str) -> str:
+    """Where an artefact is kept that was edited by hand."""
+    return f"{PLACE}/.edited-{folder.rsplit('/', 1)[1]}"
+
+
+def _record(folder: str) -> str:
+    return f"{RECORDS}/{folder.rsplit('/', 1)[1]}.json"

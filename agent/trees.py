@@ -1,0 +1,102 @@
+"""Trees of files that the agent unpacks: all of it root's own, readable by every account, with no way out of its
+folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+import zlib
+
+BLOCK = 1 << 20
+
+
+class Unfit(ValueError):
+    """An archive that cannot be unpacked; its text says why."""
+
+
+def unpack(archive: str, folder: str, most: int) -> None:
+    """Lays files, directories and links of a tar archive, compressed or not, into a folder. Of their modes only whether
+    a file can be run counts. Raises Unfit for anything else in it, and for more than `most` bytes; OSError."""
+    try:
+        with tarfile.open(archive, "r|*", errorlevel=2) as tar:
+            for member in tar:
+                most -= member.size if member.isreg() else 0
+                if most < 0:
+                    raise Unfit("there is no room for what is in it")
+                _lay(tar, member, folder)
+    except (tarfile.TarError, zlib.error, EOFError) as error:
+        raise Unfit(f"it cannot be read: {error}") from None
+
+
+def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
+    parts = _parts(member.name)
+    if not parts:
+        return
+    path = _prepared(folder, parts, member.name)
+    if member.isdir():
+        os.makedirs(path, 0o755, exist_ok=True)
+        return
+    if os.path.lexists(path):
+        # A later layer has another file of this name
+        os.unlink(path)
+    if member.isreg():
+        source = tar.extractfile(member)
+        assert source
+        mode = 0o755 if member.mode & 0o111 else 0o644
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            while block := source.read(BLOCK):
+                file.write(block)
+        os.utime(path, (member.mtime, member.mtime))
+    elif member.issym():
+        os.symlink(member.linkname, path)
+    elif member.islnk():
+        os.link(_prepared(folder, _parts(member.linkname), member.name), path, follow_symlinks=False)
+    else:
+        raise Unfit(f"{member.name!r} is a device or a pipe")
+
+
+def _parts(name: str) -> list[str]:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise Unfit(f"{name!r} leads out of it")
+    if any(part.startswith(".wh.") for part in parts):
+        raise Unfit(f"{name!r} removes a file of another layer: push a directory, and not an image of several steps")
+    return parts
+
+
+def _prepared(folder: str, parts: list[str], name: str) -> str:
+    """The path of a member, every directory on the way a real one."""
+    here = folder
+    for part in parts[:-1]:
+        here = f"{here}/{part}"
+        if not os.path.lexists(here):
+            os.mkdir(here, 0o755)
+        elif not stat.S_ISDIR(os.lstat(here).st_mode):
+            raise Unfit(f"{name!r} leads through a link or a file")
+    return f"{here}/{parts[-1]}"
+
+
+def look(folder: str) -> dict[str, str]:
+    """What lies below a folder: path from there → its size, time, owner and mode, or where a link leads. Nothing of
+    what is no folder."""
+    found = {}
+    for place, directories, names in os.walk(folder):
+        for name in [*names, *(name for name in directories if os.path.islink(f"{place}/{name}"))]:
+            path = f"{place}/{name}"
+            status = os.lstat(path)
+            is_link = stat.S_ISLNK(status.st_mode)
+            facts = f"{status.st_size} {int(status.st_mtime)} {status.st_uid} {stat.S_IMODE(status.st_mode):o}"
+            found[os.path.relpath(path, folder)] = f"-> {os.readlink(path)}" if is_link else facts
+    return found
+
+
+def digest_of(path: str) -> str:
+    """`sha256:…` of a file, however large. Raises OSError."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            found.update(block)
+    return f"sha256:{found.hexdigest()}"

@@ -1,0 +1,36 @@
+"""What owners built: nothing else of a host lies where an artefact goes, since it goes with the next one."""
+
+from collections.abc import Iterator
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.problems import Problem
+from catalogue.rules.containers import is_below
+from catalogue.rules.contents import files_of, plain
+
+
+def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
+    """A release would write through the artefact's link, or data would be gone with the next artefact."""
+    for host in catalogue.stack.hosts:
+        systems = catalogue.systems_on(host)
+        found = [place for system in systems for place in _places(catalogue, system)]
+        artefacts = [(s.name, plain(a.into)) for system in systems for s in system.native_services for a in s.artefact]
+        for file, where, path in found:
+            for service, into in artefacts:
+                # The same path twice is another rule's, where both are files
+                if is_below(path, into) and (path != into or not where.startswith("service ")):
+                    rule = "another path for one of them: an artefact is replaced as a whole"
+                    yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
+
+
+def _places(catalogue: Catalogue, system: System) -> Iterator[tuple[str, str, str]]:
+    """Every path that a system has on a host: its file, where it says so, the path."""
+    file = catalogue.file_of(system)
+    for where, path in [
+        *(("directories", item.path) for item in system.directories),
+        *(("data", path) for path in system.data),
+        *((f"account {account.name}", account.home) for account in system.accounts),
+        *((f"service {service.name}", service.directory) for service in system.compose_services),
+        *files_of(system),
+    ]:
+        yield file, where, plain(path)

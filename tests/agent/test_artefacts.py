@@ -1,0 +1,259 @@
+"""What owners built: fetched and unpacked beside what serves, put in place and back by a link, kept while it may be
+needed."""
+
+import contextlib
+import re
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from agent import artefacts, drift, prune, store
+from agent.artefacts import COMING, PLACE, RECORDS, located
+from agent.recover import recover
+from rendering.archive import build
+from rendering.host import render
+from tests.agent.fake import INSTALLED, Killed
+from tests.agent.parcels import ParcelWorld
+from tests.agent.releases import JOB, applied, gone_back
+from tests.rows import changes
+from tests.support import changed, service, whole
+
+INTO = "/srv/recall/venv"
+UNIT = "recall-api.service"
+FILES = {"bin/gunicorn": "program", "lib/x.py": "text"}
+
+
+def host() -> ParcelWorld:
+    return ParcelWorld(
+        active=set(),
+        enabled=set(),
+        there={"/srv/recall/backend/app.py", "/bin/sh", "/bin/bash"},
+        installed={*INSTALLED},
+    )
+
+
+@cache
+def release(reference: str | None, subpath: str | None = None, has: bool = True):
+    """A release of Recall API's host, whose environment is this artefact, or with `has` false its owner's affair."""
+
+    def change(data):
+        one = {"repository": "recall", "tag": "1", "into": INTO} | ({"subpath": subpath} if subpath else {})
+        service(data, "recall-api")["artefact"] = one if has else []
+        # Its site's certificate is nothing of these tests
+        data["sites"], service(data, "recall-api")["routes"] = [], []
+
+    def alone(values):
+        values["infra:hosts"]["services"].update(systems=["recall"])
+
+    digests = {"recall:1": reference.partition("@")[2]} if reference else {}
+    made = render(changed(whole(alone), "recall", change), "services", digests)
+    if reference:
+        made = replace(made, artefacts=[replace(made.artefacts[0], image=reference)])
+    return build(made)
+
+
+def folder_of(made) -> str:
+    return made.manifest["artefacts"][0]["folder"]
+
+
+def test_an_artefact_is_unpacked_before_the_switch_and_linked_by_it():
+    world = host()
+    made = release(world.publish("recall", FILES))
+    ended = applied(world, made)
+    assert ended.outcome == "applied", ended.line
+    assert world.links[INTO] == folder_of(made) and folder_of(made).startswith(f"{PLACE}/recall-")
+    assert world.tree(folder_of(made)).keys() == FILES.keys() and not world.tree(COMING)
+    assert world.directories[PLACE][2] == 0o755 and world.directories[COMING][2] == 0o700
+    assert applied(world, made).outcome == "unchanged" and len(world.asked) == 3
+
+
+def test_another_one_restarts_its_service_and_the_one_before_is_kept_to_go_back_to():
+    world = host()
+    first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
+    applied(world, first)
+    ended = applied(world, second)
+    assert UNIT in ended.restarted and INTO in ended.changed and world.links[INTO] == folder_of(second)
+    world.asked.clear()
+    assert gone_back(world, first.id).outcome == "applied"
+    assert world.links[INTO] == folder_of(first) and not world.asked
+
+
+def test_a_release_that_is_unhealthy_goes_back_to_the_artefact_before():
+    world = host()
+    first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
+    applied(world, first)
+    before = world.links[INTO]
+    world.web = lambda url: 500 if world.links[INTO] != before else 200
+    assert applied(world, second).outcome == "rolled back" and world.links[INTO] == before
+
+
+def test_what_no_kept_release_needs_goes_and_nothing_else():
+    world = host()
+    made = [release(world.publish("recall", {**FILES, "v": str(number)})) for number in range(8)]
+    for one in made:
+        applied(world, one)
+    kept = {folder_of(one) for one in made if one.id in store.kept(world)}
+    assert {f"{PLACE}/{name}" for name in world.listing(PLACE)} == kept and len(kept) == 5
+    assert len(world.listing(RECORDS)) == 5
+    assert prune.needed(world) == sorted(
+        {one.manifest["artefacts"][0]["image"] for one in made if one.id in store.kept(world)}
+    )
+
+
+def test_while_a_kept_release_cannot_be_read_nothing_goes():
+    world = host()
+    made = [release(world.publish("recall", {**FILES, "v": str(number)})) for number in range(2)]
+    for one in made:
+        applied(world, one)
+    world.files[f"{store.RELEASES}/{made[0].id}/manifest.json"] = (b"{torn", 0o600, "root", "root")
+    artefacts.prune(world)
+    assert len(world.listing(PLACE)) == 2
+
+
+def test_an_artefact_that_leaves_the_catalogue_leaves_no_link():
+    world = host()
+    applied(world, release(world.publish("recall", FILES)))
+    world.there |= {"/srv/recall/venv/bin/gunicorn"}
+    assert applied(world, release(None, has=False)).outcome == "applied" and INTO not in world.links
+
+
+@pytest.mark.parametrize(
+    ("prepare", "expected"),
+    [
+        (lambda world: setattr(world, "machine", "aarch64"), "this host is arm64, and"),
+        (lambda world: setattr(world, "refuses", 403), "its registry answers 403"),
+        (lambda world: setattr(world, "space", 1024), "no space left on device"),
+        (lambda world: world.faults.extend(["the connection broke"] * 9), "cannot be fetched: the connection broke"),
+        (lambda world: world.blobs.clear(), "its registry answers 404"),
+        (lambda world: _damage(world), "was damaged on the way"),
+        (lambda world: _swap(world), "answers with something else than what was asked for"),
+    ],
+    ids=["architecture", "refused", "disk", "connection", "gone", "damaged", "swapped"],
+)  # fmt: skip
+def test_what_cannot_be_fetched_is_refused_before_anything_is_touched(prepare, expected):
+    world = host()
+    first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
+    applied(world, first)
+    before = world.seen_by_programs()
+    prepare(world)
+    ended = applied(world, second)
+    assert ended.outcome == "refused"
+    assert re.search(expected, ended.line), ended.line
+    assert world.seen_by_programs()[1:] == before[1:] and world.links[INTO] == folder_of(first)
+
+
+def _damage(world: ParcelWorld) -> None:
+    """The registry sends other bytes than those of the digest."""
+    for name, content in world.blobs.items():
+        if b"manifests" not in content and b"layers" not in content:
+            world.blobs[name] = b"x" * len(content)
+
+
+def _swap(world: ParcelWorld) -> None:
+    for name, content in world.blobs.items():
+        if b"manifests" in content:
+            world.blobs[name] = content + b" "
+
+
+def test_an_image_that_was_never_pushed_is_named_with_what_to_do():
+    world = host()
+    ended = applied(world, release(None))
+    assert ended.outcome == "refused" and "uv run infra push recall:1 --from YOUR-DIRECTORY" in ended.line
+
+
+def test_a_packing_that_cannot_be_read_is_refused():
+    world = host()
+    kind = "application/vnd.oci.image.layer.v1.tar+zstd"
+    ended = applied(world, release(world.publish("recall", FILES, mediaType=kind)))
+    assert ended.outcome == "refused" and "tar+zstd" in ended.line and not world.links
+
+
+def test_a_connection_that_breaks_is_tried_again():
+    world = host()
+    made = release(world.publish("recall", FILES))
+    world.faults = ["the connection broke", "its registry answers 503"]
+    assert applied(world, made).outcome == "applied"
+
+
+def test_a_program_that_the_artefact_lacks_is_named_before_the_switch():
+    world = host()
+    ended = applied(world, release(world.publish("recall", {"lib/x.py": "text"})))
+    assert ended.outcome == "refused" and "/srv/recall/venv/bin/gunicorn is not in it" in ended.line
+    assert INTO not in world.links
+
+
+def test_a_part_of_it_is_linked_and_one_that_is_not_there_named():
+    world = host()
+    inside = {f"dist/{name}": text for name, text in FILES.items()}
+    made = release(world.publish("recall", inside), "dist")
+    assert applied(world, made).outcome == "applied" and world.links[INTO] == f"{folder_of(made)}/dist"
+    other = release(world.publish("recall", inside), "build")
+    ended = applied(world, other)
+    assert ended.outcome == "refused" and "has no build" in ended.line and "it has: dist" in ended.line
+
+
+def test_a_directory_in_the_links_place_is_refused_with_what_it_is():
+    world = host()
+    world.directories[INTO] = ("recall", "recall", 0o755)
+    ended = applied(world, release(world.publish("recall", FILES)))
+    assert ended.outcome == "refused" and f"{INTO} is a directory" in ended.line
+
+
+def test_an_edited_artefact_is_drift_and_is_fetched_again_with_the_edit_kept():
+    world = host()
+    made = release(world.publish("recall", FILES))
+    applied(world, made)
+    folder = folder_of(made)
+    assert drift.drift(world) == []
+    world.files[f"{folder}/lib/x.py"] = (b"edited", 0o644, "root", "root")
+    found = {entry["path"]: entry["found"] for entry in drift.drift(world)}
+    assert found[folder] == "was edited: lib/x.py; the next release fetches it again"
+    applied(world, made)
+    assert drift.drift(world) == [] and world.files[f"{folder}/lib/x.py"][0] == b"text"
+    assert world.files[f"{PLACE}/.edited-{folder.rsplit('/', 1)[1]}/lib/x.py"][0] == b"edited"
+
+
+def test_an_artefact_that_is_gone_is_drift_and_is_fetched_again():
+    world = host()
+    made = release(world.publish("recall", FILES))
+    applied(world, made)
+    world.remove_tree(folder_of(made))
+    assert "lib/x.py" in {entry["path"]: entry["found"] for entry in drift.drift(world)}[folder_of(made)]
+    world.remove(f"{RECORDS}/{folder_of(made).rsplit('/', 1)[1]}.json")
+    assert "is not there as a whole" in {entry["path"]: entry["found"] for entry in drift.drift(world)}[folder_of(made)]
+    applied(world, made)
+    assert drift.drift(world) == []
+
+
+def test_where_a_path_lies_before_the_links_are_there():
+    manifest = {"artefacts": [{"into": "/opt/a", "target": f"{PLACE}/a-1/dist"}]}
+    assert located(manifest, "/opt/a/bin/x") == f"{PLACE}/a-1/dist/bin/x"
+    assert located(manifest, "/opt/a") == f"{PLACE}/a-1/dist"
+    assert located(manifest, "/opt/ab/bin/x") == "/opt/ab/bin/x"
+
+
+def on_the_way() -> tuple[ParcelWorld, Any]:
+    """A host that serves one artefact, and the release that brings another."""
+    world = host()
+    first, second = (release(world.publish("recall", {**FILES, "v": text})) for text in ("1", "2"))
+    applied(world, first)
+    return world, second
+
+
+def test_killed_anywhere_the_same_update_ends_at_the_new_artefact():
+    world, second = on_the_way()
+    began = world.changes
+    applied(world, second)
+    for number in changes(world.changes - began):
+        world, second = on_the_way()
+        world.kill_at = world.changes + number
+        with contextlib.suppress(Killed):
+            applied(world, second)
+        world.kill_at = None
+        recover(world, JOB, "the agent was ended in the middle")
+        ended = applied(world, second)
+        assert ended.outcome in ("applied", "unchanged"), f"killed at change {number}: {ended.line}"
+        assert world.links[INTO] == folder_of(second), number
+        assert artefacts.edited(world, folder_of(second)) == [], number

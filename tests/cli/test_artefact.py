@@ -1,0 +1,152 @@
+"""What `infra push` makes of a directory, a file or an archive: one image of files, the same for the same files."""
+
+import json
+import os
+import struct
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from agent.artefacts import UNPACKED
+from agent.trees import look, unpack
+from infra import push
+from infra.artefact import write
+from infra.errors import InfraError
+from tests.support import changed, service, whole
+
+MACHINES = {"amd64": 62, "arm64": 183}
+
+
+def program(architecture: str) -> bytes:
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, MACHINES[architecture]) + bytes(44)
+
+
+def built(folder: Path, **files: bytes | str) -> Path:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def manifests(layout: Path) -> dict[str, dict]:
+    """Architecture → its image's manifest."""
+    (named,) = json.loads((layout / "index.json").read_text())["manifests"]
+    index = json.loads(blob(layout, named["digest"]))
+    return {item["platform"]["architecture"]: json.loads(blob(layout, item["digest"])) for item in index["manifests"]}
+
+
+def blob(layout: Path, digest: str) -> bytes:
+    return (layout / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
+
+
+def inside(layout: Path, architecture: str, target: Path) -> Path:
+    (layer,) = manifests(layout)[architecture]["layers"]
+    target.mkdir()
+    unpack(str(layout / "blobs/sha256" / layer["digest"].removeprefix("sha256:")), str(target), 1 << 30)
+    return target
+
+
+def test_what_is_pushed_is_what_a_host_unpacks(tmp_path):
+    source = built(tmp_path / "dist", bin__run=program("arm64"), lib__text="hello", empty="")
+    (source / "bin/run").chmod(0o700)
+    (source / "bin/python3").symlink_to("/usr/bin/python3")
+    (source / "here").symlink_to("lib/text")
+    packed = write(tmp_path / "made", [str(source)])
+    assert packed.line == "7 files, 0.0 MiB, for arm64"
+    assert set(manifests(tmp_path / "made")) == {"arm64"}
+    assert manifests(tmp_path / "made")["arm64"]["annotations"] == {UNPACKED: "69"}
+    out = inside(tmp_path / "made", "arm64", tmp_path / "out")
+    assert set(look(str(out))) == {"bin/run", "bin/python3", "lib/text", "here", "empty"}
+    assert (out / "here").read_text() == "hello" and os.access(out / "bin/run", os.X_OK)
+
+
+def test_the_same_files_give_the_same_digest_whenever_they_were_built(tmp_path):
+    digests = set()
+    for name, time in (("a", 1), ("b", 10**9)):
+        source = built(tmp_path / name, x="1", y__z="2")
+        for path in (source / "x", source / "y", source / "y/z"):
+            os.utime(path, (time, time))
+        (source / "x").chmod(0o644 if time == 1 else 0o600)
+        digests.add(write(tmp_path / f"made-{name}", [str(source)]).digest)
+    assert len(digests) == 1
+
+
+def test_what_no_processor_runs_is_for_all(tmp_path):
+    write(tmp_path / "made", [str(built(tmp_path / "model", weights="text"))])
+    assert set(manifests(tmp_path / "made")) == {"amd64", "arm64"}
+
+
+def test_one_source_for_each_architecture(tmp_path):
+    sources = [str(built(tmp_path / name, run=program(name))) for name in MACHINES]
+    assert write(tmp_path / "made", sources).line == "1 files, 0.0 MiB, for amd64 and arm64"
+    for name in MACHINES:
+        assert (inside(tmp_path / "made", name, tmp_path / f"out-{name}") / "run").read_bytes() == program(name)
+
+
+def test_a_file_alone_and_an_archive(tmp_path):
+    source = built(tmp_path / "dist", run=program("amd64"), text="t")
+    write(tmp_path / "one", [str(source / "run")])
+    assert set(look(str(inside(tmp_path / "one", "amd64", tmp_path / "out-one")))) == {"run"}
+    with tarfile.open(tmp_path / "dist.tar.gz", "w:gz") as tar:
+        tar.add(source, ".")
+    write(tmp_path / "packed", [str(tmp_path / "dist.tar.gz")])
+    assert set(look(str(inside(tmp_path / "packed", "amd64", tmp_path / "out-packed")))) == {"run", "text"}
+
+
+@pytest.mark.parametrize(
+    ("prepare", "expected"),
+    [
+        (lambda folder: None, "is empty: name the directory"),
+        (
+            lambda folder: built(folder, a=program("amd64"), b=program("arm64")),
+            "several architectures (a is for amd64, b",
+        ),
+        (lambda folder: built(folder, **{".env": "KEY=1"}), ".env may hold private keys, passwords"),
+        (lambda folder: built(folder, **{".git__config": "x"}), ".git may hold"),
+        (lambda folder: (folder / "l").symlink_to("/home/me/python"), "l is a link to /home/me/python, which a host"),
+        (lambda folder: (folder / "l").symlink_to("../../x"), "l is a link to ../../x"),
+        (lambda folder: os.mkfifo(folder / "pipe"), "pipe is a device, a pipe or a socket"),
+    ],
+)
+def test_what_a_host_could_not_have_or_must_not_is_named(tmp_path, prepare, expected):
+    (tmp_path / "dist").mkdir()
+    prepare(tmp_path / "dist")
+    with pytest.raises(InfraError) as error:
+        write(tmp_path / "made", [str(tmp_path / "dist")])
+    assert expected in str(error.value)
+
+
+def test_a_wrong_source_is_named(tmp_path):
+    with pytest.raises(InfraError, match="there is no file or directory dist: build it"):
+        write(tmp_path / "made", ["dist"])
+    (tmp_path / "x.tar.gz").write_text("no archive")
+    with pytest.raises(InfraError, match=r"x\.tar\.gz cannot be unpacked: it cannot be read"):
+        write(tmp_path / "made", [str(tmp_path / "x.tar.gz")])
+    with pytest.raises(InfraError, match="run is built for amd64, and not for arm64"):
+        write(tmp_path / "made", [str(built(tmp_path / "a", run=program("amd64")))], "arm64")
+    sources = [str(built(tmp_path / name, run=program("amd64"))) for name in ("b", "c")]
+    with pytest.raises(InfraError, match="several --from are for amd64: one for each architecture"):
+        write(tmp_path / "other", sources)
+
+
+def test_only_an_artefacts_repository_takes_a_directory(tmp_path, monkeypatch):
+    """A directory of an image's name is not pushed in its place."""
+
+    def change(data):
+        service(data, "recall-api")["artefact"] = {"repository": "recall", "into": "/srv/recall/venv"}
+
+    found = changed(whole(), "recall", change)
+    copied = []
+    monkeypatch.setattr(push, "_there", lambda *_: None)
+    monkeypatch.setattr(push, "login", lambda *_: "x")
+    monkeypatch.setattr(push.shutil, "which", lambda _: "/usr/bin/skopeo")
+    monkeypatch.setattr(push, "_skopeo", lambda *words: copied.append(words) or "sha256:1")
+    dist = str(built(tmp_path / "dist", run=program("amd64")))
+    _, packed = push.push(found, "recall:1", [dist], "ap-northeast-1")
+    assert packed == "1 files, 0.0 MiB, for amd64" and copied[0][-2].startswith("oci:")
+    push.push(found, "watchme-web:latest", [dist], "ap-northeast-1")
+    assert copied[2][-2] == f"docker-daemon:{dist}:latest"
+    with pytest.raises(InfraError, match="watchme-web is an image's, which has one --from"):
+        push.push(found, "watchme-web:latest", [dist, dist], "ap-northeast-1")
