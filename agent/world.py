@@ -294,7 +294,6 @@ class World:
         is whole, else why it is not."""
         return web.download(url, authorization, path, size)
 
-    # Of files that only root can change: see agent/trees.py
     digest_of = staticmethod(trees.digest_of)
     unpack = staticmethod(trees.unpack)
     tree = staticmethod(trees.look)

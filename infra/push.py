@@ -1,8 +1,6 @@
 """The first push of an image or an artefact, or any other: from this machine into the registry of one of a stack's
 regions."""
 
-import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from catalogue.loading import Catalogue, artefacts_of
 from infra import artefact, aws
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.move.steps.images import login, registry
+from infra.skopeo import Copier
 
 # What Docker and the file system say of an image that is not there
 ABSENT = ("reference does not exist", "No such image", "no such file or directory")
@@ -32,8 +32,6 @@ def push(
     known = [name for system in catalogue.running.values() for name in system.repositories]
     if repository not in known:
         raise InfraError(f"the catalogue has no repository {repository!r}; repositories: {', '.join(sorted(known))}")
-    if not shutil.which("skopeo"):
-        raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo) and run again")
     _there(repository, region, stack.name)
     host = registry(stack.accountId, region)
     target = f"docker://{host}/{repository}:{tag or 'latest'}"
@@ -46,12 +44,12 @@ def push(
             )
         elif len(sources) > 1 or architecture:
             raise InfraError(f"{repository} is an image's, which has one --from, with all architectures in it")
-        # A login on a command line could be seen by every account of this machine
-        auth = Path(folder) / "auth.json"
-        auth.touch(0o600)
-        auth.write_text(json.dumps({"auths": {host: {"auth": login(boto3.Session(), stack.accountId, region)}}}))
-        _skopeo("copy", "--all", "--authfile", str(auth), source, target)
-        return _skopeo("inspect", "--format", "{{.Digest}}", "--authfile", str(auth), target).strip(), packed
+        copier = Copier(Path(folder), {host: {"auth": login(boto3.Session(), stack.accountId, region)}}, {})
+        _copy(source, target, copier.file)
+        digest = copier.digest(target)
+    if digest is None:
+        raise InfraError(f"{image} was pushed to {host}, and is not there: push it again")
+    return digest, packed
 
 
 def _is_artefact(catalogue: Catalogue, repository: str) -> bool:
@@ -81,13 +79,12 @@ def _there(repository: str, region: str, stack: str) -> None:
         raise InfraError(f"ECR in {region}: {error}") from None
 
 
-def _skopeo(*words: str) -> str:
-    done = subprocess.run(["skopeo", *words], capture_output=True, text=True, check=False)
+def _copy(source: str, target: str, logins: Path) -> None:
+    """All architectures; an image of Docker's gets another digest on the way. Raises InfraError."""
+    command = ["skopeo", "copy", "--all", "--authfile", str(logins), source, target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode and any(words in done.stderr for words in ABSENT):
-        named = next(word for word in words if ":" in word and not word.startswith("-"))
-        raise InfraError(
-            f"there is no image {named.removeprefix('docker-daemon:')}: build or pull it, or name another --from"
-        )
+        named = source.removeprefix("docker-daemon:")
+        raise InfraError(f"there is no image {named}: build or pull it, or name another --from")
     if done.returncode:
-        raise InfraError(f"skopeo {words[0]}: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-    return done.stdout
+        raise InfraError(f"skopeo copy: {one_line((done.stderr.strip().splitlines() or ['no reason given'])[-1])}")

@@ -29,9 +29,10 @@ class Copier:
         }
         if not shutil.which("skopeo"):
             raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo); run again")
-        self._file = folder / "auth.json"
-        self._file.touch(0o600)
-        self._file.write_text(json.dumps({"auths": {**given, **auths}}))
+        # Never on a command line, which every account of this machine could see
+        self.file = folder / "auth.json"
+        self.file.touch(0o600)
+        self.file.write_text(json.dumps({"auths": {**given, **auths}}))
 
     def digest(self, name: str) -> str | None:
         """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""
@@ -68,7 +69,7 @@ class Copier:
             raise InfraError(f"{source.removeprefix('docker://')} cannot be copied: {_reason(said)}")
 
     def _run(self, verb: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command = ["skopeo", verb, "--authfile", str(self._file), *words]
+        command = ["skopeo", verb, "--authfile", str(self.file), *words]
         try:
             return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LIMIT)
         except subprocess.TimeoutExpired:

@@ -28,9 +28,11 @@ Place = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$")]
 
 
 class Environment(Model):
-    """A virtual environment out of the folder's requirements.txt; `scripts` are name → module:function."""
+    """A virtual environment out of the folder's requirements.txt; `scripts` are name → module:function. It is made for
+    the place `at` on its machine, or where it is laid."""
 
     into: Place
+    at: Annotated[str, Field(pattern=rf"^(/{_PART})+$")] | None = None
     scripts: dict[str, str] = {}
 
 
@@ -81,7 +83,7 @@ def lay_out(tree: Path, folders: Sequence[Path]) -> list[str]:
             (tree / place).parent.mkdir(parents=True, exist_ok=True)
             (tree / place).write_text(text)
         if program.venv:
-            _venv(tree, program.venv.into, folder / "requirements.txt", **program.venv.scripts)
+            _venv(tree / program.venv.into, folder / "requirements.txt", program.venv)
         commands += program.run
     return commands
 
@@ -93,8 +95,9 @@ def fetch() -> None:
             lay_out(Path(folder) / kind, on(kind))
 
 
-def _venv(tree: Path, place: str, requirements: Path, **scripts: str) -> None:
-    """A virtual environment for the machines' own Python, 3.11; `scripts` are name → module:function."""
+def _venv(home: Path, requirements: Path, wanted: Environment) -> None:
+    """A virtual environment for the machines' own Python, 3.11."""
+    scripts, place = wanted.scripts, wanted.at or f"/{wanted.into}"
     packages = CACHE / f"site-{requirements.parent.name}"
     pin = packages / "requirements.txt"
     if not pin.exists() or pin.read_text() != requirements.read_text():
@@ -106,7 +109,6 @@ def _venv(tree: Path, place: str, requirements: Path, **scripts: str) -> None:
                 str(requirements),
             )  # fmt: skip
             shutil.copy(requirements, pin)
-    home = tree / place
     shutil.copytree(
         packages, home / "lib/python3.11/site-packages", ignore=shutil.ignore_patterns("bin", "__pycache__")
     )
@@ -115,7 +117,7 @@ def _venv(tree: Path, place: str, requirements: Path, **scripts: str) -> None:
     (home / "bin/python3").symlink_to("/usr/bin/python3")
     for name, entry in scripts.items():
         module, function = entry.split(":")
-        text = f"#!/{place}/bin/python3\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+        text = f"#!{place}/bin/python3\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
         (home / "bin" / name).write_text(text)
         (home / "bin" / name).chmod(0o755)
 

@@ -49,16 +49,15 @@ class OwnMachine(Model):
 class Extras(Model):
     """lab.yaml.
 
-    `machines` are the owners' own, `programs` folders of lab/programs/ on EC2 hosts, `bare` where their files are.
-    `foreign_names` are names in zones of others → the system whose host they lead to; `rehearse` the hosts of
-    `make rehearse-move`, all where none is named. `images` are NAME:TAG, of the stack's own registry or another's, → an
-    image of this machine's Docker, a folder with a Dockerfile (./FOLDER) or, of another registry, `stub`. `secrets` are
-    SERVICE.NAME → value, in this lab alone.
+    `machines` are the owners' own, `programs` folders of lab/programs/ in the image of EC2 hosts. `foreign_names` are
+    names in zones of others → the system whose host they lead to; `rehearse` the hosts of `make rehearse-move`, all
+    where none is named. `images` are NAME:TAG, of the stack's own registry or another's, → an image of this machine's
+    Docker, a folder with a Dockerfile (./FOLDER) or, of another registry, `stub`; of an artefact what is in ./FOLDER or
+    ./FILE, and of a folder with a program.yaml what that builds. `secrets` are SERVICE.NAME → value, in this lab alone.
     """
 
     machines: dict[Folder, OwnMachine] = {}
     programs: list[Folder] = []
-    bare: list[Annotated[str, Field(pattern=r"^/[a-z]+/[A-Za-z0-9_./-]+$")]] = []
     foreign_names: dict[str, str] = {}
     rehearse: list[str] = []
     stubs: dict[str, Stub] = {}

@@ -16,7 +16,7 @@ from catalogue.sizes import INSTANCE_TYPES, MiB
 from lab import ports
 from lab.cloud import confinement, meminfo
 from lab.cloud.forward import Forwarder
-from lab.settings import DELAYS, HOST_LABEL, LABEL, PROJECT, REGION_LABEL, Lab
+from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
 RUN = [
     "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "-v", "/var/lib/docker",
@@ -106,14 +106,11 @@ class Machines:
         known = INSTANCE_TYPES.get(instance.instance_type)
         file, size = self._meminfo(instance), known.memory if known else 8192
         meminfo.write(file, size * MiB, 0, 0)
-        # As a machine image has none of the owners' programs, where a test wants one like that
-        empty = PROJECT.extras.bare if self.lab.path("run", "bare").exists() else []
-        bare = [word for place in empty for word in ("--tmpfs", f"{place}:exec,size=512m")]
         options, command = boot_options(self.lab)
         _docker(
             "run", "-d", "--name", name, "--hostname", instance.id, "--label", f"{LABEL}={self.lab.name}",
             "--label", f"{HOST_LABEL}={tag(instance, 'Name')}", "--label", f"{REGION_LABEL}={instance.region_name}",
-            "--network", self.lab.bridge, "--ip", self.addresses[instance.id], *names, *RUN, *options, *bare,
+            "--network", self.lab.bridge, "--ip", self.addresses[instance.id], *names, *RUN, *options,
             *confinement.options(self.lab),
             "--memory", f"{size}m", "--memory-swap", f"{size}m", "-v", f"{file}:/proc/meminfo:ro",
             "-v", f"{seed}:/var/lib/cloud/seed/nocloud:ro", self.lab.image(), *command,

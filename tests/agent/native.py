@@ -9,10 +9,11 @@ from tests.support import changed, unchanged, whole
 USER = "/home/ice/.config/systemd/user"
 PROGRAMS = {
     "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
-    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder", "/srv/recall/venv/bin/gunicorn", "/srv/recall/backend/app.py",
+    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder",
 }  # fmt: skip
 ARTEFACTS = {
     "whisper-backend": {"WhisperBackendAPI": "program"}, "whisper-models": {"ggml-large-v3-turbo-q5_0.bin": "model"},
+    "recall-api": {"venv/bin/gunicorn": "program", "backend/app.py": "text"},
 }  # fmt: skip
 
 

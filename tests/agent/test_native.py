@@ -62,12 +62,18 @@ def test_a_drop_in_restarts_its_unit_alone_and_reloads_its_manager_alone():
 def test_everything_that_is_missing_is_named_at_once():
     world = machine()
     world.there.clear()
-    outcome = applied(world, release("services", "whisper"))
-    assert outcome.outcome == "refused" and "missing on this host: /bin/sh (the interpreter of" in outcome.line
-    assert "app.py (recall-api needs it; on a replaced machine: infra restore)" in outcome.line
-    # What an artefact brings need not be there
-    assert "/srv/recall/venv/bin/gunicorn" in outcome.line and "whisper-backend" not in outcome.line
+    outcome = applied(world, release("home", change=lambda data: data.update(data=["/opt/totton_audio"])))
+    assert outcome.outcome == "refused" and "missing on this host: /usr/local/bin/totton-audio-gadget" in outcome.line
+    assert "uvicorn (totton-web needs it; on a replaced machine: infra restore)" in outcome.line
+    assert "/home/ice/dev/vocoder/bin/vocoder (vocoder needs it);" in outcome.line
     assert world.accounts == {"ice": "/home/ice"}
+
+
+def test_what_an_artefact_brings_need_not_be_there():
+    world = machine()
+    world.there.clear()
+    outcome = applied(world, release("services", "whisper"))
+    assert "missing on this host: /bin/sh (the interpreter of /opt/whisper/run.sh). Put it there" in outcome.line
 
 
 def test_an_account_with_another_home_is_refused():

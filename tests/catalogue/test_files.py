@@ -189,5 +189,7 @@ def test_a_static_file_that_is_too_large_is_named(tmp_path):
     os.truncate(source, 1024**2 + 1)
     with pytest.raises(CatalogueError) as error:
         load(tmp_path, read_stack(ROOT, "prod"))
-    assert f"files/static/{source.relative_to(tmp_path / 'files/static')}: file: has more than 1048576 bytes; " in str(error.value)
+    assert f"files/static/{source.relative_to(tmp_path / 'files/static')}: file: has more than 1048576 bytes; " in str(
+        error.value
+    )
     assert "bring it as an artefact: {repository, tag, into}, pushed by uv run infra push" in str(error.value)

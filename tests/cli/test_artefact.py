@@ -10,7 +10,7 @@ import pytest
 
 from agent.artefacts import UNPACKED
 from agent.trees import look, unpack
-from infra import push
+from infra import push, skopeo
 from infra.artefact import write
 from infra.errors import InfraError
 from tests.support import changed, service, whole
@@ -141,12 +141,13 @@ def test_only_an_artefacts_repository_takes_a_directory(tmp_path, monkeypatch):
     copied = []
     monkeypatch.setattr(push, "_there", lambda *_: None)
     monkeypatch.setattr(push, "login", lambda *_: "x")
-    monkeypatch.setattr(push.shutil, "which", lambda _: "/usr/bin/skopeo")
-    monkeypatch.setattr(push, "_skopeo", lambda *words: copied.append(words) or "sha256:1")
+    monkeypatch.setattr(skopeo.shutil, "which", lambda _: "/usr/bin/skopeo")
+    monkeypatch.setattr(skopeo.Copier, "digest", lambda self, name: "sha256:1")
+    monkeypatch.setattr(push, "_copy", lambda source, target, logins: copied.append(source))
     dist = str(built(tmp_path / "dist", run=program("amd64")))
     _, packed = push.push(found, "recall:1", [dist], "ap-northeast-1")
-    assert packed == "1 files, 0.0 MiB, for amd64" and copied[0][-2].startswith("oci:")
+    assert packed == "1 files, 0.0 MiB, for amd64" and copied[0].startswith("oci:")
     push.push(found, "watchme-web:latest", [dist], "ap-northeast-1")
-    assert copied[2][-2] == f"docker-daemon:{dist}:latest"
+    assert copied[1] == f"docker-daemon:{dist}:latest"
     with pytest.raises(InfraError, match="watchme-web is an image's, which has one --from"):
         push.push(found, "watchme-web:latest", [dist, dist], "ap-northeast-1")

@@ -1,5 +1,7 @@
 """What `infra push` calls an image of this machine."""
 
+from pathlib import Path
+
 import pytest
 
 from infra import push
@@ -28,5 +30,5 @@ def test_an_image_that_is_not_there_is_said_without_skopeos_words(monkeypatch):
 
     monkeypatch.setattr(push.subprocess, "run", lambda *_, **__: Done)
     with pytest.raises(InfraError, match=r"there is no image my-built-image:latest: build or pull it") as error:
-        push._skopeo("copy", "--all", "--authfile", "/tmp/auth", "docker-daemon:my-built-image:latest", "docker://x")
+        push._copy("docker-daemon:my-built-image:latest", "docker://x", Path("/tmp/auth"))
     assert "level=fatal" not in str(error.value)

@@ -255,7 +255,7 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
     assert {record.name for record in made.of("aws:route53/record:Record")} == {"whisper.hey-watch.me"}
     assert not made.of("aws:iam/user:User")
     repositories = {made.inputs["name"] for made in made.of("aws:ecr/repository:Repository")}
-    assert repositories == {"whisper-backend", "whisper-models"}
+    assert repositories == {"whisper-backend", "whisper-models", "recall-api"}
     statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
     (pulls,) = [statement for statement in statements if "ecr:BatchGetImage" in _actions(statement)]
     assert {*pulls["Resource"]} == {f"arn:registry-ap-northeast-1-{name}" for name in repositories}

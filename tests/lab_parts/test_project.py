@@ -52,7 +52,6 @@ WRONG = {
     "a kind": ("machines: {a: {memory: 1g, systems: [], kind: big}}", "kind"),
     "a folder": ("programs: [../x]", "programs"),
     "a folder with a NUL": ('programs: ["a\\0b"]', "programs"),
-    "the whole of a machine": ("bare: [/]", "bare"),
     "twice": ("images: {}\nimages: {}", "given twice"),
 }
 

@@ -65,6 +65,7 @@ def with_environment(system: System, **values: str) -> None:
 def test_a_real_gunicorn_with_two_workers_a_processor_and_one_more(system):
     pid = main_pid(system, HOST, UNIT)
     assert on(system, "readlink", f"/proc/{pid}/cwd") == "/srv/recall"
+    assert on(system, "readlink", "/srv/recall/venv").startswith("/opt/infra/artefacts/recall-api-")
     assert "/srv/recall/venv/bin/gunicorn" in on(system, "ps", "-o", "args=", "-p", pid)
     workers = len(on(system, "ps", "--ppid", pid, "-o", "user=").split())
     assert workers == int(on(system, "nproc")) * 2 + 1
