@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from agent import (
@@ -121,10 +122,11 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
     """The same, of what artefacts bring: asked once they are here. Raises Refused."""
     brought = {file.path for file in target.files}
     paths = {item["path"]: item["reason"] for item in target.manifest["requirements"] if item["path"] not in brought}
-    found = {path: artefacts.located(target.manifest, path) for path in paths}
+    place = partial(artefacts.located, target.manifest)
+    found = {path: place(path) for path in paths}
     found = {path: inside for path, inside in found.items() if inside != path}
     wrong = [f"{path} is not in it ({paths[path]})" for path, inside in found.items() if not world.exists(inside)]
-    wrong += [f"{path} {why}" for path, inside in found.items() if (why := programs.complaint(world, inside))]
+    wrong += [f"{path} {why}" for path, inside in found.items() if (why := programs.complaint(world, inside, place))]
     if wrong:
         raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from agent import registry
 from agent.world import World
@@ -12,12 +13,13 @@ MACHINES = {62: "amd64", 183: "arm64", 3: "386", 40: "arm"}
 HEAD = 256  # bytes, in which a program says what it is
 
 
-def complaint(world: World, path: str) -> str | None:
-    """Why a program cannot be started; None where nothing is wrong, or what is there is no program."""
+def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str | None:
+    """Why a program cannot be started; None where nothing is wrong, or what is there is no program. `place` says where
+    a script's interpreter lies now."""
     head = world.head(path, HEAD)
     if head is None or not world.is_executable(path):
         return None
-    return built_for_another(world, head) or (_of_script(world, head) if head.startswith(b"#!") else None)
+    return built_for_another(world, head) or (_of_script(world, head, place) if head.startswith(b"#!") else None)
 
 
 def built_for_another(world: World, head: bytes) -> str | None:
@@ -35,12 +37,12 @@ def machine_of(head: bytes) -> str:
     return MACHINES.get(machine, f"ELF machine {machine}")
 
 
-def _of_script(world: World, head: bytes) -> str | None:
+def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | None:
     line = head[2:].split(b"\n", 1)[0]
     words = line.decode(errors="replace").split()
     if line.endswith(b"\r"):
         return "has Windows line ends after its #!: no such interpreter"
-    if words and not world.exists(words[0]):
+    if words and not world.exists(place(words[0])):
         return f"needs the interpreter {words[0]}, which is not here"
     named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
     if words and words[0].endswith("/env") and named and not world.has_command(named[0]):

@@ -184,6 +184,16 @@ def test_a_program_that_the_artefact_lacks_is_named_before_the_switch():
     assert INTO not in world.links
 
 
+def test_an_interpreter_may_come_with_the_artefact():
+    """As in a virtual environment, whose scripts name the place where it will be."""
+    world = host()
+    script = f"#!{INTO}/bin/python3\n"
+    ended = applied(world, release(world.publish("recall", {"bin/gunicorn": script, "bin/python3": "x"})))
+    assert ended.outcome == "applied", ended.line
+    ended = applied(world, release(world.publish("recall", {"bin/gunicorn": script})))
+    assert ended.outcome == "refused" and f"gunicorn needs the interpreter {INTO}/bin/python3, which is" in ended.line
+
+
 def test_a_part_of_it_is_linked_and_one_that_is_not_there_named():
     world = host()
     inside = {f"dist/{name}": text for name, text in FILES.items()}
