@@ -17,6 +17,8 @@ REMINDER = 30.0
 STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
 AT_ONCE = 8
 ANOTHERS = -1
+# Seconds between looks at whether a service ends again and again; how often in all, and with nothing else to come
+LOOK, ENDS, AFTER = 5.0, 5, 2
 
 
 def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
@@ -37,12 +39,14 @@ def wait(
     Every REMINDER seconds it says what is still waited for. Of logs only what came `since` then counts (seconds since
     1970): else an earlier release's words would be taken for the reason.
 
-    Raises Failed naming every service that does not get there within `deadline` seconds.
+    Raises Failed naming every service that does not get there within `deadline` seconds; earlier where all that are
+    left end again and again, or are started no more, and nothing else is to come that they could wait for.
     """
     end, remind_at = world.now() + deadline, world.now() + REMINDER
     waiting = {probe["service"]: probe for probe in probes}
     rows = dict.fromkeys(waiting, 0)
     seen: dict[str, int] = {}
+    hopeless = _Hopeless(world)
     while True:
         seen |= _gated(world, list(waiting.values()))
         for name in list(waiting):
@@ -51,14 +55,43 @@ def wait(
                 del waiting[name]
         if not waiting:
             return seen
-        if world.now() >= end:
-            each = quoting.REASON // len(waiting)
-            complaints = [_complaint(world, p, seen[name], each, since, deadline) for name, p in waiting.items()]
+        if world.now() >= end or hopeless.are(list(waiting.values()), seen):
+            each, late = quoting.REASON // len(waiting), f" within {deadline:.0f} s" if world.now() >= end else ""
+            complaints = [
+                _complaint(world, p, seen[name], each, since, late or hopeless.why(name)) for name, p in waiting.items()
+            ]
             raise Failed("; ".join(complaints))
         if world.now() >= remind_at:
             remind_at = world.now() + REMINDER
             say(_reminder({name: seen[name] for name in waiting}, end - world.now()))
         world.sleep(INTERVAL)
+
+
+class _Hopeless:
+    """Services that only end and start again. While others come up one may wait for them: what counts is how it goes on
+    once all others are healthy."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._next = world, world.now() + LOOK
+        self._alone: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+
+    def are(self, waiting: list[dict[str, Any]], seen: dict[str, int]) -> bool:
+        """Is none of these going to be healthy."""
+        if self._world.now() < self._next:
+            return False
+        self._next = self._world.now() + LOOK
+        if any(seen[probe["service"]] == 200 for probe in waiting):
+            return False
+        self._ends = ends = {probe["service"]: units.ends(self._world, probe["unit"]) for probe in waiting}
+        if {*self._alone} != {*ends}:
+            self._alone = ends
+        again = (ends[name] - self._alone[name] >= AFTER or ends[name] >= units.GIVEN_UP for name in ends)
+        return all(number >= ENDS for number in ends.values()) and all(again)
+
+    def why(self, service: str) -> str:
+        ends = self._ends[service]
+        return ", and is not started again" if ends >= units.GIVEN_UP else f", and ended {ends} times"
 
 
 def _reminder(waiting: dict[str, int], left: float) -> str:
@@ -135,12 +168,10 @@ def public_status(world: World, url: str) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 
 
-def _complaint(
-    world: World, probe: dict[str, Any], code: int, limit: int, since: float, deadline: float | None = None
-) -> str:
+def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, since: float, when: str = "") -> str:
     """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
-    service, within = probe["service"], f" within {deadline:.0f} s" if deadline else ""
-    head = f"{service} {_said(world, probe, code)}{within}; its log ends: "
+    service = probe["service"]
+    head = f"{service} {_said(world, probe, code)}{when}; its log ends: "
     words = managers.last_words(world, probe["unit"], 20, since)
     log = words.last_lines(5, max(0, limit - quoting.size(head) - 2), service)
     return quoting.cut(f"{head}{log or 'with nothing'}", limit - 2, service)

@@ -18,6 +18,7 @@ STARTS, EACH = 300.0, 5.0
 RUNNING = {"active", "activating", "reloading"}
 # A unit without [Install] cannot be enabled, and need not be
 UNANSWERED = "no answer"
+GIVEN_UP = 1_000_000
 ENABLED = {"enabled", "enabled-runtime", "static", "alias", "indirect", "generated"}
 
 
@@ -104,6 +105,17 @@ def is_well(world: World, unit: str) -> bool:
     account, name = split(unit)
     shown = ask(world, account, "show", "-p", "ActiveState", "--value", name)
     return shown.code == 0 and shown.output.strip() == "active"
+
+
+def ends(world: World, unit: str) -> int:
+    """How many times a unit has ended since it was last started by hand; GIVEN_UP where systemd starts it no more."""
+    account, name = split(unit)
+    shown = ask(world, account, "show", "-p", "ActiveState", "-p", "NRestarts", name)
+    state = dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+    if state.get("ActiveState") == "failed":
+        return GIVEN_UP
+    number = state.get("NRestarts", "")
+    return int(number) if number.isdigit() else 0
 
 
 def why_not(world: World, unit: str) -> str:

@@ -1,0 +1,87 @@
+"""A service that only ends again and again is not waited for to the end; one that may wait for another one is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from agent import health
+from agent.outcome import Failed
+from agent.world import Ran
+from tests.agent.fake import FakeWorld
+
+DEADLINE = 180.0
+
+
+def probe(service: str, port: int) -> dict:
+    return {
+        "service": service, "unit": f"{service}.service", "url": f"http://127.0.0.1:{port}/health", "public": None,
+        "container": "",
+    }  # fmt: skip
+
+
+class Restarting(FakeWorld):
+    """`api` has ended as often as `ends` says by the clock; `db` answers from `db_at` on, in seconds."""
+
+    ends: Callable[[float], int] = staticmethod(lambda clock: int(clock // 10))
+    state = "activating"
+    db_at = 0.0
+
+    def _systemctl(self, verb, names):
+        if verb == "show" and "NRestarts" in names:
+            number = self.ends(self.clock) if "api.service" in names else 0
+            state = self.state if "api.service" in names else "active"
+            return Ran(0, f"ActiveState={state}\nNRestarts={number}")
+        return super()._systemctl(verb, names)
+
+    def status_of(self, url, name=None):
+        if ":8001/" in url:
+            return self.web(url)
+        return 200 if self.clock >= self.db_at else 0
+
+
+def waited(world: Restarting) -> tuple[float, str]:
+    world.active |= {"api.service", "db.service"}
+    try:
+        health.wait(world, [probe("api", 8001), probe("db", 8002)], {}, DEADLINE)
+    except Failed as failure:
+        return world.clock, str(failure)
+    return world.clock, ""
+
+
+def test_what_ends_again_and_again_is_given_up_early_with_how_often():
+    clock, said = waited(Restarting(web=lambda url: 0))
+    assert 50 <= clock < 70 and "api did not answer at http://127.0.0.1:8001/health, and ended 5 times; its log" in said
+
+
+def test_one_that_systemd_starts_no_more_is_given_up_at_once():
+    world = Restarting(web=lambda url: 0)
+    world.state = "failed"
+    clock, said = waited(world)
+    assert clock < 15 and "and is not started again; its log ends: " in said
+
+
+def test_while_another_one_comes_up_it_may_wait_for_that():
+    world = Restarting(web=lambda url: 0)
+    world.db_at = 100.0
+    clock, _ = waited(world)
+    assert 120 <= clock < 140, "two ends more after the database answers"
+
+
+def test_one_that_comes_up_in_the_end_is_healthy():
+    world = Restarting()
+    world.db_at, world.web = 100.0, lambda url: 200 if world.clock > 112 else 0
+    assert waited(world)[1] == ""
+
+
+@pytest.mark.parametrize("state", ["active", "activating"])
+def test_one_that_runs_and_is_slow_is_waited_for_to_the_end(state):
+    world = Restarting(web=lambda url: 0)
+    world.state, world.ends = state, lambda clock: 4
+    clock, said = waited(world)
+    assert clock >= DEADLINE and "did not answer at http://127.0.0.1:8001/health within 180 s" in said
+
+
+def test_an_answer_of_systemd_that_says_nothing_ends_nothing():
+    world = Restarting(web=lambda url: 0)
+    world.answers["systemctl show -p ActiveState -p NRestarts"] = Ran(1, "Failed to connect to bus")
+    assert waited(world)[0] >= DEADLINE
