@@ -102,8 +102,8 @@ def machine(
 
 
 def copying_host(region: Region) -> pulumi.Output[dict] | None:
-    """The host on which a region's images are copied: the first one that runs containers."""
-    found = [host for host in region.machines if "docker" in needs(region.catalogue, host)]
+    """The host on which a region's images and artefacts are copied: the first one that has any."""
+    found = [host for host in region.machines if "skopeo" in needs(region.catalogue, host)]
     return region.machines[found[0]].target if found else None
 
 

@@ -87,6 +87,14 @@ def test_data_comes_after_the_gate_and_before_the_names(monkeypatch):
     assert any("whisper" in url for url in resting)
 
 
+def test_artefacts_move_where_no_container_runs(monkeypatch):
+    made = with_data(monkeypatch, SERVICES_IN_SYDNEY)
+    step = next(command for command in made.of("command:local:Command") if command.name.endswith("-images"))
+    request = json.loads(opened(step.inputs["stdin"]))
+    assert request["target"]["address"] == "127.71.0.2"
+    assert {image["repository"] for image in request["images"]} == {"whisper-backend", "whisper-models", "recall-api"}
+
+
 @pytest.mark.parametrize("why", ["it is to be left", "the move was made by an earlier version", "no other host has it"])
 def test_data_that_is_not_to_come_has_no_step(monkeypatch, why):
     values, state = {}, dict(SERVICES_IN_SYDNEY)
