@@ -4,6 +4,7 @@ fetched and unpacked while the present release serves; a link of the release put
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ UNPACKED = "infra.unpacked-bytes"
 GUESSED = 4  # times the compressed size, of what does not say
 PAUSES = (2, 4, 8)  # seconds
 KINDS = ("tar", "tar+gzip", "tar.gzip")
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 MiB = 1024**2
 
 
@@ -91,14 +93,23 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         raise Refused(f"{name}: {found.fault}. Push it again (uv run infra push), or correct the tag, and run again")
     try:
         layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in found.manifest["layers"]]
+        if not all(_is_layer(layer) for layer in layers):
+            raise TypeError
         size = sum(layer["size"] for layer in layers)
         said = (found.manifest.get("annotations") or {}).get(UNPACKED, "")
     except (KeyError, TypeError, AttributeError):
-        raise Refused(f"{name} is no artefact: its manifest has no layers. Push it again and run again") from None
+        fault = "its manifest does not say as it should what its layers are"
+        raise Refused(f"{name} is no artefact: {fault}. Push it again and run again") from None
     if others := [layer["mediaType"] for layer in layers if not str(layer["mediaType"]).endswith(KINDS)]:
         packed = quoting.quoted(str(others[0]))
         raise Refused(f"{name} is packed as {packed}, and not as tar or tar+gzip: push it again, and run again")
     return Parcel(image, folder, layers, int(said) if str(said).isdigit() else GUESSED * size, f"Basic {login}")
+
+
+def _is_layer(layer: dict[str, Any]) -> bool:
+    """Its digest becomes the name of a file that root writes: who may push must not choose that."""
+    is_digest = isinstance(layer["digest"], str) and DIGEST.fullmatch(layer["digest"]) is not None
+    return is_digest and type(layer["size"]) is int and layer["size"] >= 0
 
 
 def needed(parcels: list[Parcel]) -> int:
@@ -142,6 +153,7 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         for archive in archives:
             # A disk that is filled to its end would take down what serves
             world.unpack(archive, UNPACKING, max(0, world.free(PLACE) - 64 * MiB))
+        for archive in dict.fromkeys(archives):
             world.remove(archive)
         world.settle(UNPACKING)
     except Unfit as error:
@@ -152,9 +164,10 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         world.remove_tree(aside)
         world.rename_tree(parcel.folder, aside)
         say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was there is {aside}")
-    world.rename_tree(UNPACKING, parcel.folder)
-    record = json.dumps(world.tree(parcel.folder), sort_keys=True).encode()
+    # First, so that none that is there as a whole is without
+    record = json.dumps(world.tree(UNPACKING), sort_keys=True).encode()
     world.write(_record(parcel.folder), record, 0o600, "root", "root")
+    world.rename_tree(UNPACKING, parcel.folder)
 
 
 def check(world: World, target: Release) -> None:

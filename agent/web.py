@@ -19,6 +19,7 @@ from agent import quoting
 
 WHOLE = 10.0  # seconds that one answer may take in all
 MOST = 64 << 20  # bytes of one
+ONE_FILE, SLOWEST = 600.0, 64 << 10  # seconds that a download may take, and bytes in each second more
 
 
 def fetch(
@@ -53,6 +54,7 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
         if have == size:
             return ""
         have = have if have < size else 0
+        end = time.monotonic() + ONE_FILE + size / SLOWEST
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         # Where it sends us on to has its own right in its address, and refuses a second one
         request.add_unredirected_header("Authorization", authorization)
@@ -60,8 +62,10 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
             with opener.open(request, timeout=stalled) as response:
                 file.seek(have if response.status == 206 else 0)
                 file.truncate()
-                while (have := file.tell()) < size and (data := response.read(min(1 << 20, size - have))):
+                while (have := file.tell()) < size and (data := response.read1(min(1 << 20, size - have))):
                     file.write(data)
+                    if time.monotonic() > end:
+                        return f"too slow: {have} of {size} bytes came"
         except urllib.error.HTTPError as error:
             return f"its registry answers {error.code}"
         except http.client.HTTPException as error:

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -28,7 +29,12 @@ WRITTEN = 315532800  # 1980-01-01: when a file was built is not what it is
 MOST = 1 << 40  # bytes of an archive
 # What every host has; a link elsewhere would lead nowhere there
 OF_HOSTS = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/dev/null")
-SECRET = ("private keys, passwords", ".env", "id_rsa", "id_ed25519", ".git", ".netrc", ".aws", ".ssh")
+# Names of what is not to be pushed; of a text its beginning
+SECRET = re.compile(r"\.env(\..+)?|.+\.env|id_(rsa|dsa|ecdsa|ed25519)|\.(git|netrc|pgpass|aws|ssh|docker)")
+EXAMPLES = (".example", ".sample", ".template", ".dist")
+KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
+# Packages have keys for their own tests
+INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|node_modules)/")
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,11 @@ def write(target: Path, sources: Sequence[str], architecture: str | None = None)
         if twice := sorted({name for name in taken if taken.count(name) > 1}):
             raise InfraError(f"several --from are for {', '.join(twice)}: one for each architecture")
         layout = Layout(target)
-        for part in parts:
-            layer = _layer(layout, target, part)
+        for part, source in zip(parts, sources, strict=True):
+            try:
+                layer = _layer(layout, target, part)
+            except OSError as error:
+                raise InfraError(f"{source} changed while it was packed, or the disk is full: {error}") from None
             for name in part.architectures:
                 layout.add_image(name, layer, {}, {UNPACKED: str(part.size)})
         digest = layout.finish("new")
@@ -128,9 +137,10 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
     """Raises InfraError for what a host could not have, or must not."""
-    what, *names = SECRET
-    if path.name in names:
-        raise InfraError(f"{source}: {inside} may hold {what}, which everybody who pulls it could read: leave it out")
+    if _may_be_secret(path, inside):
+        raise InfraError(
+            f"{source}: {inside} may hold keys or passwords, and who pulls it could read them: leave it out"
+        )
     if path.is_symlink():
         target = os.readlink(path)
         leads = os.path.normpath(os.path.join(path.parent, target))
@@ -142,6 +152,15 @@ def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
             )
     elif not (path.is_file() or path.is_dir()):
         raise InfraError(f"{source}: {inside} is a device, a pipe or a socket: leave it out")
+
+
+def _may_be_secret(path: Path, inside: str) -> bool:
+    if SECRET.fullmatch(path.name) and not path.name.endswith(EXAMPLES):
+        return True
+    if path.is_symlink() or not path.is_file() or INSTALLED.search(inside):
+        return False
+    with open(path, "rb") as file:
+        return KEY.match(file.read(HEAD).lstrip()) is not None
 
 
 class _Hashed(io.RawIOBase):

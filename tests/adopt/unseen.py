@@ -8,9 +8,9 @@ def of(unit: str, *fields: str) -> set[str]:
 
 WHISPER = {
     # Which variant it is, nobody can see; the files that it reads are not found out, and so not what one of them limits
-    "document", "variant", "data", *of("whisper-backend.service", "port_exception", "files", "needs", "routes"),
+    "document", "variant", "data", *of("whisper-backend.service", "port_exception", "files", "artefact", "needs", "routes"),
 }  # fmt: skip
-RECALL = {"document", "data", *of("recall-api.service", "files", "needs", "health")}
+RECALL = {"document", *of("recall-api.service", "files", "artefact", "needs", "health")}
 TOTTON = {
     "document", "milestones", *of("totton-audio-gadget.service", "name"),
     # The same limit in another place: as a memory limit, beside which can stand what was seen in use

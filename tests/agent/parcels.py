@@ -27,14 +27,15 @@ class ParcelWorld(FakeWorld):
     refuses: int = 0  # the status of every answer of the registry
     asked: list[str] = field(default_factory=list)
 
-    def publish(self, repository: str, files: dict[str, str], architectures: tuple[str, ...] = AMD64, **layer) -> str:
-        """Pushes an artefact; its reference."""
+    def publish(
+        self, repository: str, files: dict[str, str], architectures: tuple[str, ...] = AMD64, again=False, **layer
+    ) -> str:
+        """Pushes an artefact, with `again` its layer twice; its reference. `layer` is what else is said of that."""
         blob = self._put(json.dumps(files).encode())
         kind = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", **layer}
-        size = len(self.blobs[blob])
-        manifest = self._json(
-            {"layers": [{**kind, "digest": blob, "size": size}], "annotations": {artefacts.UNPACKED: "7"}}
-        )
+        entry = {"digest": blob, "size": len(self.blobs[blob]), **kind}
+        layers = [entry, entry] if again else [entry]
+        manifest = self._json({"layers": layers, "annotations": {artefacts.UNPACKED: "7"}})
         entries = [{"digest": manifest, "platform": {"architecture": name}} for name in architectures]
         return f"{REGISTRY}/{repository}@{self._json({'manifests': entries})}"
 

@@ -170,6 +170,31 @@ def test_a_packing_that_cannot_be_read_is_refused():
     assert ended.outcome == "refused" and "tar+zstd" in ended.line and not world.links
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"digest": "sha256:../../../etc/cron.d/x"}, {"digest": f"sha256:{'a' * 63}/"}, {"digest": 7}, {"size": "7"},
+        {"size": -1}, {"size": True}, {"mediaType": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_manifest_chooses_no_place_on_the_host(layer):
+    """Who may push, a product's own workflow for one, does not become root on its hosts."""
+    world = host()
+    made = release(world.publish("recall", FILES, **layer))
+    before = set(world.files)
+    ended = applied(world, made)
+    assert ended.outcome == "refused" and not world.links, ended.line
+    assert not [path for path in set(world.files) - before if not path.startswith(("/var/lib/infra", "/run"))]
+
+
+def test_a_layer_that_comes_twice_is_fetched_once():
+    """As the empty ones of many images do."""
+    world = host()
+    made = release(world.publish("recall", FILES, again=True))
+    assert applied(world, made).outcome == "applied"
+
+
 def test_a_connection_that_breaks_is_tried_again():
     world = host()
     made = release(world.publish("recall", FILES))

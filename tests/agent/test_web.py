@@ -1,10 +1,12 @@
 """The agent's own requests, at a real TLS server on loopback."""
 
 import http.server
+import re
 from typing import ClassVar
 
 import pytest
 
+from agent import web
 from agent.web import download, fetch
 from lab.authority import make_root
 from tests.tls_server import served
@@ -121,3 +123,9 @@ def test_a_download_goes_through_no_link(blob, tmp_path):
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         download(blob, "Basic right", str(tmp_path / "file"), 5)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_download_that_is_too_slow_ends(blob, tmp_path, monkeypatch):
+    monkeypatch.setattr(web, "ONE_FILE", -1000.0)
+    said = download(blob, "Basic right", str(tmp_path / "file"), len(CONTENT))
+    assert re.fullmatch(f"too slow: [0-9]+ of {len(CONTENT)} bytes came", said), said

@@ -10,7 +10,7 @@ import pytest
 
 from agent.artefacts import UNPACKED
 from agent.trees import look, unpack
-from infra import push, skopeo
+from infra import artefact, push, skopeo
 from infra.artefact import write
 from infra.errors import InfraError
 from tests.support import changed, service, whole
@@ -103,7 +103,10 @@ def test_a_file_alone_and_an_archive(tmp_path):
             lambda folder: built(folder, a=program("amd64"), b=program("arm64")),
             "several architectures (a is for amd64, b",
         ),
-        (lambda folder: built(folder, **{".env": "KEY=1"}), ".env may hold private keys, passwords"),
+        (lambda folder: built(folder, **{".env": "KEY=1"}), ".env may hold keys or passwords"),
+        (lambda folder: built(folder, **{"conf__.env.production": "KEY=1"}), "conf/.env.production may hold"),
+        (lambda folder: built(folder, **{"prod.env": "KEY=1"}), "prod.env may hold"),
+        (lambda folder: built(folder, **{"tls.pem": "-----BEGIN RSA PRIVATE KEY-----"}), "tls.pem may hold"),
         (lambda folder: built(folder, **{".git__config": "x"}), ".git may hold"),
         (lambda folder: (folder / "l").symlink_to("/home/me/python"), "l is a link to /home/me/python, which a host"),
         (lambda folder: (folder / "l").symlink_to("../../x"), "l is a link to ../../x"),
@@ -116,6 +119,28 @@ def test_what_a_host_could_not_have_or_must_not_is_named(tmp_path, prepare, expe
     with pytest.raises(InfraError) as error:
         write(tmp_path / "made", [str(tmp_path / "dist")])
     assert expected in str(error.value)
+
+
+def test_examples_certificates_and_packages_keys_are_no_secrets(tmp_path):
+    names = {
+        ".env.example": "KEY=", "lib__site-packages__x__test.key": "-----BEGIN PRIVATE KEY-----",
+        "ca.pem": "-----BEGIN CERTIFICATE-----",
+    }  # fmt: skip
+    assert write(tmp_path / "made", [str(built(tmp_path / "dist", **names))]).line.startswith("6 files")
+
+
+def test_a_file_that_changes_while_it_is_packed_is_said(tmp_path, monkeypatch):
+    source = built(tmp_path / "dist", log="x" * 1000)
+
+    def shorter(layout, target, part):
+        os.truncate(source / "log", 10)
+        return layer(layout, target, part)
+
+    layer, real = artefact._layer, os.fstat
+    monkeypatch.setattr(artefact, "_layer", shorter)
+    monkeypatch.setattr(artefact.os, "fstat", lambda fd: os.stat_result([*real(fd)[:6], 1000, *real(fd)[7:10]]))
+    with pytest.raises(InfraError, match="dist changed while it was packed"):
+        write(tmp_path / "made", [str(source)])
 
 
 def test_a_wrong_source_is_named(tmp_path):
