@@ -2,18 +2,20 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from catalogue.loading import artefacts_of
+from catalogue.loading import Catalogue, artefacts_of
+from catalogue.problems import nearest
 from catalogue.service import Image
 from infra import artefact
 from infra.errors import InfraError
 from lab import elsewhere, registry
 from lab.images import build_programs
 from lab.products import lay_out
+from lab.project import Extras
 from lab.run import run
 from lab.say import LabError, step
 from lab.settings import PROJECT, Lab
@@ -27,9 +29,10 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
     Raises LabError, and CatalogueError where the catalogue cannot be read.
     """
     wanted = images(catalogue())
-    _refuse_unknown(wanted)
+    if faults := [*unknown_names(PROJECT.extras, catalogue(), wanted)]:
+        raise LabError("\n".join(faults))
     elsewhere.fill(lab, [image for image in wanted if image.is_foreign])
-    artefacts = {artefact.name for artefact in artefacts_of(systems(catalogue()))}
+    artefacts = {artefact.name for artefact in artefacts_of(systems(catalogue())) if not artefact.is_foreign}
     for name in sorted(artefacts):
         _push_artefact(lab, regions, name)
     own = [image for image in wanted if not image.is_foreign and image.name not in artefacts]
@@ -50,18 +53,29 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
             list(pool.map(lambda push: push(), lacking))
 
 
-def _refuse_unknown(wanted: Sequence[Image]) -> None:
-    """Raises LabError for an image of lab.yaml that the catalogue does not name."""
-    names = [image.name for image in wanted]
-    for name in PROJECT.extras.images:
-        if name not in names:
-            raise LabError(f"lab.yaml: images: no service runs {name}; those that run: {', '.join(names) or 'none'}")
+def unknown_names(extras: Extras, known: Catalogue, wanted: Sequence[Image]) -> Iterator[str]:
+    """A line for each name of lab.yaml that the catalogue or the stack does not have: it would be passed over."""
+    repositories = [image.repository for image in wanted if not image.is_foreign]
+    of_machines = [name for machine in extras.machines.values() for name in machine.systems]
+    systems = list(known.systems)
+    for key, fault, names, there, what in (
+        ("images", "no service runs", extras.images, [image.name for image in wanted], "those that run"),
+        ("stubs", "no service runs", extras.stubs, repositories, "those that run"),
+        ("rehearse", "stack lab has no host", extras.rehearse, list(known.stack.hosts), "its hosts"),
+        ("foreign_names", "there is no system", extras.foreign_names.values(), systems, "systems"),
+        ("machines", "there is no system", of_machines, systems, "systems"),
+    ):
+        for name in names:
+            if name not in there:
+                yield f"lab.yaml: {key}: {fault} {name}; {nearest(name, dict.fromkeys(there), what)}"
 
 
 def _push_artefact(lab: Lab, regions: Sequence[str], name: str) -> None:
     """What an owner built, out of the folder that lab.yaml names. Raises LabError."""
     given = PROJECT.extras.images.get(name, "")
     source = PROJECT.root / given.removeprefix("./")
+    if "@" in name:
+        raise LabError(f"lab.yaml: images: {name}: a digest is that of the original: name a tag in the catalogue here")
     if not given.startswith("./") or not source.exists():
         found = f"has no {given}" if given else "does not say what it is"
         raise LabError(f"lab.yaml: images: {name} is an artefact, and this project {found}: give it ./FOLDER or ./FILE")
