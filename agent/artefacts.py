@@ -90,7 +90,9 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         others = ", ".join(sorted(found.architectures))
         raise Refused(f"this host is {ours}, and {name} is for {others}: build and push it for {ours} too, run again")
     if found.manifest is None:
-        raise Refused(f"{name}: {found.fault}. Push it again (uv run infra push), or correct the tag, and run again")
+        push = "Push it again (uv run infra push), or correct the tag, and run again"
+        remedy = "May this host pull from it, and does it answer? Then run again" if found.may_pass else push
+        raise Refused(f"{name}: {found.fault}. {remedy}")
     try:
         layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in found.manifest["layers"]]
         if not all(_is_layer(layer) for layer in layers):
@@ -158,15 +160,15 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
         world.settle(UNPACKING)
     except Unfit as error:
         raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quoted(str(error))}. Push it again") from None
-    if world.exists(parcel.folder):
-        # Edited by hand, or damaged: what is in there is kept
-        aside = _aside(parcel.folder)
-        world.remove_tree(aside)
-        world.rename_tree(parcel.folder, aside)
-        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was there is {aside}")
     # First, so that none that is there as a whole is without
     record = json.dumps(world.tree(UNPACKING), sort_keys=True).encode()
     world.write(_record(parcel.folder), record, 0o600, "root", "root")
+    if world.exists(parcel.folder):
+        # Edited by hand, or damaged: what is in there is kept. A service may run from it
+        aside = _aside(parcel.folder)
+        world.remove_tree(aside)
+        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was there is {aside}")
+        world.rename_tree(parcel.folder, aside)
     world.rename_tree(UNPACKING, parcel.folder)
 
 
