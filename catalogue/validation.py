@@ -47,6 +47,7 @@ INSTEAD = {
     "mem_limit": "memory: {limit: 512m}",
     "deploy": "memory: {limit: 512m}, cpus: 0.5",
     "configs": "files: [{path: …, source: …}]",
+    "artefact": "put it into the image; artefacts are what systemd's own services run (kind: unit, oneshot, timer)",
 }
 
 
