@@ -117,7 +117,8 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
     with credentials.of_release(world, target) as identity:
         preflight.check(world, job, base, target)
         absent, parcels = images.absent(world, target, identity), artefacts.absent(world, target)
-        preflight.disk(world, target, absent, artefacts.needed(parcels))
+        artefacts.clear(world, target, parcels)
+        preflight.disk(world, target, absent, artefacts.needed(world, parcels))
         images.pull(world, absent, job.say)
         artefacts.fetch(world, parcels, job.say)
         artefacts.check(world, target)

@@ -57,19 +57,24 @@ def located(manifest: dict[str, Any], path: str) -> str:
 
 
 def edited(world: World, folder: str) -> list[str] | None:
-    """What of an artefact is not as it was unpacked; None where it is not there as a whole."""
+    """What of an artefact is not as it was unpacked; None where something of it is gone. What Python keeps of what it
+    has compiled is no edit."""
     try:
-        record = json.loads(world.read(_record(folder)) or b"")
-        found = world.tree(folder)
-        return sorted(path for path in {*record, *found} if record.get(path) != found.get(path))
-    except (ValueError, TypeError, AttributeError):
+        record = dict(json.loads(world.read(_record(folder)) or b""))
+    except (ValueError, TypeError):
         return None
+    found = world.tree(folder)
+    if not record or {*record} - {*found}:
+        return None
+    differing = {path for path, facts in found.items() if record.get(path) != facts}
+    return sorted(path for path in differing if path in record or "__pycache__" not in path.split("/"))
 
 
 def absent(world: World, target: Release) -> list[Parcel]:
     """The artefacts that are to be fetched, as the registry has them. Raises Refused."""
     wanted = {entry["folder"]: entry["image"] for entry in target.manifest["artefacts"]}
-    wanted = {folder: image for folder, image in wanted.items() if edited(world, folder) != []}
+    # What was edited stays, and is drift: a service may run from it
+    wanted = {folder: image for folder, image in wanted.items() if edited(world, folder) is None}
     if unknown := sorted({image for image in wanted.values() if "@" not in image}):
         push = "; ".join(f"uv run infra push {_name(image)} --from YOUR-DIRECTORY" for image in unknown)
         raise Refused(f"{len(unknown)} artefact(s) are not in the registry. Push, and run again: {push}")
@@ -95,7 +100,7 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         raise Refused(f"{name}: {found.fault}. {remedy}")
     try:
         layers = [{key: layer[key] for key in ("digest", "size", "mediaType")} for layer in found.manifest["layers"]]
-        if not all(_is_layer(layer) for layer in layers):
+        if not layers or not all(_is_layer(layer) for layer in layers):
             raise TypeError
         size = sum(layer["size"] for layer in layers)
         said = (found.manifest.get("annotations") or {}).get(UNPACKED, "")
@@ -114,9 +119,19 @@ def _is_layer(layer: dict[str, Any]) -> bool:
     return is_digest and type(layer["size"]) is int and layer["size"] >= 0
 
 
-def needed(parcels: list[Parcel]) -> int:
-    """Bytes of disk that fetching takes: the downloads, and what comes out of them."""
-    return sum(parcel.size + parcel.unpacked for parcel in parcels)
+def clear(world: World, target: Release, parcels: list[Parcel]) -> None:
+    """What jobs that did not end have left, and artefacts of releases that were refused: room for what is to come."""
+    coming = {layer["digest"].rpartition(":")[2] for parcel in parcels for layer in parcel.layers}
+    for name in world.listing(COMING):
+        if name not in coming:
+            world.remove(f"{COMING}/{name}")
+    _keep_only(world, {COMING, *(entry["folder"] for entry in target.manifest["artefacts"])})
+
+
+def needed(world: World, parcels: list[Parcel]) -> int:
+    """Bytes of disk that fetching takes: the downloads, as far as they are not here, and what comes out of them."""
+    here = sum(int(facts.split()[2]) for facts in world.tree(COMING).values() if not facts.endswith("directory"))
+    return max(0, sum(parcel.size + parcel.unpacked for parcel in parcels) - here)
 
 
 def fetch(world: World, parcels: list[Parcel], say: Callable[[str], None]) -> None:
@@ -159,15 +174,19 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
             world.remove(archive)
         world.settle(UNPACKING)
     except Unfit as error:
+        world.remove_tree(UNPACKING)
         raise Refused(f"{parcel.name} cannot be unpacked: {quoting.quoted(str(error))}. Push it again") from None
+    except OSError:
+        world.remove_tree(UNPACKING)
+        raise
     # First, so that none that is there as a whole is without
     record = json.dumps(world.tree(UNPACKING), sort_keys=True).encode()
     world.write(_record(parcel.folder), record, 0o600, "root", "root")
     if world.exists(parcel.folder):
-        # Edited by hand, or damaged: what is in there is kept. A service may run from it
+        # Something of it is gone: what is left is kept
         aside = _aside(parcel.folder)
         world.remove_tree(aside)
-        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was there is {aside}")
+        say(f"{parcel.folder} was not as it had been unpacked, and is fetched again; what was left is in {aside}")
         world.rename_tree(parcel.folder, aside)
     world.rename_tree(UNPACKING, parcel.folder)
 
@@ -175,10 +194,17 @@ def _unpack(world: World, parcel: Parcel, archives: list[str], say: Callable[[st
 def check(world: World, target: Release) -> None:
     """Is in each artefact what the release's link names. Raises Refused."""
     for entry in target.manifest["artefacts"]:
+        tree, subpath = world.tree(entry["folder"]), entry["target"][len(entry["folder"]) + 1 :]
+        parts = subpath.split("/")
+        ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+        if links := [way for way in ways if tree.get(way, "").startswith("-> ")]:
+            raise Refused(
+                f"{links[0]} of {_name(entry['image'])} is a link, and in the subpath of {entry['service']}: "
+                "name what it leads to"
+            )
         if not world.exists(entry["target"]):
-            inside = sorted({path.split("/")[0] for path in world.tree(entry["folder"])})
+            inside = sorted({path.split("/")[0] for path in tree} - {"."})
             has = ", ".join(inside[:8]) + (", …" if len(inside) > 8 else "")
-            subpath = entry["target"][len(entry["folder"]) + 1 :]
             raise Refused(
                 f"{_name(entry['image'])} has no {subpath}, which {entry['service']} names as its subpath; it has: "
                 f"{quoting.visible(has) or 'nothing'}"
@@ -186,10 +212,16 @@ def check(world: World, target: Release) -> None:
 
 
 def prune(world: World) -> None:
-    """Removes what no kept release needs; nothing where one cannot be read, and may need any."""
+    """Removes what no kept release needs, and what is left of downloads."""
+    _keep_only(world, set())
+
+
+def _keep_only(world: World, wanted: set[str]) -> None:
+    """Removes all but what kept releases need, and these; nothing where a release cannot be read, and may need any."""
     if store.unreadable(world):
         return
     kept = {entry["folder"] for id in store.kept(world) for entry in store.manifest(world, id)["artefacts"]}
+    kept |= wanted
     kept |= {_aside(folder) for folder in kept}
     for name in world.listing(PLACE):
         if f"{PLACE}/{name}" not in kept:

@@ -28,8 +28,9 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[dict[s
     for entry in release.manifest["artefacts"]:
         if (paths := artefacts.edited(world, entry["folder"])) != []:
             more = f", and {len(paths) - 3} more" if paths and len(paths) > 3 else ""
-            edited = f"was edited: {', '.join(paths[:3])}{more}" if paths else "is not there as a whole"
-            found.append({"path": entry["folder"], "found": f"{edited}; the next release fetches it again"})
+            edited = f"was edited: {', '.join(paths[:3])}{more}; another build replaces it" if paths else ""
+            gone = "is not there as a whole; the next release fetches it again"
+            found.append({"path": entry["folder"], "found": edited or gone})
     overriding = overrides.of_release(world, release) if overriding is None else overriding
     found += [entry._asdict() for entry in overriding]
     return found + _units(world, release)

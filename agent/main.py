@@ -17,6 +17,7 @@ from agent import (
     alive,
     archive,
     arriving,
+    artefacts,
     away,
     boot_times,
     contents,
@@ -196,6 +197,7 @@ def free(_: dict[str, Any]) -> int:
     with lock.lock("pruning", lambda line: _print({"say": line})):
         for id in store.unreadable(world):
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
+        artefacts.prune(world)
         _print({"freed": prune.images(world)})
     return 0
 

@@ -40,6 +40,7 @@ def check(world: World, job: Job, base: Release | None, target: Release) -> None
     accounts.answer(world, target.manifest["accounts"])
     check_programs(world, target)
     check_families(world, target)
+    check_former_artefacts(base, target)
     _ways(world, target)
     _places(world, target)
     _memory(world, target)
@@ -131,6 +132,23 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")
 
 
+def check_former_artefacts(base: Release | None, target: Release) -> None:
+    """Where an artefact's link was there is nothing else at once: root would write, or give rights, through it."""
+    now = {entry["into"] for entry in target.manifest["artefacts"]}
+    former = [entry["into"] for entry in (base.manifest["artefacts"] if base else []) if entry["into"] not in now]
+    files = [item["path"] for kind in ("files", "environment_files", "links") for item in target.manifest[kind]]
+    folders = [item["path"] for item in target.manifest["directories"]]
+    for into in former:
+        inside = [path for path in [*files, *folders] if path.startswith(f"{into}/")] + [
+            p for p in folders if p == into
+        ]
+        if inside:
+            raise Refused(
+                f"{inside[0]} lies where the release that serves has the link to an artefact ({into}): release once "
+                "without both, then with it, or choose another path"
+            )
+
+
 def check_families(world: World, target: Release) -> None:
     """A proxy does not start that is to listen in a family of addresses that the kernel does not have."""
     sites = [file.path for file in target.files if is_of_proxy(file.path) and b"listen [::]" in file.content]
@@ -199,14 +217,19 @@ def _own(world: World, entry: dict[str, Any]) -> bool:
 def disk(world: World, target: Release, absent: Absent, unpacked: int = 0) -> None:
     """Is there room for the release, the images that it brings, and the bytes that its artefacts take. Raises Refused,
     saying how much could be freed."""
-    own = sum(len(file.content) for file in target.files) * 4 + 16 * MiB
-    wanted = {store.STATE: own}
+    wanted = {store.STATE: sum(len(file.content) for file in target.files) * 4 + 16 * MiB}
     if unpacked:
-        wanted[artefacts.PLACE] = unpacked + own + 64 * MiB
+        wanted[artefacts.PLACE] = unpacked + 64 * MiB
     if any("@" in image for image in absent.images):
         root = world.run("docker", "info", "--format", "{{.DockerRootDir}}", timeout=30).output.strip()
-        wanted[root] = images.needed(world, absent) + own
-    for path, need in wanted.items():
+        wanted[root] = images.needed(world, absent)
+    disks: dict[int, list[str]] = {}
+    for path in wanted:
+        usage = world.usage(path) or world.usage("/")
+        disks.setdefault(usage.device if usage else 0, []).append(path)
+    for paths in disks.values():
+        # What lies on one disk is added up; the largest part names it
+        path, need = max(paths, key=lambda path: wanted[path]), sum(wanted[path] for path in paths)
         free = world.free(path)
         if free < need:
             gain = prune.reclaimable(world) if "docker" in target.manifest["commands"] else 0

@@ -76,10 +76,14 @@ def look_up(world: World, image: str, architecture: str, login: str) -> Found:
             return Found(None, architectures, f"its registry {answer}", may_pass=status != 404)
         if not is_of(body, reference):
             return Found(None, architectures, "its registry answers with something else than what was asked for")
-        manifest = json.loads(body)
-        if "manifests" not in manifest:
-            return Found(manifest, architectures)
-        choices = {m.get("platform", {}).get("architecture", ""): m["digest"] for m in reversed(manifest["manifests"])}
+        try:
+            manifest = json.loads(body)
+            if "manifests" not in manifest:
+                return Found(dict(manifest), architectures)
+            entries = [(m.get("platform", {}).get("architecture", ""), str(m["digest"])) for m in manifest["manifests"]]
+            choices = dict(reversed(entries))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return Found(None, architectures, "what its registry has cannot be read")
         # An index has entries that are no images, such as attestations
         architectures = frozenset(choices) - {"", "unknown"}
         if architecture not in choices:

@@ -3,6 +3,8 @@ folder."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -10,24 +12,38 @@ import tarfile
 import zlib
 
 BLOCK = 1 << 20
+ENTRY = 4096  # bytes of a block
+DEEPEST = 100  # directories in each other
 
 
 class Unfit(ValueError):
     """An archive that cannot be unpacked; its text says why."""
 
 
+def taken(size: int) -> int:
+    """Bytes of a disk that an entry of this size takes at most: whole blocks, and its own place in a directory."""
+    return -(-size // ENTRY) * ENTRY + ENTRY
+
+
 def unpack(archive: str, folder: str, most: int) -> None:
     """Lays files, directories and links of a tar archive, compressed or not, into a folder. Of their modes only whether
-    a file can be run counts. Raises Unfit for anything else in it, and for more than `most` bytes; OSError."""
+    a file can be run counts. Raises Unfit for anything else in it, and for what takes more than `most` bytes of the
+    disk; OSError where the disk is full."""
     try:
         with tarfile.open(archive, "r|*", errorlevel=2) as tar:
             for member in tar:
-                most -= member.size if member.isreg() else 0
+                most -= taken(member.size if member.isreg() else 0)
                 if most < 0:
                     raise Unfit("there is no room for what is in it")
                 _lay(tar, member, folder)
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, IndexError, OverflowError) as error:
         raise Unfit(f"it cannot be read: {error}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Unfit(f"it cannot be laid out: {error.strerror}: {error.filename or archive}") from None
+    except ValueError as error:
+        raise error if isinstance(error, Unfit) else Unfit(f"it cannot be read: {error}") from None
 
 
 def _lay(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
@@ -62,6 +78,8 @@ def _parts(name: str) -> list[str]:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise Unfit(f"{name!r} leads out of it")
+    if len(parts) > DEEPEST:
+        raise Unfit(f"it has more than {DEEPEST} directories in each other")
     if any(part.startswith(".wh.") for part in parts):
         raise Unfit(f"{name!r} removes a file of another layer: push a directory, and not an image of several steps")
     return parts
@@ -80,17 +98,22 @@ def _prepared(folder: str, parts: list[str], name: str) -> str:
 
 
 def look(folder: str) -> dict[str, str]:
-    """What lies below a folder: path from there → its size, time, owner and mode, or where a link leads. Nothing of
-    what is no folder."""
+    """A folder and what lies below: path from there ("." is itself) → a file's size and time, anything's owner and
+    mode, where a link leads. Nothing of what is no folder. What goes meanwhile is left out."""
     found = {}
     for place, directories, names in os.walk(folder):
-        for name in [*names, *(name for name in directories if os.path.islink(f"{place}/{name}"))]:
-            path = f"{place}/{name}"
-            status = os.lstat(path)
-            is_link = stat.S_ISLNK(status.st_mode)
-            facts = f"{status.st_size} {int(status.st_mtime)} {status.st_uid} {stat.S_IMODE(status.st_mode):o}"
-            found[os.path.relpath(path, folder)] = f"-> {os.readlink(path)}" if is_link else facts
+        for path in [place, *(f"{place}/{name}" for name in [*names, *directories])]:
+            with contextlib.suppress(FileNotFoundError):
+                found[os.path.relpath(path, folder)] = _facts(path)
     return found
+
+
+def _facts(path: str) -> str:
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return f"-> {os.readlink(path)}"
+    own = f"{status.st_uid} {stat.S_IMODE(status.st_mode):o}"
+    return f"{own} directory" if stat.S_ISDIR(status.st_mode) else f"{own} {status.st_size} {int(status.st_mtime)}"
 
 
 def digest_of(path: str) -> str:

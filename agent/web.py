@@ -28,7 +28,11 @@ def fetch(
     """See World.fetch."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_trust()))
     try:
-        request = urllib.request.Request(url, body, headers, method=method)
+        request = urllib.request.Request(url, body, method=method)
+        for name, value in headers.items():
+            # A login is for whom it was given to, wherever that sends us on to
+            add = request.add_unredirected_header if name.lower() == "authorization" else request.add_header
+            add(name, value)
         end = time.monotonic() + timeout
         with opener.open(request, timeout=timeout) as response:
             parts, size = [], 0
@@ -68,7 +72,7 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
                         return f"too slow: {have} of {size} bytes came"
         except urllib.error.HTTPError as error:
             return f"its registry answers {error.code}"
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, ValueError) as error:
             return f"the connection broke: {type(error).__name__}"
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):

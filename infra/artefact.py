@@ -17,20 +17,25 @@ from typing import IO, Any
 
 from agent.artefacts import UNPACKED
 from agent.programs import HEAD, machine_of
-from agent.trees import Unfit, unpack
+from agent.trees import Unfit, taken, unpack
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.layout import Layer, Layout
 
 ARCHITECTURES = ("amd64", "arm64")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
+OTHER_ARCHIVES = (".zip", ".txz", ".tbz2", ".tar.zst", ".zst", ".7z", ".rar")
 LEVEL = 3  # of gzip: a tenth larger than the best, in a quarter of its time
 WRITTEN = 315532800  # 1980-01-01: when a file was built is not what it is
 MOST = 1 << 40  # bytes of an archive
 # What every host has; a link elsewhere would lead nowhere there
 OF_HOSTS = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/dev/null")
 # Names of what is not to be pushed; of a text its beginning
-SECRET = re.compile(r"\.env(\..+)?|.+\.env|id_(rsa|dsa|ecdsa|ed25519)|\.(git|netrc|pgpass|aws|ssh|docker)")
+SECRET = re.compile(
+    r"\.env(\..+)?|.+\.env|id_(rsa|dsa|ecdsa|ed25519)(\..+)?"
+    r"|\.(git|git-credentials|netrc|pgpass|aws|ssh|docker|kube|gnupg|npmrc|pypirc|htpasswd|boto|vault-token)",
+    re.IGNORECASE,
+)
 EXAMPLES = (".example", ".sample", ".template", ".dist")
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
 # Packages have keys for their own tests
@@ -39,12 +44,13 @@ INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|node_modules)/")
 
 @dataclass(frozen=True)
 class Part:
-    """The files for some architectures; `size` are their bytes."""
+    """The files for some architectures; `size` are their bytes, `blocks` what they take of a disk."""
 
     folder: Path
     paths: list[Path]
     architectures: tuple[str, ...]
     size: int
+    blocks: int
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,15 @@ def write(target: Path, sources: Sequence[str], architecture: str | None = None)
         if twice := sorted({name for name in taken if taken.count(name) > 1}):
             raise InfraError(f"several --from are for {', '.join(twice)}: one for each architecture")
         layout = Layout(target)
-        for part, source in zip(parts, sources, strict=True):
+        # In one order, so that the same files give the same digest
+        for part, source in sorted(zip(parts, sources, strict=True), key=lambda pair: pair[0].architectures):
             try:
                 layer = _layer(layout, target, part)
             except OSError as error:
-                raise InfraError(f"{source} changed while it was packed, or the disk is full: {error}") from None
+                why = one_line(str(error))
+                raise InfraError(f"{source} changed while it was packed, or the disk is full: {why}") from None
             for name in part.architectures:
-                layout.add_image(name, layer, {}, {UNPACKED: str(part.size)})
+                layout.add_image(name, layer, {}, {UNPACKED: str(part.blocks)})
         digest = layout.finish("new")
     files = max(len(part.paths) for part in parts)
     return Packed(
@@ -87,7 +95,9 @@ def _folder(source: Path, scratch: Path) -> Path:
     if not source.exists():
         raise InfraError(f"there is no file or directory {source}: build it, or name another --from")
     if source.is_dir():
-        return source
+        return source.resolve()
+    if source.name.lower().endswith(OTHER_ARCHIVES):
+        raise InfraError(f"{source} is an archive of another kind: unpack it and name the directory, or make a .tar.gz")
     scratch.mkdir()
     try:
         if not source.name.endswith(ARCHIVES):
@@ -100,12 +110,15 @@ def _folder(source: Path, scratch: Path) -> Path:
 
 
 def _part(folder: Path, source: str, architecture: str | None) -> Part:
-    paths, found, size = [], {}, 0
+    if SECRET.fullmatch(folder.name):
+        raise InfraError(f"{source} may hold keys or passwords, and who pulls it could read them: push something else")
+    paths, found, size, blocks = [], {}, 0, 0
     try:
         for path in _below(folder):
             inside = path.relative_to(folder).as_posix()
             paths.append(path)
             _refuse(path, inside, folder, source)
+            blocks += taken(path.lstat().st_size)
             if path.is_file() and not path.is_symlink():
                 size += path.stat().st_size
                 with open(path, "rb") as file:
@@ -121,7 +134,7 @@ def _part(folder: Path, source: str, architecture: str | None) -> Part:
     architectures = (architecture,) if architecture else tuple(found) or ARCHITECTURES
     if other := [path for machine, path in found.items() if machine not in architectures]:
         raise InfraError(f"{source}: {other[0]} is built for {next(iter(found))}, and not for {architecture}")
-    return Part(folder, paths, architectures, size)
+    return Part(folder, paths, architectures, size, blocks)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -141,11 +154,13 @@ def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
         raise InfraError(
             f"{source}: {inside} may hold keys or passwords, and who pulls it could read them: leave it out"
         )
+    if path.name.startswith(".wh."):
+        raise InfraError(f"{source}: {inside} has a name that means the removal of a file: give it another one")
     if path.is_symlink():
         target = os.readlink(path)
         leads = os.path.normpath(os.path.join(path.parent, target))
-        out = not (leads == str(folder) or leads.startswith(f"{folder}{os.sep}"))
-        if out and not target.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
+        is_here = not os.path.isabs(target) and f"{leads}/".startswith(f"{folder}/")
+        if not is_here and not leads.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
             raise InfraError(
                 f"{source}: {inside} is a link to {target}, which a host does not have: put a copy in its place (cp "
                 "-L); a virtual environment is made with the host's own Python, in /usr/bin"

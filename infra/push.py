@@ -37,7 +37,8 @@ def push(
     target = f"docker://{host}/{repository}:{tag or 'latest'}"
     with tempfile.TemporaryDirectory() as folder:
         source, packed = _named(sources[0]), ""
-        if _is_artefact(catalogue, repository) and source.startswith("docker-daemon:"):
+        is_image = sources[0].split(":")[0] in TRANSPORTS
+        if _is_artefact(catalogue, repository) and not is_image:
             source, packed = (
                 f"oci:{folder}/packed:new",
                 artefact.write(Path(folder) / "packed", sources, architecture).line,

@@ -15,22 +15,29 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
         systems = catalogue.systems_on(host)
         found = [place for system in systems for place in _places(catalogue, system)]
         artefacts = [(s.name, plain(a.into)) for system in systems for s in system.native_services for a in s.artefact]
-        for file, where, path in found:
+        for file, where, path, is_file in found:
             for service, into in artefacts:
                 # The same path twice is another rule's, where both are files
-                if is_below(path, into) and (path != into or not where.startswith("service ")):
+                if is_below(path, into) and not (is_file and path == into):
                     rule = "another path for one of them: an artefact is replaced as a whole"
                     yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
 
 
-def _places(catalogue: Catalogue, system: System) -> Iterator[tuple[str, str, str]]:
-    """Every path that a system has on a host: its file, where it says so, the path."""
+def _places(catalogue: Catalogue, system: System) -> Iterator[tuple[str, str, str, bool]]:
+    """Every path that a system has on a host: its file, where it says so, the path, is it a file's or an artefact's."""
     file = catalogue.file_of(system)
     for where, path in [
         *(("directories", item.path) for item in system.directories),
         *(("data", path) for path in system.data),
         *((f"account {account.name}", account.home) for account in system.accounts),
         *((f"service {service.name}", service.directory) for service in system.compose_services),
-        *files_of(system),
+        *(
+            (f"service {service.name}: volumes", mount.source)
+            for service in system.compose_services
+            for mount in service.volumes
+            if mount.type == "bind" and mount.source and not mount.read_only
+        ),
     ]:
-        yield file, where, plain(path)
+        yield file, where, plain(path), False
+    for where, path in files_of(system):
+        yield file, where, plain(path), True

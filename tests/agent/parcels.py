@@ -74,7 +74,8 @@ class ParcelWorld(FakeWorld):
 
     def tree(self, folder):
         own = {path: file[0] for path, file in self.files.items() if path.startswith(f"{folder}/")}
-        return {path[len(folder) + 1 :]: digest(content) for path, content in own.items()}
+        below = {path[len(folder) + 1 :]: content for path, content in own.items()}
+        return {name: f"0 755 {len(content)} {digest(content)}" for name, content in below.items()}
 
     def exists(self, path):
         return super().exists(path) or any(name.startswith(f"{path}/") for name in self.files)

@@ -128,7 +128,7 @@ REFUSALS = {
     "units": (lambda w: w.answers.update({"systemd-analyze": Ran(1, "bad unit")}), "systemd-analyze verify: bad unit"),
     "compose": (lambda w: w.answers.update({"/usr/bin/docker-compose -f": Ran(1, "bad file")}), "docker-compose config /home"),
     "port": (lambda w: w.listening.update({8017: 'users:(("python3",pid=7,fd=3))'}), 'port 8017 of ast-api is taken on the host (users:(("python3",pid=7,fd=3)))'),
-    "disk": (lambda w: setattr(w, "space", 100), "no space left on device: 0 MiB are free under /var/lib/infra, this release needs about 16 MiB. `infra prune` would free up to 0 MiB"),
+    "disk": (lambda w: setattr(w, "space", 100), "no space left on device: 0 MiB are free under /var/lib/docker, this release needs about 272 MiB. `infra prune` would free up to 0 MiB"),
     "memory": (lambda w: setattr(w, "memory", lambda: {"MemTotal": 1024**3}), "MiB, and this machine has 1024 MiB: lower them, or move a service"),
 }  # fmt: skip
 

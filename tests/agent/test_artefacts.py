@@ -3,59 +3,18 @@ needed."""
 
 import contextlib
 import re
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
 
-from agent import artefacts, drift, prune, store
+from agent import artefacts, prune, store
 from agent.artefacts import COMING, PLACE, RECORDS, located
 from agent.recover import recover
-from rendering.archive import build
-from rendering.host import render
-from tests.agent.fake import INSTALLED, Killed
+from tests.agent.built import FILES, INTO, UNIT, folder_of, host, release
+from tests.agent.fake import Killed
 from tests.agent.parcels import ParcelWorld
 from tests.agent.releases import JOB, applied, gone_back
 from tests.rows import changes
-from tests.support import changed, service, whole
-
-INTO = "/srv/recall/venv"
-UNIT = "recall-api.service"
-FILES = {"bin/gunicorn": "program", "lib/x.py": "text"}
-
-
-def host() -> ParcelWorld:
-    return ParcelWorld(
-        active=set(),
-        enabled=set(),
-        there={"/srv/recall/backend/app.py", "/bin/sh", "/bin/bash"},
-        installed={*INSTALLED},
-    )
-
-
-@cache
-def release(reference: str | None, subpath: str | None = None, has: bool = True):
-    """A release of Recall API's host, whose environment is this artefact, or with `has` false its owner's affair."""
-
-    def change(data):
-        one = {"repository": "recall", "tag": "1", "into": INTO} | ({"subpath": subpath} if subpath else {})
-        service(data, "recall-api")["artefact"] = one if has else []
-        # Its site's certificate is nothing of these tests
-        data["sites"], service(data, "recall-api")["routes"] = [], []
-
-    def alone(values):
-        values["infra:hosts"]["services"].update(systems=["recall"])
-
-    digests = {"recall:1": reference.partition("@")[2]} if reference else {}
-    made = render(changed(whole(alone), "recall", change), "services", digests)
-    if reference:
-        made = replace(made, artefacts=[replace(made.artefacts[0], image=reference)])
-    return build(made)
-
-
-def folder_of(made) -> str:
-    return made.manifest["artefacts"][0]["folder"]
 
 
 def test_an_artefact_is_unpacked_before_the_switch_and_linked_by_it():
@@ -234,32 +193,6 @@ def test_a_directory_in_the_links_place_is_refused_with_what_it_is():
     world.directories[INTO] = ("recall", "recall", 0o755)
     ended = applied(world, release(world.publish("recall", FILES)))
     assert ended.outcome == "refused" and f"{INTO} is a directory" in ended.line
-
-
-def test_an_edited_artefact_is_drift_and_is_fetched_again_with_the_edit_kept():
-    world = host()
-    made = release(world.publish("recall", FILES))
-    applied(world, made)
-    folder = folder_of(made)
-    assert drift.drift(world) == []
-    world.files[f"{folder}/lib/x.py"] = (b"edited", 0o644, "root", "root")
-    found = {entry["path"]: entry["found"] for entry in drift.drift(world)}
-    assert found[folder] == "was edited: lib/x.py; the next release fetches it again"
-    applied(world, made)
-    assert drift.drift(world) == [] and world.files[f"{folder}/lib/x.py"][0] == b"text"
-    assert world.files[f"{PLACE}/.edited-{folder.rsplit('/', 1)[1]}/lib/x.py"][0] == b"edited"
-
-
-def test_an_artefact_that_is_gone_is_drift_and_is_fetched_again():
-    world = host()
-    made = release(world.publish("recall", FILES))
-    applied(world, made)
-    world.remove_tree(folder_of(made))
-    assert "lib/x.py" in {entry["path"]: entry["found"] for entry in drift.drift(world)}[folder_of(made)]
-    world.remove(f"{RECORDS}/{folder_of(made).rsplit('/', 1)[1]}.json")
-    assert "is not there as a whole" in {entry["path"]: entry["found"] for entry in drift.drift(world)}[folder_of(made)]
-    applied(world, made)
-    assert drift.drift(world) == []
 
 
 def test_where_a_path_lies_before_the_links_are_there():

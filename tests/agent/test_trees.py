@@ -118,10 +118,10 @@ def test_a_look_sees_every_way_to_change_a_tree(folder):
     (folder / "a/file").write_text("text")
     (folder / "link").symlink_to("a")
     before = look(str(folder))
-    assert set(before) == {"a/file", "link"} and before["link"] == "-> a"
+    assert set(before) == {".", "a", "a/file", "link"} and before["link"] == "-> a"
     changes = [
         lambda: (folder / "a/file").write_text("other text"), lambda: os.utime(folder / "a/file", (1, 1)),
-        lambda: (folder / "a/file").chmod(0o700), lambda: (folder / "new").write_text(""),
+        lambda: (folder / "a/file").chmod(0o700), lambda: (folder / "a").chmod(0o700), lambda: (folder / "new").write_text(""),
         lambda: ((folder / "link").unlink(), (folder / "link").symlink_to("b")), lambda: (folder / "a/file").unlink(),
     ]  # fmt: skip
     for change in changes:
@@ -130,6 +130,23 @@ def test_a_look_sees_every_way_to_change_a_tree(folder):
         assert after != before
         before = after
     assert look(str(folder / "nothing")) == {}
+
+
+def test_what_is_deeper_than_anyone_builds_is_refused(folder, tmp_path):
+    with pytest.raises(Unfit, match="more than 100 directories in each other"):
+        unpack(archive(tmp_path / "a", ("a/" * 1500 + "x", "y")), str(folder), MOST)
+
+
+def test_empty_files_take_room_too(folder, tmp_path):
+    """Each takes a place in its directory, and a disk that is full takes down what serves."""
+    with pytest.raises(Unfit, match="no room"):
+        unpack(archive(tmp_path / "a", *((str(number), "") for number in range(300))), str(folder), MOST)
+
+
+def test_odd_entries_are_the_archives_fault(folder, tmp_path):
+    for entry in (special("a", tarfile.LNKTYPE, "missing"), special("b" * 300, tarfile.DIRTYPE)):
+        with pytest.raises(Unfit, match="it cannot be"):
+            unpack(archive(tmp_path / "a", entry), str(folder), MOST)
 
 
 def test_the_digest_of_a_file(tmp_path):
