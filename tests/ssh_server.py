@@ -75,7 +75,21 @@ class Server(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel, command):
-        threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
+        transport, replied = channel.get_transport(), threading.Event()
+        send = transport._send_user_message
+
+        def reply(message):
+            send(message)
+            transport._send_user_message = send
+            replied.set()
+
+        def run():
+            # As sshd does: a command that ends at once ends after the answer that it was begun
+            replied.wait(10)
+            self._run(channel, command.decode())
+
+        transport._send_user_message = reply
+        threading.Thread(target=run, daemon=True).start()
         return True
 
     def _run(self, channel, command):
