@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from agent import ecr, quoting, registry, store
+from agent.images import PAUSES
 from agent.outcome import Refused
 from agent.store import STATE, Release
 from agent.trees import Unfit
@@ -22,10 +23,10 @@ RECORDS = f"{STATE}/artefacts"
 # Of a manifest: how many bytes its files have; `infra push` writes it
 UNPACKED = "infra.unpacked-bytes"
 GUESSED = 4  # times the compressed size, of what does not say
-PAUSES = (2, 4, 8)  # seconds
 KINDS = ("tar", "tar+gzip", "tar.gzip")
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 MiB = 1024**2
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,7 @@ def absent(world: World, target: Release) -> list[Parcel]:
 
 def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
     ours, name = registry.architecture(world), _name(image)
-    found = registry.look_up(world, image, ours, login)
-    for pause in PAUSES:
-        if not found.may_pass:
-            break
-        world.sleep(pause)
-        found = registry.look_up(world, image, ours, login)
+    found = _tried(world, lambda: registry.look_up(world, image, ours, login), lambda found: found.may_pass)
     if found.architectures and ours not in found.architectures:
         others = ", ".join(sorted(found.architectures))
         raise Refused(f"this host is {ours}, and {name} is for {others}: build and push it for {ours} too, run again")
@@ -111,6 +107,17 @@ def _parcel(world: World, folder: str, image: str, login: str) -> Parcel:
         packed = quoting.quoted(str(others[0]))
         raise Refused(f"{name} is packed as {packed}, and not as tar or tar+gzip: push it again, and run again")
     return Parcel(image, folder, layers, int(said) if str(said).isdigit() else GUESSED * size, f"Basic {login}")
+
+
+def _tried(world: World, ask: Callable[[], Answer], may_pass: Callable[[Answer], bool]) -> Answer:
+    """The first answer that is not one that may pass, or the last."""
+    found = ask()
+    for pause in PAUSES:
+        if not may_pass(found):
+            break
+        world.sleep(pause)
+        found = ask()
+    return found
 
 
 def _is_layer(layer: dict[str, Any]) -> bool:
@@ -149,13 +156,7 @@ def _downloaded(world: World, parcel: Parcel, layer: dict[str, Any]) -> str:
     host, _, rest = parcel.image.partition("/")
     path = f"{COMING}/{layer['digest'].rpartition(':')[2]}"
     url = f"https://{host}/v2/{rest.partition('@')[0]}/blobs/{layer['digest']}"
-    why = world.download(url, parcel.authorization, path, layer["size"])
-    for pause in PAUSES:
-        if not why:
-            break
-        world.sleep(pause)
-        why = world.download(url, parcel.authorization, path, layer["size"])
-    if why:
+    if why := _tried(world, lambda: world.download(url, parcel.authorization, path, layer["size"]), bool):
         raise Refused(f"{parcel.name} cannot be fetched: {quoting.quoted(why)}. Run again to go on from there")
     if world.digest_of(path) != layer["digest"]:
         world.remove(path)
@@ -238,7 +239,7 @@ def _name(image: str) -> str:
 
 
 def _aside(folder: str) -> str:
-    """Where an artefact is kept that was edited by hand."""
+    """Where what is left of an artefact is kept that was not whole."""
     return f"{PLACE}/.edited-{folder.rsplit('/', 1)[1]}"
 
 

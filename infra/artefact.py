@@ -69,8 +69,8 @@ def write(target: Path, sources: Sequence[str], architecture: str | None = None)
             _part(_folder(Path(source), Path(scratch) / str(number)), source, architecture)
             for number, source in enumerate(sources)
         ]
-        taken = [name for part in parts for name in part.architectures]
-        if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        architectures = sorted(name for part in parts for name in part.architectures)
+        if twice := sorted({name for name in architectures if architectures.count(name) > 1}):
             raise InfraError(f"several --from are for {', '.join(twice)}: one for each architecture")
         layout = Layout(target)
         # In one order, so that the same files give the same digest
@@ -86,7 +86,7 @@ def write(target: Path, sources: Sequence[str], architecture: str | None = None)
     files = max(len(part.paths) for part in parts)
     return Packed(
         digest,
-        f"{files} files, {max(part.size for part in parts) / 1024**2:.1f} MiB, for {' and '.join(sorted(taken))}",
+        f"{files} files, {max(part.size for part in parts) / 1024**2:.1f} MiB, for {' and '.join(architectures)}",
     )
 
 

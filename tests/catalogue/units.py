@@ -15,6 +15,14 @@ def without(which, section, name):
     return lambda data: service(data, which)["directives"][section].pop(name)
 
 
+def second_artefact(**values):
+    return lambda data: service(data, "whisper-backend")["artefact"][1].update(values)
+
+
+def one_more_artefact(into):
+    return lambda data: service(data, "whisper-backend")["artefact"].append({"repository": "a", "into": into})
+
+
 # Name → system, what is changed, and what the one line must say
 EXAMPLES = {
     "misspelt": (
@@ -125,31 +133,31 @@ EXAMPLES = {
         "directories: path /opt/whisper/models lies in the artefact of whisper-backend",
     ),
     "an account's home in an artefact": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"].append({"repository": "a", "into": "/opt/whisper"}),
+        "whisper", one_more_artefact("/opt/whisper"),
         "account whisper: path /opt/whisper lies in the artefact of whisper-backend",
     ),
     "one path of two artefacts": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"].append({"repository": "a", "into": "/opt/whisper/models"}),
+        "whisper", one_more_artefact("/opt/whisper/models"),
         "service whisper-backend: file /opt/whisper/models is service whisper-backend's already",
     ),
     "an artefact in the host's place": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/usr/bin/models"),
+        "whisper", second_artefact(into="/usr/bin/models"),
         "path /usr/bin/models is the host's or the agent's own",
     ),
     "an artefact in the agent's place": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/opt/infra/artefacts/mine"),
+        "whisper", second_artefact(into="/opt/infra/artefacts/mine"),
         "path /opt/infra/artefacts/mine is the host's or the agent's own",
     ),
     "an artefact for all of a directory": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(into="/opt"),
+        "whisper", second_artefact(into="/opt"),
         "path /opt is the host's or the agent's own",
     ),
     "an artefact with an account": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
+        "whisper", second_artefact(repository="1.dkr.ecr.eu-west-1.amazonaws.com/a"),
         "image repository '1.dkr.ecr.eu-west-1.amazonaws.com/a'; the repository's name alone",
     ),
     "an artefact by tag and digest": (
-        "whisper", lambda data: service(data, "whisper-backend")["artefact"][1].update(tag="1", digest=f"sha256:{'a' * 64}"),
+        "whisper", second_artefact(tag="1", digest=f"sha256:{'a' * 64}"),
         "image has a tag and a digest; one of the two",
     ),
     "one name in two systems": (

@@ -243,8 +243,8 @@ def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(
 
 
 def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch):
-    """A native system pulls its own artefacts; a machine that asks nothing of AWS is nobody there; a foreign name has no
-    record."""
+    """A native system pulls its own artefacts; a machine that asks nothing of AWS has no identity there; a foreign name
+    has no record."""
     monkeypatch.chdir(ROOT)
     keys = {
         "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host"},
