@@ -81,6 +81,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     watched.yielding,
     regions.regions,
     artefacts.inside_artefacts,
+    artefacts.unused,
     contents.images,
     contents.own_paths,
     contents.unique_files,

@@ -38,16 +38,20 @@ SECRET = re.compile(
 )
 EXAMPLES = (".example", ".sample", ".template", ".dist")
 KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")
+# What Python keeps of what it has compiled: it depends on when files were written, which a push does not keep
+COMPILED = "__pycache__"
 # Packages have keys for their own tests
 INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|node_modules)/")
 
 
 @dataclass(frozen=True)
 class Part:
-    """The files for some architectures; `size` are their bytes, `blocks` what they take of a disk."""
+    """What is for some architectures; `files` of the paths are no directories, `size` are their bytes, `blocks` what
+    they take of a disk."""
 
     folder: Path
     paths: list[Path]
+    files: int
     architectures: tuple[str, ...]
     size: int
     blocks: int
@@ -61,12 +65,15 @@ class Packed:
     line: str
 
 
-def write(target: Path, sources: Sequence[str], architecture: str | None = None) -> Packed:
+def write(
+    target: Path, sources: Sequence[str], architecture: str | None = None, places: Sequence[tuple[str, str]] = ()
+) -> Packed:
     """An OCI layout at `target`, under the tag `new`, of the files of one or several sources, each for other
-    architectures. Raises InfraError."""
+    architectures. `places` are where hosts have it: a path, and which part of it is there ("" for all). Raises
+    InfraError."""
     with tempfile.TemporaryDirectory() as scratch:
         parts = [
-            _part(_folder(Path(source), Path(scratch) / str(number)), source, architecture)
+            _part(_folder(Path(source), Path(scratch) / str(number)), source, architecture, places)
             for number, source in enumerate(sources)
         ]
         architectures = sorted(name for part in parts for name in part.architectures)
@@ -83,11 +90,9 @@ def write(target: Path, sources: Sequence[str], architecture: str | None = None)
             for name in part.architectures:
                 layout.add_image(name, layer, {}, {UNPACKED: str(part.blocks)})
         digest = layout.finish("new")
-    files = max(len(part.paths) for part in parts)
-    return Packed(
-        digest,
-        f"{files} files, {max(part.size for part in parts) / 1024**2:.1f} MiB, for {' and '.join(architectures)}",
-    )
+    files, size = max(part.files for part in parts), max(part.size for part in parts)
+    named = f"{files} file{'s' if files > 1 else ''}"
+    return Packed(digest, f"{named}, {size / 1024**2:.1f} MiB, for {' and '.join(architectures)}")
 
 
 def _folder(source: Path, scratch: Path) -> Path:
@@ -109,7 +114,7 @@ def _folder(source: Path, scratch: Path) -> Path:
     return scratch
 
 
-def _part(folder: Path, source: str, architecture: str | None) -> Part:
+def _part(folder: Path, source: str, architecture: str | None, places: Sequence[tuple[str, str]]) -> Part:
     if SECRET.fullmatch(folder.name):
         raise InfraError(f"{source} may hold keys or passwords, and who pulls it could read them: push something else")
     paths, found, size, blocks = [], {}, 0, 0
@@ -122,8 +127,10 @@ def _part(folder: Path, source: str, architecture: str | None) -> Part:
             if path.is_file() and not path.is_symlink():
                 size += path.stat().st_size
                 with open(path, "rb") as file:
-                    if machine := machine_of(file.read(HEAD)):
-                        found.setdefault(machine, inside)
+                    head = file.read(HEAD)
+                _made_elsewhere(head, inside, folder, source, places)
+                if machine := machine_of(head):
+                    found.setdefault(machine, inside)
     except OSError as error:
         raise InfraError(f"{error.filename}: {error.strerror}: make it readable, and run again") from None
     if not paths:
@@ -134,7 +141,8 @@ def _part(folder: Path, source: str, architecture: str | None) -> Part:
     architectures = (architecture,) if architecture else tuple(found) or ARCHITECTURES
     if other := [path for machine, path in found.items() if machine not in architectures]:
         raise InfraError(f"{source}: {other[0]} is built for {next(iter(found))}, and not for {architecture}")
-    return Part(folder, paths, architectures, size, blocks)
+    files = sum(path.is_symlink() or not path.is_dir() for path in paths)
+    return Part(folder, paths, files, architectures, size, blocks)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -144,7 +152,7 @@ def _below(folder: Path) -> Iterator[Path]:
         raise error
 
     for place, directories, names in os.walk(folder, onerror=fail):
-        directories.sort()
+        directories[:] = sorted(name for name in directories if name != COMPILED)
         yield from (Path(place) / name for name in sorted([*names, *directories]))
 
 
@@ -160,13 +168,36 @@ def _refuse(path: Path, inside: str, folder: Path, source: str) -> None:
         target = os.readlink(path)
         leads = os.path.normpath(os.path.join(path.parent, target))
         is_here = not os.path.isabs(target) and f"{leads}/".startswith(f"{folder}/")
+        if is_here and not os.path.lexists(leads):
+            raise InfraError(f"{source}: {inside} is a link to {target}, which is not there: build again, or remove it")
         if not is_here and not leads.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
             raise InfraError(
-                f"{source}: {inside} is a link to {target}, which a host does not have: put a copy in its place (cp "
-                "-L); a virtual environment is made with the host's own Python, in /usr/bin"
+                f"{source}: {inside} is a link to {target}, which a host does not have: make a virtual environment "
+                "with /usr/bin/python3, whose Python hosts have; of anything else put a copy in the link's place "
+                "(cp -L)"
             )
     elif not (path.is_file() or path.is_dir()):
         raise InfraError(f"{source}: {inside} is a device, a pipe or a socket: leave it out")
+
+
+def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places: Sequence[tuple[str, str]]) -> None:
+    """A script that is started by a program of the same artefact, under a path where hosts do not have that. Raises
+    InfraError."""
+    line = head.split(b"\n", 1)[0].decode(errors="replace")
+    named = line[2:].split()[0] if line.startswith("#!") and line[2:].split() else ""
+    # The host's own interpreter is meant, whatever the artefact brings beside it
+    if not named or named.startswith(tuple(f"{place}/" for place in OF_HOSTS)):
+        return
+    parts = named.strip("/").split("/")
+    ends = ["/".join(parts[number:]) for number in range(1, len(parts))]
+    found = [(into, end) for into, part in places for end in ends if os.path.lexists(folder / part / end)]
+    there = [f"{into}/{end}" for into, end in found]
+    if there and named not in there:
+        into = found[0][0]
+        raise InfraError(
+            f"{source}: {inside} begins with #!{named}, and hosts have that at {there[0]}: build it at {into}, and "
+            f"push it from there (a virtual environment: /usr/bin/python3 -m venv {into})"
+        )
 
 
 def _may_be_secret(path: Path, inside: str) -> bool:

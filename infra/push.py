@@ -41,7 +41,7 @@ def push(
         if _is_artefact(catalogue, repository) and not is_image:
             source, packed = (
                 f"oci:{folder}/packed:new",
-                artefact.write(Path(folder) / "packed", sources, architecture).line,
+                artefact.write(Path(folder) / "packed", sources, architecture, _places(catalogue, repository)).line,
             )
         elif len(sources) > 1 or architecture:
             raise InfraError(f"{repository} is an image's, which has one --from, with all architectures in it")
@@ -56,6 +56,21 @@ def push(
 def _is_artefact(catalogue: Catalogue, repository: str) -> bool:
     """Does a repository hold what hosts unpack, and no image of a container."""
     return any(repository == own.repository for own in artefacts_of(catalogue.running.values()))
+
+
+def _places(catalogue: Catalogue, repository: str) -> list[tuple[str, str]]:
+    """Where hosts have what a repository holds: the path, and which part of it is there."""
+    own = [one for one in artefacts_of(catalogue.running.values()) if one.repository == repository]
+    return [(one.into, one.subpath or "") for one in own]
+
+
+def next_step(catalogue: Catalogue, image: str) -> str:
+    """What is to be done after a push, or why nothing comes of it."""
+    repository, _, tag = image.partition(":")
+    runs = sorted(one.name for one in catalogue.images if one.repository == repository)
+    if f"{repository}:{tag or 'latest'}" in runs:
+        return f"pulumi up --stack {catalogue.stack.name} releases it"
+    return f"no service runs this tag: write it in the catalogue, which has {', '.join(runs) or 'none'}"
 
 
 def _named(source: str) -> str:
@@ -73,8 +88,9 @@ def _there(repository: str, region: str, stack: str) -> None:
         if "NotFound" not in error.response["Error"]["Code"]:
             raise InfraError(f"ECR in {region}: {error}") from None
         raise InfraError(
-            f"{region} has no repository {repository}. A stack makes it where it is: push to that region (--region), "
-            f"from where a move takes it along; where it is not even there: pulumi up --stack {stack}"
+            f"{region} has no repository {repository}. If it is new: run pulumi up --stack {stack}, which makes it and "
+            "is refused for want of what it holds; then push, and run it again. If the stack is in another region: "
+            "push to that one (--region), a move takes it along"
         ) from None
     except BotoCoreError as error:
         raise InfraError(f"ECR in {region}: {error}") from None

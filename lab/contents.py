@@ -33,8 +33,7 @@ def fill(lab: Lab, regions: Sequence[str]) -> None:
         raise LabError("\n".join(faults))
     elsewhere.fill(lab, [image for image in wanted if image.is_foreign])
     artefacts = {artefact.name for artefact in artefacts_of(systems(catalogue())) if not artefact.is_foreign}
-    for name in sorted(artefacts):
-        _push_artefact(lab, regions, name)
+    pack_artefacts(lab, regions, sorted(artefacts))
     own = [image for image in wanted if not image.is_foreign and image.name not in artefacts]
     given = {image.name: source for image in own if (source := PROJECT.extras.images.get(image.name))}
     for name, source in given.items():
@@ -70,40 +69,55 @@ def unknown_names(extras: Extras, known: Catalogue, wanted: Sequence[Image]) -> 
                 yield f"lab.yaml: {key}: {fault} {name}; {nearest(name, dict.fromkeys(there), what)}"
 
 
-def _push_artefact(lab: Lab, regions: Sequence[str], name: str) -> None:
-    """What an owner built, out of the folder that lab.yaml names. Raises LabError."""
-    given = PROJECT.extras.images.get(name, "")
-    source = PROJECT.root / given.removeprefix("./")
-    if "@" in name:
-        raise LabError(f"lab.yaml: images: {name}: a digest is that of the original: name a tag in the catalogue here")
-    if not given.startswith("./") or not source.exists():
-        found = f"has no {given}" if given else "does not say what it is"
-        raise LabError(f"lab.yaml: images: {name} is an artefact, and this project {found}: give it ./FOLDER or ./FILE")
+def pack_artefacts(lab: Lab, regions: Sequence[str], names: Sequence[str]) -> None:
+    """What owners built, out of the folders that lab.yaml names. Raises LabError with all that is wrong in them."""
+    faults = []
     with tempfile.TemporaryDirectory() as scratch:
-        layout, tree = Path(scratch) / "layout", Path(scratch) / "tree"
-        if (source / "program.yaml").exists():
-            lay_out(tree, [source])
-            source = tree
-        try:
-            packed = artefact.write(layout, [str(source)])
-        except InfraError as error:
-            raise LabError(f"lab.yaml: images: {name}: {error}") from None
-        repository, _, tag = name.partition(":")
-        for region in regions:
-            known = registry.manifest(lab, region, repository, tag)
-            if not known or known[0] != packed.digest:
-                with step(f"pushing {name}"):
-                    registry.push_image(lab, region, f"oci:{layout}:new", name)
+        packed = {}
+        for number, name in enumerate(names):
+            layout = Path(scratch) / f"layout-{number}"
+            try:
+                packed[name] = layout, _packed(layout, name)
+            except (LabError, InfraError) as error:
+                faults.append(f"lab.yaml: images: {name}: {error}")
+        if faults:
+            raise LabError("\n".join(faults))
+        for name, (layout, digest) in packed.items():
+            _push_changed(lab, regions, name, f"oci:{layout}:new", digest)
+
+
+def _packed(layout: Path, name: str) -> str:
+    """An artefact as lab.yaml gives it, in an OCI layout; its digest. Raises LabError and InfraError."""
+    given = PROJECT.extras.images.get(name, "")
+    source = PROJECT.root / given
+    if "@" in name:
+        raise LabError("a digest is that of the original: name a tag in the catalogue here")
+    if not given:
+        raise LabError("is an artefact, and lab.yaml does not say what it is: give it ./FOLDER or ./FILE")
+    if not given.startswith("./") or not source.exists():
+        there = f"write ./{given}" if source.exists() else f"this project has no {given}: give it ./FOLDER or ./FILE"
+        raise LabError(f"is an artefact: {there}")
+    if not (source / "program.yaml").exists():
+        return artefact.write(layout, [str(source)]).digest
+    tree = layout.with_name(f"{layout.name}-tree")
+    lay_out(tree, [source])
+    return artefact.write(layout, [str(tree)]).digest
 
 
 def _push(lab: Lab, regions: Sequence[str], name: str, source: str) -> None:
     """An image of this machine's Docker, unless it is the one that was pushed last."""
+    id = run("docker", "image", "inspect", "--format", "{{.Id}}", source.removeprefix("docker-daemon:")).strip()
+    _push_changed(lab, regions, name, source, id)
+
+
+def _push_changed(lab: Lab, regions: Sequence[str], name: str, source: str, mark: str) -> None:
+    """What lab.yaml gives, where that is not what it gave last: what was pushed by hand since then stays."""
     record = lab.path("run", "pushed.json")
     pushed = json.loads(record.read_text()) if record.exists() else {}
-    id = run("docker", "image", "inspect", "--format", "{{.Id}}", source.removeprefix("docker-daemon:")).strip()
+    repository, _, tag = name.rpartition(":")
     for region in regions:
-        if pushed.get(f"{region} {name}") != id:
+        if pushed.get(f"{region} {name}") != mark or not registry.manifest(lab, region, repository, tag):
             with step(f"pushing {name}"):
                 registry.push_image(lab, region, source, name)
-            pushed[f"{region} {name}"] = id
+            pushed[f"{region} {name}"] = mark
             record.write_text(json.dumps(pushed))

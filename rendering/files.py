@@ -163,13 +163,14 @@ class Link:
 @dataclass(frozen=True)
 class Artefact:
     """What a service's owner built: the host unpacks `image` into `folder`; `into` is a link to `target`, which is that
-    folder or lies in it."""
+    folder or lies in it. `programs` are paths in it that units start."""
 
     service: str
     image: str
     into: str
     folder: str
     target: str
+    programs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

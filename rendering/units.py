@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from catalogue.artefacts import started, used_by
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
 from catalogue.services import ConfigFile, NativeService, TimerService
@@ -90,7 +91,8 @@ def native(catalogue: Catalogue, system: System, secrets: Secrets) -> HostFiles:
     result = HostFiles("")
     for service in system.native_services:
         files, environment = _own_files(catalogue, system, service, secrets)
-        concerned = [file.path for file in [*files, *environment]] + [artefact.into for artefact in service.artefact]
+        concerned = [file.path for file in [*files, *environment]]
+        concerned += [artefact.into for artefact in used_by(catalogue, system, service)]
         made = [Unit(named(service, name), concerned) for name in service.units]
         if service.socket:
             # It stays open whatever changes about the service
@@ -148,6 +150,8 @@ def _account_directories(system: System, service: NativeService) -> list[dict[st
 def _requirements(catalogue: Catalogue, system: System, service: NativeService) -> list[Requirement]:
     """What must be on the host already: what the catalogue names, and what a configuration file points to."""
     found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
+    _, scripts = started(service, used_by(catalogue, system, service))
+    found += [Requirement(path, f"{service.name} starts it") for path in scripts]
     for file in service.files:
         if int(file.mode, 8) & 0o111 and (interpreter := _interpreter(catalogue.sources.get(file.source, b""))):
             found.append(Requirement(interpreter, f"the interpreter of {file.path}"))

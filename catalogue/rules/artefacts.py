@@ -1,12 +1,14 @@
-"""What owners built: nothing else of a host lies where an artefact goes, since it goes with the next one."""
+"""What owners built: where an artefact goes, and that something of its service is there."""
 
 from collections.abc import Iterator
 
+from catalogue.artefacts import names_path
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.containers import is_below
 from catalogue.rules.contents import files_of, plain
+from catalogue.rules.each import native_services
 
 
 def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
@@ -21,6 +23,17 @@ def inside_artefacts(catalogue: Catalogue) -> Iterator[Problem]:
                 if is_below(path, into) and not (is_file and path == into):
                     rule = "another path for one of them: an artefact is replaced as a whole"
                     yield Problem(file, where, f"path {path} lies in the artefact of {service} ({into})", rule)
+
+
+def unused(catalogue: Catalogue) -> Iterator[Problem]:
+    """A misspelt `into`, or a misspelt path of the unit, is seen by this: a unit that finds its files by themselves is
+    not."""
+    for file, system, service in native_services(catalogue):
+        for artefact in service.artefact:
+            if not any(names_path(catalogue, other, artefact.into) for other in system.native_services):
+                found = f"nothing of {system.system} names a path in the artefact at {artefact.into}"
+                rule = "a path in it, such as that of the program in ExecStart; is one of the two misspelt?"
+                yield Problem(file, f"service {service.name}", found, rule, "warning")
 
 
 def _places(catalogue: Catalogue, system: System) -> Iterator[tuple[str, str, str, bool]]:

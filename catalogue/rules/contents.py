@@ -28,6 +28,8 @@ OF_THE_HOST = re.compile(
     r"(?:/|$)|/etc/systemd/(?:system|user)(?:/|$)|/var/spool/cron(?:/|$)|/root/\.(?:aws|docker|bashrc|profile)(?:/|$)"
     r"|/var/lib/(?:systemd|apt|cloud|polkit-1|private)(?:/|$)|/(?:.*/)?\.ssh(?:/|$)"
 )
+# What a host empties by itself, and what its own programs read as a whole
+OF_NO_ARTEFACT = re.compile(r"/(?:tmp|var/tmp|var/cache)(?:/|$)|/etc/[^/]+\.d(?:/|$)")
 # Directories that are there on every host: a release that names one would take it over
 ROOTS = re.compile(
     r"/|/(?:etc|usr|var|root|home|tmp|opt|srv|mnt|media)|/var/(?:lib|log|tmp|cache|spool|www)"
@@ -52,7 +54,7 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
     for file, service, image in images:
         where = f"service {service.name}"
         if image.tag and image.digest:
-            yield Problem(file, where, "image has a tag and a digest", "one of the two")
+            yield Problem(file, where, f"{image.repository} has a tag and a digest", "one of the two")
         if image.is_foreign and image.suffix == ":latest":
             found = f"image {image.repository} of another registry by the tag latest"
             yield Problem(file, where, found, 'a tag that names a version, such as tag: "16.4", or a digest')
@@ -75,9 +77,11 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places += [(f"account {account.name}", account.home) for account in system.accounts]
         named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
+        artefacts = [(f"service {s.name}", a.into) for s in system.native_services for a in s.artefact]
         taken = [item for item in named if OF_THE_HOST.match(plain(item[1]))]
+        taken += [item for item in artefacts if item not in taken and OF_NO_ARTEFACT.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
-        places += [(f"service {s.name}", artefact.into) for s in system.native_services for artefact in s.artefact]
+        places += artefacts
         taken += [item for item in places if item not in taken and ROOTS.fullmatch(plain(item[1]))]
         for where, path in taken:
             rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"

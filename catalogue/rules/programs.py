@@ -1,19 +1,16 @@
 """Files of a release that are programs: what the kernel could not start is refused here, and not by a unit that
 fails."""
 
-import re
 import struct
 from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import native_services
-from catalogue.services import ConfigFile, NativeService
+from catalogue.services import ConfigFile
 from catalogue.sizes import INSTANCE_TYPES
+from catalogue.systemd.commands import commands
 
-# Of a unit's [Service]: each begins with a program, after marks of systemd
-COMMANDS = re.compile(r"Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)")
-PROGRAM = re.compile(r"[-@:+!|]*(\"[^\"]*\"|'[^']*'|\S+)")
 # ELF's numbers of machines
 MACHINES = {62: "amd64", 183: "arm64", 3: "i386", 40: "arm"}
 
@@ -22,7 +19,7 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
     """A script's first line ends where Linux lines do, a unit's program may be executed, and is one for the machine."""
     for file, system, service in native_services(catalogue):
         where = f"service {service.name}"
-        started = set(_started(service))
+        started = {command.program for command in commands([service.run, *service.all_sections])}
         for config in service.files:
             content = catalogue.sources.get(config.source, b"")
             source = f"files/static/{config.source}"
@@ -56,13 +53,3 @@ def elf_architecture(content: bytes) -> str:
         return ""
     (machine,) = struct.unpack(">H" if content[5] == 2 else "<H", content[18:20])
     return MACHINES.get(machine, f"ELF machine {machine}")
-
-
-def _started(service: NativeService) -> Iterator[str]:
-    """The programs that a service's units start, by their paths."""
-    for sections in [service.run, *service.all_sections]:
-        for name, value in sections.get("Service", {}).items():
-            if COMMANDS.fullmatch(name):
-                for line in value if isinstance(value, list) else [value]:
-                    if found := PROGRAM.match(str(line)):
-                        yield found[1].strip("\"'")

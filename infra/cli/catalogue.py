@@ -159,4 +159,4 @@ def push(
     where = region or catalogue.stack.region
     digest, packed = pushing.push(catalogue, image, sources, where, architecture)
     what = f" ({packed})" if packed else ""
-    typer.echo(f"{image} is in {where}: {digest}{what}; pulumi up --stack {stack} releases it")
+    typer.echo(f"{image} is in {where}: {digest}{what}; {pushing.next_step(catalogue, image)}")

@@ -10,10 +10,12 @@ from infra.cli import StackName, app
 from infra.errors import InfraError
 from infra.paths import project_root
 
+USUAL = "origin/main, or HEAD where there is none"
+
 
 @app.command()
 def preview(
-    base: Annotated[str, typer.Option(help="Commit to compare the working tree with.")] = "origin/main",
+    base: Annotated[str | None, typer.Option(help=f"Commit to compare the working tree with; else {USUAL}.")] = None,
     stack: Annotated[list[str] | None, typer.Option(help="Stack, several times; else all that have a file.")] = None,
     format: Annotated[str, typer.Option(help="terminal, markdown, json or html.")] = "terminal",
     out: Annotated[Path | None, typer.Option(help="File to write; else standard output.")] = None,
@@ -26,11 +28,11 @@ def preview(
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
     stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, without AWS. 1 when the
     catalogue does not validate or the policy refuses it."""
-    from infra.preview import command, plans
+    from infra.preview import command, commits, plans
 
     if format not in command.FORMATS:
         raise InfraError(f"--format {format}: formats are {', '.join(command.FORMATS)}")
-    report = command.made(base, stack or [], mocks)
+    report = command.made(base or commits.usual(), stack or [], mocks)
     plans.keep(report)
     command.write(report, format, out, whole)
     if fingerprints:
@@ -42,12 +44,14 @@ def preview(
 def up(
     stack: StackName,
     plan: Annotated[str, typer.Option(help="Fingerprint of the preview that was approved.")],
-    base: Annotated[str, typer.Option(help="Commit that a preview without AWS was compared with.")] = "origin/main",
+    base: Annotated[
+        str | None, typer.Option(help=f"Commit that a preview without AWS was compared with; else {USUAL}.")
+    ] = None,
 ) -> None:
     """Do what was approved: `pulumi up`, refused when it would now do anything else, with what changed since."""
-    from infra.preview import plans
+    from infra.preview import commits, plans
 
-    raise typer.Exit(plans.up(stack, plan, base))
+    raise typer.Exit(plans.up(stack, plan, base or commits.usual()))
 
 
 @app.command()

@@ -15,6 +15,17 @@ from infra.git import git
 from infra.paths import config_file
 
 PROGRAM = Path(__file__).parent / "snapshot.py"
+MERGED = "origin/main"
+
+
+def usual() -> str:
+    """What a working tree is compared with where nothing else is named: what is merged, or in a repository without a
+    remote what is committed."""
+    try:
+        git("rev-parse", "--verify", "--quiet", f"{MERGED}^{{commit}}")
+    except InfraError:
+        return "HEAD"
+    return MERGED
 
 
 def resolved(reference: str) -> str:

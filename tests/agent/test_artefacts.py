@@ -168,6 +168,19 @@ def test_a_program_that_the_artefact_lacks_is_named_before_the_switch():
     assert INTO not in world.links
 
 
+@pytest.mark.parametrize("fault", ["is not in it, and a unit starts it", "may not be executed, and a unit starts it"])
+def test_what_a_unit_starts_needs_no_word_of_its_own(fault, monkeypatch):
+    """A path of ExecStart below `into` is known to be needed, by `needs` or without."""
+    world = host()
+    files = {"lib/x.py": "text"} if "not in it" in fault else FILES
+    made = release(world.publish("recall", files))
+    monkeypatch.setitem(made.manifest, "requirements", [])
+    monkeypatch.setattr(world, "is_executable", lambda path: False)
+    ended = applied(world, made)
+    assert ended.outcome == "refused" and f"{INTO}/bin/gunicorn {fault}" in ended.line, ended.line
+    assert INTO not in world.links
+
+
 def test_an_interpreter_may_come_with_the_artefact():
     """As in a virtual environment, whose scripts name the place where it will be."""
     world = host()

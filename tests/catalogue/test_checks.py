@@ -100,7 +100,7 @@ SYSTEM_EXAMPLES = {
     ),
     "tag and digest": (
         setting("web", image={"repository": "watchme-web", "tag": "1", "digest": "sha256:" + "0" * 64}),
-        "service web: image has a tag and a digest; one of the two",
+        "service web: watchme-web has a tag and a digest; one of the two",
     ),
     "retired for nothing": (setting("sed-api", replaced_by="asd-api"), "service sed-api: replaced_by 'asd-api'"),
     "missing secret": (

@@ -148,6 +148,19 @@ EXAMPLES = {
         "whisper", second_artefact(into="/opt/infra/artefacts/mine"),
         "path /opt/infra/artefacts/mine is the host's or the agent's own",
     ),
+    "an artefact where a host clears up": (
+        "whisper", second_artefact(into="/tmp/models"),
+        "path /tmp/models is the host's or the agent's own",
+    ),
+    "an artefact where the host reads all there is": (
+        "whisper", second_artefact(into="/etc/sysctl.d/models"),
+        "path /etc/sysctl.d/models is the host's or the agent's own",
+    ),
+    "an artefact that nothing names": (
+        "whisper", second_artefact(into="/opt/whisper/modles"),
+        "warning: files/systems/whisper.yaml: service whisper-backend: nothing of whisper names a path in the artefact "
+        "at /opt/whisper/modles; a path in it",
+    ),
     "an artefact for all of a directory": (
         "whisper", second_artefact(into="/opt"),
         "path /opt is the host's or the agent's own",
@@ -158,7 +171,7 @@ EXAMPLES = {
     ),
     "an artefact by tag and digest": (
         "whisper", second_artefact(tag="1", digest=f"sha256:{'a' * 64}"),
-        "image has a tag and a digest; one of the two",
+        "whisper-models has a tag and a digest; one of the two",
     ),
     "one name in two systems": (
         "recall", setting("recall-api", name="whisper-backend"),

@@ -58,7 +58,7 @@ def test_what_is_pushed_is_what_a_host_unpacks(tmp_path):
     (source / "bin/python3").symlink_to("/usr/bin/python3")
     (source / "here").symlink_to("lib/text")
     packed = write(tmp_path / "made", [str(source)])
-    assert packed.line == "7 files, 0.0 MiB, for arm64"
+    assert packed.line == "5 files, 0.0 MiB, for arm64"
     assert set(manifests(tmp_path / "made")) == {"arm64"}
     assert manifests(tmp_path / "made")["arm64"]["annotations"] == {UNPACKED: str(13 * 4096)}
     out = inside(tmp_path / "made", "arm64", tmp_path / "out")
@@ -84,7 +84,7 @@ def test_what_no_processor_runs_is_for_all(tmp_path):
 
 def test_one_source_for_each_architecture(tmp_path):
     sources = [str(built(tmp_path / name, run=program(name))) for name in MACHINES]
-    assert write(tmp_path / "made", sources).line == "1 files, 0.0 MiB, for amd64 and arm64"
+    assert write(tmp_path / "made", sources).line == "1 file, 0.0 MiB, for amd64 and arm64"
     for name in MACHINES:
         assert (inside(tmp_path / "made", name, tmp_path / f"out-{name}") / "run").read_bytes() == program(name)
 
@@ -116,6 +116,7 @@ def test_a_file_alone_and_an_archive(tmp_path):
         (lambda folder: (folder / "l").symlink_to("../../x"), "l is a link to ../../x"),
         (lambda folder: (folder / "l").symlink_to(folder / "x"), "l is a link to /"),
         (lambda folder: (folder / "l").symlink_to("/usr/../home/me/x"), "l is a link to /usr/../home/me/x"),
+        (lambda folder: (folder / "l").symlink_to("gone"), "l is a link to gone, which is not there"),
         (lambda folder: built(folder, **{".wh.x": ""}), ".wh.x has a name that means the removal"),
         (lambda folder: built(folder, **{"a__.kube__config": ""}), "a/.kube may hold"),
         (lambda folder: os.mkfifo(folder / "pipe"), "pipe is a device, a pipe or a socket"),
@@ -134,7 +135,7 @@ def test_examples_certificates_and_packages_keys_are_no_secrets(tmp_path):
         ".env.example": "KEY=", "lib__site-packages__x__test.key": "-----BEGIN PRIVATE KEY-----",
         "ca.pem": "-----BEGIN CERTIFICATE-----",
     }  # fmt: skip
-    assert write(tmp_path / "made", [str(built(tmp_path / "dist", **names))]).line.startswith("6 files")
+    assert write(tmp_path / "made", [str(built(tmp_path / "dist", **names))]).line.startswith("3 files")
 
 
 def test_a_file_that_changes_while_it_is_packed_is_said(tmp_path, monkeypatch):
@@ -164,6 +165,40 @@ def test_a_wrong_source_is_named(tmp_path):
         write(tmp_path / "other", sources)
 
 
+@pytest.mark.parametrize("part", ["", "dist"])
+def test_a_script_knows_where_hosts_have_its_interpreter(tmp_path, part):
+    """A virtual environment cannot be moved: its scripts name the place where it was made."""
+    inner = f"{part}__" if part else ""
+    names = {f"{inner}bin__python3": "x", f"{inner}bin__serve": "#!/home/me/venv/bin/python3\nimport x\n"}
+    source, places = str(built(tmp_path / "venv", **names)), [("/opt/notes/venv", part)]
+    with pytest.raises(InfraError) as error:
+        write(tmp_path / "made", [source], places=places)
+    assert "begins with #!/home/me/venv/bin/python3, and hosts have that at /opt/notes/venv/bin/python3" in str(
+        error.value
+    )
+    for right in ("/opt/notes/venv/bin/python3", "/usr/bin/python3", "/usr/bin/env python3"):
+        built(tmp_path / "venv", **{f"{inner}bin__serve": f"#!{right}\n"})
+        write(tmp_path / right.replace("/", "_"), [source], places=places)
+
+
+def test_what_python_has_compiled_is_left_out(tmp_path):
+    source = built(tmp_path / "app", main__py="x = 1", lib____pycache____x_cpython_pyc="x")
+    (tmp_path / "app/lib/__pycache__").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "app/lib/__pycache__/main.cpython-311.pyc").write_bytes(b"1")
+    first = write(tmp_path / "one", [str(source)])
+    (tmp_path / "app/lib/__pycache__/main.cpython-311.pyc").write_bytes(b"2")
+    assert write(tmp_path / "two", [str(source)]).digest == first.digest
+
+
+def test_what_comes_after_a_push_is_certain():
+    """A tag that nothing runs is released by nothing."""
+    found = changed(whole(), "recall", lambda data: data)
+    assert push.next_step(found, "watchme-web:latest") == "pulumi up --stack lab releases it"
+    assert push.next_step(found, "watchme-web:2") == (
+        "no service runs this tag: write it in the catalogue, which has watchme-web:latest"
+    )
+
+
 def test_only_an_artefacts_repository_takes_a_directory(tmp_path, monkeypatch):
     """A directory of an image's name is not pushed in its place."""
 
@@ -179,7 +214,7 @@ def test_only_an_artefacts_repository_takes_a_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(push, "_copy", lambda source, target, logins: copied.append(source))
     dist = str(built(tmp_path / "dist", run=program("amd64")))
     _, packed = push.push(found, "recall:1", [dist], "ap-northeast-1")
-    assert packed == "1 files, 0.0 MiB, for amd64" and copied[0].startswith("oci:")
+    assert packed == "1 file, 0.0 MiB, for amd64" and copied[0].startswith("oci:")
     push.push(found, "watchme-web:latest", [dist], "ap-northeast-1")
     assert copied[1] == f"docker-daemon:{dist}:latest"
     with pytest.raises(InfraError, match="watchme-web is an image's, which has one --from"):
