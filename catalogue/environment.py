@@ -4,8 +4,13 @@ import re
 
 # Beside control characters, as a person calls it; a tab it can hold
 UNWRITABLE = {"'": "a '", "\\": "a \\", "${": "a ${"}
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
-NAMED = {"\r": "a carriage return (a Windows line end)", "\n": "a line break", "\0": "a NUL"}
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+NAMED = {
+    "\r": "a carriage return (a Windows line end)",
+    "\n": "a line break",
+    "\0": "a NUL",
+    "\u2028": "a line separator (U+2028)",
+}
 
 
 def control(value: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalogue.alerts import KINDS as ALERT_KINDS
 from catalogue.alerts import Alert, AnyAlert, CloudAlert, CloudMetric
+from catalogue.assigned import with_assigned
 from catalogue.backup import Backup, Keep
 from catalogue.compose.container import ContainerFile
 from catalogue.compose.steps import ReleaseStep
@@ -18,6 +19,7 @@ from catalogue.compose.upstream import Upstream
 from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
 from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_text, read_yaml
+from catalogue.instances import instance_of
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, Site, System
 from catalogue.problems import CatalogueError, Problem
 from catalogue.service import Artefact, FileKey, Image, Memory, Route
@@ -39,16 +41,18 @@ LARGER = "bring it as an artefact: {repository, tag, into}, pushed by uv run inf
 class Catalogue:
     """Everything that a stack runs: the systems by name, and the stack that says which host runs which. `sources` are
     the static files that the systems' services name, by their path below `files/static/`, `static` the paths of all
-    that are there, `alerts` the alert conditions."""
+    that are there, `alerts` the alert conditions, `origins` instances' names → the
+    system that each is one of, as its file has it."""
 
     stack: Stack
     systems: dict[str, System]
     sources: dict[str, bytes] = field(default_factory=dict)
     alerts: list[AnyAlert] = field(default_factory=list)
     static: list[str] = field(default_factory=list)
+    origins: dict[str, System] = field(default_factory=dict)
 
     def systems_on(self, host: str) -> list[System]:
-        return [self.systems[name] for name in self.stack.hosts[host].systems if name in self.systems]
+        return [self.systems[name] for name in self.stack.hosts[host].runs if name in self.systems]
 
     def has_identity(self, host: str) -> bool:
         """Does AWS know the host: an instance by its role, any other machine by a user's key, where it asks AWS for
@@ -70,7 +74,11 @@ class Catalogue:
         return [alert for alert in self.alerts if isinstance(alert, CloudAlert)]
 
     def file_of(self, system: System) -> str:
-        return f"{SYSTEMS}/{system.system}.yaml"
+        return f"{SYSTEMS}/{self.origin(system).system}.yaml"
+
+    def origin(self, system: System) -> System:
+        """What a system is an instance of; itself where it is none."""
+        return self.origins.get(system.system, system)
 
     def settings(self, file: ConfigFile) -> dict[str, Any]:
         """What stands in a TOML file of a service; nothing where it is none, or not there."""
@@ -88,7 +96,7 @@ class Catalogue:
     @property
     def running(self) -> dict[str, System]:
         """The systems that some host of this stack runs."""
-        wanted = {name for host in self.stack.hosts.values() for name in host.systems}
+        wanted = {name for host in self.stack.hosts.values() for name in host.runs}
         return {name: system for name, system in self.systems.items() if name in wanted}
 
     @property
@@ -155,7 +163,7 @@ def read_system(path: Path, variant: str | None = None) -> System:
         raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields, written)) from None
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
-    return system
+    return with_assigned(system)
 
 
 def _still_to_write(value: Any, place: str = "") -> Iterator[str]:
@@ -218,9 +226,16 @@ def load(root: Path, stack: Stack) -> Catalogue:
             problems += error.problems
     if problems:
         raise CatalogueError(problems)
+    files, origins = {*systems}, {}
+    for one in [one for host in stack.hosts.values() for one in host.instances]:
+        # Anything else is a rule's, which says what is wrong
+        if one.system in files and (one.known_as == one.system or one.known_as not in files):
+            variant = one.variant or stack.variants.get(one.system)
+            origins[one.known_as] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
+            systems[one.known_as] = instance_of(origins[one.known_as], one)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS), static)
+    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS), static, origins)
 
 
 def read_alerts(path: Path) -> list[AnyAlert]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, Url
 from catalogue.files import Written, mapping, read_mapping, read_text
+from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
+from catalogue.instances import Instance
 from catalogue.problems import CatalogueError, Problem
-from catalogue.sizes import INSTANCE_TYPES, Architecture, MiB, Size, to_bytes
+from catalogue.sizes import Architecture
 from catalogue.validation import problems_of
 
 PROJECT = "infra"
@@ -29,74 +31,6 @@ MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 # What backups are encrypted with, under infra:secrets.backup
 BACKUP, BACKUP_SECRETS = "backup", ("RESTIC_PASSWORD",)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
-
-
-class Host(Model):
-    """What a host of every kind has. `reserve` is the memory kept free of services: for the system itself, Docker,
-    the proxy and the services' units. `proxy` serves the sites of all its systems; `ipv6` is false on a machine whose
-    kernel has no IPv6, where no program can listen on it."""
-
-    systems: list[Name]
-    reserve: Size = "1g"
-    proxy: Literal["nginx", "caddy"] = "nginx"
-    ipv6: bool = True
-
-
-class Ec2Host(Host):
-    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size."""
-
-    kind: Literal["ec2"] = "ec2"
-    instanceType: str = "t4g.large"
-    volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
-    swap: Size = "2g"
-
-    @property
-    def memory_mib(self) -> int | None:
-        """The machine's memory; None for an instance type that is not known."""
-        known = INSTANCE_TYPES.get(self.instanceType)
-        return known.memory if known else None
-
-    @property
-    def machine(self) -> str:
-        return self.instanceType
-
-    @property
-    def burstable(self) -> bool:
-        """Does AWS count its processor time in credits, as it does for its T families."""
-        return self.instanceType[1:2].isdigit() and self.instanceType.startswith("t")
-
-
-class SshHost(Host):
-    """A machine that is there already. `address` is where SSH and the world reach it, `hostKey` the public key that it
-    must identify itself with, `memory` what it has. `user` may use sudo without a password, and takes
-    infra:sshPublicKey."""
-
-    kind: Literal["ssh"]
-    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
-    port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
-    user: Name = "root"
-    hostKey: PublicKey
-    memory: Size
-    registryLogin: Literal["helper", "timer"] = "helper"
-
-    @property
-    def memory_mib(self) -> int | None:
-        return to_bytes(self.memory) // MiB
-
-    @property
-    def machine(self) -> str:
-        return "this machine"
-
-
-def _host_kind(value: Any) -> str:
-    return value.get("kind", "ec2") if isinstance(value, dict) else getattr(value, "kind", "ec2")
-
-
-AnyHost = Annotated[
-    Annotated[Ec2Host, Tag("ec2")] | Annotated[SshHost, Tag("ssh")],
-    Discriminator(_host_kind),
-]
-HOST_KINDS: dict[str, type[Host]] = {"ec2": Ec2Host, "ssh": SshHost}
 
 
 @dataclass(frozen=True)
@@ -263,7 +197,9 @@ def _key(path: tuple[int | str, ...]) -> str:
 
 def _fields(path: tuple[int | str, ...]) -> list[str]:
     model = HOST_KINDS.get(str(path[2]), Host) if path[:1] == ("hosts",) and len(path) > 2 else Stack
-    return list(model.model_fields)
+    if path[3:4] == ("systems",) and len(path) > 5:
+        model = Instance
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def shown_path(path: Path, project: Path) -> str:

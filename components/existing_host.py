@@ -2,7 +2,8 @@
 
 import pulumi
 
-from catalogue.stack import SshHost, Stack
+from catalogue.host import SshHost
+from catalogue.stack import Stack
 from components import access
 
 

@@ -3,8 +3,9 @@
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.host import Ec2Host
 from catalogue.sizes import MiB, to_bytes
-from catalogue.stack import Ec2Host, Stack
+from catalogue.stack import Stack
 from components import access
 from components.before import REPLACES
 from components.naming import inside, tags
@@ -34,7 +35,7 @@ class Host(access.Reachable):
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
         assert network, "there is one wherever there is an instance"
-        label = tags(stack, "+".join(spec.systems), f"{stack.name}-{host}")
+        label = tags(stack, "+".join(spec.runs), f"{stack.name}-{host}")
         instance = self._instance(name, host, spec, stack, image, network, profile, needs, label, marks, replaces)
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pulumi
 
+from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from catalogue.stack import Ec2Host
 from components import access, move
 from components.alarms import HostAlarms, Topic
 from components.existing_host import ExistingHost
@@ -83,7 +83,7 @@ def machine(
     options = region.options if host in stack.ec2_hosts else everywhere
     names, wanted = dns_names(catalogue, host), needs(catalogue, host)
     # A host pulls what its own systems run, and nothing of others
-    own = [repository for system in catalogue.systems_on(host) for repository in system.repositories]
+    own = list(dict.fromkeys(name for system in catalogue.systems_on(host) for name in system.repositories))
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""

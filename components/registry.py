@@ -32,7 +32,8 @@ class Registry(pulumi.ComponentResource):
             self.digests = self._digests({name: pulumi.Output.from_input(name) for name in running})
             self.register_outputs({"urls": self.urls})
             return
-        owners = {repository: system.system for system in systems for repository in system.repositories}
+        # The first of several that run an image: another one changes nothing about its repository
+        owners = {repository: system.system for system in reversed(systems) for repository in system.repositories}
         repositories = {
             repository: self._repository(f"{name}-{repository}", repository, tags(stack, system))
             for repository, system in owners.items()

@@ -4,7 +4,8 @@ stack's configuration."""
 import json
 from typing import Any
 
-from catalogue.stack import PROJECT, SshHost, Stack
+from catalogue.host import SshHost
+from catalogue.stack import PROJECT, Stack
 from infra.errors import InfraError
 from infra.pulumi import pulumi
 from infra.ssh import Target

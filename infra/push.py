@@ -29,7 +29,7 @@ def push(
     docker-archive:) it may be a file. For an artefact they are directories, files or archives. Raises InfraError."""
     stack = catalogue.stack
     repository, _, tag = image.partition(":")
-    known = [name for system in catalogue.running.values() for name in system.repositories]
+    known = {name for system in catalogue.running.values() for name in system.repositories}
     if repository not in known:
         raise InfraError(f"the catalogue has no repository {repository!r}; repositories: {', '.join(sorted(known))}")
     _there(repository, region, stack.name)

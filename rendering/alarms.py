@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from catalogue.alerts import Alert, CloudAlert
+from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from catalogue.stack import Ec2Host
 from rendering.monitor import EVERY
 
 # One alone may be a moment's; and it may come a little late

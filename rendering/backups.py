@@ -2,12 +2,13 @@
 
 from catalogue.backup import Backup
 from catalogue.compose.values import Mount
+from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.rules.steps import DRILL
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
-from catalogue.stack import BACKUP, BACKUP_SECRETS, SshHost, Stack
+from catalogue.stack import BACKUP, BACKUP_SECRETS, Stack
 from rendering import compose, places, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Backup as Entry

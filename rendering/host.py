@@ -5,11 +5,12 @@ from dataclasses import replace
 from functools import reduce
 
 from catalogue import models as catalogue_models
+from catalogue.host import SshHost
 from catalogue.loading import Catalogue, images_of
 from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService, most_memory
-from catalogue.stack import SshHost, Stack
+from catalogue.stack import Stack
 from rendering import (
     alarms,
     artefacts,

@@ -1,10 +1,10 @@
 """Services of which only one may run in the world: what binds their units to the watch in agent/singletons.py."""
 
+from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.stack import SshHost
 from rendering import watches
 from rendering.files import HostFiles
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from catalogue.assigned import with_assigned
 from catalogue.loading import Catalogue, load
 from catalogue.models import System
 from catalogue.stack import Stack, stack_from
@@ -41,7 +42,7 @@ def catalogue(system: Change = unchanged, config: Change = unchanged) -> Catalog
     """WatchMe on stack prod; `system` and `config` change the YAML's values before they are read."""
     data = copy.deepcopy(WATCHME)
     system(data)
-    return Catalogue(stack(config), {"watchme": System.model_validate(data)})
+    return Catalogue(stack(config), {"watchme": with_assigned(System.model_validate(data))})
 
 
 LAB: dict[str, Any] = yaml.safe_load((ROOT / "Pulumi.lab.yaml").read_text())["config"]
@@ -64,7 +65,7 @@ def changed(made: Catalogue, name: str, change: Change) -> Catalogue:
     """The same with one system's YAML changed; of a system with variants its first."""
     data = chosen(yaml.safe_load((ROOT / f"files/systems/{name}.yaml").read_text()), made.stack.variants.get(name))
     change(data)
-    return replace(made, systems=made.systems | {name: System.model_validate(data)})
+    return replace(made, systems=made.systems | {name: with_assigned(System.model_validate(data))})
 
 
 def digests(system: Change = unchanged, version: int = 1) -> dict[str, str]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network
 from urllib.parse import urlsplit
 
+from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import Site
 from catalogue.networks import HOSTS, too_wide
@@ -12,7 +13,7 @@ from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.services import ComposeService, most_memory
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
-from catalogue.stack import Ec2Host, SshHost, Stack
+from catalogue.stack import Stack
 
 # Measured on a host of 13 services, and rounded up: benchmarks/README.md
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
@@ -28,15 +29,17 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         if host.memory_mib is None:
             known = ", ".join(INSTANCE_TYPES)
             yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
-        for system in host.systems:
-            if system not in catalogue.systems:
+        for system in host.runs:
+            if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
                 yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
         known = ", ".join(sorted(catalogue.systems))
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
-    placed = [system for host in catalogue.stack.hosts.values() for system in host.systems]
+    placed = [system for host in catalogue.stack.hosts.values() for system in host.runs]
     for system in sorted({system for system in placed if placed.count(system) > 1}):
-        yield Problem(file, "infra:hosts", f"system {system} is on two hosts", "each system runs on one host")
+        origin = catalogue.origins[system].system if system in catalogue.origins else system
+        rule = f"another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
+        yield Problem(file, "infra:hosts", f"system {system} is there twice", rule)
 
 
 def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
@@ -63,7 +66,12 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     public = [name for _, name in served]
     for name in sorted({name for name in public if public.count(name) > 1}):
         where = ", ".join(dict.fromkeys(host for host, other in served if other == name))
-        yield Problem(file, "infra:hosts", f"{name} is the public name of two sites (on {where})", "one host serves it")
+        yield Problem(
+            file,
+            "infra:hosts",
+            f"{name} is the public name of two sites (on {where})",
+            "one site serves it: for one of two instances, another one under names: (docs/catalogue.md)",
+        )
 
 
 def one_stack_each(catalogue: Catalogue, others: Iterable[Catalogue]) -> Iterator[Problem]:

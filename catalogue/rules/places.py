@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
-from catalogue.stack import Ec2Host, SshHost
 
 PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
 OWN_PAGE = "/status/"  # of each host, written by its monitor
@@ -28,7 +28,7 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
     """A service on one of these would take a host's SSH or its proxy away."""
-    taken = {system: _own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.systems}
+    taken = {system: _own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.runs}
     for file, system, service in services(catalogue):
         own = taken.get(system.system, RESERVED)
         for port in [port for port in service.ports if port in own]:
@@ -44,9 +44,7 @@ def _own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
 def addresses(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in compose_services(catalogue):
         where = f"service {service.name}"
-        if system.network is None:
-            yield Problem(file, where, "is a container, but the system has no network", "describe it under network:")
-            continue
+        assert system.network, "one is assigned where none is written"
         subnet, other = system.network.subnet, "any other of the subnet"
         for address in service.addresses:
             if address not in subnet:

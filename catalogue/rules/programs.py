@@ -41,7 +41,7 @@ def _for_the_machine(
     architecture = elf_architecture(content)
     for name, host in catalogue.stack.ec2_hosts.items():
         known = INSTANCE_TYPES.get(host.instanceType)
-        if architecture and known and system in host.systems and architecture != known.architecture:
+        if architecture and known and system in host.runs and architecture != known.architecture:
             machine = f"{name} ({host.instanceType}) is {known.architecture}"
             found = f"files/static/{config.source} is built for {architecture}, and {machine}"
             yield Problem(file, where, found, f"a program built for {known.architecture}, or another instanceType")

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from catalogue.stack import Ec2Host, Stack
+from catalogue.stack import Stack
 from infra.adopt.facts import Facts, Instance
 from rendering.images import NEWEST
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from catalogue.alerts import Alert, CloudAlert
+from catalogue.host import Ec2Host
 from catalogue.loading import read_alerts
 from catalogue.problems import CatalogueError
-from catalogue.stack import Ec2Host
 from tests.support import whole
 
 HOST = {"alert": "disk", "measure": "disk", "above": 85, "text": "{subject}"}

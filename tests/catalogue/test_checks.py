@@ -11,6 +11,7 @@ from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
 from tests.catalogue import containers, programs, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
+from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = (
@@ -83,7 +84,6 @@ SYSTEM_EXAMPLES = {
         "address 172.28.0.14; an address inside 172.27.0.0/16",
     ),
     "gateway": (setting("admin", address="172.27.0.1"), "address 172.27.0.1 is the gateway's"),
-    "no network": (lambda data: data.pop("network"), "service ast-api: is a container, but the system has no network"),
     "scheduler outage": (
         routed("scheduler", internal="/api/scheduler"),
         "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
@@ -188,7 +188,7 @@ STACK_EXAMPLES = {
     ),
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: system watchme is on two hosts",
+        "infra:hosts: system watchme is there twice; another name for each further one: {system: watchme, as: watchme-2}",
     ),
     "small reserve": (
         hosted(reserve="512m"),
@@ -238,7 +238,7 @@ STACK_EXAMPLES = {
     ),
     "one name on two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: api.hey-watch.me is the public name of two sites (on watchme, second); one host serves it",
+        "infra:hosts: api.hey-watch.me is the public name of two sites (on watchme, second); one site serves it: for",
     ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),
@@ -310,12 +310,13 @@ def with_two_of_one_volume() -> Catalogue:
     return replace(made, systems=systems, stack=made.stack.model_copy(update={"hosts": hosts}))
 
 
-def test_every_rule_has_an_example():
+def test_every_rule_has_an_example(tmp_path):
     found = set()
     made = [catalogue(system, config) for _, system, config, _ in EXAMPLES]
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
     made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume()]
+    made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "x"}, STAGING, change=leading_elsewhere)]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}

@@ -55,6 +55,7 @@ VALUES = {
     "a line break": ("hunter\n2", "a line break"),
     "its last line break": ("hunter2\n", "a line break at its end"),
     "a NUL": ("hunter\0002", "a NUL"),
+    "a line separator": ("hunter\u20282", "a line separator (U+2028)"),
     "an escape": ("hunter\x1b2", "a control character (U+001B)"),
     "a control character of Latin-1": ("hunter\x852", "a control character (U+0085)"),
     "half a character": ("hunter\udc802", "a control character (U+DC80)"),

@@ -67,7 +67,7 @@ def rendered(name: str) -> dict[str, bytes]:
 
 
 def files_of(made: Catalogue, name: str) -> HostFiles:
-    host = next(host for host in made.stack.hosts if name in made.stack.hosts[host].systems)
+    host = next(host for host in made.stack.hosts if name in made.stack.hosts[host].runs)
     return render(made, host)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import elsewhere
-from tests.reader import HOST, POSTGRES, YAML, Reader, in_lab
+from tests.reader import HOST, NAME, POSTGRES, YAML, Reader, in_lab
 from tests.system.conftest import System
 from tests.system.on import destroy, until
 
@@ -151,6 +151,48 @@ def test_a_service_that_leaves_takes_no_data_along(reader: Reader, first: str) -
     config.write_text(with_reader)
     reader.system.must_up()
     assert reader.ticks() >= counted and reader.ask("/healthcheck") == (200, b"OK")
+
+
+def set_secrets(reader: Reader, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        ran = reader.system.command("infra", "secret", "set", name, "--stack", "lab", stdin=value)
+        assert ran.code == 0, ran.output
+
+
+def test_a_second_one_runs_beside_it_with_data_of_its_own(reader: Reader, first: str) -> None:
+    """The same system for trying things out: its containers reach the names of before, and mean their own."""
+    config, place = reader.system.lab.config_file, f"infra:hosts.{HOST}.systems[2]"
+    before, ids = config.read_text(), [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")]
+    reader.system.set(f"{place}.system", "reader")
+    reader.system.set(f"{place}.as", "reader-trial")
+    reader.system.set(f'{place}.names["{NAME}"]', f"trial-{NAME}")
+    missing = reader.system.command("infra", "check", "--stack", "lab")
+    assert "infra secret set reader-trial-db.POSTGRES_PASSWORD" in missing.output, missing.output
+    url = "postgres://reader:another@reader-db/reader?sslmode=disable"
+    set_secrets(
+        reader,
+        {
+            "reader-trial-db.POSTGRES_PASSWORD": "another", "reader-trial.DATABASE_URL": url,
+            "reader-trial-web.ADMIN_PASSWORD": "another-one",
+        },
+    )  # fmt: skip
+    reader.system.must_up()
+    for name in (NAME, f"trial-{NAME}"):
+        assert reader.system.ask("GET", "/healthcheck", name=name)[::2] == (200, b"OK"), name
+    tables = "select count(*) from information_schema.tables where table_name = 'ticks'"
+    query = ("psql", "-U", "reader", "-tAc")
+    assert int(reader.on("docker", "exec", "reader-trial-db", *query, tables)) == 1
+    reader.query("create table only_here (id int)")
+    here = "select count(*) from information_schema.tables where table_name = 'only_here'"
+    assert int(reader.on("docker", "exec", "reader-trial-db", *query, here)) == 0
+    reader.query("drop table only_here")
+    assert [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")] == ids, "the first restarted"
+    # Without it the first is as it was, and the data of the second is kept
+    config.write_text(before)
+    reader.system.must_up()
+    assert "reader-trial" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert "reader-trial-db" in reader.on("docker", "volume", "ls", "-q")
+    assert [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")] == ids
 
 
 def infra(reader: Reader, *argv: str) -> str:

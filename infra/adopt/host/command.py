@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from catalogue.checks import check
 from catalogue.fields import Name
+from catalogue.host import Host, SshHost
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.sizes import MiB
-from catalogue.stack import Host, SshHost
 from infra.adopt.host import comparing, understanding, written
 from infra.adopt.host.comparing import Comparison
 from infra.adopt.host.reading import Connection, Facts, Machine, connected

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import yaml
 
+from catalogue.host import Host
 from catalogue.loading import Catalogue
 from catalogue.models import System
-from catalogue.stack import Host
 from infra.adopt.host import nginx, settings
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.settings import Settings

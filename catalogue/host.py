@@ -1,0 +1,97 @@
+"""The kinds of hosts, and what a stack's configuration says of each."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from catalogue.fields import Model, Name, PublicKey
+from catalogue.instances import Instance
+from catalogue.sizes import INSTANCE_TYPES, MiB, Size, to_bytes
+
+
+def _form_of(value: Any) -> str:
+    return "<instance>" if isinstance(value, dict | Instance) else "<name>"
+
+
+AnySystem = Annotated[
+    Annotated[Name, Tag("<name>")] | Annotated[Instance, Tag("<instance>")],
+    Discriminator(_form_of),
+]
+
+
+class Host(Model):
+    """What a host of every kind has: its systems, by the names of their files or as instances of them. `reserve` is
+    the memory kept free of services: for the system itself, Docker, the proxy and the services' units. `proxy` serves
+    the sites of all its systems; `ipv6` is false on a machine whose kernel has no IPv6, where no program can listen on
+    it."""
+
+    systems: list[AnySystem]
+    reserve: Size = "1g"
+    proxy: Literal["nginx", "caddy"] = "nginx"
+    ipv6: bool = True
+
+    @property
+    def runs(self) -> list[str]:
+        """The systems by the names that they have here."""
+        return [entry.known_as if isinstance(entry, Instance) else entry for entry in self.systems]
+
+    @property
+    def instances(self) -> list[Instance]:
+        return [entry for entry in self.systems if isinstance(entry, Instance)]
+
+
+class Ec2Host(Host):
+    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size."""
+
+    kind: Literal["ec2"] = "ec2"
+    instanceType: str = "t4g.large"
+    volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
+    swap: Size = "2g"
+
+    @property
+    def memory_mib(self) -> int | None:
+        """The machine's memory; None for an instance type that is not known."""
+        known = INSTANCE_TYPES.get(self.instanceType)
+        return known.memory if known else None
+
+    @property
+    def machine(self) -> str:
+        return self.instanceType
+
+    @property
+    def burstable(self) -> bool:
+        """Does AWS count its processor time in credits, as it does for its T families."""
+        return self.instanceType[1:2].isdigit() and self.instanceType.startswith("t")
+
+
+class SshHost(Host):
+    """A machine that is there already. `address` is where SSH and the world reach it, `hostKey` the public key that it
+    must identify itself with, `memory` what it has. `user` may use sudo without a password, and takes
+    infra:sshPublicKey."""
+
+    kind: Literal["ssh"]
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+    port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
+    user: Name = "root"
+    hostKey: PublicKey
+    memory: Size
+    registryLogin: Literal["helper", "timer"] = "helper"
+
+    @property
+    def memory_mib(self) -> int | None:
+        return to_bytes(self.memory) // MiB
+
+    @property
+    def machine(self) -> str:
+        return "this machine"
+
+
+def _host_kind(value: Any) -> str:
+    return value.get("kind", "ec2") if isinstance(value, dict) else getattr(value, "kind", "ec2")
+
+
+AnyHost = Annotated[
+    Annotated[Ec2Host, Tag("ec2")] | Annotated[SshHost, Tag("ssh")],
+    Discriminator(_host_kind),
+]
+HOST_KINDS: dict[str, type[Host]] = {"ec2": Ec2Host, "ssh": SshHost}

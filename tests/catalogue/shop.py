@@ -1,0 +1,67 @@
+"""A project with a shop, which runs more than once."""
+
+import copy
+from pathlib import Path
+
+from catalogue.loading import Catalogue, load
+from catalogue.stack import stack_from
+from tests.support import PROD
+
+SHOP = """\
+system: shop
+document: README.md
+data: [/srv/shop/media]
+sites: [{name: shop.hey-watch.me}]
+services:
+  - name: shop-db
+    kind: compose
+    purpose: Database
+    image: {repository: docker.io/library/postgres, tag: "16.4"}
+    health: {command: pg_isready}
+    volumes: ["shop-data:/var/lib/postgresql/data"]
+    memory: {limit: 256m}
+    secrets: [POSTGRES_PASSWORD]
+  - name: web
+    kind: compose
+    purpose: What people see
+    image: {repository: shop-web}
+    port: 8040
+    container_port: 8080
+    routes: [{public: /, site: shop.hey-watch.me}]
+    depends_on: {shop-db: {condition: service_healthy}}
+    environment: {DATABASE_URL: postgres://shop-db/shop}
+    volumes: ["/srv/shop/media:/media", "/opt/web/cache:/cache"]
+    memory: {limit: 256m}
+    release: {command: migrate}
+  - name: worker
+    kind: compose
+    purpose: Work
+    container: shop_worker_1
+    image: {repository: shop-web}
+    directory: /opt/web
+    unit: web.service
+    memory: {limit: 256m}
+variants:
+  large: {}
+  small: {services: {web: {memory: {limit: 128m}}}}
+"""
+STAGING = {"system": "shop", "as": "shop-staging", "names": {"shop.hey-watch.me": "staging.hey-watch.me"}}
+SECRETS = {name: {"POSTGRES_PASSWORD": "x"} for name in ("shop", "shop-staging")}
+SECOND = {**PROD["infra:hosts"]["watchme"], "systems": [STAGING]}
+
+
+def read_shop(root: Path, *systems, change=lambda text: text, hosts=(), **config) -> Catalogue:
+    """The project below `root` with these `systems` on its host, further hosts, and the system's file changed."""
+    (root / "files/systems").mkdir(parents=True, exist_ok=True)
+    (root / "files/alerts.yaml").write_text("[]")
+    (root / "files/systems/shop.yaml").write_text(change(SHOP))
+    host = {**PROD["infra:hosts"]["watchme"], "systems": [*systems]}
+    secrets = {name: values for name, values in SECRETS.items() if name in str([systems, hosts])}
+    values = {**copy.deepcopy(PROD), "infra:hosts": {"box": host, **dict(hosts)}, "infra:secrets": secrets}
+    values |= {f"infra:{name}": value for name, value in config.items()}
+    return load(root, stack_from("prod", values, "Pulumi.prod.yaml"))
+
+
+def leading_elsewhere(text: str) -> str:
+    """A service that knows its public name."""
+    return text.replace("DATABASE_URL: postgres://shop-db/shop", "BASE_URL: https://shop.hey-watch.me/")
