@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue.checks import checked
+from catalogue.deployed import pinned, standing
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
@@ -34,6 +35,8 @@ global_provider = provider("everywhere", "us-east-1")
 everywhere = pulumi.ResourceOptions(providers={"aws": global_provider})
 asking = pulumi.InvokeOptions(provider=global_provider)
 prior = before.before()
+deployed = standing(catalogue, configuration.deployed(prior.deployed))
+catalogue = pinned(catalogue, deployed)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.planned(stack, prior, now)
@@ -105,6 +108,10 @@ pulumi.export("releases", region.released(here))
 for place in stack.standbyRegions:
     pulumi.export(f"standby_{place}", {"addresses": made[place].addresses, "releases": region.released(made[place])})
 pulumi.export("images", running(here, digests))
+if deployed:
+    # What a release that failed was to bring is not deployed
+    served = [release.id for release in here.releases.values()]
+    pulumi.export("deployed", pulumi.Output.all(*served).apply(lambda _: deployed))
 pulumi.export("repositories", here.registry.urls)
 pulumi.export(
     "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import (
     accounts,
+    alone,
     artefacts,
     certificates,
     compose,
@@ -129,7 +130,7 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
             obtained = certificates.obtain(world, target, identity, replaced)
             for line in [*obtained, *certificates.warnings(world, target)]:
                 job.say(line)
-            ready = plan(world, base, target)
+            ready = alone.narrowed(plan(world, base, target), [*job.only])
             if ready.change.paths:
                 job.say(f"validating {len(ready.change.paths)} changed files")
                 validate(world, target, ready.change)

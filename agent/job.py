@@ -17,13 +17,15 @@ def nothing(*_: Any) -> None:
 class Job:
     """`kind` is apply, rollback or recover. `base` is the release that an update was planned from, None when it does
     not know. `confirm` returns once these public URLs were found healthy from outside, and raises Failed when they
-    are not. `history` takes a note of how it ended, once that is certain and before it is forgotten that it began."""
+    are not. `only` are the services that it may change; all where none is named. `history` takes a note of how it
+    ended, once that is certain and before it is forgotten that it began."""
 
     id: str
     kind: str
     who: str
     host: str
     base: str | None = None
+    only: tuple[str, ...] = ()
     say: Callable[[str], None] = nothing
     confirm: Callable[[list[str]], None] = nothing
     history: Callable[[Job, Outcome], None] = nothing

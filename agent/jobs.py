@@ -97,6 +97,7 @@ def run(world: World, id: str) -> int:
         id, spec["kind"], spec["who"], spec["host"], spec["base"],
         say=lambda line: tell({"say": line}),
         confirm=lambda urls: _confirmed(world, place, spec["confirm"], urls, tell),
+        only=tuple(spec.get("only", [])),
     )  # fmt: skip
     try:
         purpose = f"{spec['kind']} of release {spec['release'][:12]} by {spec['who']}"

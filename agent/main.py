@@ -188,7 +188,9 @@ def releases(_: dict[str, Any]) -> int:
     kept, history = store.returnable(world), store.history(world)
     damaged = {"damaged": store.unreadable(world), "damaged_jobs": store.damaged_jobs(world)}
     images = prune.needed(world)
-    _print({"current": store.current_id(world), "kept": kept, "history": history, "images": images, **damaged})
+    services = {id: store.by_service(store.manifest(world, id)) for id in kept if id not in damaged["damaged"]}
+    answer = {"current": store.current_id(world), "kept": kept, "history": history, "images": images}
+    _print({**answer, "services": services, **damaged})
     return 0
 
 

@@ -58,6 +58,12 @@ class Release:
         return [unit["name"] for unit in self.manifest["units"]]
 
 
+def by_service(manifest: dict[str, Any]) -> dict[str, str]:
+    """Service → the image of its container, or its artefact."""
+    found = [*manifest["artefacts"], *manifest["containers"]]
+    return {entry["service"]: entry["image"] for entry in found if entry.get("image")}
+
+
 def images_of(manifest: dict[str, Any]) -> list[str]:
     """Those that its containers are made from."""
     return sorted({image for unit in manifest["units"] for image in unit["images"]})

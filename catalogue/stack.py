@@ -22,6 +22,8 @@ ENCRYPTED = "[encrypted]"
 SEALED = re.compile(r"\[encrypted\]|\[secret [0-9a-f]{12}\]")
 # In the environment of an update that does what was approved: repository and suffix → digest, as JSON
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
+# In that of an update for some services alone: what is deployed then (catalogue/deployed.py) and their names, as JSON
+DEPLOYED, DEPLOYING_ONLY = "INFRA_DEPLOYED", "INFRA_DEPLOYING_ONLY"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 # Secrets of every host's monitor, under infra:secrets.monitor: where notices go

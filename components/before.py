@@ -25,7 +25,8 @@ class Before:
     point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
     pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
     those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi,
-    `unfinished` whether a move passed its gate and did not come to its end."""
+    `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were deployed
+    for one service alone (catalogue/deployed.py)."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -36,6 +37,7 @@ class Before:
     machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
     settled: dict[str, str] = field(default_factory=dict)
     unfinished: bool = False
+    deployed: dict[str, Any] = field(default_factory=dict)
 
 
 def before() -> Before:
@@ -82,6 +84,7 @@ def read(resources: dict[str, Any]) -> Before:
             if resource.get("type") == "infra:index:Release"
         },
         any(gate.get("at") != move.get("at") for gate in gates),
+        outputs.get("deployed") or {},
     )
 
 

@@ -10,10 +10,12 @@ import boto3
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 
+from catalogue.deployed import Deployed
 from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import (
     APPROVED_IMAGES,
+    DEPLOYED,
     PROJECT,
     SECRET_KEYS,
     Stack,
@@ -46,6 +48,12 @@ def shown_file(name: str) -> str:
 def approved_images() -> dict[str, str]:
     """`repository:tag` → digest of what was approved (`infra up --plan`): it stands, whatever was pushed since."""
     return json.loads(os.environ.get(APPROVED_IMAGES, "{}"))
+
+
+def deployed(before: Deployed) -> Deployed:
+    """What is deployed for one service alone: as `infra deploy` says, else as it was."""
+    given = os.environ.get(DEPLOYED)
+    return json.loads(given) if given else before
 
 
 def schema() -> dict[str, str]:

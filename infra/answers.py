@@ -104,6 +104,7 @@ class Releases(Form):
     kept: Names
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
     images: Names | None = None
+    services: dict[Text, dict[Text, Text]] = {}
     damaged: Names = []
     damaged_jobs: Names = []
 

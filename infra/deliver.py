@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from catalogue.stack import DEPLOYING_ONLY
 from infra import delivery, outside, unfinished
 from infra.delivery import OutsideLook
 from infra.errors import InfraError
@@ -113,7 +114,8 @@ class Delivery(Work):
             base = settled(target, planned, look, say)
             if not tags.is_done:
                 tags.add()
-            self.job = delivery.sending(target, request, base, look, say)
+            only = json.loads(os.environ.get(DEPLOYING_ONLY, "[]"))
+            self.job = delivery.sending(target, request, base, look, say, only)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
             ended = self.job.run()
         except InfraError as error:

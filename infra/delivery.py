@@ -56,9 +56,18 @@ def send(target: Target, request: dict[str, Any], base: str | None, outside: Out
     return sending(target, request, base, outside, say).run()
 
 
-def sending(target: Target, request: dict[str, Any], base: str | None, outside: OutsideLook, say: Say) -> "Job":
-    """The job that brings a release to a host."""
+def sending(
+    target: Target,
+    request: dict[str, Any],
+    base: str | None,
+    outside: OutsideLook,
+    say: Say,
+    only: Sequence[str] = (),
+) -> "Job":
+    """The job that brings a release to a host; `only` are the services that it may change, where it may not change
+    all."""
     asked = spec("apply", request["release"], target, base, request["confirm"])
+    asked |= {"only": [*only]} if only else {}
     payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": asked}
     return Job(target, asked["id"], Command("receive", payload, request["receive"]), outside, say)
 

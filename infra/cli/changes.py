@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import StackName, app
+from infra.cli import HostName, StackName, app, sound_catalogue_of
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -52,6 +52,31 @@ def up(
     from infra.preview import commits, plans
 
     raise typer.Exit(plans.up(stack, plan, base or commits.usual()))
+
+
+@app.command()
+def deploy(
+    services: Annotated[list[str], typer.Argument(help="Services of one host.")],
+    stack: StackName,
+    image: Annotated[str | None, typer.Option(help="Tag or digest (sha256:…); else what its tag means now.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="From now on pulumi up takes what its tag means, as before a deploy.")
+    ] = False,
+    host: HostName = None,
+) -> None:
+    """Deploy a new image or artefact of some services, and nothing else: with the gate and the way back of every
+    release. The stack records it by digest, and pulumi up keeps it, whatever its tag means later."""
+    from infra import deploying
+    from infra.move.command import may_remove_lock
+
+    if image and (len(services) > 1 or follow):
+        raise InfraError("--image says which build of one service is deployed: name one, without --follow")
+    catalogue = sound_catalogue_of(stack)
+    place, found = deploying.host_of(catalogue, services, host)
+    region, account = catalogue.stack.region, catalogue.stack.accountId
+    images = {name: deploying.chosen(service, image, region, account) for name, service in found.items()}
+    wanted = deploying.Deployment(place, images, follow)
+    typer.echo(deploying.deploy(catalogue, wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
 
 
 @app.command()

@@ -1,12 +1,13 @@
 """Commands that ask hosts, and act on them."""
 
+import re
 import sys
 from typing import Annotated
 
 import typer
 
 from catalogue.stack import Stack
-from infra.cli import HostName, StackName, app, catalogue_of, stack_of
+from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of, stack_of
 from infra.errors import InfraError
 
 
@@ -120,23 +121,33 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
 @app.command()
 def rollback(
     stack: StackName,
-    release: Annotated[
-        str | None, typer.Argument(help="Beginning of a kept release's id; else the one before.")
+    wanted: Annotated[
+        str | None,
+        typer.Argument(help="Beginning of a kept release's id, or a service's name; else the release before."),
     ] = None,
     host: HostName = None,
 ) -> None:
-    """Go back on a host to a release that it keeps: files, images and environment, without the network."""
+    """Go back on a host to a release that it keeps: files, images and environment, without the network. With a
+    service's name go back to the image that it had before, by a deploy of it alone."""
     from functools import partial
 
     from infra import delivery, hosts, outside
 
+    # The way back does not hang on a catalogue that is sound
+    if wanted and not re.fullmatch("[0-9a-f]+", wanted):
+        from infra import deploying
+        from infra.move.command import may_remove_lock
+
+        say = partial(typer.echo, err=True)
+        typer.echo(deploying.roll_back(sound_catalogue_of(stack), [wanted], host, say, may_remove_lock))
+        return
     made = stack_of(stack)
     found = hosts.targets(made, host)
     if len(found) > 1:
         raise InfraError(f"name the host with --host: {', '.join(sorted(found))}")
     (target,) = found.values()
     look = partial(outside.complaint, target.address, made.trustedRoots)
-    ended = delivery.go_back(target, release, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
+    ended = delivery.go_back(target, wanted, made.confirmDeadline, look, lambda line: typer.echo(line, err=True))
     typer.echo(ended["line"])
     raise typer.Exit(ended["code"])
 

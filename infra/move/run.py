@@ -9,9 +9,10 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -113,22 +114,33 @@ def settle(stack: str, say: Say, ask: Ask) -> None:
         raise InfraError(f"nothing was touched: {locked or reason}")
 
 
-def up(stack: str, planned: list[Phase], say: Say, ask: Ask) -> Progress:
-    """`pulumi up`, followed step by step; its `reasons` say why it stopped, and are none when it came to its end. A
-    lock that a killed one left here holds up nothing; `ask` is asked whether any other lock may be removed."""
-    progress, locked = locks.pass_locks(stack, lambda: _up(stack, planned, say), say, ask)
+def up(
+    stack: str,
+    planned: list[Phase],
+    say: Say,
+    ask: Ask,
+    words: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Progress:
+    """`pulumi up`, followed step by step, with further `words` and variables; its `reasons` say why it stopped, and are
+    none when it came to its end. A lock that a killed one left here holds up nothing; `ask` is asked whether any other
+    lock may be removed."""
+    work = partial(_up, stack, planned, say, words, environment or {})
+    progress, locked = locks.pass_locks(stack, work, say, ask)
     if locked:
         progress.reasons = [locked]
     return progress
 
 
-def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
+def _up(
+    stack: str, planned: list[Phase], say: Say, words: Sequence[str], environment: Mapping[str, str]
+) -> tuple[Progress, str]:
     progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
-    command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack]
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack, *words]
     with (
         tempfile.TemporaryFile("w+") as complaints,
         _as_interrupts(signal.SIGTERM, signal.SIGHUP),
-        _started(command, complaints) as process,
+        _started(command, complaints, environment) as process,
     ):
         assert process.stdout
         locks.remember(stack, process.pid)
@@ -158,7 +170,7 @@ def _up(stack: str, planned: list[Phase], say: Say) -> tuple[Progress, str]:
     return progress, "\n".join([said, *told])
 
 
-def _started(command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
+def _started(command: list[str], complaints: IO[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     is_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     if is_ignored:
         # Pulumi would inherit that (`nohup`, a shell's background), and it could not be ended in an orderly way
@@ -167,6 +179,7 @@ def _started(command: list[str], complaints: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command,
             cwd=project_root(),
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,

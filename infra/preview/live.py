@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.checks import check, checked
+from catalogue.deployed import pinned
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import read_stack, stack_from
@@ -137,7 +138,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
         answers = dict(zip(targets, pool.map(_asked, targets.values()), strict=True))
     key = _key(catalogue)
     found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
-    found["standby"] = outputs.get("standby", [])
+    found |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
     said: list[str] = []
     unbound = [f"{name} leaves the stack; it was not asked" for name in gone]
     for name, answer in answers.items():
@@ -165,6 +166,7 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
 
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
+    catalogue = pinned(catalogue, there.get("deployed", {}))
     serving = [image for host in there.get("hosts", {}).values() for image in images_of(host["manifest"])]
     images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
     made = hosts_of(catalogue, images, _key(catalogue))

@@ -1,0 +1,58 @@
+"""Images that were deployed for one service alone (`infra deploy`): they stand, whatever their tags point to since."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.service import Image, Service
+from catalogue.services import ComposeService, NativeService
+
+# Host → service → image as the catalogue names it (repository:tag) → digest
+Deployed = Mapping[str, Mapping[str, Mapping[str, str]]]
+Named = TypeVar("Named", bound=Image)
+
+
+def standing(catalogue: Catalogue, deployed: Deployed) -> dict[str, dict[str, dict[str, str]]]:
+    """What of it still means something: a service that is there, an image under the tag that it was deployed for."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for host in catalogue.stack.hosts:
+        for service in [service for system in catalogue.systems_on(host) for service in system.active]:
+            names = {image.name for image in service.images if image.digest is None}
+            wanted = deployed.get(host, {}).get(service.name, {})
+            if own := {name: digest for name, digest in sorted(wanted.items()) if name in names}:
+                found.setdefault(host, {})[service.name] = own
+    return found
+
+
+def pinned(catalogue: Catalogue, deployed: Deployed) -> Catalogue:
+    """The catalogue with these services' images by digest."""
+    systems = dict(catalogue.systems)
+    for host, services in standing(catalogue, deployed).items():
+        for system in catalogue.systems_on(host):
+            systems[system.system] = _of_system(system, services)
+    return replace(catalogue, systems=systems)
+
+
+def _of_system(system: System, services: Mapping[str, Mapping[str, str]]) -> System:
+    made = [
+        _of_service(service, services[service.name])
+        if isinstance(service, Service) and service.name in services
+        else service
+        for service in system.services
+    ]
+    return system.model_copy(update={"services": made})
+
+
+def _of_service(service: Service, digests: Mapping[str, str]) -> Service:
+    def of(image: Named) -> Named:
+        digest = digests.get(image.name)
+        return image.model_copy(update={"tag": None, "digest": digest}) if digest else image
+
+    if isinstance(service, ComposeService):
+        steps = [step.model_copy(update={"image": of(step.image)}) if step.image else step for step in service.release]
+        return service.model_copy(update={"image": of(service.image), "release": steps})
+    if isinstance(service, NativeService):
+        return service.model_copy(update={"artefact": [of(artefact) for artefact in service.artefact]})
+    return service

@@ -1,0 +1,140 @@
+"""One service deployed alone, as its owner does on most days: nothing else changes, and the stack knows."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from lab.images import build_programs
+from lab.registry import push_stub, tags
+from lab.stubs import stubs
+from tests.support import WATCHME
+from tests.system.conftest import Ran, System
+from tests.system.on import REGION, wait_until_well
+
+pytestmark = pytest.mark.lab
+YAML = "files/systems/watchme.yaml"
+CONTAINERS = [entry["container"] for entry in WATCHME["services"] if not entry.get("retired")]
+SERVICE, CONTAINER, REPOSITORY = "admin", "watchme-admin", "watchme-admin"
+OTHER, OTHERS_REPOSITORY = "web", "watchme-web"
+
+
+def push(system: System, repository: str, tag: str = "latest", **facts: str) -> str:
+    """Another build of an image under a tag; its digest."""
+    push_stub(system.lab, REGION, repository, {**stubs()[repository], **facts}, build_programs(), tag)
+    return tags(system.lab, REGION, repository)[tag]
+
+
+def infra(system: System, *argv: str) -> Ran:
+    return system.command("infra", *argv, "--stack", "lab")
+
+
+def must(ran: Ran) -> str:
+    assert ran.code == 0, ran.output
+    return ran.output
+
+
+def started(system: System) -> dict[str, str]:
+    form = "{{.Name}} {{.State.StartedAt}}"
+    lines = system.on_host("docker", "inspect", "-f", form, *CONTAINERS).output.splitlines()
+    return {name.removeprefix("/"): time for name, time in (line.split(" ", 1) for line in lines)}
+
+
+def serving(system: System, container: str = CONTAINER) -> str:
+    """The digest of the image that a container runs."""
+    image = system.on_host("docker", "inspect", "-f", "{{.Config.Image}}", container).output
+    return image.strip().partition("@")[2]
+
+
+def changes(system: System) -> bool:
+    return system.pulumi("preview", "--expect-no-changes").code != 0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def follows_its_tags(system: System) -> Iterator[None]:
+    """Afterwards the lab serves what it began with."""
+    yield
+    for repository in (REPOSITORY, OTHERS_REPOSITORY):
+        push(system, repository)
+    infra(system, "deploy", SERVICE, "--follow")
+    system.must_up()
+
+
+def test_one_service_is_deployed_and_nothing_else(system: System):
+    system.must_up()
+    before = started(system)
+    # Somebody else's build is there too, and none of this deploy's affair
+    push(system, OTHERS_REPOSITORY, build="2")
+    digest = push(system, REPOSITORY, build="2")
+    said = must(infra(system, "deploy", SERVICE))
+    assert f"{SERVICE}: {digest[:19]} serves on watchme; pulumi up keeps it" in said, said
+    after = started(system)
+    assert {name for name in after if after[name] != before[name]} == {CONTAINER}
+    assert serving(system) == digest
+    # The stack agrees: what the next update changes is the other build alone
+    push(system, OTHERS_REPOSITORY)
+    assert not changes(system)
+    assert json.loads(system.output("deployed"))["watchme"][SERVICE] == {f"{REPOSITORY}:latest": digest}
+
+
+def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
+    digest = serving(system)
+    push(system, REPOSITORY, build="3")
+    assert not changes(system)
+    assert f"{digest[:19]} serves" not in must(infra(system, "preview"))
+    system.must_up()
+    assert serving(system) == digest
+
+
+def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
+    digest, before = serving(system), started(system)
+    push(system, REPOSITORY, "bad", health="/elsewhere")
+    with system.configured(healthDeadline="15"):
+        ran = infra(system, "deploy", SERVICE, "--image", "bad")
+    assert ran.code == 1 and "rolled back" in ran.output and "admin" in ran.output, ran.output
+    assert serving(system) == digest
+    after = started(system)
+    assert {name for name in after if after[name] != before[name]} <= {CONTAINER}
+    wait_until_well(system, 30)
+    assert not changes(system)
+
+
+def test_a_service_goes_back_to_the_image_before(system: System):
+    first = serving(system)
+    second = push(system, REPOSITORY, "4", build="4")
+    must(infra(system, "deploy", SERVICE, "--image", "4"))
+    assert serving(system) == second
+    assert first[:19] in must(infra(system, "rollback", SERVICE))
+    assert serving(system) == first and not changes(system)
+    said = must(infra(system, "deploy", SERVICE, "--image", first))
+    assert f"{first[:19]} serves on watchme already: nothing to do" in said, said
+
+
+def test_a_change_of_something_else_is_refused_and_named(watchme: System):
+    before = started(watchme)
+    watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
+    push(watchme, REPOSITORY, "5", build="5")
+    ran = infra(watchme, "deploy", SERVICE, "--image", "5")
+    assert ran.code == 1 and "nothing touched: more than admin differs" in ran.output, ran.output
+    assert "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml" in ran.output
+    assert started(watchme) == before
+
+
+def test_what_cannot_be_deployed_is_a_line(system: System):
+    for argv, line in (
+        (["deploy", "admim"], "no service 'admim' runs; did you mean 'admin'?"),
+        (["deploy", SERVICE, "--image", "never"], f"{REGION} has no {REPOSITORY}:never (pushed last: "),
+        (["deploy", SERVICE, OTHER, "--image", "4"], "--image says which build of one service"),
+        (["deploy", SERVICE, "--host", "watchmi"], "--host watchmi: did you mean 'watchme'?"),
+    ):
+        ran = infra(system, *argv)
+        assert ran.code == 1 and line in ran.output and "Traceback" not in ran.output, ran.output
+
+
+def test_a_service_follows_its_tag_again(system: System):
+    digest = push(system, REPOSITORY, build="6")
+    assert "follows its tag from now on" in must(infra(system, "deploy", SERVICE, "--follow"))
+    assert serving(system) == digest and not changes(system)
+    newer = push(system, REPOSITORY, build="7")
+    system.must_up()
+    assert serving(system) == newer
