@@ -126,21 +126,24 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
     place = partial(artefacts.located, target.manifest)
     found = {path: place(path) for path in paths}
     found = {path: inside for path, inside in found.items() if inside != path}
-    # Releases of an earlier version say nothing of programs
-    programs_of = {path for entry in target.manifest["artefacts"] for path in entry.get("programs", [])}
-    started = {path: place(path) for path in sorted(programs_of)}
+    # Releases of an earlier version say nothing of what units start
+    programs_of, scripts_of = (
+        {path: place(path) for entry in target.manifest["artefacts"] for path in entry.get(kind, [])}
+        for kind in ("programs", "scripts")
+    )
+    named = programs_of | scripts_of
     wrong = [
         f"{path} is not in it ({paths[path]})"
         for path, inside in found.items()
-        if path not in started and not world.exists(inside)
+        if path not in named and not world.exists(inside)
     ]
-    wrong += [f"{path} is not in it, and a unit starts it" for path in started if not world.exists(started[path])]
+    wrong += [f"{path} is not in it, and a unit starts it" for path in named if not world.exists(named[path])]
     wrong += [
         f"{path} may not be executed, and a unit starts it (chmod +x)"
-        for path, inside in started.items()
+        for path, inside in programs_of.items()
         if world.exists(inside) and not world.is_executable(inside)
     ]
-    found |= started
+    found = {path: inside for path, inside in found.items() if path not in scripts_of} | programs_of
     wrong += [f"{path} {why}" for path, inside in found.items() if (why := programs.complaint(world, inside, place))]
     if wrong:
         raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")

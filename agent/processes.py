@@ -59,9 +59,12 @@ def run(argv: tuple[str, ...], stdin: bytes, timeout: float, environment: dict[s
         # It may say much before it has read all
         feeding = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         feeding.start()
+        # Of select, a process with a thousand open files can ask nothing
+        ready = select.poll()
+        ready.register(process.stdout, select.POLLIN | select.POLLHUP)
         try:
             while (left := end - time.monotonic()) > 0:
-                if select.select([process.stdout], [], [], left)[0]:
+                if ready.poll(left * 1000):
                     if not (data := os.read(process.stdout.fileno(), 65536)):
                         break
                     said += data

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Artefact
-from catalogue.services import NativeService
-from catalogue.systemd.commands import commands
+from catalogue.services import NativeService, TimerService
+from catalogue.systemd.commands import STARTING, commands, is_certain
 from catalogue.systemd.directives import texts
 
 
@@ -19,7 +19,8 @@ def used_by(catalogue: Catalogue, system: System, service: NativeService) -> lis
 
 def names_path(catalogue: Catalogue, service: NativeService, path: str) -> bool:
     """Does anything of a service name a path, or one below it: its unit, environment, needs or files."""
-    here = re.compile(rf"(?<![\w./-]){re.escape(path)}(?![\w.-])")
+    # At a beginning, after any sign that no name has, in an address, or after an option of one letter
+    here = re.compile(rf"(?:^|[^\w./-]|//|(?<!\w)-[A-Za-z]){re.escape(path)}(?![\w.-])", re.MULTILINE)
     return any(here.search(text) for text in _texts(catalogue, service))
 
 
@@ -35,15 +36,10 @@ def _texts(catalogue: Catalogue, service: NativeService) -> Iterator[str]:
 
 
 def started(service: NativeService, artefacts: Iterable[Artefact]) -> tuple[list[str], list[str]]:
-    """The programs of artefacts that a service starts, and what else they must have: the script that an interpreter of
-    the host is given first."""
-    places = [f"{artefact.into}/" for artefact in artefacts]
-    programs, scripts = [], []
-    for command in commands([service.run, *service.all_sections]):
-        if command.may_fail:
-            continue
-        if command.program.startswith(tuple(places)):
-            programs.append(command.program)
-        elif command.arguments and command.arguments[0].startswith(tuple(places)):
-            scripts.append(command.arguments[0])
+    """The programs of artefacts that a service starts, and the scripts in them that its interpreters are given."""
+    places = tuple(f"{artefact.into}/" for artefact in artefacts)
+    parts = [service.job] if isinstance(service, TimerService) else service.all_sections
+    made = [one for one in commands(parts) if one.directive in STARTING and not one.may_fail]
+    programs = [one.program for one in made if one.program.startswith(places) and is_certain(one.program)]
+    scripts = [one.script for one in made if one.script.startswith(places) and is_certain(one.script)]
     return list(dict.fromkeys(programs)), list(dict.fromkeys(scripts))

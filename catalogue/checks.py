@@ -90,6 +90,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     contents.retired,
     contents.environment,
     instances.instances,
+    instances.secrets_apart,
     instances.other_names,
     hosts.hosts,
     hosts.names,

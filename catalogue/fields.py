@@ -54,6 +54,8 @@ Network = Annotated[
     IPv4Network, _text_as(IPv4Network, "a network of IPv4 such as 198.51.100.7/32"), PlainSerializer(str)
 ]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
+# What names of containers, units and volumes begin with, which have limits of their own
+INSTANCE = r"^[a-z0-9][a-z0-9_-]{1,39}$"
 _ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
 _OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$"
 _UNIT = r"^[A-Za-z0-9:_][A-Za-z0-9:_.@-]*\.(service|timer)$"
@@ -95,6 +97,7 @@ ALLOWED = {
     HEALTH: "a path such as /health, or tcp, image, running, or {command: …}",
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
     _NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
+    INSTANCE: "a name such as shop-staging: 2 to 40 lower-case letters, digits, _ and -",
     _ACCOUNT: "the name of an account: lower-case letters, digits, _ and -, at most 32",
     _OWNER: 'the name of an account, or its number in quotes, such as "999"',
     _UNIT: "a unit with its ending, such as notes-worker.service",

@@ -7,16 +7,28 @@ Each has services, units, containers, networks, volumes, directories, ports, sec
 shared.
 """
 
+from ipaddress import IPv4Network
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from catalogue.assigned import WHY, network_of, port_of
 from catalogue.compose.values import Mount
-from catalogue.fields import HostName, Model, Name, Network
-from catalogue.models import System
+from catalogue.fields import INSTANCE, HostName, Model, Name, Network, Port
+from catalogue.models import ContainerNetwork, System
 from catalogue.service import Service
-from catalogue.services import ComposeService, NativeService, RetiredService
+from catalogue.services import ComposeService
+
+
+def _port(given: Any) -> Any:
+    """Pulumi writes numbers back as text."""
+    return int(given) if isinstance(given, str) and given.isdecimal() else given
+
+
+def _subnet(given: IPv4Network) -> IPv4Network:
+    if not given.is_private or not 8 <= given.prefixlen <= 29:
+        raise ValueError("a private subnet, /8 to /29, such as 172.27.0.0/16")
+    return given
 
 
 class Instance(Model):
@@ -25,12 +37,11 @@ class Instance(Model):
     assigned."""
 
     system: Name
-    name: Name | None = Field(None, alias="as")
+    name: Annotated[str, Field(pattern=INSTANCE)] | None = Field(None, alias="as")
     variant: Name | None = None
     names: dict[HostName, HostName] = {}
-    # Pulumi writes numbers back as text
-    ports: dict[Name, Annotated[int, Field(ge=1, le=65535, strict=False)]] = {}
-    subnet: Network | None = None
+    ports: dict[Name, Annotated[Port, BeforeValidator(_port)]] = {}
+    subnet: Annotated[Network, AfterValidator(_subnet)] | None = None
 
     @property
     def known_as(self) -> str:
@@ -49,9 +60,10 @@ def belonging(name: str, system: str, instance: str) -> str:
 
 
 def path_of(path: str, system: str, instance: str) -> str:
-    """`/srv/shop/media` as `/srv/shop-staging/media`. A path without the system's name in it stays: two systems of a
-    host that both write to it are refused."""
-    return "/".join(belonging(part, system, instance) or part if part else part for part in path.split("/"))
+    """`/srv/shop/media` as `/srv/shop-staging/media`. A path without the system's name in it stays: a rule refuses that
+    two systems of a host write to it. Directly below the root are directories of the host's own."""
+    first, *rest = path.lstrip("/").split("/")
+    return "/".join(["", first, *(belonging(part, system, instance) or part if part else part for part in rest)])
 
 
 def instance_of(system: System, instance: Instance) -> System:
@@ -61,45 +73,55 @@ def instance_of(system: System, instance: Instance) -> System:
         "sites": [site.model_copy(update={"name": instance.names.get(site.name, site.name)}) for site in system.sites],
     }
     if instance.known_as == system.system:
-        services = [_same(service, instance) for service in system.services]
-        network = system.network
-        if network and instance.subnet:
-            network = network_of(system.system, instance.subnet, network.name, network.unit)
-        return system.model_copy(update={**given, "services": services, "network": network})
+        made = [_common(service, instance) for service in system.services]
+        return system.model_copy(update={**given, "services": made, "network": _network(system, instance)})
+    if system.native_services:
+        # Its units say names, paths and ports of all that they use: it has them as the file has them, and no other
+        # instance is on its host
+        own = {service.name: renamed(service.name, system.system, instance.known_as) for service in system.active}
+        made = [_named(_common(service, instance), own) for service in system.services if isinstance(service, Service)]
+        return system.model_copy(update={**given, "services": made, "network": _network(system, instance)})
     make = _Renaming(system, instance)
     return system.model_copy(
         update={
             **given,
-            "network": system.network and make.network(system),
-            "services": [
-                make.service(service) for service in system.services if not isinstance(service, RetiredService)
-            ],
+            "network": system.network and make.network(system.network),
+            "services": [make.container(s) for s in system.compose_services],
             "data": [make.path(path) for path in system.data],
             "directories": [item.model_copy(update={"path": make.path(item.path)}) for item in system.directories],
-            "milestones": [
-                item.model_copy(update={"unit": make.unit(item.unit, system)}) for item in system.milestones
-            ],
-            # Of a host's own there is one of each, and the first has them
-            "monitor_names": [],
+            "drop_ins": [item.model_copy(update={"path": make.file(item.path)}) for item in system.drop_ins],
+            "milestones": [item.model_copy(update={"unit": make.unit(item.unit)}) for item in system.milestones],
         }
     )
 
 
-def _same(service: Any, instance: Instance) -> Any:
-    return service.model_copy(update=_common(service, instance)) if isinstance(service, Service) else service
+def _network(system: System, instance: Instance) -> ContainerNetwork | None:
+    network = system.network
+    if network is None or instance.subnet is None:
+        return network
+    return network_of(instance.known_as, instance.subnet, network.name, network.unit)
 
 
-def _common(service: Service, instance: Instance) -> dict[str, Any]:
-    """What becomes of a service under whatever name: the sites of its routes, and a port that is written."""
+def _named(service: Service, own: dict[str, str]) -> Service:
+    waits = service.depends_on if isinstance(service, ComposeService) else {}
+    given = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
+    return service.model_copy(update={"name": own[service.name], **given})
+
+
+def _common(service: Any, instance: Instance) -> Any:
+    """A service with what becomes of it under whatever name: the sites of its routes, and a port that is written."""
+    if not isinstance(service, Service):
+        return service
     routes = [
         route.model_copy(update={"site": instance.names.get(route.site, route.site)}) if route.site else route
         for route in service.routes
     ]
     port = instance.ports.get(service.name)
     if port is None or not isinstance(service, ComposeService):
-        return {"routes": routes}
+        return service.model_copy(update={"routes": routes})
     why = service.port_exception or "chosen by the stack"
-    return {"routes": routes, "port": port, "container_port": service.listens_inside or port, "port_exception": why}
+    own = {"port": port, "container_port": service.listens_inside or port, "port_exception": why}
+    return service.model_copy(update={"routes": routes, **own})
 
 
 class _Renaming:
@@ -124,28 +146,19 @@ class _Renaming:
         folder, _, last = path.rpartition("/")
         return f"{path_of(folder, self.system, self.own)}/{self.name(last)}"
 
-    def own_unit(self, unit: str) -> str:
+    def file(self, path: str) -> str:
+        """A file of a directory that others have files in too."""
+        folder, _, last = path.rpartition("/")
+        return f"{folder}/{self.name(last)}"
+
+    def unit(self, unit: str) -> str:
         stem, _, kind = unit.rpartition(".")
         return f"{self.name(stem)}.{kind}"
 
-    def unit(self, unit: str, system: System) -> str:
-        """A unit that another part of the system names."""
-        mine = {service.unit for service in system.compose_services} | {system.network.unit if system.network else ""}
-        return self.own_unit(unit) if unit in mine else unit
+    def network(self, network: ContainerNetwork) -> ContainerNetwork:
+        return network_of(self.own, self.instance.subnet, self.name(network.name), self.unit(network.unit))
 
-    def network(self, system: System) -> Any:
-        assert system.network
-        name, unit = self.name(system.network.name), self.own_unit(system.network.unit)
-        return network_of(self.own, self.instance.subnet, name, unit)
-
-    def service(self, service: Any) -> Any:
-        common = _common(service, self.instance)
-        if isinstance(service, NativeService):
-            # Its unit says paths and ports of its own, and a host has one of it
-            return service.model_copy(update={**common, "name": self.name(service.name)})
-        return service.model_copy(update={**self._container(service), **common})
-
-    def _container(self, service: ComposeService) -> dict[str, Any]:
+    def container(self, service: ComposeService) -> ComposeService:
         name = self.name(service.name)
         known = [*service.aliases, *([service.container] if service.container != service.compose_key else [])]
         ports: dict[str, Any] = {}
@@ -154,19 +167,21 @@ class _Renaming:
             ports["port_exception"] = service.port_exception or WHY
         if service.spare_port:
             ports["spare_port"] = port_of(self.own, name, "spare")
-        return {
-            **ports,
-            "name": name,
-            "unit": self.own_unit(service.unit),
-            "container": self.name(service.container),
-            "directory": self.moved[service.directory],
-            # Others of its network know it by the names of before; its compose_key is one of them
-            "aliases": list(dict.fromkeys(known)),
-            "address": None,
-            "spare_address": None,
-            "volumes": [self._mount(mount) for mount in service.volumes],
-            "depends_on": {self.name(other): needed for other, needed in service.depends_on.items()},
-        }
+        made = service.model_copy(
+            update={
+                **ports,
+                "unit": self.unit(service.unit),
+                "container": self.name(service.container),
+                "directory": self.moved[service.directory],
+                # Others of its network know it by the names of before; its compose_key is one of them
+                "aliases": list(dict.fromkeys(known)),
+                "address": None,
+                "spare_address": None,
+                "volumes": [self._mount(mount) for mount in service.volumes],
+                "depends_on": {self.name(other): needed for other, needed in service.depends_on.items()},
+            }
+        )
+        return _common(made, self.instance).model_copy(update={"name": name})
 
     def _mount(self, mount: Mount) -> Mount:
         if not mount.source:

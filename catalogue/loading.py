@@ -230,7 +230,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
     for one in [one for host in stack.hosts.values() for one in host.instances]:
         # Anything else is a rule's, which says what is wrong
         if one.system in files and (one.known_as == one.system or one.known_as not in files):
-            variant = one.variant or stack.variants.get(one.system)
+            variant = one.variant or stack.variants.get(one.known_as) or stack.variants.get(one.system)
             origins[one.known_as] = read_system(root / SYSTEMS / f"{one.system}.yaml", variant)
             systems[one.known_as] = instance_of(origins[one.known_as], one)
     folder = root / STATIC

@@ -53,7 +53,7 @@ def approved_images() -> dict[str, str]:
 def deployed(before: Deployed) -> Deployed:
     """What is deployed for one service alone: as `infra deploy` says, else as it was."""
     given = os.environ.get(DEPLOYED)
-    return json.loads(given) if given else before
+    return json.loads(given) if given is not None else before
 
 
 def schema() -> dict[str, str]:

@@ -128,7 +128,8 @@ def _part(folder: Path, source: str, architecture: str | None, places: Sequence[
                 size += path.stat().st_size
                 with open(path, "rb") as file:
                     head = file.read(HEAD)
-                _made_elsewhere(head, inside, folder, source, places)
+                if os.access(path, os.X_OK) and not INSTALLED.search(inside):
+                    _made_elsewhere(head, inside, folder, source, places)
                 if machine := machine_of(head):
                     found.setdefault(machine, inside)
     except OSError as error:
@@ -190,7 +191,12 @@ def _made_elsewhere(head: bytes, inside: str, folder: Path, source: str, places:
         return
     parts = named.strip("/").split("/")
     ends = ["/".join(parts[number:]) for number in range(1, len(parts))]
-    found = [(into, end) for into, part in places for end in ends if os.path.lexists(folder / part / end)]
+    found = [
+        (into, end)
+        for into, part in places
+        for end in ends
+        if f"{inside}/".startswith(f"{part}/" if part else "") and os.path.lexists(folder / part / end)
+    ]
     there = [f"{into}/{end}" for into, end in found]
     if there and named not in there:
         into = found[0][0]

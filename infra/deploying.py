@@ -118,7 +118,7 @@ def _newest(client: Any, account: str, repository: str) -> str:
         found = [entry for page in pages for entry in page["imageDetails"] if entry.get("imageTags")]
     except (BotoCoreError, ClientError):
         return ""
-    last = sorted(found, key=lambda entry: entry["imagePushedAt"], reverse=True)
+    last = sorted(found, key=lambda entry: str(entry.get("imagePushedAt", "")), reverse=True)
     tags = [tag for entry in last for tag in entry["imageTags"] if not tag.startswith("infra-")][:5]
     return f" (pushed last: {', '.join(tags)})" if tags else ""
 
@@ -167,18 +167,30 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     if not changes(wanted, before, outputs["images"]) and standing(catalogue, after) == before:
         return f"{named}: {_shown(wanted)} serves on {wanted.host} already: nothing to do"
     run.settle(stack.name, say, ask_lock)
-    environment = {
-        # Of everything else what was brought last, whatever was pushed since
-        APPROVED_IMAGES: json.dumps(_others(catalogue, wanted, outputs["images"])),
-        DEPLOYED: json.dumps(after),
-        DEPLOYING_ONLY: json.dumps([*wanted.images]),
-    }
-    progress = run.up(stack.name, [], say, ask_lock, _targets(catalogue, wanted.host), environment)
+    images, words = outputs["images"], _targets(catalogue, wanted.host)
+    # Of everything else what was brought last, whatever was pushed since
+    brought = _variables(_others(catalogue, wanted, images), after, wanted.images)
+    progress = run.up(stack.name, [], say, ask_lock, words, brought)
     if progress.reasons:
-        raise InfraError(progress.reasons[0].strip())
+        reason = progress.reasons[0].strip()
+        if any(f"{end} on {wanted.host}" in reason for end in ("rolled back", "refused")):
+            # The engine has noted what it was to bring: noted back, the next update has nothing to do
+            as_before = _variables(images, before, wanted.images)
+            run.up(stack.name, [], lambda _: None, lambda _: False, words, as_before)
+        raise InfraError(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{named}: {_shown(wanted)} serves on {wanted.host}; {later}{standby}"
+
+
+def _variables(images: Mapping[str, str], deployed: Records, services: Iterable[str]) -> dict[str, str]:
+    """What an update for some services alone gets"""
+    return {
+        APPROVED_IMAGES: json.dumps(images),
+        # No record is one too
+        DEPLOYED: json.dumps(deployed),
+        DEPLOYING_ONLY: json.dumps([*services]),
+    }
 
 
 def changes(wanted: Deployment, before: Records, served: Mapping[str, str]) -> bool:

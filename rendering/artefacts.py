@@ -1,6 +1,8 @@
 """What a product's owner built and a host unpacks: where an artefact lies there, and the link that a release puts in
 place of it."""
 
+from dataclasses import replace
+
 from catalogue.artefacts import started
 from catalogue.models import System
 from catalogue.service import Artefact as Named
@@ -16,16 +18,27 @@ PLACE = "/opt/infra/artefacts"
 def artefacts(system: System, stack: Stack, digests: Digests) -> HostFiles:
     """Those of a system's services, each with its link."""
     found = [(service, artefact) for service in system.native_services for artefact in service.artefact]
-    everything = [path for service in system.native_services for path in started(service, [a for _, a in found])[0]]
-    programs = list(dict.fromkeys(everything))
-    made = [_made(service, artefact, full_name(artefact, stack, digests), programs) for service, artefact in found]
+    given = [a for _, a in found]
+    started_by = [started(service, given) for service in system.native_services]
+    programs, scripts = ([path for each in started_by for path in each[kind]] for kind in (0, 1))
+    made = [
+        replace(
+            _made(service, artefact, full_name(artefact, stack, digests)),
+            programs=_inside(artefact.into, programs),
+            scripts=_inside(artefact.into, scripts),
+        )
+        for service, artefact in found
+    ]
     return HostFiles("", artefacts=made, links=[Link(artefact.into, artefact.target) for artefact in made])
 
 
-def _made(service: NativeService, artefact: Named, image: str, programs: list[str]) -> Artefact:
+def _inside(into: str, paths: list[str]) -> list[str]:
+    return list(dict.fromkeys(path for path in paths if path.startswith(f"{into}/")))
+
+
+def _made(service: NativeService, artefact: Named, image: str) -> Artefact:
     # The digest's beginning is what a preview shows of it
     mark = image.partition("@sha256:")[2][:16] or "not-pushed"
     folder = f"{PLACE}/{artefact.repository.replace('/', '_')}-{mark}"
     inside = f"/{artefact.subpath}" if artefact.subpath else ""
-    own = [path for path in programs if path.startswith(f"{artefact.into}/")]
-    return Artefact(service.name, image, artefact.into, folder, f"{folder}{inside}", own)
+    return Artefact(service.name, image, artefact.into, folder, f"{folder}{inside}")

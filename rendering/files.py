@@ -163,7 +163,7 @@ class Link:
 @dataclass(frozen=True)
 class Artefact:
     """What a service's owner built: the host unpacks `image` into `folder`; `into` is a link to `target`, which is that
-    folder or lies in it. `programs` are paths in it that units start."""
+    folder or lies in it. `programs` are paths in it that units start, `scripts` those that interpreters are given."""
 
     service: str
     image: str
@@ -171,6 +171,7 @@ class Artefact:
     folder: str
     target: str
     programs: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """From the catalogue to everything that one host is to be."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
+from typing import TypeVar
 
 from catalogue import models as catalogue_models
 from catalogue.host import SshHost
@@ -39,6 +41,8 @@ ROOTS = "/usr/local/share/ca-certificates"
 # Every account but root, in a rule of the routing policy
 NOT_ROOT = "uidrange 1-4294967294"
 
+Item = TypeVar("Item")
+
 
 def render(
     catalogue: Catalogue,
@@ -62,7 +66,10 @@ def render(
     stack = catalogue.stack
     limits = most_memory(service for system in catalogue.systems_on(host) for service in system.active)
     files = _joined(files, backups.timed(catalogue, host, known, digests or {}))
-    whole = collisions.refuse(_joined(files, _host(catalogue, host, known)), stack.file)
+    joined = _joined(files, _host(catalogue, host, known))
+    # What packages bring, and people that are there, several systems may name
+    once = replace(joined, units=_once(joined.units, lambda unit: not unit.files), accounts=_once(joined.accounts))
+    whole = collisions.refuse(once, stack.file)
     return replace(
         ties.tied(whole, catalogue.systems_on(host)),
         memory=limits,
@@ -79,7 +86,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
     """Each part of a system makes its own files; none knows another."""
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
     parts = [
-        _ground(system),
+        _ground(system, catalogue.file_of(system)),
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         units.native(catalogue, system, secrets),
         artefacts.artefacts(system, catalogue.stack, digests),
@@ -96,7 +103,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
     return reduce(_joined, parts)
 
 
-def _ground(system: System) -> HostFiles:
+def _ground(system: System, source: str) -> HostFiles:
     """What services stand on: accounts, directories, and drop-ins for other programs."""
     return HostFiles(
         host="",
@@ -110,7 +117,7 @@ def _ground(system: System) -> HostFiles:
             }
             for d in system.directories
         ],
-        files=[File(d.path, units.text(d.sections, f"files/systems/{system.system}.yaml")) for d in system.drop_ins],
+        files=[File(d.path, units.text(d.sections, source)) for d in system.drop_ins],
         units=[Unit(name, []) for name in system.enables],
     )
 
@@ -244,6 +251,15 @@ def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Prob
     return [
         Probe(name, units.named(service, unit), url, public) for name, unit in zip(names, service.units, strict=True)
     ]
+
+
+def _once(items: list[Item], may_be: Callable[[Item], bool] = lambda _: True) -> list[Item]:
+    """Without those that are there already, of those of which one is enough."""
+    found: list[Item] = []
+    for item in items:
+        if not may_be(item) or item not in found:
+            found.append(item)
+    return found
 
 
 def _joined(first: HostFiles, second: HostFiles) -> HostFiles:

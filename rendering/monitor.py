@@ -23,10 +23,10 @@ def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> Ho
         File(f"{UNITS}/infra-monitor.{kind}", fill(f"infra-monitor.{kind}.j2", source, flags=flags, every=EVERY))
         for kind in ("service", "timer")
     ]
+    # Of two instances one is enough
+    paths = {path: system for system in reversed(catalogue.systems_on(host)) for path in system.monitor_names}
     names = [
-        File(path, _for_interpreter(path, catalogue.file_of(system)), mode=0o755)
-        for system in catalogue.systems_on(host)
-        for path in system.monitor_names
+        File(path, _for_interpreter(path, catalogue.file_of(system)), mode=0o755) for path, system in paths.items()
     ]
     # Where the proxy serves the host's own page from; the monitor writes it
     has_sites = any(system.sites for system in catalogue.systems_on(host))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from catalogue.artefacts import started, used_by
+from catalogue.artefacts import used_by
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
 from catalogue.services import ConfigFile, NativeService, TimerService
@@ -150,8 +150,6 @@ def _account_directories(system: System, service: NativeService) -> list[dict[st
 def _requirements(catalogue: Catalogue, system: System, service: NativeService) -> list[Requirement]:
     """What must be on the host already: what the catalogue names, and what a configuration file points to."""
     found = [Requirement(path, f"{service.name} needs it") for path in service.needs]
-    _, scripts = started(service, used_by(catalogue, system, service))
-    found += [Requirement(path, f"{service.name} starts it") for path in scripts]
     for file in service.files:
         if int(file.mode, 8) & 0o111 and (interpreter := _interpreter(catalogue.sources.get(file.source, b""))):
             found.append(Requirement(interpreter, f"the interpreter of {file.path}"))

@@ -1,5 +1,6 @@
 """What two services must not share."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from catalogue.loading import Catalogue
@@ -18,13 +19,14 @@ def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield Problem(catalogue.file_of(system), f"service {name}", "two services have this name", rule)
     for host in catalogue.stack.hosts:
-        owners: dict[str, str] = {}
+        owners: dict[str, System] = {}
         for system in catalogue.systems_on(host):
-            file = catalogue.file_of(system)
             for name in sorted({service.name for service in system.active}):
-                if owners.setdefault(name, file) != file:
-                    found = f"{owners[name]} has a service of this name on host {host} too"
-                    yield Problem(file, f"service {name}", found, rule)
+                if (other := owners.setdefault(name, system)) is not system:
+                    file = catalogue.file_of(other)
+                    whose = file if file != catalogue.file_of(system) else f"system {other.system}"
+                    found = f"{whose} has a service of this name on host {host} too"
+                    yield Problem(catalogue.file_of(system), f"service {name}", found, rule)
 
 
 def unique_ports(catalogue: Catalogue) -> Iterator[Problem]:
@@ -83,7 +85,9 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                         f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
                     )
                     yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
-                same_name = names.setdefault(service.directory.rsplit("/", 1)[1], service.directory)
+                # What Compose makes of it for a project's name
+                last = re.sub(r"[^-_a-z0-9]", "", service.directory.rsplit("/", 1)[1].lower())
+                same_name = names.setdefault(last, service.directory)
                 if same_name != service.directory:
                     found = f"directory {service.directory} ends as {same_name} does"
                     yield Problem(

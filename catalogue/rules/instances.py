@@ -1,12 +1,17 @@
 """Systems that run more than once."""
 
+import re
 from collections.abc import Iterator
 
 from catalogue.instances import Instance
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
+from catalogue.rules.containers import is_below
 from catalogue.rules.contents import plain
+from catalogue.service import Service
+from catalogue.services import ComposeService
+from catalogue.stack import BACKUP, MONITOR, REGISTRIES
 
 
 def instances(catalogue: Catalogue) -> Iterator[Problem]:
@@ -16,7 +21,9 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
         for one in spec.instances:
             where = f"infra:hosts.{host}.systems.{one.known_as}"
             if one.known_as in catalogue.origins:
-                yield from _what_it_says(catalogue.origins[one.known_as], one, file, where)
+                origin, made = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
+                yield from _what_it_says(origin, one, file, where)
+                yield from _one_each(origin, made, file, where)
                 yield from _beside_others(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
                 found = f"as: {one.known_as} is the system of {SYSTEMS}/{one.known_as}.yaml"
@@ -27,47 +34,116 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
+    if one.known_as in (MONITOR, REGISTRIES, BACKUP):
+        yield Problem(file, where, f"as: {one.known_as} is a name of the program's under infra:secrets", "another name")
     sites = [site.name for site in origin.sites]
     for name in [name for name in one.names if name not in sites]:
         yield Problem(file, f"{where}.names", f"{name} is no site of {one.system}", nearest(name, sites, "sites"))
-    services = [service.name for service in origin.compose_services]
+    services = [service.name for service in origin.compose_services if service.port]
     for name in [name for name in one.ports if name not in services]:
-        rule = nearest(name, services, "its containers")
-        yield Problem(file, f"{where}.ports", f"{name} is no container of {one.system}", rule)
+        rule = nearest(name, services, "its containers with a port")
+        yield Problem(file, f"{where}.ports", f"{name} is no container of {one.system} with a port", rule)
+
+
+def _one_each(origin: System, system: System, file: str, where: str) -> Iterator[Problem]:
+    """What is two in the file is two of an instance."""
+    named: dict[tuple[str, str], set[str]] = {}
+    for was, now in zip(origin.active, system.active, strict=True):
+        named.setdefault(("services", now.name), set()).add(was.name)
+        if isinstance(was, ComposeService) and isinstance(now, ComposeService):
+            for kind, old, new in (
+                ("directories", was.directory, now.directory), ("units", was.unit, now.unit),
+                ("containers", was.container, now.container),
+                *(("volumes", *pair) for pair in zip(was.volume_names, now.volume_names, strict=True)),
+            ):  # fmt: skip
+                named.setdefault((kind, new), set()).add(old)
+    for (kind, new), old in named.items():
+        if len(old) > 1:
+            found = f"{kind} {' and '.join(sorted(old))} of {origin.system} would both be {new}"
+            yield Problem(file, where, found, f"other names for them in {SYSTEMS}/{origin.system}.yaml")
 
 
 def _beside_others(catalogue: Catalogue, host: str, one: Instance, file: str, where: str) -> Iterator[Problem]:
-    """Units of one's own say paths, accounts and ports: a host has one of each."""
+    """Units of one's own say paths, accounts and ports: a host has one of each. What containers write to is one's."""
     system = catalogue.systems[one.known_as]
-    for other in catalogue.systems_on(host):
-        if other is not system and catalogue.origin(other).system == one.system:
-            if units := [service.unit for service in system.native_services]:
-                found = f"{one.system} has units of its own ({', '.join(units)}), and {other.system} is on this host"
-                yield Problem(file, where, found, "another host for one of the two, or containers")
-            for path in sorted(_written(system) & _written(other)):
-                found = f"{path} is where {other.system} writes too"
-                rule = f"a path of {one.system} with its name in it, such as /srv/{one.system}/data, which each has"
+    for other in [other for other in catalogue.systems_on(host) if other is not system]:
+        is_same = catalogue.origin(other).system == one.system
+        units = [service.unit for service in system.native_services]
+        if is_same and units:
+            found = f"{one.system} has units of its own ({', '.join(units)}), and {other.system} is on this host"
+            yield Problem(file, where, found, "another host for one of the two, or containers")
+            continue
+        rule = f"a path of {one.system} with its name in it, such as /srv/{one.system}/data, which each has"
+        for path in _shared(_places(system), _places(other)):
+            yield Problem(file, where, f"{path} is {other.system}'s too, and one of the two writes there", rule)
+        theirs = {plain(item.path): item for item in other.directories}
+        for item in system.directories:
+            if (like := theirs.get(plain(item.path))) and like != item:
+                found = f"directory {item.path} is {other.system}'s too, with another owner or mode"
                 yield Problem(file, where, found, rule)
 
 
-def _written(system: System) -> set[str]:
-    """The paths of a host that a system's containers write to, or that its data is in."""
-    mounts = [mount for service in system.compose_services for mount in service.kept if mount.type == "bind"]
-    return {plain(path) for path in [*system.data, *(mount.source for mount in mounts if mount.source)]}
+def _places(system: System) -> dict[str, bool]:
+    """The paths of a host that a system's containers see, or that its data is in: may they write there."""
+    mounts = [mount for service in system.compose_services for mount in service.volumes if mount.type == "bind"]
+    found = {plain(mount.source or "/"): False for mount in mounts}
+    found |= {plain(mount.source or "/"): True for mount in mounts if mount.keeps}
+    return found | {plain(path): True for path in system.data}
+
+
+def _shared(mine: dict[str, bool], theirs: dict[str, bool]) -> list[str]:
+    """Those of mine in which another one writes, or that another one sees while I write."""
+    return sorted(
+        path
+        for path, writes in mine.items()
+        if any((writes or other) and (is_below(path, at) or is_below(at, path)) for at, other in theirs.items())
+    )
+
+
+def secrets_apart(catalogue: Catalogue) -> Iterator[Problem]:
+    """By its service's name a secret is given, whatever host that is on."""
+    owners: dict[str, tuple[System, Service]] = {}
+    for system in catalogue.running.values():
+        for service in system.active:
+            other, like = owners.setdefault(service.name, (system, service))
+            both = sorted({*service.secrets} & {*like.secrets})
+            if other is not system and both and {system.system, other.system} & {*catalogue.origins}:
+                found = f"{other.system} has a service of this name too: infra:secrets.{service.name} would be both's"
+                rule = "another name for one of the services, or of the systems"
+                yield Problem(catalogue.file_of(system), f"{system.system}: service {service.name}", found, rule)
 
 
 def other_names(catalogue: Catalogue) -> Iterator[Problem]:
-    """A service whose environment names its site as the file has it leads people of one instance, or one stack, to
-    another."""
+    """A service that names its site, or the fixed address of another one, as the file has it leads people and programs
+    of one instance, or one stack, to another."""
     for system in catalogue.running.values():
-        others = _renamed(catalogue, system)
+        others = {name: f"which is {here} here" for name, here in _renamed(catalogue, system).items()}
+        others |= dict.fromkeys(_left(catalogue, system), "which is an address of the first one's network")
         for service in system.active:
-            for name, value in service.environment.items():
-                for written, here in others.items():
-                    if written in value.replace(here, ""):
-                        found = f"the value of {name} names {written}, which is {here} here"
+            for place, value in _values(service):
+                for name, what in others.items():
+                    if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value):
                         rule = "a value of its own, in a variant (docs/catalogue.md)"
+                        found = f"{place} names {name}, {what}"
                         yield Problem(catalogue.file_of(system), f"service {service.name}", found, rule, "warning")
+
+
+def _values(service: Service) -> Iterator[tuple[str, str]]:
+    """What a service's program is given, each by what a person calls it."""
+    yield from ((f"the value of {name}", value) for name, value in service.environment.items())
+    if isinstance(service, ComposeService):
+        words = [*(service.entrypoint or []), *(service.command or [])]
+        yield from (("its command", word) for word in words)
+        for step in service.release:
+            own = [*(step.entrypoint or []), *(step.command or []), *step.environment.values()]
+            yield from ((f"release step {step.name}", word) for word in own)
+
+
+def _left(catalogue: Catalogue, system: System) -> list[str]:
+    """The fixed addresses that a system's containers have in its file, and not here."""
+    now = {address for service in system.compose_services for address in service.addresses}
+    before = [address for service in catalogue.origin(system).compose_services for address in service.addresses]
+    return [str(address) for address in before if address not in now]
 
 
 def _renamed(catalogue: Catalogue, system: System) -> dict[str, str]:

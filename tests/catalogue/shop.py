@@ -65,3 +65,10 @@ def read_shop(root: Path, *systems, change=lambda text: text, hosts=(), **config
 def leading_elsewhere(text: str) -> str:
     """A service that knows its public name."""
     return text.replace("DATABASE_URL: postgres://shop-db/shop", "BASE_URL: https://shop.hey-watch.me/")
+
+
+def with_a_name_of_anothers(text: str) -> str:
+    """A service that is called as one of the second shop's, and has a secret as that has."""
+    return text.replace("name: worker", "name: shop-staging-db").replace(
+        "unit: web.service\n", "unit: web.service\n    secrets: [POSTGRES_PASSWORD]\n"
+    )

@@ -11,7 +11,7 @@ from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
 from tests.catalogue import containers, programs, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
-from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop
+from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = (
@@ -316,7 +316,8 @@ def test_every_rule_has_an_example(tmp_path):
     made += [with_alerts(alerts) for alerts, _ in ALERT_EXAMPLES.values()]
     made += [changed(whole(), *example[:2]) for example in units.EXAMPLES.values()]
     made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume()]
-    made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "x"}, STAGING, change=leading_elsewhere)]
+    made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "xx"}, STAGING, change=leading_elsewhere)]
+    made += [read_shop(tmp_path, "shop", STAGING, change=with_a_name_of_anothers)]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}

@@ -8,10 +8,11 @@ import yaml
 
 from catalogue.assigned import PORTS, SUBNETS, port_of, subnet_of
 from catalogue.checks import check
+from catalogue.instances import path_of
 from catalogue.loading import Catalogue
 from catalogue.problems import CatalogueError, errors
 from rendering.host import render
-from tests.catalogue.shop import SECOND, STAGING, leading_elsewhere, read_shop
+from tests.catalogue.shop import SECOND, STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 
 
 @pytest.fixture
@@ -97,17 +98,23 @@ def test_a_system_may_have_other_names_without_another_one(project):
 
 REFUSED = {
     "no such system": (
-        [{"system": "shap", "as": "x"}], "infra:hosts.box.systems.x: system 'shap'; did you mean 'shop'?",
+        [{"system": "shap", "as": "xx"}], "infra:hosts.box.systems.xx: system 'shap'; did you mean 'shop'?",
     ),
     "the name of another system": (
         ["shop", STAGING, {**STAGING, "as": "other"}], "as: other is the system of files/systems/other.yaml; a name",
+    ),
+    "a name of the program's": (
+        ["shop", {**STAGING, "as": "registries"}], "as: registries is a name of the program's under infra:secrets",
     ),
     "no such site": (
         ["shop", {**STAGING, "names": {"shap.hey-watch.me": "a.hey-watch.me"}}],
         "infra:hosts.box.systems.shop-staging.names: shap.hey-watch.me is no site of shop; did you mean 'shop.hey-watch.me'?",
     ),
     "no such container": (
-        ["shop", {**STAGING, "ports": {"wep": 8041}}], "systems.shop-staging.ports: wep is no container of shop; did",
+        ["shop", {**STAGING, "ports": {"wep": 8041}}], "systems.shop-staging.ports: wep is no container of shop with a p",
+    ),
+    "a container without a port": (
+        ["shop", {**STAGING, "ports": {"worker": 8041}}], "worker is no container of shop with a port; its containers",
     ),
     "one site of two": (
         ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); one site serves",
@@ -137,7 +144,15 @@ def test_what_cannot_be_is_refused(project, tmp_path, systems, line):
             "infra:hosts.box.systems.0.named: unknown field 'named'; did you mean 'names'?",
         ),
         ({"system": "shop", "as": "Shop!"}, "infra:hosts.box.systems.0.as: found 'Shop!'"),
-        ({"as": "x"}, "infra:hosts.box.systems.0.system"),
+        ({"as": "xx"}, "infra:hosts.box.systems.0.system"),
+        ({"system": "shop", "as": "x"}, "a name such as shop-staging: 2 to 40 lower-case letters, digits, _ and -"),
+        ({"system": "shop", "as": "shop.2"}, "a name such as shop-staging: 2 to 40"),
+        ({"system": "shop", "as": "s" * 41}, "a name such as shop-staging: 2 to 40"),
+        ({**STAGING, "subnet": "255.255.255.255/32"}, "a private subnet, /8 to /29"),
+        ({**STAGING, "subnet": "8.8.8.0/24"}, "a private subnet, /8 to /29"),
+        ({**STAGING, "ports": {"web": True}}, "infra:hosts.box.systems.0.ports.web"),
+        ({**STAGING, "ports": {"web": 8041.0}}, "infra:hosts.box.systems.0.ports.web"),
+        ({**STAGING, "ports": {"web": "x"}}, "infra:hosts.box.systems.0.ports.web"),
         (["shop"], "infra:hosts.box.systems.0"),
     ],
 )
@@ -147,18 +162,108 @@ def test_a_wrong_entry_is_named(project, entry, line):
     assert line in str(error.value)
 
 
-def test_a_path_without_the_systems_name_is_one_hosts(project):
-    def change(text):
-        return text.replace("/srv/shop/media", "/srv/media")
+PATHS = {
+    "two write": (lambda text: text.replace("/srv/shop/media", "/srv/media"), "/srv/media is shop's too"),
+    "one reads what another writes": (
+        lambda text: text.replace('"/srv/shop/media:/media"', '"/srv/content:/media:ro"').replace(
+            '"/opt/web/cache:/cache"', '"/srv/content/shop:/cache"'
+        ),
+        "/srv/content is shop's too, and one of the two writes there",
+    ),
+    "one below another": (
+        lambda text: text.replace("data: [/srv/shop/media]", "data: [/srv/shop/media, /mnt/all]"), "/mnt/all is shop's too",
+    ),
+}  # fmt: skip
 
-    assert "/srv/media is where shop writes too; a path of shop with its name in it" in lines(
-        project("shop", STAGING, change=change)
+
+@pytest.mark.parametrize(("change", "line"), PATHS.values(), ids=PATHS)
+def test_a_path_without_the_systems_name_is_one_hosts(project, change, line):
+    assert f"{line}" in lines(project("shop", STAGING, change=change))
+    assert "writes there" not in lines(project("shop", hosts={"second": SECOND}, change=change))
+
+
+def test_what_both_may_only_read_they_share(project):
+    def change(text):
+        return text.replace('"/srv/shop/media:/media"', '"/etc/localtime:/etc/localtime:ro"')
+
+    assert "localtime" not in lines(project("shop", STAGING, change=change))
+
+
+def test_a_directory_with_another_owner_is_one_instances(project):
+    def change(text):
+        directories = "directories: [{path: /srv/common}]\n"
+        other = '  small: {directories: [{path: /srv/common, owner: "999"}], services'
+        return text.replace("data: [", f"{directories}data: [").replace("  small: {services", other)
+
+    assert "directory /srv/common is shop's too, with another owner or mode" in lines(
+        project("shop", {**STAGING, "variant": "small"}, change=change)
     )
-    assert "writes too" not in lines(project("shop", hosts={"second": SECOND}, change=change))
+
+
+def test_two_in_the_file_are_two_of_an_instance(project):
+    """`data` and `shop-data` would both become `shop-staging-data`."""
+
+    def change(text):
+        return text.replace('"/opt/web/cache:/cache"', '"data:/cache"')
+
+    found = lines(project("shop", STAGING, change=change))
+    assert "volumes data and shop-data of shop would both be shop-staging-data; other names for them in" in found
+
+    def merged(text):
+        return text.replace("    container: shop_worker_1\n", "").replace(
+            "directory: /opt/web\n    unit: web.service", "directory: /opt/shop-web\n    unit: shop-web.service"
+        )
+
+    found = lines(project("shop", STAGING, change=merged))
+    assert "directories /opt/shop-web and /opt/web of shop would both be /opt/shop-staging-web" in found
+    assert "units shop-web.service and web.service of shop" in found
+
+
+def test_one_service_name_is_one_systems(project):
+    """By it a service is asked for, logged, and given its secrets."""
+
+    found = lines(project("shop", STAGING, change=with_a_name_of_anothers))
+    assert "service shop-staging-db: system shop has a service of this name on host box too" in found
+    elsewhere = lines(project("shop", hosts={"second": SECOND}, change=with_a_name_of_anothers))
+    assert (
+        "service shop-staging-db: shop has a service of this name too: infra:secrets.shop-staging-db would" in elsewhere
+    )
+
+
+def test_a_variant_of_an_instance_may_be_chosen_with_all_others(project):
+    made = project("shop", STAGING, variants={"shop-staging": "small"})
+    limits = [made.systems[name].compose_services[1].memory.limit for name in ("shop", "shop-staging")]
+    assert limits == ["256m", "128m"]
+
+
+def test_what_a_host_has_once_two_may_name(project):
+    def change(text):
+        once = "enables: [cron.service]\naccounts: [{name: shop, home: /srv/shop}]\nmonitor_names: [/opt/check.sh]\n"
+        drop_in = (
+            "drop_ins: [{path: /etc/systemd/journald.conf.d/shop.conf, sections: {Journal: {SystemMaxUse: 1G}}}]\n"
+        )
+        return text.replace("data: [", f"{once}{drop_in}data: [")
+
+    made = project("shop", STAGING, change=change)
+    assert errors(check(made)) == [], lines(made)
+    both = render(made, "box")
+    assert [unit.name for unit in both.units].count("cron.service") == 1 and len(both.accounts) == 1
+    paths = [file.path for file in both.files]
+    assert paths.count("/opt/check.sh") == 1
+    assert "/etc/systemd/journald.conf.d/shop-staging.conf" in paths
+
+
+def test_directly_below_the_root_are_the_hosts_own_directories():
+    assert path_of("/srv/srv/films", "srv", "srv-two") == "/srv/srv-two/films"
+    assert path_of("/home/ubuntu/home", "home", "two") == "/home/ubuntu/two"
 
 
 def test_a_value_that_leads_to_another_instance_is_a_warning(project):
     found = lines(project("shop", STAGING, change=leading_elsewhere))
+    apex = {**STAGING, "names": {"shop.hey-watch.me": "hey-watch.me"}}
+    assert "the value of BASE_URL names shop.hey-watch.me, which is hey-watch.me here" in lines(
+        project("shop", apex, change=leading_elsewhere)
+    )
     assert (
         "service shop-staging-web: the value of BASE_URL names shop.hey-watch.me, which is staging.hey-watch.me"
         in found
@@ -166,6 +271,17 @@ def test_a_value_that_leads_to_another_instance_is_a_warning(project):
     assert found.count("the value of BASE_URL") == 1
     names = {"shop.hey-watch.me": "dev.hey-watch.me"}
     assert "which is dev.hey-watch.me here" in lines(project("shop", change=leading_elsewhere, names=names))
+
+
+def test_a_value_with_another_ones_address_is_a_warning(project):
+    def change(text):
+        return text.replace(
+            "image: {repository: docker", "address: 10.176.61.9\n    image: {repository: docker"
+        ).replace("postgres://shop-db/shop", "postgres://10.176.61.9/shop")
+
+    found = lines(project("shop", STAGING, change=change))
+    assert "service shop-staging-web: the value of DATABASE_URL names 10.176.61.9, which is an address of the" in found
+    assert found.count("10.176.61.9") == 1, "the first one's own is right"
 
 
 def test_units_of_ones_own_are_one_on_a_host(project):
@@ -177,6 +293,15 @@ def test_units_of_ones_own_are_one_on_a_host(project):
     assert "shop has units of its own (shop-agent.service), and shop is on this host; another host" in found
     made = project("shop", hosts={"second": SECOND}, change=change)
     assert errors(check(made)) == [], lines(made)
+    # Its unit says names, paths and ports of all that it uses: they are as in the file, but for its own name
+    system, origin = made.systems["shop-staging"], made.systems["shop"]
+    assert [service.name for service in system.native_services] == ["shop-staging-agent"]
+    assert (system.data, system.directories, system.network) == (origin.data, origin.directories, origin.network)
+    for now, was in zip(system.compose_services, origin.compose_services, strict=True):
+        assert (now.unit, now.container, now.directory, now.port, now.volumes) == (
+            was.unit, was.container, was.directory, was.port, was.volumes,
+        )  # fmt: skip
+    assert list(system.compose_services[1].depends_on) == ["shop-staging-db"]
 
 
 def test_ports_and_networks_follow_from_names_alone(project):

@@ -171,6 +171,9 @@ def test_a_script_knows_where_hosts_have_its_interpreter(tmp_path, part):
     inner = f"{part}__" if part else ""
     names = {f"{inner}bin__python3": "x", f"{inner}bin__serve": "#!/home/me/venv/bin/python3\nimport x\n"}
     source, places = str(built(tmp_path / "venv", **names)), [("/opt/notes/venv", part)]
+    write(tmp_path / "text", [source], places=places)  # what may not be executed is no program
+    serve = tmp_path / "venv" / part / "bin/serve"
+    serve.chmod(0o755)
     with pytest.raises(InfraError) as error:
         write(tmp_path / "made", [source], places=places)
     assert "begins with #!/home/me/venv/bin/python3, and hosts have that at /opt/notes/venv/bin/python3" in str(
@@ -179,6 +182,19 @@ def test_a_script_knows_where_hosts_have_its_interpreter(tmp_path, part):
     for right in ("/opt/notes/venv/bin/python3", "/usr/bin/python3", "/usr/bin/env python3"):
         built(tmp_path / "venv", **{f"{inner}bin__serve": f"#!{right}\n"})
         write(tmp_path / right.replace("/", "_"), [source], places=places)
+
+
+def test_what_packages_bring_may_begin_as_it_likes(tmp_path):
+    source = built(
+        tmp_path / "venv", bin__python="x", tools__build="#!/tmp/venv/bin/python\n",
+        **{"lib__site-packages__x__tool.py": "#!/opt/local/bin/python\n"},
+    )  # fmt: skip
+    for path in (source / "tools/build", source / "lib/site-packages/x/tool.py"):
+        path.chmod(0o755)
+    # With a part of it at `into`, what lies elsewhere is seen by no host
+    write(tmp_path / "made", [str(source)], places=[("/opt/notes/venv", "bin")])
+    (source / "tools/build").unlink()
+    write(tmp_path / "again", [str(source)], places=[("/opt/notes/venv", "")])
 
 
 def test_what_python_has_compiled_is_left_out(tmp_path):

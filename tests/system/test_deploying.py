@@ -87,10 +87,11 @@ def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
 
 
 def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
-    digest, before = serving(system), started(system)
     push(system, REPOSITORY, "bad", health="/elsewhere")
-    with system.configured(healthDeadline="15"):
-        ran = infra(system, "deploy", SERVICE, "--image", "bad")
+    system.set("infra:healthDeadline", "15")
+    system.must_up()
+    digest, before = serving(system), started(system)
+    ran = infra(system, "deploy", SERVICE, "--image", "bad")
     assert ran.code == 1 and "rolled back" in ran.output and "admin" in ran.output, ran.output
     assert serving(system) == digest
     after = started(system)

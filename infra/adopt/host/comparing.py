@@ -49,7 +49,7 @@ def with_system(catalogue: Catalogue, system: System, host: str, spec: Host) -> 
     """The stack with one host, which runs this system alone."""
     hosts = {host: spec.model_copy(update={"systems": [system.system]})}
     stack = catalogue.stack.model_copy(update={"hosts": hosts, "secrets": {}})
-    return replace(catalogue, stack=stack, systems={system.system: system})
+    return replace(catalogue, stack=stack, systems={system.system: system}, origins={})
 
 
 def rendered(catalogue: Catalogue, host: str, facts: Facts) -> HostFiles:

@@ -1,0 +1,78 @@
+"""Images that were deployed for one service alone."""
+
+from functools import partial
+
+import pytest
+
+from catalogue.deployed import pinned, standing
+from rendering.archive import manifest_of
+from rendering.host import render
+from rendering.images import images_of
+from tests.catalogue.shop import STAGING, read_shop
+from tests.support import changed, service, whole
+
+NEW, OLD = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+TAGS = {"shop-web:latest": OLD}
+
+
+@pytest.fixture
+def project(tmp_path):
+    return partial(read_shop, tmp_path)
+
+
+def runs(made, host="box") -> dict[str, str]:
+    """Container → the digest of its image."""
+    files = render(made, host, TAGS)
+    return {one.name: one.image.partition("@")[2] for one in files.containers}
+
+
+def test_one_service_has_it_and_no_other_with_the_same_image(project):
+    made = project("shop", STAGING)
+    after = pinned(made, {"box": {"shop-staging-web": {"shop-web:latest": NEW}}})
+    found = runs(after)
+    assert found["shop-staging-web"] == NEW
+    assert (found["web"], found["shop_worker_1"], found["shop-staging_worker_1"]) == (OLD, OLD, OLD)
+    assert f"shop-web@{NEW}" in {image.name for image in after.images}, "what moves to another region has it too"
+
+
+def test_without_any_the_catalogue_is_as_it_was(project):
+    made = project("shop", STAGING)
+    assert pinned(made, {}).systems == made.systems
+
+
+def test_what_means_nothing_any_more_is_dropped(project):
+    made = project("shop")
+    deployed = {
+        "box": {
+            "web": {"shop-web:latest": NEW, "shop-web:1": NEW}, "gone": {"shop-web:latest": NEW},
+            "worker": {"shop-web:2": NEW},
+        },
+        "gone": {"web": {"shop-web:latest": NEW}},
+    }  # fmt: skip
+    assert standing(made, deployed) == {"box": {"web": {"shop-web:latest": NEW}}}
+
+
+def test_another_tag_in_the_catalogue_has_the_last_word(project):
+    made = project(
+        "shop",
+        change=lambda text: text.replace("image: {repository: shop-web}", "image: {repository: shop-web, tag: '2'}"),
+    )
+    assert pinned(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems == made.systems
+
+
+def test_release_steps_and_artefacts_come_along(project):
+    made = project(
+        "shop",
+        change=lambda text: text.replace(
+            "release: {command: migrate}", "release: {command: migrate, image: {repository: shop-web}}"
+        ),
+    )
+    web = pinned(made, {"box": {"web": {"shop-web:latest": NEW}}}).systems["shop"].compose_services[1]
+    assert web.image.digest == NEW and web.release[0].image and web.release[0].image.digest == NEW
+
+    def change(data):
+        service(data, "recall-api")["artefact"] = {"repository": "recall", "into": "/srv/recall/venv"}
+
+    recall = changed(whole(), "recall", change)
+    after = pinned(recall, {"services": {"recall-api": {"recall:latest": NEW}}})
+    assert any(image.endswith(f"/recall@{NEW}") for image in images_of(manifest_of(render(after, "services"))))
