@@ -13,14 +13,17 @@ def edited(world: World, base: Release | None, change: Difference) -> list[str]:
     """The files that the switch would overwrite or remove and that are not as the current release left them. A file
     that existed before the program's first release counts too."""
     known = {file.path: file for file in base.files} if base else {}
-    links = {link["path"]: link["target"] for link in base.manifest["links"]} if base else {}
+    links = {link["path"]: {link["target"]} for link in base.manifest["links"]} if base else {}
+    # Which of its targets a slot has is the rollouts' doing
+    slots = base.manifest["slots"] if base else []
+    links |= {slot["link"]: {choice["target"] for choice in slot["choices"]} for slot in slots}
 
     def by_hand(path: str) -> bool:
         if not exists(world, path):
             return False
         target = world.link_target(path)
         if target is not None:
-            return target != links.get(path)
+            return target not in links.get(path, set())
         return path not in known or world.read(path) != known[path].content
 
     return [path for path in change.paths if by_hand(path)]

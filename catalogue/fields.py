@@ -55,7 +55,7 @@ Network = Annotated[
 ]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 # What names of containers, units and volumes begin with, which have limits of their own
-INSTANCE = r"^[a-z0-9][a-z0-9_-]{1,39}$"
+INSTANCE = r"^[a-z0-9][a-z0-9_-]{0,38}[a-z0-9]$"
 _ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
 _OWNER = r"^([a-z_][a-z0-9_-]{0,31}|[0-9]{1,9})$"
 _UNIT = r"^[A-Za-z0-9:_][A-Za-z0-9:_.@-]*\.(service|timer)$"

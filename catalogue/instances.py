@@ -10,7 +10,7 @@ shared.
 from ipaddress import IPv4Network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from catalogue.assigned import WHY, network_of, port_of
 from catalogue.compose.values import Mount
@@ -35,6 +35,8 @@ class Instance(Model):
     """A system of `files/systems/` under a name of its own (`as`). `names` are its sites' names by those of the file,
     `ports` the ports of containers by the names that the file has for their services; a port that is not written is
     assigned."""
+
+    model_config = ConfigDict(**Model.model_config | {"serialize_by_alias": True})
 
     system: Name
     name: Annotated[str, Field(pattern=INSTANCE)] | None = Field(None, alias="as")
@@ -170,6 +172,8 @@ class _Renaming:
         made = service.model_copy(
             update={
                 **ports,
+                "purpose": f"{service.purpose} ({self.own})",
+                "purpose_ja": service.purpose_ja and f"{service.purpose_ja} ({self.own})",
                 "unit": self.unit(service.unit),
                 "container": self.name(service.container),
                 "directory": self.moved[service.directory],

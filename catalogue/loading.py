@@ -52,7 +52,7 @@ class Catalogue:
     origins: dict[str, System] = field(default_factory=dict)
 
     def systems_on(self, host: str) -> list[System]:
-        return [self.systems[name] for name in self.stack.hosts[host].runs if name in self.systems]
+        return [self.systems[name] for name in dict.fromkeys(self.stack.hosts[host].runs) if name in self.systems]
 
     def has_identity(self, host: str) -> bool:
         """Does AWS know the host: an instance by its role, any other machine by a user's key, where it asks AWS for

@@ -26,6 +26,7 @@ EXAMPLES = {
     "adminCidrs": "infra:adminCidrs: [203.0.113.10/32]",
     "hosts": "infra:hosts: {box: {systems: [notes]}}",
     "systems": "systems: [notes]",
+    "subnet": "subnet: 172.28.0.0/16",
     "headers": "headers: {X-Frame-Options: DENY}",
     "cors": "cors: [GET, POST]",
     "packages": "packages: [ffmpeg]",

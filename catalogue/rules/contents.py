@@ -189,5 +189,12 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
                 stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
             )
     for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP}):
-        rule = nearest(name, sorted(names), "services that run on this stack's hosts")
-        yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule)
+        if not stack.secrets[name]:
+            # Pulumi leaves the empty mapping of the last one that was removed
+            continue
+        near = nearest(name, sorted(names), "services that run on this stack's hosts")
+        remove = "; ".join(
+            f"infra secret unset {name}.{key} --stack {stack.name}" for key in sorted(stack.secrets[name])
+        )
+        rule = f"{near}; where it has gone: {remove}"
+        yield Problem(stack.file, f"infra:secrets.{name}", "no running service has this name", rule, "warning")

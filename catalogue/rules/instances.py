@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from catalogue.compose.values import HealthCommand
 from catalogue.instances import Instance
 from catalogue.loading import SYSTEMS, Catalogue
 from catalogue.models import System
@@ -10,8 +11,9 @@ from catalogue.problems import Problem, nearest
 from catalogue.rules.containers import is_below
 from catalogue.rules.contents import plain
 from catalogue.service import Service
-from catalogue.services import ComposeService
+from catalogue.services import ComposeService, NativeService
 from catalogue.stack import BACKUP, MONITOR, REGISTRIES
+from catalogue.systemd.directives import texts
 
 
 def instances(catalogue: Catalogue) -> Iterator[Problem]:
@@ -23,6 +25,9 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
             if one.known_as in catalogue.origins:
                 origin, made = catalogue.origins[one.known_as], catalogue.systems[one.known_as]
                 yield from _what_it_says(origin, one, file, where)
+                if one.known_as != one.system and (owners := _called(catalogue, one.known_as)):
+                    found = f"as: {one.known_as} is a service of {owners[0]}, which has its secrets under that name"
+                    yield Problem(file, where, found, "a name that no service has")
                 yield from _one_each(origin, made, file, where)
                 yield from _beside_others(catalogue, host, one, file, where)
             elif one.known_as in catalogue.systems:
@@ -33,9 +38,17 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, f"system {one.system!r}", nearest(one.system, files, "systems"))
 
 
+def _called(catalogue: Catalogue, name: str) -> list[str]:
+    """The systems that have a service of a name."""
+    running = catalogue.running.values()
+    return [system.system for system in running for service in system.active if service.name == name]
+
+
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
     if one.known_as in (MONITOR, REGISTRIES, BACKUP):
         yield Problem(file, where, f"as: {one.known_as} is a name of the program's under infra:secrets", "another name")
+    if one.subnet and not origin.compose_services:
+        yield Problem(file, f"{where}.subnet", f"{one.system} has no containers", "nothing: only these have a network")
     sites = [site.name for site in origin.sites]
     for name in [name for name in one.names if name not in sites]:
         yield Problem(file, f"{where}.names", f"{name} is no site of {one.system}", nearest(name, sites, "sites"))
@@ -119,21 +132,30 @@ def other_names(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         others = {name: f"which is {here} here" for name, here in _renamed(catalogue, system).items()}
         others |= dict.fromkeys(_left(catalogue, system), "which is an address of the first one's network")
-        for service in system.active:
-            for place, value in _values(service):
-                for name, what in others.items():
-                    if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value):
-                        rule = "a value of its own, in a variant (docs/catalogue.md)"
-                        found = f"{place} names {name}, {what}"
-                        yield Problem(catalogue.file_of(system), f"service {service.name}", found, rule, "warning")
+        named = [(f"service {service.name}", *text) for service in system.active for text in _values(service)]
+        named += [(f"site {site.name}", f"header {n}", v) for site in system.sites for n, v in site.headers.items()]
+        for where, place, value in named:
+            for name, what in others.items():
+                if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", value, re.IGNORECASE):
+                    rule = "a value of its own, in a variant (docs/catalogue.md)"
+                    found = f"{place} names {name}, {what}"
+                    yield Problem(catalogue.file_of(system), where, found, rule, "warning")
 
 
 def _values(service: Service) -> Iterator[tuple[str, str]]:
     """What a service's program is given, each by what a person calls it."""
     yield from ((f"the value of {name}", value) for name, value in service.environment.items())
+    yield from (("the host of a route", route.host) for route in service.routes if route.host)
+    if isinstance(service, NativeService):
+        for sections in service.all_sections:
+            for directives in sections.values():
+                yield from ((name, line) for name, value in directives.items() for line in texts(value))
     if isinstance(service, ComposeService):
-        words = [*(service.entrypoint or []), *(service.command or [])]
+        check = service.health.test if isinstance(service.health, HealthCommand) else []
+        words = [*(service.entrypoint or []), *(service.command or []), *check]
         yield from (("its command", word) for word in words)
+        yield from (("extra_hosts", entry) for entry in service.extra_hosts)
+        yield from ((f"label {name}", value) for name, value in service.labels.items())
         for step in service.release:
             own = [*(step.entrypoint or []), *(step.command or []), *step.environment.values()]
             yield from ((f"release step {step.name}", word) for word in own)

@@ -72,7 +72,8 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
                 found = f"public path {route.public!r} with internal path {route.inside!r}"
                 yield Problem(file, where, found, "both end with / (all below it), or neither does (that page alone)")
         if service.routes and service.listens is None:
-            yield Problem(file, where, "has routes but no port", "give it the port that the proxy passes requests to")
+            rule = "port: on the host, for the proxy; or container_port alone, and one is assigned"
+            yield Problem(file, where, "has routes but no port", rule)
 
 
 def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
@@ -95,7 +96,8 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
         for site in system.sites:
             name = stack.public_name(site.name)
             if site.challenge == "dns-01" and not stack.in_zone(name):
-                rule = f"a name in infra:zone, {stack.zone}; map it with infra:names, or take challenge: http-01"
+                map = "map it with infra:names (an instance: names)"
+                rule = f"a name in infra:zone, {stack.zone}; {map}, or take challenge: http-01"
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
                 yield Problem(*((stack.file, "infra:names") if mapped else own), f"its name here is {name}", rule)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -112,12 +112,22 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
         if op is None or urn.split("::")[2].rsplit("$", 1)[-1].startswith(PLUMBING):
             continue
         old, new = ((entry.get(state) or {}).get("inputs", {}) for state in ("oldState", "newState"))
-        changed = tuple(sorted(entry.get("detailedDiff") or entry.get("diffReasons") or ()))
+        changed = tuple(sorted(entry.get("detailedDiff") or _inner(entry.get("diffReasons") or (), old, new)))
         because = tuple(entry.get("replaceReasons") or ()) if op == "replace" else ()
         known = found.get(urn)
         if known is None or (new and not known.new):
             found[urn] = Step(urn, op, changed, because, old, json.loads(stable(json.dumps(new))))
     return ordered(found.values())
+
+
+def _inner(names: Iterable[str], old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """Which inputs changed, by the parts of those that have parts: where Pulumi names the whole of it alone."""
+    for name in names:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from (f"{name}.{key}" for key in {*before, *after} if before.get(key) != after.get(key))
+        else:
+            yield name
 
 
 def _key(catalogue: Catalogue) -> bytes:

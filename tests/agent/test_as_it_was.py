@@ -74,6 +74,15 @@ def test_a_docker_that_does_not_say_who_has_a_port_is_no_proof():
     assert ended.outcome == "rolled back" and "which container has which port is not known: docker ps" in ended.line
 
 
+def test_the_other_slot_that_serves_is_no_edit_by_hand():
+    world = serving(release(blue_green))
+    for made in (release(blue_green_changed), release(blue_green), release()):
+        ended = applied(world, made)
+        assert ended.outcome == "applied" and "existed before" not in ended.line and "by hand" not in ended.line, (
+            ended.line
+        )
+
+
 def test_an_earlier_slot_that_does_not_stop_is_named_and_fails_no_release():
     world = serving(release(blue_green))
     deaf_to(world, "systemctl", "stop", "watchme-vault-api-blue.service")

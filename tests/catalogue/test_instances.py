@@ -116,6 +116,9 @@ REFUSED = {
     "a container without a port": (
         ["shop", {**STAGING, "ports": {"worker": 8041}}], "worker is no container of shop with a port; its containers",
     ),
+    "the name of a service": (
+        ["shop", {**STAGING, "as": "worker"}], "as: worker is a service of shop, which has its secrets under that name",
+    ),
     "one site of two": (
         ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); one site serves",
     ),
@@ -146,6 +149,7 @@ def test_what_cannot_be_is_refused(project, tmp_path, systems, line):
         ({"system": "shop", "as": "Shop!"}, "infra:hosts.box.systems.0.as: found 'Shop!'"),
         ({"as": "xx"}, "infra:hosts.box.systems.0.system"),
         ({"system": "shop", "as": "x"}, "a name such as shop-staging: 2 to 40 lower-case letters, digits, _ and -"),
+        ({"system": "shop", "as": "shop-"}, "a name such as shop-staging: 2 to 40"),
         ({"system": "shop", "as": "shop.2"}, "a name such as shop-staging: 2 to 40"),
         ({"system": "shop", "as": "s" * 41}, "a name such as shop-staging: 2 to 40"),
         ({**STAGING, "subnet": "255.255.255.255/32"}, "a private subnet, /8 to /29"),
@@ -269,6 +273,13 @@ def test_a_value_that_leads_to_another_instance_is_a_warning(project):
         in found
     )
     assert found.count("the value of BASE_URL") == 1
+    assert "BASE_URL" not in lines(
+        project(
+            "shop",
+            STAGING,
+            change=lambda text: leading_elsewhere(text).replace("shop.hey-watch.me/", "shop.hey-watch.me.au/"),
+        )
+    )
     names = {"shop.hey-watch.me": "dev.hey-watch.me"}
     assert "which is dev.hey-watch.me here" in lines(project("shop", change=leading_elsewhere, names=names))
 
@@ -319,3 +330,27 @@ def test_ports_and_networks_follow_from_names_alone(project):
     assert (network.name, network.unit) == ("shop", "shop-network.service")
     # As they are, for good
     assert (web.port, str(network.subnet)) == (29861, "10.176.61.0/24")
+
+
+LEADING = {
+    "a command": ("release: {command: migrate}", "command: run --url=https://SHOP.hey-watch.me", "its command names"),
+    "a release step": ("{command: migrate}", "{command: migrate https://shop.hey-watch.me}", "release step release names"),
+    "a label": ("release: {command: migrate}", "labels: {url: shop.hey-watch.me}", "label url names"),
+    "a header": (
+        "sites: [{name: shop.hey-watch.me}]",
+        "sites: [{name: shop.hey-watch.me, headers: {Content-Security-Policy: connect-src https://shop.hey-watch.me}}]",
+        "header Content-Security-Policy names",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line"), LEADING.values(), ids=LEADING)
+def test_wherever_a_name_leads_elsewhere_it_is_named(project, old, new, line):
+    found = lines(project("shop", STAGING, change=lambda text: text.replace(old, new)))
+    assert f"{line} shop.hey-watch.me, which is staging.hey-watch.me here" in found, found
+
+
+def test_what_a_stack_says_of_instances_is_read_again(project):
+    """A preview compares configurations that were written down."""
+    stack = project("shop", {**STAGING, "ports": {"web": 8041}, "subnet": "172.30.1.0/24"}).stack
+    assert type(stack).model_validate(stack.model_dump(mode="json")).hosts == stack.hosts

@@ -25,6 +25,20 @@ def test_a_step_is_told_with_what_changes():
     assert (step.op, step.changed, step.because) == ("update", ("a",), ())
 
 
+def test_of_what_has_parts_only_those_that_differ_changed():
+    """Where Pulumi names the whole of it alone: a tag of a disk makes no disk larger."""
+    disk = {"volumeSize": 20, "tags": {"system": "shop"}}
+    other = {**disk, "tags": {"system": "shop+shop-staging"}}
+    (step,) = steps(
+        [
+            entry(
+                "update", old={"rootBlockDevice": disk}, new={"rootBlockDevice": other}, diffReasons=["rootBlockDevice"]
+            )
+        ]
+    )
+    assert step.changed == ("rootBlockDevice.tags",)
+
+
 def test_the_steps_of_a_replacement_are_one():
     several = [
         entry("create-replacement", new={"ami": "b"}, replaceReasons=["subnetId"], detailedDiff={"subnetId": {}}),
