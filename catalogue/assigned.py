@@ -16,7 +16,7 @@ WHY = "assigned by its name"
 
 
 def port_of(system: str, service: str, use: str = "") -> int:
-    """The port of a service's container; `use` tells its second one."""
+    """The port of a service's container; `use` names a second one."""
     return PORTS[_number(f"{system}/{service}/{use}") % len(PORTS)]
 
 

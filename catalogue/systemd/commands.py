@@ -47,7 +47,7 @@ def commands(parts: Iterable[Sections]) -> Iterator[Command]:
 
 
 def _commands(name: str, line: str) -> Iterator[Command]:
-    """One, or several that a ; of its own tells apart."""
+    """One, or several with a ; of its own between them."""
     for part in re.split(r"\s;\s", line):
         parts = COMMAND.fullmatch(part.strip())
         words = _words(parts[2]) if parts else []

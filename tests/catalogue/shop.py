@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+from catalogue.checks import check
 from catalogue.loading import Catalogue, load
 from catalogue.stack import stack_from
 from tests.support import PROD
@@ -60,6 +61,10 @@ def read_shop(root: Path, *systems, change=lambda text: text, hosts=(), **config
     values = {**copy.deepcopy(PROD), "infra:hosts": {"box": host, **dict(hosts)}, "infra:secrets": secrets}
     values |= {f"infra:{name}": value for name, value in config.items()}
     return load(root, stack_from("prod", values, "Pulumi.prod.yaml"))
+
+
+def lines(made: Catalogue) -> str:
+    return "\n".join(str(problem) for problem in check(made))
 
 
 def leading_elsewhere(text: str) -> str:
