@@ -177,7 +177,7 @@ class _Renaming:
                 "unit": self.unit(service.unit),
                 "container": self.name(service.container),
                 "directory": self.moved[service.directory],
-                # Others of its network know it by the names of before; its compose_key is one of them
+                # Others of its network know it by the file's names; its compose_key is one of them
                 "aliases": list(dict.fromkeys(known)),
                 "address": None,
                 "spare_address": None,

@@ -53,7 +53,9 @@ def changes(system: System) -> bool:
 @pytest.fixture(autouse=True, scope="module")
 def follows_its_tags(system: System) -> Iterator[None]:
     """Afterwards the lab serves what it began with."""
+    configuration = system.lab.config_file.read_text()
     yield
+    system.lab.config_file.write_text(configuration)
     for repository in (REPOSITORY, OTHERS_REPOSITORY):
         push(system, repository)
     infra(system, "deploy", SERVICE, "--follow")
