@@ -1,8 +1,8 @@
-"""What a service says on all hosts that run it, as one stream."""
+"""What services say on all hosts that run them, as one stream."""
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,49 +14,60 @@ from infra.ssh import Target
 OF_HOSTS = ("monitor", "watch", "memory", "releases")
 
 
-def hosts_of(catalogue: Catalogue, service: str) -> list[str]:
-    """The hosts that run a service, by the catalogue. Raises InfraError naming what there is."""
+def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
+    """Host → what is asked of it: services by name, those of a system by its. Raises InfraError naming what there
+    is."""
     stack = catalogue.stack
-    names = {
+    known = {
         host: {
-            *OF_HOSTS,
-            *(s.name for system in catalogue.systems_on(host) for s in system.active),
-            *(spec.proxy for system in catalogue.systems_on(host) if system.sites),
+            **{name: [name] for name in OF_HOSTS},
+            **({spec.proxy: [spec.proxy]} if any(system.sites for system in catalogue.systems_on(host)) else {}),
+            **{system.system: [s.name for s in system.active] for system in catalogue.systems_on(host)},
+            **{s.name: [s.name] for system in catalogue.systems_on(host) for s in system.active},
         }
         for host, spec in stack.hosts.items()
     }
-    found = [host for host, known in names.items() if service in known]
-    if not found:
-        every = sorted(set().union(*names.values()))
-        what = f"runs no {service}; there is" if service else "has logs of"
-        raise InfraError(f"stack {stack.name} {what} {', '.join(every)}")
-    return found
+    there = sorted(set().union(*known.values()))
+    if not names:
+        raise InfraError(f"stack {stack.name} has logs of {', '.join(there)}")
+    for name in names:
+        if name not in there:
+            raise InfraError(f"stack {stack.name} runs no {name}; there is {', '.join(there)}")
+    found = {
+        host: list(dict.fromkeys(service for name in names for service in own.get(name, [])))
+        for host, own in known.items()
+    }
+    return {host: services for host, services in found.items() if services}
 
 
-def lines(catalogue: Catalogue, service: str, host: str | None, count: int, follow: bool) -> Iterator[str]:
-    """Without `follow` the last `count` lines of each host, by their time; with it what comes after them too, until
-    Ctrl-C. Raises InfraError."""
-    wanted = hosts_of(catalogue, service)
+def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, count: int, follow: bool) -> Iterator[str]:
+    """Without `follow` the last `count` lines of each service of each host, by their time; with it what comes after
+    them too, until Ctrl-C. Raises InfraError."""
+    wanted = services_of(catalogue, names)
     targets = hosts.targets(catalogue.stack, host)
-    asked = {name: target for name, target in targets.items() if name.partition("@")[0] in wanted}
+    asked = [
+        (name, target, service)
+        for name, target in targets.items()
+        for service in wanted.get(name.partition("@")[0], [])
+    ]
     if not asked:
-        known = f"{', '.join(wanted)} does"
-        never = f"{known}, and no update with it has succeeded: pulumi up"
-        raise InfraError(f"{host} runs no {service}; {known}" if host else never)
-    payload = {"service": service, "lines": count, "follow": follow}
+        runs = f"{', '.join(wanted)} does"
+        never = f"{runs}, and no update with it has succeeded: pulumi up"
+        raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
+    several = len({name for name, _, _ in asked}) > 1
     if not follow:
         found, wrong = [], None
         try:
-            for name, event in _all(asked, payload):
+            for name, event in _all(asked, count, follow):
                 found.append((event["at"], name, event))
         except InfraError as error:
             wrong = error
-        yield from (shown(name, event, len(asked) > 1) for _, name, event in sorted(found, key=lambda one: one[0]))
+        yield from (shown(name, event, several) for _, name, event in sorted(found, key=lambda one: one[0]))
         if wrong:
             raise wrong
         return
     try:
-        yield from (shown(name, event, len(asked) > 1) for name, event in _all(asked, payload))
+        yield from (shown(name, event, several) for name, event in _all(asked, count, follow))
     except KeyboardInterrupt:
         return
 
@@ -67,21 +78,22 @@ def shown(host: str, event: dict[str, Any], several: bool) -> str:
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 
-def _all(targets: dict[str, Target], payload: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What all hosts say, as it comes. Raises InfraError once all have ended, if one could not be asked."""
+def _all(asked: Sequence[tuple[str, Target, str]], count: int, follow: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
+    asked."""
     said: queue.Queue[tuple[str, dict[str, Any] | InfraError | None]] = queue.Queue()
 
-    def listen(name: str, target: Target) -> None:
+    def listen(name: str, target: Target, service: str) -> None:
         try:
-            for event in remote.stream(target, "logs", payload):
+            for event in remote.stream(target, "logs", {"service": service, "lines": count, "follow": follow}):
                 said.put((name, event))
         except InfraError as error:
             said.put((name, error))
         said.put((name, None))
 
-    for entry in targets.items():
+    for entry in asked:
         threading.Thread(target=listen, args=entry, daemon=True).start()
-    going, wrong = len(targets), []
+    going, wrong = len(asked), []
     while going:
         name, event = said.get()
         if event is None:

@@ -117,6 +117,8 @@ def set_secrets(lab: Lab, project: Path) -> None:
     marks = {path: hashlib.sha256(f"{path} {value}".encode()).hexdigest() for path, value in given.items()}
     before = json.loads(record.read_text()) if record.exists() else {}
     set_all({path: value for path, value in given.items() if before.get(path) != marks[path]})
+    for path in sorted({*before} - {*given}):
+        run("pulumi", "config", "rm", "--path", f"infra:secrets.{path}", cwd=project, env=env)
     record.write_text(json.dumps(marks))
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
     services = [service for system in catalogue.running.values() for service in system.active]

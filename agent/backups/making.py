@@ -170,6 +170,12 @@ def _verified(world: World, everything: bool, say: Say) -> str:
     # Another tenth each day
     part = f"--read-data-subset={int(world.wall() // 86400) % 10 + 1}/10"
     ran = restic.run(world, "check", "--read-data" if everything else part)
+    if (
+        ran.code
+        and restic.ABSENT.search(ran.output)
+        and not any(record(world, name).get("good") for name in entries(world))
+    ):
+        return "no backup was made yet, and there is nothing to verify"
     if ran.code:
         raise Refused(f"the repository of backups is damaged or cannot be read: {restic.reason(ran)}")
     return "no errors were found"

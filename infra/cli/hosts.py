@@ -30,21 +30,24 @@ def status(
 @app.command()
 def logs(
     stack: StackName,
-    service: Annotated[
-        str,
+    services: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A service, nginx or caddy, monitor, watch, memory, or releases; without one they are listed."
+            help="Services, systems for all of theirs, nginx or caddy, monitor, watch, memory, or releases; without "
+            "one they are listed."
         ),
-    ] = "",
+    ] = None,
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Existing lines to show, for each host.")] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="Existing lines to show, of each service on each host.")
+    ] = 50,
 ) -> None:
-    """Show what a service says, from every host that runs it. Secrets of the stack are masked."""
+    """Show what services say, from every host that runs them, by time. Secrets of the stack are masked."""
     from infra import logs as telling
 
     catalogue = catalogue_of(stack)
-    for line in telling.lines(catalogue, service, host, lines, follow):
+    for line in telling.lines(catalogue, services or [], host, lines, follow):
         typer.echo(line)
 
 

@@ -131,6 +131,13 @@ def test_it_is_verified_by_another_tenth_each_day(served):
         served.time += 86400
         parts.add(served.commands("restic --quiet check")[-1])
     assert len(parts) == 10
+    absent = Ran(1, "Fatal: unable to open config file: Stat: The specified key does not exist.")
+    served.fails["restic --quiet check"] = absent
+    assert making.verify(served, True, say) == "no backup was made yet, and there is nothing to verify"
+    now(served)
+    served.fails["restic --quiet check"] = absent
+    with pytest.raises(Refused, match="damaged or cannot be read"):
+        making.verify(served, True, say)
     served.fails["restic --quiet check"] = Ran(1, "pack 12ab: contains 1 errors")
     with pytest.raises(Refused, match="damaged or cannot be read: pack 12ab"):
         making.verify(served, True, say)

@@ -22,7 +22,8 @@ def saying(monkeypatch):
     said: dict[str, list] = {}
 
     def stream(target, verb, payload):
-        for entry in said[target.host]:
+        # A service may have lines of its own
+        for entry in said.get(f"{target.host} {payload['service']}", said.get(target.host, [])):
             if isinstance(entry, InfraError):
                 raise entry
             yield entry
@@ -37,7 +38,7 @@ def saying(monkeypatch):
 def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
     saying["watchme"] = [event(10, "first"), event(30, "third")]
     saying["watchme@ap-southeast-2"] = [event(20, "second")]
-    assert list(logs.lines(whole(), "ast-api", None, 50, False)) == [
+    assert list(logs.lines(whole(), ["ast-api"], None, 50, False)) == [
         "1970-01-01 00:00:10 watchme ast-api: first",
         "1970-01-01 00:00:20 watchme@ap-southeast-2 ast-api: second",
         "1970-01-01 00:00:30 watchme ast-api: third",
@@ -46,24 +47,24 @@ def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
 
 def test_one_host_needs_no_name(saying):
     saying["watchme"] = [event(10, "first")]
-    assert list(logs.lines(whole(), "ast-api", "watchme", 50, True)) == ["1970-01-01 00:00:10 ast-api: first"]
+    assert list(logs.lines(whole(), ["ast-api"], "watchme", 50, True)) == ["1970-01-01 00:00:10 ast-api: first"]
 
 
 @pytest.mark.parametrize("follow", [True, False])
 def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
-    found = logs.lines(whole(), "ast-api", None, 50, follow)
+    found = logs.lines(whole(), ["ast-api"], None, 50, follow)
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
         next(found)
 
 
 MISTAKES = {
-    "no such service": (("asr-api", None), "stack lab runs no asr-api; there is admin, api-manager, ast-api"),
-    "none": (("", None), "stack lab has logs of admin, api-manager, ast-api"),
-    "a proxy without sites": (("nginx", "home"), "home runs no nginx; watchme, services does"),
-    "not on that host": (("ast-api", "services"), "services runs no ast-api; watchme does"),
+    "no such service": ((["asr-api"], None), "stack lab runs no asr-api; there is admin, api-manager, ast-api"),
+    "none": (([], None), "stack lab has logs of admin, api-manager, ast-api"),
+    "a proxy without sites": ((["nginx"], "home"), "home runs no nginx; watchme, services does"),
+    "not on that host": ((["ast-api"], "services"), "services runs no ast-api; watchme does"),
 }
 
 
@@ -71,3 +72,14 @@ MISTAKES = {
 def test_a_mistake_names_what_there_is(saying, asked, said):
     with pytest.raises(InfraError, match=said):
         list(logs.lines(whole(), *asked, 50, False))
+
+
+def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
+    saying["watchme ast-api"] = [event(10, "first"), event(30, "third")]
+    saying["watchme web"] = [event(20, "second")]
+    assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", 50, False)] == [
+        "first", "second", "third",
+    ]  # fmt: skip
+    found = logs.services_of(whole(), ["whisper", "ast-api", "nginx"])
+    assert found["services"] == ["whisper-backend", "nginx"] and found["watchme"] == ["ast-api", "nginx"]
+    assert len(logs.services_of(whole(), ["watchme"])["watchme"]) == 13
