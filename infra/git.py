@@ -2,7 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from infra.errors import InfraError
 from infra.paths import project_root
@@ -18,6 +21,24 @@ PLAIN = (
     "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.autocrlf=false", "core.attributesFile=/dev/null",
     "commit.gpgSign=false",
 )  # fmt: skip
+
+
+@contextmanager
+def cloned(source: str, version: str, option: str) -> Iterator[Path]:
+    """A checkout of what git can clone, at a tag, a branch or a commit ("": as it is), which `option` gave; gone
+    afterwards. Raises InfraError."""
+    if source.startswith("-") or version.startswith("-"):
+        raise InfraError(f"{source if source.startswith('-') else version!r} is neither a place nor a version")
+    with TemporaryDirectory(prefix="infra-checkout-") as scratch:
+        target = Path(scratch) / "checkout"
+        git("clone", "--quiet", "--no-checkout", "--", source, str(target), root=Path(scratch))
+        try:
+            git("checkout", "--quiet", "--detach", version or "HEAD", "--", root=target)
+        except InfraError as error:
+            if not version:
+                raise
+            raise InfraError(f"{option} {version}: {source} has no such tag, branch or commit ({error})") from None
+        yield target
 
 
 def git(*arguments: str, root: Path | None = None) -> bytes:

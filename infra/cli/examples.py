@@ -2,6 +2,10 @@
 
 EXAMPLES: dict[str, list[str]] = {
     "new": ["infra new ../shop --zone example.com", "infra new ../shop --compose ../old/docker-compose.yml"],
+    "include": [
+        "infra include shop git@github.com:OWNER/shop.git --folder deploy --version v1.4",
+        "infra include shop --version v1.5",
+    ],
     "upgrade": [
         "infra upgrade ../watchme-infra",
         "infra upgrade https://github.com/OWNER/watchme-infra --version v0.3.0",

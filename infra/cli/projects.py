@@ -61,6 +61,30 @@ def _ask(question: str, checked) -> str:
 
 
 @app.command()
+def include(
+    system: Annotated[str, typer.Argument(help="Name of the system, as its file is called.")],
+    source: Annotated[
+        str, typer.Argument(help="Where it is described: a directory, or what git can clone; else where it came from.")
+    ] = "",
+    version: Annotated[
+        str, typer.Option(help="A tag, a branch or a commit; else the last one that was asked for.")
+    ] = "",
+    folder: Annotated[str | None, typer.Option(help="Folder of it with SYSTEM.yaml and static/SYSTEM/.")] = None,
+    theirs: Annotated[bool, typer.Option("--theirs", help="Replace what was edited here.")] = False,
+) -> None:
+    """Bring a system that is described in a repository of its own, or a later version of it: its file, and its static
+    files. The commit is recorded in files/systems/.included.json. No host changes before the next `pulumi up`."""
+    from infra.project import included
+
+    root = project_root()
+    found = included.planned(root, system, source, version, folder, theirs)
+    included.apply(root, found)
+    typer.echo(found.line)
+    if found.changes:
+        typer.echo("next: infra check, infra preview, and commit it")
+
+
+@app.command()
 def upgrade(
     source: Annotated[str, typer.Argument(help="Where the later version is: a directory, or what git can clone.")],
     version: Annotated[str, typer.Option(help="A tag, a branch or a commit of it.")] = "",

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from catalogue.files import read_mapping
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.git import git
+from infra.git import cloned, git
 from infra.writing import is_file, put
 
 RECORD = ".program.json"
@@ -107,17 +106,8 @@ def program_from(source: str, version: str, option: str) -> Program:
     folder = Path(source)
     if folder.is_dir() and not version:
         return program_in(folder.resolve())
-    with TemporaryDirectory(prefix="infra-program-") as scratch:
-        target = Path(scratch) / "checkout"
-        place = str(folder.resolve()) if folder.is_dir() else source
-        git("clone", "--quiet", "--no-checkout", "--", place, str(target), root=Path(scratch))
-        try:
-            git("checkout", "--quiet", "--detach", version or "HEAD", "--", root=target)
-        except InfraError as error:
-            if not version:
-                raise
-            raise InfraError(f"{option} {version}: {source} has no such tag, branch or commit ({error})") from None
-        return program_in(target)
+    with cloned(str(folder.resolve()) if folder.is_dir() else source, version, option) as checkout:
+        return program_in(checkout)
 
 
 def read_record(root: Path) -> Record | None:
