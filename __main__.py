@@ -35,8 +35,10 @@ global_provider = provider("everywhere", "us-east-1")
 everywhere = pulumi.ResourceOptions(providers={"aws": global_provider})
 asking = pulumi.InvokeOptions(provider=global_provider)
 prior = before.before()
-deployed = standing(catalogue, configuration.deployed(prior.deployed))
-catalogue = pinned(catalogue, deployed)
+deploying = configuration.deploying(stack.name)
+# What another host has deployed is not this update's affair, whatever this checkout says of it
+deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
+as_it_was, catalogue = pinned(catalogue, prior.deployed), pinned(catalogue, deployed)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.planned(stack, prior, now)
@@ -68,7 +70,8 @@ rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zones[place], zone.arn, regional)
-    made[place].settled = prior.settled
+    made[place].settled, made[place].served = prior.settled, prior.served
+    made[place].alone = (deploying, as_it_was) if deploying else None
     made[place].waits = [*bucket]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")

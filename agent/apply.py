@@ -143,6 +143,9 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
 
 def _unchanged(world: World, job: Job, target: Release, obtained: list[str]) -> Outcome:
     probes = slots.probes(world, target.manifest)
+    if job.only:
+        # How others are is not this job's affair
+        probes = [probe for probe in probes if probe["service"].partition("/")[0] in job.only]
     try:
         services = health.wait(world, probes, {}, target.manifest["health"]["deadline"], job.say)
     except Failed as failure:
@@ -219,7 +222,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
 
 
 def _write(world: World, ready: Plan, later: set[str]) -> None:
-    for directory in ready.target.manifest["directories"]:
+    for directory in ready.target.manifest["directories"] if not ready.is_narrow else []:
         if directory.get("if_missing") and world.exists(directory["path"]):
             continue
         world.directory(directory["path"], directory["mode"], directory["owner"], directory["group"])

@@ -59,12 +59,9 @@ def run(argv: tuple[str, ...], stdin: bytes, timeout: float, environment: dict[s
         # It may say much before it has read all
         feeding = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         feeding.start()
-        # Of select, a process with a thousand open files can ask nothing
-        ready = select.poll()
-        ready.register(process.stdout, select.POLLIN | select.POLLHUP)
         try:
             while (left := end - time.monotonic()) > 0:
-                if ready.poll(left * 1000):
+                if can_read(process.stdout, left):
                     if not (data := os.read(process.stdout.fileno(), 65536)):
                         break
                     said += data
@@ -74,6 +71,18 @@ def run(argv: tuple[str, ...], stdin: bytes, timeout: float, environment: dict[s
             return None, bytes(said)
         finally:
             process.kill()
+
+
+def can_read(pipe: IO[bytes], seconds: float) -> bool:
+    """Is there something to read, or the end, within so many seconds."""
+    return _can(pipe, select.POLLIN, seconds)
+
+
+def _can(pipe: IO[bytes], what: int, seconds: float) -> bool:
+    # A process with a thousand open files can ask select nothing
+    asked = select.poll()
+    asked.register(pipe, what)
+    return bool(asked.poll(seconds * 1000))
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
@@ -136,13 +145,13 @@ def _passed(first: subprocess.Popen[bytes], second: subprocess.Popen[bytes], end
     assert first.stdout and second.stdin
     passed = 0
     while (left := end - time.monotonic()) > 0:
-        if select.select([first.stdout], [], [], left)[0]:
+        if can_read(first.stdout, left):
             if not (data := os.read(first.stdout.fileno(), 65536)):
                 return passed
             view = memoryview(data)
             while view:
                 # A sink that takes nothing any more is waited for no longer than all of it
-                if not select.select([], [second.stdin], [], max(0.0, end - time.monotonic()))[1]:
+                if not _can(second.stdin, select.POLLOUT, max(0.0, end - time.monotonic())):
                     raise subprocess.TimeoutExpired(second.args, 0)
                 view = view[os.write(second.stdin.fileno(), view[: select.PIPE_BUF]) :]
             passed += len(data)

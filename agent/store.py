@@ -58,10 +58,15 @@ class Release:
         return [unit["name"] for unit in self.manifest["units"]]
 
 
-def by_service(manifest: dict[str, Any]) -> dict[str, str]:
-    """Service → the image of its container, or its artefact."""
-    found = [*manifest["artefacts"], *manifest["containers"]]
-    return {entry["service"]: entry["image"] for entry in found if entry.get("image")}
+def by_service(manifest: dict[str, Any]) -> dict[str, list[str]]:
+    """Service → the images of its container and of its release steps, or its artefacts."""
+    units = {unit["name"]: unit["images"] for unit in manifest["units"]}
+    found: dict[str, set[str]] = {}
+    for entry in manifest["containers"]:
+        found.setdefault(entry["service"], set()).update(units.get(entry["unit"], []))
+    for entry in manifest["artefacts"]:
+        found.setdefault(entry["service"], set()).add(entry["image"])
+    return {service: sorted(images) for service, images in found.items()}
 
 
 def images_of(manifest: dict[str, Any]) -> list[str]:

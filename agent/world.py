@@ -8,7 +8,6 @@ import grp
 import os
 import platform
 import pwd
-import select
 import shutil
 import subprocess
 import time
@@ -103,7 +102,7 @@ class World:
             rest = b""
             try:
                 while True:
-                    if not select.select([process.stdout], [], [], pause)[0]:
+                    if not processes.can_read(process.stdout, pause):
                         yield None
                         continue
                     chunk = os.read(process.stdout.fileno(), 65536)

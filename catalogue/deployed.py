@@ -1,5 +1,6 @@
 """Images that were deployed for one service alone (`infra deploy`): they stand, whatever their tags point to since."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -11,6 +12,7 @@ from catalogue.services import ComposeService, NativeService
 
 # Host → service → image as the catalogue names it (repository:tag) → digest
 Deployed = Mapping[str, Mapping[str, Mapping[str, str]]]
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 Named = TypeVar("Named", bound=Image)
 
 
@@ -21,7 +23,8 @@ def standing(catalogue: Catalogue, deployed: Deployed) -> dict[str, dict[str, di
         for service in [service for system in catalogue.systems_on(host) for service in system.active]:
             names = {image.name for image in service.images if image.digest is None}
             wanted = deployed.get(host, {}).get(service.name, {})
-            if own := {name: digest for name, digest in sorted(wanted.items()) if name in names}:
+            kept = {name: wanted[name] for name in sorted(names & {*wanted})}
+            if own := {name: digest for name, digest in kept.items() if DIGEST.fullmatch(digest)}:
                 found.setdefault(host, {})[service.name] = own
     return found
 

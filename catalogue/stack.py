@@ -22,8 +22,11 @@ ENCRYPTED = "[encrypted]"
 SEALED = re.compile(r"\[encrypted\]|\[secret [0-9a-f]{12}\]")
 # In the environment of an update that does what was approved: repository and suffix → digest, as JSON
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
-# In that of an update for some services alone: what is deployed then (catalogue/deployed.py) and their names, as JSON
-DEPLOYED, DEPLOYING_ONLY = "INFRA_DEPLOYED", "INFRA_DEPLOYING_ONLY"
+# In that of an update for some services alone: their host, their names, and what is deployed then, as JSON
+DEPLOYING = "INFRA_DEPLOYING"
+OF_ONE_UPDATE = {APPROVED_IMAGES, DEPLOYING}
+# While it is not known how one ended: the command that it was
+UNSETTLED = ".infra/deploying-{stack}"
 # `secret: true` in Pulumi.yaml would do, but allows no default: every stack would have to set every key
 SECRET_KEYS = [f"{PROJECT}:{key}" for key in ("sshPrivateKey", "hostPrivateKeys", "secrets")]
 # Secrets of every host's monitor, under infra:secrets.monitor: where notices go

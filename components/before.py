@@ -20,13 +20,21 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Served:
+    """A release as it was brought last: its id, and its files' hashes as previews show them."""
+
+    id: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Before:
     """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
     point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
     pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
     those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi,
     `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were deployed
-    for one service alone (catalogue/deployed.py)."""
+    for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -38,6 +46,7 @@ class Before:
     settled: dict[str, str] = field(default_factory=dict)
     unfinished: bool = False
     deployed: dict[str, Any] = field(default_factory=dict)
+    served: dict[str, Served] = field(default_factory=dict)
 
 
 def before() -> Before:
@@ -84,7 +93,12 @@ def read(resources: dict[str, Any]) -> Before:
             if resource.get("type") == "infra:index:Release"
         },
         any(gate.get("at") != move.get("at") for gate in gates),
-        outputs.get("deployed") or {},
+        found if isinstance(found := outputs.get("deployed"), dict) else {},
+        {
+            urn.rsplit("::", 1)[-1]: Served(made.get("id") or "", made.get("files") or {})
+            for urn, resource in resources.items()
+            if resource.get("type") == "infra:index:Release" and (made := resource.get("outputs") or {})
+        },
     )
 
 

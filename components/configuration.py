@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from catalogue.files import mapping, read_mapping
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import (
     APPROVED_IMAGES,
-    DEPLOYED,
+    DEPLOYING,
     PROJECT,
     SECRET_KEYS,
+    UNSETTLED,
     Stack,
     in_plain_text,
     is_empty,
@@ -50,10 +52,26 @@ def approved_images() -> dict[str, str]:
     return json.loads(os.environ.get(APPROVED_IMAGES, "{}"))
 
 
-def deployed(before: Deployed) -> Deployed:
-    """What is deployed for one service alone: as `infra deploy` says, else as it was."""
-    given = os.environ.get(DEPLOYED)
-    return json.loads(given) if given is not None else before
+@dataclass(frozen=True)
+class Deploying:
+    """An update for some services of a host alone, and the images that are deployed once it is done."""
+
+    host: str
+    services: list[str]
+    deployed: Deployed
+
+
+def deploying(stack: str) -> Deploying | None:
+    """As `infra deploy` says. Raises pulumi.RunError for any other update while one is not settled."""
+    given, note = os.environ.get(DEPLOYING), Path(UNSETTLED.format(stack=stack))
+    if given:
+        return Deploying(**json.loads(given))
+    if note.exists():
+        raise pulumi.RunError(
+            "nothing was touched: an infra deploy was interrupted here, and it is not recorded what it brought: run it "
+            f"again ({note.read_text().strip()}); where that is not to be, remove {note}"
+        )
+    return None
 
 
 def schema() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pulumi
 
@@ -9,6 +10,9 @@ from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from components import access, move
 from components.alarms import HostAlarms, Topic
+from components.alone import only_images
+from components.before import Served
+from components.configuration import Deploying
 from components.existing_host import ExistingHost
 from components.host import Host
 from components.network import Network
@@ -17,6 +21,7 @@ from components.registry import Registry
 from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
 from rendering.alarms import alarms, published
+from rendering.archive import Release as Built
 from rendering.archive import build
 from rendering.backups import backed_up
 from rendering.host import data, dns_names, needs, render, watches
@@ -27,7 +32,8 @@ Digests = pulumi.Output[dict[str, str]]
 @dataclass
 class Region:
     """What was made; `topic` gets its alarms, `copier` the role that may copy images here, `settled` what the
-    last update settled of interrupted ones."""
+    last update settled of interrupted ones, `served` what it brought. `alone` is an update for some services alone,
+    with the catalogue of what serves."""
 
     catalogue: Catalogue
     options: pulumi.ResourceOptions
@@ -40,6 +46,8 @@ class Region:
     waits: list[pulumi.Resource] = field(default_factory=list)
     copier: pulumi.Input[str] = ""
     settled: Mapping[str, str] = field(default_factory=dict)
+    served: Mapping[str, Served] = field(default_factory=dict)
+    alone: tuple[Deploying, Catalogue] | None = None
 
     @property
     def name(self) -> str:
@@ -127,11 +135,20 @@ def release(
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
-    built = pulumi.Output.all(digests, secrets).apply(lambda known: build(render(catalogue, host, *known)))
+    name = f"{host}-{region.name}" if mine else host
+
+    def made(known: list[Any]) -> Built:
+        after = build(render(catalogue, host, *known))
+        if region.alone is None or host != region.alone[0].host:
+            return after
+        before = build(render(replace(region.alone[1], stack=stack), host, *known))
+        served = region.served.get(f"{name}-release", Served())
+        return only_images(host, region.alone[0].services, before, after, served)
+
+    built = pulumi.Output.all(digests, secrets).apply(made)
     options = pulumi.ResourceOptions.merge(
         region.options if mine else everywhere, pulumi.ResourceOptions(depends_on=list(region.waits))
     )
-    name = f"{host}-{region.name}" if mine else host
     settles = to_settle(host, region.settled.get(f"{name}-release", ""))
     region.releases[host] = Release(
         f"{name}-release", stack, region.machines[host], built, secrets, settles, opts=options

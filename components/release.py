@@ -55,7 +55,8 @@ class Release(pulumi.ComponentResource):
         )
         outcome = applied.stdout.apply(json.loads)
         self.id = outcome.apply(lambda ended: ended["release"])
-        self.register_outputs({"id": self.id, SETTLES: settles})
+        files = pulumi.Output.all(outcome, release).apply(lambda both: both[1].hashes)
+        self.register_outputs({"id": self.id, SETTLES: settles, "files": files})
 
 
 SETTLES = "settles"

@@ -104,7 +104,7 @@ class Releases(Form):
     kept: Names
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
     images: Names | None = None
-    services: dict[Text, dict[Text, Text]] = {}
+    services: dict[Text, dict[Text, Names]] = {}
     damaged: Names = []
     damaged_jobs: Names = []
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from catalogue.stack import DEPLOYING_ONLY
+from catalogue.stack import DEPLOYING
 from infra import delivery, outside, unfinished
 from infra.delivery import OutsideLook
 from infra.errors import InfraError
@@ -114,7 +114,7 @@ class Delivery(Work):
             base = settled(target, planned, look, say)
             if not tags.is_done:
                 tags.add()
-            only = json.loads(os.environ.get(DEPLOYING_ONLY, "[]"))
+            only = json.loads(os.environ.get(DEPLOYING) or "{}").get("services", [])
             self.job = delivery.sending(target, request, base, look, say, only)
             self.job.on_sending = lambda id: unfinished.remember(target, Unfinished(id, request["release"], planned))
             ended = self.job.run()

@@ -2,6 +2,7 @@
 brought with. The stack's state records what was deployed, and later updates keep it."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +14,19 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
-from catalogue.stack import APPROVED_IMAGES, DEPLOYED, DEPLOYING_ONLY
+from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED
 from infra import aws, hosts
 from infra.errors import InfraError
 from infra.move import run
+from infra.paths import project_root
 from infra.remote import ask
+from infra.writing import put
 
 Say = Callable[[str], None]
 Records = dict[str, dict[str, dict[str, str]]]
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+# How the reason of an update begins after which the host is as it was
+CERTAIN = ("rolled back on ", "refused on ", "nothing was touched")
 SHORT = 19  # of a digest: its kind, and twelve characters
 
 
@@ -34,14 +40,14 @@ class Deployment:
     follow: bool = False
 
     def records(self, before: Records) -> Records:
-        """What is deployed once it is done."""
+        """What is deployed once it is done; that of other hosts and services as it was."""
         made = {host: dict(services) for host, services in before.items()}
         own = made.setdefault(self.host, {})
         for service, images in self.images.items():
-            own.pop(service, None)
+            known = own.pop(service, {})
             if not self.follow:
-                own[service] = dict(images)
-        return made
+                own[service] = {**known, **images}
+        return {host: services for host, services in made.items() if services}
 
 
 def host_of(catalogue: Catalogue, services: Sequence[str], host: str | None) -> tuple[str, dict[str, Service]]:
@@ -63,13 +69,23 @@ def host_of(catalogue: Catalogue, services: Sequence[str], host: str | None) -> 
         raise InfraError(f"{', '.join(services)} are on several hosts: deploy those of each host by themselves")
     if len(found) > 1:
         raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(found)}")
+    _whole_units(catalogue, found[0], services)
     return found[0], {name: on[found[0]][name] for name in services}
+
+
+def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str]) -> None:
+    """Services of one compose file are restarted together. Raises InfraError unless all of them are named."""
+    everything = [service for system in catalogue.systems_on(host) for service in system.compose_services]
+    units = {service.unit for service in everything if service.name in services}
+    if beside := [service.name for service in everything if service.unit in units and service.name not in services]:
+        all_of_them = " ".join([*services, *beside])
+        raise InfraError(f"{', '.join(beside)} shares a compose file and restarts too: infra deploy {all_of_them}")
 
 
 def chosen(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:
     """Image as the catalogue names it → the digest that is to be deployed: of its tag now, or of the `given` tag or
     digest. Raises InfraError."""
-    own = [image for image in service.images if image.digest is None and not image.is_foreign]
+    own = _followed(service)
     if not own:
         has = ", ".join(image.name for image in service.images) or "none"
         raise InfraError(
@@ -85,7 +101,12 @@ def chosen(service: Service, given: str | None, region: str, account: str) -> di
     suffix = f"@{given}" if given.startswith("sha256:") else f":{given}"
     digest = _digest(main[0].repository, suffix, region, account)
     # Its release steps run from the same build
-    return {image.name: digest for image in own if image.repository == main[0].repository}
+    return {image.name: digest for image in own if image.name == main[0].name}
+
+
+def _followed(service: Service) -> list[Image]:
+    """The images of the stack's own registry that a tag names."""
+    return [image for image in service.images if image.digest is None and not image.is_foreign]
 
 
 def _main(service: Service, own: list[Image]) -> list[Image]:
@@ -123,92 +144,129 @@ def _newest(client: Any, account: str, repository: str) -> str:
     return f" (pushed last: {', '.join(tags)})" if tags else ""
 
 
-def former(answer: dict[str, Any], service: str) -> str:
-    """The image that a host's service had before the one that serves, by its digest, of the releases that it keeps.
-    Raises InfraError."""
-    by_release = answer["services"]
-    serving = by_release.get(answer["current"] or "", {}).get(service)
-    order = [job["release"] for job in reversed(answer["history"]) if job["code"] == 0]
-    for release in dict.fromkeys(order):
-        image = by_release.get(release, {}).get(service)
-        if image and image != serving and "@" in image:
-            return image.partition("@")[2]
+def former(answer: dict[str, Any], service: str) -> dict[str, str]:
+    """Repository → digest of the images that a host's service had before those that serve, of the releases that it
+    keeps: back along the way that led here, and not to what was rolled back from. Raises InfraError."""
+    by_release = answer.get("services", {})
+    way: list[str] = []
+    for release in [job["release"] for job in answer["history"] if job["code"] == 0]:
+        # A release that serves again is the one that served before, whatever came between
+        way = [*way[: way.index(release)], release] if release in way else [*way, release]
+    current = by_release.get(answer["current"] or "", {}).get(service)
+    for release in reversed(way):
+        images = by_release.get(release, {}).get(service)
+        if images and images != current:
+            return _by_repository(images, service)
     raise InfraError(f"no kept release has another image of {service}: infra deploy {service} --image TAG brings any")
+
+
+def _by_repository(images: Iterable[str], service: str) -> dict[str, str]:
+    """Raises InfraError for what is no image by its digest, and where one repository has several."""
+    found: dict[str, str] = {}
+    for image in images:
+        repository, _, digest = image.partition("/")[2].partition("@")
+        if not DIGEST.fullmatch(digest) or found.setdefault(repository, digest) != digest:
+            raise InfraError(f"it is not clear which image {service} had before: infra deploy {service} --image TAG")
+    return found
 
 
 def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, say: Say, ask_lock: run.Ask) -> str:
     """Deploys the images that services had before. Raises InfraError."""
     place, found = host_of(catalogue, services, host)
-    target = hosts.targets(catalogue.stack, place)[place]
-    answer = ask(target, "releases")
+    answer = ask(hosts.targets(catalogue.stack, place)[place], "releases")
     images = {}
     for name, service in found.items():
-        own = [image for image in service.images if image.digest is None and not image.is_foreign]
+        had = former(answer, name)
+        own = {image.name: had[image.repository] for image in _followed(service) if image.repository in had}
         if not own:
             raise InfraError(f"{name} has no image of the stack's own that a tag names: infra rollback goes back whole")
-        digest = former(answer, name)
-        images[name] = {image.name: digest for image in own if image.repository == _main(service, own)[0].repository}
+        images[name] = own
     return deploy(catalogue, Deployment(place, images), say, ask_lock)
 
 
 def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask) -> str:
     """Brings it to its host and records it; what to say of it. Raises InfraError."""
-    stack = catalogue.stack
+    stack, named = catalogue.stack, ", ".join(wanted.images)
     outputs = hosts.outputs(stack)
-    if "images" not in outputs:
-        raise InfraError(f"stack {stack.name} has not been brought up as a whole yet: pulumi up --stack {stack.name}")
-    if outputs["region"] != stack.region:
+    _is_whole(catalogue, outputs, wanted.host)
+    before, served = outputs.get("deployed", {}), outputs["images"]
+    records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
+    after = wanted.records(records)
+    answer = ask(hosts.targets(stack, wanted.host)[wanted.host], "releases")
+    note = project_root() / UNSETTLED.format(stack=stack.name)
+    # One that was interrupted here is what the host may serve
+    if answer["current"] != outputs["releases"].get(wanted.host, {}).get("id") and not note.exists():
         raise InfraError(
-            f"stack {stack.name} serves from {outputs['region']} and is to be in {stack.region}: finish that move first"
+            f"{wanted.host} serves {(answer['current'] or 'no release')[:12]}, and not what pulumi up brought last: "
+            f"run pulumi up --stack {stack.name} first, or return to that with infra rollback (infra status names both)"
         )
-    before = standing(catalogue, outputs.get("deployed", {}))
-    after = wanted.records(before)
-    named = ", ".join(wanted.images)
-    if not changes(wanted, before, outputs["images"]) and standing(catalogue, after) == before:
+    if serves(wanted, answer) and after == records and not wanted.follow:
         return f"{named}: {_shown(wanted)} serves on {wanted.host} already: nothing to do"
+    if wanted.follow:
+        _alone_with_its_tag(wanted, served)
     run.settle(stack.name, say, ask_lock)
-    images, words = outputs["images"], _targets(catalogue, wanted.host)
+    own = {name: digest for images in wanted.images.values() for name, digest in images.items()}
     # Of everything else what was brought last, whatever was pushed since
-    brought = _variables(_others(catalogue, wanted, images), after, wanted.images)
-    progress = run.up(stack.name, [], say, ask_lock, words, brought)
-    if progress.reasons:
-        reason = progress.reasons[0].strip()
-        if any(f"{end} on {wanted.host}" in reason for end in ("rolled back", "refused")):
-            # The engine has noted what it was to bring: noted back, the next update has nothing to do
-            as_before = _variables(images, before, wanted.images)
-            run.up(stack.name, [], lambda _: None, lambda _: False, words, as_before)
+    images = {**served, **own} if wanted.follow else dict(served)
+    words = _targets(catalogue, wanted.host)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    put(note, f"infra deploy {' '.join(wanted.images)} --stack {stack.name}\n")
+    progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after))
+    reason = progress.reasons[0].strip() if progress.reasons else ""
+    if not reason or reason.startswith(CERTAIN):
+        note.unlink(missing_ok=True)
+    if reason.startswith(CERTAIN):
+        # The engine has noted what it was to bring: noted back, the next update has nothing to do
+        run.up(stack.name, [], lambda _: None, lambda _: False, words, _variables(images, wanted, before))
+    if reason:
         raise InfraError(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{named}: {_shown(wanted)} serves on {wanted.host}; {later}{standby}"
 
 
-def _variables(images: Mapping[str, str], deployed: Records, services: Iterable[str]) -> dict[str, str]:
-    """What an update for some services alone gets"""
-    return {
-        APPROVED_IMAGES: json.dumps(images),
-        # No record is one too
-        DEPLOYED: json.dumps(deployed),
-        DEPLOYING_ONLY: json.dumps([*services]),
-    }
+def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> None:
+    """Raises InfraError for a stack that has more to make than a release."""
+    stack = catalogue.stack
+    if "images" not in outputs:
+        raise InfraError(f"stack {stack.name} has not been brought up as a whole yet: pulumi up --stack {stack.name}")
+    if outputs["region"] != stack.region:
+        raise InfraError(
+            f"stack {stack.name} serves from {outputs['region']} and is to be in {stack.region}: finish that move first"
+        )
+    there = {name for name in outputs["addresses"] if "@" not in name}
+    if there != {*stack.hosts} or sorted(outputs.get("standby", [])) != sorted(stack.standbyRegions):
+        raise InfraError(
+            f"the hosts or the regions that stand by are not those that stack {stack.name} was brought up with: pulumi "
+            f"up --stack {stack.name} first, then {host} again"
+        )
 
 
-def changes(wanted: Deployment, before: Records, served: Mapping[str, str]) -> bool:
-    """Does a service get another image than it has."""
+def _alone_with_its_tag(wanted: Deployment, served: Mapping[str, str]) -> None:
+    """Raises InfraError where another service has the same tag, and serves another image of it."""
     for service, images in wanted.images.items():
-        had = before.get(wanted.host, {}).get(service, {})
-        if any(had.get(name, served.get(name)) != digest for name, digest in images.items()):
-            return True
-    return False
+        for name, digest in images.items():
+            if served.get(name, digest) != digest:
+                raise InfraError(
+                    f"{name} is what others follow too, and they serve {served[name][:SHORT]}: run pulumi up, which "
+                    f"brings them what the tag means now, then infra deploy {service} --follow"
+                )
 
 
-def _others(catalogue: Catalogue, wanted: Deployment, served: Mapping[str, str]) -> dict[str, str]:
-    """The images of all other services, as they were brought last."""
-    if not wanted.follow:
-        return dict(served)
-    # A service that follows its tag again is rendered by that
-    own = {name: digest for images in wanted.images.values() for name, digest in images.items()}
-    return {**served, **own}
+def _variables(images: Mapping[str, str], wanted: Deployment, deployed: Records) -> dict[str, str]:
+    """What an update for some services alone is given."""
+    deploying = {"host": wanted.host, "services": [*wanted.images], "deployed": deployed}
+    return {APPROVED_IMAGES: json.dumps(images), DEPLOYING: json.dumps(deploying)}
+
+
+def serves(wanted: Deployment, answer: Mapping[str, Any]) -> bool:
+    """Has each service what it is to get, by what its host says."""
+    now = answer.get("services", {}).get(answer["current"] or "", {})
+    return all(
+        any(image.endswith(f"/{name.partition(':')[0]}@{digest}") for image in now.get(service, []))
+        for service, images in wanted.images.items()
+        for name, digest in images.items()
+    )
 
 
 def _targets(catalogue: Catalogue, host: str) -> list[str]:

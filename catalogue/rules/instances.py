@@ -39,9 +39,9 @@ def instances(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _called(catalogue: Catalogue, name: str) -> list[str]:
-    """The systems that have a service of a name."""
-    running = catalogue.running.values()
-    return [system.system for system in running for service in system.active if service.name == name]
+    """The other systems that have a service of a name."""
+    others = [system for system in catalogue.running.values() if system.system != name]
+    return [system.system for system in others for service in system.active if service.name == name]
 
 
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:

@@ -2,13 +2,17 @@
 
 import re
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalogue.problems import CatalogueError
 from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of, stack_of
 from infra.errors import InfraError
+
+if TYPE_CHECKING:
+    from catalogue.loading import Catalogue
 
 
 @app.command()
@@ -121,6 +125,19 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
             typer.echo(line)
 
 
+def _with_service(stack: str, name: str) -> "Catalogue | None":
+    """The catalogue, where it has a service of that name. The way back to a release does not hang on one that is
+    sound. Raises CatalogueError where the name can be no release's."""
+    try:
+        catalogue = sound_catalogue_of(stack)
+    except CatalogueError:
+        if re.fullmatch("[0-9a-f]+", name):
+            return None
+        raise
+    services = {service.name for system in catalogue.running.values() for service in system.active}
+    return catalogue if name in services or not re.fullmatch("[0-9a-f]+", name) else None
+
+
 @app.command()
 def rollback(
     stack: StackName,
@@ -136,13 +153,12 @@ def rollback(
 
     from infra import delivery, hosts, outside
 
-    # The way back does not hang on a catalogue that is sound
-    if wanted and not re.fullmatch("[0-9a-f]+", wanted):
+    if wanted and (catalogue := _with_service(stack, wanted)):
         from infra import deploying
         from infra.move.command import may_remove_lock
 
         say = partial(typer.echo, err=True)
-        typer.echo(deploying.roll_back(sound_catalogue_of(stack), [wanted], host, say, may_remove_lock))
+        typer.echo(deploying.roll_back(catalogue, [wanted], host, say, may_remove_lock))
         return
     made = stack_of(stack)
     found = hosts.targets(made, host)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from catalogue.loading import Catalogue
-from catalogue.stack import PROJECT
+from catalogue.stack import OF_ONE_UPDATE, PROJECT
 from infra import locks, names
 from infra.errors import InfraError
 from infra.move.attempts import Attempts
@@ -179,7 +179,8 @@ def _started(command: list[str], complaints: IO[str], environment: Mapping[str, 
         return subprocess.Popen(
             command,
             cwd=project_root(),
-            env={**os.environ, **environment},
+            # An update is what it is asked to be, whatever a shell still has
+            env={name: text for name, text in os.environ.items() if name not in OF_ONE_UPDATE} | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,

@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue.files import read_json
 from catalogue.problems import CatalogueError
-from catalogue.stack import APPROVED_IMAGES
+from catalogue.stack import APPROVED_IMAGES, OF_ONE_UPDATE
 from infra.errors import InfraError
 from infra.orphans import command as orphans
 from infra.paths import project_root
@@ -61,7 +61,8 @@ def up(stack: str, approved: str, base: str) -> int:
     try:
         words = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
         # What is pushed from here on was not approved
-        bound = {**os.environ, APPROVED_IMAGES: json.dumps(now.images)}
+        others = {name: text for name, text in os.environ.items() if name not in OF_ONE_UPDATE}
+        bound = {**others, APPROVED_IMAGES: json.dumps(now.images)}
         return subprocess.run(words, cwd=project_root(), env=bound, check=False).returncode
     except FileNotFoundError:
         raise InfraError("nothing was touched: pulumi is not on PATH (https://www.pulumi.com/docs/install/)") from None

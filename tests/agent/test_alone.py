@@ -7,8 +7,8 @@ import pytest
 
 from rendering.archive import build
 from rendering.host import render
-from tests.agent.releases import AVATAR, JOB, applied, blue_green, longer, release, serving
-from tests.support import catalogue, digests, service, unchanged
+from tests.agent.releases import AVATAR, JOB, applied, blue_green, release, serving
+from tests.support import catalogue, digests, unchanged
 
 ALONE = replace(JOB, only=("avatar-uploader",))
 
@@ -33,33 +33,42 @@ def test_another_image_of_it_is_brought():
     assert ended.outcome == "applied" and ended.changed == [AVATAR], ended.line
 
 
-def smaller(data):
-    service(data, "web")["memory"].update(limit="111m")
-
-
-def renamed(data):
-    service(data, "web").update(health="/up")
-
-
+NETWORK = "/etc/systemd/system/watchme-infrastructure.service"
 OTHERS = {
-    "another service's limit": (smaller, unchanged, "docker-compose.prod.yml"),
-    "another service's health": (renamed, unchanged, "more than avatar-uploader differs"),
-    "a site": (longer, unchanged, "/etc/nginx/sites-available/api.hey-watch.me"),
-    "a service that leaves": (lambda data: data["services"].remove(service(data, "admin")), unchanged, "watchme-admin"),
-    "what no file has": (unchanged, lambda config: config.update({"infra:healthDeadline": 77}), "this host: health"),
+    "the network of all": NETWORK,
+    "another service's compose file": "/home/ubuntu/api_ast/docker-compose.prod.yml",
+    "the site": "/etc/nginx/sites-available/api.hey-watch.me",
 }
 
 
-@pytest.mark.parametrize(("change", "config", "named"), OTHERS.values(), ids=OTHERS)
-def test_whatever_else_differs_is_refused_and_named(change, config, named):
+@pytest.mark.parametrize("path", OTHERS.values(), ids=OTHERS)
+def test_what_was_edited_by_hand_elsewhere_stays(path):
+    """It is drift, and another update's: nothing restarts for it."""
     world = serving(release())
-    before = dict(world.files)
-    ended = applied(world, with_image(NAME, change, config), job=ALONE)
-    assert ended.outcome == "refused" and "nothing touched: more than avatar-uploader differs" in ended.line
-    assert named in ended.line and "Run pulumi up for all of it" in ended.line, ended.line
-    assert {path: world.files.get(path) for path in before} == before
-    # The same without that limit is a whole update
-    assert applied(world, with_image(NAME, change, config)).outcome == "applied"
+    edited = world.files[path][0] + b"# by hand\n"
+    world.files[path] = (edited, *world.files[path][1:])
+    before = world.commands("systemctl")
+    ended = applied(world, with_image(NAME), job=ALONE)
+    assert ended.outcome == "applied" and ended.changed == [AVATAR], ended.line
+    assert world.files[path][0] == edited
+    done = world.commands("systemctl")[len(before) :]
+    assert not [one for one in done if "ast-api" in one and one.split()[1] in ("start", "stop", "restart")], done
+
+
+def test_a_directory_of_others_stays_as_it_is():
+    world = serving(release())
+    place = "/home/ubuntu/api_ast"
+    world.directories[place] = ("alice", "alice", 0o700)
+    assert applied(world, with_image(NAME), job=ALONE).outcome == "applied"
+    assert world.directories[place] == ("alice", "alice", 0o700)
+
+
+def test_the_same_again_asks_how_it_is_alone():
+    world = serving(release())
+    assert applied(world, with_image(NAME), job=ALONE).outcome == "applied"
+    world.web = lambda url: 503 if ":9000" in url else 200
+    assert applied(world, with_image(NAME), job=ALONE).outcome == "unchanged"
+    assert applied(world, with_image(NAME)).outcome == "refused"
 
 
 def test_another_service_that_is_stopped_stays_stopped():

@@ -1,10 +1,12 @@
 """What a deploy of one service chooses, asks for, and records."""
 
+import json
+
 import boto3
 import pytest
 
 from infra import deploying
-from infra.deploying import Deployment, changes, chosen, former, host_of
+from infra.deploying import Deployment, chosen, former, host_of, serves
 from infra.errors import InfraError
 from tests.support import catalogue, changed, emulated_aws, service, whole
 
@@ -76,31 +78,107 @@ def test_what_a_tag_does_not_name_is_the_catalogues(registry):
 
 
 def test_records_are_by_host_and_service():
-    before = {"watchme": {"web": {"watchme-web:latest": OLD}}}
+    before = {"watchme": {"web": {"watchme-web:latest": OLD}}, "other": {"web": {"x:1": OLD}}}
     after = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}}).records(before)
-    assert after == {"watchme": {"web": {"watchme-web:latest": OLD}, "admin": {"watchme-admin:latest": NEW}}}
+    assert after == {
+        "watchme": {"web": {"watchme-web:latest": OLD}, "admin": {"watchme-admin:latest": NEW}}, "other": before["other"],
+    }  # fmt: skip
     followed = Deployment("watchme", {"web": {"watchme-web:latest": NEW}}, follow=True)
-    assert followed.records(before) == {"watchme": {}}
-    assert before == {"watchme": {"web": {"watchme-web:latest": OLD}}}
+    assert followed.records(before) == {"other": before["other"]}
+    assert before["watchme"] == {"web": {"watchme-web:latest": OLD}}
 
 
-def test_what_serves_already_is_no_change():
+def test_an_image_that_is_not_named_stays_as_it_was_deployed():
+    """A migration's own image would follow its tag again, and run what was never deployed."""
+    before = {"box": {"web": {"web:latest": OLD, "migrate:latest": OLD}}}
+    after = Deployment("box", {"web": {"web:latest": NEW}}).records(before)
+    assert after == {"box": {"web": {"web:latest": NEW, "migrate:latest": OLD}}}
+
+
+def test_what_serves_is_what_the_host_says():
     wanted = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}})
-    assert not changes(wanted, {}, {"watchme-admin:latest": NEW})
-    assert changes(wanted, {}, {"watchme-admin:latest": OLD})
-    assert changes(wanted, {"watchme": {"admin": {"watchme-admin:latest": OLD}}}, {"watchme-admin:latest": NEW})
+    for image, expected in (
+        (f"x/watchme-admin@{NEW}", True),
+        (f"x/watchme-admin@{OLD}", False),
+        (f"x/other@{NEW}", False),
+    ):
+        assert serves(wanted, {"current": "r", "services": {"r": {"admin": [image]}}}) is expected
+    assert not serves(wanted, {"current": "r"}), "an earlier agent says nothing of it"
 
 
 def job(release: str, code: int = 0) -> dict:
     return {"release": release, "code": code}
 
 
+def way(*releases: str, current: str, **images: str) -> dict:
+    """What a host answers; release → the digest that web has in it."""
+    services = {name: {"web": [f"x/web@{digest}"]} for name, digest in images.items()}
+    return {"current": current, "services": services, "history": [job(name) for name in releases]}
+
+
+THIRD = f"sha256:{'c' * 64}"
+
+
 def test_the_image_before_is_that_of_the_last_other_one():
-    services = {"r3": {"web": f"x/web@{NEW}"}, "r2": {"web": f"x/web@{NEW}"}, "r1": {"web": f"x/web@{OLD}"}}
-    answer = {"current": "r3", "services": services, "history": [job("r1"), job("r0", 1), job("r2"), job("r3")]}
-    assert former(answer, "web") == OLD
+    answer = way("r1", "r2", "r3", current="r3", r1=OLD, r2=NEW, r3=NEW)
+    answer["history"].insert(1, job("r0", 1))
+    assert former(answer, "web") == {"web": OLD}
     with pytest.raises(InfraError, match="no kept release has another image of admin: infra deploy admin --image TAG"):
         former(answer, "admin")
+
+
+def test_back_is_along_the_way_that_led_here():
+    """Not to what was rolled back from; and twice is two steps back."""
+    assert former(way("r0", "r1", "bad", "r1", current="r1", r0=OLD, r1=NEW, bad=THIRD), "web") == {"web": OLD}
+    once = way("r0", "r1", "r2", current="r2", r0=OLD, r1=NEW, r2=THIRD)
+    assert former(once, "web") == {"web": NEW}
+    again = way("r0", "r1", "r2", "r1", current="r1", r0=OLD, r1=NEW, r2=THIRD)
+    assert former(again, "web") == {"web": OLD}
+
+
+@pytest.mark.parametrize(
+    "images", [[f"x/web@{OLD}", f"x/web@{NEW}"], ["x/web@sha256:../../../etc"], ["x/web:latest"]],
+)  # fmt: skip
+def test_what_is_not_one_image_by_its_digest_is_none(images):
+    answer = {
+        "current": "r1",
+        "services": {"r0": {"web": images}, "r1": {"web": ["x/web@y"]}},
+        "history": [job("r0"), job("r1")],
+    }
+    with pytest.raises(InfraError, match="it is not clear which image web had before"):
+        former(answer, "web")
+
+
+WHOLE = {"addresses": {"watchme": "x"}, "images": {}, "region": REGION, "releases": {"watchme": {"id": "r1"}}}
+WANTED = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}})
+
+
+@pytest.fixture
+def stack(monkeypatch, tmp_path):
+    """A stack with these outputs, what its host answers, and the updates that were asked for with how each ends."""
+    made = type(
+        "Made",
+        (),
+        {"outputs": WHOLE, "answer": {"current": "r1", "services": {}, "history": []}, "asked": [], "ends": []},
+    )()
+    monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: made.outputs)
+    monkeypatch.setattr(deploying.hosts, "targets", lambda stack, host: {host: host})
+    monkeypatch.setattr(deploying, "ask", lambda target, verb: made.answer)
+    monkeypatch.setattr(deploying, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(deploying.run, "settle", lambda *_: None)
+    made.note = tmp_path / ".infra/deploying-prod"
+
+    def up(stack, planned, say, ask, words, environment):
+        made.asked.append((words, {name: json.loads(text) for name, text in environment.items()}, made.note.exists()))
+        reason = made.ends.pop(0) if made.ends else ""
+        return type("Progress", (), {"reasons": [reason] if reason else []})
+
+    monkeypatch.setattr(deploying.run, "up", up)
+    return made
+
+
+def deploy(wanted=WANTED, made=None) -> str:
+    return deploying.deploy(made or catalogue(), wanted, print, lambda _: False)
 
 
 @pytest.mark.parametrize(
@@ -110,42 +188,81 @@ def test_the_image_before_is_that_of_the_last_other_one():
             {"addresses": {"watchme": "x"}, "releases": {}},
             "has not been brought up as a whole yet: pulumi up --stack prod",
         ),
+        ({**WHOLE, "region": "ap-southeast-2"}, "serves from ap-southeast-2 and is to be in ap-northeast-1: finish"),
         (
-            {"images": {}, "region": "ap-southeast-2"},
-            "serves from ap-southeast-2 and is to be in ap-northeast-1: finish",
+            {**WHOLE, "addresses": {}},
+            "the hosts or the regions that stand by are not those that stack prod was brought",
         ),
+        ({**WHOLE, "standby": ["us-east-2"]}, "the hosts or the regions that stand by are not those"),
+        ({**WHOLE, "releases": {"watchme": {"id": "r2"}}}, "watchme serves r1, and not what pulumi up brought last"),
     ],
 )
-def test_a_stack_that_is_not_whole_is_refused(monkeypatch, outputs, line):
-    monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: outputs)
-    wanted = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}})
+def test_a_stack_that_is_not_whole_is_refused(stack, outputs, line):
+    stack.outputs = outputs
     with pytest.raises(InfraError) as error:
-        deploying.deploy(catalogue(), wanted, print, lambda _: False)
-    assert line in str(error.value)
+        deploy()
+    assert line in str(error.value) and not stack.asked
 
 
-def test_everything_else_stays_as_it_was_brought(monkeypatch):
-    """Whatever was pushed since: and a failure is noted back, so that the next update has nothing to do."""
-    served = {"watchme-admin:latest": OLD, "watchme-web:latest": OLD}
-    monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: {"images": served, "region": REGION})
-    monkeypatch.setattr(deploying.run, "settle", lambda *_: None)
-    asked, reasons = [], ["rolled back on watchme: admin is unhealthy"]
-
-    def up(stack, planned, say, ask, words, environment):
-        asked.append((words, environment))
-        return type("Progress", (), {"reasons": [reasons.pop()] if reasons else []})
-
-    monkeypatch.setattr(deploying.run, "up", up)
-    wanted = Deployment("watchme", {"admin": {"watchme-admin:latest": NEW}})
-    with pytest.raises(InfraError, match="rolled back on watchme: admin is unhealthy"):
-        deploying.deploy(catalogue(), wanted, print, lambda _: False)
-    (words, brought), (_, noted) = asked
+def test_everything_else_stays_as_it_was_brought(stack):
+    stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD, "watchme-web:latest": OLD}}
+    assert deploy() == f"admin: {NEW[:19]} serves on watchme; pulumi up keeps it"
+    ((words, given, noted),) = stack.asked
     assert words[1] == f"urn:pulumi:prod::**::watchme-{REGION}-release" and words[3].endswith("-release-apply")
-    assert brought["INFRA_DEPLOYED"] == f'{{"watchme": {{"admin": {{"watchme-admin:latest": "{NEW}"}}}}}}'
-    assert brought["INFRA_DEPLOYING_ONLY"] == '["admin"]' and OLD in brought["INFRA_APPROVED_IMAGES"]
-    assert noted["INFRA_DEPLOYED"] == "{}"
-    said = deploying.deploy(catalogue(), wanted, print, lambda _: False)
-    assert said == f"admin: {NEW[:19]} serves on watchme; pulumi up keeps it" and len(asked) == 3
+    assert given["INFRA_APPROVED_IMAGES"] == stack.outputs["images"]
+    assert given["INFRA_DEPLOYING"] == {
+        "host": "watchme", "services": ["admin"], "deployed": {"watchme": {"admin": {"watchme-admin:latest": NEW}}},
+    }  # fmt: skip
+    assert noted and not stack.note.exists()
+
+
+@pytest.mark.parametrize(
+    "reason", ["rolled back on watchme: admin is unhealthy", "refused on watchme, nothing touched: x"]
+)
+def test_a_failure_is_noted_back(stack, reason):
+    """So that the next update has nothing to do."""
+    stack.ends = [reason]
+    with pytest.raises(InfraError, match=reason.split(":")[0]):
+        deploy()
+    assert [given["INFRA_DEPLOYING"]["deployed"] for _, given, _ in stack.asked] == [
+        {"watchme": {"admin": {"watchme-admin:latest": NEW}}}, {},
+    ]  # fmt: skip
+    assert not stack.note.exists()
+
+
+@pytest.mark.parametrize(
+    "reason", ["interrupted; run the same command again", "unknown on watchme: no answer", "rollback failed on watchme: refused on watchme:5432"],
+)  # fmt: skip
+def test_what_is_not_certain_stays_noted_until_the_same_again(stack, reason):
+    stack.ends = [reason]
+    with pytest.raises(InfraError):
+        deploy()
+    assert len(stack.asked) == 1 and stack.note.read_text() == "infra deploy admin --stack prod\n"
+    # The host may serve what came
+    stack.answer = {"current": "r9", "services": {}, "history": []}
+    assert "serves on watchme" in deploy() and not stack.note.exists()
+
+
+def test_what_serves_already_is_nothing_to_do(stack):
+    stack.outputs = {**WHOLE, "deployed": {"watchme": {"admin": {"watchme-admin:latest": NEW}}}}
+    stack.answer["services"] = {"r1": {"admin": [f"x/watchme-admin@{NEW}"]}}
+    assert deploy() == f"admin: {NEW[:19]} serves on watchme already: nothing to do" and not stack.asked
+
+
+def test_a_tag_that_others_follow_is_not_followed_alone(stack):
+    stack.outputs = {**WHOLE, "images": {"watchme-admin:latest": OLD}}
+    with pytest.raises(InfraError, match="watchme-admin:latest is what others follow too, and they serve sha256:bbbb"):
+        deploy(Deployment("watchme", WANTED.images, follow=True))
+
+
+def test_services_of_one_compose_file_are_deployed_together():
+    def change(data):
+        service(data, "web").update(unit="watchme-admin.service", directory=service(data, "admin")["directory"])
+
+    made = catalogue(change)
+    with pytest.raises(InfraError, match="web shares a compose file and restarts too: infra deploy admin web"):
+        host_of(made, ["admin"], None)
+    assert host_of(made, ["admin", "web"], None)[0] == "watchme"
 
 
 def test_artefacts_are_deployed_too(registry, monkeypatch):

@@ -118,7 +118,7 @@ def test_a_change_of_something_else_is_refused_and_named(watchme: System):
     watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
     push(watchme, REPOSITORY, "5", build="5")
     ran = infra(watchme, "deploy", SERVICE, "--image", "5")
-    assert ran.code == 1 and "nothing touched: more than admin differs" in ran.output, ran.output
+    assert ran.code == 1 and "watchme has more to release than images of admin" in ran.output, ran.output
     assert "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml" in ran.output
     assert started(watchme) == before
 

@@ -1,0 +1,43 @@
+"""An update for some services alone is refused where a release has more than their images."""
+
+import pulumi
+import pytest
+
+from components.alone import only_images
+from components.before import Served, read
+from rendering.archive import build
+from rendering.host import render
+from tests.support import catalogue, digests, service
+
+BEFORE = build(render(catalogue(), "watchme", digests()))
+AFTER = build(render(catalogue(), "watchme", digests(version=2)))
+
+
+def test_what_serves_with_other_images_is_brought():
+    assert only_images("watchme", ["admin"], BEFORE, AFTER, Served(BEFORE.id, BEFORE.hashes)) is AFTER
+
+
+def test_what_else_there_is_to_release_is_named():
+    edited = build(
+        render(catalogue(lambda data: service(data, "web")["memory"].update(limit="99m")), "watchme", digests())
+    )
+    with pytest.raises(pulumi.RunError) as error:
+        only_images("watchme", ["admin"], edited, AFTER, Served(BEFORE.id, BEFORE.hashes))
+    line = str(error.value)
+    assert line.startswith("nothing was touched: watchme has more to release than images of admin: /") and "watchme-docker" in line
+    assert "Run pulumi up for all of it" in line
+
+
+@pytest.mark.parametrize("served", [Served("other", BEFORE.hashes), Served()], ids=["what no file shows", "no record"])
+def test_what_no_file_shows_is_refused_too(served):
+    with pytest.raises(pulumi.RunError, match="images of admin: something that no file shows"):
+        only_images("watchme", ["admin"], BEFORE, AFTER, served)
+
+
+def test_what_is_no_record_is_none():
+    """An update in which something new was passed over may have written another value."""
+
+    def state(deployed):
+        return {"urn::stack": {"type": "pulumi:pulumi:Stack", "outputs": {"deployed": deployed}}}
+
+    assert read(state("04da6b54")).deployed == {} and read(state({"box": {}})).deployed == {"box": {}}
