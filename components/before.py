@@ -1,5 +1,6 @@
 """What the last update left of this stack: Pulumi's own state, asked before anything is made."""
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,12 +95,24 @@ def read(resources: dict[str, Any]) -> Before:
         },
         any(gate.get("at") != move.get("at") for gate in gates),
         found if isinstance(found := outputs.get("deployed"), dict) else {},
-        {
-            urn.rsplit("::", 1)[-1]: Served(made.get("id") or "", made.get("files") or {})
-            for urn, resource in resources.items()
-            if resource.get("type") == "infra:index:Release" and (made := resource.get("outputs") or {})
-        },
+        brought(resources),
     )
+
+
+def brought(resources: dict[str, Any]) -> dict[str, Served]:
+    """Release → what it brought last, by what its command said: an update that fails writes no outputs of the
+    component."""
+    named = {urn.rsplit("::", 1)[-1]: resource.get("outputs") or {} for urn, resource in resources.items()}
+    found = {}
+    for urn, resource in resources.items():
+        if resource.get("type") == "infra:index:Release":
+            name, outputs = urn.rsplit("::", 1)[-1], resource.get("outputs") or {}
+            try:
+                id = json.loads(named[f"{name}-apply"]["stdout"])["release"]
+            except (KeyError, ValueError, TypeError):
+                id = outputs.get("id")
+            found[name] = Served(id if isinstance(id, str) else "", outputs.get("files") or {})
+    return found
 
 
 def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:

@@ -24,7 +24,10 @@ def test_what_else_there_is_to_release_is_named():
     with pytest.raises(pulumi.RunError) as error:
         only_images("watchme", ["admin"], edited, AFTER, Served(BEFORE.id, BEFORE.hashes))
     line = str(error.value)
-    assert line.startswith("nothing was touched: watchme has more to release than images of admin: /") and "watchme-docker" in line
+    assert (
+        line.startswith("nothing was touched: watchme has more to release than images of admin: /")
+        and "watchme-docker" in line
+    )
     assert "Run pulumi up for all of it" in line
 
 
@@ -32,6 +35,19 @@ def test_what_else_there_is_to_release_is_named():
 def test_what_no_file_shows_is_refused_too(served):
     with pytest.raises(pulumi.RunError, match="images of admin: something that no file shows"):
         only_images("watchme", ["admin"], BEFORE, AFTER, served)
+
+
+def test_what_was_brought_last_is_what_the_command_said():
+    """An update that failed has written no outputs of the component."""
+    urn = "urn:pulumi:prod::infra::infra:index:Release"
+    component = {"type": "infra:index:Release", "outputs": {}}
+    command = {"type": "command:local:Command", "outputs": {"stdout": '{"release": "r1"}'}}
+    resources = {f"{urn}::box-release": component, f"{urn}$command:local:Command::box-release-apply": command}
+    assert read(resources).served == {"box-release": Served("r1")}
+    component["outputs"] = {"id": "r0", "files": {"/a": "1"}}
+    assert read(resources).served == {"box-release": Served("r1", {"/a": "1"})}
+    command["outputs"] = {"stdout": "[secret]"}
+    assert read(resources).served == {"box-release": Served("r0", {"/a": "1"})}
 
 
 def test_what_is_no_record_is_none():
