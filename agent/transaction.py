@@ -59,7 +59,8 @@ def begin(
     """From here on a switch may be half done, and the next job undoes it."""
     manifest, served = plan.target.manifest, _services(plan.base.manifest if plan.base else None)
     starting = [*plan.touched, *slots.resting(world, manifest)]
-    aside = existing.in_the_way(world, manifest, starting, plan.base.manifest if plan.base else None, plan.stops)
+    gone = [*plan.stops, *plan.leaves]
+    aside = existing.in_the_way(world, manifest, starting, plan.base.manifest if plan.base else None, gone)
     slot_links = {rollout.link for rollout in plan.rollouts}
     before = [*_directories(world, manifest), *_remembered(world, plan.change.paths, slot_links)]
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]

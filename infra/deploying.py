@@ -21,6 +21,7 @@ from infra.move import run
 from infra.paths import project_root
 from infra.remote import ask
 from infra.writing import put
+from rendering.images import PREFIX
 
 Say = Callable[[str], None]
 Records = dict[str, dict[str, dict[str, str]]]
@@ -93,6 +94,10 @@ def chosen(service: Service, given: str | None, region: str, account: str) -> di
             "catalogue, and run pulumi up"
         )
     main = _main(service, own)
+    if given is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}", given):
+        raise InfraError(
+            f"--image {given!r}: a tag alone, such as 2026-11-29, or a whole digest (sha256: and 64 digits)"
+        )
     if given is None:
         return {image.name: _digest(image.repository, image.suffix, region, account) for image in own}
     if len({image.name for image in main}) > 1:
@@ -118,10 +123,9 @@ def _digest(repository: str, suffix: str, region: str, account: str) -> str:
     named = {"imageDigest": suffix[1:]} if suffix[0] == "@" else {"imageTag": suffix[1:]}
     client = aws.client("ecr", region)
     try:
-        (found,) = client.describe_images(registryId=account, repositoryName=repository, imageIds=[named])[
-            "imageDetails"
-        ]
-        return found["imageDigest"]
+        found = client.describe_images(registryId=account, repositoryName=repository, imageIds=[named])["imageDetails"]
+        (digest,) = {entry["imageDigest"] for entry in found}
+        return digest
     except (BotoCoreError, ClientError, ValueError) as error:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         if code in ("ImageNotFoundException", "InvalidParameterException") or isinstance(error, ValueError):
@@ -140,7 +144,7 @@ def _newest(client: Any, account: str, repository: str) -> str:
     except (BotoCoreError, ClientError):
         return ""
     last = sorted(found, key=lambda entry: str(entry.get("imagePushedAt", "")), reverse=True)
-    tags = [tag for entry in last for tag in entry["imageTags"] if not tag.startswith("infra-")][:5]
+    tags = [tag for entry in last for tag in entry["imageTags"] if not tag.startswith((PREFIX, "released-"))][:5]
     return f" (pushed last: {', '.join(tags)})" if tags else ""
 
 
@@ -186,7 +190,7 @@ def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, s
 
 def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask) -> str:
     """Brings it to its host and records it; what to say of it. Raises InfraError."""
-    stack, named = catalogue.stack, ", ".join(wanted.images)
+    stack = catalogue.stack
     outputs = hosts.outputs(stack)
     _is_whole(catalogue, outputs, wanted.host)
     before, served = outputs.get("deployed", {}), outputs["images"]
@@ -201,7 +205,7 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
             f"run pulumi up --stack {stack.name} first, or return to that with infra rollback (infra status names both)"
         )
     if serves(wanted, answer) and after == records and not wanted.follow:
-        return f"{named}: {_shown(wanted)} serves on {wanted.host} already: nothing to do"
+        return f"{_shown_each(wanted)} serves on {wanted.host} already: nothing to do"
     if wanted.follow:
         _alone_with_its_tag(wanted, served)
     run.settle(stack.name, say, ask_lock)
@@ -222,7 +226,7 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
         raise InfraError(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
-    return f"{named}: {_shown(wanted)} serves on {wanted.host}; {later}{standby}"
+    return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"
 
 
 def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> None:
@@ -279,6 +283,10 @@ def _targets(catalogue: Catalogue, host: str) -> list[str]:
     ]
 
 
-def _shown(wanted: Deployment) -> str:
-    digests: Iterable[str] = dict.fromkeys(d for images in wanted.images.values() for d in images.values())
-    return ", ".join(digest[:SHORT] for digest in digests)
+def _shown_each(wanted: Deployment) -> str:
+    """Each service with what it gets."""
+    return ", ".join(f"{service}: {_shown(images)}" for service, images in wanted.images.items())
+
+
+def _shown(images: Mapping[str, str]) -> str:
+    return ", ".join(dict.fromkeys(digest[:SHORT] for digest in images.values()))

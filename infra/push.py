@@ -68,9 +68,14 @@ def next_step(catalogue: Catalogue, image: str) -> str:
     """What is to be done after a push, or why nothing comes of it."""
     repository, _, tag = image.partition(":")
     runs = sorted(one.name for one in catalogue.images if one.repository == repository)
+    stack, systems = catalogue.stack.name, catalogue.running.values()
+    users = sorted(
+        {s.name for system in systems for s in system.active for i in s.images if i.repository == repository}
+    )
     if f"{repository}:{tag or 'latest'}" in runs:
-        return f"pulumi up --stack {catalogue.stack.name} releases it"
-    return f"no service runs this tag: write it in the catalogue, which has {', '.join(runs) or 'none'}"
+        return f"infra deploy {' '.join(users)} --stack {stack} releases it alone, or pulumi up with all that is new"
+    named = f"infra deploy {users[0]} --image {tag} --stack {stack} releases it" if users else "no service runs it"
+    return f"no service follows this tag: {named}, or write it in the catalogue, which has {', '.join(runs) or 'none'}"
 
 
 def _named(source: str) -> str:

@@ -14,7 +14,7 @@ from infra.errors import InfraError
 @dataclass(frozen=True)
 class HostStatus:
     """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
-    last, "" where none is known."""
+    last, "" where none is known, `deployed` what was deployed for a service alone: image → digest."""
 
     stack: str
     host: str
@@ -22,6 +22,7 @@ class HostStatus:
     wanted: str
     answer: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    deployed: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def said(self) -> tuple[list[str], bool]:
@@ -29,6 +30,11 @@ class HostStatus:
         if self.error:
             return [f"{self.host}: {self.error}"], False
         lines, orderly = releases.state(self.stack, self.host, self.answer, self.wanted)
+        held = {service: ", ".join(d[:19] for d in images.values()) for service, images in self.deployed.items()}
+        lines += [
+            f"  {service} stays at {digests} (infra deploy), whatever its tag means"
+            for service, digests in held.items()
+        ]
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
     @property
@@ -36,7 +42,8 @@ class HostStatus:
         """For programs."""
         return {
             "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
-            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, **self.answer,
+            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, "deployed": self.deployed,
+            **self.answer,
         }  # fmt: skip
 
 
@@ -56,7 +63,8 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         )
         known = (stack.name, name, region or "its owner's", wanted.get(name, ""))
         try:
-            return HostStatus(*known, answer=remote.ask(targets[name], "status"))
+            held = outputs.get("deployed", {}).get(name, {})
+            return HostStatus(*known, answer=remote.ask(targets[name], "status"), deployed=held)
         except InfraError as error:
             return HostStatus(*known, error=str(error))
 

@@ -60,7 +60,8 @@ def deploy(
     stack: StackName,
     image: Annotated[str | None, typer.Option(help="Tag or digest (sha256:…); else what its tag means now.")] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="From now on pulumi up takes what its tag means, as before a deploy.")
+        bool,
+        typer.Option("--follow", help="Deploy what its tag means now, and have pulumi up follow it from then on."),
     ] = False,
     host: HostName = None,
 ) -> None:
@@ -69,7 +70,8 @@ def deploy(
     from infra import deploying
     from infra.move.command import may_remove_lock
 
-    if image and (len(services) > 1 or follow):
+    services = list(dict.fromkeys(services))
+    if image is not None and (len(services) > 1 or follow):
         raise InfraError("--image says which build of one service is deployed: name one, without --follow")
     catalogue = sound_catalogue_of(stack)
     place, found = deploying.host_of(catalogue, services, host)

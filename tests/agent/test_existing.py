@@ -11,6 +11,7 @@ from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
 from tests.agent.releases import AVATAR_UNIT, JOB, applied, bigger, release, serving, world_for
 from tests.rows import changes
+from tests.support import service
 
 OURS = {entry["name"]: entry for entry in release().manifest["containers"]}
 AVATAR = next(name for name, entry in OURS.items() if entry["unit"] == AVATAR_UNIT)
@@ -312,3 +313,22 @@ def test_what_the_release_before_made_goes_when_its_unit_stops(stops, aside):
     world.docker.run_by_hand(IDS[AVATAR], AVATAR, {existing.UNIT: AVATAR_UNIT, existing.PROJECT: "avatar"})
     found = existing.in_the_way(world, release().manifest, [AVATAR_UNIT], older(release().manifest), stops)
     assert bool(found) is aside
+
+
+def into_another_file(data) -> None:
+    """A container moves into the compose file and unit of another one."""
+    web = service(data, "web")
+    given = {key: web[key] for key in ("unit", "directory", "compose_file") if key in web}
+    service(data, "avatar-uploader").update(given, compose_key="avatar")
+
+
+def test_a_container_whose_unit_leaves_goes_with_it():
+    """It is the release's own, whichever unit has its name next: there is nothing to set aside."""
+    world = serving(release())
+    labels = {existing.UNIT: AVATAR_UNIT, existing.PROJECT: OURS[AVATAR]["project"]}
+    world.docker.run_by_hand(IDS[AVATAR], AVATAR, labels)
+    ended = applied(world, release(into_another_file))
+    assert ended.outcome == "applied", ended.line
+    assert not world.commands("docker rename") and not any(
+        ".before-" in e["Name"] for e in world.docker.foreign.values()
+    )

@@ -209,9 +209,12 @@ def test_what_python_has_compiled_is_left_out(tmp_path):
 def test_what_comes_after_a_push_is_certain():
     """A tag that nothing runs is released by nothing."""
     found = changed(whole(), "recall", lambda data: data)
-    assert push.next_step(found, "watchme-web:latest") == "pulumi up --stack lab releases it"
+    assert push.next_step(found, "watchme-web:latest") == (
+        "infra deploy web --stack lab releases it alone, or pulumi up with all that is new"
+    )
     assert push.next_step(found, "watchme-web:2") == (
-        "no service runs this tag: write it in the catalogue, which has watchme-web:latest"
+        "no service follows this tag: infra deploy web --image 2 --stack lab releases it, or write it in the catalogue, "
+        "which has watchme-web:latest"
     )
 
 

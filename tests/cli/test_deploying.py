@@ -61,6 +61,24 @@ def test_one_that_is_not_there_is_named_with_those_that_are(registry):
     assert "push it (infra push), or name another with --image" in str(error.value)
 
 
+@pytest.mark.parametrize("given", ["", "sha256:abc", "watchme-admin:2", "a b"])
+def test_what_is_neither_a_tag_nor_a_digest_is_a_line(registry, given):
+    with pytest.raises(InfraError, match="a tag alone, such as 2026-11-29, or a whole digest"):
+        chosen(service_of(catalogue(), "admin"), given, REGION, ACCOUNT)
+
+
+def test_an_image_with_several_tags_is_one(registry):
+    client = boto3.client("ecr", region_name=REGION)
+    found = client.batch_get_image(repositoryName="watchme-admin", imageIds=[{"imageTag": "2"}])["images"][0]
+    client.put_image(repositoryName="watchme-admin", imageManifest=found["imageManifest"], imageTag="released-1")
+    assert chosen(service_of(catalogue(), "admin"), registry["2"], REGION, ACCOUNT) == {
+        "watchme-admin:latest": registry["2"]
+    }
+    with pytest.raises(InfraError) as error:
+        chosen(service_of(catalogue(), "admin"), "3", REGION, ACCOUNT)
+    assert "released-1" not in str(error.value)
+
+
 def test_what_a_tag_does_not_name_is_the_catalogues(registry):
     def by_digest(data):
         service(data, "admin")["image"] = {"repository": "watchme-admin", "digest": OLD}

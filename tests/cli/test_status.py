@@ -70,7 +70,7 @@ def test_programs_get_all_of_it(answers):
     assert said["orderly"] is False and said["hosts"]["watchme"]["is_the_stacks"] is True
     assert said["hosts"]["home"] == {
         "region": "its owner's", "orderly": False, "error": "home does not answer", "wanted": "b" * 64,
-        "is_the_stacks": False,
+        "is_the_stacks": False, "deployed": {},
     }  # fmt: skip
     assert said["hosts"]["watchme"]["services"] == {"web": 200}
 
@@ -98,3 +98,11 @@ def test_what_a_job_at_work_has_in_hand_is_no_damage(answers, is_at_work):
     said = "\n".join(status.lines(found()))
     assert ("running: apply of release c" in said) is is_at_work
     assert ("neither committed nor rolled back" in said, "changed by hand" in said) == (not is_at_work,) * 2
+
+
+def test_a_service_that_was_deployed_alone_is_named(answers, monkeypatch):
+    """Or its tag would be thought to be followed."""
+    outputs = status.hosts.outputs(None)
+    held = {"watchme": {"web": {"watchme-web:latest": f"sha256:{'a' * 64}"}}}
+    monkeypatch.setattr(status.hosts, "outputs", lambda stack: {**outputs, "deployed": held})
+    assert "  web stays at sha256:aaaaaaaaaaaa (infra deploy), whatever its tag means" in list(status.lines(found()))
