@@ -197,7 +197,9 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
     after = wanted.records(records)
     answer = ask(hosts.targets(stack, wanted.host)[wanted.host], "releases")
-    note = project_root() / UNSETTLED.format(stack=stack.name)
+    note, command = project_root() / UNSETTLED.format(stack=stack.name), _command(stack.name, wanted)
+    if note.exists() and (pending := note.read_text().strip()) != command:
+        raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")
     # One that was interrupted here is what the host may serve
     if answer["current"] != outputs["releases"].get(wanted.host, {}).get("id") and not note.exists():
         raise InfraError(
@@ -214,7 +216,7 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     images = {**served, **own} if wanted.follow else dict(served)
     words = _targets(catalogue, wanted.host)
     note.parent.mkdir(parents=True, exist_ok=True)
-    put(note, f"infra deploy {' '.join(wanted.images)} --stack {stack.name}\n")
+    put(note, f"{command}\n")
     progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after))
     reason = progress.reasons[0].strip() if progress.reasons else ""
     if not reason or reason.startswith(CERTAIN):
@@ -227,6 +229,15 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"
+
+
+def _command(stack: str, wanted: Deployment) -> str:
+    """The command that asks for the same again, whatever tags mean by then."""
+    words = ["infra deploy", *wanted.images, "--host", wanted.host, "--stack", stack]
+    digests = {digest for images in wanted.images.values() for digest in images.values()}
+    if len(wanted.images) == len(digests) == 1 and not wanted.follow:
+        words += ["--image", *digests]
+    return " ".join([*words, *(["--follow"] if wanted.follow else [])])
 
 
 def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> None:

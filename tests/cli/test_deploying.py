@@ -255,7 +255,11 @@ def test_what_is_not_certain_stays_noted_until_the_same_again(stack, reason):
     stack.ends = [reason]
     with pytest.raises(InfraError):
         deploy()
-    assert len(stack.asked) == 1 and stack.note.read_text() == "infra deploy admin --stack prod\n"
+    again = f"infra deploy admin --host watchme --stack prod --image {NEW}"
+    assert len(stack.asked) == 1 and stack.note.read_text() == f"{again}\n"
+    # Another one would undo it
+    with pytest.raises(InfraError, match=f"another deploy was interrupted here: run it again first .{again}"):
+        deploy(Deployment("watchme", {"web": {"watchme-web:latest": NEW}}))
     # The host may serve what came
     stack.answer = {"current": "r9", "services": {}, "history": []}
     assert "serves on watchme" in deploy() and not stack.note.exists()
