@@ -72,6 +72,12 @@ NEXT = re.compile(rf"(?P<head>[ ]*(?P<item>- +)?)(?P<value>(?(item).*|(?:{QUOTED
 SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
 
 
+# What everybody may know: base64 of an ASN.1 sequence, in which any letters can come together
+CERTIFICATES = re.compile(
+    r"(?:-----BEGIN (CERTIFICATE|X509 CRL|PUBLIC KEY)-----\n(?=M[A-Z])(?:[A-Za-z0-9+/=]{1,76}\n)+-----END \1-----\s*)+"
+)
+
+
 class Masker:
     """Puts a mark in place of what looks like a secret. With a key the mark changes with the value, and without the key
     values cannot be tried against it; without one every mark is the same."""
@@ -88,6 +94,8 @@ class Masker:
 
     def masked(self, path: str, text: str) -> str:
         """A file's text without what looks like a secret; a line beyond all that people write is not looked into."""
+        if CERTIFICATES.fullmatch(text):
+            return text
         text = TOO_LONG.sub(lambda found: self._mark(found[0]), text)
         for shape in SHAPES:
             text = shape.sub(lambda found: self._mark(found[0]), text)

@@ -158,6 +158,19 @@ def test_settings_are_no_secrets(path, text):
     assert masked(path, text) == text
 
 
+def pem(kind: str, body: str) -> str:
+    return f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n"
+
+
+def test_certificates_are_public():
+    """In base64 any letters can come together, such as those of a password's name."""
+    body = "MIIBszCCAVqgAwIBAgIUVq\nugymn64imallpwdOawevJRGkJ9FaUM0rIVaxmwsuQg=TokenToken"
+    text = pem("CERTIFICATE", body)
+    assert masked("/usr/local/share/ca-certificates/root.crt", text * 2) == text * 2
+    for other in (f"{text}PASSWORD=hunter22\n", pem("CERTIFICATE", "password=hunter22"), pem("PRIVATE KEY", body)):
+        assert masked("/etc/x.crt", other) != other
+
+
 @pytest.mark.parametrize("text", ["ADMIN_PASSWORD=4711\n", "PIN=1234\n", "DB_PASS=yes-it-is\n", "TOKEN=$ecret\n"])
 def test_short_secrets_are_secrets(text):
     assert MARK in masked("/a.env", text)
