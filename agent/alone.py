@@ -40,7 +40,6 @@ def narrowed(ready: Plan, services: Iterable[str]) -> Plan:
         rollouts=mine,
         early=[step for step in ready.early if step["service"] in names],
         late=[step for step in ready.late if step["service"] in names],
-        is_narrow=True,
     )
 
 

@@ -183,7 +183,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
         compose.make_command(world, compose.demand(world.can.compose))
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
-    _write(world, ready, later)
+    _write(world, ready, later, not job.only)
     units.react(world, [manifest], paths - later)
     if begun.existing:
         job.say(f"setting {len(begun.existing)} existing containers aside")
@@ -221,8 +221,8 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     return services, [name for name, status in seen.items() if status != 200]
 
 
-def _write(world: World, ready: Plan, later: set[str]) -> None:
-    for directory in ready.target.manifest["directories"] if not ready.is_narrow else []:
+def _write(world: World, ready: Plan, later: set[str], is_whole: bool) -> None:
+    for directory in ready.target.manifest["directories"] if is_whole else []:
         if directory.get("if_missing") and world.exists(directory["path"]):
             continue
         world.directory(directory["path"], directory["mode"], directory["owner"], directory["group"])

@@ -17,7 +17,7 @@ from agent.world import World
 class Plan:
     """`stops` are stopped by the files that they were started from, `leaves` go for good, `starts` are (re)started in
     the release's order, `states` are what the units were before. Of the release's steps `early` run before the switch,
-    `late` within it. One that `is_narrow` changes some services alone (agent/alone.py)."""
+    `late` within it."""
 
     base: Release | None
     target: Release
@@ -30,7 +30,6 @@ class Plan:
     rollouts: list[Rollout]
     early: list[dict[str, Any]]
     late: list[dict[str, Any]]
-    is_narrow: bool = False
 
     @property
     def is_empty(self) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.service import Artefact
-from catalogue.services import NativeService, TimerService
+from catalogue.services import NativeService
 from catalogue.systemd.commands import STARTING, commands, is_certain
-from catalogue.systemd.directives import texts
+from catalogue.systemd.directives import lines
 
 
 def used_by(catalogue: Catalogue, system: System, service: NativeService) -> list[Artefact]:
@@ -25,10 +25,7 @@ def names_path(catalogue: Catalogue, service: NativeService, path: str) -> bool:
 
 
 def _texts(catalogue: Catalogue, service: NativeService) -> Iterator[str]:
-    for sections in [service.run, *service.all_sections]:
-        for directives in sections.values():
-            for value in directives.values():
-                yield from texts(value)
+    yield from (line for _, line in lines(service.all_sections))
     yield from service.environment.values()
     yield from service.needs
     for file in service.files:
@@ -38,8 +35,7 @@ def _texts(catalogue: Catalogue, service: NativeService) -> Iterator[str]:
 def started(service: NativeService, artefacts: Iterable[Artefact]) -> tuple[list[str], list[str]]:
     """The programs of artefacts that a service starts, and the scripts in them that its interpreters are given."""
     places = tuple(f"{artefact.into}/" for artefact in artefacts)
-    parts = [service.job] if isinstance(service, TimerService) else service.all_sections
-    made = [one for one in commands(parts) if one.directive in STARTING and not one.may_fail]
+    made = [one for one in commands(service.all_sections) if one.directive in STARTING and not one.may_fail]
     programs = [one.program for one in made if one.program.startswith(places) and is_certain(one.program)]
     scripts = [one.script for one in made if one.script.startswith(places) and is_certain(one.script)]
     return list(dict.fromkeys(programs)), list(dict.fromkeys(scripts))

@@ -16,6 +16,7 @@ from catalogue.assigned import WHY, network_of, port_of
 from catalogue.compose.values import Mount
 from catalogue.fields import INSTANCE, HostName, Model, Name, Network, Port
 from catalogue.models import ContainerNetwork, System
+from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService
 
@@ -26,8 +27,8 @@ def _port(given: Any) -> Any:
 
 
 def _subnet(given: IPv4Network) -> IPv4Network:
-    if not given.is_private or not 8 <= given.prefixlen <= 29:
-        raise ValueError("a private subnet, /8 to /29, such as 172.27.0.0/16")
+    if not is_for_containers(given):
+        raise ValueError(FOR_CONTAINERS)
     return given
 
 

@@ -9,6 +9,14 @@ HOSTS, SUBNET = IPv4Network("10.20.0.0/16"), IPv4Network("10.20.1.0/24")
 WIDEST = {4: 2**24, 6: 2**112}
 
 
+FOR_CONTAINERS = "a private subnet, /8 to /29, such as 172.27.0.0/16"
+
+
+def is_for_containers(subnet: IPv4Network) -> bool:
+    """Can containers have a subnet to themselves, with room for some."""
+    return subnet.is_private and 8 <= subnet.prefixlen <= 29
+
+
 def too_wide(given: Iterable[str]) -> str:
     """What the networks are, in words, when they are no list of an operator's own networks; else "". Several that are
     much of the world only together count as it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from catalogue.deployed import standing
+from catalogue.deployed import DIGEST, standing
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
@@ -25,7 +25,6 @@ from rendering.images import PREFIX
 
 Say = Callable[[str], None]
 Records = dict[str, dict[str, dict[str, str]]]
-DIGEST = re.compile("sha256:[0-9a-f]{64}")
 # How the reason of an update begins after which the host is as it was
 CERTAIN = ("rolled back on ", "refused on ", "nothing was touched")
 SHORT = 19  # of a digest: its kind, and twelve characters
@@ -196,7 +195,8 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     before, served = outputs.get("deployed", {}), outputs["images"]
     records = {**before, **standing(catalogue, {wanted.host: before.get(wanted.host, {})})}
     after = wanted.records(records)
-    answer = ask(hosts.targets(stack, wanted.host)[wanted.host], "releases")
+    target = hosts.chosen(stack, outputs, wanted.host, hosts.private_key(stack))[wanted.host]
+    answer = ask(target, "releases")
     note, command = project_root() / UNSETTLED.format(stack=stack.name), _command(stack.name, wanted)
     if note.exists() and (pending := note.read_text().strip()) != command:
         raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")

@@ -1,11 +1,11 @@
 """Where each container of a system lives: its project, directory, unit and port, and how it is asked for its health."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import groupby
 
+from catalogue.compose.names import project_name
 from catalogue.environment import unwritable
 from catalogue.models import System
 from catalogue.services import ComposeService
@@ -47,11 +47,6 @@ def _own_project(unit: str) -> str:
     whole = f"infra-{unit.rsplit('.', 1)[0]}"
     name = project_name(whole)
     return name if name == whole else f"{name}-{hashlib.sha256(unit.encode()).hexdigest()[:8]}"
-
-
-def project_name(text: str) -> str:
-    """What Compose of either generation takes for a project's name, as it would make it of a directory's."""
-    return re.sub(r"[^-_a-z0-9]", "", text.lower())
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from catalogue.compose.names import project_name
 from catalogue.compose.steps import ReleaseStep
 from catalogue.models import ContainerNetwork, System
 from catalogue.rules.steps import PREFIX
@@ -11,7 +12,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering import compose
 from rendering.files import Step
-from rendering.places import environment_path, file_path, places, project_name
+from rendering.places import environment_path, file_path, places
 
 # In memory: environment files hold secrets
 STAGED = "/run/infra/steps"

@@ -9,6 +9,7 @@ from typing import Any
 from catalogue.compose import once, reading
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.images import image_fields
+from catalogue.compose.names import project_name
 from catalogue.compose.top_level import top_level
 from catalogue.compose.variables import filled, missing
 from catalogue.problems import Problem
@@ -258,7 +259,7 @@ class Upstream:
     def _volumes(self, where: str, body: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
         """Target → Docker's name of a named volume: the file's own, or as Compose would call it after its project."""
         volumes = document.get("volumes") if isinstance(document.get("volumes"), dict) else {}
-        project = re.sub(r"[^-_a-z0-9]", "", str(document.get("name") or self.system).lower())
+        project = project_name(str(document.get("name") or self.system))
         found = {}
         for item in body.get("volumes") or []:
             parts = reading.mount_parts(item)

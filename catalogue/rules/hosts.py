@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import Site
-from catalogue.networks import HOSTS, too_wide
+from catalogue.networks import FOR_CONTAINERS, HOSTS, is_for_containers, too_wide
 from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.services import ComposeService, most_memory
@@ -112,9 +112,8 @@ def subnets(catalogue: Catalogue) -> Iterator[Problem]:
             if network.gateway not in network.subnet or network.gateway in ends:
                 rule = f"one of its addresses, such as {network.subnet.network_address + 1}"
                 yield Problem(file, where, f"its gateway {network.gateway} is not in {network.subnet}", rule)
-            if not network.subnet.is_private or not 8 <= network.subnet.prefixlen <= 29:
-                rule = "a private subnet, /8 to /29, such as 172.27.0.0/16"
-                yield Problem(file, where, f"its subnet is {network.subnet}", rule)
+            if not is_for_containers(network.subnet):
+                yield Problem(file, where, f"its subnet is {network.subnet}", FOR_CONTAINERS)
             for name, other, level in reached:
                 if network.subnet.overlaps(other):
                     found = f"its subnet {network.subnet} overlaps {name}"

@@ -1,8 +1,8 @@
 """What two services must not share."""
 
-import re
 from collections.abc import Callable, Iterator
 
+from catalogue.compose.names import project_name
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
@@ -85,8 +85,7 @@ def directories(catalogue: Catalogue) -> Iterator[Problem]:
                         f"directory {service.directory} is {first.name}'s, with {first.compose_file} and {first.unit}"
                     )
                     yield Problem(*where, found, "share the compose file and the unit too, or take another directory")
-                # What Compose makes of it for a project's name
-                last = re.sub(r"[^-_a-z0-9]", "", service.directory.rsplit("/", 1)[1].lower())
+                last = project_name(service.directory.rsplit("/", 1)[1])
                 same_name = names.setdefault(last, service.directory)
                 if same_name != service.directory:
                     found = f"directory {service.directory} ends as {same_name} does"

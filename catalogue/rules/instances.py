@@ -13,7 +13,7 @@ from catalogue.rules.contents import plain
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
 from catalogue.stack import BACKUP, MONITOR, REGISTRIES
-from catalogue.systemd.directives import texts
+from catalogue.systemd.directives import lines
 
 
 def instances(catalogue: Catalogue) -> Iterator[Problem]:
@@ -147,9 +147,7 @@ def _values(service: Service) -> Iterator[tuple[str, str]]:
     yield from ((f"the value of {name}", value) for name, value in service.environment.items())
     yield from (("the host of a route", route.host) for route in service.routes if route.host)
     if isinstance(service, NativeService):
-        for sections in service.all_sections:
-            for directives in sections.values():
-                yield from ((name, line) for name, value in directives.items() for line in texts(value))
+        yield from lines(service.all_sections)
     if isinstance(service, ComposeService):
         check = service.health.test if isinstance(service.health, HealthCommand) else []
         words = [*(service.entrypoint or []), *(service.command or []), *check]

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,6 +69,13 @@ def text(value: Value) -> str:
 def texts(value: Value | list[Value]) -> list[str]:
     """Every line of a directive: a list gives one line each."""
     return [text(item) for item in (value if isinstance(value, list) else [value])]
+
+
+def lines(parts: Iterable[Sections]) -> Iterator[tuple[str, str]]:
+    """Every line of sets of sections: its directive, and its value."""
+    for sections in parts:
+        for directives in sections.values():
+            yield from ((name, line) for name, value in directives.items() for line in texts(value))
 
 
 def canonical(sections: Sections) -> Sections:

@@ -202,14 +202,3 @@ def _changes(root: Path, before: Origin | None, files: dict[str, File], theirs: 
             "take what is there with --theirs"
         )
     return changes
-
-
-def edited_here(root: Path) -> dict[str, list[str]]:
-    """System → its files that are not as they came."""
-    found = {}
-    for system, origin in origins(root).items():
-        files = {path: file_at(root / path) for path in origin.files}
-        wrong = [path for path, file in files.items() if file is None or file.mark != origin.files[path]]
-        if wrong:
-            found[system] = wrong
-    return found

@@ -180,7 +180,8 @@ def stack(monkeypatch, tmp_path):
         {"outputs": WHOLE, "answer": {"current": "r1", "services": {}, "history": []}, "asked": [], "ends": []},
     )()
     monkeypatch.setattr(deploying.hosts, "outputs", lambda stack: made.outputs)
-    monkeypatch.setattr(deploying.hosts, "targets", lambda stack, host: {host: host})
+    monkeypatch.setattr(deploying.hosts, "chosen", lambda stack, outputs, host, key: {host: host})
+    monkeypatch.setattr(deploying.hosts, "private_key", lambda stack: "k")
     monkeypatch.setattr(deploying, "ask", lambda target, verb: made.answer)
     monkeypatch.setattr(deploying, "project_root", lambda: tmp_path)
     monkeypatch.setattr(deploying.run, "settle", lambda *_: None)

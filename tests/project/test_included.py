@@ -8,7 +8,8 @@ import pytest
 
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.project.included import RECORD, apply, edited_here, origins, planned
+from infra.project.included import RECORD, apply, origins, planned
+from infra.project.program import file_at
 from tests.support import execute
 
 YAML, STATIC = "files/systems/shop.yaml", "files/static/shop/app.toml"
@@ -31,6 +32,17 @@ def commit(repository: Path, **files: str | None) -> str:
     execute("git", "add", "-A", cwd=repository)
     execute("git", *identity, "commit", "-q", "--allow-empty", "-m", "x", cwd=repository)
     return execute("git", "rev-parse", "HEAD", cwd=repository).stdout.strip()
+
+
+def edited_here(root: Path) -> dict[str, list[str]]:
+    """System → its files that are not as they came."""
+    found = {}
+    for system, origin in origins(root).items():
+        files = {path: file_at(root / path) for path in origin.files}
+        wrong = [path for path, file in files.items() if file is None or file.mark != origin.files[path]]
+        if wrong:
+            found[system] = wrong
+    return found
 
 
 @pytest.fixture

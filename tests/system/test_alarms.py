@@ -33,9 +33,9 @@ def ran(system: System, host: str) -> tuple[dict, datetime]:
     for _ in range(5):
         done = system.on_host("systemctl", "start", "infra-monitor.service", host=host)
         assert done.code == 0, done.output
-        told = json.loads(system.on_host("cat", "/var/lib/infra/monitor/last.json", host=host).output)
-        if told["at"] >= begun.timestamp():
-            return told, begun
+        report = json.loads(system.on_host("cat", "/var/lib/infra/monitor/last.json", host=host).output)
+        if report["at"] >= begun.timestamp():
+            return report, begun
         # One that its timer had begun before has ended now
     raise AssertionError(f"the monitor of {host} has not run since {begun}")
 

@@ -160,7 +160,7 @@ def set_secrets(reader: Reader, values: dict[str, str]) -> None:
 
 
 def test_a_second_one_runs_beside_it_with_data_of_its_own(reader: Reader, first: str) -> None:
-    """The same system for trying things out: its containers reach the names of before, and mean their own."""
+    """The same system for trying things out: its containers reach the names of the file, and mean their own."""
     config, place = reader.system.lab.config_file, f"infra:hosts.{HOST}.systems[2]"
     before, ids = config.read_text(), [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")]
     reader.system.set(f"{place}.system", "reader")
