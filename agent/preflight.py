@@ -210,24 +210,36 @@ def _memory(world: World, target: Release) -> None:
 
 def _ports(world: World, base: Release | None, target: Release) -> None:
     """A port that the present release does not have must be free, or be the service's own already."""
-    had = {entry["port"] for entry in base.manifest["ports"]} if base else set()
-    for entry in target.manifest["ports"]:
-        if entry["port"] in had:
+    had = {(entry["port"], entry["protocol"]) for entry in _listeners(base.manifest)} if base else set()
+    for entry in _listeners(target.manifest):
+        port, protocol = entry["port"], entry["protocol"]
+        if (port, protocol) in had:
             continue
-        listening = world.run("ss", "-Hltnp", f"sport = :{entry['port']}").output.strip()
+        options = "-Hlunp" if protocol == "udp" else "-Hltnp"
+        listening = world.run("ss", options, f"sport = :{port}").output.strip()
         if listening and not units.states(world, [entry["unit"]])[entry["unit"]]["active"] and not _own(world, entry):
             program = quoting.quoted(listening.split()[-1])
             raise Refused(
-                f"port {entry['port']} of {entry['service']} is taken on the host ({program}): "
-                "stop that program, or give the service another port"
+                f"port {port}{'/udp' if protocol == 'udp' else ''} of {entry['service']} is taken on the host "
+                f"({program}): stop that program, or give the service another port"
             )
+
+
+def _listeners(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each port of the host that a release listens on, once."""
+    found = {(entry["port"], "tcp"): {**entry, "protocol": "tcp"} for entry in manifest["ports"]}
+    for entry in manifest["published"]:
+        for port in range(entry["first"], entry["last"] + 1):
+            found.setdefault((port, entry["protocol"]), {**entry, "port": port})
+    return list(found.values())
 
 
 def _own(world: World, entry: dict[str, Any]) -> bool:
     """Is the port the service's own container's, which another unit or a person has started."""
     if not entry.get("container"):
         return False
-    ran = world.run("docker", "ps", "--filter", f"publish={entry['port']}", "--format", "{{.Names}}")
+    published = f"publish={entry['port']}/{entry['protocol']}"
+    ran = world.run("docker", "ps", "--filter", published, "--format", "{{.Names}}")
     return ran.output.split() == [entry["container"]]
 
 

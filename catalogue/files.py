@@ -136,6 +136,18 @@ def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> 
         raise yaml.YAMLError(f"a value does not fit its type: {error}") from None
 
 
+def _without_sixties(tag: str, pattern: re.Pattern[str]) -> tuple[str, re.Pattern[str]]:
+    """`25:25` is a pair of ports, and 12:30 a time: no number to the base of 60, as YAML 1.1 has it."""
+    return tag, re.compile(rf"(?!.*:)(?:{pattern.pattern})", re.VERBOSE) if tag in _NUMBERS else pattern
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [_without_sixties(tag, pattern) for tag, pattern in pairs]
+    for first, pairs in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class ComposeLoader(_StrictLoader):
     """YAML 1.2's core: true and false alone are truth values, numbers have no colons, and there are no dates."""
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from catalogue.compose.container import ContainerOptions
 from catalogue.compose.steps import ReleaseSteps
-from catalogue.compose.values import ContainerHealth, HealthCommand
+from catalogue.compose.values import ContainerHealth, HealthCommand, Published
 from catalogue.fields import (
     AbsolutePath,
     AccountName,
@@ -26,6 +26,19 @@ from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
 
 
+def _in_words(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("the reason for it, in a few words")
+    return reason
+
+
+# The ways in which a container can reach further: catalogue/rules/openings.py says what each of them means
+Opening = Literal[
+    "public-ports", "host-network", "host-processes", "host-paths", "docker-socket", "privileged", "capabilities",
+    "devices", "unconfined", "moving-tag",
+]  # fmt: skip
+
+
 class ComposeService(Service, ContainerOptions):
     """A container of a compose project. Services with the same unit share one project and one file.
 
@@ -36,7 +49,8 @@ class ComposeService(Service, ContainerOptions):
     an `address` Docker gives the container one: others reach it by its name. With `rollout: blue-green` a new container
     comes up beside the old one on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is
     switched to it; the default replaces the container, and answers 503 meanwhile. `release` are commands that run to
-    their end before the switch, such as migrations.
+    their end before the switch, such as migrations. `publish` are ports at which the world reaches it past the proxy.
+    `exceptions` gives the reason for each way in which it reaches further than its network and its product's data.
     """
 
     kind: Literal["compose"]
@@ -54,6 +68,8 @@ class ComposeService(Service, ContainerOptions):
     rollout: Literal["recreate", "blue-green"] = "recreate"
     spare_port: Port | None = None
     spare_address: Address | None = None
+    publish: list[Published] = []
+    exceptions: dict[Opening, Annotated[Line, AfterValidator(_in_words)]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -114,6 +130,15 @@ class ComposeService(Service, ContainerOptions):
     @property
     def ports(self) -> list[int]:
         return [port for port in (self.port, self.spare_port) if port is not None]
+
+    @property
+    def is_on_host_network(self) -> bool:
+        return self.network_mode == "host"
+
+    @property
+    def published_port(self) -> Published | None:
+        """What of `publish` has its `port` to itself: that one is then no port of loopback alone."""
+        return next((one for one in self.publish if self.port in one.numbers and one.protocol == "tcp"), None)
 
     @property
     def addresses(self) -> list[IPv4Address]:

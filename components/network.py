@@ -1,24 +1,45 @@
 """A region's network: one VPC with one public subnet, and what may come in."""
 
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_aws as aws
 
+from catalogue.loading import Catalogue
 from catalogue.networks import HOSTS, SUBNET
 from catalogue.stack import Stack
 from components.naming import inside, tags
 
+WORLD = "0.0.0.0/0"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Ports of the hosts, `first` to `last`, that a network reaches."""
+
+    first: int
+    last: int
+    protocol: str
+    cidr: str
+
+    @property
+    def label(self) -> str:
+        ports = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        return ports if self.protocol == "tcp" else f"{ports}-{self.protocol}"
+
 
 class Network(pulumi.ComponentResource):
-    """`subnet_id` and `security_group_id` for the hosts of a region. The world reaches 80 and 443,
-    `adminCidrs` reach 22, and nothing else is reachable."""
+    """`subnet_id` and `security_group_id` for the hosts of a region. The world reaches 80, 443 and what services
+    publish, `adminCidrs` reach 22, and nothing else is reachable."""
 
     subnet_id: pulumi.Output[str]
     security_group_id: pulumi.Output[str]
 
     def __init__(
-        self, name: str, stack: Stack, availability_zone: str, opts: pulumi.ResourceOptions | None = None
+        self, name: str, catalogue: Catalogue, availability_zone: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("infra:index:Network", name, None, opts)
+        stack = catalogue.stack
         label = tags(stack, "network", f"{stack.name}-{name}")
         given = stack.networks.get(stack.region)
         vpc, subnet = (given.vpc, given.subnet) if given else self._made(name, stack, availability_zone, label)
@@ -26,7 +47,7 @@ class Network(pulumi.ComponentResource):
             f"{name}-hosts", description="Hosts: web from anywhere, SSH from administrators", vpc_id=vpc, tags=label,
             opts=inside(self),
         )  # fmt: skip
-        rules = [self._ingress(name, group, port, cidr, label) for port, cidr in openings(stack)]
+        rules = [self._ingress(name, group, opening, label) for opening in openings(catalogue)]
         rules.append(
             aws.vpc.SecurityGroupEgressRule(
                 f"{name}-out",
@@ -82,20 +103,30 @@ class Network(pulumi.ComponentResource):
         return vpc.id, pulumi.Output.all(subnet.id, association.id).apply(lambda ids: ids[0])
 
     def _ingress(
-        self, name: str, group: aws.ec2.SecurityGroup, port: int, cidr: str, label: dict[str, str]
+        self, name: str, group: aws.ec2.SecurityGroup, opening: Opening, label: dict[str, str]
     ) -> pulumi.CustomResource:
         return aws.vpc.SecurityGroupIngressRule(
-            f"{name}-in-{port}-{cidr}",
+            f"{name}-in-{opening.label}-{opening.cidr}",
             security_group_id=group.id,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            cidr_ipv4=cidr,
+            ip_protocol=opening.protocol,
+            from_port=opening.first,
+            to_port=opening.last,
+            cidr_ipv4=opening.cidr,
             tags=label,
             opts=inside(self),
         )
 
 
-def openings(stack: Stack) -> list[tuple[int, str]]:
-    """Port and network of everything that may come in."""
-    return [(80, "0.0.0.0/0"), (443, "0.0.0.0/0"), *((22, str(network)) for network in stack.adminCidrs)]
+def openings(catalogue: Catalogue) -> list[Opening]:
+    """Everything that may come in to the hosts of a region: what services publish there is open in its one group."""
+    stack = catalogue.stack
+    web = [Opening(port, port, "tcp", WORLD) for port in (80, 443)]
+    administrators = [Opening(22, 22, "tcp", str(network)) for network in stack.adminCidrs]
+    systems = {system.system: system for host in stack.ec2_hosts for system in catalogue.systems_on(host)}
+    published = [
+        Opening(port.first, port.last, port.protocol, WORLD)
+        for system in systems.values()
+        for service in system.compose_services
+        for port in service.publish
+    ]
+    return list(dict.fromkeys([*web, *administrators, *published]))

@@ -69,9 +69,7 @@ def begin(
 ) -> Region:
     """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
-    network = (
-        Network(f"network-{region}", here.stack, availability_zone, opts=options) if here.stack.ec2_hosts else None
-    )
+    network = Network(f"network-{region}", here, availability_zone, opts=options) if here.stack.ec2_hosts else None
     heard = any(published(here, host) for host in here.stack.hosts)
     topic = Topic(f"alarms-{region}", here.stack, opts=options) if heard else None
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)

@@ -13,7 +13,7 @@ from lab.settings import DIRECTORY_LABEL, LABEL, REGISTRIES, Lab
 METADATA = "169.254.169.254"
 # Table → what jumps to a chain of ours: the built-in chain, our chain's ending, and which packets
 JUMPS = {
-    "nat": [("OUTPUT", "out", []), ("PREROUTING", "in", ["-i", "{bridge}"])],
+    "nat": [("OUTPUT", "out", []), ("OUTPUT", "open", []), ("PREROUTING", "in", ["-i", "{bridge}"])],
     "raw": [("PREROUTING", "guard", [])],
     "filter": [
         ("INPUT", "input", ["-i", "{bridge}"]),
@@ -65,8 +65,8 @@ def restore(table: str, lines: list[str]) -> None:
 
 
 def rules(lab: Lab) -> dict[str, list[str]]:
-    """Table → lines of iptables-restore. Pure; the chain of the security groups is the cloud's (lab/cloud/firewall.py)
-    and lets nothing through before that has started."""
+    """Table → lines of iptables-restore. Pure; the security groups' chains are the cloud's (lab/cloud/firewall.py)
+    and let nothing through before that has started."""
     bridge, ours = lab.bridge, [lab.gateway, *(lab.registry_address(region) for region in REGISTRIES)]
     shifted = {port: port + lab.shift for port in {*ports.PUBLIC, *ports.INNER_TCP, *ports.SERVICES_TCP}}
 
@@ -74,7 +74,7 @@ def rules(lab: Lab) -> dict[str, list[str]]:
         to = f":{shifted[port]}"
         return f"-A {bridge}-{chain} -d {address} -p {kind} --dport {port} -j DNAT --to-destination {to}"
 
-    nat = [f":{bridge}-out - [0:0]", f":{bridge}-in - [0:0]"]
+    nat = [f":{bridge}-{ending} - [0:0]" for ending in ("out", "open", "in")]
     nat += [lead("out", lab.public_network, port) for port in (*ports.PUBLIC, *ports.SERVICES_TCP)]
     nat += [lead("out", lab.services, port, "udp") for port in ports.UDP]
     for chain in ("out", "in"):

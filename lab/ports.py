@@ -21,6 +21,11 @@ UDP = (DNS,)
 SHIFTS = tuple(range(10000, 17001, 1000))
 
 
+def shifted(port: int, shift: int) -> int:
+    """Where a port that a host publishes is listened on; one of the highest goes down."""
+    return port + shift if port + shift < 65536 else port - shift
+
+
 def choose_shift(is_free: Callable[[int, str], bool]) -> int | None:
     """The first shift at which `is_free(port, "tcp" or "udp")` holds for every port of a lab; None: at none."""
     wanted = [(port, "tcp") for port in {*PUBLIC, *INNER_TCP, *SERVICES_TCP}] + [(port, "udp") for port in UDP]

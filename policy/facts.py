@@ -17,13 +17,16 @@ class Resource:
 @dataclass(frozen=True)
 class Facts:
     """A stack as it would be. `files` are host → path → text, `plain` "host:path" → the names to which an environment
-    file assigns plain values, `shrinking` the machines whose disk would shrink (GiB before and after), `limits` the
-    stack's own (see `Limits`), `monthly` US dollars a month (None where a price is not known)."""
+    file assigns plain values, `exceptions` "host:path key" of a service in a compose file → the ways in which the
+    catalogue lets it reach further, each with its reason, `shrinking` the machines whose disk would shrink (GiB before
+    and after), `limits` the stack's own (see `Limits`), `monthly` US dollars a month (None where a price is not
+    known)."""
 
     stack: str
     resources: list[Resource] = field(default_factory=list)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     plain: dict[str, list[str]] = field(default_factory=dict)
+    exceptions: dict[str, dict[str, str]] = field(default_factory=dict)
     shrinking: dict[str, tuple[int, int]] = field(default_factory=dict)
     limits: "Limits" = field(default_factory=lambda: Limits())
     monthly: float | None = None

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from catalogue.files import parse_yaml
+from catalogue.compose.container import ADDED
+from catalogue.compose.values import DOCKER_SOCKETS
+from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK, looks_secret, masked
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding
@@ -18,6 +20,7 @@ LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
+UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
 RUNNERS = ("docker", "podman", "nerdctl")
 SHELLS = ("sh", "bash", "dash", "env")
 # Options of `docker run` that take no value
@@ -73,21 +76,28 @@ def ports(facts: Facts) -> Iterator[Finding]:
     other address, and in the host's own network there is nothing between."""
     for host, path, text in _files(facts, (".yml", ".yaml", ".json")):
         try:
-            parsed = _mapping(parse_yaml(text))
+            parsed = _mapping(parse_yaml(text, ComposeLoader))
         except yaml.YAMLError as error:
             if re.search(r"^\s*[\"']?services[\"']?\s*:", text, re.MULTILINE):
                 found = f"cannot be read: {str(error).splitlines()[0]}"
                 yield Finding("loopback", f"{host}:{path}", found, "plain YAML, without !override and !reset")
             continue
         services = _mapping(parsed.get("services"))
+        place = f"{host}:{path}"
         for name, network in _mapping(parsed.get("networks")).items():
             if _mapping(network).get("name", name) == "host" and _mapping(network).get("external"):
                 yield Finding(
                     "loopback", f"{host}:{path}", f"network {name} is the host's own", "a network of the project's"
                 )
         for service, body in services.items():
-            for found in _exposed(service, _mapping(body)):
-                yield Finding("loopback", f"{host}:{path}", found, "127.0.0.1:PORT:PORT, in a network of the project's")
+            allowed = facts.exceptions.get(f"{place} {service}", {})
+            for name, found in _exposed(service, _mapping(body)):
+                if name not in allowed:
+                    yield Finding("loopback", place, found, "127.0.0.1:PORT:PORT, in a network of the project's")
+            for name, found in _beyond(service, _mapping(body)):
+                if name not in allowed:
+                    rule = f"without it, or exceptions: {{{name}: why it has to}} in the catalogue"
+                    yield Finding("container-reach", place, found, rule)
     for host, path, text in _files(facts, UNIT_ENDINGS):
         for section, name, value in assignments(text):
             if section == "Service" and name.startswith("Exec"):
@@ -95,15 +105,42 @@ def ports(facts: Facts) -> Iterator[Finding]:
                     yield Finding("loopback", f"{host}:{path}", found, "-p 127.0.0.1:PORT:PORT")
 
 
-def _exposed(service: str, body: dict[str, Any]) -> Iterator[str]:
+def exceptions(facts: Facts) -> Iterator[Finding]:
+    """What the catalogue lets a container reach beyond its network and its product's data is shown each time."""
+    for place, allowed in facts.exceptions.items():
+        for name, said in allowed.items():
+            yield Finding(
+                "exception", place.rpartition(" ")[0], f"{name}: {said}", "remove it once it is not needed", "warning"
+            )
+
+
+def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The exception that each needs, and what is open."""
     given = body.get("ports") or []
     for port in given if isinstance(given, list) else [given]:
         if not LOOPBACK.match(_published(port)):
-            yield f"port {_published(port)} of {service} is bound off loopback"
+            yield "public-ports", f"port {_published(port)} of {service} is bound off loopback"
     mode = str(body.get("network_mode") or "")
     # A variable can become it
     if mode == "host" or "$" in mode:
-        yield f"{service} is in the host's own network (network_mode: {mode})"
+        yield "host-network", f"{service} is in the host's own network (network_mode: {mode})"
+
+
+def _beyond(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The exception that each needs, and what of the host a container reaches by it."""
+    if body.get("privileged"):
+        yield "privileged", f"{service} is privileged"
+    for word in ("pid", "ipc"):
+        if str(body.get(word) or "") == "host":
+            yield "host-processes", f"{service} has {word}: host"
+    for mount in body.get("volumes") or []:
+        source = mount.get("source") if isinstance(mount, dict) else str(mount).split(":")[0]
+        if source in DOCKER_SOCKETS:
+            yield "docker-socket", f"{service} has Docker's socket"
+    if wide := [str(name) for name in body.get("cap_add") or [] if str(name).removeprefix("CAP_") not in ADDED]:
+        yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"
+    if weak := [str(name) for name in body.get("security_opt") or [] if UNCONFINED.fullmatch(str(name))]:
+        yield "unconfined", f"{service} has security_opt: {', '.join(weak)}"
 
 
 def _exposed_by_command(command: str) -> Iterator[str]:

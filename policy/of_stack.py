@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from catalogue.loading import load
+from catalogue.loading import Catalogue, load
 from catalogue.prices import machines_of, monthly_everywhere
+from catalogue.rules.openings import openings
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack, read_stack
 from policy.facts import Facts, Limits, Resource
 from rendering.host import render
+from rendering.places import projects
 
 # What a disk must hold: the system, and images of two releases (WatchMe's document has 30 GiB)
 SMALLEST_DISK = 20
@@ -33,4 +35,26 @@ def facts(root: Path, name: str, resources: list[Resource]) -> Facts:
         for item in render(catalogue, host).environment_files
     }
     monthly = monthly_everywhere(machines_of(catalogue.stack), catalogue.stack.regions)
-    return Facts(name, resources, files, plain, {}, limits(catalogue.stack), monthly)
+    allowed = {
+        f"{host}:{place}": given
+        for host in catalogue.stack.hosts
+        for place, given in exceptions(catalogue, host).items()
+    }
+    return Facts(name, resources, files, plain, allowed, {}, limits(catalogue.stack), monthly)
+
+
+def exceptions(catalogue: Catalogue, host: str) -> dict[str, dict[str, str]]:
+    """What the catalogue lets containers of a host reach beyond their network and their product's data: "path key" of
+    each service in a compose file → name → what it is, and the reason."""
+    found = {}
+    for system in catalogue.systems_on(host):
+        for project in projects(system):
+            for service in project.services:
+                reasons = service.exceptions
+                allowed = {
+                    name: f"{service.name}: {what} ({reasons[name]})"
+                    for name, what in openings(service, system).items()
+                }
+                if allowed:
+                    found[f"{project.path} {service.compose_key}"] = allowed
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from catalogue.networks import too_wide
 from policy.facts import Facts, Finding, Resource
-from policy.host_rules import hardening, plain_secrets, ports
+from policy.host_rules import exceptions, hardening, plain_secrets, ports
 
 INSTANCE = "aws:ec2/instance:Instance"
 OPENING = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -231,8 +231,8 @@ def budget(facts: Facts) -> Iterator[Finding]:
 
 Rule = Callable[[Facts], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
-    ssh_open, imdsv1, volumes, public_registry, unscanned, tags, protection, instance_types, budget, ports, hardening,
-    shrinking, plain_secrets, permissions, policy_sizes,
+    ssh_open, imdsv1, volumes, public_registry, unscanned, tags, protection, instance_types, budget, ports, exceptions,
+    hardening, shrinking, plain_secrets, permissions, policy_sizes,
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Backups of a host's services: where they go, when each is made, and what the agent needs to make and restore it."""
 
 from catalogue.backup import Backup
-from catalogue.compose.values import Mount
+from catalogue.compose.values import DOCKER_SOCKETS, Mount
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -134,10 +134,13 @@ def _drill(stack: Stack, service: ComposeService, digests: compose.Digests) -> s
     image = compose.full_name(service.image, stack, digests)
     body = compose.body(service, image, service.unit, places.environment_path(service))
     scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
-    mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in scratch]
+    mounts = [
+        m for m in body.pop("volumes", []) if m["target"] not in scratch and m.get("source") not in DOCKER_SOCKETS
+    ]
     mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]
-    # It reaches nothing of the world: with the service's own passwords it would work there
-    body.pop("extra_hosts", None)
+    # It reaches nothing of the world: with the service's own passwords it would work there. Nor anything of the host
+    for name in ("extra_hosts", "privileged", "pid", "ipc"):
+        body.pop(name, None)
     body["labels"] |= {LABEL: service.name, "object_systemd_unit": f"{DRILL}{service.name}"}
     volumes = {name: {"external": True} for name in scratch.values()}
     whole = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}

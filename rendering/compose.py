@@ -16,7 +16,7 @@ from catalogue.service import Image
 from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering.environment import Secrets, secret_file
-from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Unit
+from rendering.files import Container, EnvironmentFile, File, HostFiles, Network, Published, Unit
 from rendering.places import Place, Project, environment_path, file_path, places, projects, written
 from rendering.templates import BANNER, fill, literal
 from rendering.waits import waits_for
@@ -82,11 +82,12 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         path = environment_path(service)
         beside = f"{'..' if place.slot else '.'}/{path.rsplit('/', 1)[1]}" if path else None
         whole = body(service, full_name(service.image, stack, digests), place.unit, beside)
+        ports = _ports(service, place)
         made: dict[str, Any] = {
             "image": whole.pop("image"),
             "container_name": place.container,
-            **({"ports": [f"127.0.0.1:{place.port}:{service.listens_inside}"]} if place.port else {}),
-            "networks": {network.name: {**fixed, **aliases}},
+            **({"ports": ports} if ports else {}),
+            **attached(service, network, {**fixed, **aliases}),
             **whole,
         }
         keys = {other.name: other.compose_key for other in project.services}
@@ -101,6 +102,19 @@ def document(project: Project, network: ContainerNetwork, stack: Stack, digests:
         # No project's own: nothing that removes a project removes its data
         **({"volumes": volumes} if volumes else {}),
     }
+
+
+def attached(service: ComposeService, network: ContainerNetwork, settings: dict[str, Any]) -> dict[str, Any]:
+    """The network that a container of a service is in, in the words of a compose file."""
+    return {"network_mode": "host"} if service.is_on_host_network else {"networks": {network.name: settings}}
+
+
+def _ports(service: ComposeService, place: Place) -> list[str]:
+    """On loopback alone but for what it publishes; in the host's own network nothing is to be led to it."""
+    if service.is_on_host_network:
+        return []
+    own = [f"127.0.0.1:{place.port}:{service.listens_inside}"] if place.port and not service.published_port else []
+    return [*own, *(port.mapping for port in service.publish)]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -208,6 +222,11 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
             for service in services
             for place in places(service)
         ],
+        published=[
+            Published(port.first, port.last, port.protocol, service.name, service.unit, service.container)
+            for service in services
+            for port in service.publish
+        ],
     )
 
 
@@ -244,7 +263,7 @@ def container(service: ComposeService, place: Place, network: ContainerNetwork, 
         place.container,
         service.name,
         place.unit,
-        network.name,
+        "" if service.is_on_host_network else network.name,
         str(place.address or ""),
         aliases,
         service.limit,

@@ -84,6 +84,18 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Published:
+    """Ports of the host, `first` to `last`, at which the world reaches a service's container past the proxy."""
+
+    first: int
+    last: int
+    protocol: str
+    service: str
+    unit: str
+    container: str
+
+
+@dataclass(frozen=True)
 class Health:
     """How a release shows that it is healthy: each service that it (re)starts answers `successes` times in a row within
     `deadline` seconds."""
@@ -274,6 +286,7 @@ class HostFiles:
     logins: list[str] = field(default_factory=list)
     slots: list[Slots] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
     requirements: list[Requirement] = field(default_factory=list)
     milestones: list[Milestone] = field(default_factory=list)

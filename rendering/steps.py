@@ -77,7 +77,7 @@ def _step(
     body["labels"] |= {LABEL: name}
     volumes = list(dict.fromkeys(service.volume_names))
     document = {
-        "services": {step.name: {**body, "networks": {network.name: {}}}},
+        "services": {step.name: {**body, **compose.attached(service, network, {})}},
         "networks": {network.name: {"external": True}},
         **({"volumes": {volume: {"external": True} for volume in volumes}} if volumes else {}),
     }

@@ -35,7 +35,7 @@ def network(look: HostFacts, _: dict[str, Any]) -> Measures:
 
 def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a running container that is not in its network, or at another address than it is to have there."""
-    for wanted in look.expected:
+    for wanted in _in_networks(look.expected):
         container = look.containers.get(wanted["name"])
         if container and container.running:
             at = container.addresses.get(wanted["network"])
@@ -51,7 +51,7 @@ def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
         return
     projects = {found[1] for unit in look.manifest["units"] for file in unit["files"] if (found := _folder(file))}
     inside: dict[str, list[str]] = {}
-    for wanted in look.manifest["containers"]:
+    for wanted in _in_networks(look.manifest["containers"]):
         for name in look.containers[wanted["name"]].addresses if wanted["name"] in look.containers else ():
             inside.setdefault(name, []).append(wanted["name"])
     for name, found in look.networks.items():
@@ -59,6 +59,11 @@ def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
             members = inside.get(name, [])
             said = f" ({', '.join(members)})" if members else ", and nothing of ours is in it"
             yield Measured(name, 1 if members or found.project in projects else 0, said)
+
+
+def _in_networks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those containers of a manifest that have a network of their own, and are not in the host's."""
+    return [entry for entry in entries if entry["network"]]
 
 
 def _folder(path: str) -> re.Match[str] | None:
@@ -115,13 +120,22 @@ def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
 
 
 def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
-    """1 for a container's port that listens on more than this host itself."""
+    """1 for a container's port that listens on more than this host itself, and is not published by the catalogue."""
     open_at: dict[int, set[str]] = {}
     for line in look.world.run("ss", "-Hltn").output.splitlines():
         address, _sign, port = line.split()[3].rpartition(":") if len(line.split()) > 3 else ("", "", "")
         if port.isdigit() and not address.strip("[]").startswith(("127.", "::1")):
             open_at.setdefault(int(port), set()).add(address)
-    for port in (port for port in look.manifest["ports"] if port["container"]):
+    published = {
+        number
+        for entry in look.manifest["published"]
+        if entry["protocol"] == "tcp"
+        for number in range(entry["first"], entry["last"] + 1)
+    }
+    within = {entry["name"] for entry in _in_networks(look.manifest["containers"])}
+    for port in look.manifest["ports"]:
+        if port["container"] not in within or port["port"] in published:
+            continue
         at = open_at.get(port["port"], set())
         yield Measured(f"port {port['port']} of {port['service']}", 1 if at else 0, f" at {', '.join(sorted(at))}")
 

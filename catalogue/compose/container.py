@@ -1,6 +1,7 @@
 """What the Compose Specification says of a container, under its names; how it is published, named, limited in memory
 and restarted stands in the service."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -22,13 +23,15 @@ from catalogue.sizes import Size
 
 Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")]
 # Cards, cameras, sound, buses: no disk, no memory, no whole directory of devices
-_KINDS = (
+PLAIN_DEVICE = re.compile(
     r"/dev/((dri|snd|serial|input|bus/usb|nvidia-caps)(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*){1,3}"
     r"|(video|tty(USB|ACM|AMA|S|THS)|i2c-|spidev|gpiochip|hidraw|nvidia|media|lp|rfcomm)[A-Za-z0-9_-][A-Za-z0-9_.-]*|net/tun|kvm|fuse|kfd)"
 )
-_DEVICE = rf"^{_KINDS}(:/dev/[A-Za-z0-9_-][A-Za-z0-9_./-]*(:[rwm]{{1,3}})?)?$"
+_DEVICE = r"^/dev(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*?)+(:/dev/[A-Za-z0-9_-][A-Za-z0-9_./-]*(:[rwm]{1,3})?)?$"
 _EXTRA_HOST = r"^[A-Za-z0-9][A-Za-z0-9.-]*[:=]([0-9a-fA-F.:]+|host-gateway)$"
-_PROFILE = r"^(no-new-privileges(:true)?|apparmor=[A-Za-z0-9][A-Za-z0-9_-]*)$"
+_PROFILE = r"^(no-new-privileges(:true)?|apparmor=[A-Za-z0-9][A-Za-z0-9_-]*|seccomp=unconfined)$"
+# What takes Docker's protection of the host away
+UNCONFINED = ("apparmor=unconfined", "seccomp=unconfined")
 # What ends in the container, or reaches no further than its network and its own processes
 ADDED = {
     "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL",
@@ -46,7 +49,8 @@ class ContainerFile(Model):
 
 
 class ContainerOptions(Model):
-    """`files` are Compose's `configs`. The rest has the specification's own names and meanings."""
+    """`files` are Compose's `configs`. The rest has the specification's own names and meanings; what reaches further
+    than the container needs a reason under `exceptions` of its service."""
 
     command: Words | None = None
     entrypoint: Words | None = None
@@ -66,7 +70,7 @@ class ContainerOptions(Model):
     stop_signal: Annotated[str, Field(pattern=r"^SIG[A-Z0-9+-]+$")] | None = None
     stop_grace_period: Duration | None = None
     read_only: bool = False
-    cap_add: list[str] = []
+    cap_add: list[Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]] = []
     cap_drop: list[Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]] = []
     security_opt: list[Annotated[str, Field(pattern=_PROFILE)]] = []
     devices: list[Annotated[str, Field(pattern=_DEVICE)]] = []
@@ -77,6 +81,10 @@ class ContainerOptions(Model):
     hostname: Name | None = None
     labels: dict[Label, Word] = {}
     aliases: list[Name] = []
+    privileged: bool = False
+    network_mode: Literal["host"] | None = None
+    pid: Literal["host"] | None = None
+    ipc: Literal["host"] | None = None
 
     @field_validator("cpus", mode="before")
     @classmethod
@@ -86,8 +94,8 @@ class ContainerOptions(Model):
     @field_validator("security_opt")
     @classmethod
     def _hardening(cls, given: list[str]) -> list[str]:
-        if weak := next((item for item in given if item in ("apparmor=unconfined", "apparmor=none")), None):
-            raise ValueError(f"a profile that confines it: {weak} takes Docker's protection of the host away")
+        if "apparmor=none" in given:
+            raise ValueError("a profile's name, and none is no profile")
         return given
 
     @field_validator("cap_add", "cap_drop", mode="before")
@@ -95,14 +103,6 @@ class ContainerOptions(Model):
     def _one_way(cls, given: Any) -> Any:
         listed = isinstance(given, list) and all(isinstance(item, str) for item in given)
         return [item.removeprefix("CAP_") for item in given] if listed else given
-
-    @field_validator("cap_add")
-    @classmethod
-    def _capabilities(cls, given: list[str]) -> list[str]:
-        if wide := next((item for item in given if item not in ADDED), None):
-            allowed = ", ".join(sorted(ADDED))
-            raise ValueError(f"capabilities that end in the container, and {wide} is none of them: {allowed}")
-        return given
 
     @property
     def kept(self) -> list[Mount]:

@@ -17,8 +17,10 @@ from catalogue.sizes import MiB
 # Said elsewhere in the catalogue, or of no meaning where a unit runs the project
 ELSEWHERE = {
     "image", "container_name", "ports", "expose", "environment", "env_file", "networks", "restart", "logging",
-    "mem_limit", "healthcheck", "depends_on", "deploy", "volumes", "labels", "ulimits", "gpus", "pull_policy", "attach",
+    "mem_limit", "healthcheck", "depends_on", "deploy", "volumes", "gpus", "pull_policy", "attach",
 }  # fmt: skip
+# As PLAIN, but written another way
+READ = ("labels", "ulimits", "network_mode")
 # Lists that may be written as one word, and lists that may be written as mappings
 LISTED = ("tmpfs", "dns", "group_add", "devices", "security_opt", "cap_add", "cap_drop")
 MAPPED = ("sysctls", "labels")
@@ -39,7 +41,7 @@ def options(
     """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`. `folder` is the file's,
     `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
     made: dict[str, Any] = {}
-    for name in (*PLAIN, "labels", "ulimits"):
+    for name in (*PLAIN, *READ):
         if body.get(name) is not None:
             _take(made, name, lambda name=name: _plain(name, body[name]), unsaid)
     for name, value in _deployed(body, unsaid).items():
@@ -50,7 +52,7 @@ def options(
         made |= {"volumes": mounts} if mounts else {}
     else:
         unsaid.append(("volumes", "cannot be read: a list of mounts"))
-    unsaid += [(key, "the catalogue has no such option") for key in body if key not in {*ELSEWHERE, *PLAIN}]
+    unsaid += [(key, "the catalogue has no such option") for key in body if key not in {*ELSEWHERE, *PLAIN, *READ}]
     return made
 
 
@@ -60,6 +62,8 @@ def _take(made: dict[str, Any], name: str, read: Callable[[], Any], unsaid: list
         value = read()
     except (TypeError, ValueError, AttributeError):
         unsaid.append((name, "cannot be read"))
+        return
+    if name == "network_mode" and value in ("bridge", "default"):
         return
     if value in ([], "") and name in ("entrypoint", "command"):
         unsaid.append((name, "is empty, which takes away the image's own: give the whole command instead"))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # What means nothing here, or is looked at by itself. Names that begin with x- are the file's own
-TOP = {"services", "volumes", "networks", "version", "name"}
+TOP = {"services", "volumes", "networks", "configs", "version", "name"}
 KNOWN = {"volumes": {"name", "external", "labels"}, "networks": {"name", "external", "driver"}}
 # Where, what was found, what is allowed
 Finding = tuple[str, str, str]

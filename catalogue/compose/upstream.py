@@ -7,9 +7,11 @@ from posixpath import dirname, normpath
 from typing import Any
 
 from catalogue.compose import once, reading
+from catalogue.compose.configs import config_files
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.images import image_fields
 from catalogue.compose.names import project_name
+from catalogue.compose.ports import ports
 from catalogue.compose.top_level import top_level
 from catalogue.compose.variables import filled, missing
 from catalogue.problems import Problem
@@ -17,7 +19,7 @@ from catalogue.sizes import to_bytes
 
 STATIC = "files/static/"
 # Of a service: what needs no word here, since it means the same or nothing
-SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles"}
+SILENT = {"expose", "restart", "logging", "pull_policy", "container_name", "profiles", "configs"}
 WAYS = ("always", "unless-stopped", "on-failure", "", None)
 # The shapes that a key's value has; `environment` and the like are read by themselves
 SHAPES: dict[str, tuple[type, ...]] = {
@@ -120,14 +122,15 @@ class Upstream:
             if written.get(name) is not None and not isinstance(written[name], shapes):
                 self.add(f"{where}: {name}", f"found {written.pop(name)!r}"[:80], "what Compose takes there")
         body = filled(written, self.variables)
-        files = self._files(where, body)
-        written |= self._variables_of_files(where, body, written)
         unsaid: list[tuple[str, str]] = []
+        files = self._files(where, body)
+        files += config_files(document, body, self.file.removeprefix(STATIC), self.beside, unsaid)
+        written |= self._variables_of_files(where, body, written)
         secrets = own.get("secrets") if isinstance(own.get("secrets"), list) else []
         environment = self._environment(where, written, {str(name) for name in secrets or []})
         self._variables(where, {name: value for name, value in written.items() if name != "environment"})
         made = {
-            **self._image(where, body, own), **_ports(body, unsaid), **self._memory(where, body, own),
+            **self._image(where, body, own), **ports(body, own, unsaid), **self._memory(where, body, own),
             **reading.options(
                 {name: value for name, value in body.items() if name not in SILENT}, f"/opt/{self.system}",
                 self._volumes(where, body, document), unsaid,
@@ -293,35 +296,6 @@ def _without(body: Any, own: Any) -> Any:
     if not isinstance(body, dict) or not isinstance(left_out, list):
         return body
     return {name: value for name, value in body.items() if name not in left_out}
-
-
-def _ports(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
-    """The port that it publishes, on this host alone, and where its program listens."""
-    given = body.get("ports") or []
-    found = []
-    for item in given:
-        if isinstance(item, dict):
-            pair, protocol = (
-                (item.get("published", item.get("target")), item.get("target")),
-                item.get("protocol", "tcp"),
-            )
-        else:
-            text, _, protocol = str(item).partition("/")
-            parts = text.split(":")
-            pair = (parts[-2] if len(parts) > 1 else parts[-1], parts[-1])
-        if protocol not in ("", "tcp"):
-            unsaid.append(("ports", f"{item} is for {protocol}, and the proxy speaks TCP"))
-            continue
-        if not all(re.fullmatch("[0-9]{1,5}", str(part)) for part in pair):
-            unsaid.append(("ports", f"{item} is no single port"))
-            continue
-        found.append((int(str(pair[0])), int(str(pair[1]))))
-    if len(found) > 1:
-        unsaid.append(("ports", "more than one port is published, and a service has one"))
-    if not found:
-        return {}
-    port, inside = found[0]
-    return {"port": port, "container_port": inside}
 
 
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:

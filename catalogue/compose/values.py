@@ -4,9 +4,18 @@ import re
 import shlex
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name
+from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name, Port
 from catalogue.sizes import Size
 
 _PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -129,16 +138,22 @@ class Mount(Model):
     @property
     def keeps(self) -> bool:
         """Is something there that outlives the container, and that it may change."""
-        return self.type != "tmpfs" and not self.read_only
+        return self.type != "tmpfs" and not self.read_only and not self.is_docker
+
+    @property
+    def is_docker(self) -> bool:
+        """Is it Docker's own socket."""
+        return self.type == "bind" and self.source in DOCKER_SOCKETS
 
 
 def _bare(value: Any) -> Any:
     return value.rstrip("/") or value if isinstance(value, str) else value
 
 
-_ABSOLUTE = r"(/+[\w.@:+,=~-]+)+"
+_ABSOLUTE = r"(/+[\w.@:+,=~-]+)+|/"
 _VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
 KERNEL = ("/proc", "/sys", "/dev")
+DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
 
 def _short_mount(text: str) -> dict[str, Any]:
@@ -153,6 +168,69 @@ def _short_mount(text: str) -> dict[str, Any]:
         raise ValueError("a path of the host from the root: a relative one has no meaning there")
     kind = "bind" if source.startswith("/") else "volume"
     return {"type": kind, "source": source, "target": target, "read_only": "ro" in options}
+
+
+_PUBLISHED = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?::([0-9]{1,5})(?:-([0-9]{1,5}))?)?(?:/(tcp|udp))?")
+
+
+MOST_PORTS = 200
+
+
+class Published(Model):
+    """A port of the host, or a range of them, at which a container answers on every address. The short form is
+    Compose's: PORT, PORT:INSIDE or FIRST-LAST, with /udp where it is that; `inside` is the first in the container."""
+
+    first: Port
+    last: Port
+    inside: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return given
+        found = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
+        if not found:
+            raise ValueError('PORT, PORT:INSIDE, FIRST-LAST, or one of them with /udp, such as "25" or "51820/udp"')
+        first, last = int(found[1]), int(found[2] or found[1])
+        inside, inside_last = int(found[3] or first), int(found[4] or found[3] or last)
+        if found[3] and inside_last - inside != last - first:
+            raise ValueError(f"as many ports in the container as on the host, not {given}")
+        return {"first": first, "last": last, "inside": inside, "protocol": found[5] or "tcp"}
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Published":
+        if not self.first <= self.last or self.inside + self.last - self.first > 65535:
+            raise ValueError("FIRST-LAST, the lower port first, and none above 65535")
+        if len(self.numbers) > MOST_PORTS:
+            # Docker starts a process for each of them
+            raise ValueError(f"at most {MOST_PORTS} ports; network_mode: host for more")
+        return self
+
+    @model_serializer
+    def _short(self) -> str:
+        inside = "" if self.inside == self.first else f":{_span(self.inside, self.inside + self.last - self.first)}"
+        return f"{_span(self.first, self.last)}{inside}{'' if self.protocol == 'tcp' else '/udp'}"
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.last + 1)
+
+    @property
+    def text(self) -> str:
+        """As people write it: 25/tcp, 10000-10010/udp."""
+        return f"{_span(self.first, self.last)}/{self.protocol}"
+
+    @property
+    def mapping(self) -> str:
+        """As a compose file has it."""
+        inside = _span(self.inside, self.inside + self.last - self.first)
+        return f"{_span(self.first, self.last)}:{inside}/{self.protocol}"
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 class Limits(Model):

@@ -89,8 +89,11 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         for mount in service.volumes:
             source = plain(mount.source or "/")
-            if mount.type == "bind" and not (mount.read_only and READABLE.fullmatch(source)):
-                if not _is_the_products(source, system):
+            if mount.type == "bind" and not mount.is_docker and not (mount.read_only and READABLE.fullmatch(source)):
+                if not is_the_products(source, system):
+                    if mount.read_only:
+                        # With a reason it may: see openings.py
+                        continue
                     rule = (
                         "a directory of the product's own: /srv/NAME, /opt/NAME, /mnt/NAME, or one that its "
                         "directories or data name; by others it could become root here"
@@ -110,7 +113,7 @@ def mounts(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, where, f"file {path} is below {above[0]}, which is mounted too", "one of the two")
 
 
-def _is_the_products(source: str, system: System) -> bool:
+def is_the_products(source: str, system: System) -> bool:
     if OF_THE_HOST.match(source) or ROOTS.fullmatch(source):
         return False
     own = [directory.path for directory in system.directories] + system.data

@@ -55,7 +55,7 @@ def images(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         if image.tag and image.digest:
             yield Problem(file, where, f"{image.repository} has a tag and a digest", "one of the two")
-        if image.is_foreign and image.suffix == ":latest":
+        if image.is_foreign and image.suffix == ":latest" and not isinstance(service, ComposeService):
             found = f"image {image.repository} of another registry by the tag latest"
             yield Problem(file, where, found, 'a tag that names a version, such as tag: "16.4", or a digest')
         if image.repository.startswith("docker.io/") and image.repository.count("/") == 1:

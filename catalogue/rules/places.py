@@ -28,7 +28,7 @@ def port_policy(catalogue: Catalogue) -> Iterator[Problem]:
 
 def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
     """A service on one of these would take a host's SSH or its proxy away."""
-    taken = {system: _own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.runs}
+    taken = {system: own_ports(spec) for spec in catalogue.stack.hosts.values() for system in spec.runs}
     for file, system, service in services(catalogue):
         own = taken.get(system.system, RESERVED)
         for port in [port for port in service.ports if port in own]:
@@ -36,7 +36,7 @@ def reserved_ports(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, f"service {service.name}", f"port {port} is the host's own ({own[port]})", rule)
 
 
-def _own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
+def own_ports(spec: Ec2Host | SshHost) -> dict[int, str]:
     """A host's own ports: an existing host's SSH can be elsewhere."""
     return RESERVED | ({spec.port: "SSH"} if isinstance(spec, SshHost) else {})
 

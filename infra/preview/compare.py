@@ -106,7 +106,12 @@ def facts(snapshot: Snapshot) -> Facts:
         for name, host in snapshot["hosts"].items()
         for item in host["manifest"]["environment_files"]
     }
-    return Facts(stack.name, known, files, plain, {}, limits(stack), _monthly(snapshot))
+    allowed = {
+        f"{name}:{place}": given
+        for name, host in snapshot["hosts"].items()
+        for place, given in host.get("exceptions", {}).items()
+    }
+    return Facts(stack.name, known, files, plain, allowed, {}, limits(stack), _monthly(snapshot))
 
 
 def shrinking(steps: list[Step]) -> dict[str, tuple[int, int]]:

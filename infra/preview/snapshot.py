@@ -192,7 +192,17 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
         "spec": spec.model_dump(mode="json"),
         "room": spec.memory_mib and spec.memory_mib - to_bytes(spec.reserve) // MiB,
         "limits": {s.name: s.at_once * s.limit for system in catalogue.systems_on(name) for s in system.active},
+        "exceptions": _exceptions(catalogue, name),
     }  # fmt: skip
+
+
+def _exceptions(catalogue: Any, host: str) -> dict[str, dict[str, str]]:
+    try:
+        from policy.of_stack import exceptions
+    except ImportError:
+        # An earlier program has none
+        return {}
+    return exceptions(catalogue, host)
 
 
 def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> dict[str, dict[str, Any]]:

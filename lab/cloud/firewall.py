@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from lab import network
+from lab import network, ports
 from lab.settings import Lab
 
 CLIENT = "127.0.0.1"  # the source address of whatever this machine's programs send to 127.0.0.0/8
+MOST_PORTS = 200  # of one opening, as catalogue/compose/values.py has it
 OWNERS_MACHINES = 254  # the third number of public addresses that no instance has: see lab/existing.py
 
 
@@ -42,13 +43,14 @@ class Firewall:
     """Writes the rules again when they have changed."""
 
     lab: Lab
-    written: list[str] = field(default_factory=list)
+    written: dict[str, list[str]] = field(default_factory=dict)
 
     def follow(self, hosts: Iterable[Host]) -> None:
-        lines = rules(self.lab, hosts)
-        if lines != self.written:
-            network.restore("filter", lines)
-            self.written = lines
+        known = list(hosts)
+        for table, lines in (("filter", rules(self.lab, known)), ("nat", published_rules(self.lab, known))):
+            if lines != self.written.get(table):
+                network.restore(table, lines)
+                self.written[table] = lines
 
 
 def openings(groups: Iterable[Any], members: Callable[[str], Iterable[str]]) -> tuple[Opening, ...]:
@@ -62,6 +64,27 @@ def openings(groups: Iterable[Any], members: Callable[[str], Iterable[str]]) -> 
                 cidrs += [f"{address}/32" for address in members(rule.source_group["GroupId"])]
             made += [Opening(rule.ip_protocol or "-1", first, last, cidr) for cidr in cidrs]
     return tuple(dict.fromkeys(made))
+
+
+def published(openings: Iterable[Opening]) -> list[int]:
+    """The TCP ports that rules open beside those that each public address leads to; not of one that opens most."""
+    found = [one for one in openings if one.protocol == "tcp" and one.last - one.first < MOST_PORTS]
+    return sorted({port for one in found for port in range(one.first, one.last + 1)} - {*ports.PUBLIC})
+
+
+def published_rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:
+    """Lines of iptables-restore that lead what is sent to a published port to where it is listened on. Pure."""
+    chain = f"{lab.bridge}-open"
+    return [
+        f":{chain} - [0:0]",
+        *(
+            f"-A {chain} -d {host.public} -p tcp --dport {port} -j DNAT "
+            f"--to-destination :{ports.shifted(port, lab.shift)}"
+            for host in hosts
+            if host.public
+            for port in published(host.openings)
+        ),
+    ]
 
 
 def rules(lab: Lab, hosts: Iterable[Host]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from catalogue.sizes import INSTANCE_TYPES, MiB
 from lab import ports
-from lab.cloud import confinement, meminfo
+from lab.cloud import confinement, firewall, meminfo
 from lab.cloud.forward import Forwarder
 from lab.settings import DELAYS, HOST_LABEL, LABEL, REGION_LABEL, Lab
 
@@ -126,7 +126,10 @@ class Machines:
             public = self.public_address(instance) if self.is_running(instance) else None
             if public:
                 inner = self.addresses[instance.id]
-                wanted |= {(public, port + self.lab.shift): (inner, port) for port in ports.PUBLIC}
+                opened = firewall.published(firewall.openings(instance.security_groups, lambda _: []))
+                leads = {port: port + self.lab.shift for port in ports.PUBLIC}
+                leads |= {port: ports.shifted(port, self.lab.shift) for port in opened}
+                wanted |= {(public, listened): (inner, port) for port, listened in leads.items()}
                 self.forwarder.delays[inner] = DELAYS.get(instance.region_name, 0.0)
         self.forwarder.set_routes(wanted)
 

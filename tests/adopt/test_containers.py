@@ -62,6 +62,7 @@ def without(name: str) -> dict[str, Any]:
 
 
 NO_ADDRESS = {"address": None}
+FOUND = "as it was found"
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     "another registry": (BODY | {"image": "redis:7"}, {}, {"image": {"repository": "docker.io/library/redis", "tag": "7"}}, ""),
     "a registry of another name": (BODY | {"image": "ghcr.io/owner/shop:1.2"}, {}, {"image": {"repository": "ghcr.io/owner/shop", "tag": "1.2"}}, ""),
@@ -113,12 +114,28 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
     ),
     "a health check that is off": (BODY | {"healthcheck": {"disable": True}}, {}, {"health": "running"}, ""),
     "what is not for one host": (BODY | {"deploy": {"replicas": 3}}, {}, {}, "its deploy.replicas: 3 of it run"),
-    "the host's network": (BODY | {"network_mode": "host"}, {}, {}, "its network_mode: the catalogue has no such option"),
-    "all rights": (BODY | {"privileged": True}, {}, {}, "its privileged: the catalogue has no such option"),
-    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {}, "its cap_add: capabilities that end in the container"),
+    "the host's network": (BODY | {"network_mode": "host"}, {}, {"network_mode": "host", "exceptions": {"host-network": FOUND}}, "why it has to: network_mode: host"),
+    "another one's network": (BODY | {"network_mode": "service:vpn"}, {}, {}, "its network_mode: Input should be 'host'"),
+    "all rights": (BODY | {"privileged": True}, {}, {"privileged": True, "exceptions": {"privileged": FOUND}}, "(exceptions: privileged)"),
+    "a capability of the host's": (BODY | {"cap_add": ["SYS_ADMIN"]}, {}, {"cap_add": ["SYS_ADMIN"], "exceptions": {"capabilities": FOUND}}, "cap_add: SYS_ADMIN, which reaches the host"),
+    "Docker's socket": (
+        BODY | {"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro", "/:/host:ro"]}, {},
+        {
+            "volumes": [
+                {"type": "bind", "source": "/var/run/docker.sock", "target": "/var/run/docker.sock", "read_only": True},
+                {"type": "bind", "source": "/", "target": "/host", "read_only": True},
+            ],
+            "exceptions": {"host-paths": FOUND, "docker-socket": FOUND},
+        }, "why it has to: it reads / of the host",
+    ),
+    "ports of the world": (
+        BODY | {"ports": ["127.0.0.1:8001:8001", "25:25", "0.0.0.0:51820:51820/udp"]}, {},
+        {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "why it has to: the world reaches it at 25/tcp, 51820/udp",
+    ),
+    "a port out of a range": (BODY | {"ports": ["127.0.0.1:8001:8001", "80-81:90"]}, {}, {}, "publishes 80-81:90, which the catalogue cannot say: left out"),
     "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
     "what is not there": (BODY | {"depends_on": ["db"]}, {}, {}, "waits for db, which the catalogue does not have"),
-    "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 too"),
+    "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 on its host too: the catalogue has one such port, 8001"),
     "memory of a deployment": (without("mem_limit") | {"deploy": {"resources": {"limits": {"memory": "512M"}}}}, {}, {"memory": {"limit": "512m"}}, ""),
     "memory with a point": (BODY | {"mem_limit": "1.5g"}, {}, {"memory": {"limit": "1536m"}}, ""),
     "memory in bytes": (BODY | {"mem_limit": 209715200}, {}, {"memory": {"limit": "200m"}}, ""),

@@ -30,13 +30,14 @@ class Docker:
 
     @classmethod
     def of(cls, manifest: dict[str, Any]) -> Docker:
-        made = cls(networks={"bridge": ("172.17.0.0/16", "172.17.0.1", "")}, right=manifest)
+        own = {"bridge": ("172.17.0.0/16", "172.17.0.1", ""), "host": ("", "", "")}
+        made = cls(networks=own, right=manifest)
         made.make()
         return made
 
     def make(self) -> None:
         self.networks |= {n["name"]: (n["subnet"], n["gateway"], "") for n in self.right["networks"]}
-        self.containers |= {c["name"]: {c["network"]: c["address"]} for c in self.right["containers"]}
+        self.containers |= {c["name"]: {c["network"] or "host": c["address"]} for c in self.right["containers"]}
 
     def pid(self, name: str) -> int:
         return 100 + list(self.containers).index(name)

@@ -129,8 +129,8 @@ class FakeWorld(World):
             return Ran(0, "\n".join(f"  {option}" for option in OPTIONS[argv[0]] if option not in self.lacks))
         elif argv[0] in OPTIONS and (unknown := [word for word in argv if word.split("=")[0] in self.lacks]):
             return Ran(1, f"{argv[0]}: unrecognized option '{unknown[0]}'")
-        elif verb == ("ss", "-Hltnp"):
-            taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]))
+        elif verb in (("ss", "-Hltnp"), ("ss", "-Hlunp")):
+            taken = self.listening.get(int(argv[2].rsplit(":", 1)[1]) * (1 if verb[1] == "-Hltnp" else -1))
             return Ran(0, f"LISTEN 0 128 127.0.0.1:80 0.0.0.0:* {taken}" if taken else "")
         elif argv[0] == "certbot":
             self.certify(argv[argv.index("--cert-name") + 1], argv[argv.index("--server") + 1])

@@ -101,9 +101,9 @@ EXAMPLES = {
     ),
     "Docker's socket": (
         having(volumes=["/var/run/docker.sock:/var/run/docker.sock"]),
-        "service web: volumes: /var/run/docker.sock is not the product's; a directory of the product's own: /srv/NAME",
+        "service web: Docker's socket, by which it can become root of the host; leave it out, or the reason for it: exceptions",
     ),
-    "the host's files": (having(volumes=["/etc/:/host:ro"]), "volumes: /etc is not the product's"),
+    "the host's files": (having(volumes=["/etc/:/host"]), "volumes: /etc is not the product's; a directory of the product's own: /srv/NAME"),
     "a person's home": (having(volumes=["/home/ubuntu:/x"]), "volumes: /home/ubuntu is not the product's"),
     "Docker's settings": (having(volumes=["/etc/docker:/x"]), "volumes: /etc/docker is not the product's"),
     "a system's own hook": (having(volumes=["/etc/udev/rules.d:/x"]), "volumes: /etc/udev/rules.d is not the product's"),
@@ -150,7 +150,7 @@ EXAMPLES = {
     ),
     "latest of another registry": (
         both(with_database, setting("db", image={"repository": "docker.io/library/postgres", "tag": "latest"})),
-        "image docker.io/library/postgres of another registry by the tag latest; a tag that names a version",
+        "image docker.io/library/postgres:latest, whose tag means another version at any time; a tag that names a version",
     ),
     "half of a name": (
         both(with_database, setting("db", image={"repository": "docker.io/postgres", "tag": "16"})),

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, programs, units
+from tests.catalogue import containers, programs, reaching, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.support import HOME, catalogue, changed, unchanged, whole
@@ -252,7 +252,7 @@ EXAMPLES = [
         "service ast-api: port 8017 is the host's own (SSH)",
     ),
     *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
-    *((name, system, unchanged, line) for name, (system, line) in containers.EXAMPLES.items()),
+    *((name, system, unchanged, line) for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES}.items()),
     *((name, unchanged, config, line) for name, (config, line) in STACK_EXAMPLES.items()),
 ]
 

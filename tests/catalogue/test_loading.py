@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 import yaml
 
+from catalogue.files import read_yaml
 from catalogue.loading import load, read_system
 from catalogue.problems import CatalogueError
 from catalogue.stack import ENCRYPTED, Stack, read_stack
@@ -73,7 +74,6 @@ def test_what_is_written_too_simply_is_shown_in_full(tmp_path, old, new, line):
 READINGS = [
     "1.10",
     "0123",
-    "12:30:45",
     "0700",
     "on",
     "no",
@@ -101,9 +101,7 @@ def test_the_message_quotes_the_file_and_its_advice_works(tmp_path, raw):
     assert raw in {service.purpose for service in read_system(path).services}
 
 
-@pytest.mark.parametrize(
-    ("field", "raw"), [("purpose", "12:30:45"), ("purpose", "on"), ("mode", "0700"), ("mode", "0644")]
-)
+@pytest.mark.parametrize(("field", "raw"), [("purpose"), ("purpose", "on"), ("mode", "0700"), ("mode", "0644")])
 def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
     """Its kind, `unit`, is the name of one of its fields as well."""
     text = (ROOT / "files/systems/vocoder.yaml").read_text()
@@ -266,3 +264,10 @@ def test_what_a_field_allows_is_said_in_words():
     with pytest.raises(CatalogueError) as refused:
         catalogue(config=lambda config: config.update({"infra:names": {"api.hey-watch.me": "../x"}}))
     assert "found '../x'; a host name such as api.example.com" in str(refused.value)
+
+
+def test_a_pair_of_ports_and_a_time_are_texts(tmp_path):
+    """YAML 1.1 has them as numbers to the base of 60."""
+    file = tmp_path / "x.yaml"
+    file.write_text("ports: [25:25, 12:30, 25]\n")
+    assert read_yaml(file, "x.yaml") == {"ports": ["25:25", "12:30", 25]}

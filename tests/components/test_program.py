@@ -15,7 +15,7 @@ from components.network import openings
 from components.permissions import policy
 from rendering.images import lifecycle
 from tests.components.program import DESKTOP, Mocks, opened, run_program
-from tests.support import HOME, LAB, PROD, ROOT, stack
+from tests.support import HOME, LAB, PROD, ROOT, whole
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,8 @@ def test_every_image_is_pinned_to_what_the_registry_has(made):
 
 
 def test_only_ssh_is_narrow():
-    assert openings(stack()) == [(80, "0.0.0.0/0"), (443, "0.0.0.0/0"), (22, "203.0.113.10/32")]
+    found = [(opening.first, opening.last, opening.cidr) for opening in openings(whole())]
+    assert found == [(80, 80, "0.0.0.0/0"), (443, 443, "0.0.0.0/0"), (22, 22, "127.0.0.0/8")]
 
 
 def test_the_role_may_pull_answer_its_own_challenge_and_tell_its_own_metrics_only():

@@ -70,6 +70,27 @@ def test_what_no_rule_lets_in_is_dropped(lab):
     assert f"-A {lab.bridge}-sg -d 10.213.99.11 -j DROP" in lines
 
 
+def test_a_published_port_is_led_to_its_host(lab):
+    opened = [
+        Opening("tcp", 443, 443, "0.0.0.0/0"),
+        Opening("tcp", 1883, 1884, "0.0.0.0/0"),
+        Opening("udp", 53, 53, "0.0.0.0/0"),
+    ]
+    lines = firewall.published_rules(lab, [host(11, *opened), host(12)])
+    at = f"-A {lab.bridge}-open -d 127.99.0.11 -p tcp --dport"
+    assert lines == [
+        f":{lab.bridge}-open - [0:0]", f"{at} 1883 -j DNAT --to-destination :11883", f"{at} 1884 -j DNAT --to-destination :11884",
+    ]  # fmt: skip
+
+
+def test_a_high_port_is_listened_on_below_it():
+    assert (ports.shifted(1883, 10000), ports.shifted(60000, 10000)) == (11883, 50000)
+
+
+def test_a_rule_for_every_port_publishes_none():
+    assert firewall.published([Opening("tcp", 0, 65535, "10.0.0.0/8"), Opening("tcp", 22, 22, "0.0.0.0/0")]) == []
+
+
 def test_who_is_not_in_the_range_is_dropped_too(lab):
     lines = firewall.rules(lab, [host(11, Opening("tcp", 22, 22, "203.0.113.0/24"))])
     assert not any("127.99.0.11" in line for line in lines)

@@ -1,8 +1,10 @@
 """Miniflux with PostgreSQL, a product of others: images of another registry, a database that keeps its data, a worker
 without a port. Its program is the real one, built from its module; PostgreSQL is Debian's."""
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.request import urlopen
 
 import pytest
 
@@ -193,6 +195,51 @@ def test_a_second_one_runs_beside_it_with_data_of_its_own(reader: Reader, first:
     assert "reader-trial" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
     assert "reader-trial-db" in reader.on("docker", "volume", "ls", "-q")
     assert [reader.started(name) for name in ("reader-db", "reader-web", "reader-worker")] == ids
+
+
+PEEK = """
+  - name: peek
+    kind: compose
+    purpose: Looks at the host
+    image: {repository: docker.io/library/postgres, tag: "15.1"}
+    command: [sleep, infinity]
+    network_mode: host
+    volumes: ["/var/run/docker.sock:/var/run/docker.sock", "/var/log:/logs:ro"]
+    tmpfs: [/var/lib/postgresql/data]
+    exceptions: {host-network: finds devices, docker-socket: shows logs, host-paths: shows logs}
+    memory: {limit: 32m}
+"""
+
+
+def test_what_reaches_further_has_a_reason_and_goes_again(reader: Reader, first: str) -> None:
+    """A port of the world, the host's own network, and Docker's socket."""
+    database = reader.started("reader-db")
+    file = reader.system.project / YAML
+    before = file.read_text()
+    reader.system.edit(YAML, "    init: true\n", '    init: true\n    publish: ["8044:8080"]\n')
+    refused = reader.system.command("infra", "check", "--stack", "lab")
+    assert refused.code != 0 and "the world reaches it at 8044/tcp, past the proxy" in refused.output, refused.output
+    reader.system.edit(YAML, '"8044:8080"]\n', '"8044:8080"]\n    exceptions: {public-ports: apps on phones}\n' + PEEK)
+    previewed = reader.system.command("infra", "preview", "--stack", "lab", "--live")
+    assert "public-ports: reader-web: the world reaches it at 8044/tcp" in previewed.output, previewed.output
+    assert "docker-socket: peek: Docker's socket" in previewed.output and "(shows logs)" in previewed.output
+    reader.system.must_up()
+    address = json.loads(reader.system.output("addresses"))[HOST]
+    with urlopen(f"http://{address}:8044/healthcheck", timeout=20) as answer:
+        assert answer.read() == b"OK"
+    peek = ("docker", "inspect", "-f", "{{.HostConfig.NetworkMode}} {{.State.Running}}", "peek")
+    assert reader.on(*peek).split() == ["host", "true"]
+    assert "docker.sock" in reader.on("docker", "exec", "peek", "ls", "/var/run")
+    assert "reader-web" in reader.on("docker", "ps", "--filter", "publish=8044/tcp", "--format", "{{.Names}}")
+    # No alert condition takes it for a fault, and no drift
+    looked = reader.system.on_host("/usr/local/bin/infra-monitor", "--quiet", host=HOST).output
+    assert "peek" not in looked and "8044" not in looked, looked
+    file.write_text(before)
+    reader.system.must_up()
+    with pytest.raises(OSError):
+        urlopen(f"http://{address}:8044/healthcheck", timeout=3)
+    assert "peek" not in reader.on("docker", "ps", "-a", "--format", "{{.Names}}")
+    assert reader.started("reader-db") == database
 
 
 def infra(reader: Reader, *argv: str) -> str:

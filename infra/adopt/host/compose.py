@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from catalogue.compose import reading
+from catalogue.compose.ports import PortEntry, port_entry
 from catalogue.environment import control
-from catalogue.files import parse_yaml
+from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK
 from catalogue.sizes import MiB, shown
 from catalogue.stack import Stack
@@ -106,7 +107,7 @@ def _unit_of(facts: Facts, path: str) -> dict[str, Any]:
 
 def _services(path: str, text: str, remarks: list[Remark]) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        data = parse_yaml(text) or {}
+        data = parse_yaml(text, ComposeLoader) or {}
         services = data.get("services") or {}
         for key, given in services.items():
             if isinstance(given, dict):
@@ -167,7 +168,7 @@ def network_unit(facts: Facts, name: str) -> str | None:
 
 def _describes(text: str, name: str) -> bool:
     try:
-        data = parse_yaml(text)
+        data = parse_yaml(text, ComposeLoader)
     except yaml.YAMLError:
         return False
     networks = inner({"": data}, "", "networks")
@@ -227,39 +228,47 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
     return {"depends_on": made} if made else {}
 
 
-def _published(entry: Entry) -> list[tuple[str, int, int]]:
-    """(address, port of the host, port of the container)."""
-    found = []
-    for given in entry.told("ports", []):
-        if isinstance(given, dict):
-            told = (given.get("host_ip", ""), given.get("published", given["target"]), given["target"])
-            parts = [str(part) for part in told]
-        else:
-            address, _, rest = str(given).split("/")[0].rpartition(":")
-            head, _, published = address.rpartition(":")
-            parts = [head, published or rest, rest]
-        if parts[1].isdigit() and parts[2].isdigit():
-            found.append((parts[0], int(parts[1]), int(parts[2])))
-    return found or [(a, b, c) for a, b, c in entry.container.get("ports", [])]
+def _published(entry: Entry) -> list[PortEntry]:
+    found = [port_entry(given) for given in entry.told("ports", [])]
+    return found or [PortEntry(address, str(a), str(b), "tcp") for address, a, b in entry.container.get("ports", [])]
 
 
-def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, int]:
-    """`port` and, where its program listens on another one, `container_port`; nothing where it publishes none."""
+def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
+    """`port` and, where its program listens on another one, `container_port`, for the first that the proxy can lead to;
+    `publish` for those that the world reaches beside it."""
     ports = _published(entry)
-    if not ports:
-        return {}
-    address, port, inside = ports[0]
-    if len(ports) > 1:
-        others = ", ".join(str(other) for _, other, _ in ports[1:])
-        remarks.append(unfit(entry.where, f"publishes {others} too: the catalogue has one port, {port}"))
-    if not address.startswith(("127.", "[::1]", "localhost")):
-        remarks.append(unfit(entry.where, f"publishes {port} to the world: on 127.0.0.1 from then on"))
-    return {"port": port, **({"container_port": inside} if port != inside else {})}
+    first = _led_to(ports)
+    made: dict[str, Any] = {}
+    if first:
+        made = {"port": int(first.outside)}
+        if first.inside != first.outside:
+            made["container_port"] = int(first.inside)
+        if not first.is_on_loopback:
+            said = (
+                f"publishes {first.outside} to the world: on 127.0.0.1 from then on; publish: [{first.text}] keeps it"
+            )
+            remarks.append(unfit(entry.where, said))
+    others = [port for port in ports if port is not first]
+    if inner_ones := [port.text for port in others if port.is_on_loopback]:
+        text = f"publishes {', '.join(inner_ones)} on its host too: the catalogue has one such port"
+        remarks.append(unfit(entry.where, f"{text}, {made.get('port', 'for TCP')}"))
+    world = [port for port in others if not port.is_on_loopback]
+    if unreadable := [port.text for port in world if port.published is None]:
+        said = f"publishes {', '.join(unreadable)}, which the catalogue cannot say: left out"
+        remarks.append(unfit(entry.where, said))
+    if publish := [port.text for port in world if port.published]:
+        made["publish"] = publish
+    return made
+
+
+def _led_to(ports: list[PortEntry]) -> PortEntry | None:
+    return next((port for port in ports if port.is_single and port.protocol == "tcp"), None)
 
 
 def host_port(entry: Entry) -> int | None:
     """Where the proxy finds it."""
-    return next((port for _, port, _ in _published(entry)), None)
+    first = _led_to(_published(entry))
+    return int(first.outside) if first else None
 
 
 def _memory(entry: Entry, remarks: list[Remark]) -> dict[str, str]:

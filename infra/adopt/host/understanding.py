@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from catalogue.models import Directory, DropIn, System
+from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
-from catalogue.services import AnyService
+from catalogue.services import AnyService, ComposeService
 from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
@@ -21,6 +22,7 @@ from infra.errors import InfraError
 # What the program itself brings to every host is no service of an owner's
 PROGRAMS_OWN = "infra-"
 DEFAULT_HEALTH = "/health"
+AS_FOUND = "as it was found"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,22 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     }  # fmt: skip
     text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
-    return Understood(System.model_validate(_without_nothing(data)), remarks)
+    return Understood(_with_exceptions(System.model_validate(_without_nothing(data)), remarks), remarks)
+
+
+def _with_exceptions(system: System, remarks: list[Remark]) -> System:
+    """With a reason for each way in which its containers reach further: that they do now."""
+    services = []
+    for service in system.services:
+        # What a tag means is not known of an image that does not run: that stays an error
+        found = openings(service, system) if isinstance(service, ComposeService) else {}
+        found.pop("moving-tag", None)
+        if found:
+            for name, what in found.items():
+                remarks.append(guess(service.name, f"why it has to: {what} (exceptions: {name})"))
+            service = service.model_copy(update={"exceptions": dict.fromkeys(found, AS_FOUND)})
+        services.append(service)
+    return system.model_copy(update={"services": services})
 
 
 def _containers(
@@ -189,7 +206,7 @@ def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) 
     port = made.get("port")
     if port:
         made["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
-        made["port_exception"] = None if port in PORTS[made["role"]] else "as it was found"
+        made["port_exception"] = None if port in PORTS[made["role"]] else AS_FOUND
     made["routes"] = [_route(route, len(cors) > 1, cors[route.site], remarks) for route in draft.routes]
     if port and not made.get("health"):
         asked = _health(draft, remarks)

@@ -1,0 +1,44 @@
+"""`configs` of a compose file: files that lie beside it, and that a container sees at a place. Pure."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from posixpath import dirname, normpath
+from typing import Any
+
+Beside = Callable[[str], str | None]
+
+
+def config_files(
+    document: Mapping[str, Any], body: Mapping[str, Any], file: str, beside: Beside, unsaid: list[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """What a service's `configs` are as `files` of the catalogue. `file` is the compose file's path below the static
+    files, `beside` gives the text of what lies at a path relative to it; to `unsaid` come (key, reason)."""
+    given, known = body.get("configs") or [], document.get("configs")
+    for item in given if isinstance(given, list) else [given]:
+        asked = item if isinstance(item, Mapping) else {"source": item, "target": f"/{item}"}
+        name = str(asked.get("source"))
+        definition = known.get(name) if isinstance(known, Mapping) else None
+        path = definition.get("file") if isinstance(definition, Mapping) else None
+        target = str(asked.get("target") or f"/{name}")
+        if more := [str(key) for key in asked if key not in ("source", "target", "mode")]:
+            unsaid.append(("configs", f"{name}: {', '.join(more)}: the catalogue has no such option"))
+        elif not isinstance(definition, Mapping):
+            unsaid.append(("configs", f"{name} is no config of the file"))
+        elif not isinstance(path, str) or {*definition} - {"file"}:
+            found = ", ".join(sorted(map(str, {*definition} - {"file"}))) or "no file"
+            unsaid.append(("configs", f"{name} has {found}, and not a file alone: lay it beside the compose file"))
+        elif normpath(path).startswith(("..", "/")) or beside(normpath(path)) is None:
+            unsaid.append(("configs", f"{name}: {path} is not beside the compose file"))
+        elif (mode := _mode(asked.get("mode"))) is None:
+            unsaid.append(("configs", f"{name}: mode {asked['mode']!r} is none, such as 0440"))
+        else:
+            yield {"path": target, "source": normpath(f"{dirname(file)}/{path}"), **mode}
+
+
+def _mode(given: Any) -> dict[str, str] | None:
+    """As `files` have it; a number is what YAML made of octal digits."""
+    if given is None:
+        return {}
+    text = str(given).removeprefix("0o") if isinstance(given, str | int) and not isinstance(given, bool) else ""
+    found = re.fullmatch("0?([0-7]{3})", text)
+    return {"mode": f"0{found[1]}"} if found else None

@@ -1,0 +1,83 @@
+"""Ports as the services of a compose file publish them. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from catalogue.compose.values import Published
+
+LOOPBACK = ("127.", "[::1]", "::1", "localhost")
+_SHORT = re.compile(
+    r"(?:(?P<address>\[[^]]*\]|[^:]*):)??(?:(?P<outside>[^:]*):)?(?P<inside>[^:/]+)(?:/(?P<protocol>.*))?"
+)
+
+
+class PortEntry(NamedTuple):
+    """One entry of `ports`, in its own words: `outside` and `inside` are a port or a range of them."""
+
+    address: str
+    outside: str
+    inside: str
+    protocol: str
+
+    @property
+    def is_on_loopback(self) -> bool:
+        return self.address.startswith(LOOPBACK)
+
+    @property
+    def is_single(self) -> bool:
+        return all(re.fullmatch("[0-9]{1,5}", part) for part in (self.outside, self.inside))
+
+    @property
+    def published(self) -> Published | None:
+        """As the catalogue has it; None for what it cannot say."""
+        try:
+            return Published.model_validate(self.text)
+        except ValidationError:
+            return None
+
+    @property
+    def text(self) -> str:
+        """As `publish` has it."""
+        kind = "" if self.protocol == "tcp" else f"/{self.protocol}"
+        return f"{self.outside}{'' if self.inside == self.outside else f':{self.inside}'}{kind}"
+
+
+def port_entry(given: Any) -> PortEntry:
+    """An entry however it is written; a port that is only the container's gets the same number on the host."""
+    if isinstance(given, Mapping):
+        inside = str(given.get("target", ""))
+        address, outside = str(given.get("host_ip") or ""), str(given.get("published") or inside)
+        return PortEntry(address, outside, inside, str(given.get("protocol") or "tcp"))
+    found = _SHORT.fullmatch(str(given))
+    if not found:
+        return PortEntry("", str(given), str(given), "tcp")
+    address, inside = found["address"] or "", found["inside"]
+    return PortEntry(address, found["outside"] or inside, inside, found["protocol"] or "tcp")
+
+
+def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[str, Any]:
+    """`port`, which a service publishes on its host alone, and `container_port`, where its program listens; none of
+    those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
+    world = own.get("publish")
+    named = [port_entry(item).published for item in (world if isinstance(world, list) else [])]
+    known = {(port.first, port.last, port.protocol) for port in named if port}
+    entries = [port_entry(item) for item in body.get("ports") or []]
+    found = []
+    for entry in entries:
+        asked = entry.published
+        if asked and (asked.first, asked.last, asked.protocol) in known:
+            continue
+        if entry.protocol != "tcp":
+            said = f"{entry.text} is for {entry.protocol}, and the proxy speaks TCP: name it under publish"
+            unsaid.append(("ports", said))
+        elif not entry.is_single:
+            unsaid.append(("ports", f"{entry.text} is no single port: name it under publish"))
+        else:
+            found.append(entry)
+    if len(found) > 1:
+        said = "more than one port is published, and the proxy leads to one: name those for the world under publish"
+        unsaid.append(("ports", said))
+    return {"port": int(found[0].outside), "container_port": int(found[0].inside)} if found else {}

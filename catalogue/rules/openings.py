@@ -1,0 +1,128 @@
+"""Containers that reach further than their network and their product's data: each way has a name, and a reason that the
+catalogue gives. `infra check` refuses it without one; the policy and each preview show it with its reason."""
+
+from collections.abc import Iterator
+
+from catalogue.compose.container import ADDED, PLAIN_DEVICE, UNCONFINED
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.problems import Problem
+from catalogue.rules.containers import READABLE, is_the_products
+from catalogue.rules.contents import plain
+from catalogue.rules.each import compose_services
+from catalogue.rules.places import own_ports
+from catalogue.service import Service
+from catalogue.services import ComposeService, Opening
+
+HTTP3 = "443/udp"
+
+
+def openings(service: ComposeService, system: System) -> dict[Opening, str]:
+    """The ways in which a service reaches further, by their names: what each of them is."""
+    paths = [
+        mount.source or ""
+        for mount in service.volumes
+        if mount.type == "bind" and mount.read_only and not mount.is_docker and not _is_plain(mount.source, system)
+    ]
+    wide = [name for name in service.cap_add if name not in ADDED]
+    devices = [given for given in service.devices if not PLAIN_DEVICE.fullmatch(given.split(":/dev/")[0])]
+    weak = [option for option in service.security_opt if option in UNCONFINED]
+    shared = [word for word, value in (("pid", service.pid), ("ipc", service.ipc)) if value]
+    found: dict[Opening, str] = {}
+    if service.publish:
+        ports = ", ".join(port.text for port in service.publish)
+        found["public-ports"] = f"the world reaches it at {ports}, past the proxy"
+    if service.is_on_host_network:
+        found["host-network"] = "network_mode: host, so that it listens on and reaches what the host itself does"
+    if shared:
+        found["host-processes"] = (
+            f"{', '.join(f'{word}: host' for word in shared)}, so that it reaches the host's processes"
+        )
+    if paths:
+        found["host-paths"] = f"it reads {', '.join(paths)} of the host"
+    if any(mount.is_docker for mount in service.volumes):
+        found["docker-socket"] = "Docker's socket, by which it can become root of the host"
+    if service.privileged:
+        found["privileged"] = "privileged: it can do on the host what root can"
+    if wide:
+        found["capabilities"] = f"cap_add: {', '.join(wide)}, which reaches the host"
+    if devices:
+        found["devices"] = f"devices: {', '.join(devices)}"
+    if weak:
+        found["unconfined"] = f"security_opt: {', '.join(weak)}, which takes Docker's protection of the host away"
+    if moving := [image.name for image in service.images if image.is_foreign and image.suffix == ":latest"]:
+        found["moving-tag"] = f"image {', '.join(moving)}, whose tag means another version at any time"
+    return found
+
+
+def _is_plain(source: str | None, system: System) -> bool:
+    path = plain(source or "/")
+    return bool(READABLE.fullmatch(path)) or is_the_products(path, system)
+
+
+def exceptions(catalogue: Catalogue) -> Iterator[Problem]:
+    """Each has a reason, and no reason is left of one that has gone."""
+    for file, system, service in compose_services(catalogue):
+        where, found = f"service {service.name}", openings(service, system)
+        for name, what in found.items():
+            if name not in service.exceptions:
+                rule = f"{INSTEAD[name]}, or the reason for it: exceptions: {{{name}: why it has to}}"
+                yield Problem(file, where, what, rule)
+        for name in [name for name in service.exceptions if name not in found]:
+            yield Problem(file, where, f"exceptions: {name}, which it does not need", "remove it", "warning")
+
+
+INSTEAD: dict[Opening, str] = {
+    "public-ports": "port, which the proxy leads to",
+    "host-network": "the network of its system",
+    "host-processes": "a container's own",
+    "host-paths": "a directory of the product's own (/srv/NAME, or one that its directories or data name)",
+    "docker-socket": "leave it out",
+    "privileged": "cap_add and devices, for what it needs",
+    "capabilities": f"one that ends in the container ({', '.join(sorted(ADDED))})",
+    "devices": "a card, a camera, sound or a bus",
+    "unconfined": "a profile that confines it",
+    "moving-tag": 'a tag that names a version, such as tag: "16.4", or a digest',
+}
+
+
+def published(catalogue: Catalogue) -> Iterator[Problem]:
+    """A public port is one service's, and neither the host's own nor one that another listens on."""
+    for host, spec in catalogue.stack.hosts.items():
+        reserved = {f"{port}/tcp": whose for port, whose in own_ports(spec).items()} | {HTTP3: "the proxy"}
+        owners: dict[str, Service] = {}
+        systems = catalogue.systems_on(host)
+        for service in [service for system in systems for service in system.active]:
+            owners |= {f"{port}/tcp": service for port in service.ports}
+        for system in systems:
+            for service in system.compose_services:
+                where = (catalogue.file_of(system), f"service {service.name}")
+                for number in [f"{n}/{one.protocol}" for one in service.publish for n in one.numbers]:
+                    if number in reserved:
+                        yield Problem(*where, f"publish {number} is the host's own ({reserved[number]})", "any other")
+                    elif (owner := owners.setdefault(number, service)) is not service:
+                        yield Problem(*where, f"publish {number} is {owner.name}'s already on {host}", "another port")
+
+
+def host_network(catalogue: Catalogue) -> Iterator[Problem]:
+    """What a container has in a network of its own, one in the host's has not."""
+    for file, _, service in compose_services(catalogue):
+        where = f"service {service.name}"
+        if service.publish and service.is_blue_green:
+            yield Problem(file, where, "publish with rollout: blue-green", "the default rollout: no proxy switches it")
+        port = service.published_port
+        if port and service.port and port.inside + service.port - port.first != service.listens_inside:
+            found = f"publish {port.mapping}, and port {service.port} leads to {service.listens_inside}"
+            yield Problem(file, where, found, "one of the two, since they are one port of the host")
+        if not service.is_on_host_network:
+            continue
+        rule = "leave it out: with network_mode: host its program listens on the host itself"
+        moved = [port.mapping for port in service.publish if port.inside != port.first]
+        given = {
+            "container_port": service.container_port not in (None, service.port), "address": service.address,
+            "aliases": service.aliases, "rollout: blue-green": service.is_blue_green,
+            "sysctls: net.*": any(name.startswith("net.") for name in service.sysctls),
+            f"publish: {', '.join(moved)}": moved,
+        }  # fmt: skip
+        for name in [name for name, value in given.items() if value]:
+            yield Problem(file, where, f"{name} with network_mode: host", rule)

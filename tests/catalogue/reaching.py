@@ -1,0 +1,75 @@
+"""Every way in which a container reaches further than its network and its product's data, as a change of the catalogue."""
+
+from typing import Any
+
+from tests.catalogue.changes import both, setting
+from tests.catalogue.containers import having, with_database
+
+MOVING = {"repository": "docker.io/library/busybox", "tag": "latest"}
+
+# Exception → what a service needs it for, and what the line says of that
+WAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "public-ports": ({"publish": ["25", "10000-10010/udp"]}, "the world reaches it at 25/tcp, 10000-10010/udp, past the proxy"),
+    "host-network": ({"network_mode": "host", "address": None}, "network_mode: host, so that it listens on"),
+    "host-processes": ({"pid": "host", "ipc": "host"}, "pid: host, ipc: host, so that it reaches the host's processes"),
+    "host-paths": ({"volumes": ["/var/log:/logs:ro"]}, "it reads /var/log of the host"),
+    "docker-socket": ({"volumes": ["/var/run/docker.sock:/var/run/docker.sock:ro"]}, "Docker's socket, by which it can become root"),
+    "privileged": ({"privileged": True}, "privileged: it can do on the host what root can"),
+    "capabilities": ({"cap_add": ["CAP_SYS_ADMIN", "NET_ADMIN"]}, "cap_add: SYS_ADMIN, which reaches the host"),
+    "devices": ({"devices": ["/dev/sda:/dev/sda:r", "/dev/ttyUSB0"]}, "devices: /dev/sda:/dev/sda:r"),
+    "unconfined": ({"security_opt": ["seccomp=unconfined"]}, "security_opt: seccomp=unconfined, which takes"),
+    "moving-tag": ({"image": MOVING}, "image docker.io/library/busybox:latest, whose tag means another version"),
+}  # fmt: skip
+
+
+def needing(name: str, **more: Any):
+    """The web dashboard, which needs one of them."""
+    return having(**WAYS[name][0], **more)
+
+
+def allowed(name: str, **more: Any):
+    """The same, with a reason."""
+    return needing(name, exceptions={name: "it is what it is for"}, **more)
+
+
+PUBLIC = {"public-ports": "mail"}
+HOST: dict[str, Any] = {"network_mode": "host", "address": None, "exceptions": {"host-network": "finds devices"}}
+
+# What is changed, and what the one line must say
+EXAMPLES = {
+    **{f"without a reason: {name}": (needing(name), f"service web: {said}") for name, (_, said) in WAYS.items()},
+    "an exception that is not needed": (
+        having(exceptions={"privileged": "it was"}),
+        "warning: files/systems/watchme.yaml: service web: exceptions: privileged, which it does not need; remove it",
+    ),
+    "a public port of the host's": (having(publish=["22"], exceptions=PUBLIC), "service web: publish 22/tcp is the host's own (SSH)"),
+    "a public port of the proxy's": (having(publish=["443/udp"], exceptions=PUBLIC), "publish 443/udp is the host's own (the proxy)"),
+    "a public port that another listens on": (
+        having(publish=["8017"], exceptions=PUBLIC), "service web: publish 8017/tcp is ast-api's already on watchme; another port",
+    ),
+    "a public port of two": (
+        both(with_database, having(publish=["25/udp"], exceptions=PUBLIC), setting("db", publish=["20-30/udp"], exceptions=PUBLIC)),
+        "service db: publish 25/udp is web's already on watchme",
+    ),
+    "a public port of one that takes turns": (
+        setting("vault-api", rollout="blue-green", spare_port=8090, spare_address="172.27.0.90", publish=["25"], exceptions=PUBLIC),
+        "service vault-api: publish with rollout: blue-green; the default rollout",
+    ),
+    "one port for two of its own": (
+        having(publish=["3001:25"], exceptions=PUBLIC), "publish 3001:25/tcp, and port 3001 leads to 3001; one of the two",
+    ),
+    "another port in the host's network": (
+        having(**HOST, container_port=80), "service web: container_port with network_mode: host; leave it out",
+    ),
+    "an address in the host's network": (
+        having(network_mode="host", exceptions=HOST["exceptions"]), "service web: address with network_mode: host",
+    ),
+    "another name in the host's network": (having(**HOST, aliases=["www"]), "service web: aliases with network_mode: host"),
+    "settings of the host's network": (
+        having(**HOST, sysctls={"net.core.somaxconn": 1}), "service web: sysctls: net.* with network_mode: host",
+    ),
+    "a mapped port in the host's network": (
+        having(**HOST | {"publish": ["25:2525"], "exceptions": HOST["exceptions"] | PUBLIC}),
+        "service web: publish: 25:2525/tcp with network_mode: host",
+    ),
+}  # fmt: skip
