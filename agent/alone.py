@@ -38,6 +38,7 @@ def narrowed(ready: Plan, services: Iterable[str]) -> Plan:
         starts=[name for name in ready.starts if name in changed],
         enables=[name for name in ready.enables if name in changed],
         rollouts=mine,
+        rolls=[roll for roll in ready.rolls if roll.unit in changed],
         early=[step for step in ready.early if step["service"] in names],
         late=[step for step in ready.late if step["service"] in names],
     )

@@ -22,6 +22,7 @@ from agent import (
     preflight,
     prune,
     quoting,
+    rolling,
     slots,
     steps,
     store,
@@ -175,16 +176,19 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     Raises Failed, and whatever else a host can do to us.
     """
     manifest, paths = ready.target.manifest, set(ready.change.paths)
-    # A service's first slot serves from the beginning; later ones once they are healthy
+    # A service's first slot serves from the beginning; later ones, and more replicas, once they are healthy
     later = {rollout.link for rollout in ready.rollouts if world.link_target(rollout.link) is not None}
+    joining = {roll.link for roll in ready.rolls if roll.is_new}
     job.say(f"switching {len(paths)} files")
     accounts.ensure(world, manifest["accounts"])
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
+    if ready.base:
+        rolling.take_out(world, ready.base.manifest, rolling.leaving(ready.base.manifest, ready.leaves))
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
-    _write(world, ready, later, not job.only)
-    units.react(world, [manifest], paths - later)
+    _write(world, ready, later | joining, not job.only)
+    units.react(world, [manifest], paths - later - joining)
     if begun.existing:
         job.say(f"setting {len(begun.existing)} existing containers aside")
         existing.set_aside(world, begun.existing)
@@ -195,9 +199,11 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     probes = slots.probes(world, manifest, ready.rollouts)
     try:
         since = begun.began
-        left = steps.run_within_the_switch(world, ready.target, ready.late, ready.touched, since, job.say)
+        left = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, since, job.say)
         if left:
             units.start(world, left, limit)
+        for one in ready.rolls:
+            rolling.roll(world, job, manifest, one, probes, begun)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy
         raise Failed("; ".join([*health.faults(world, probes), str(failure)])) from None

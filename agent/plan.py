@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agent import slots, steps, units
+from agent import rolling, slots, steps, units
 from agent.desired import Difference, difference
 from agent.outcome import Failed, Refused
+from agent.rolling import Roll
 from agent.slots import Rollout
 from agent.store import Release
 from agent.world import World
@@ -16,8 +17,8 @@ from agent.world import World
 @dataclass(frozen=True)
 class Plan:
     """`stops` are stopped by the files that they were started from, `leaves` go for good, `starts` are (re)started in
-    the release's order, `states` are what the units were before. Of the release's steps `early` run before the switch,
-    `late` within it."""
+    the release's order, `rolls` one after the other; `states` are what the units were before. Of the release's steps
+    `early` run before the switch, `late` within it."""
 
     base: Release | None
     target: Release
@@ -30,16 +31,22 @@ class Plan:
     rollouts: list[Rollout]
     early: list[dict[str, Any]]
     late: list[dict[str, Any]]
+    rolls: list[Roll]
 
     @property
     def is_empty(self) -> bool:
-        work = self.change.paths or self.leaves or self.starts or self.enables or self.rollouts
+        work = self.change.paths or self.leaves or self.starts or self.enables or self.rollouts or self.rolls
         work = work or self.early or self.late
         return not work and self.base is not None and self.base.id == self.target.id
 
     @property
     def touched(self) -> list[str]:
         """The units that this switch (re)starts."""
+        return [*self.at_once, *(roll.unit for roll in self.rolls)]
+
+    @property
+    def at_once(self) -> list[str]:
+        """Those of them that (re)start together."""
         return [*self.starts, *(rollout.next["unit"] for rollout in self.rollouts)]
 
 
@@ -69,6 +76,9 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
     starts = [name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])]
     moving = [rollout.next["unit"] for rollout in rollouts]
     early, late = steps.split(world, target.manifest, {*stops, *leaves, *starts, *moving})
+    # A step that waits for another service's restart may need these stopped
+    rolls = [] if late else rolling.rolls(base.manifest if base else None, target.manifest, starts, stops, states)
+    alone = {roll.unit for roll in rolls}
     return Plan(
         base,
         target,
@@ -78,9 +88,9 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
             remove=change.remove + slots.left(world, base.manifest if base else None, target.manifest),
         ),
         states,
-        stops=stops,
+        stops=[name for name in stops if name not in alone],
         leaves=leaves,
-        starts=starts,
+        starts=[name for name in starts if name not in alone],
         enables=[
             name
             for name in [*slots.running(world, target.manifest, rollouts), *sorted(resting)]
@@ -90,4 +100,5 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
         rollouts=rollouts,
         early=early,
         late=late,
+        rolls=rolls,
     )

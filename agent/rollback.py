@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from agent import accounts, answers, existing, forwarding, health, quoting, slots, store, transaction, units
+from agent import accounts, answers, existing, forwarding, health, quoting, rolling, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.store import Release
@@ -77,7 +77,9 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     attempt(units.react, manifests, begun.paths)
     attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
-    _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
+    alone = _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
+    if base:
+        complaints += rolling.undo(world, begun, base.manifest, alone)
     complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
     complaints += existing.start_again(world, begun.existing)
     if base:
@@ -104,7 +106,10 @@ def _base(world: World, id: str) -> Release | None:
         return None
 
 
-def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt) -> None:
+def _restore_units(
+    world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt
+) -> list[str]:
+    """What ran before runs again, by the files of before; the replicas that are left to restart one after the other."""
     states = begun.states
     now = units.states(world, list(states))
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]
@@ -113,13 +118,17 @@ def _restore_units(world: World, begun: Transaction, base: dict[str, Any] | None
     # What ran without a release of ours too
     order = list(dict.fromkeys([*(unit["name"] for unit in (base or {}).get("units", ())), *states]))
     changed = units.changed(base, begun.paths) if base and interrupted else []
-    touched = {*begun.starts, *begun.stops, *changed}
+    replicas = {member["unit"] for group in (base or {"replicas": []})["replicas"] for member in group["members"]}
+    touched = {*begun.starts, *begun.stops, *changed, *(one["unit"] for one in begun.rolled)}
     again = [
         name
         for name in order
         if name in states and states[name]["active"] and (name in touched or not now[name]["active"])
     ]
-    attempt(units.start, again, base["health"]["deadline"] if base else 0.0)
+    # Where none of them runs, none serves meanwhile
+    alone = [name for name in again if name in replicas] if any(now[name]["active"] for name in replicas) else []
+    attempt(units.start, [name for name in again if name not in alone], base["health"]["deadline"] if base else 0.0)
+    return alone
 
 
 def _units_that_differ(world: World, begun: Transaction, own: set[str]) -> list[str]:

@@ -110,7 +110,10 @@ def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None
         if probe["unit"] not in rest
     ]
     found = [probe for probe in found if probe["unit"] not in rest]
-    return [{**probe, "container": containers.get((probe["unit"], probe["service"]), "")} for probe in found]
+    return [
+        {**probe, "container": containers.get((probe["unit"], probe["service"].partition("/")[0]), "")}
+        for probe in found
+    ]
 
 
 def own_probes(world: World, manifest: dict[str, Any], services: list[str]) -> list[dict[str, Any]]:
@@ -131,13 +134,13 @@ def settle(world: World, manifest: dict[str, Any]) -> list[str]:
         world.run("systemctl", "enable", serving["unit"])
         world.run("systemctl", "disable", free["unit"])
         if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
-            _drain(world, free["port"])
+            drain(world, free["port"])
             if (stopped := world.run("systemctl", "stop", free["unit"])).code:
                 complaints.append(f"{free['unit']}, which serves no more, does not stop: {stopped.last_lines()}")
     return complaints
 
 
-def _drain(world: World, port: int) -> None:
+def drain(world: World, port: int) -> None:
     """Waits until the proxy's last request to the port has ended, DRAIN seconds at most."""
     end = world.now() + DRAIN
     while world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip() and world.now() < end:

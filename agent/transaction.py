@@ -24,8 +24,8 @@ class Transaction:
     """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
     unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
     set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
-    `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
-    back, once it does."""
+    `rolled` are the replicas that were restarted, or had begun to. `committed` is the mark of a release that was the
+    current one before the switch as well. `reason` says why it goes back, once it does."""
 
     job: str
     kind: str
@@ -44,6 +44,7 @@ class Transaction:
     certificates: list[dict[str, Any]] = field(default_factory=list)
     existing: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    rolled: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def paths(self) -> set[str]:
@@ -66,7 +67,7 @@ def begin(
     new = [probe for probe in slots.probes(world, manifest, plan.rollouts) if probe["service"] not in served]
     begun = Transaction(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
-        before, plan.states, plan.stops, plan.touched, sick,
+        before, plan.states, plan.stops, plan.at_once, sick,
         certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
     )  # fmt: skip
     begun.store(world)

@@ -3,6 +3,7 @@ changes none of them; where two meet, a rule refuses both, and one is written.""
 
 import hashlib
 from ipaddress import IPv4Network
+from typing import Any
 
 from catalogue.models import ContainerNetwork, System
 from catalogue.services import ComposeService
@@ -18,6 +19,11 @@ WHY = "assigned by its name"
 def port_of(system: str, service: str, use: str = "") -> int:
     """The port of a service's container; `use` names a second one."""
     return PORTS[_number(f"{system}/{service}/{use}") % len(PORTS)]
+
+
+def replica_ports(system: str, service: str, replicas: int) -> list[int]:
+    """The ports of the replicas after the first."""
+    return [port_of(system, service, f"replica-{number}") for number in range(2, replicas + 1)]
 
 
 def subnet_of(system: str) -> IPv4Network:
@@ -48,11 +54,13 @@ def with_assigned(system: System) -> System:
 
 def with_ports(system: str, service: ComposeService) -> ComposeService:
     """A service with the ports that it needs and that are not written."""
-    wanted: dict[str, int] = {}
+    wanted: dict[str, Any] = {}
     if service.port is None and service.container_port and service.routes:
         wanted["port"] = port_of(system, service.name)
     if service.is_blue_green and service.spare_port is None and (service.port or wanted):
         wanted["spare_port"] = port_of(system, service.name, "spare")
+    if service.is_balanced and not service.replica_ports and (service.port or wanted):
+        wanted["replica_ports"] = replica_ports(system, service.name, service.replicas)
     if not wanted:
         return service
     return service.model_copy(update={**wanted, "port_exception": service.port_exception or WHY})

@@ -81,6 +81,8 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     backups.backups,
     backups.place,
     rollouts.blue_green,
+    rollouts.several,
+    rollouts.replicas,
     watched.singletons,
     watched.alone,
     watched.yielding,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from catalogue.assigned import WHY, network_of, port_of
+from catalogue.assigned import WHY, network_of, port_of, replica_ports
 from catalogue.compose.values import Mount
 from catalogue.fields import INSTANCE, HostName, Model, Name, Network, Port
 from catalogue.models import ContainerNetwork, System
@@ -170,6 +170,8 @@ class _Renaming:
             ports["port_exception"] = service.port_exception or WHY
         if service.spare_port:
             ports["spare_port"] = port_of(self.own, name, "spare")
+        if service.replica_ports:
+            ports["replica_ports"] = replica_ports(self.own, name, service.replicas)
         made = service.model_copy(
             update={
                 **ports,

@@ -48,7 +48,8 @@ class ComposeService(Service, ContainerOptions):
     up). `unit`, `container`, `directory` and `compose_key`, its key in the compose file, follow from its name. Without
     an `address` Docker gives the container one: others reach it by its name. With `rollout: blue-green` a new container
     comes up beside the old one on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is
-    switched to it; the default replaces the container, and answers 503 meanwhile. `release` are commands that run to
+    switched to it; the default replaces the container, and answers 503 meanwhile. Of `replicas` several run at a time,
+    the later ones on `replica_ports`; a release restarts one after the other. `release` are commands that run to
     their end before the switch, such as migrations. `publish` are ports at which the world reaches it past the proxy.
     `exceptions` gives the reason for each way in which it reaches further than its network and its product's data.
     """
@@ -68,6 +69,8 @@ class ComposeService(Service, ContainerOptions):
     rollout: Literal["recreate", "blue-green"] = "recreate"
     spare_port: Port | None = None
     spare_address: Address | None = None
+    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    replica_ports: list[Port] = []
     publish: list[Published] = []
     exceptions: dict[Opening, Annotated[Line, AfterValidator(_in_words)]] = {}
 
@@ -124,12 +127,17 @@ class ComposeService(Service, ContainerOptions):
         return self.rollout == "blue-green"
 
     @property
+    def is_balanced(self) -> bool:
+        """Do several of it run, between which the proxy chooses."""
+        return self.replicas > 1
+
+    @property
     def at_once(self) -> int:
-        return 2 if self.is_blue_green else 1
+        return 2 if self.is_blue_green else self.replicas
 
     @property
     def ports(self) -> list[int]:
-        return [port for port in (self.port, self.spare_port) if port is not None]
+        return [port for port in (self.port, self.spare_port, *self.replica_ports) if port is not None]
 
     @property
     def is_on_host_network(self) -> bool:

@@ -74,6 +74,24 @@ class Slots:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One replica of a service: its unit and port, and the link that has the proxy lead to it."""
+
+    unit: str
+    port: int
+    link: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """A service of which several run, between which the proxy chooses."""
+
+    service: str
+    members: list[Member]
+
+
+@dataclass(frozen=True)
 class Port:
     """A port of the host that a service's unit listens on, by its container where it is one."""
 
@@ -285,6 +303,7 @@ class HostFiles:
     commands: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     slots: list[Slots] = field(default_factory=list)
+    replicas: list[Replicas] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)

@@ -93,6 +93,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
+        *(nginx.balanced(service) for service in system.compose_services if service.is_balanced),
         HostFiles(
             host="",
             probes=[probe for service in system.active for probe in _probes(catalogue, system, service)],
@@ -241,10 +242,14 @@ def _ports(system: System) -> list[Port]:
 
 
 def _probes(catalogue: Catalogue, system: System, service: Service) -> list[Probe]:
-    """One, or one for each instance of a template."""
+    """One, or one for each replica, or instance of a template."""
     public = sites.public_url(catalogue, system, service)
     if isinstance(service, ComposeService):
-        return [Probe(service.name, service.unit, places.own_url(service, places.places(service)[0]), public)]
+        first, *others = places.places(service)
+        # Of two slots that take turns there is one probe, which the agent aims at the one that serves
+        named = [(service.name, service.unit, first)]
+        named += [(f"{service.name}/{place.slot}", place.unit, place) for place in others if service.is_balanced]
+        return [Probe(name, unit, places.own_url(service, place), public) for name, unit, place in named]
     assert isinstance(service, NativeService), "there are no other kinds"
     url = f"http://127.0.0.1:{service.listens}{service.health}" if service.listens else None
     names = [f"{service.name}/{instance}" for instance in service.instances] or [service.name]

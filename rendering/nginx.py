@@ -3,7 +3,7 @@
 from catalogue.loading import Catalogue
 from catalogue.models import Site, System
 from catalogue.services import ComposeService
-from rendering.files import Choice, File, HostFiles, Link, Reaction, Slots, Unit
+from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
 from rendering.sites import WEBROOT, certificate, upstream, view
@@ -11,6 +11,7 @@ from rendering.templates import fill
 
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
+REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
@@ -61,6 +62,23 @@ def _names_hash(names: list[str]) -> dict[str, int]:
     if len(names) <= MOST_NAMES and all(len(name) <= LONGEST_NAME for name in names):
         return {}
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
+
+
+def balanced(service: ComposeService) -> HostFiles:
+    """The upstream of a service of which several run: each replica is in it by a link, which a release takes away while
+    it restarts that one."""
+    name = upstream(service)
+    lines = [f"upstream {name} {{", "    least_conn;", f"    include {REPLICAS}/{service.name}.d/*.conf;", "}", ""]
+    files = [File(f"/etc/nginx/conf.d/{name}.conf", "\n".join(lines).encode())]
+    links, members = [], []
+    for number, place in enumerate(places(service), 1):
+        assert place.port, "the checks have seen to it"
+        file, link = (f"{REPLICAS}/{service.name}.{kind}/{number}.conf" for kind in ("members", "d"))
+        # None is left out for a while after one request: the next one may find it again
+        files.append(File(file, f"server 127.0.0.1:{place.port} max_fails=0;\n".encode()))
+        links.append(Link(link, file))
+        members.append(Member(place.unit, place.port, link, file))
+    return HostFiles("", files=files, links=links, replicas=[Replicas(service.name, members)])
 
 
 def blue_green(service: ComposeService) -> HostFiles:

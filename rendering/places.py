@@ -1,6 +1,7 @@
 """Where each container of a system lives: its project, directory, unit and port, and how it is asked for its health."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from itertools import groupby
@@ -25,12 +26,23 @@ class Place:
 
 
 def places(service: ComposeService) -> list[Place]:
-    """One place, or with `rollout: blue-green` two that take turns, each with a directory and a project of its own."""
+    """One place; with `rollout: blue-green` two that take turns, or one for each replica, each with a directory and a
+    project of its own. The first replica has what a service without others has."""
     if not service.is_blue_green:
         project = _own_project(service.unit)
-        return [Place(service.directory, service.unit, service.container, service.port, service.address, project)]
+        first = Place(service.directory, service.unit, service.container, service.port, service.address, project)
+        return [first, *_beside(service, {str(number): (port, None) for number, port in _replica_ports(service)})]
     assert service.spare_port, "the checks have seen to it"
     ways = {"blue": (service.port, service.address), "green": (service.spare_port, service.spare_address)}
+    return _beside(service, ways)
+
+
+def _replica_ports(service: ComposeService) -> list[tuple[int, int]]:
+    return list(enumerate(service.replica_ports[: service.replicas - 1], 2))
+
+
+def _beside(service: ComposeService, ways: Mapping[str, tuple[int | None, IPv4Address | None]]) -> list[Place]:
+    """Places below the service's own directory, by the names that tell them apart."""
     stem, kind = service.unit.rsplit(".", 1)
     last = service.directory.rsplit("/", 1)[1]
     return [

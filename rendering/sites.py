@@ -46,9 +46,11 @@ class SiteView:
 
 
 def upstream(service: Service) -> str:
-    """What the proxy passes a service's requests to: its port, or the upstream that its slots take turns in."""
+    """What the proxy passes a service's requests to: its port, or the upstream of its slots or replicas."""
     if isinstance(service, ComposeService) and service.is_blue_green:
         return f"slot_{service.name}"
+    if isinstance(service, ComposeService) and service.is_balanced:
+        return f"replicas_{service.name}"
     return f"127.0.0.1:{service.listens}"
 
 

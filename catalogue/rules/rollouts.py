@@ -1,4 +1,4 @@
-"""What a rollout without a gap needs."""
+"""What a rollout without a gap needs, and several of a service at a time."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from catalogue.rules.places import PORTS
 def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
     """A second container needs a place of its own, a proxy that is switched, and a service that may run twice."""
     taken = {port for _, _, service in compose_services(catalogue) for port in service.ports}
-    for file, system, service in compose_services(catalogue):
+    for file, _, service in compose_services(catalogue):
         where = f"service {service.name}"
         spare = [service.spare_port, service.spare_address]
         if not service.is_blue_green:
@@ -27,25 +27,51 @@ def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
         elif not service.address and (service.spare_address or not service.spare_port):
             rule = f"spare_port alone, such as {free}: a service without an address gets both from Docker"
             yield Problem(file, where, "rollout: blue-green without an address", rule)
+
+
+def several(catalogue: Catalogue) -> Iterator[Problem]:
+    """Of which several run, it needs a proxy that chooses between them, and may run more than once."""
+    for file, system, service in compose_services(catalogue):
+        if service.is_blue_green:
+            what, instead = "rollout: blue-green", "the default rollout"
+        elif service.is_balanced:
+            what, instead = f"replicas: {service.replicas}", "one of it"
+        else:
+            if service.replica_ports:
+                yield Problem(file, f"service {service.name}", "replica_ports, but no replicas", "both, or neither")
+            continue
+        where = f"service {service.name}"
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and host.proxy != "nginx":
-                found = f"rollout: blue-green on {name}, whose proxy is {host.proxy}"
-                yield Problem(file, where, found, "proxy: nginx, which is what takes turns between two slots")
+                found = f"{what} on {name}, whose proxy is {host.proxy}"
+                yield Problem(file, where, found, f"proxy: nginx, which leads from one to the other, or {instead}")
         if service.check in ("image", "running") or not service.port:
-            rule = "a path or tcp, or a command, and a port: the proxy is switched once the new container is healthy"
-            yield Problem(file, where, f"rollout: blue-green with health {service.check}", rule)
+            rule = "a path or tcp, or a command, and a port: the proxy leads to a container once it is healthy"
+            yield Problem(file, where, f"{what} with health {service.check}", rule)
         if service.kept:
-            rule = (
-                "the default rollout, or what it needs mounted read-only: the old and the new one would write at once"
-            )
-            yield Problem(file, where, f"rollout: blue-green of a service with data ({service.kept[0].target})", rule)
+            rule = f"{instead}, or what it needs mounted read-only: two of it would write at once"
+            yield Problem(file, where, f"{what} of a service with data ({service.kept[0].target})", rule)
         if not service.routes:
-            yield Problem(
-                file, where, "rollout: blue-green without a route", "only what the proxy serves can be switched"
-            )
+            yield Problem(file, where, f"{what} without a route", f"{instead}: the proxy leads only to what has one")
         if service.single:
-            rule = "only one of it may run in the world: keep the default rollout"
-            yield Problem(file, where, "rollout: blue-green of a single service", rule)
+            yield Problem(file, where, f"{what} of a single service", f"{instead}: only one may run in the world")
         if sum(other.directory == service.directory for other in system.compose_services) > 1:
-            rule = "give it a directory and unit of its own"
-            yield Problem(file, where, "rollout: blue-green in a compose project that it shares", rule)
+            yield Problem(file, where, f"{what} in a compose project that it shares", "a directory and unit of its own")
+
+
+def replicas(catalogue: Catalogue) -> Iterator[Problem]:
+    """What only one of several containers can have."""
+    for file, _, service in compose_services(catalogue):
+        if not service.is_balanced:
+            continue
+        where, what = f"service {service.name}", f"replicas: {service.replicas}"
+        given = {
+            "rollout: blue-green": service.is_blue_green, "an address": service.address, "publish": service.publish,
+            "network_mode: host": service.is_on_host_network, "hostname": service.hostname,
+        }  # fmt: skip
+        for name in [name for name, value in given.items() if value]:
+            yield Problem(file, where, f"{what} with {name}", f"leave it out, or the replicas: {name} is one's alone")
+        if len(service.replica_ports) != service.replicas - 1 and service.port:
+            found = f"{what} with {len(service.replica_ports)} replica_ports"
+            rule = f"{service.replicas - 1} of them, beside port; or none, and they are assigned"
+            yield Problem(file, where, found, rule)

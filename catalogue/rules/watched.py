@@ -63,9 +63,10 @@ def yielding(catalogue: Catalogue) -> Iterator[Problem]:
     """What makes room has one place, and memory that is known."""
     for file, _, service in services(catalogue):
         where = f"service {service.name}"
-        if service.stop_priority and isinstance(service, ComposeService) and service.is_blue_green:
-            rule = "recreate: what is rolled out without a gap is not what may be stopped first"
-            yield Problem(file, where, f"stop_priority: {service.stop_priority} with rollout: blue-green", rule)
+        if service.stop_priority and isinstance(service, ComposeService) and service.at_once > 1:
+            what = "rollout: blue-green" if service.is_blue_green else f"replicas: {service.replicas}"
+            rule = "one of it, and recreate: what is rolled out without a gap is not what may be stopped first"
+            yield Problem(file, where, f"stop_priority: {service.stop_priority} with {what}", rule)
         if service.stop_priority and not (service.limit or service.observed):
             rule = "memory: {limit: …}, so that it comes back only when there is room for it"
             yield Problem(file, where, f"stop_priority: {service.stop_priority} without a memory limit", rule)

@@ -21,6 +21,7 @@ GAPS = {
     "restarts behind its socket": "none: requests wait at the held port",
     "restarts for its own users": "some seconds; nothing answers in its place",
     "blue-green": "none",
+    "one after the other": "none: the others take the requests",
     "waits for its name": "until Route 53 said twice that its name points here (infra:singleCheck)",
     "runs at its next time": "none",
     "stops for good": "for good",
@@ -182,6 +183,7 @@ def effects(
     paths = _differing(old, new) | drifted
     slots = {choice["unit"]: slot for slot in new["slots"] for choice in slot["choices"]}
     slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
+    rolled = _rolled(old, new, before)
     held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
     touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
     watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
@@ -200,6 +202,8 @@ def effects(
             yield Effect(service, name, "waits for its name", because)
         elif name not in before:
             yield Effect(service, name, "starts")
+        elif name in touched and name in rolled:
+            yield Effect(service, name, "one after the other", because)
         elif name in touched:
             yield Effect(service, name, _way(name, held, new), because)
     kept = {unit["name"] for unit in new["units"]}
@@ -208,6 +212,15 @@ def effects(
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))
         if old and hit:
             yield Effect(" ".join(reaction["run"]), "", "reloads", hit)
+
+
+def _rolled(old: dict[str, Any] | None, new: dict[str, Any], before: set[str]) -> set[str]:
+    """The replicas that restart by themselves, since others serve meanwhile: not where their network changes too."""
+    groups = [[member["unit"] for member in group["members"]] for group in new.get("replicas", [])]
+    networks = {entry["unit"] for entry in new.get("networks", [])}
+    if not groups or old is None or networks & {*changed(new, _differing(old, new))}:
+        return set()
+    return {unit for group in groups for unit in group if before & {*group}}
 
 
 def _with_socket(units: set[str]) -> set[str]:

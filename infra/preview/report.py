@@ -13,6 +13,7 @@ VERBS = {
     "restarts for its own users": ("restarts with nothing before it", "restart with nothing before them"),
     "restarts behind its socket": ("restarts without a gap", "restart without a gap"),
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
+    "one after the other": ("restarts without a gap", "restart one after the other"),
     "waits for its name": ("waits until its name points there", "wait until their names point there"),
     "starts": ("starts", "start"),
     "stops for good": ("stops for good", "stop for good"),

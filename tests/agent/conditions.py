@@ -10,7 +10,7 @@ from rendering.host import render
 from tests.agent.docker import Docker
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import serving
-from tests.support import Change, catalogue, digests, unchanged
+from tests.support import Change, changed, digests, unchanged, whole
 
 LOGIN = json.dumps({"Username": "AWS", "Secret": "t"})
 MEMINFO = (
@@ -22,7 +22,7 @@ KEY = b"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = s3cret\n"
 
 def watchme(change: Change = unchanged) -> FakeWorld:
     """WatchMe on a host in memory, all well."""
-    made = build(render(catalogue(change), "watchme", digests(change)))
+    made = build(render(changed(whole(), "watchme", change), "watchme", digests(change)))
     world = serving(made)
     world.docker = Docker.of(made.manifest)
     world.files["/proc/meminfo"] = (MEMINFO.encode(), 0o444, "root", "root")

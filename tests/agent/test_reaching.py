@@ -48,9 +48,9 @@ def test_a_public_port_that_is_taken_refuses_the_release(port, said):
     world.listening[port] = TAKEN
     outcome = applied(world, made)
     if said:
-        assert outcome.status == "refused" and said in outcome.line and TAKEN in outcome.line
+        assert outcome.outcome == "refused" and said in outcome.line and TAKEN in outcome.line
     else:
-        assert outcome.status == "applied"
+        assert outcome.outcome == "applied"
 
 
 def test_its_own_container_may_hold_a_new_public_port():
@@ -59,4 +59,4 @@ def test_its_own_container_may_hold_a_new_public_port():
     world = serving(made)
     world.listening |= {25: TAKEN, -51820: TAKEN}
     more = release(having(publish=["25", "3001", "51820/udp"], exceptions=PUBLIC, memory={"limit": "150m"}))
-    assert applied(world, more).status == "applied"
+    assert applied(world, more).outcome == "applied"

@@ -35,8 +35,31 @@ def allowed(name: str, **more: Any):
 PUBLIC = {"public-ports": "mail"}
 HOST: dict[str, Any] = {"network_mode": "host", "address": None, "exceptions": {"host-network": "finds devices"}}
 
+REPLICAS: dict[str, Any] = {"replicas": 3, "replica_ports": [8091, 8092], "address": None}
+
+
+def balanced(**values: Any):
+    return setting("vault-api", **REPLICAS | values)
+
+
 # What is changed, and what the one line must say
 EXAMPLES = {
+    "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: replicas: 3 with an address; leave it out"),
+    "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; leave it out"),
+    "replicas of a published port": (balanced(publish=["25"], exceptions={"public-ports": "x"}), "replicas: 3 with publish"),
+    "replicas of a host name": (balanced(hostname="vault"), "replicas: 3 with hostname"),
+    "ports of replicas that are missing": (
+        balanced(replica_ports=[8091, 8092, 8094]), "service vault-api: replicas: 3 with 3 replica_ports; 2 of them, beside port",
+    ),
+    "ports without replicas": (balanced(replicas=1), "service vault-api: replica_ports, but no replicas; both, or neither"),
+    "replicas with data": (balanced(volumes=["v:/data"]), "replicas: 3 of a service with data (/data); one of it"),
+    "replicas of one in the world": (
+        setting("scheduler", replicas=2, replica_ports=[8095], address=None), "service scheduler: replicas: 2 of a single service; one of it",
+    ),
+    "replicas without a route": (balanced(routes=[]), "service vault-api: replicas: 3 without a route; one of it"),
+    "replicas that make room": (balanced(stop_priority=1), "stop_priority: 1 with replicas: 3; one of it"),
+    "replicas of one that has no health": (balanced(health="running"), "replicas: 3 with health running; a path or tcp"),
+    "a replica's port that is another's": (balanced(replica_ports=[8091, 8017]), "port 8017 is"),
     **{f"without a reason: {name}": (needing(name), f"service web: {said}") for name, (_, said) in WAYS.items()},
     "an exception that is not needed": (
         having(exceptions={"privileged": "it was"}),

@@ -139,7 +139,7 @@ SYSTEM_EXAMPLES = {
             setting("web", rollout="blue-green", spare_port=8001, spare_address="172.27.0.99"),
             setting("web", stop_priority=1),
         ),
-        "service web: stop_priority: 1 with rollout: blue-green; recreate: what is rolled out without a gap",
+        "service web: stop_priority: 1 with rollout: blue-green; one of it, and recreate: what is rolled out",
     ),
     "room made with another": (
         both(

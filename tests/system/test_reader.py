@@ -220,7 +220,7 @@ def test_what_reaches_further_has_a_reason_and_goes_again(reader: Reader, first:
     refused = reader.system.command("infra", "check", "--stack", "lab")
     assert refused.code != 0 and "the world reaches it at 8044/tcp, past the proxy" in refused.output, refused.output
     reader.system.edit(YAML, '"8044:8080"]\n', '"8044:8080"]\n    exceptions: {public-ports: apps on phones}\n' + PEEK)
-    previewed = reader.system.command("infra", "preview", "--stack", "lab", "--live")
+    previewed = reader.system.command("infra", "preview", "--stack", "lab")
     assert "public-ports: reader-web: the world reaches it at 8044/tcp" in previewed.output, previewed.output
     assert "docker-socket: peek: Docker's socket" in previewed.output and "(shows logs)" in previewed.output
     reader.system.must_up()

@@ -1,0 +1,132 @@
+"""Replicas: a service of which several run is restarted one after the other, while the proxy leads to the others.
+
+Each has a link in the proxy's configuration. It is taken away and the replica drained before that one restarts, and it
+comes back once the replica is healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent import health, slots, units
+from agent.job import Job
+from agent.outcome import Failed
+from agent.world import World
+
+if TYPE_CHECKING:
+    from agent.transaction import Transaction
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A replica that is restarted by itself; one that does not run yet (`is_new`) only joins the others."""
+
+    service: str
+    unit: str
+    port: int
+    link: str
+    target: str
+    is_new: bool = False
+
+
+def rolls(
+    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str], states: dict[str, Any]
+) -> list[Roll]:
+    """Of the units that are to (re)start, the replicas that can do so one after the other: another one of them serves
+    meanwhile, and what they run in stays."""
+    starting, disturbed = {*starts}, {*starts, *stops}
+    found: list[Roll] = []
+    for group in manifest["replicas"]:
+        concerned = [member for member in group["members"] if member["unit"] in starting]
+        serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
+        network = {entry["unit"] for entry in manifest["networks"]} & disturbed
+        if base is None or not serving or network or not all(_is_same(base, manifest, unit) for unit in serving):
+            continue
+        made = [Roll(group["service"], **member, is_new=member["unit"] not in serving) for member in concerned]
+        found += sorted(made, key=lambda roll: not roll.is_new)
+    return found
+
+
+def _is_same(base: Manifest, manifest: Manifest, unit: str) -> bool:
+    """Has its container the same names in both releases: else the new file would not stop it."""
+    one, other = ([_names(entry) for entry in m["containers"] if entry["unit"] == unit] for m in (base, manifest))
+    return one == other
+
+
+def _names(entry: dict[str, Any]) -> tuple[Any, ...]:
+    return entry["name"], entry["project"], entry["network"], entry["aliases"][:1]
+
+
+def roll(
+    world: World, job: Job, manifest: Manifest, one: Roll, probes: list[dict[str, Any]], begun: Transaction
+) -> None:
+    """Restarts one replica, and lets the proxy lead to it again once it is healthy. Raises Failed."""
+    limit = float(manifest["health"]["deadline"])
+    own = [{**probe, "public": None} for probe in probes if probe["unit"] == one.unit]
+    job.say(f"{'starting' if one.is_new else 'restarting'} {', '.join(probe['service'] for probe in own)} by itself")
+    # What a kill leaves is put back by this
+    begun.rolled.append(asdict(one))
+    begun.store(world)
+    _restarted(world, manifest, one, own, limit, begun.began)
+
+
+def _restarted(
+    world: World, manifest: Manifest, one: Roll, own: list[dict[str, Any]], limit: float, since: float
+) -> None:
+    take_out(world, manifest, [one])
+    units.start(world, [one.unit], limit)
+    health.wait(
+        world, own, {probe["service"]: int(manifest["health"]["successes"]) for probe in own}, limit, since=since
+    )
+    world.link(one.link, one.target)
+    units.react(world, [manifest], {one.link})
+
+
+def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
+    """The proxy leads to these no more, and their last requests have ended."""
+    known = [one for one in ones if world.link_target(one.link) is not None]
+    for one in known:
+        world.remove(one.link)
+    if known:
+        units.react(world, [manifest], {one.link for one in known})
+    for one in known:
+        slots.drain(world, one.port)
+
+
+def leaving(base: Manifest | None, leaves: Iterable[str]) -> list[Roll]:
+    """The replicas of the present release that go, where others of the service stay and take their requests."""
+    gone = {*leaves}
+    return [
+        Roll(group["service"], **member)
+        for group in (base or {"replicas": []})["replicas"]
+        if any(member["unit"] not in gone for member in group["members"])
+        for member in group["members"]
+        if member["unit"] in gone
+    ]
+
+
+def undo(world: World, begun: Transaction, base: Manifest, concerned: Iterable[str]) -> Iterator[str]:
+    """Restarts the replicas of the base that a switch had begun to restart, by its files, which are back. What went
+    wrong; the proxy leads to each again in any case, as before."""
+    again = {*concerned}
+    for group in base["replicas"]:
+        ones = [Roll(group["service"], **member) for member in group["members"]]
+        # First those that the proxy does not lead to: the others take the requests
+        for one in sorted(ones, key=lambda one: world.link_target(one.link) is not None):
+            if one.unit in again:
+                own = [{**p, "public": None} for p in slots.probes(world, base) if p["unit"] == one.unit]
+                own = [probe for probe in own if probe["service"] not in begun.sick]
+                try:
+                    _restarted(world, base, one, own, float(base["health"]["deadline"]), world.wall())
+                except Failed as failure:
+                    yield str(failure)
+            if world.link_target(one.link) != one.target:
+                world.link(one.link, one.target)
+                try:
+                    units.react(world, [base], {one.link})
+                except Failed as failure:
+                    yield str(failure)

@@ -1,0 +1,183 @@
+"""Replicas that a release restarts one after the other, on a host in memory."""
+
+import copy
+
+import pytest
+
+from agent import slots, store, transaction
+from agent.recover import recover
+from agent.world import Ran
+from tests.agent.fake import Killed
+from tests.agent.releases import JOB, applied, gone_back, release, serving
+from tests.catalogue.changes import both, networked
+from tests.catalogue.reaching import balanced
+
+UNITS = [f"watchme-vault-api{number}.service" for number in ("", "-2", "-3")]
+LINKS = [f"/etc/nginx/replicas/vault-api.d/{number}.conf" for number in (1, 2, 3)]
+COMPOSE = next(
+    f["path"] for f in release(balanced()).manifest["files"] if f["path"].endswith("yml") and "vault" in f["path"]
+)
+RELOAD = "systemctl try-reload-or-restart nginx"
+THREE, CHANGED = release(balanced()), release(balanced(memory={"limit": "300m"}))
+TWO = release(balanced(replicas=2, replica_ports=[8091]))
+ONE = release(balanced(replicas=1, replica_ports=[]))
+
+
+def linked(world):
+    return [link in world.links for link in LINKS]
+
+
+def running(world):
+    return [unit in world.active for unit in UNITS]
+
+
+def watched(world, made, **more):
+    """How a release ends, and at each request that it makes which replicas run and which the proxy leads to."""
+    seen = []
+    before = world.web
+    world.web = lambda url: seen.append((running(world), linked(world))) or before(url)
+    outcome = applied(world, made, **more)
+    world.web = before
+    return outcome, seen
+
+
+def test_the_first_release_starts_all_of_them():
+    world = serving(THREE)
+    assert running(world) == linked(world) == [True] * 3
+    again = applied(world, THREE)
+    assert again.outcome == "unchanged" and {"vault-api", "vault-api/2", "vault-api/3"} <= {*again.services}
+    assert b"max_fails=0" in world.files["/etc/nginx/replicas/vault-api.members/2.conf"][0]
+
+
+def test_one_after_the_other_restarts_while_the_others_serve():
+    world = serving(THREE)
+    outcome, seen = watched(world, CHANGED)
+    assert outcome.outcome == "applied" and outcome.restarted == UNITS
+    for _, leads in seen:
+        assert sum(leads) >= 2
+    assert {tuple(leads) for _, leads in seen} >= {(False, True, True), (True, False, True), (True, True, False)}
+    restarts = [command for command in world.ran if command.startswith("systemctl restart")]
+    assert restarts == [f"systemctl restart {unit}" for unit in UNITS]
+    assert f"systemctl stop {UNITS[0]}" not in world.ran
+
+
+def test_the_proxy_leads_to_it_no_more_before_it_restarts():
+    world = serving(THREE)
+    applied(world, CHANGED)
+    drained = world.ran.index("ss -Htn state established dport = :8091")
+    assert RELOAD in world.ran[:drained] and drained < world.ran.index(f"systemctl restart {UNITS[1]}")
+
+
+def test_draining_waits_for_its_last_request():
+    world = serving(THREE)
+    world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
+    start = world.clock
+    assert applied(world, CHANGED).outcome == "applied" and world.clock - start >= 3 * slots.DRAIN
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_one_that_is_unhealthy_leaves_the_others_serving(number):
+    """What had restarted goes back one after the other too; the others are never touched."""
+    world = serving(THREE)
+    before = world.seen_by_programs()
+    port = [8000, 8091, 8092][number]
+    world.web = lambda url: 503 if f":{port}" in url and new(world) else 200
+    outcome, seen = watched(world, CHANGED)
+    assert outcome.outcome == "rolled back" and f"answered 503 at http://127.0.0.1:{port}/" in outcome.line, (
+        outcome.line
+    )
+    assert world.seen_by_programs() == before
+    assert all(sum(leads) >= 2 and sum(runs) >= 2 for runs, leads in seen)
+    touched = {unit for unit in UNITS for command in world.ran if f"systemctl restart {unit}" == command}
+    assert touched == {*UNITS[: number + 1]}
+
+
+def new(world):
+    return b"300m" in world.files[COMPOSE][0]
+
+
+def test_more_of_them_join_once_they_are_healthy():
+    world = serving(ONE)
+    outcome, seen = watched(world, THREE)
+    assert outcome.outcome == "applied" and outcome.restarted == UNITS[1:]
+    assert ([True, True, False], [True, False, False]) in seen, "it runs, and the proxy does not lead to it yet"
+    assert running(world) == linked(world) == [True] * 3
+
+
+def test_one_more_that_is_unhealthy_is_gone_again():
+    world = serving(TWO)
+    before = world.seen_by_programs()
+    world.web = lambda url: 503 if ":8092" in url else 200
+    assert applied(world, THREE).outcome == "rolled back" and world.seen_by_programs() == before
+
+
+def test_fewer_of_them_are_drained_before_they_stop():
+    world = serving(THREE)
+    outcome, _ = watched(world, TWO)
+    assert outcome.outcome == "applied" and running(world) == linked(world) == [True, True, False]
+    drained = world.ran.index("ss -Htn state established dport = :8092")
+    assert RELOAD in world.ran[:drained]
+    assert drained < min(
+        n for n, command in enumerate(world.ran) if "systemctl stop" in command and UNITS[2] in command
+    )
+    assert not [command for command in world.ran if command == f"systemctl restart {UNITS[0]}"]
+
+
+def test_several_become_one():
+    world = serving(THREE)
+    assert applied(world, ONE).outcome == "applied"
+    assert running(world) == [True, False, False] and linked(world) == [False] * 3
+
+
+def test_where_their_network_changes_they_restart_together():
+    world = serving(THREE)
+    moved = release(both(balanced(), networked("172.26.0.0/15")))
+    outcome = applied(world, moved)
+    assert outcome.outcome == "applied" and running(world) == linked(world) == [True] * 3
+    assert any(command.startswith("systemctl restart") and all(u in command for u in UNITS) for command in world.ran)
+
+
+def test_where_none_runs_they_start_together():
+    world = serving(THREE)
+    world.active -= {*UNITS}
+    assert applied(world, CHANGED).outcome == "applied" and running(world) == [True] * 3
+
+
+def test_one_that_a_person_stopped_comes_back_first():
+    world = serving(THREE)
+    world.active.discard(UNITS[2])
+    applied(world, CHANGED)
+    restarts = [command for command in world.ran if command.startswith("systemctl restart")]
+    assert restarts == [f"systemctl restart {UNITS[number]}" for number in (2, 0, 1)]
+
+
+def test_going_back_restarts_one_after_the_other_too():
+    world = serving(THREE, CHANGED)
+    assert gone_back(world, THREE.id).restarted == UNITS
+    restarts = [command for command in world.ran if command.startswith("systemctl restart")]
+    assert restarts[0] == f"systemctl restart {UNITS[0]}" and len(restarts) == 3
+
+
+@pytest.mark.parametrize("is_unhealthy", [False, True])
+def test_killed_at_any_change(is_unhealthy):
+    start, made = serving(THREE), CHANGED
+    before = start.seen_by_programs()
+    finished = copy.deepcopy(start)
+    applied(finished, made)
+    after = finished.seen_by_programs()
+    number = 0
+    while True:
+        number += 1
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        world.web = lambda url, world=world: 503 if is_unhealthy and ":8091" in url and new(world) else 200
+        try:
+            applied(world, made)
+        except Killed:
+            world.kill_at = None
+            recover(world, JOB, "the agent was ended in the middle")
+            assert transaction.unfinished(world) is None
+            assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
+        else:
+            break
+    assert number > 30
