@@ -109,7 +109,7 @@ def _base(world: World, id: str) -> Release | None:
 def _restore_units(
     world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt
 ) -> list[str]:
-    """What ran before runs again, by the files of before; the replicas that are left to restart one after the other."""
+    """What ran before runs again, by its earlier files; the replicas that are left to restart one after the other."""
     states = begun.states
     now = units.states(world, list(states))
     new = [name for name in states if not states[name]["active"] and now[name]["active"]]

@@ -42,7 +42,7 @@ def _replica_ports(service: ComposeService) -> list[tuple[int, int]]:
 
 
 def _beside(service: ComposeService, ways: Mapping[str, tuple[int | None, IPv4Address | None]]) -> list[Place]:
-    """Places below the service's own directory, by the names that tell them apart."""
+    """Places below the service's own directory, by the names that differ."""
     stem, kind = service.unit.rsplit(".", 1)
     last = service.directory.rsplit("/", 1)[1]
     return [

@@ -101,7 +101,7 @@ def test_the_message_quotes_the_file_and_its_advice_works(tmp_path, raw):
     assert raw in {service.purpose for service in read_system(path).services}
 
 
-@pytest.mark.parametrize(("field", "raw"), [("purpose"), ("purpose", "on"), ("mode", "0700"), ("mode", "0644")])
+@pytest.mark.parametrize(("field", "raw"), [("purpose", "on"), ("mode", "0700"), ("mode", "0644")])
 def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
     """Its kind, `unit`, is the name of one of its fields as well."""
     text = (ROOT / "files/systems/vocoder.yaml").read_text()

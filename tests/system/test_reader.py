@@ -202,7 +202,7 @@ PEEK = """
     kind: compose
     purpose: Looks at the host
     image: {repository: docker.io/library/postgres, tag: "15.1"}
-    command: [sleep, infinity]
+    entrypoint: [/bin/sleep, infinity]
     network_mode: host
     volumes: ["/var/run/docker.sock:/var/run/docker.sock", "/var/log:/logs:ro"]
     tmpfs: [/var/lib/postgresql/data]
