@@ -38,14 +38,16 @@ def memory_limit(body: Mapping[str, Any]) -> Any:
 def options(
     body: Mapping[str, Any], folder: str, volumes: Mapping[str, str], unsaid: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`. `folder` is the file's,
-    `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
+    """The fields of `ContainerOptions` that a body fills, but for `depends_on` and `files`; and `replicas`. `folder` is
+    the file's, `volumes` are the names of Docker's volumes by their target; to `unsaid` come (key, reason)."""
     made: dict[str, Any] = {}
     for name in (*PLAIN, *READ):
         if body.get(name) is not None:
             _take(made, name, lambda name=name: _plain(name, body[name]), unsaid)
     for name, value in _deployed(body, unsaid).items():
         _take(made, name, lambda value=value: value, unsaid)
+    if (replicas := _mapping(body.get("deploy")).get("replicas", 1)) != 1:
+        made["replicas"] = replicas
     given = body.get("volumes") or []
     if isinstance(given, list):
         mounts = [mount for item in given if (mount := _mount(item, folder, volumes, unsaid))]
@@ -195,8 +197,6 @@ def _deployed(body: Mapping[str, Any], unsaid: list[tuple[str, str]]) -> dict[st
             made["gpus"] = "all" if asked.get("count", "all") in ("all", -1) else asked["count"]
         else:
             unsaid.append(("deploy.resources.reservations.devices", "only a number of NVIDIA's GPUs, or all of them"))
-    if deploy.get("replicas", 1) != 1:
-        unsaid.append(("deploy.replicas", f"{deploy['replicas']} of it run, and the catalogue has one of each service"))
     return made
 
 

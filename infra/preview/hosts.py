@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agent.rolling import rolls
 from agent.units import changed
 from infra.foreign import visible
 from infra.preview import data, serving, steps
@@ -183,9 +184,9 @@ def effects(
     paths = _differing(old, new) | drifted
     slots = {choice["unit"]: slot for slot in new["slots"] for choice in slot["choices"]}
     slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
-    rolled = _rolled(old, new, before)
     held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
     touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
+    rolled = _rolled(old, new, touched, before - drifted)
     watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
     rests = any(
         name in touched or name not in before for name in (unit["name"] for unit in new["units"]) if name == WATCH
@@ -214,13 +215,13 @@ def effects(
             yield Effect(" ".join(reaction["run"]), "", "reloads", hit)
 
 
-def _rolled(old: dict[str, Any] | None, new: dict[str, Any], before: set[str]) -> set[str]:
-    """The replicas that restart by themselves, since others serve meanwhile: not where their network changes too."""
-    groups = [[member["unit"] for member in group["members"]] for group in new.get("replicas", [])]
-    networks = {entry["unit"] for entry in new.get("networks", [])}
-    if not groups or old is None or networks & {*changed(new, _differing(old, new))}:
+def _rolled(old: dict[str, Any] | None, new: dict[str, Any], touched: set[str], running: set[str]) -> set[str]:
+    """The replicas that restart by themselves, since others of the service serve meanwhile."""
+    if not new.get("replicas"):
         return set()
-    return {unit for group in groups for unit in group if before & {*group}}
+    states = {unit["name"]: {"active": unit["name"] in running} for unit in new["units"]}
+    starting = touched | {name for name, state in states.items() if not state["active"]}
+    return {roll.unit for roll in rolls(old, new, starting, touched & running, states)}
 
 
 def _with_socket(units: set[str]) -> set[str]:

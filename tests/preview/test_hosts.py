@@ -9,10 +9,16 @@ def unit(name: str, *files: str, flag: str = ""):
     return {"name": name, "files": [f"/u/{name}", *files], "images": [], "flag": flag}
 
 
-def manifest(*units, slots=(), versions=None, public=("web.service",), reactions=()):
+def container(unit: str, name: str):
+    return {"name": name, "unit": unit, "project": "p", "network": "n", "aliases": []}
+
+
+def manifest(*units, slots=(), versions=None, public=("web.service",), reactions=(), replicas=(), names=("a", "b")):
     files = sorted({path for one in units for path in one["files"]})
     return {
         "units": list(units), "slots": list(slots), "links": [], "environment_files": [], "reactions": list(reactions), "ports": [],
+        "replicas": list(replicas), "networks": [{"name": "n", "unit": "net.service"}],
+        "containers": [container(f"web{number}.service", name) for number, name in zip(("", "-2"), names, strict=True)],
         "files": [{"path": path, "mode": 420, "owner": "root", "sha256": (versions or {}).get(path, "1")} for path in files],
         "probes": [{"unit": one["name"], "service": one["name"].split(".")[0], "public": one["name"] in public} for one in units],
     }  # fmt: skip
@@ -30,6 +36,10 @@ WEB, DB = unit("web.service"), unit("db.service")
 SINGLE = unit("cron.service", flag="/run/flag")
 WATCH = unit("infra-singles.service")
 SOCKET = unit("web.socket")
+REPLICAS, NET = [unit("web.service", "/c"), unit("web-2.service", "/c")], unit("net.service")
+TWO = [
+    {"service": "web", "members": [{"unit": one["name"], "port": 1, "link": "l", "target": "t"} for one in REPLICAS]}
+]
 BLUE = [unit("web-blue.service", "/c"), unit("web-green.service", "/c")]
 CHANGED = {"/u/web.service": "2"}
 CASES = {
@@ -49,6 +59,19 @@ CASES = {
         manifest(WEB, SOCKET),
         manifest(WEB, SOCKET, versions={"/u/web.socket": "2"}),
         [("web", "restarts for its own users")],
+    ),
+    "replicas": (
+        manifest(*REPLICAS, replicas=TWO), manifest(*REPLICAS, replicas=TWO, versions={"/c": "2"}),
+        [("web", "one after the other"), ("web-2", "one after the other")],
+    ),
+    "one replica more": (manifest(REPLICAS[0]), manifest(*REPLICAS, replicas=TWO), [("web-2", "starts")]),
+    "replicas whose network changes": (
+        manifest(*REPLICAS, NET, replicas=TWO), manifest(*REPLICAS, NET, replicas=TWO, versions={"/c": "2", "/u/net.service": "2"}),
+        [("web", "restarts"), ("web-2", "restarts for its own users"), ("net", "restarts for its own users")],
+    ),
+    "a replica whose container has another name": (
+        manifest(*REPLICAS, replicas=TWO, names=("a", "b")), manifest(*REPLICAS, replicas=TWO, names=("c", "b"), versions={"/c": "2"}),
+        [("web", "restarts"), ("web-2", "restarts for its own users")],
     ),
     "blue-green": (manifest(*BLUE, slots=[slots("web")]), manifest(*BLUE, slots=[slots("web")], versions={"/c": "2"}), [("web", "blue-green")]),
     "blue-green from now on": (
