@@ -9,7 +9,7 @@ from pathlib import Path
 from catalogue.service import Image
 from lab import machine, registry, tools
 from lab.images import build_programs
-from lab.products import PROGRAMS, read
+from lab.products import PROGRAMS, packages_of, read
 from lab.run import find_program, run, succeeds
 from lab.say import LabError, step
 from lab.settings import CACHE, ELSEWHERE, PROJECT, Lab
@@ -77,26 +77,31 @@ def local(given: str) -> str:
     return f"docker-daemon:{given}"
 
 
-def built(folder: Path, note: str = "") -> str:
-    """The image of a folder with a Dockerfile; its BASE is a bare Debian. With another `note` it is another image."""
+def built(folder: Path, note: str = "", version: str = "") -> str:
+    """The image of a folder with a Dockerfile; its BASE is a bare Debian. With another `note` it is another image. Of
+    Python's packages `version` names the file in the folder's requirements/."""
     if not (folder / "Dockerfile").is_file():
         raise LabError(f"lab.yaml: images: {folder} has no Dockerfile")
-    name = f"watchme-lab-{folder.resolve().name.lower()}:{_pin(folder, note)}"
+    name = f"watchme-lab-{folder.resolve().name.lower()}:{_pin(folder, f'{version}{note}')}"
     if not succeeds("docker", "image", "inspect", name):
         with step(f"building {folder.name}", usual=60):
             context = CACHE / f"{folder.name}-context"
             shutil.rmtree(context, ignore_errors=True)
             shutil.copytree(folder, context)
             _program(folder, context)
+            if version:
+                pinned = folder / "requirements" / f"{version}.txt"
+                packages = packages_of(pinned, f"{folder.name}-{version}", "--require-hashes")
+                shutil.copytree(packages, context / "site", ignore=shutil.ignore_patterns("__pycache__"))
             with (context / "Dockerfile").open("a") as file:
                 file.write(f'LABEL note="{note}"\n' if note else "")
             machine.build(context, name, {"BASE": machine.BARE_IMAGE})
     return name
 
 
-def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "") -> None:
+def publish(lab: Lab, product: str, repository: str, tag: str, note: str = "", version: str = "") -> None:
     """Builds a product of `lab/programs/` and publishes it."""
-    name = built(PROGRAMS / product, note)
+    name = built(PROGRAMS / product, note, version)
     registry.push_image(lab, ELSEWHERE, f"docker-daemon:{name}", f"{repository}:{tag}")
 
 

@@ -95,20 +95,25 @@ def fetch() -> None:
             lay_out(Path(folder) / kind, on(kind))
 
 
-def _venv(home: Path, requirements: Path, wanted: Environment) -> None:
-    """A virtual environment for the machines' own Python, 3.11."""
-    scripts, place = wanted.scripts, wanted.at or f"/{wanted.into}"
-    packages = CACHE / f"site-{requirements.parent.name}"
+def packages_of(requirements: Path, name: str, *options: str) -> Path:
+    """What a file of requirements asks for, for the machines' own Python, 3.11; `options` are more of uv's."""
+    packages = CACHE / f"site-{name}"
     pin = packages / "requirements.txt"
     if not pin.exists() or pin.read_text() != requirements.read_text():
-        with step(f"installing {', '.join(scripts)} from PyPI"):
+        with step(f"installing {name} from PyPI"):
             shutil.rmtree(packages, ignore_errors=True)
             run(
                 os.environ.get("UV", "uv"), "pip", "install", "--quiet", "--python", sys.executable,
-                "--python-version", "3.11", "--only-binary", ":all:", "--target", str(packages), "-r",
-                str(requirements),
+                "--python-version", "3.11", "--target", str(packages), *options, "-r", str(requirements),
             )  # fmt: skip
             shutil.copy(requirements, pin)
+    return packages
+
+
+def _venv(home: Path, requirements: Path, wanted: Environment) -> None:
+    """A virtual environment for the machines' own Python."""
+    scripts, place = wanted.scripts, wanted.at or f"/{wanted.into}"
+    packages = packages_of(requirements, requirements.parent.name, "--only-binary", ":all:")
     shutil.copytree(
         packages, home / "lib/python3.11/site-packages", ignore=shutil.ignore_patterns("bin", "__pycache__")
     )

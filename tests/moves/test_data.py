@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.moves.on import goes_to, other_region, points_to, stays_in
-from tests.reader import HOST, Reader, in_lab
+from tests.product import HOST
+from tests.reader import Reader, in_lab
 from tests.system.conftest import System
 from tests.system.on import until
 

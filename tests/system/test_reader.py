@@ -9,7 +9,8 @@ from urllib.request import urlopen
 import pytest
 
 from lab import elsewhere
-from tests.reader import HOST, NAME, POSTGRES, YAML, Reader, in_lab
+from tests.product import HOST
+from tests.reader import NAME, POSTGRES, YAML, Reader, in_lab
 from tests.system.conftest import System
 from tests.system.on import destroy, until
 
