@@ -190,6 +190,7 @@ class System:
 
     def add(self, path: str, text: str) -> None:
         """A file that the repository does not have."""
+        (self.project / path).parent.mkdir(parents=True, exist_ok=True)
         (self.project / path).write_text(text)
         self.edited.add(path)
 
