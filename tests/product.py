@@ -57,9 +57,10 @@ def on_own_host(
     files: Mapping[str, str],
     images: Iterable[Published],
     secrets: Mapping[str, str],
+    machine: str = "t4g.small",
 ) -> Iterator[None]:
-    """The systems run on a host of their own, which goes with them. `files` are path → text, `secrets` are as `infra
-    secret set` names them."""
+    """The systems run on a `machine` of their own, which goes with them. `files` are path → text, `secrets` are as
+    `infra secret set` names them."""
     elsewhere.start(system.lab)
     for image in images:
         publish(system, image)
@@ -73,7 +74,7 @@ def on_own_host(
         assert ran.code == 0, ran.output
     for number, name in enumerate(systems):
         system.set(f"infra:hosts.{HOST}.systems[{number}]", name)
-    system.set(f"infra:hosts.{HOST}.instanceType", "t4g.small")
+    system.set(f"infra:hosts.{HOST}.instanceType", machine)
     system.set("infra:backupRegion", "ap-southeast-2")
     made = system.command("infra", "init", "--stack", "lab")
     assert made.code == 0 and "made the password that backups are encrypted with" in made.output, made.output

@@ -45,5 +45,5 @@ def in_lab(system: System) -> Iterator[Talks]:
         Published("postgres", "library/postgres", "15.1"),
         Published("redis", "library/redis", "7.0"),
     ]
-    with on_own_host(system, ["talks"], files, images, values):
+    with on_own_host(system, ["talks"], files, images, values, "t4g.medium"):
         yield Talks(system, NAME)
