@@ -61,11 +61,11 @@ def test_a_bad_release_is_rolled_back_with_its_data_intact(talks: Talks, first: 
 
 def test_a_migration_that_fails_is_refused_and_the_old_version_serves(talks: Talks, first: str) -> None:
     web = talks.started("web")
-    talks.system.edit(COMPOSE, "command: migrate", "command: migrate no_such_app")
+    talks.system.edit(COMPOSE, "command: migrate", "command: migrat")
     ran = talks.system.up()
-    assert ran.code != 0 and "release step migrate of web ended with" in ran.output, ran.output
-    assert "nothing switched" in ran.output
-    talks.system.edit(COMPOSE, "command: migrate no_such_app", "command: migrate")
+    assert ran.code != 0 and "release step migrate of web ended with 1" in ran.output, ran.output
+    assert "Unknown command: 'migrat'" in ran.output and "nothing switched" in ran.output
+    talks.system.edit(COMPOSE, "command: migrat\n", "command: migrate\n")
     assert talks.started("web") == web and talks.ask("/orga/login/")[0] == 200
 
 
