@@ -71,7 +71,8 @@ for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
     made[place] = region.begin(catalogue, place, zones[place], zone.arn, regional)
     made[place].settled, made[place].served = prior.settled, prior.served
-    made[place].alone = (deploying, as_it_was) if deploying else None
+    # What stands by gets it with the next whole update, and may be one behind
+    made[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
     made[place].waits = [*bucket]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")

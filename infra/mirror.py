@@ -57,6 +57,8 @@ def mirrored(request: dict[str, Any], say: Say) -> tuple[str, bool]:
 def resolved(images: list[str], logins: dict[str, dict[str, str]]) -> dict[str, str]:
     """Image → the digest that its own registry has under its name now. Raises InfraError naming all that are not
     there."""
+    if not images:
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         copier = Copier(Path(folder), {}, logins)
         found = {image: copier.digest(f"docker://{image}") for image in images}

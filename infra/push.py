@@ -72,6 +72,10 @@ def next_step(catalogue: Catalogue, image: str) -> str:
     users = sorted(
         {s.name for system in systems for s in system.active for i in s.images if i.repository == repository}
     )
+    if "." in repository.partition("/")[0]:
+        # infra deploy takes a stack's own repositories alone
+        named = ", ".join(runs) or "none"
+        return f"{repository} is another registry's: pulumi up brings the tag that the catalogue names ({named})"
     if f"{repository}:{tag or 'latest'}" in runs:
         return f"infra deploy {' '.join(users)} --stack {stack} releases it alone, or pulumi up with all that is new"
     named = f"infra deploy {users[0]} --image {tag} --stack {stack} releases it" if users else "no service runs it"

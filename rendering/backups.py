@@ -13,7 +13,7 @@ from rendering import compose, places, units
 from rendering.environment import Secrets, secret_file
 from rendering.files import Backup as Entry
 from rendering.files import File, HostFiles, Unit
-from rendering.steps import needs
+from rendering.places import needs
 from rendering.templates import fill
 
 ENVIRONMENT = "/etc/infra/backup.env"

@@ -89,9 +89,41 @@ class Project:
         return f"{self.directory}/{self.members[0][0].compose_file}"
 
 
+def in_order(system: System) -> list[ComposeService]:
+    """The compose services, each after those that it depends on: the order in which they start. They stop in the
+    other one."""
+    known = {service.name: service for service in system.compose_services}
+    ordered: dict[str, ComposeService] = {}
+    for name in known:
+        _after_its_needs(name, known, ordered, {})
+    return list(ordered.values())
+
+
+def _after_its_needs(
+    name: str, known: dict[str, ComposeService], ordered: dict[str, ComposeService], on_the_way: dict[str, None]
+) -> None:
+    for needed in known[name].depends_on:
+        if needed in known and needed not in on_the_way:
+            _after_its_needs(needed, known, ordered, {**on_the_way, name: None})
+    ordered.setdefault(name, known[name])
+
+
+def needs(system: System, service: ComposeService) -> list[str]:
+    """The services that one depends on, and those that they do, the nearest first."""
+    known = {other.name: other for other in system.compose_services}
+    found: dict[str, None] = {}
+    ways = list(service.depends_on)
+    while ways:
+        name = ways.pop(0)
+        if name not in found and name != service.name:
+            found[name] = None
+            ways += known[name].depends_on if name in known else []
+    return list(found)
+
+
 def projects(system: System) -> list[Project]:
-    """The compose services grouped by the project they share, in catalogue order of the first."""
-    members = [(service, place) for service in system.compose_services for place in places(service)]
+    """The compose services grouped by the project they share, in the order in which the first of each starts."""
+    members = [(service, place) for service in in_order(system) for place in places(service)]
     order = {place.directory: index for index, (_, place) in reversed(list(enumerate(members)))}
     ordered = sorted(members, key=lambda member: order[member[1].directory])
     return [Project(list(group)) for _, group in groupby(ordered, key=lambda member: member[1].directory)]

@@ -12,7 +12,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import Stack
 from rendering import compose
 from rendering.files import Step
-from rendering.places import environment_path, file_path, places
+from rendering.places import environment_path, file_path, in_order, needs, places
 
 # In memory: environment files hold secrets
 STAGED = "/run/infra/steps"
@@ -24,32 +24,9 @@ def steps(system: System, network: ContainerNetwork, stack: Stack, digests: comp
     """In the order in which they run: what a service needs has had its own steps before."""
     return [
         _step(system, service, step, network, stack, digests)
-        for service in _in_order(system)
+        for service in in_order(system)
         for step in service.release
     ]
-
-
-def _in_order(system: System) -> list[ComposeService]:
-    known = {service.name: service for service in system.compose_services}
-    ordered: dict[str, ComposeService] = {}
-    for name in known:
-        for needed in [*reversed(needs(system, known[name])), name]:
-            if needed in known:
-                ordered.setdefault(needed, known[needed])
-    return list(ordered.values())
-
-
-def needs(system: System, service: ComposeService) -> list[str]:
-    """The services that one depends on, and those that they do, the nearest first."""
-    known = {other.name: other for other in system.compose_services}
-    found: dict[str, None] = {}
-    ways = list(service.depends_on)
-    while ways:
-        name = ways.pop(0)
-        if name not in found and name != service.name:
-            found[name] = None
-            ways += known[name].depends_on if name in known else []
-    return list(found)
 
 
 def _step(

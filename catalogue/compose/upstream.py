@@ -301,8 +301,10 @@ def _without(body: Any, own: Any) -> Any:
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
     found = []
-    if body.get("env_file"):
-        said = "its file is not beside the compose file: put it there, or write its variables in the catalogue"
+    if given := body.get("env_file"):
+        listed = given if isinstance(given, list) else [given]
+        names = ", ".join(str(item.get("path") if isinstance(item, dict) else item) for item in listed)
+        said = f"{names} is not beside the compose file: put it there, or write its variables in the catalogue"
         found.append(("env_file", said))
     if body.get("restart") not in WAYS:
         said = "it runs once, and no other service waits for its end: write it as release of the one that needs it"

@@ -93,6 +93,7 @@ def _without(catalogue: Catalogue) -> Iterator[Problem]:
         own = service.kept if isinstance(service, ComposeService) else []
         if left := [mount.source or "" for mount in own if mount.source not in taken.get(system.system, set())]:
             found = f"keeps data in {', '.join(left)}, and has no backup"
-            yield Problem(
-                file, f"service {service.name}", found, "backup: {} for its files; docs/backups.md", "warning"
-            )
+            rule = "backup: {} for its files"
+            if isinstance(service, ComposeService) and data_paths(service.image.repository):
+                rule = f"backup: {{dump: …, load: …}}, or tmpfs: [{own[0].target}] in its place, where it may be lost"
+            yield Problem(file, f"service {service.name}", found, f"{rule}; docs/backups.md", "warning")

@@ -77,9 +77,15 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
-    """A health path lies behind one of the routes, or the public name could not ask for it."""
+    """A health path lies behind one of the routes, or the public name could not ask for it. Without one nothing asks
+    there."""
     for file, _, service in services(catalogue):
         path = service.health_path
+        if path is None and service.routes:
+            found = "has routes, and no health path: no release and no monitor asks what its users see"
+            yield Problem(
+                file, f"service {service.name}", found, "health: a path that answers 200, such as /", "warning"
+            )
         if path and service.routes and service.health_route is None:
             behind = " or ".join(repr(route.inside) for route in service.routes)
             yield Problem(file, f"service {service.name}", f"health path {path!r}", f"a path under {behind}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import read_stack, stack_from
 from infra import aws, hosts, remote, ssh
 from infra.errors import InfraError
+from infra.mirror import resolved
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import Snapshot, reported
@@ -177,7 +178,9 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
     """The stack as it is to be, its images by the digests that the registry has now; and what it does not list."""
     catalogue = pinned(catalogue, there.get("deployed", {}))
-    serving = [image for host in there.get("hosts", {}).values() for image in images_of(host["manifest"])]
+    serving: dict[str, str] = {}
+    for host in there.get("hosts", {}).values():
+        serving |= _serving(host["manifest"])
     images, untold = digests(catalogue, there.get("region") or catalogue.stack.region, serving)
     made = hosts_of(catalogue, images, _key(catalogue))
     for name, host in there.get("hosts", {}).items():
@@ -214,11 +217,18 @@ def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
 Images = dict[str, dict[str, str]]
 
 
-def digests(catalogue: Catalogue, region: str, serving: Iterable[str] = ()) -> tuple[Images, list[str]]:
-    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry; and the images that it
-    does not list: those are as they serve (`serving` are images by digest), or named by their tag."""
-    client = aws.client("ecr", region)
-    has = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in serving if "@" in image}
+def _serving(manifest: dict[str, Any]) -> dict[str, str]:
+    """`repository:tag` → digest of what a host's containers run; repository → digest of what no container names."""
+    named = {entry["named"]: entry["image"].split("@")[1] for entry in manifest["containers"] if "@" in entry["image"]}
+    repositories = {name.split("@")[0].split(":")[0] for name in named}
+    whole = {image.split("@")[0].split("/", 1)[1]: image.split("@")[1] for image in images_of(manifest) if "@" in image}
+    return named | {name: digest for name, digest in whole.items() if name not in repositories}
+
+
+def digests(catalogue: Catalogue, region: str, serving: Mapping[str, str] | None = None) -> tuple[Images, list[str]]:
+    """Repository → suffix (`:tag`, `@digest`) → digest of what runs, by a region's registry, or by another image's own;
+    and the images that neither lists: those are as they serve (see `_serving`), or named by their tag."""
+    client, has = aws.client("ecr", region), serving or {}
     wanted = [(repository, suffix) for repository, found in wanted_images(catalogue).items() for suffix in found]
 
     def of(image: tuple[str, str]) -> str | None:
@@ -236,9 +246,22 @@ def digests(catalogue: Catalogue, region: str, serving: Iterable[str] = ()) -> t
     images: Images = {repository: {} for repository, _ in wanted}
     untold = []
     with ThreadPoolExecutor(8) as pool:
-        for (repository, suffix), digest in zip(wanted, pool.map(of, wanted), strict=True):
-            if digest is None:
-                untold.append(f"{repository}{suffix}")
-            if known := digest or has.get(repository):
-                images[repository][suffix] = known
+        found = dict(zip(wanted, pool.map(of, wanted), strict=True))
+    found |= _of_others(catalogue, [image for image, digest in found.items() if digest is None])
+    for (repository, suffix), digest in found.items():
+        if digest is None:
+            untold.append(f"{repository}{suffix}")
+        if known := digest or has.get(f"{repository}{suffix}") or has.get(repository):
+            images[repository][suffix] = known
     return images, untold
+
+
+def _of_others(catalogue: Catalogue, absent: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What other registries have of images that the stack's own has not: an update copies them. None where one of them
+    does not answer, which an update says."""
+    names = {f"{repository}{suffix}": (repository, suffix) for repository, suffix in absent}
+    asked = [image.name for image in catalogue.foreign_images if image.name in names]
+    try:
+        return {names[name]: digest for name, digest in resolved(asked, catalogue.stack.registry_logins).items()}
+    except InfraError:
+        return {}

@@ -44,6 +44,10 @@ def balanced(**values: Any):
 
 # What is changed, and what the one line must say
 EXAMPLES = {
+    "routes that nothing asks": (
+        setting("web", health={"command": "true"}),
+        "warning: files/systems/watchme.yaml: service web: has routes, and no health path: no release and no monitor asks what",
+    ),
     "replicas with an address": (balanced(address="172.27.0.19"), "service vault-api: replicas: 3 with an address; leave it out"),
     "replicas and turns": (balanced(rollout="blue-green", spare_port=8093), "replicas: 3 with rollout: blue-green; leave it out"),
     "replicas of a published port": (balanced(publish=["25"], exceptions={"public-ports": "x"}), "replicas: 3 with publish"),

@@ -56,7 +56,7 @@ REFUSED = {
     ),
     "a file of variables": (
         ("    mem_limit: 512m\n", "    env_file: docker-compose.env\n"),
-        "service webserver: env_file: its file is not beside the compose file: put it there, or write its variables in the catalogue",
+        "service webserver: env_file: docker-compose.env is not beside the compose file: put it there, or write its variables in the catalogue",
     ),
     "a volume without a name": (("[redisdata:/data]", "[/data]"), "service broker: volumes: /data is a volume without a name"),
     "two ports": (('["8000:8000"]', '["8000:8000", "9000:9000"]'), "ports: more than one port is published"),

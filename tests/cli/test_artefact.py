@@ -216,6 +216,9 @@ def test_what_comes_after_a_push_is_certain():
         "no service follows this tag: infra deploy web --image 2 --stack lab releases it, or write it in the catalogue, "
         "which has watchme-web:latest"
     )
+    assert push.next_step(found, "docker.io/library/redis:7.2") == (
+        "docker.io/library/redis is another registry's: pulumi up brings the tag that the catalogue names (none)"
+    )
 
 
 def test_only_an_artefacts_repository_takes_a_directory(tmp_path, monkeypatch):
