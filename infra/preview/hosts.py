@@ -64,7 +64,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Room:
-    """Memory in MiB: the sum of the services' limits, and what the machine has without its reserve."""
+    """Memory in MiB: what the services may use at most at a time, and what the machine has without its reserve."""
 
     limits: int
     room: int | None
@@ -266,7 +266,7 @@ def _differing(old: dict[str, Any] | None, new: dict[str, Any]) -> set[str]:
 def _room(host: Host | None) -> Room | None:
     if host is None:
         return None
-    return Room(sum(host["limits"].values()) // 1024**2, host["room"])
+    return Room(host["manifest"]["memory"] // 1024**2, host["room"])
 
 
 def _ports(host: Host | None) -> dict[str, str]:

@@ -162,7 +162,6 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
             found["hosts"][name] = {
                 "manifest": answer["manifest"],
                 "files": {path: unspoken(text, path, key) for path, text in answer["files"].items()},
-                "limits": {"all services": answer["manifest"]["memory"]},
                 "drifted": sorted({entry["path"] for entry in answer["drift"]}),
             }
     return found, said, unbound

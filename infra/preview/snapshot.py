@@ -191,7 +191,6 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
         "manifest": manifest, "files": files, "addresses": addresses,
         "spec": spec.model_dump(mode="json"),
         "room": spec.memory_mib and spec.memory_mib - to_bytes(spec.reserve) // MiB,
-        "limits": {s.name: s.at_once * s.limit for system in catalogue.systems_on(name) for s in system.active},
         "exceptions": _exceptions(catalogue, name),
     }  # fmt: skip
 

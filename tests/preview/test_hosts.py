@@ -16,7 +16,7 @@ def container(unit: str, name: str):
 def manifest(*units, slots=(), versions=None, public=("web.service",), reactions=(), replicas=(), names=("a", "b")):
     files = sorted({path for one in units for path in one["files"]})
     return {
-        "units": list(units), "slots": list(slots), "links": [], "environment_files": [], "reactions": list(reactions), "ports": [],
+        "units": list(units), "slots": list(slots), "links": [], "environment_files": [], "reactions": list(reactions), "ports": [], "memory": 1,
         "replicas": list(replicas), "networks": [{"name": "n", "unit": "net.service"}],
         "containers": [container(f"web{number}.service", name) for number, name in zip(("", "-2"), names, strict=True)],
         "files": [{"path": path, "mode": 420, "owner": "root", "sha256": (versions or {}).get(path, "1")} for path in files],
@@ -109,7 +109,7 @@ def test_what_somebody_changed_or_stopped_is_put_right_by_a_release():
 
 def host(made, kind: str = "ec2", drifted=(), files=None):
     return {
-        "manifest": made, "files": files or {}, "addresses": {}, "limits": {"all": 1}, "room": 10, "spec": {"kind": kind},
+        "manifest": made, "files": files or {}, "addresses": {}, "room": 10, "spec": {"kind": kind},
         "drifted": list(drifted),
     }  # fmt: skip
 
