@@ -184,7 +184,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
     if ready.base:
-        rolling.take_out(world, ready.base.manifest, rolling.leaving(ready.base.manifest, ready.leaves))
+        rolling.leave(world, ready.base.manifest, ready.leaves)
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
@@ -202,7 +202,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
         left = steps.run_within_the_switch(world, ready.target, ready.late, ready.at_once, since, job.say)
         if left:
             units.start(world, left, limit)
-        for one in ready.rolls:
+        for one in rolling.unhealthy_first(ready.rolls, probes, begun.sick):
             rolling.roll(world, job, manifest, one, probes, begun)
     except Failed as failure:
         # A unit that waits for another one's health says only that it is unhealthy

@@ -76,8 +76,8 @@ def plan(world: World, base: Release | None, target: Release) -> Plan:
     starts = [name for name in ordinary if name not in resting and (name in changed or not states[name]["active"])]
     moving = [rollout.next["unit"] for rollout in rollouts]
     early, late = steps.split(world, target.manifest, {*stops, *leaves, *starts, *moving})
-    # A step that waits for another service's restart may need these stopped
-    rolls = [] if late else rolling.rolls(base.manifest if base else None, target.manifest, starts, stops, states)
+    before = base.manifest if base else None
+    rolls = rolling.rolls(before, target.manifest, starts, stops, states, late)
     alone = {roll.unit for roll in rolls}
     return Plan(
         base,

@@ -8,6 +8,7 @@ from typing import Any
 from agent import accounts, answers, existing, forwarding, health, quoting, rolling, slots, store, transaction, units
 from agent.job import Job
 from agent.outcome import Failed, Outcome
+from agent.rolling import Roll
 from agent.store import Release
 from agent.transaction import Transaction
 from agent.world import World
@@ -70,7 +71,10 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
         paths += transaction.put_back(world, slot_links)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
     # By the files that they were started from, and while systemd still knows them
-    units.stop(world, begun.starts)
+    joined = [Roll(**one) for one in begun.rolled if one["is_new"]]
+    if manifests:
+        attempt(rolling.take_out, manifests[0], joined)
+    units.stop(world, [*begun.starts, *(one.unit for one in joined)])
     units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
     others = [entry for entry in begun.before if entry not in slot_links]
     paths += transaction.put_back(world, [*begun.certificates, *others])

@@ -34,31 +34,54 @@ class Roll:
 
 
 def rolls(
-    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str], states: dict[str, Any]
-) -> list[Roll]:
+    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str], states: dict[str, Any],
+    late: Iterable[dict[str, Any]] = (),
+) -> list[Roll]:  # fmt: skip
     """Of the units that are to (re)start, the replicas that can do so one after the other: another one of them serves
-    meanwhile, and what they run in stays."""
+    meanwhile, what they run in stays, and nothing that starts with the others waits for their health. `late` are the
+    release steps within the switch."""
     starting, disturbed = {*starts}, {*starts, *stops}
+    needed = {name for step in late for name in step["needs"]}
     found: list[Roll] = []
     for group in manifest["replicas"]:
         concerned = [member for member in group["members"] if member["unit"] in starting]
         serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
-        network = {entry["unit"] for entry in manifest["networks"]} & disturbed
-        if base is None or not serving or network or not all(_is_same(base, manifest, unit) for unit in serving):
+        together = {entry["unit"] for entry in manifest["networks"]} & disturbed or {*group["awaited"]} & starting
+        if base is None or not serving or together or group["service"] in needed:
             continue
-        made = [Roll(group["service"], **member, is_new=member["unit"] not in serving) for member in concerned]
-        found += sorted(made, key=lambda roll: not roll.is_new)
+        if all(_is_same(base, manifest, unit) for unit in serving) and _has_its_ports(base, group):
+            made = [Roll(group["service"], **member, is_new=member["unit"] not in serving) for member in concerned]
+            found += sorted(made, key=lambda roll: not roll.is_new)
     return found
 
 
 def _is_same(base: Manifest, manifest: Manifest, unit: str) -> bool:
     """Has its container the same names in both releases: else the new file would not stop it."""
-    one, other = ([_names(entry) for entry in m["containers"] if entry["unit"] == unit] for m in (base, manifest))
+    one, other = (
+        [_names(entry) for entry in m.get("containers", []) if entry["unit"] == unit] for m in (base, manifest)
+    )
     return one == other
 
 
 def _names(entry: dict[str, Any]) -> tuple[Any, ...]:
-    return entry["name"], entry["project"], entry["network"], entry["aliases"][:1]
+    return entry["name"], entry.get("project"), entry["network"], entry["aliases"][:1]
+
+
+def _has_its_ports(base: Manifest, group: dict[str, Any]) -> bool:
+    """Has each the port that it had, or one that nothing has: else the proxy would lead where another one is."""
+    had = {entry["unit"]: entry["port"] for entry in base["ports"]}
+    held = {entry["port"]: entry["unit"] for entry in base["ports"]}
+    return all(
+        had.get(member["unit"], member["port"]) == member["port"]
+        and held.get(member["port"], member["unit"]) == member["unit"]
+        for member in group["members"]
+    )
+
+
+def unhealthy_first(ones: Iterable[Roll], probes: list[dict[str, Any]], sick: Iterable[str]) -> list[Roll]:
+    """In the order in which they restart: those that serve nobody before those that do."""
+    ill = {probe["unit"] for probe in probes if probe["service"] in {*sick}}
+    return sorted(ones, key=lambda one: not (one.is_new or one.unit in ill))
 
 
 def roll(
@@ -97,16 +120,18 @@ def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
         slots.drain(world, one.port)
 
 
-def leaving(base: Manifest | None, leaves: Iterable[str]) -> list[Roll]:
-    """The replicas of the present release that go, where others of the service stay and take their requests."""
+def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
+    """The proxy leads no more to the replicas that go, where others of the service stay and take their requests."""
     gone = {*leaves}
-    return [
-        Roll(group["service"], **member)
-        for group in (base or {"replicas": []})["replicas"]
-        if any(member["unit"] not in gone for member in group["members"])
-        for member in group["members"]
-        if member["unit"] in gone
-    ]
+    for group in base["replicas"]:
+        stays = [Roll(group["service"], **member) for member in group["members"] if member["unit"] not in gone]
+        goes = [Roll(group["service"], **member) for member in group["members"] if member["unit"] in gone]
+        if stays and goes:
+            # Also where a person had taken one out: the proxy takes no list without any
+            for one in stays:
+                if world.link_target(one.link) is None:
+                    world.link(one.link, one.target)
+            take_out(world, base, goes)
 
 
 def undo(world: World, begun: Transaction, base: Manifest, concerned: Iterable[str]) -> Iterator[str]:

@@ -123,7 +123,8 @@ def _common(service: Any, instance: Instance) -> Any:
     if port is None or not isinstance(service, ComposeService):
         return service.model_copy(update={"routes": routes})
     why = service.port_exception or "chosen by the stack"
-    own = {"port": port, "container_port": service.listens_inside or port, "port_exception": why}
+    inside = None if service.is_on_host_network else service.listens_inside or port
+    own = {"port": port, "container_port": inside, "port_exception": why}
     return service.model_copy(update={"routes": routes, **own})
 
 
@@ -165,7 +166,7 @@ class _Renaming:
         name = self.name(service.name)
         known = [*service.aliases, *([service.container] if service.container != service.compose_key else [])]
         ports: dict[str, Any] = {}
-        if service.port:
+        if service.port and not service.is_on_host_network:
             ports = {"port": port_of(self.own, name), "container_port": service.listens_inside}
             ports["port_exception"] = service.port_exception or WHY
         if service.spare_port:
@@ -181,7 +182,7 @@ class _Renaming:
                 "container": self.name(service.container),
                 "directory": self.moved[service.directory],
                 # Others of its network know it by the file's names; its compose_key is one of them
-                "aliases": list(dict.fromkeys(known)),
+                "aliases": [] if service.is_on_host_network else list(dict.fromkeys(known)),
                 "address": None,
                 "spare_address": None,
                 "volumes": [self._mount(mount) for mount in service.volumes],

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from catalogue.compose.container import ADDED
-from catalogue.compose.values import DOCKER_SOCKETS
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK, looks_secret, masked
 from catalogue.systemd.parsing import assignments
@@ -21,6 +20,8 @@ ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
 UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
+# Docker's own, those of the host's other programs, and what they are below
+SOCKETS = re.compile(r"/$|/(?:var/?|(?:var/)?run(?:/.*)?)$")
 RUNNERS = ("docker", "podman", "nerdctl")
 SHELLS = ("sh", "bash", "dash", "env")
 # Options of `docker run` that take no value
@@ -128,18 +129,18 @@ def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _beyond(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The exception that each needs, and what of the host a container reaches by it."""
-    if body.get("privileged"):
+    if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"
     for word in ("pid", "ipc"):
         if str(body.get(word) or "") == "host":
             yield "host-processes", f"{service} has {word}: host"
-    for mount in body.get("volumes") or []:
+    for mount in _list(body.get("volumes")):
         source = mount.get("source") if isinstance(mount, dict) else str(mount).split(":")[0]
-        if source in DOCKER_SOCKETS:
+        if SOCKETS.match(re.sub("/+", "/", str(source))):
             yield "docker-socket", f"{service} has Docker's socket"
-    if wide := [str(name) for name in body.get("cap_add") or [] if str(name).removeprefix("CAP_") not in ADDED]:
+    if wide := [str(name) for name in _list(body.get("cap_add")) if str(name).removeprefix("CAP_") not in ADDED]:
         yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"
-    if weak := [str(name) for name in body.get("security_opt") or [] if UNCONFINED.fullmatch(str(name))]:
+    if weak := [str(name) for name in _list(body.get("security_opt")) if UNCONFINED.fullmatch(str(name))]:
         yield "unconfined", f"{service} has security_opt: {', '.join(weak)}"
 
 
@@ -190,6 +191,10 @@ def _published(port: Any) -> str:
         address = f"[{address}]" if ":" in address else address
         return f"{address}:{port.get('published', '')}:{port.get('target', '')}".lstrip(":")
     return str(port)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if isinstance(value, str) else []
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Backups of a host's services: where they go, when each is made, and what the agent needs to make and restore it."""
 
 from catalogue.backup import Backup
-from catalogue.compose.values import DOCKER_SOCKETS, Mount
+from catalogue.compose.container import UNCONFINED
+from catalogue.compose.values import Mount
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.rules.openings import is_plain
 from catalogue.rules.steps import DRILL
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
@@ -96,7 +98,7 @@ def _entry(catalogue: Catalogue, system: System, service: Service, backup: Backu
         others,
         backup.keep.model_dump(),
         backup.hours,
-        _drill(catalogue.stack, service, digests),
+        _drill(catalogue.stack, system, service, digests),
         {compose.path_on_host(mount): _scratch(service, mount) for mount in service.kept},
         # Alone it says nothing of its data, and with the others it would work on theirs
         "" if service.depends_on else _health(service),
@@ -129,18 +131,19 @@ def _health(service: ComposeService) -> str:
     }[service.check]
 
 
-def _drill(stack: Stack, service: ComposeService, digests: compose.Digests) -> str:
+def _drill(stack: Stack, system: System, service: ComposeService, digests: compose.Digests) -> str:
     """The compose file of the service on scratch volumes, in a network of its own, without a port of the host."""
     image = compose.full_name(service.image, stack, digests)
     body = compose.body(service, image, service.unit, places.environment_path(service))
     scratch = {mount.target: _scratch(service, mount) for mount in service.kept}
-    mounts = [
-        m for m in body.pop("volumes", []) if m["target"] not in scratch and m.get("source") not in DOCKER_SOCKETS
-    ]
+    beyond = [m.target for m in service.volumes if m.type == "bind" and (m.is_docker or not is_plain(m.source, system))]
+    mounts = [mount for mount in body.pop("volumes", []) if mount["target"] not in {*scratch, *beyond}]
     mounts += [{"type": "volume", "source": name, "target": target} for target, name in scratch.items()]
     # It reaches nothing of the world: with the service's own passwords it would work there. Nor anything of the host
-    for name in ("extra_hosts", "privileged", "pid", "ipc"):
+    for name in ("extra_hosts", "privileged", "pid", "ipc", "devices", "cap_add"):
         body.pop(name, None)
+    if confined := [option for option in body.pop("security_opt", []) if option not in UNCONFINED]:
+        body["security_opt"] = confined
     body["labels"] |= {LABEL: service.name, "object_systemd_unit": f"{DRILL}{service.name}"}
     volumes = {name: {"external": True} for name in scratch.values()}
     whole = {**body, "container_name": f"{DRILL}{service.name}", "volumes": mounts}

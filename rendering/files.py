@@ -85,10 +85,12 @@ class Member:
 
 @dataclass(frozen=True)
 class Replicas:
-    """A service of which several run, between which the proxy chooses."""
+    """A service of which several run, between which the proxy chooses; `awaited` are the units that start only once it
+    is healthy."""
 
     service: str
     members: list[Member]
+    awaited: list[str]
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),
         HostFiles("", steps=steps.steps(system, system.network, catalogue.stack, digests) if system.network else []),
         *(nginx.blue_green(service) for service in system.compose_services if service.is_blue_green),
-        *(nginx.balanced(service) for service in system.compose_services if service.is_balanced),
+        *(nginx.balanced(system, service) for service in system.compose_services if service.is_balanced),
         HostFiles(
             host="",
             probes=[probe for service in system.active for probe in _probes(catalogue, system, service)],

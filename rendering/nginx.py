@@ -64,13 +64,16 @@ def _names_hash(names: list[str]) -> dict[str, int]:
     return {"bucket_size": 128, "max_size": max(512, 4 * 2 ** len(names).bit_length())}
 
 
-def balanced(service: ComposeService) -> HostFiles:
+def balanced(system: System, service: ComposeService) -> HostFiles:
     """The upstream of a service of which several run: each replica is in it by a link, which a release takes away while
     it restarts that one."""
     name = upstream(service)
     lines = [f"upstream {name} {{", "    least_conn;", f"    include {REPLICAS}/{service.name}.d/*.conf;", "}", ""]
     files = [File(f"/etc/nginx/conf.d/{name}.conf", "\n".join(lines).encode())]
     links, members = [], []
+    waiting = [other for other in system.compose_services if service.name in other.depends_on]
+    healthy = [other for other in waiting if other.depends_on[service.name].condition == "service_healthy"]
+    awaited = [place.unit for other in healthy for place in places(other)]
     for number, place in enumerate(places(service), 1):
         assert place.port, "the checks have seen to it"
         file, link = (f"{REPLICAS}/{service.name}.{kind}/{number}.conf" for kind in ("members", "d"))
@@ -78,7 +81,7 @@ def balanced(service: ComposeService) -> HostFiles:
         files.append(File(file, f"server 127.0.0.1:{place.port} max_fails=0;\n".encode()))
         links.append(Link(link, file))
         members.append(Member(place.unit, place.port, link, file))
-    return HostFiles("", files=files, links=links, replicas=[Replicas(service.name, members)])
+    return HostFiles("", files=files, links=links, replicas=[Replicas(service.name, members, awaited)])
 
 
 def blue_green(service: ComposeService) -> HostFiles:

@@ -28,7 +28,8 @@ class Talks(Product):
 
     def django(self, text: str) -> str:
         """What a line of Python says in the application."""
-        return self.on("docker", "exec", "web", "python3", "-m", "pretalx", "shell", "-c", text).strip()
+        whole = f"import django; django.setup(); {text}"
+        return self.on("docker", "exec", "web", "python3", "-c", whole).strip()
 
     def people(self) -> list[str]:
         return self.query("select email from person_user order by email").split()

@@ -39,6 +39,6 @@ def _mode(given: Any) -> dict[str, str] | None:
     """As `files` have it; a number is what YAML made of octal digits."""
     if given is None:
         return {}
-    text = str(given).removeprefix("0o") if isinstance(given, str | int) and not isinstance(given, bool) else ""
+    text = f"{given:o}" if type(given) is int else given.removeprefix("0o") if isinstance(given, str) else ""
     found = re.fullmatch("0?([0-7]{3})", text)
     return {"mode": f"0{found[1]}"} if found else None

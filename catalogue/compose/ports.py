@@ -27,6 +27,10 @@ class PortEntry(NamedTuple):
         return self.address.startswith(LOOPBACK)
 
     @property
+    def is_everywhere(self) -> bool:
+        return self.address in ("", "0.0.0.0", "::", "[::]")
+
+    @property
     def is_single(self) -> bool:
         return all(re.fullmatch("[0-9]{1,5}", part) for part in (self.outside, self.inside))
 
@@ -63,12 +67,16 @@ def ports(body: Mapping[str, Any], own: Mapping[str, Any], unsaid: list[tuple[st
     those that the catalogue's `own` entry publishes to the world. To `unsaid` come (key, reason)."""
     world = own.get("publish")
     named = [port_entry(item).published for item in (world if isinstance(world, list) else [])]
-    known = {(port.first, port.last, port.protocol) for port in named if port}
+    known = {(port.first, port.last, port.protocol): port.inside for port in named if port}
     entries = [port_entry(item) for item in body.get("ports") or []]
     found = []
     for entry in entries:
         asked = entry.published
-        if asked and (asked.first, asked.last, asked.protocol) in known:
+        inside = known.get((asked.first, asked.last, asked.protocol)) if asked else None
+        if asked and inside == asked.inside:
+            continue
+        if asked and inside is not None:
+            unsaid.append(("ports", f'{entry.text}, and publish has another port in the container: "{entry.text}"'))
             continue
         if entry.protocol != "tcp":
             said = f"{entry.text} is for {entry.protocol}, and the proxy speaks TCP: name it under publish"

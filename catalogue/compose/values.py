@@ -143,7 +143,13 @@ class Mount(Model):
     @property
     def is_docker(self) -> bool:
         """Is it Docker's own socket."""
-        return self.type == "bind" and self.source in DOCKER_SOCKETS
+        return self.type == "bind" and re.sub("/+", "/", self.source or "") in DOCKER_SOCKETS
+
+    @property
+    def reaches_sockets(self) -> bool:
+        """Is Docker's socket there, or below: read-only is no bar to it. So are those of the host's other programs."""
+        path = re.sub("^/var/run(?=/|$)", "/run", re.sub("/+", "/", self.source or "").rstrip("/"))
+        return self.type == "bind" and (path in ("", "/var", "/run") or path.startswith("/run/"))
 
 
 def _bare(value: Any) -> Any:

@@ -160,8 +160,10 @@ def memory(catalogue: Catalogue) -> Iterator[Problem]:
         limits = most_memory(services_on) // MiB
         room = host.memory_mib - to_bytes(host.reserve) // MiB
         if limits > room:
-            doubled = [service.name for service in services_on if service.at_once > 1]
+            doubled = [s.name for s in services_on if isinstance(s, ComposeService) and s.is_blue_green]
             twice = f" ({', '.join(doubled)} twice, for rollout: blue-green)" if doubled else ""
+            several = [s for s in services_on if s.at_once > 1 and s.name not in doubled]
+            twice += f" ({', '.join(f'{s.at_once} of {s.name}' for s in several)})" if several else ""
             steps = any(isinstance(service, ComposeService) and service.release for service in services_on)
             beside = ", with a release step beside them" if steps and not doubled else ""
             found = f"the services' memory limits add up to {limits} MiB{twice}{beside}"

@@ -22,7 +22,7 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
     paths = [
         mount.source or ""
         for mount in service.volumes
-        if mount.type == "bind" and mount.read_only and not mount.is_docker and not _is_plain(mount.source, system)
+        if mount.type == "bind" and mount.read_only and not mount.is_docker and not is_plain(mount.source, system)
     ]
     wide = [name for name in service.cap_add if name not in ADDED]
     devices = [given for given in service.devices if not PLAIN_DEVICE.fullmatch(given.split(":/dev/")[0])]
@@ -40,8 +40,13 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
         )
     if paths:
         found["host-paths"] = f"it reads {', '.join(paths)} of the host"
-    if any(mount.is_docker for mount in service.volumes):
-        found["docker-socket"] = "Docker's socket, by which it can become root of the host"
+    if sockets := [mount.source or "" for mount in service.volumes if mount.reaches_sockets]:
+        what = (
+            "Docker's socket"
+            if all(mount.is_docker for mount in service.volumes if mount.reaches_sockets)
+            else (f"{', '.join(sockets)}, and so the sockets of Docker and of the host's programs")
+        )
+        found["docker-socket"] = f"{what}, by which it can become root of the host"
     if service.privileged:
         found["privileged"] = "privileged: it can do on the host what root can"
     if wide:
@@ -55,7 +60,8 @@ def openings(service: ComposeService, system: System) -> dict[Opening, str]:
     return found
 
 
-def _is_plain(source: str | None, system: System) -> bool:
+def is_plain(source: str | None, system: System) -> bool:
+    """Is a path of the host the product's, or one that every container may read."""
     path = plain(source or "/")
     return bool(READABLE.fullmatch(path)) or is_the_products(path, system)
 
@@ -97,7 +103,10 @@ def published(catalogue: Catalogue) -> Iterator[Problem]:
         for system in systems:
             for service in system.compose_services:
                 where = (catalogue.file_of(system), f"service {service.name}")
-                for number in [f"{n}/{one.protocol}" for one in service.publish for n in one.numbers]:
+                numbers = [f"{n}/{one.protocol}" for one in service.publish for n in one.numbers]
+                for number in sorted({number for number in numbers if numbers.count(number) > 1}):
+                    yield Problem(*where, f"publish {number} is given twice", "each port of the host once")
+                for number in dict.fromkeys(numbers):
                     if number in reserved:
                         yield Problem(*where, f"publish {number} is the host's own ({reserved[number]})", "any other")
                     elif (owner := owners.setdefault(number, service)) is not service:

@@ -221,7 +221,12 @@ def _rolled(old: dict[str, Any] | None, new: dict[str, Any], touched: set[str], 
         return set()
     states = {unit["name"]: {"active": unit["name"] in running} for unit in new["units"]}
     starting = touched | {name for name, state in states.items() if not state["active"]}
-    return {roll.unit for roll in rolls(old, new, starting, touched & running, states)}
+    known = {step["key"] for step in (old or {}).get("steps", [])}
+    pending = [step for step in new.get("steps", []) if step["key"] not in known]
+    # By the agent's own rule a step runs within the switch where what it needs changes with it
+    units = {probe["service"].partition("/")[0]: probe["unit"] for probe in new["probes"]}
+    late = [step for step in pending if any(units.get(name) in starting for name in step["needs"])]
+    return {roll.unit for roll in rolls(old, new, starting, touched & running, states, late)}
 
 
 def _with_socket(units: set[str]) -> set[str]:

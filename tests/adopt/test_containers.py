@@ -133,10 +133,21 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] = {
         BODY | {"ports": ["127.0.0.1:8001:8001", "25:25", "0.0.0.0:51820:51820/udp"]}, {},
         {"publish": ["25", "51820/udp"], "exceptions": {"public-ports": FOUND}}, "why it has to: the world reaches it at 25/tcp, 51820/udp",
     ),
+    "a port of one address": (
+        BODY | {"ports": ["127.0.0.1:8001:8001", "10.0.0.5:9100:9100"]}, {}, {}, "publishes 10.0.0.5:9100 too: the catalogue has one port",
+    ),
+    "a port of both families": (BODY | {"ports": ["0.0.0.0:8001:8001", "[::]:8001:8001"]}, {}, {}, "publishes 8001 to the world: on 127.0.0.1 from then on"),
+    "a port of the world before its own": (
+        BODY | {"ports": ["25:25", "127.0.0.1:8001:8001"]}, {}, {"publish": ["25"], "exceptions": {"public-ports": FOUND}}, "reaches it at 25/tcp",
+    ),
+    "what Docker says of UDP": (
+        BODY | {"ports": ["${WG}:51820/udp"]}, {"ports": [["", 51820, 51820, "udp"], ["::", 51820, 51820, "udp"], ["", 0, 9, "tcp"]]},
+        {"port": None, "publish": ["51820/udp"], "exceptions": {"public-ports": FOUND}}, "reaches it at 51820/udp",
+    ),
     "a port out of a range": (BODY | {"ports": ["127.0.0.1:8001:8001", "80-81:90"]}, {}, {}, "publishes 80-81:90, which the catalogue cannot say: left out"),
     "a migration": (BODY | {"depends_on": {"m": {"condition": "service_completed_successfully"}}}, {}, {}, "waits for m to have ended"),
     "what is not there": (BODY | {"depends_on": ["db"]}, {}, {}, "waits for db, which the catalogue does not have"),
-    "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 8002 on its host too: the catalogue has one such port, 8001"),
+    "two ports": (BODY | {"ports": ["127.0.0.1:8001:8001", "127.0.0.1:8002:8002"]}, {}, {}, "publishes 127.0.0.1:8002 too: the catalogue has one port of its host, 8001"),
     "memory of a deployment": (without("mem_limit") | {"deploy": {"resources": {"limits": {"memory": "512M"}}}}, {}, {"memory": {"limit": "512m"}}, ""),
     "memory with a point": (BODY | {"mem_limit": "1.5g"}, {}, {"memory": {"limit": "1536m"}}, ""),
     "memory in bytes": (BODY | {"mem_limit": 209715200}, {}, {"memory": {"limit": "200m"}}, ""),

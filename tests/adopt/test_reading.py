@@ -209,7 +209,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
     assert "hunter2" not in json.dumps(found)
     assert found == {
         "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,
-        "limit": 1024, "networks": {"net": "172.28.0.9"}, "ports": [["127.0.0.1", 8001, 80]],
+        "limit": 1024, "networks": {"net": "172.28.0.9"}, "ports": [["127.0.0.1", 8001, 80, "tcp"]],
         "health": ["/up"], "key": "api", "files": ["/a/b.yml"], "volumes": {"/data": "shop_data"},
     }  # fmt: skip
 

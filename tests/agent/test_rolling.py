@@ -9,7 +9,7 @@ from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import Killed
 from tests.agent.releases import JOB, applied, gone_back, release, serving
-from tests.catalogue.changes import both, networked
+from tests.catalogue.changes import both, networked, setting
 from tests.catalogue.reaching import balanced
 
 UNITS = [f"watchme-vault-api{number}.service" for number in ("", "-2", "-3")]
@@ -181,3 +181,84 @@ def test_killed_at_any_change(is_unhealthy):
         else:
             break
     assert number > 30
+
+
+def restarted_together(world):
+    return any(command.startswith("systemctl restart") and all(u in command for u in UNITS) for command in world.ran)
+
+
+def test_one_more_stops_while_its_unit_is_there():
+    """By its unit's file alone its container goes."""
+    world = serving(TWO)
+    world.web = lambda url: 503 if ":8092" in url else 200
+    stopped = []
+    run = world.run
+
+    def seen(*argv, **options):
+        if argv[:2] == ("systemctl", "stop") and UNITS[2] in argv:
+            stopped.append(f"/etc/systemd/system/{UNITS[2]}" in world.files)
+        return run(*argv, **options)
+
+    world.run = seen
+    assert applied(world, THREE).outcome == "rolled back" and stopped and stopped[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        balanced(port=8070, container_port=8000), balanced(replica_ports=[8092, 8091]),
+        both(balanced(replica_ports=[8093, 8092]), setting("ast-api", port=8091)),
+    ],
+    ids=["another port", "ports that change places", "another one's port"],
+)  # fmt: skip
+def test_where_a_port_changes_they_restart_together(change):
+    world = serving(THREE)
+    assert applied(world, release(change)).outcome == "applied" and running(world) == linked(world) == [True] * 3
+    assert not [command for command in world.ran if command.startswith("ss -Htn")], "one was taken out by itself"
+
+
+def waits_for_it(condition):
+    return setting("web", depends_on={"vault-api": {"condition": condition}}, environment={"A": "1"})
+
+
+@pytest.mark.parametrize(("condition", "together"), [("service_healthy", True), ("service_started", False)])
+def test_where_one_that_starts_too_waits_for_their_health_they_restart_together(condition, together):
+    """The old one may never be healthy by the new release's measure."""
+    world = serving(release(both(balanced(), waits_for_it(condition))))
+    change = both(balanced(memory={"limit": "300m"}), waits_for_it(condition), setting("web", environment={"A": "2"}))
+    assert applied(world, release(change)).outcome == "applied" and restarted_together(world) is together
+
+
+def test_a_step_of_another_service_within_the_switch_restarts_none_together():
+    step = {"command": "migrate"}
+    world = serving(THREE)
+    change = both(
+        balanced(memory={"limit": "300m"}), setting("web", depends_on=["ast-api"], release=step, memory={"limit": "100m"}),
+        setting("ast-api", environment={"A": "1"}),
+    )  # fmt: skip
+    assert applied(world, release(change)).outcome == "applied" and not restarted_together(world)
+
+
+def test_those_that_are_unhealthy_restart_first():
+    world = serving(THREE)
+    world.web = lambda url: 503 if not new(world) and (":8091" in url or ":8092" in url) else 200
+    assert applied(world, CHANGED).outcome == "applied"
+    restarts = [command for command in world.ran if command.startswith("systemctl restart")]
+    assert restarts == [f"systemctl restart {UNITS[number]}" for number in (1, 2, 0)]
+
+
+def test_one_always_stays_in_the_proxy_when_another_one_goes():
+    """Also where a person had taken the others out."""
+    world = serving(THREE)
+    for link in LINKS[:2]:
+        world.links.pop(link)
+    reloads = []
+    run = world.run
+
+    def seen(*argv, **options):
+        if " ".join(argv) == RELOAD:
+            reloads.append(sum(linked(world)))
+        return run(*argv, **options)
+
+    world.run = seen
+    assert applied(world, TWO).outcome == "applied" and min(reloads) >= 1

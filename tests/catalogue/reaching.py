@@ -44,6 +44,14 @@ def balanced(**values: Any):
 
 # What is changed, and what the one line must say
 EXAMPLES = {
+    **{
+        f"sockets below {path}": (
+            having(volumes=[f"{path}:/x:ro"], exceptions={"host-paths": "logs"}), "by which it can become root of the host",
+        )
+        for path in ("/", "/run", "/var/run", "//var/run/docker.sock", "/run/containerd/containerd.sock", "/run/user/1000/docker.sock")
+    },
+    "one public port for two": (having(publish=["25:1", "25:2"], exceptions=PUBLIC), "service web: publish 25/tcp is given twice"),
+    "memory of several": (balanced(memory={"limit": "3g"}), "(3 of vault-api)"),
     "routes that nothing asks": (
         setting("web", health={"command": "true"}),
         "warning: files/systems/watchme.yaml: service web: has routes, and no health path: no release and no monitor asks what",

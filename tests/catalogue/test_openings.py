@@ -14,7 +14,7 @@ from policy.of_stack import exceptions
 from rendering.compose import data
 from rendering.files import HostFiles
 from rendering.host import render
-from tests.catalogue.changes import configured
+from tests.catalogue.changes import both, configured
 from tests.catalogue.containers import having
 from tests.catalogue.reaching import HOST, PUBLIC, WAYS, allowed, needing
 from tests.support import catalogue, digests
@@ -138,3 +138,20 @@ def test_a_port_is_written_as_it_was_read(text):
 def test_ports_of_compose_files(given, text, is_on_loopback):
     entry = port_entry(given)
     assert (entry.text, entry.is_on_loopback) == (text, is_on_loopback)
+
+
+def test_a_drill_has_none_of_it():
+    """What it starts works on scratch data alone."""
+    every = dict.fromkeys(
+        ("host-paths", "docker-socket", "privileged", "capabilities", "devices", "unconfined"), "a reason"
+    )
+    change = having(
+        volumes=["web-data:/data", "/var/run/docker.sock:/s", "/var/log:/logs:ro", "/etc/localtime:/etc/localtime:ro"],
+        privileged=True, cap_add=["SYS_ADMIN"], devices=["/dev/sda"], security_opt=["seccomp=unconfined", "no-new-privileges"],
+        exceptions=every, backup={},
+    )  # fmt: skip
+    config = both(CONFIG, configured(backupRegion="ap-southeast-2", secrets={"backup": {"RESTIC_PASSWORD": "x"}}))
+    [entry] = render(checked(catalogue(change, config)), "watchme", digests(change)).backups
+    service = yaml.safe_load(entry.drill)["services"]["web"]
+    assert {mount["target"] for mount in service["volumes"]} == {"/data", "/etc/localtime"}
+    assert not {"privileged", "cap_add", "devices"} & {*service} and service["security_opt"] == ["no-new-privileges"]

@@ -28,6 +28,7 @@ def laid(folder):
         ("[{source: web, target: /etc/web.ini}]", [{"path": "/etc/web.ini", "source": "paperless/conf/web.ini"}]),
         ("[{source: web, mode: 0440}]", [{"path": "/web", "source": "paperless/conf/web.ini", "mode": "0440"}]),
         ('[{source: web, mode: "0o400"}]', [{"path": "/web", "source": "paperless/conf/web.ini", "mode": "0400"}]),
+        ("[{source: web, mode: 292}]", [{"path": "/web", "source": "paperless/conf/web.ini", "mode": "0444"}]),
         ("[]", []),
     ],
 )

@@ -160,6 +160,8 @@ EXAMPLES = {
     "Docker's socket": (rules.ports, files("/c.yml", 'services: {a: {volumes: ["/var/run/docker.sock:/d:ro"]}}'), "a has Docker's socket", files("/c.yml", "services: {a: {volumes: [x:/y]}}")),
     "Docker's socket at length": (rules.ports, files("/c.yml", "services: {a: {volumes: [{type: bind, source: /run/docker.sock, target: /d}]}}"), "a has Docker's socket", files("/c.yml", "services: {a: {volumes: [{type: tmpfs, target: /d}]}}")),
     "a capability of the host's": (rules.ports, files("/c.yml", "services: {a: {cap_add: [CAP_SYS_ADMIN]}}"), "a has cap_add: CAP_SYS_ADMIN", files("/c.yml", "services: {a: {cap_add: [NET_ADMIN]}}")),
+    "a directory with its socket": (rules.ports, files("/c.yml", 'services: {a: {volumes: ["/:/host:ro"]}}'), "a has Docker's socket", files("/c.yml", 'services: {a: {volumes: ["/runner:/r"], cap_add: 3}}')),
+    "a capability as a text": (rules.ports, files("/c.yml", "services: {a: {cap_add: SYS_ADMIN}}"), "a has cap_add: SYS_ADMIN", files("/c.yml", "services: {web: {volumes: 3, security_opt: 1}}")),
     "no profile": (rules.ports, files("/c.yml", 'services: {a: {security_opt: ["seccomp:unconfined"]}}'), "a has security_opt", files("/c.yml", "services: {a: {security_opt: [no-new-privileges]}}")),
     "what is allowed": (
         rules.exceptions, Facts("prod", exceptions={"h:/c.yml a": {"privileged": "web: all rights (why)"}}),

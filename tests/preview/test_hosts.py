@@ -38,7 +38,11 @@ WATCH = unit("infra-singles.service")
 SOCKET = unit("web.socket")
 REPLICAS, NET = [unit("web.service", "/c"), unit("web-2.service", "/c")], unit("net.service")
 TWO = [
-    {"service": "web", "members": [{"unit": one["name"], "port": 1, "link": "l", "target": "t"} for one in REPLICAS]}
+    {
+        "service": "web",
+        "awaited": [],
+        "members": [{"unit": one["name"], "port": 1, "link": "l", "target": "t"} for one in REPLICAS],
+    }
 ]
 BLUE = [unit("web-blue.service", "/c"), unit("web-green.service", "/c")]
 CHANGED = {"/u/web.service": "2"}

@@ -230,7 +230,9 @@ def _waits(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
 
 def _published(entry: Entry) -> list[PortEntry]:
     found = [port_entry(given) for given in entry.told("ports", [])]
-    return found or [PortEntry(address, str(a), str(b), "tcp") for address, a, b in entry.container.get("ports", [])]
+    # Docker chose the port of the host where there is none
+    known = [given for given in entry.container.get("ports", []) if given[1]]
+    return found or [PortEntry(str(a), str(b), str(c), str((*kind, "tcp")[0])) for a, b, c, *kind in known]
 
 
 def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
@@ -248,11 +250,15 @@ def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
                 f"publishes {first.outside} to the world: on 127.0.0.1 from then on; publish: [{first.text}] keeps it"
             )
             remarks.append(unfit(entry.where, said))
-    others = [port for port in ports if port is not first]
-    if inner_ones := [port.text for port in others if port.is_on_loopback]:
-        text = f"publishes {', '.join(inner_ones)} on its host too: the catalogue has one such port"
-        remarks.append(unfit(entry.where, f"{text}, {made.get('port', 'for TCP')}"))
-    world = [port for port in others if not port.is_on_loopback]
+    # One of either family of addresses is the same port
+    others = {(port.outside, port.protocol): port for port in reversed(ports)}
+    if first:
+        others.pop((first.outside, first.protocol), None)
+    left = list(reversed(others.values()))
+    if narrow := [f"{port.address}:{port.text}" for port in left if not port.is_everywhere]:
+        text = f"publishes {', '.join(narrow)} too: the catalogue has one port of its host"
+        remarks.append(unfit(entry.where, f"{text}, {made.get('port', 'for TCP')}, and those of the world"))
+    world = [port for port in left if port.is_everywhere]
     if unreadable := [port.text for port in world if port.published is None]:
         said = f"publishes {', '.join(unreadable)}, which the catalogue cannot say: left out"
         remarks.append(unfit(entry.where, said))
@@ -262,7 +268,9 @@ def _ports(entry: Entry, remarks: list[Remark]) -> dict[str, Any]:
 
 
 def _led_to(ports: list[PortEntry]) -> PortEntry | None:
-    return next((port for port in ports if port.is_single and port.protocol == "tcp"), None)
+    """What its host's proxy can lead to: one of loopback alone, where there is one."""
+    single = [port for port in ports if port.is_single and port.protocol == "tcp"]
+    return next((port for port in single if port.is_on_loopback), single[0] if single else None)
 
 
 def host_port(entry: Entry) -> int | None:

@@ -42,7 +42,7 @@ class Container(Form):
     memory: int
     limit: int
     networks: dict[str, Text]
-    ports: Annotated[list[Annotated[list[str | int], Field(min_length=3, max_length=3)]], Field(max_length=MOST)]
+    ports: Annotated[list[Annotated[list[str | int], Field(min_length=3, max_length=4)]], Field(max_length=MOST)]
     health: Names
     key: Text
     files: Names

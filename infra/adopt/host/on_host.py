@@ -284,7 +284,7 @@ def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
         "limit": host.get("Memory") or 0,
         "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
         "ports": [
-            [binding.get("HostIp", ""), int(binding["HostPort"] or 0), int(port.split("/")[0])]
+            [binding.get("HostIp", ""), int(binding["HostPort"] or 0), int(port.split("/")[0]), port.split("/")[-1]]
             for port, bindings in published.items() for binding in bindings or []
         ],
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
