@@ -79,7 +79,7 @@ def _has_its_ports(base: Manifest, group: dict[str, Any]) -> bool:
 
 
 def unhealthy_first(ones: Iterable[Roll], probes: list[dict[str, Any]], sick: Iterable[str]) -> list[Roll]:
-    """In the order in which they restart: those that serve nobody before those that do."""
+    """In the order in which they restart: those that take no requests before those that do."""
     ill = {probe["unit"] for probe in probes if probe["service"] in {*sick}}
     return sorted(ones, key=lambda one: not (one.is_new or one.unit in ill))
 
