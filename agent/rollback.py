@@ -62,6 +62,8 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
             step(world, *arguments)
         except Failed as failure:
             complaints.append(str(failure))
+        except OSError as error:
+            complaints.append(quoting.error(error))
 
     for account in base.manifest["accounts"] if base else []:
         if account["lingering"]:

@@ -6,11 +6,11 @@ comes back once the replica is healthy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent import health, slots, units
+from agent import health, quoting, slots, units
 from agent.job import Job
 from agent.outcome import Failed
 from agent.world import World
@@ -105,8 +105,7 @@ def _restarted(
     health.wait(
         world, own, {probe["service"]: int(manifest["health"]["successes"]) for probe in own}, limit, since=since
     )
-    world.link(one.link, one.target)
-    units.react(world, [manifest], {one.link})
+    _linked(world, manifest, one)
 
 
 def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
@@ -145,13 +144,21 @@ def undo(world: World, begun: Transaction, base: Manifest, concerned: Iterable[s
             if one.unit in again:
                 own = [{**p, "public": None} for p in slots.probes(world, base) if p["unit"] == one.unit]
                 own = [probe for probe in own if probe["service"] not in begun.sick]
-                try:
-                    _restarted(world, base, one, own, float(base["health"]["deadline"]), world.wall())
-                except Failed as failure:
-                    yield str(failure)
+                yield from _tried(_restarted, world, base, one, own, float(base["health"]["deadline"]), world.wall())
             if world.link_target(one.link) != one.target:
-                world.link(one.link, one.target)
-                try:
-                    units.react(world, [base], {one.link})
-                except Failed as failure:
-                    yield str(failure)
+                yield from _tried(_linked, world, base, one)
+
+
+def _linked(world: World, manifest: Manifest, one: Roll) -> None:
+    world.link(one.link, one.target)
+    units.react(world, [manifest], {one.link})
+
+
+def _tried(step: Callable[..., None], *arguments: Any) -> Iterator[str]:
+    """What went wrong, if anything did: the rest is put back all the same."""
+    try:
+        step(*arguments)
+    except Failed as failure:
+        yield str(failure)
+    except OSError as error:
+        yield quoting.error(error)

@@ -262,3 +262,20 @@ def test_one_always_stays_in_the_proxy_when_another_one_goes():
 
     world.run = seen
     assert applied(world, TWO).outcome == "applied" and min(reloads) >= 1
+
+
+def test_a_link_that_cannot_be_put_back_stops_no_rollback():
+    """The rest is as it was, and the line names it."""
+    world = serving(THREE)
+    world.web = lambda url: 503 if ":8091" in url and new(world) else 200
+    link = world.link
+
+    def refusing(path, target):
+        if path == LINKS[1]:
+            raise PermissionError(1, "Operation not permitted", path)
+        link(path, target)
+
+    world.link = refusing
+    outcome = applied(world, CHANGED)
+    assert outcome.outcome == "rollback failed" and "Operation not permitted" in outcome.line
+    assert running(world) == [True] * 3 and not new(world) and linked(world) == [True, False, True]
