@@ -85,7 +85,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     complaints += existing.give_back(world, begun.existing)
     alone = _restore_units(world, begun, base.manifest if base else None, interrupted, attempt)
     if base:
-        complaints += rolling.undo(world, begun, base.manifest, alone)
+        rolling.undo(world, attempt, base.manifest, alone, begun.sick)
     complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
     complaints += existing.start_again(world, begun.existing)
     if base:

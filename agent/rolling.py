@@ -6,13 +6,12 @@ comes back once the replica is healthy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agent import health, quoting, slots, units
+from agent import health, slots, units
 from agent.job import Job
-from agent.outcome import Failed
 from agent.world import World
 
 if TYPE_CHECKING:
@@ -44,15 +43,18 @@ def rolls(
     needed = {name for step in late for name in step["needs"]}
     found: list[Roll] = []
     for group in manifest["replicas"]:
-        concerned = [member for member in group["members"] if member["unit"] in starting]
         serving = [member["unit"] for member in group["members"] if states[member["unit"]]["active"]]
         together = {entry["unit"] for entry in manifest["networks"]} & disturbed or {*group["awaited"]} & starting
         if base is None or not serving or together or group["service"] in needed:
             continue
         if all(_is_same(base, manifest, unit) for unit in serving) and _has_its_ports(base, group):
-            made = [Roll(group["service"], **member, is_new=member["unit"] not in serving) for member in concerned]
-            found += sorted(made, key=lambda roll: not roll.is_new)
+            concerned = [one for one in _members(group) if one.unit in starting]
+            found += [replace(one, is_new=one.unit not in serving) for one in concerned]
     return found
+
+
+def _members(group: dict[str, Any]) -> list[Roll]:
+    return [Roll(group["service"], **member) for member in group["members"]]
 
 
 def _is_same(base: Manifest, manifest: Manifest, unit: str) -> bool:
@@ -78,10 +80,10 @@ def _has_its_ports(base: Manifest, group: dict[str, Any]) -> bool:
     )
 
 
-def unhealthy_first(ones: Iterable[Roll], probes: list[dict[str, Any]], sick: Iterable[str]) -> list[Roll]:
+def unhealthy_first(ones: Iterable[Roll], probes: list[dict[str, Any]], unhealthy: Iterable[str]) -> list[Roll]:
     """In the order in which they restart: those that take no requests before those that do."""
-    ill = {probe["unit"] for probe in probes if probe["service"] in {*sick}}
-    return sorted(ones, key=lambda one: not (one.is_new or one.unit in ill))
+    units_of_these = {probe["unit"] for probe in probes if probe["service"] in {*unhealthy}}
+    return sorted(ones, key=lambda one: not (one.is_new or one.unit in units_of_these))
 
 
 def roll(
@@ -89,12 +91,17 @@ def roll(
 ) -> None:
     """Restarts one replica, and lets the proxy lead to it again once it is healthy. Raises Failed."""
     limit = float(manifest["health"]["deadline"])
-    own = [{**probe, "public": None} for probe in probes if probe["unit"] == one.unit]
+    own = _own(probes, one)
     job.say(f"{'starting' if one.is_new else 'restarting'} {', '.join(probe['service'] for probe in own)} by itself")
     # What a kill leaves is put back by this
     begun.rolled.append(asdict(one))
     begun.store(world)
     _restarted(world, manifest, one, own, limit, begun.began)
+
+
+def _own(probes: list[dict[str, Any]], one: Roll) -> list[dict[str, Any]]:
+    """Asked at its own port: the proxy leads to the others meanwhile."""
+    return [{**probe, "public": None} for probe in probes if probe["unit"] == one.unit]
 
 
 def _restarted(
@@ -123,8 +130,8 @@ def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
     """The proxy leads no more to the replicas that go, where others of the service stay and take their requests."""
     gone = {*leaves}
     for group in base["replicas"]:
-        stays = [Roll(group["service"], **member) for member in group["members"] if member["unit"] not in gone]
-        goes = [Roll(group["service"], **member) for member in group["members"] if member["unit"] in gone]
+        stays = [one for one in _members(group) if one.unit not in gone]
+        goes = [one for one in _members(group) if one.unit in gone]
         if stays and goes:
             # Also where a person had taken one out: the proxy takes no list without any
             for one in stays:
@@ -133,32 +140,23 @@ def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:
             take_out(world, base, goes)
 
 
-def undo(world: World, begun: Transaction, base: Manifest, concerned: Iterable[str]) -> Iterator[str]:
-    """Restarts the replicas of the base that a switch had begun to restart, by its files, which are back. What went
-    wrong; the proxy leads to each again in any case, as before."""
-    again = {*concerned}
+def undo(
+    world: World, attempt: Callable[..., None], base: Manifest, concerned: Iterable[str], unhealthy: Iterable[str]
+) -> None:
+    """Restarts the replicas of the base that a switch had begun to restart, by its files, which are back; the proxy
+    leads to each again in any case, as before. Each step is an `attempt`; those `unhealthy` before are not waited
+    for."""
+    again, exempt = {*concerned}, {*unhealthy}
     for group in base["replicas"]:
-        ones = [Roll(group["service"], **member) for member in group["members"]]
         # First those that the proxy does not lead to: the others take the requests
-        for one in sorted(ones, key=lambda one: world.link_target(one.link) is not None):
+        for one in sorted(_members(group), key=lambda one: world.link_target(one.link) is not None):
             if one.unit in again:
-                own = [{**p, "public": None} for p in slots.probes(world, base) if p["unit"] == one.unit]
-                own = [probe for probe in own if probe["service"] not in begun.sick]
-                yield from _tried(_restarted, world, base, one, own, float(base["health"]["deadline"]), world.wall())
+                own = [probe for probe in _own(slots.probes(world, base), one) if probe["service"] not in exempt]
+                attempt(_restarted, base, one, own, float(base["health"]["deadline"]), world.wall())
             if world.link_target(one.link) != one.target:
-                yield from _tried(_linked, world, base, one)
+                attempt(_linked, base, one)
 
 
 def _linked(world: World, manifest: Manifest, one: Roll) -> None:
     world.link(one.link, one.target)
     units.react(world, [manifest], {one.link})
-
-
-def _tried(step: Callable[..., None], *arguments: Any) -> Iterator[str]:
-    """What went wrong, if anything did: the rest is put back all the same."""
-    try:
-        step(*arguments)
-    except Failed as failure:
-        yield str(failure)
-    except OSError as error:
-        yield quoting.error(error)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from catalogue.compose.container import ADDED
+from catalogue.compose.values import has_sockets
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK, looks_secret, masked
 from catalogue.systemd.parsing import assignments
@@ -20,8 +21,6 @@ ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
 UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
-# Docker's own, those of the host's other programs, and what they are below
-SOCKETS = re.compile(r"/$|/(?:var/?|(?:var/)?run(?:/.*)?)$")
 RUNNERS = ("docker", "podman", "nerdctl")
 SHELLS = ("sh", "bash", "dash", "env")
 # Options of `docker run` that take no value
@@ -136,7 +135,7 @@ def _beyond(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield "host-processes", f"{service} has {word}: host"
     for mount in _list(body.get("volumes")):
         source = mount.get("source") if isinstance(mount, dict) else str(mount).split(":")[0]
-        if SOCKETS.match(re.sub("/+", "/", str(source))):
+        if has_sockets(str(source)):
             yield "docker-socket", f"{service} has Docker's socket"
     if wide := [str(name) for name in _list(body.get("cap_add")) if str(name).removeprefix("CAP_") not in ADDED]:
         yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"

@@ -181,9 +181,7 @@ class Upstream:
 
     def _variables_of_files(self, where: str, body: dict[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
         """`environment` with what the files of `env_file` say, where they lie beside the compose file."""
-        given = body.get("env_file")
-        listed = given if isinstance(given, list) else [given] if given else []
-        paths = [str(item.get("path") if isinstance(item, dict) else item) for item in listed]
+        paths = _env_files(body)
         texts = {path: self.beside(normpath(path)) for path in paths}
         if not paths or None in texts.values():
             return {}
@@ -298,13 +296,19 @@ def _without(body: Any, own: Any) -> Any:
     return {name: value for name, value in body.items() if name not in left_out}
 
 
+def _env_files(body: Mapping[str, Any]) -> list[str]:
+    given = body.get("env_file")
+    listed = given if isinstance(given, list) else [given] if given else []
+    return [str(item.get("path") if isinstance(item, dict) else item) for item in listed]
+
+
 def _not_for_us(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What has a place in the catalogue, but not as the file says it."""
     found = []
-    if given := body.get("env_file"):
-        listed = given if isinstance(given, list) else [given]
-        names = ", ".join(str(item.get("path") if isinstance(item, dict) else item) for item in listed)
-        said = f"{names} is not beside the compose file: put it there, or write its variables in the catalogue"
+    if paths := _env_files(body):
+        said = (
+            f"{', '.join(paths)} is not beside the compose file: put it there, or write its variables in the catalogue"
+        )
         found.append(("env_file", said))
     if body.get("restart") not in WAYS:
         said = "it runs once, and no other service waits for its end: write it as release of the one that needs it"

@@ -143,13 +143,22 @@ class Mount(Model):
     @property
     def is_docker(self) -> bool:
         """Is it Docker's own socket."""
-        return self.type == "bind" and re.sub("/+", "/", self.source or "") in DOCKER_SOCKETS
+        return self.type == "bind" and _one_slash(self.source) in DOCKER_SOCKETS
 
     @property
     def reaches_sockets(self) -> bool:
-        """Is Docker's socket there, or below: read-only is no bar to it. So are those of the host's other programs."""
-        path = re.sub("^/var/run(?=/|$)", "/run", re.sub("/+", "/", self.source or "").rstrip("/"))
-        return self.type == "bind" and (path in ("", "/var", "/run") or path.startswith("/run/"))
+        return self.type == "bind" and has_sockets(self.source or "")
+
+
+def has_sockets(path: str) -> bool:
+    """Is Docker's socket at a path of the host, or below it: read-only is no bar to it. So are those of the host's
+    other programs."""
+    plain = re.sub("^/var/run(?=/|$)", "/run", _one_slash(path).rstrip("/"))
+    return path.startswith("/") and (plain in ("", "/var", "/run") or plain.startswith("/run/"))
+
+
+def _one_slash(path: str | None) -> str:
+    return re.sub("/+", "/", path or "")
 
 
 def _bare(value: Any) -> Any:

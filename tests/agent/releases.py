@@ -1,5 +1,7 @@
 """Releases of WatchMe, and hosts in memory that serve them."""
 
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -8,9 +10,10 @@ from agent.apply import apply, go_back
 from agent.archive import members
 from agent.job import Job
 from agent.outcome import Outcome
+from agent.recover import recover
 from rendering.archive import Release, build
 from rendering.host import render
-from tests.agent.fake import FakeWorld
+from tests.agent.fake import FakeWorld, Killed
 from tests.support import Change, catalogue, digests, service, unchanged
 
 AVATAR = "/home/ubuntu/watchme-avatar-uploader/docker-compose.prod.yml"
@@ -74,6 +77,24 @@ def applied(world: FakeWorld, made: Release, secrets: Any = None, job: Job = JOB
     _new_process(world)
     world.registry |= images(made)
     return apply(world, job, made.id, {**_unpacked(made.archive), **replaced}, secrets or {})
+
+
+def killed_at_each_change(start: FakeWorld, made: Release, web: Callable[[FakeWorld], Any]) -> Iterator[FakeWorld]:
+    """The host for each of its changes by a release: the agent was killed at that one, and the next job has recovered.
+    `web` is what answers on a host."""
+    number = 0
+    while True:
+        number += 1
+        world = copy.deepcopy(start)
+        world.web, world.kill_at = web(world), world.changes + number
+        try:
+            applied(world, made)
+        except Killed:
+            world.kill_at = None
+            recover(world, JOB, "the agent was ended in the middle")
+            yield world
+        else:
+            return
 
 
 def gone_back(world: FakeWorld, id: str) -> Outcome:

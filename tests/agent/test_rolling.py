@@ -5,10 +5,8 @@ import copy
 import pytest
 
 from agent import slots, store, transaction
-from agent.recover import recover
 from agent.world import Ran
-from tests.agent.fake import Killed
-from tests.agent.releases import JOB, applied, gone_back, release, serving
+from tests.agent.releases import applied, gone_back, killed_at_each_change, release, serving
 from tests.catalogue.changes import both, networked, setting
 from tests.catalogue.reaching import balanced
 
@@ -165,21 +163,14 @@ def test_killed_at_any_change(is_unhealthy):
     finished = copy.deepcopy(start)
     applied(finished, made)
     after = finished.seen_by_programs()
+
+    def web(world):
+        return lambda url: 503 if is_unhealthy and ":8091" in url and new(world) else 200
+
     number = 0
-    while True:
-        number += 1
-        world = copy.deepcopy(start)
-        world.kill_at = world.changes + number
-        world.web = lambda url, world=world: 503 if is_unhealthy and ":8091" in url and new(world) else 200
-        try:
-            applied(world, made)
-        except Killed:
-            world.kill_at = None
-            recover(world, JOB, "the agent was ended in the middle")
-            assert transaction.unfinished(world) is None
-            assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
-        else:
-            break
+    for number, world in enumerate(killed_at_each_change(start, made, web), 1):
+        assert transaction.unfinished(world) is None
+        assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
     assert number > 30
 
 

@@ -5,10 +5,17 @@ import copy
 import pytest
 
 from agent import slots, store, transaction
-from agent.recover import recover
 from agent.world import Ran
-from tests.agent.fake import Killed
-from tests.agent.releases import JOB, applied, blue_green, blue_green_changed, gone_back, release, serving, world_for
+from tests.agent.releases import (
+    applied,
+    blue_green,
+    blue_green_changed,
+    gone_back,
+    killed_at_each_change,
+    release,
+    serving,
+    world_for,
+)
 
 BLUE, GREEN = "watchme-vault-api-blue.service", "watchme-vault-api-green.service"
 LINK = "/etc/nginx/conf.d/slot-vault-api.conf"
@@ -108,19 +115,9 @@ def test_killed_at_any_change_of_a_rollout(sick):
     after = finished.seen_by_programs()
     web = (lambda url: 503 if ":8090" in url else 200) if sick else (lambda url: 200)
     number = 0
-    while True:
-        number += 1
-        world = copy.deepcopy(start)
-        world.web, world.kill_at = web, world.changes + number
-        try:
-            applied(world, made)
-        except Killed:
-            world.kill_at = None
-            recover(world, JOB, "the agent was ended in the middle")
-            assert transaction.unfinished(world) is None
-            assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
-        else:
-            break
+    for number, world in enumerate(killed_at_each_change(start, made, lambda _: web), 1):
+        assert transaction.unfinished(world) is None
+        assert world.seen_by_programs() == (after if store.current_id(world) == made.id else before), number
     assert number > 30
 
 
