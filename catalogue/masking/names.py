@@ -25,6 +25,8 @@ SETTING = re.compile(
     r"|required|secure|samesite|httponly|path|file|dir|directory|prefix)$",
     re.IGNORECASE,
 )
+# What such a setting has for a value: a number with its unit, or how a cookie is sent
+OF_SETTING = re.compile(r"\s*([\"']?)(?:\d[\d_.]* ?[A-Za-z]{0,3}|lax|strict|none)\1\s*[;,]?\s*", re.IGNORECASE)
 # What a preview and a host's agent have put in a secret's place
 OF_PREVIEW = r"\[(secret [^\]\n]{1,40}|another value, not shown)\]"
 HARMLESS = re.compile(r"\s*([\"']?)(?:|true|false|yes|no|on|off|null|[01])\1\s*[;,]?\s*", re.IGNORECASE)
@@ -59,6 +61,11 @@ def looks_secret(name: str, value: str = "") -> bool:
 def is_secrets_name(name: str) -> bool:
     """Whether what has this name is one, and no setting of one."""
     return bool(NAME.search(name) and not SETTING.search(name))
+
+
+def is_setting(key: str, value: str) -> bool:
+    """Whether a key among those of a secret is a setting of it; by its value too, since an account may be called so."""
+    return bool(SETTING.search(key) and OF_SETTING.fullmatch(value))
 
 
 def _is_random(value: str) -> bool:

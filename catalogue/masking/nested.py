@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .names import HARMLESS, MARK, OF_PREVIEW, QUOTED, SETTING, WORD, is_secrets_name, looks_secret
+from .names import HARMLESS, MARK, OF_PREVIEW, QUOTED, WORD, is_secrets_name, is_setting, looks_secret
 
 Mark = Callable[[str], str]
 
@@ -194,7 +194,7 @@ def _arguments(text: str, mark: Mark) -> str:
 
 
 def _value(key: str, value: str, mark: Mark) -> str:
-    return value if _is_harmless(value) or SETTING.search(f"_{key}") else quoted_mark(value, mark)
+    return value if _is_harmless(value) or is_setting(f"_{key}", value) else quoted_mark(value, mark)
 
 
 def _is_harmless(value: str) -> bool:

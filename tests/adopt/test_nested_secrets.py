@@ -34,6 +34,8 @@ EXAMPLES = {
     "a line that goes on": (".env", "DB_PASSWORD=SECRET\\\nSECRET\\\nSECRET\nPORT=80\n", ["PORT=80"]),
     "a value that begins as a variable does": ("a.json", '{"credentials": {"github": "$SECRET"}}\n', ["credentials"]),
     "a value of which a part is known": ("a.json", '{"credentials": {"github": "SECRET ghp_abcdefghijklmnop more"}}\n', ["credentials"]),
+    "an account that is called as a setting is": ("a.yaml", "password:\n  age: SECRET\n  size: 12\nport: 80\n", ["size: 12", "port: 80"]),
+    "the same on one line": ("a.json", '{"password": {"age": "SECRET", "length": 12}}\n', ['"length": 12']),
     "a word and a value": ("redis.conf", "session_token SECRET\nport 80\n", ["port 80"]),
 }  # fmt: skip
 
@@ -50,7 +52,8 @@ def test_it_is_masked_and_what_is_no_secret_is_not(name, text, kept, key):
 
 KEPT = {
     "names of Compose's secrets": ("compose.yml", "services:\n  a:\n    secrets:\n      - db_password\nsecrets:\n  db_password:\n    file: ./p.txt\n"),
-    "switches and paths": ("a.json", '{"auth": {"enabled": true, "file": "/etc/htpasswd", "ttl": 3600}}\n'),
+    "switches and paths": ("a.json", '{"auth": {"enabled": true, "file": "/etc/htpasswd", "ttl": 3600, "max_age": "30d"}}\n'),
+    "how a cookie is sent": ("a.yaml", "cookie:\n  samesite: Lax\n  max-age: 3600\n  secure: true\n"),
     "a placeholder": ("Caddyfile", "{\n acme_dns cloudflare {env.CF_TOKEN}\n}\n"),
     "upstreams of Nginx": ("nginx.conf", "upstream auth {\n  server 127.0.0.1:80;\n}\nlocation /token {\n  proxy_pass http://auth;\n}\n"),
     "a resolver": ("dhcp.conf", "dns 192.0.2.1 192.0.2.2\n"),
@@ -64,7 +67,7 @@ def test_what_is_no_secret_stays_as_it_is(name, text):
     assert masked(f"/etc/{name}", text) == text
 
 
-PLAIN = st.text("abcdefgh ", min_size=1, max_size=8)
+PLAIN = st.text("abcdefgh ", min_size=1, max_size=8) | st.sampled_from(["age", "path", "max-length", "prefix", "file"])
 SECRETS = st.recursive(
     st.just("hunter2"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN, inner, max_size=3),
