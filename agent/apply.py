@@ -19,6 +19,7 @@ from agent import (
     health,
     images,
     kept,
+    maintenance,
     preflight,
     prune,
     quoting,
@@ -103,7 +104,8 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
         certificates.forget(world)
         services, sick = _switched(world, job, ready, begun)
         probes = ready.target.manifest["probes"]
-        job.confirm([probe["public"] for probe in probes if probe["public"] and probe["service"] in services])
+        public = [probe["public"] for probe in probes if probe["public"] and probe["service"] in services]
+        job.confirm(maintenance.served(world, public))
         _still_well(world, ready, begun.began)
         transaction.commit(world, begun)
     except Exception as error:

@@ -39,17 +39,19 @@ def _text(content: bytes) -> str:
 
 
 def _without_secrets(file: Wanted, content: bytes, item: dict[str, Any]) -> str:
-    ours = _assigned(file.content)
+    between = item.get("between", "=")
+    ours = _assigned(file.content, between)
     lines = [item["head"]] if item["head"] else []
-    for name, value in sorted(_assigned(content).items()):
+    for name, value in sorted(_assigned(content, between).items()):
         if value != ours.get(name):
             shown = value if name in item["values"] else "[another value, not shown]"
         else:
             version = item["versions"].get(item["secrets"].get(name, ""), "not set")
             shown = item["values"].get(name, f"[secret {version}]")
-        lines.append(f"{name}={shown}")
+        lines.append(f"{name}{between}{shown}")
     return "\n".join(lines) + "\n"
 
 
-def _assigned(content: bytes) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in content.decode(errors="replace").splitlines() if "=" in line)
+def _assigned(content: bytes, between: str) -> dict[str, str]:
+    lines = content.decode(errors="replace").splitlines()
+    return dict(line.split(between, 1) for line in lines if between in line)

@@ -53,7 +53,9 @@ def _environment(item: dict[str, Any], secrets: dict[str, Any]) -> bytes:
             raise Refused(f"secret {key} of {service} is missing: set infra:secrets.{service}.{key} and run again")
         values[name] = secrets[service][key]
     head = f"{item['head']}\n" if item["head"] else ""
-    return (head + "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))).encode()
+    between = item.get("between", "=")
+    lines = [f"{n}{between}{_quoted(v) if between == '=' else v}\n" for n, v in sorted(values.items())]
+    return (head + "".join(lines)).encode()
 
 
 def _quoted(value: str) -> str:

@@ -28,6 +28,7 @@ from agent import (
     jobs,
     lock,
     logs,
+    maintenance,
     pressure,
     prune,
     quoting,
@@ -153,6 +154,7 @@ def status(_: dict[str, Any]) -> int:
             ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
+            "maintenance": maintenance.sites(world),
             "away": {of.get("what", name): f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
         }
     )
@@ -168,7 +170,8 @@ def show_boot_times(_: dict[str, Any]) -> int:
 
 def show_drift(_: dict[str, Any]) -> int:
     world = World()
-    _print({"release": store.current_id(world), "drift": drift.drift(world)})
+    away_now = maintenance.sites(world)
+    _print({"release": store.current_id(world), "drift": drift.drift(world), "maintenance": away_now})
     return 0
 
 
@@ -201,6 +204,12 @@ def free(_: dict[str, Any]) -> int:
             _print({"say": f"no image is removed: kept release {id[:12]} cannot be read, and may need any of them"})
         artefacts.prune(world)
         _print({"freed": prune.images(world)})
+    return 0
+
+
+def maintain(payload: dict[str, Any]) -> int:
+    """Begins or ends the maintenance of sites."""
+    _print(maintenance.asked(World(), payload))
     return 0
 
 
@@ -241,7 +250,7 @@ def arrive(what: str, payload: dict[str, Any]) -> int:
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
-    "logs": show_logs, "restore": bring_back,
+    "logs": show_logs, "restore": bring_back, "maintenance": maintain,
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip

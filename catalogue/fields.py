@@ -68,6 +68,9 @@ _URL_PATH = r"^/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*$"
 HEALTH = r"^(tcp|image|running|/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*)$"
 _BELOW = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$"
 _UPSTREAM = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
+_ORIGIN = r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$"
+_USER = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+_TARGET = r"^(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~%-]+/)*[A-Za-z0-9._~%-]*$"
 HostName = Annotated[str, Field(pattern=HOST_NAME, max_length=64)]
 # What a service is asked as: also `localhost`, an address, another service's name, with a port
 UpstreamHost = Annotated[str, Field(pattern=_UPSTREAM, max_length=253)]
@@ -109,6 +112,9 @@ ALLOWED = {
     _VARIABLE: "the name of a variable: letters, digits and _",
     _KEY: "an SSH public key in one line, such as ssh-ed25519 AAAA…",
     _ACCOUNT_ID: 'the 12 digits of an AWS account, in quotes: "123456789012"',
+    _ORIGIN: "an origin as browsers send it, such as https://app.example.com, without a path; or * for all",
+    _USER: "a user's name: letters, digits and . _ @ -",
+    _TARGET: "a path, such as /new/, or an address, such as https://shop.example.com/, without ? and #",
     _REGION: "the name of an AWS region, such as ap-northeast-1",
 }
 Name = Annotated[str, Field(pattern=_NAME)]
@@ -124,6 +130,9 @@ ContainerPath = Annotated[AbsolutePath, AfterValidator(_plain_path)]
 Permissions = Annotated[str, Field(pattern=_MODE)]
 Url = Annotated[str, Field(pattern=_URL)]
 Email = Annotated[str, Field(pattern=_EMAIL)]
+Origin = Annotated[str, Field(pattern=_ORIGIN)]
+UserName = Annotated[str, Field(pattern=_USER)]
+RedirectTarget = Annotated[str, Field(pattern=_TARGET)]
 EnvironmentName = Annotated[str, Field(pattern=_VARIABLE)]
 PublicKey = Annotated[str, Field(pattern=_KEY)]
 AccountId = Annotated[str, Field(pattern=_ACCOUNT_ID)]

@@ -9,6 +9,7 @@ shared.
 
 from ipaddress import IPv4Network
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
@@ -19,6 +20,7 @@ from catalogue.models import ContainerNetwork, System
 from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService
+from catalogue.sites import Site, StaticFiles
 
 
 def _port(given: Any) -> Any:
@@ -73,7 +75,7 @@ def instance_of(system: System, instance: Instance) -> System:
     """A system as one of its instances."""
     given = {
         "system": instance.known_as,
-        "sites": [site.model_copy(update={"name": instance.names.get(site.name, site.name)}) for site in system.sites],
+        "sites": [_site(site, instance) for site in system.sites],
     }
     if instance.known_as == system.system:
         made = [_common(service, instance) for service in system.services]
@@ -88,6 +90,7 @@ def instance_of(system: System, instance: Instance) -> System:
     return system.model_copy(
         update={
             **given,
+            "sites": [make.site(site) for site in given["sites"]],
             "network": system.network and make.network(system.network),
             "services": [make.container(s) for s in system.compose_services],
             "data": [make.path(path) for path in system.data],
@@ -96,6 +99,21 @@ def instance_of(system: System, instance: Instance) -> System:
             "milestones": [item.model_copy(update={"unit": make.unit(item.unit)}) for item in system.milestones],
         }
     )
+
+
+def _site(site: Site, instance: Instance) -> Site:
+    """A site under its names here; what leads to another site of the file leads to that one's name here."""
+
+    def here(name: str) -> str:
+        return instance.names.get(name, name)
+
+    redirects = []
+    for redirect in site.redirects:
+        parts = urlsplit(redirect.to)
+        to = parts._replace(netloc=here(parts.netloc)).geturl()
+        redirects.append(redirect.model_copy(update={"to": to}))
+    alias_of = site.alias_of and here(site.alias_of)
+    return site.model_copy(update={"name": here(site.name), "alias_of": alias_of, "redirects": redirects})
 
 
 def _network(system: System, instance: Instance) -> ContainerNetwork | None:
@@ -158,6 +176,12 @@ class _Renaming:
     def unit(self, unit: str) -> str:
         stem, _, kind = unit.rpartition(".")
         return f"{self.name(stem)}.{kind}"
+
+    def site(self, site: Site) -> Site:
+        return site.model_copy(update={"static": [self._files(entry) for entry in site.static]})
+
+    def _files(self, entry: StaticFiles) -> StaticFiles:
+        return entry.model_copy(update={"directory": entry.directory and self.path(entry.directory)})
 
     def network(self, network: ContainerNetwork) -> ContainerNetwork:
         return network_of(self.own, self.instance.subnet, self.name(network.name), self.unit(network.unit))

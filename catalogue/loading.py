@@ -20,10 +20,11 @@ from catalogue.compose.values import Dependency, HealthCommand, Limits, Mount
 from catalogue.fields import Model
 from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_text, read_yaml
 from catalogue.instances import instance_of
-from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, Site, System
+from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.service import Artefact, FileKey, Image, Memory, Route
+from catalogue.service import Artefact, Image, Memory, Route
 from catalogue.services import KINDS, ConfigFile
+from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place
 from catalogue.validation import problems_of
@@ -235,7 +236,7 @@ def load(root: Path, stack: Stack) -> Catalogue:
             systems[one.known_as] = instance_of(origins[one.known_as], one)
     folder = root / STATIC
     static = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return Catalogue(stack, systems, read_sources(root, systems), read_alerts(root / ALERTS), static, origins)
+    return Catalogue(stack, systems, read_sources(root, systems, static), read_alerts(root / ALERTS), static, origins)
 
 
 def read_alerts(path: Path) -> list[AnyAlert]:
@@ -264,9 +265,14 @@ def _alert_fields(path: tuple[int | str, ...]) -> list[str]:
     return list((CloudMetric if path[2:-1] == ("cloud",) else ALERT_KINDS[str(path[1])]).model_fields)
 
 
-def read_sources(root: Path, systems: dict[str, System]) -> dict[str, bytes]:
-    """Source → content of the files that services read; without one that is missing, or that a link leads away to."""
+def read_sources(root: Path, systems: dict[str, System], static: list[str]) -> dict[str, bytes]:
+    """Source → content of the files that services and sites have; without one that is missing, or that a link leads
+    away to. `static` are the paths of all that are there."""
     names = {source for system in systems.values() for service in system.active for source in service.sources}
+    sites = [site for system in systems.values() for site in system.sites]
+    names |= {name for site in sites for name in site.pages}
+    folders = tuple(f"{folder}/" for site in sites for folder in site.folders)
+    names |= {name for name in static if folders and name.startswith(folders)}
     folder = (root / STATIC).resolve()
     # A link may lead elsewhere in the directory, and not out of it, nor in a circle
     paths = {name: Path(os.path.realpath(folder / name)) for name in sorted(names)}
@@ -305,5 +311,6 @@ MODELS: dict[str, type[Model]] = {
     "accounts": Account, "directories": Directory, "drop_ins": DropIn, "milestones": Milestone, "files": ConfigFile,
     ".compose": ComposeSource, "compose.files": ContainerFile, "volumes": Mount, "health": HealthCommand,
     "depends_on": Dependency, "ulimits": Limits, "release": ReleaseStep, "backup": Backup, "keep": Keep,
-    "artefact": Artefact,
+    "artefact": Artefact, "redirects": Redirect, "static": StaticFiles, "cors": Cors, "rate": Rate, "snippet": Snippet,
+    "forward_auth": ForwardAuth, "hsts": Hsts,
 }  # fmt: skip

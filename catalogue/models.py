@@ -3,7 +3,7 @@
 The kinds of its services are in `services.py`. Rules that span services are in `rules/`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,10 +12,6 @@ from catalogue.fields import (
     AccountName,
     Address,
     EnvironmentName,
-    HeaderName,
-    HeaderValue,
-    HostName,
-    Method,
     Model,
     Name,
     Network,
@@ -27,9 +23,8 @@ from catalogue.fields import (
 )
 from catalogue.service import Route, Service
 from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
+from catalogue.sites import Cors, Serving, Site
 from catalogue.systemd.directives import Sections
-
-HSTS = "max-age=63072000"
 
 
 class ContainerNetwork(Model):
@@ -39,26 +34,6 @@ class ContainerNetwork(Model):
     subnet: Network
     gateway: Address
     unit: UnitName
-
-
-class Site(Model):
-    """A public name with its own certificate. `challenge` is how ACME proves the name is ours: dns-01 where its zone
-    is ours (the certificate is there before the host serves), http-01 where it is not. `cors` are the methods that
-    CORS allows, where a route says nothing else; without any there is no CORS. `headers` go with every answer.
-    """
-
-    name: HostName
-    challenge: Literal["dns-01", "http-01"] = "dns-01"
-    cors: list[Method] = []
-    headers: dict[HeaderName, HeaderValue] = {}
-
-    @property
-    def all_headers(self) -> dict[str, str]:
-        return {"Strict-Transport-Security": HSTS, **self.headers}
-
-    def methods(self, route: Route) -> list[Method]:
-        """The methods that CORS allows on a route of this site."""
-        return (route.methods or self.cors) if self.cors else []
 
 
 class Account(Model):
@@ -149,10 +124,29 @@ class System(Model):
         return list(dict.fromkeys(name for service in self.services for name in repositories_of(service)))
 
     def site_of(self, route: Route) -> Site | None:
-        """The site a route is on, or None when it names none that exists."""
+        """The site a route is on, or None when it names none that exists; without a name the only one that serves."""
         if route.site is None:
-            return self.sites[0] if len(self.sites) == 1 else None
-        return next((site for site in self.sites if site.name == route.site), None)
+            serving = [site for site in self.sites if not site.leads_elsewhere]
+            return serving[0] if len(serving) == 1 else None
+        return self.site(route.site)
+
+    def site(self, name: str) -> Site | None:
+        return next((site for site in self.sites if site.name == name), None)
+
+    def serving(self, route: Route) -> Serving:
+        """How a route is served: by its own words, else by its site's."""
+        site = self.site_of(route)
+        own = route.over(site) if site else route
+        if route.methods is None or route.cors is not None or not own.cors or not own.cors.methods:
+            return own
+        return own.model_copy(update={"cors": Cors.model_copy(own.cors, update={"methods": route.methods})})
+
+    @property
+    def passwords(self) -> set[str]:
+        """The secrets that are passwords of its sites' users. They are the system's, in its group."""
+        said = [route for service in self.active for route in service.routes]
+        said += [entry for site in self.sites for entry in (site, *site.static)]
+        return {name for one in said for name in (one.basic_auth or {}).values()}
 
     def account(self, name: str) -> Account | None:
         return next((account for account in self.accounts if account.name == name), None)

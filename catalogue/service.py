@@ -6,7 +6,6 @@ from pydantic import Field
 
 from catalogue.backup import Backup
 from catalogue.fields import (
-    AbsolutePath,
     ContainerPath,
     EnvironmentName,
     Line,
@@ -18,6 +17,7 @@ from catalogue.fields import (
     UpstreamHost,
     one_or_list,
 )
+from catalogue.sites import Serving
 from catalogue.sizes import Size
 
 
@@ -71,28 +71,19 @@ class Memory(Model):
     observed: Size | None = None
 
 
-class FileKey(Model):
-    """A value out of a configuration file of the catalogue: `key` is dotted, such as server.max_request_size."""
-
-    file: AbsolutePath
-    key: str
-
-
-class Route(Model):
+class Route(Serving):
     """A public path of a site and the path that the service itself serves it under.
 
     The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
     in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
-    `methods` are those CORS allows, where the site has CORS. `timeout` is how many seconds an answer may take.
-    `host` is the Host header that the service gets, where it wants another one than clients ask for.
+    `methods` are those CORS allows, where the site has CORS. `host` is the Host header that the service gets, where it
+    wants another one than clients ask for.
     """
 
     public: str
     internal: str | None = None
     site: str | None = None
     methods: list[Method] | None = None
-    max_body: Size | FileKey | None = None
-    timeout: Annotated[int, Field(ge=1, le=3600)] | None = None
     host: UpstreamHost | None = None
 
     @property

@@ -14,9 +14,11 @@ from catalogue.loading import Catalogue
 from catalogue.stack import BACKUP, MONITOR, Stack
 from components.access import Reachable, here
 from components.naming import inside
+from components.passwords import hashed
 from rendering import backups, images
 from rendering.archive import Release as Built
 from rendering.host import AWS
+from rendering.sites import HASHED
 
 Secrets = dict[str, dict[str, str]]
 
@@ -93,8 +95,15 @@ def request(stack: Stack, release: Built, target: dict[str, Any], secrets: Secre
 
 
 def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) -> Secrets:
-    """The secrets of the host's own services, and no others'; and its own in AWS, where it has no role."""
+    """The secrets of the host's own services, and no others'; of its sites' users hashes; and its own in AWS, where it
+    has no role."""
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
     services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
     own = {service: values for service, values in catalogue.secrets.items() if service in services}
+    for system in catalogue.systems_on(host):
+        given = catalogue.secrets.get(system.system, {})
+        found = {name: given[name] for name in sorted(system.passwords) if name in given}
+        key = catalogue.stack.sshPrivateKey or ""
+        hashes = {f"{n}{HASHED}": hashed(key, f"{system.system}.{n}", value) for n, value in found.items()}
+        own |= {system.system: own.get(system.system, {}) | hashes} if hashes else {}
     return own | ({AWS: credentials} if credentials else {})

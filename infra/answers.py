@@ -72,6 +72,19 @@ class LastJob(Form):
     began: Text | None = None
 
 
+class Maintenance(Form):
+    since: int
+    until: int
+    who: Text
+
+
+Sites = Annotated[dict[Text, Maintenance], Field(max_length=MOST)]
+
+
+class InMaintenance(Form):
+    maintenance: Sites
+
+
 class Status(Form):
     release: Text | None
     brought: Brought | None
@@ -85,6 +98,7 @@ class Status(Form):
     repairs: Annotated[list[Repair], Field(max_length=MOST)] = []
     resting: Names = []
     away: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
+    maintenance: Sites = {}
     last_job: LastJob | None
 
 
@@ -97,6 +111,7 @@ class Difference(Form):
 class Drift(Form):
     release: Text | None
     drift: Annotated[list[Difference], Field(max_length=MOST)]
+    maintenance: Sites = {}
 
 
 class Releases(Form):
@@ -262,7 +277,7 @@ class Traffic(Form):
 
 FORMS: dict[str, type[Form]] = {
     "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
-    "contents": Contents, "logs": LogLine, "restore": Restored,
+    "maintenance": InMaintenance, "contents": Contents, "logs": LogLine, "restore": Restored,
     "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
     "backup-restore": RestoredBackup, "backup-drill": Drilled,
     "arrive-prepare": PreparedData, "arrive-ready": ReadyData, "arrive-start": StartedData, "arrive-undo": UndoneData,

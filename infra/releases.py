@@ -83,6 +83,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
         lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
     for system, there in sorted(answer.get("away", {}).items()):
         lines.append(f"  resting, since the data is on {there}: {system}")
+    lines += [f"  {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [
@@ -118,8 +119,15 @@ def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
 
 
 def drift(host: str, answer: dict[str, Any]) -> str:
-    """What differs, each with its unified diff where it is a file's content."""
+    """What differs, each with its unified diff where it is a file's content; and which sites are in maintenance."""
+    away = [f"{host}: {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
     if not answer["drift"]:
-        return f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it"
+        return "\n".join([f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it", *away])
     parts = [f"{host}: {item['path']} {item['found']}\n{item.get('diff', '')}".rstrip() for item in answer["drift"]]
-    return "\n".join(parts)
+    return "\n".join([*parts, *away])
+
+
+def until(said: dict[str, Any]) -> str:
+    """`in maintenance until 2026-11-29 17:00 UTC, since …, by …`."""
+    ends, began = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(said[key])) for key in ("until", "since"))
+    return f"is in maintenance until {ends} UTC, since {began} UTC by {said['who']}: 503 for all but infra:statusCidrs"

@@ -42,6 +42,8 @@ def known(catalogue: Catalogue) -> list[Secret]:
             for name in service.secrets:
                 own, shared = (service.name, name), (system.system, name)
                 used.setdefault(shared if shared in given and own not in given else own, []).append(service.name)
+        for name in system.passwords:
+            used.setdefault((system.system, name), []).append(f"{system.system}'s sites")
     if catalogue.stack.backupRegion:
         used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
     for group, name in given:
@@ -60,6 +62,7 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     for system in catalogue.running.values():
         pairs = [(service.name, name) for service in system.active for name in service.secrets]
         named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
+        named |= {f"{system.system}.{name}" for name in system.passwords}
     named |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
     if path not in named and not (group == REGISTRIES and name):
         raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(named), 'secrets')}")

@@ -124,6 +124,8 @@ def set_secrets(lab: Lab, project: Path) -> None:
     services = [service for system in catalogue.running.values() for service in system.active]
     known = catalogue.secrets
     lacking = [(one.name, name) for one in services for name in one.secrets if name not in known.get(one.name, {})]
+    systems = catalogue.running.values()
+    lacking += [(s.system, n) for s in systems for n in sorted(s.passwords) if n not in known.get(s.system, {})]
     set_all({f"{service}.{name}": secrets.token_urlsafe(16) for service, name in lacking})
 
 

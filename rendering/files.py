@@ -28,13 +28,15 @@ class File:
 @dataclass(frozen=True)
 class EnvironmentFile:
     """An environment file. Its secrets are only named here: `SERVICE/NAME`, in `secrets` under their variable.
-    `versions` differ with a secret's values without showing them; `head` is the first line."""
+    `versions` differ with a secret's values without showing them; `head` is the first line, `between` what stands
+    between a name and its value: another sign than = is a list of users and their passwords, which have no quotes."""
 
     path: str
     values: dict[str, str]
     secrets: dict[str, str]
     versions: dict[str, str] = field(default_factory=dict)
     head: str = ""
+    between: str = "="
     mode: int = 0o600
     owner: str = "root"
     group: str = "root"

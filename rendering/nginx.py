@@ -1,28 +1,35 @@
 """Nginx as a host's proxy: a site file for each public name, and the upstreams of services with two slots."""
 
 from catalogue.loading import Catalogue
-from catalogue.models import Site, System
+from catalogue.models import System
 from catalogue.services import ComposeService
+from catalogue.sites import Site
+from rendering import sites
+from rendering.environment import Secrets
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
-from rendering.sites import WEBROOT, certificate, upstream, view
+from rendering.sites import PUBLIC, WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
+PLACE = "/etc/nginx"
+GROUP = "www-data"  # of its workers, which read users' passwords at each request
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
 REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
-def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
-    """A site's file, its link and its certificate."""
-    seen = view(catalogue, system, site, ipv6=catalogue.stack.hosts[host].ipv6)
-    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, webroot=WEBROOT, page=PAGE, quoted=quoted)
+def of_site(catalogue: Catalogue, host: str, system: System, site: Site, secrets: Secrets) -> HostFiles:
+    """A site's file, its link, its certificate, and what it serves by itself."""
+    seen = view(catalogue, system, site, PLACE, ipv6=catalogue.stack.hosts[host].ipv6)
+    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "quoted": quoted}
+    content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
     return HostFiles(
         host="",
-        files=[File(available, content)],
+        files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
+        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, ":", secrets),
         links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
         certificates=[certificate(catalogue, site)],
         names=[seen.name],
@@ -38,11 +45,15 @@ def quoted(value: str) -> str:
 def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
     stack = catalogue.stack
-    sites = [site for system in catalogue.systems_on(host) for site in system.sites]
-    names = [stack.public_name(site.name) for site in sites]
+    systems = catalogue.systems_on(host)
+    names = [stack.public_name(site.name) for system in systems for site in system.sites]
+    said = [one for system in systems for site in system.sites for one in (site, *site.static)]
+    said += [route for system in systems for service in system.active for route in service.routes]
+    values = [value for one in said for headers in (one.headers, one.request_headers) for value in headers.values()]
     settings = {
         "hash": _names_hash(names),
-        "has_dollar": any("$" in value for site in sites for value in site.headers.values()),
+        "has_dollar": any("$" in value for value in values),
+        "insiders": stack.statusCidrs or stack.adminCidrs,
     }
     source = f"Pulumi.{stack.name}.yaml"
     return HostFiles(

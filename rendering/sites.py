@@ -1,44 +1,99 @@
-"""A public name and its routes, as any proxy serves them: one location per route, everything worked out."""
+"""A public name and its paths, as any proxy serves them: one location for each path, everything worked out."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from urllib.parse import urlsplit
 
 from catalogue.loading import Catalogue
-from catalogue.models import Site, System
-from catalogue.service import FileKey, Route, Service
+from catalogue.models import System
+from catalogue.service import Service
 from catalogue.services import ComposeService
-from rendering.files import Certificate
+from catalogue.sites import Cors, FileKey, Rate, Serving, Site
+from rendering.environment import Secrets, secret_file
+from rendering.files import Certificate, EnvironmentFile, File
 
 WEBROOT = "/var/www/html"
+# What a release brings of a site: its folders, its error pages
+PUBLIC = "/var/www/infra"
+# Behind a secret's name: what is meant is the hash of its value (components/passwords.py)
+HASHED = ":bcrypt"
+# A file of a site's name here has the proxy answer 503: infra maintenance
+MAINTENANCE = "/run/infra/maintenance"
 
 
 @dataclass(frozen=True)
 class Location:
-    """`upstream` is what requests go to; `methods` are those CORS allows (none: no CORS); `max_body` is as the proxy
-    writes sizes; `host` is the Host that the service gets (None: the one that was asked for)."""
+    """A public path. By `kind`: a service, at `upstream` under its path `inside`, asked for as `host` (None: the name
+    that the client asked for); files of a `directory`; a redirect to `to` with `status`; or closed. `serving` is how,
+    its `max_body` worked out. `users` is the file with the passwords, `asks` what is asked first, as an upstream, by
+    `number`. `rate` and `connections` name the zones that count its clients, `origin` and `cache` what the proxy works
+    out for each answer. `bare` is its path without the last /, where nothing else is there. `headers` are its own and
+    its site's."""
 
+    kind: Literal["service", "files", "redirect", "closed"]
     purpose: str
     public: str
-    inside: str
-    is_prefix: bool
-    upstream: str
-    methods: list[str]
-    max_body: str | None
-    timeout: int | None
-    host: str | None
+    serving: Serving
+    number: int = 0
+    inside: str = ""
+    upstream: str = ""
+    host: str | None = None
+    directory: str = ""
+    fallback: str | None = None
+    max_age: int | None = None
+    precompressed: bool = False
+    to: str = ""
+    status: int = 0
+    keeps_rest: bool = False
+    max_body: str | None = None
+    users: str = ""
+    asks: str = ""
+    rate: str = ""
+    connections: str = ""
+    origin: str = ""
+    cache: str = ""
+    bare: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    own_headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.public.endswith("/")
+
+    @property
+    def cors(self) -> Cors | None:
+        found = self.serving.cors
+        return found if found and found.methods else None
 
 
 @dataclass(frozen=True)
 class SiteView:
-    """A site under its name in this stack. `headers` go with every answer; `is_open` when a route takes all paths;
-    `status` are the networks that may see the host's own page; `ipv6` whether the host can listen there."""
+    """A site under its name in this stack. `headers` go with every answer; `is_open` when a location takes all paths;
+    `status` are the networks that may see the host's own page, and the site while it is in maintenance; `ipv6` whether
+    the host can listen there. `rates` and `connections` are the zones that count clients, `origins` the lists of
+    origins by the name that the proxy knows them by, `caches` how long answers are kept; `pages` are error pages by
+    their status."""
 
     name: str
     challenge: str
     headers: dict[str, str]
-    cors: bool
+    cors: Cors | None
+    origin: str
     locations: list[Location]
     status: list[str]
     ipv6: bool
+    compress: bool
+    access_log: bool
+    rates: dict[str, Rate]
+    connections: list[str]
+    origins: dict[str, list[str]]
+    caches: dict[str, int]
+    pages: dict[int, str]
+    client_ca: str
+    maintenance: str
+    snippet: str
 
     @property
     def is_open(self) -> bool:
@@ -54,44 +109,201 @@ def upstream(service: Service) -> str:
     return f"127.0.0.1:{service.listens}"
 
 
-def view(catalogue: Catalogue, system: System, site: Site, ipv6: bool = True) -> SiteView:
-    """The services on a site, in catalogue order: a proxy takes the longest path whatever the order."""
-    routes = [
-        (service, route) for service in system.active for route in service.routes if system.site_of(route) == site
-    ]
+def served(system: System, site: Site) -> Site:
+    """The site whose paths are served under a site's name: itself, or what it is another name of."""
+    return (site.alias_of and system.site(site.alias_of)) or site
+
+
+def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: bool = True) -> SiteView:
+    """A site's locations, in catalogue order: a proxy takes the longest path whatever the order. `place` is the proxy's
+    own directory, in which files with passwords lie."""
+    stack = catalogue.stack
+    name, source = stack.public_name(site.name), served(system, site)
+    key = hashlib.sha256(name.encode()).hexdigest()[:8]
+    rates: dict[str, Rate] = {}
+    connections: list[str] = []
+    origins: dict[str, list[str]] = {}
+
+    def origin(cors: Cors | None) -> str:
+        if not cors or not cors.methods or cors.is_for_all:
+            return ""
+        for known, listed in origins.items():
+            if listed == cors.origins:
+                return known
+        origins[made := f"infra_origin_{key}_{len(origins) + 1}"] = cors.origins
+        return made
+
+    def complete(number: int, own: Serving, location: Location) -> Location:
+        serving = location.serving
+        # What the site says counts a client's requests together, wherever they lead
+        rate = f"infra_rate_{key}_{number if own.rate else 0}" if serving.rate else ""
+        busy = f"infra_connections_{key}_{number if own.connections else 0}" if serving.connections else ""
+        if serving.rate:
+            rates[rate] = serving.rate
+        if busy and busy not in connections:
+            connections.append(busy)
+        asked = next((other for other in system.active if other.name == serving.asks), None)
+        return replace(
+            location,
+            number=number,
+            max_body=_max_body(catalogue, system, serving),
+            users=_users_path(place, name, number if own.basic_auth is not None else 0) if serving.basic_auth else "",
+            asks=upstream(asked) if asked else "",
+            rate=rate,
+            connections=busy,
+            origin=origin(serving.cors),
+            cache="" if location.max_age is None else f"infra_cache_{key}_{number}",
+            bare=bare if location.is_prefix and (bare := location.public[:-1]) and bare not in taken else "",
+            headers=location.serving.headers,
+            own_headers=own.headers,
+        )
+
+    found = list(_locations(catalogue, system, source, name))
+    taken = {location.public for _, location in found}
+    locations = [complete(number, *one) for number, one in enumerate(found, 1)]
     return SiteView(
-        catalogue.stack.public_name(site.name),
-        site.challenge,
-        site.all_headers,
-        bool(site.cors),
-        [
+        name=name,
+        challenge=site.challenge,
+        headers=source.all_headers,
+        cors=source.cors if source.cors and source.cors.methods else None,
+        origin=origin(source.cors),
+        locations=locations,
+        status=[str(network) for network in stack.statusCidrs or stack.adminCidrs],
+        ipv6=ipv6,
+        compress=source.compress,
+        access_log=source.access_log,
+        rates=rates,
+        connections=connections,
+        origins=origins,
+        caches={one.cache: one.max_age for one in locations if one.max_age is not None},
+        pages={int(status): f"{status}.html" for status in sorted(source.error_pages)},
+        client_ca=f"{place}/clients/{name}.pem" if source.client_ca else "",
+        maintenance=MAINTENANCE,
+        snippet=f"{place}/by-hand/{name}.conf" if _snippet(source, place) else "",
+    )
+
+
+def _locations(catalogue: Catalogue, system: System, site: Site, name: str) -> Iterator[tuple[Serving, Location]]:
+    """Each with its own words, before what the whole site has numbers for."""
+    base = Serving.model_construct(**{field: getattr(site, field) for field in Serving.model_fields})
+    base = base.model_copy(update={"headers": site.all_headers})
+    for service in system.active:
+        for route in service.routes:
+            if system.site_of(route) == site:
+                serving = system.serving(route).model_copy(update={"headers": route.over(base).headers})
+                yield (
+                    route,
+                    Location(
+                        "service", service.purpose, route.public, serving, inside=route.inside,
+                        upstream=upstream(service), host=route.host,
+                    ),
+                )  # fmt: skip
+    for number, entry in enumerate(site.static):
+        directory = entry.directory or f"{_folder(name)}/static-{number}"
+        yield (
+            entry,
             Location(
-                service.purpose, route.public, route.inside, route.is_prefix, upstream(service),
-                list(site.methods(route)), _max_body(catalogue, system, route), route.timeout, route.host,
-            )
-            for service, route in routes
-        ],
-        [str(network) for network in catalogue.stack.statusCidrs or catalogue.stack.adminCidrs],
-        ipv6,
-    )  # fmt: skip
+                "files", f"Files of {entry.source or entry.directory}", entry.public, entry.over(base),
+                directory=directory, fallback=entry.fallback, max_age=entry.max_age, precompressed=entry.precompressed,
+            ),
+        )  # fmt: skip
+    for redirect in site.redirects:
+        keeps_rest = redirect.public.endswith("/") and redirect.to.endswith("/")
+        yield (
+            Serving(),
+            Location(
+                "redirect", "Elsewhere", redirect.public, base, to=_target(catalogue, system, redirect.to, name),
+                status=redirect.status, keeps_rest=keeps_rest,
+            ),
+        )  # fmt: skip
+    for path in site.closed:
+        yield Serving(), Location("closed", "Not public", path, base)
 
 
-def _max_body(catalogue: Catalogue, system: System, route: Route) -> str | None:
+def _target(catalogue: Catalogue, system: System, to: str, name: str) -> str:
+    """The whole address; a site's name in it is its name in this stack. A path alone is one of this site: with no name
+    before it, a second / at its beginning would make a name of what a client wrote."""
+    parts = urlsplit(to)
+    if not parts.netloc:
+        return f"https://{name}{to}"
+    if not system.site(parts.netloc):
+        return to
+    return f"https://{catalogue.stack.public_name(parts.netloc)}{parts.path}"
+
+
+def _max_body(catalogue: Catalogue, system: System, serving: Serving) -> str | None:
     """The proxy's limit; derived from a service's own, the two cannot disagree."""
-    if isinstance(route.max_body, FileKey):
-        return str(catalogue.value_of(system, route.max_body))
-    return route.max_body
+    if isinstance(serving.max_body, FileKey):
+        return str(catalogue.value_of(system, serving.max_body))
+    return serving.max_body
+
+
+def _snippet(site: Site, place: str) -> str | None:
+    """The file with what is written by hand for this proxy."""
+    return getattr(site.snippet, place.rsplit("/", 1)[1]) if site.snippet else None
+
+
+def _folder(name: str) -> str:
+    return f"{PUBLIC}/{name}"
+
+
+def _users_path(place: str, name: str, number: int) -> str:
+    return f"{place}/users/{name}-{number or 'site'}"
+
+
+def files(catalogue: Catalogue, system: System, site: Site, place: str) -> list[File]:
+    """What a site serves by itself: its folders of `files/static/` and error pages; whose certificates it takes."""
+    name, source = catalogue.stack.public_name(site.name), served(system, site)
+    found = [
+        File(f"{_folder(name)}/static-{number}/{path.removeprefix(f'{entry.source}/')}", content)
+        for number, entry in enumerate(source.static)
+        for path, content in catalogue.sources.items()
+        if entry.source and path.startswith(f"{entry.source}/")
+    ]
+    found += [
+        File(f"{_folder(name)}/pages/{status}.html", catalogue.sources[path])
+        for status, path in sorted(source.error_pages.items())
+    ]
+    if source.client_ca:
+        found.append(File(f"{place}/clients/{name}.pem", catalogue.sources[source.client_ca]))
+    if snippet := _snippet(source, place):
+        found.append(File(f"{place}/by-hand/{name}.conf", catalogue.sources[snippet]))
+    return found
+
+
+def users(
+    catalogue: Catalogue, system: System, site: Site, place: str, group: str, between: str, secrets: Secrets
+) -> list[EnvironmentFile]:
+    """A file of users and the hashes of their passwords for each list of users; `between` stands between the two."""
+    name, source = catalogue.stack.public_name(site.name), served(system, site)
+    found: dict[str, EnvironmentFile] = {}
+    for number, (own, location) in enumerate(_locations(catalogue, system, source, name), 1):
+        listed = location.serving.basic_auth
+        if not listed:
+            continue
+        path = _users_path(place, name, number if own.basic_auth is not None else 0)
+        made = secret_file(path, system.system, sorted({*listed.values()}), secrets, catalogue.stack)
+        found[path] = replace(
+            made,
+            secrets={user: f"{made.secrets[secret]}{HASHED}" for user, secret in listed.items()},
+            versions={f"{secret}{HASHED}": version for secret, version in made.versions.items()},
+            between=between,
+            mode=0o640,
+            group=group,
+        )
+    return list(found.values())
 
 
 def public_url(catalogue: Catalogue, system: System, service: Service) -> str | None:
-    """Where a service's health can be asked from outside."""
-    route = service.health_route
-    site = system.site_of(route) if route else None
+    """Where a service's health can be asked from outside: not where only some clients are answered."""
     path = service.health_path
-    if route is None or site is None or path is None:
-        return None
-    rest = path.removeprefix(route.inside) if route.is_prefix else ""
-    return f"https://{catalogue.stack.public_name(site.name)}{route.public}{rest}"
+    for route in service.routes:
+        site = system.site_of(route)
+        if not path or not site or not route.covers(path) or site.client_ca or system.serving(route).is_guarded:
+            continue
+        rest = path.removeprefix(route.inside) if route.is_prefix else ""
+        return f"https://{catalogue.stack.public_name(site.name)}{route.public}{rest}"
+    return None
 
 
 def certificate(catalogue: Catalogue, site: Site, group: str = "root") -> Certificate:

@@ -127,9 +127,9 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def _shared(catalogue: Catalogue, system: str) -> set[str]:
-    """The secrets that services of a system name, which its group may hold for all of them."""
+    """What a system's group of secrets may hold: those that its services name, and its sites' passwords."""
     found = catalogue.running.get(system)
-    return {name for service in found.active for name in service.secrets} if found else set()
+    return found.passwords | {name for service in found.active for name in service.secrets} if found else set()
 
 
 def retired(catalogue: Catalogue) -> Iterator[Problem]:
@@ -161,6 +161,10 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
         for secret in sorted(set(given) - set(service.secrets) - _shared(catalogue, service.name)):
             rule = f"name it under secrets: in {file}, or remove it"
             yield Problem(stack.file, where, f"secret {secret} is used by nothing", rule, "warning")
+    for system in catalogue.running.values():
+        for secret in sorted(system.passwords - set(stack.secrets.get(system.system, {}))):
+            rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
+            yield Problem(stack.file, f"system {system.system}", f"secret {secret} of basic_auth is missing", rule)
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(catalogue.running) - names):
         for secret in sorted(set(stack.secrets.get(name, {})) - _shared(catalogue, name)):

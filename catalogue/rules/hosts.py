@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from catalogue.host import Ec2Host, SshHost
 from catalogue.loading import Catalogue
-from catalogue.models import Site
 from catalogue.networks import FOR_CONTAINERS, HOSTS, is_for_containers, too_wide
 from catalogue.problems import Level, Problem, nearest
 from catalogue.rules.each import services
 from catalogue.services import ComposeService, most_memory
+from catalogue.sites import Site
 from catalogue.sizes import INSTANCE_TYPES, MiB, shown, to_bytes
 from catalogue.stack import Stack
 

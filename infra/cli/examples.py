@@ -61,6 +61,10 @@ EXAMPLES: dict[str, list[str]] = {
     ],
     "secret unset": ["infra secret unset shop-web.API_KEY --stack prod"],
     "secret import": ["infra secret import .env shop-web --stack prod"],
+    "maintenance": [
+        "infra maintenance on shop.example.com --for 30m --stack prod",
+        "infra maintenance off --stack prod",
+    ],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [
         "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -189,6 +190,37 @@ def restore(
         return
     answer = restoring.restore(catalogue, host, snapshot, lambda line: typer.echo(f"  {line}", err=True))
     for line in restoring.lines(host, answer):
+        typer.echo(line)
+
+
+class Switch(StrEnum):
+    ON, OFF, SHOW = "on", "off", "show"
+
+
+@app.command()
+def maintenance(
+    state: Annotated[Switch, typer.Argument(help="on, off, or show.")],
+    stack: StackName,
+    sites: Annotated[list[str] | None, typer.Argument(help="Sites; without one all of the stack.")] = None,
+    lasting: Annotated[
+        str, typer.Option("--for", help="After which time it ends by itself, such as 30m or 2h; at most 7 days.")
+    ] = "1h",
+) -> None:
+    """Have sites answer 503 (with their page for it) at once and without a release, or no longer; those who may see the
+    host's page (infra:statusCidrs) are let through. A restart of the host ends it too."""
+    from catalogue.compose.values import seconds
+    from infra import maintenance as switching
+
+    catalogue = catalogue_of(stack)
+    if state == Switch.SHOW:
+        found = switching.show(catalogue, sites or [])
+    else:
+        try:
+            limit = seconds(lasting)
+        except ValueError:
+            raise InfraError(f"--for {lasting}: a time such as 45s, 30m or 2h") from None
+        found = switching.switch(catalogue, sites or [], state == Switch.ON, limit)
+    for line in found:
         typer.echo(line)
 
 

@@ -175,7 +175,7 @@ def host_of(catalogue: Any, name: str, images: dict[str, dict[str, str]], key: b
     files = {file.path: text(file.content, file.path, key) for file in rendered.files}
     for file in rendered.environment_files:
         secrets = {key: f"[secret {file.versions.get(place, 'not set')}]" for key, place in file.secrets.items()}
-        lines = [f"{key}={value}" for key, value in sorted({**file.values, **secrets}.items())]
+        lines = [f"{key}{file.between}{value}" for key, value in sorted({**file.values, **secrets}.items())]
         whole = "\n".join([*([file.head] if file.head else []), *lines]) + "\n"
         files[file.path] = unspoken(whole, file.path, key)
     files |= {link.path: f"-> {link.target}\n" for link in rendered.links}

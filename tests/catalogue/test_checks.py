@@ -9,9 +9,10 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, programs, reaching, units
+from tests.catalogue import containers, programs, reaching, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
+from tests.serving import described
 from tests.support import HOME, catalogue, changed, unchanged, whole
 
 SUPERB = (
@@ -252,7 +253,10 @@ EXAMPLES = [
         "service ast-api: port 8017 is the host's own (SSH)",
     ),
     *((name, system, unchanged, line) for name, (system, line) in SYSTEM_EXAMPLES.items()),
-    *((name, system, unchanged, line) for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES}.items()),
+    *(
+        (name, system, unchanged, line)
+        for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES, **sites.EXAMPLES}.items()
+    ),
     *((name, unchanged, config, line) for name, (config, line) in STACK_EXAMPLES.items()),
 ]
 
@@ -318,6 +322,7 @@ def test_every_rule_has_an_example(tmp_path):
     made += [programs.started_by(b"no program"), with_settings("a = "), with_two_of_one_volume()]
     made += [read_shop(tmp_path, "shop", {"system": "shap", "as": "xx"}, STAGING, change=leading_elsewhere)]
     made += [read_shop(tmp_path, "shop", STAGING, change=with_a_name_of_anothers)]
+    made += [described(tmp_path, "caddy", static={"shop/snippet.caddy": "bind 1.2.3.4"})]
     for each in made:
         found |= {rule.__name__ for rule in RULES if any(True for _ in rule(each))}
     assert found == {rule.__name__ for rule in RULES}
@@ -341,8 +346,3 @@ def test_all_problems_are_told_at_once():
     with pytest.raises(CatalogueError) as error:
         checked(catalogue(broken))
     assert "port 8017" in str(error.value) and "gateway" in str(error.value)
-
-
-def test_a_given_secret_is_no_problem():
-    made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
-    assert not [problem for problem in check(made) if problem.level == "error"]

@@ -109,7 +109,7 @@ def test_a_source_that_a_link_leads_out_of_its_directory_is_not_read(tmp_path):
     source.unlink()
     source.symlink_to(tmp_path / "secret")
     systems = {"recall": System.model_validate(yaml.safe_load((ROOT / "files/systems/recall.yaml").read_text()))}
-    assert "recall/gunicorn.conf.py" not in read_sources(project, systems)
+    assert "recall/gunicorn.conf.py" not in read_sources(project, systems, [])
 
 
 @pytest.mark.parametrize(("field", "said"), INSTEAD.items())

@@ -59,8 +59,20 @@ def test_a_monitor_asks_whether_it_is_in_its_network(at, met):
 @pytest.mark.parametrize(("given", "met"), [("172.27.0.3", 0), ("172.27.0.4", 1), ("", 1)])
 def test_its_name_must_lead_to_where_it_is(given, met):
     container = SimpleNamespace(running=True, addresses={"net": "172.27.0.3"}, pid=1)
-    wanted = {"name": "web", "network": "net", "address": ""}
+    wanted = {"name": "web", "network": "net", "address": "", "aliases": []}
     world = SimpleNamespace(resolve_inside=lambda pairs: [given])
     look = SimpleNamespace(expected=[wanted], containers={"web": container}, world=world)
     (measured,) = resolution(look, {})
     assert measured.value == met
+
+
+@pytest.mark.parametrize(("given", "met"), [("172.27.0.3", 0), ("172.27.0.4", 0), ("172.27.0.5", 1)])
+def test_the_name_of_several_leads_to_any_of_them(given, met):
+    names = {"web": "172.27.0.3", "web-2": "172.27.0.4", "other": "172.27.0.5"}
+    containers = {n: SimpleNamespace(running=True, addresses={"net": at}, pid=1) for n, at in names.items()}
+    expected = [{"name": n, "network": "net", "address": "", "aliases": []} for n in names]
+    expected[1]["aliases"] = ["web"]
+    asked = {"web": given, "web-2": "172.27.0.4", "other": "172.27.0.5"}
+    world = SimpleNamespace(resolve_inside=lambda pairs: [asked[name] for _, name in pairs])
+    found = resolution(SimpleNamespace(expected=expected, containers=containers, world=world), {})
+    assert {entry.subject: entry.value for entry in found} == {"web": met, "web-2": 0, "other": 0}

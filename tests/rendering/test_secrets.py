@@ -22,3 +22,8 @@ def test_a_value_that_services_of_a_system_share_is_given_once_and_each_may_have
     # A host gets what its own services name, and the group itself only by that
     sent = secrets_for(made, "watchme", {})
     assert sent["web"] == {"TOKEN": "shared", "KEY": "k"} and "watchme" not in sent
+
+
+def test_a_given_secret_is_no_problem():
+    made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
+    assert not [problem for problem in check(made) if problem.level == "error"]

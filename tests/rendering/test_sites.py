@@ -33,7 +33,7 @@ def test_caddy_serves_the_routes_and_nothing_else():
     handled = re.findall(r"^\thandle(?: (.*))? {$", site("caddy"), re.MULTILINE)
     own = ["/.well-known/acme-challenge/*", "", "/status/*"]
     assert handled == [*own, "/ai/*", "/healthz", "/readyz", "/version", ""]
-    assert site("caddy").rstrip().endswith("handle {\n\t\trespond 404\n\t}\n}")
+    assert site("caddy").rstrip().endswith("handle {\n\t\terror 404\n\t}\n}")
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"])
@@ -88,7 +88,7 @@ def test_caddy_gets_what_http_proves_itself_and_is_given_what_dns_proves():
 
 def test_caddy_takes_the_public_path_off_and_the_internal_one_on():
     made = changed(whole(), "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"))
-    seen = view(made, made.systems["recall"], made.systems["recall"].sites[0]).locations[0]
+    seen = view(made, made.systems["recall"], made.systems["recall"].sites[0], "/etc/nginx").locations[0]
     assert (seen.public, seen.inside, seen.is_prefix) == ("/ai/", "/v1/ai/", True)
     made = changed(
         whole(proxied("caddy")),
@@ -96,13 +96,14 @@ def test_caddy_takes_the_public_path_off_and_the_internal_one_on():
         lambda data: service(data, "recall-api")["routes"][0].update(internal="/v1/ai/"),
     )
     text = next(f.content.decode() for f in render(made, "services").files if f.path.endswith("example.com.caddy"))
-    assert "\t\troute {\n\t\t\turi strip_prefix /ai\n\t\t\trewrite * /v1/ai{uri}\n\t\t}" in text
+    assert "\t\t\turi strip_prefix /ai\n\t\t\trewrite * /v1/ai{uri}\n\t\t\treverse_proxy" in text
 
 
 def test_cors_is_the_sites_and_a_route_may_say_otherwise():
     made = whole()
     watchme = made.systems["watchme"]
-    methods = {location.public: location.methods for location in view(made, watchme, watchme.sites[0]).locations}
+    locations = view(made, watchme, watchme.sites[0], "/etc/nginx").locations
+    methods = {location.public: location.cors.methods for location in locations if location.cors}
     assert methods["/avatar/"] == ["GET", "POST", "DELETE", "OPTIONS"] and methods["/vault/"] == [
         "GET",
         "POST",

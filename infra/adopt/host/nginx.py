@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import crossplane
 
 from catalogue.fields import HOST_NAME, Method
-from catalogue.models import HSTS
+from catalogue.sites import HSTS
 from catalogue.sizes import shown
 from infra.adopt.host.remarks import Remark, unfit
 from infra.errors import InfraError

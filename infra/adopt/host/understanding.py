@@ -267,7 +267,7 @@ def _site(
         of = "inside" if challenge == "dns-01" else "outside"
         text = f"its certificate came by {way}: a name {of} infra:zone ({stack.zone}) is proved by {challenge}"
         remarks.append(unfit(f"site {name}", text))
-    return {"name": name, "challenge": challenge, "cors": cors, "headers": served.headers[name]}
+    return {"name": name, "challenge": challenge, "cors": cors or None, "headers": served.headers[name]}
 
 
 def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:

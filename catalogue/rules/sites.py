@@ -1,0 +1,228 @@
+"""What a public site may say: paths that are one's alone, pages that are there, what its proxy can do."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from catalogue.loading import STATIC, Catalogue
+from catalogue.models import System
+from catalogue.problems import Problem
+from catalogue.rules.places import OWN_PAGE
+from catalogue.sites import Serving, Site
+from catalogue.stack import is_sealed
+
+NGINX_TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*|[{};]|(?:[^\s{};\"'#]|\$\{|(?<=[^\s;{}])#)+")
+LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
+OWN_FOLDERS = (OWN_PAGE, "/.infra-")
+# What would reach past the site that a snippet is written for
+OF_OTHERS = {
+    "listen", "server_name", "server", "http", "events", "include", "load_module", "ssl_certificate", "upstream",
+    "ssl_certificate_key", "error_log", "access_log", "user", "daemon", "pid", "env", "lua_package_path",
+    "client_body_temp_path", "proxy_temp_path", "proxy_cache_path", "dav_methods", "perl", "js_import",
+}  # fmt: skip
+# Of Caddy's: other listeners and files, and what runs commands
+OF_OTHERS_IN_CADDY = {"import", "tls", "bind", "log", "exec", "on", "acme_server", "storage", "admin"}
+
+
+def _sites(catalogue: Catalogue) -> Iterator[tuple[str, System, Site, str]]:
+    for system in catalogue.running.values():
+        for site in system.sites:
+            yield catalogue.file_of(system), system, site, f"site {site.name}"
+
+
+def _all_serving(system: System) -> Iterator[tuple[str, Serving]]:
+    """What says how it is served: sites, their directories, and services' routes, each by what a person calls it."""
+    for site in system.sites:
+        yield f"site {site.name}", site
+        yield from ((f"site {site.name}: static {entry.public}", entry) for entry in site.static)
+    for service in system.active:
+        yield from ((f"service {service.name}: route {route.public}", route) for route in service.routes)
+
+
+def aliases(catalogue: Catalogue) -> Iterator[Problem]:
+    """Another name of a site serves what that one serves, and has nothing of its own but its certificate."""
+    own = ("redirects", "static", "closed", "error_pages", "snippet", "client_ca", *Serving.model_fields)
+    for file, system, site, where in _sites(catalogue):
+        if site.alias_of is None:
+            continue
+        origin = system.site(site.alias_of)
+        if origin is None or origin.alias_of is not None or origin is site:
+            names = ", ".join(other.name for other in system.sites if other.alias_of is None)
+            yield Problem(
+                file, where, f"alias_of {site.alias_of}", f"another site of this system, itself no alias: {names}"
+            )
+        if said := sorted(set(own) & site.model_fields_set):
+            rule = f"say it of {site.alias_of}: an alias has only name, challenge and alias_of"
+            yield Problem(file, where, f"an alias with {', '.join(said)} of its own", rule)
+        for service in system.active:
+            for route in [route for route in service.routes if route.site == site.name]:
+                found = f"route {route.public} is on {site.name}, which is another name of {site.alias_of}"
+                yield Problem(file, f"service {service.name}", found, f"site: {site.alias_of}")
+
+
+def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
+    """Each path of a site leads to one thing. The order of what is written does not matter: the longest path wins."""
+    for file, system, site, where in _sites(catalogue):
+        named = [
+            (route.public, f"service {service.name}'s")
+            for service in system.active
+            for route in service.routes
+            if system.site_of(route) == site
+        ]
+        own = [*site.static, *site.redirects]
+        kinds = [*("a static directory's" for _ in site.static), *("a redirect's" for _ in site.redirects)]
+        owners = dict(named)
+        for path, kind in [
+            *zip((entry.public for entry in own), kinds, strict=True),
+            *((p, "closed") for p in site.closed),
+        ]:
+            if path in owners:
+                found = f"path {path} is {owners[path]} and {kind}"
+                yield Problem(file, where, found, "each path of a site leads to one thing: take one of the two away")
+            owners.setdefault(path, kind)
+            if f"{path}/".startswith(OWN_FOLDERS):
+                yield Problem(file, where, f"path {path} is the host's own", "any other path")
+
+
+def redirects(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, _, site, where in _sites(catalogue):
+        for redirect in site.redirects:
+            parts = urlsplit(redirect.to)
+            here = parts.netloc in ("", site.name)
+            covered = (
+                parts.path.startswith(redirect.public)
+                if redirect.public.endswith("/")
+                else parts.path == redirect.public
+            )
+            if here and covered:
+                found = f"redirect {redirect.public} leads to {redirect.to}, which is redirected again, for ever"
+                yield Problem(file, where, found, "to: a path that the redirect does not cover, or another site")
+
+
+def static(catalogue: Catalogue) -> Iterator[Problem]:
+    for file, _, site, where in _sites(catalogue):
+        for entry in site.static:
+            place = f"{where}: static {entry.public}"
+            if not entry.public.endswith("/"):
+                yield Problem(
+                    file, place, f"public path {entry.public!r}", f"a path that ends in /, such as {entry.public}/"
+                )
+            if (entry.source is None) == (entry.directory is None):
+                rule = f"source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's into)"
+                yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
+            if entry.source:
+                inside = [path for path in catalogue.sources if path.startswith(f"{entry.source}/")]
+                if not inside:
+                    yield Problem(
+                        file, place, f"{STATIC}/{entry.source}/ has no file", "a folder with the site's files"
+                    )
+                elif entry.fallback and f"{entry.source}/{entry.fallback}" not in inside:
+                    yield Problem(
+                        file, place, f"fallback {entry.fallback} is not in {STATIC}/{entry.source}/", "a page that is"
+                    )
+
+
+def pages(catalogue: Catalogue) -> Iterator[Problem]:
+    """The single files that a site names are there, and are what they are named for."""
+    for file, _, site, where in _sites(catalogue):
+        for name in site.pages:
+            if name not in catalogue.sources:
+                yield Problem(file, where, f"{STATIC}/{name} is missing", "a file that is there")
+        if site.client_ca and b"-----BEGIN CERTIFICATE-----" not in catalogue.sources.get(
+            site.client_ca, b"-----BEGIN CERTIFICATE-----"
+        ):
+            found = f"client_ca {STATIC}/{site.client_ca} has no certificate"
+            yield Problem(file, where, found, "the certificates of the authorities whose clients may come, in PEM")
+
+
+def snippets(catalogue: Catalogue) -> Iterator[Problem]:
+    """What is written by hand stays inside of its site: no listener, no other site, no other file."""
+    for _, _, site, where in _sites(catalogue):
+        if site.snippet is None:
+            continue
+        for name, named, taken in (
+            (site.snippet.nginx, _nginx_directives, OF_OTHERS),
+            (site.snippet.caddy, _caddy_directives, OF_OTHERS_IN_CADDY),
+        ):
+            text = catalogue.sources.get(name or "", b"").decode(errors="replace")
+            wrong, found = named(text) if name else ("", [])
+            if wrong:
+                yield Problem(
+                    f"{STATIC}/{name}", where, f"its snippet cannot be read: {wrong}", "directives of a server block"
+                )
+            for directive in sorted(taken & {*found}):
+                rule = "directives that concern this site alone, such as location or add_header"
+                yield Problem(f"{STATIC}/{name}", where, f"its snippet has the directive {directive}", rule)
+
+
+def _nginx_directives(text: str) -> tuple[str, list[str]]:
+    """What is wrong with it, and the names of all directives in it, whatever block they stand in."""
+    depth, is_first = 0, True
+    found: list[str] = []
+    for token in NGINX_TOKEN.findall(text):
+        if token.startswith("#"):
+            continue
+        if token in ("{", "}", ";"):
+            depth, is_first = depth + {"{": 1, "}": -1, ";": 0}[token], True
+        elif is_first:
+            found.append(token.strip("\"'"))
+            is_first = False
+        if depth < 0:
+            return "a } closes what it has not opened", found
+    return ("" if depth == 0 else "a { is not closed"), found
+
+
+def _caddy_directives(text: str) -> tuple[str, list[str]]:
+    """The same of Caddy's lines; a brace that opens or closes a block ends its line."""
+    depth = 0
+    found: list[str] = []
+    for line in text.splitlines():
+        words = [] if line.lstrip().startswith("#") else line.split()
+        depth += (words[-1:] == ["{"]) - (words[:1] == ["}"])
+        found += words[:1]
+        if depth < 0:
+            return "a } closes what it has not opened", found
+    return ("" if depth == 0 else "a { is not closed"), found
+
+
+def serving(catalogue: Catalogue) -> Iterator[Problem]:
+    """What is said of how requests are served can be done, by browsers and by the host's proxy."""
+    for system in catalogue.running.values():
+        file = catalogue.file_of(system)
+        for where, one in _all_serving(system):
+            if one.cors and one.cors.credentials and one.cors.is_for_all:
+                found = "cors with credentials for all origins, which browsers refuse"
+                yield Problem(file, where, found, "origins: the sites whose pages may send cookies")
+            if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
+                names = ", ".join(service.name for service in system.active if service.listens)
+                yield Problem(
+                    file, where, f"forward_auth of {one.asks}", f"a service of this system with a port: {names}"
+                )
+        for service in system.active:
+            for route in service.routes:
+                if route.cors and route.methods is not None:
+                    rule = "methods: in cors, and nowhere else"
+                    yield Problem(file, f"service {service.name}: route {route.public}", "has cors and methods", rule)
+        given = catalogue.stack.secrets.get(system.system, {})
+        for name in sorted(system.passwords & {*given}):
+            if not is_sealed(given[name]) and len(given[name].encode()) > LONGEST_PASSWORD:
+                found = f"the password is longer than {LONGEST_PASSWORD} bytes, of which a proxy reads no more"
+                yield Problem(catalogue.stack.file, f"infra:secrets.{system.system}.{name}", found, "a shorter one")
+
+
+def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
+    """Caddy has no limits of clients' requests; a snippet is written for one proxy."""
+    for name, host in catalogue.stack.hosts.items():
+        for system in catalogue.systems_on(name):
+            file = catalogue.file_of(system)
+            for where, one in _all_serving(system):
+                said = [field for field in ("rate", "connections") if getattr(one, field) is not None]
+                if host.proxy == "caddy" and said:
+                    found = f"{' and '.join(said)} on host {name}, whose proxy is Caddy, which has none"
+                    yield Problem(
+                        file, where, found, f"proxy: nginx of infra:hosts.{name}, or a limit in the service itself"
+                    )
+            for site in system.sites:
+                if site.snippet and not getattr(site.snippet, host.proxy):
+                    found = f"its snippet is for another proxy than that of host {name}, {host.proxy}"
+                    yield Problem(file, f"site {site.name}", found, f"snippet: {{{host.proxy}: FILE}}")

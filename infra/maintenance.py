@@ -1,0 +1,67 @@
+"""Sites in maintenance: which hosts serve a site, and what they answer."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from catalogue.loading import Catalogue
+from catalogue.problems import nearest
+from infra import hosts, remote
+from infra.delivery import who
+from infra.errors import InfraError
+from infra.releases import until
+
+LONGEST = 7 * 24 * 3600  # seconds, as agent/maintenance.py has it
+
+
+def chosen(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
+    """Host → the public names of these sites there; of all sites where none is named. Raises InfraError."""
+    stack = catalogue.stack
+    served = {
+        host: {
+            stack.public_name(site.name): site.name for system in catalogue.systems_on(host) for site in system.sites
+        }
+        for host in stack.hosts
+    }
+    known = {name for own in served.values() for pair in own.items() for name in pair}
+    if not known:
+        raise InfraError(f"stack {stack.name} has no site")
+    for name in names:
+        if name not in known:
+            raise InfraError(f"stack {stack.name} serves no {name}: {nearest(name, sorted(known), 'sites')}")
+    found = {
+        host: [public for public, written in own.items() if not names or {public, written} & {*names}]
+        for host, own in served.items()
+    }
+    return {host: sites for host, sites in found.items() if sites}
+
+
+def switch(catalogue: Catalogue, names: Sequence[str], begin: bool, seconds: float) -> Iterator[str]:
+    """Begins or ends it, on one host after the other; a line for each site. Raises InfraError."""
+    if begin and not 1 <= seconds <= LONGEST:
+        raise InfraError("--for is 1s to 168h (7 days): a maintenance ends by itself")
+    for host, target, sites in _reached(catalogue, names):
+        asked = {"sites": sites, "begin": begin, "seconds": int(seconds), "who": who()}
+        answer = remote.ask(target, "maintenance", asked)
+        yield from lines(host, {site: answer["maintenance"].get(site) for site in sites})
+
+
+def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
+    """A line for each site. Raises InfraError."""
+    for host, target, sites in _reached(catalogue, names):
+        answer = remote.ask(target, "maintenance", {"sites": [], "begin": False, "seconds": 0, "who": who()})
+        yield from lines(host, {site: answer["maintenance"].get(site) for site in sites})
+
+
+def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Any, list[str]]]:
+    """Each host that serves one of the sites, in its regions that stand by too."""
+    wanted = chosen(catalogue, names)
+    targets = hosts.targets(catalogue.stack)
+    found = [(name, target, wanted.get(name.partition("@")[0], [])) for name, target in targets.items()]
+    if not any(sites for _, _, sites in found):
+        raise InfraError(f"no host that serves {', '.join(names) or 'a site'} has been made yet: pulumi up")
+    yield from (entry for entry in found if entry[2])
+
+
+def lines(host: str, sites: dict[str, dict[str, Any] | None]) -> Iterator[str]:
+    for site, said in sites.items():
+        yield f"{host}: {site} {until(said) if said else 'is served'}"

@@ -1,0 +1,75 @@
+"""What a site may not say, as a change of the catalogue."""
+
+from typing import Any
+
+from tests.catalogue.changes import both
+
+
+def saying(**values: Any):
+    """WatchMe's site with more."""
+    return lambda data: data["sites"][0].update(values)
+
+
+def beside(**values: Any):
+    """A second site, and the routes on the first by its name."""
+
+    def change(data: Any) -> None:
+        data["sites"].append({"name": "www.hey-watch.me", **values})
+        for service in data["services"]:
+            for route in service.get("routes", []):
+                route.setdefault("site", "api.hey-watch.me")
+
+    return change
+
+
+def routed(**values: Any):
+    return lambda data: next(s for s in data["services"] if s["name"] == "vault-api")["routes"][0].update(values)
+
+
+OPEN: dict[str, Any] = {"methods": ["GET"], "credentials": True}
+# What is changed, and what the one line must say
+EXAMPLES = {
+    "an alias of nothing": (beside(alias_of="no.hey-watch.me"), "site www.hey-watch.me: alias_of no.hey-watch.me; another site of this system"),
+    "an alias of itself": (beside(alias_of="www.hey-watch.me"), "alias_of www.hey-watch.me; another site of this system, itself no alias: api"),
+    "an alias that says more": (beside(alias_of="api.hey-watch.me", cors=["GET"], closed=["/x/"]), "an alias with closed, cors of its own"),
+    "a route on an alias": (
+        both(beside(alias_of="api.hey-watch.me"), routed(site="www.hey-watch.me")),
+        "service vault-api: route /vault/ is on www.hey-watch.me, which is another name of api.hey-watch.me",
+    ),
+    "a path of two": (saying(redirects=[{"public": "/vault/", "to": "/x/"}]), "path /vault/ is service vault-api's and a redirect's"),
+    "a closed path that is served": (saying(closed=["/vault/"]), "path /vault/ is service vault-api's and closed"),
+    "the host's own page": (saying(closed=["/status/"]), "path /status/ is the host's own"),
+    "the proxy's own paths": (saying(closed=["/.infra-pages/x"]), "path /.infra-pages/x is the host's own"),
+    "round and round": (saying(redirects=[{"public": "/old/", "to": "/old/new/"}]), "redirect /old/ leads to /old/new/, which is redirected again"),
+    "to itself": (saying(redirects=[{"public": "/old", "to": "https://api.hey-watch.me/old"}]), "which is redirected again, for ever"),
+    "files below a page": (saying(static=[{"public": "/x", "directory": "/srv/x"}]), "static /x: public path '/x'; a path that ends in /"),
+    "files of nothing": (saying(static=[{"public": "/x/"}]), "static /x/: has neither source nor directory"),
+    "files of two": (saying(static=[{"public": "/x/", "directory": "/srv/x", "source": "x"}]), "static /x/: has both"),
+    "no files": (saying(static=[{"public": "/x/", "source": "none"}]), "files/static/none/ has no file"),
+    "no page": (saying(error_pages={"404": "none.html"}), "site api.hey-watch.me: files/static/none.html is missing"),
+    "no authority": (saying(client_ca="none.pem"), "files/static/none.pem is missing"),
+    "no snippet": (saying(snippet={"nginx": "none.conf"}), "files/static/none.conf is missing"),
+    "a snippet for another proxy": (saying(snippet={"caddy": "none.conf"}), "its snippet is for another proxy than that of host watchme, nginx"),
+    "cookies for all": (saying(cors=OPEN), "cors with credentials for all origins, which browsers refuse"),
+    "cors and methods": (routed(cors=["GET"], methods=["GET"]), "route /vault/: has cors and methods; methods: in cors"),
+    "a gate that is not there": (saying(forward_auth={"service": "none", "path": "/"}), "forward_auth of none; a service of this system with a port"),
+    "a password that is not set": (routed(basic_auth={"alice": "ALICE"}), "secret ALICE of basic_auth is missing; set it: infra secret set watchme.ALICE"),
+}  # fmt: skip
+# What a model refuses: where, what
+REFUSED = {
+    "a redirect with a query": (saying(redirects=[{"public": "/x", "to": "/y?a=1"}]), "an address, such as https://shop.example.com/, without ? and #"),
+    "a target of another kind": (saying(redirects=[{"public": "/x", "to": "javascript:alert(1)"}]), "a path, such as /new/, or an address"),
+    "a name without its scheme": (saying(redirects=[{"public": "/x", "to": "//evil.example/"}]), "a path, such as /new/, or an address"),
+    "a status that redirects nothing": (saying(redirects=[{"public": "/x", "to": "/y", "status": 200}]), "redirects.0.status"),
+    "a path with a space": (saying(closed=["/a b"]), "a path such as /old/ (all below it)"),
+    "a path with two slashes": (saying(closed=["/a//b/"]), "a path such as /old/"),
+    "an origin with a path": (saying(cors={"methods": ["GET"], "origins": ["https://a.example/x"]}), "an origin as browsers send it"),
+    "an origin that would be a pattern": (saying(cors={"methods": ["GET"], "origins": ["https://.*"]}), "an origin as browsers send it"),
+    "the proxy's own header": (routed(request_headers={"x-forwarded-for": "1"}), "this one is the proxy's own"),
+    "a header that the gate may not set": (saying(forward_auth={"service": "web", "headers": ["Host"]}), "this one is the proxy's own"),
+    "a gate without a service": (saying(forward_auth={"path": "/"}), "service: the one that is asked"),
+    "a user with a colon": (routed(basic_auth={"a:b": "X"}), "a user's name: letters, digits"),
+    "an answer that has no page": (saying(error_pages={"500": "x.html"}), "error_pages"),
+    "no requests at all": (routed(rate={"requests": 0}), "rate.requests"),
+    "a hidden page": (saying(error_pages={"404": "../x.html"}), "a path below its directory"),
+}  # fmt: skip

@@ -1,0 +1,261 @@
+"""A shop's sites that say all that sites can, rendered for a proxy, and that proxy in a container of a lab's machine
+image without any network: what it answers is the real program's word."""
+
+import copy
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from agent.desired import wanted_files
+from catalogue.checks import checked
+from catalogue.loading import Catalogue, load
+from catalogue.stack import stack_from
+from components.release import secrets_for
+from lab import machine
+from rendering.archive import build
+from rendering.host import render
+from tests.support import PROD
+from tests.system.on import until
+
+NAME, ALIAS, OLD, GUARDED = (f"{name}.hey-watch.me" for name in ("shop", "store", "www", "members"))
+STATIC = {
+    "shop/web/index.html": "<h1>shop</h1>",
+    "shop/web/app.js": "shop()",
+    "shop/web/app.js.gz": "compressed",
+    "shop/web/sub/index.html": "<h1>sub</h1>",
+    "shop/404.html": "<h1>nothing here</h1>",
+    "shop/503.html": "<h1>back soon</h1>",
+    "shop/snippet.conf": "location = /by-hand { return 200 hand; }\n",
+    "shop/snippet.caddy": "handle /by-hand {\n respond hand 200\n}\n",
+}
+SHOP = """\
+system: shop
+document: README.md
+sites:
+  - name: shop.hey-watch.me
+    cors: {methods: [GET, POST], origins: [https://a.example, https://b.example], credentials: true, max_age: 600}
+    headers: {X-Frame-Options: DENY, X-Site: "yes"}
+    hsts: {max_age: 60, include_subdomains: true}
+    compress: true
+    error_pages: {"404": shop/404.html, "503": shop/503.html}
+    closed: [/internal/]
+    snippet: {nginx: shop/snippet.conf, caddy: shop/snippet.caddy}
+    redirects:
+      - {public: /old, to: /new/}
+      - {public: /was/, to: /api/, status: 308}
+      - {public: /away/, to: "https://other.example/x/", status: 302}
+      - {public: /store, to: "https://store.hey-watch.me/a"}
+      - {public: /gone/, to: /, status: 302}
+    static:
+      - {public: /, source: shop/web, fallback: index.html, max_age: 3600, precompressed: true}
+      - {public: /files/, source: shop/web, headers: {X-Own: "a b"}}
+      - {public: /docs/, directory: /srv/shop/docs, deny: [127.0.0.2/32]}
+  - name: store.hey-watch.me
+    alias_of: shop.hey-watch.me
+  - name: www.hey-watch.me
+    redirects: [{public: /, to: "https://shop.hey-watch.me/"}]
+  - name: members.hey-watch.me
+    basic_auth: {alice: ALICE, bob: BOB}
+    max_body: 1k
+    access_log: false
+    hsts: false
+services:
+  - name: web
+    kind: compose
+    purpose: What people see
+    image: {repository: shop-web}
+    port: 8040
+    health: /health
+    routes:
+      - {public: /api/, site: shop.hey-watch.me, headers: {X-Frame-Options: SAMEORIGIN}, request_headers: {X-From: "the $proxy"}}
+      - {public: /plain/, site: shop.hey-watch.me, cors: false, connect_timeout: 2, timeout: 30, buffering: true}
+      - {public: /admin/, site: shop.hey-watch.me, allow: [127.0.0.1/32], cors: false}
+      - {public: /both/, site: shop.hey-watch.me, basic_auth: {alice: ALICE}, allow: [127.0.0.1/32]}
+      - {public: /asks/, site: shop.hey-watch.me, forward_auth: {service: gate, path: /verify, headers: [X-User]}}
+      - {public: /health, site: shop.hey-watch.me}
+      - {public: /, site: members.hey-watch.me}
+      - {public: /open/, site: members.hey-watch.me, basic_auth: {}}
+    memory: {limit: 256m}
+  - name: gate
+    kind: compose
+    purpose: Who may come in
+    image: {repository: shop-gate}
+    port: 8041
+    health: tcp
+    memory: {limit: 64m}
+  - name: away
+    kind: compose
+    purpose: One that is being restarted
+    image: {repository: shop-web}
+    port: 8042
+    health: tcp
+    routes: [{public: /away-now/, site: shop.hey-watch.me}]
+    memory: {limit: 64m}
+"""
+LIMITS = """\
+    rate: {requests: 1, per: minute, burst: 2}
+"""
+SECRETS = {"shop": {"ALICE": "correct horse", "BOB": "b$b:1"}}
+# Answers with what it got; the gate lets in who says so, as the user that was asked for
+SERVER = r"""
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        status = 200
+        if self.path.startswith("/verify"):
+            status = 204 if self.headers.get("X-Pass") == "yes" else 401
+        if self.path.endswith("/missing"):
+            status = 404
+        length = int(self.headers.get("Content-Length") or 0)
+        body = b"" if status == 204 else json.dumps({"path": self.path, "method": self.command, "headers": dict(self.headers.items()), "bytes": len(self.rfile.read(length))}).encode()
+        self.send_response(status)
+        if status == 204:
+            self.send_header("X-User", "alice")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_OPTIONS = do_PUT = do_GET
+    def log_message(self, *_): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+Texts = Mapping[str, str]
+
+
+def shop(root: Path, proxy: str, change=lambda text: text, static: Texts = MappingProxyType({})) -> Catalogue:
+    """The project below `root` on a host with this proxy, with other texts in its `static` files. Raises CatalogueError
+    for what `infra check` refuses."""
+    return checked(described(root, proxy, change, static))
+
+
+def described(root: Path, proxy: str, change=lambda text: text, static: Texts = MappingProxyType({})) -> Catalogue:
+    """The same, whatever the rules say."""
+    for name, text in {**STATIC, **static}.items():
+        path = root / "files/static" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (root / "files/systems").mkdir(parents=True, exist_ok=True)
+    (root / "files/alerts.yaml").write_text("[]")
+    (root / "files/systems/shop.yaml").write_text(change(SHOP))
+    host = {**PROD["infra:hosts"]["watchme"], "systems": ["shop"], "proxy": proxy}
+    given = {
+        "infra:hosts": {"box": host},
+        "infra:secrets": SECRETS,
+        "infra:names": {},
+        "infra:adminCidrs": ["127.0.0.3/32"],
+    }
+    return load(root, stack_from("prod", {**copy.deepcopy(PROD), **given}, "Pulumi.prod.yaml"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What curl got: the last status, its headers in lower case, its body."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def got(self) -> dict:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    kind: str
+    container: str
+
+    def run(self, *argv: str, stdin: bytes = b"") -> str:
+        """Raises AssertionError with what was said."""
+        ran = subprocess.run(
+            ["docker", "exec", "-i", self.container, *argv], input=stdin, capture_output=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, (argv, ran.stdout, ran.stderr)
+        return ran.stdout.decode(errors="replace")
+
+    def answers(self) -> bool:
+        ran = subprocess.run(["docker", "exec", self.container, "curl", "-sk", "--resolve", f"{NAME}:443:127.0.0.1", f"https://{NAME}/"],
+                             capture_output=True, check=False, timeout=60)  # fmt: skip
+        return ran.returncode == 0
+
+    def ask(self, path: str, *options: str, name: str = NAME, source: str = "127.0.0.1") -> Answer:
+        """One request from an address of the container's own."""
+        said = self.run(
+            "curl", "-sk", "-i", "--max-time", "20", "--interface", source, "--resolve", f"{name}:443:127.0.0.1",
+            "--path-as-is", *options, f"https://{name}{path}",
+        )  # fmt: skip
+        head, _, body = said.replace("\r\n", "\n").partition("\n\n")
+        first, *lines = head.split("\n")
+        headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
+        return Answer(int(first.split()[1]), headers, body)
+
+
+def put(proxy: Proxy, made: Catalogue) -> None:
+    """The proxy's own files of a release, with its secrets, and a certificate for each name."""
+    host = render(made, "box")
+    release, sent = build(host), secrets_for(made, "box", {})
+    contents = {f"files{file.path}": file.content for file in host.files}
+    files = wanted_files(release.manifest, contents, sent)
+    places = ("/etc/nginx/", "/etc/caddy/", "/var/www/")
+    names = [site.name for site in made.systems["shop"].sites]
+    proxy.run("sh", "-c", "rm -rf /etc/caddy/sites /etc/nginx/sites-enabled/* /etc/nginx/sites-available/*")
+    script = ["set -e"]
+    for file in files:
+        if file.path.startswith(places):
+            proxy.run("sh", "-c", f"mkdir -p $(dirname '{file.path}') && cat > '{file.path}'", stdin=file.content)
+            script.append(
+                f"chmod {file.mode:o} '{file.path}'; chown {file.owner}:{file.group or file.owner} '{file.path}'"
+            )
+    for link in release.manifest["links"]:
+        if link["path"].startswith(places):
+            script.append(f"mkdir -p $(dirname {link['path']}); ln -sfn {link['target']} {link['path']}")
+    for name in names:
+        live = f"/etc/letsencrypt/live/{name}"
+        script.append(
+            f"mkdir -p {live}; [ -e {live}/privkey.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+            f" -nodes -days 2 -subj /CN={name} -keyout {live}/privkey.pem -out {live}/fullchain.pem 2>/dev/null"
+        )
+    script.append("chmod -R a+rX /etc/letsencrypt")
+    proxy.run("sh", "-c", "\n".join(script))
+
+
+@contextmanager
+def serving(made: Catalogue, kind: str) -> Iterator[Proxy]:
+    """The proxy of a release, with the shop's services behind it; all of it ends with the container."""
+    name = f"infra-test-{kind}-{os.getpid()}"
+    image = machine.base_image("host")
+    subprocess.run(
+        ["docker", "run", "--detach", "--rm", "--network", "none", "--name", name, image, "sleep", "1200"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    proxy = Proxy(kind, name)
+    try:
+        put(proxy, made)
+        proxy.run("sh", "-c", "mkdir -p /srv/shop/docs /run/infra/maintenance /var/lib/caddy; chown caddy /var/lib/caddy"
+                  "; echo page > /srv/shop/docs/page.txt; echo no > /srv/shop/docs/.secret; cat > /tmp/server.py", stdin=SERVER.encode())  # fmt: skip
+        for port in (8040, 8041):
+            subprocess.run(
+                ["docker", "exec", "-d", name, "python3", "/tmp/server.py", str(port)], check=True, timeout=60
+            )
+        if kind == "nginx":
+            proxy.run("nginx", "-t")
+            proxy.run("nginx")
+        else:
+            proxy.run("caddy", "validate", "--config", "/etc/caddy/Caddyfile")
+            # `caddy start` ends with the command that started it
+            running = "caddy run --config /etc/caddy/Caddyfile > /tmp/caddy.log 2>&1"
+            subprocess.run(["docker", "exec", "-d", name, "sh", "-c", running], check=True, timeout=60)
+            until("Caddy", lambda: proxy.answers())
+        yield proxy
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False, timeout=60)

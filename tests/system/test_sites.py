@@ -1,0 +1,157 @@
+"""What a site may say, held against the real proxies: one table of requests for both, and a server that shows what it
+got. A container of a lab's machine image has them, without a network."""
+
+import pytest
+
+from lab import machine
+from tests.serving import ALIAS, GUARDED, NAME, OLD, Answer, Proxy, serving, shop
+
+pytestmark = pytest.mark.lab
+APART = {"source": "127.0.0.2"}
+ALICE, BOB = ("-u", "alice:correct horse"), ("-u", "bob:b$b:1")
+PAGE, LOST, SOON = "<h1>shop</h1>", "<h1>nothing here</h1>", "<h1>back soon</h1>"
+
+
+def asked(path, *options, **given):
+    return (path, options, given)
+
+
+# What is asked; status, parts of its headers (None: it is not there), and what its body begins with
+TABLE = {
+    "a page of a folder": (asked("/"), 200, {"cache-control": "no-cache"}, PAGE),
+    "a page of an application": (asked("/deep/link?a=1"), 200, {"cache-control": "no-cache"}, PAGE),
+    "a file that browsers keep": (asked("/app.js"), 200, {"cache-control": "public, max-age=3600", "content-encoding": None}, "shop()"),
+    "the same, compressed before": (asked("/app.js", "-H", "Accept-Encoding: gzip"), 200, {"content-encoding": "gzip"}, "compressed"),
+    "the index of a folder in it": (asked("/sub/"), 200, {}, "<h1>sub</h1>"),
+    "a folder below a path": (asked("/files/app.js"), 200, {"x-own": "a b", "x-frame-options": "DENY"}, "shop()"),
+    "its path without the last /": (asked("/files?a=1"), 301, {"location": f"https://{NAME}/files/"}, ""),
+    "a directory of the host": (asked("/docs/page.txt"), 200, {}, "page"),
+    "for those who are denied": (asked("/docs/page.txt", **APART), 403, {}, ""),
+    "a hidden file": (asked("/docs/.secret"), 404, {}, LOST),
+    "a way out of a directory": (asked("/docs/../../../etc/passwd"), (200, 400), {}, None),
+    "an encoded way out": (asked("/docs/..%2f..%2f..%2fetc/passwd"), (200, 400, 404), {}, None),
+    "a file that is not there": (asked("/docs/none"), 404, {"cache-control": "no-store", "x-site": "yes"}, LOST),
+    "a redirect": (asked("/old"), 301, {"location": f"https://{NAME}/new/"}, ""),
+    "a redirect keeps the query": (asked("/old?a=1&b=%2F"), 301, {"location": f"https://{NAME}/new/?a=1&b=%2F"}, ""),
+    "one page alone is redirected": (asked("/older"), 200, {}, PAGE),
+    "the rest of a path goes along": (asked("/was/a%2Fb/c?d=1"), 308, {"location": f"https://{NAME}/api/a%2Fb/c?d=1"}, ""),
+    "to another site": (asked("/away/q"), 302, {"location": "https://other.example/x/q"}, ""),
+    "to a site of the product's": (asked("/store"), 301, {"location": f"https://{ALIAS}/a"}, ""),
+    "no client names the target": (asked("/gone//evil.example"), 302, {"location": f"https://{NAME}/"}, ""),
+    "a closed path": (asked("/internal/x"), 404, {}, LOST),
+    "the same without the last /": (asked("/internal"), 404, {}, LOST),
+    "whatever is before it": (asked("//internal/x"), 404, {}, LOST),
+    "a service": (asked("/api/x?y=1"), 200, {"strict-transport-security": "max-age=60; includeSubDomains", "x-site": "yes"}, None),
+    "a header of a route's own": (asked("/api/x"), 200, {"x-frame-options": "SAMEORIGIN"}, None),
+    "an origin that is known": (asked("/api/x", "-H", "Origin: https://b.example"), 200, {
+        "access-control-allow-origin": "https://b.example", "access-control-allow-credentials": "true", "vary": "Origin"}, None),
+    "an origin that is not": (asked("/api/x", "-H", "Origin: https://b.example.evil"), 200, {"access-control-allow-origin": None}, None),
+    "a browser that asks before": (asked("/api/x", "-X", "OPTIONS", "-H", "Origin: https://a.example"), 204, {
+        "access-control-allow-methods": "GET, POST", "access-control-max-age": "600", "x-frame-options": "SAMEORIGIN"}, ""),
+    "a route without CORS": (asked("/plain/x", "-X", "OPTIONS", "-H", "Origin: https://a.example"), 200, {"access-control-allow-methods": None}, None),
+    "for those who are allowed": (asked("/admin/x"), 200, {}, None),
+    "for no others": (asked("/admin/x", **APART), 403, {}, None),
+    "nor without the last /": (asked("/admin", **APART), 301, {"location": f"https://{NAME}/admin/"}, None),
+    "nor with more of them": (asked("//admin/x", **APART), 403, {}, None),
+    "with a password": (asked("/both/x", *ALICE), 200, {}, None),
+    "without one": (asked("/both/x"), 401, {"www-authenticate": "Basic realm="}, None),
+    "with another": (asked("/both/x", "-u", "alice:wrong"), 401, {}, None),
+    "as a user of another list": (asked("/both/x", *BOB), 401, {}, None),
+    "from elsewhere": (asked("/both/x", *ALICE, **APART), (401, 403), {}, None),
+    "a browser asks without a password": (asked("/both/x", "-X", "OPTIONS"), 204, {}, ""),
+    "who is not let in": (asked("/asks/x"), 401, {}, None),
+    "who is": (asked("/asks/x", "-H", "X-Pass: yes"), 200, {}, None),
+    "what a service answers stays": (asked("/api/missing"), 404, {"x-site": "yes"}, "{"),
+    "a service that is away": (asked("/away-now/x"), 503, {"retry-after": "10", "x-site": "yes"}, SOON),
+    "what is written by hand": (asked("/by-hand"), 200, {}, "hand"),
+    "another name of the site": (asked("/api/x", name=ALIAS), 200, {"x-site": "yes"}, None),
+    "its own redirects": (asked("/old", name=ALIAS), 301, {"location": f"https://{ALIAS}/new/"}, ""),
+    "a name that is sent on": (asked("/a/b?c=1", name=OLD), 301, {"location": f"https://{NAME}/a/b?c=1"}, ""),
+    "a site for members": (asked("/x", name=GUARDED), 401, {"strict-transport-security": None}, None),
+    "a member of it": (asked("/x", *BOB, name=GUARDED), 200, {}, None),
+    "what is open of it": (asked("/open/x", name=GUARDED), 200, {}, None),
+    "a large request": (asked("/x", *BOB, "-d", "x" * 2000, name=GUARDED), 413, {}, None),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
+def proxy(request, tmp_path_factory):
+    machine.ensure_base_images()
+    made = shop(tmp_path_factory.mktemp(request.param), request.param)
+    with serving(made, request.param) as found:
+        yield found
+
+
+def answer(proxy: Proxy, what) -> Answer:
+    path, options, given = what
+    return proxy.ask(path, *options, **given)
+
+
+def test_a_site_answers_as_it_says(proxy):
+    """One test, since the container is the same: each row that is wrong is named."""
+    wrong = {}
+    for name, (what, status, headers, begins) in TABLE.items():
+        found = answer(proxy, what)
+        statuses = status if isinstance(status, tuple) else (status,)
+        if found.status not in statuses:
+            wrong[name] = f"{found.status} {found.body[:60]}"
+        elif begins is not None and begins and not found.body.startswith(begins):
+            wrong[name] = found.body[:60]
+        for header, value in headers.items():
+            has = found.headers.get(header)
+            if has is not None if value is None else not (has or "").startswith(value):
+                wrong[name] = f"{header}: {has}"
+    assert wrong == {}
+
+
+def test_a_service_gets_what_it_is_to_get(proxy):
+    headers = proxy.ask("/api/x").got["headers"]
+    assert headers["X-From"] == "the $proxy" and headers["Host"] == NAME
+    # A client cannot say who it is
+    headers = proxy.ask("/asks/x", "-H", "X-Pass: yes", "-H", "X-User: mallory").got["headers"]
+    assert headers["X-User"] == "alice"
+    assert "bcrypt" not in str(headers)
+
+
+def test_a_site_in_maintenance_answers_those_who_may_see_its_page_alone(proxy):
+    proxy.run("touch", f"/run/infra/maintenance/{NAME}")
+    try:
+        away = proxy.ask("/api/x", **APART)
+        assert (away.status, away.body.strip(), away.headers["retry-after"]) == (503, SOON, "10")
+        assert away.headers["x-site"] == "yes"
+        assert proxy.ask("/api/x", "-X", "POST", **APART).status == 503
+        # This host itself, and infra:statusCidrs
+        assert proxy.ask("/api/x").status == proxy.ask("/api/x", source="127.0.0.3").status == 200
+        assert proxy.ask("/status/", **APART).status == 403
+        assert proxy.ask("/open/x", name=GUARDED, **APART).status == 200
+    finally:
+        proxy.run("rm", f"/run/infra/maintenance/{NAME}")
+    assert proxy.ask("/api/x", **APART).status == 200
+
+
+def test_the_log_has_what_it_is_to_have(proxy):
+    proxy.ask("/plain/logged")
+    proxy.ask("/open/unlogged", name=GUARDED)
+    log = proxy.run("cat", {"nginx": "/var/log/nginx/access.log", "caddy": "/tmp/caddy.log"}[proxy.kind])
+    assert "/plain/logged" in log and "/open/unlogged" not in log
+
+
+def test_a_text_is_compressed(proxy):
+    found = proxy.run(
+        "curl", "-sk", "-o", "/dev/null", "-D", "-", "-H", "Accept-Encoding: gzip", "--resolve",
+        f"{NAME}:443:127.0.0.1", f"https://{NAME}/api/{'x' * 3000}",
+    )  # fmt: skip
+    assert "content-encoding: gzip" in found.lower()
+
+
+def test_more_than_the_limit_are_answered_429(tmp_path):
+    """Nginx alone has limits of clients."""
+    machine.ensure_base_images()
+    limits = "    rate: {requests: 1, per: minute, burst: 2}\n    access_log: false\n"
+    with serving(
+        shop(tmp_path, "nginx", lambda text: text.replace("    access_log: false\n", limits)), "nginx"
+    ) as found:
+        statuses = [found.ask("/open/x", name=GUARDED).status for _ in range(5)]
+        assert statuses == [200, 200, 200, 429, 429]
+        # Another client has a number of its own
+        assert found.ask("/open/x", name=GUARDED, **APART).status == 200
