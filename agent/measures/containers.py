@@ -82,7 +82,7 @@ def resolution(look: HostFacts, _: dict[str, Any]) -> Measures:
 
 
 def _places(look: HostFacts, wanted: dict[str, Any]) -> list[str]:
-    """The addresses that a container's name may lead to: its own, and those of replicas that share the name. What has no
+    """The addresses that a container's name may lead to: its own, and those of replicas that share it. What has no
     address of its own is where Docker has put it."""
     network = wanted["network"]
     others = [other for other in look.expected if other["network"] == network and wanted["name"] in other["aliases"]]
