@@ -197,3 +197,24 @@ def test_containers_come_back_with_docker(system):
         wait_until_well(system)
     finally:
         system.on_host("systemctl", "start", "infra-monitor.timer")
+
+
+def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(system):
+    """The lab's own network may see the host's page; an address of the host's own that may not asks in its place."""
+    ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "api.hey-watch.me:443:127.0.0.1"]
+
+    def outside() -> str:
+        return system.on_host(*ask, "--interface", "127.0.0.2", "https://api.hey-watch.me/vault/x").output
+
+    assert outside() == "200"
+    said = system.command("infra", "maintenance", "on", "api.hey-watch.me", "--for", "20s", "--stack", "lab")
+    assert said.code == 0 and "watchme: api.hey-watch.me is in maintenance until" in said.output
+    assert outside() == "503" and system.ask("GET", "/vault/x")[0] == 200
+    assert "api.hey-watch.me is in maintenance until" in system.command("infra", "status", "--stack", "lab").output
+    until("its end", lambda: outside() == "200", 60)
+    said = system.command("infra", "maintenance", "on", "--stack", "lab")
+    assert said.code == 0 and outside() == "503"
+    said = system.command("infra", "maintenance", "off", "--stack", "lab")
+    assert said.code == 0 and "watchme: api.hey-watch.me is served" in said.output and outside() == "200"
+    said = system.command("infra", "maintenance", "on", "api.hey-watch.mx", "--stack", "lab")
+    assert said.code == 1 and "did you mean" in said.output.lower()

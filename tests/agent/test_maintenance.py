@@ -1,0 +1,97 @@
+"""Sites in maintenance: what stands for one on the host, how it ends, and what a release does meanwhile."""
+
+import json
+
+import pytest
+
+from agent import maintenance
+from agent.outcome import Refused
+from agent.world import Ran
+from infra.answers import checked
+from infra.releases import drift, until
+from tests.agent.native import release, serving
+
+NAME = "example.com"
+FILE = f"{maintenance.PLACE}/{NAME}"
+URLS = [f"https://{NAME}/readyz", "https://whisper.hey-watch.me/health"]
+
+
+@pytest.fixture
+def world():
+    return serving(release("services", "recall"))
+
+
+def asked(world, begin=True, sites=(NAME,), seconds=60):
+    return maintenance.asked(world, {"sites": [*sites], "begin": begin, "seconds": seconds, "who": "kaya@laptop"})
+
+
+def test_it_begins_with_what_ends_it(world):
+    now = int(world.wall())
+    found = asked(world)
+    assert checked("maintenance", found, "box") == found
+    assert found == {"maintenance": {NAME: {"since": now, "until": now + 60, "who": "kaya@laptop"}}}
+    assert world.files[FILE][1] == 0o644
+    timers = [command for command in world.ran if command.startswith("systemd-run")]
+    assert len(timers) == 1 and "--on-active=60" in timers[0] and timers[0].endswith(f"rm -f {FILE}")
+
+
+def test_without_what_ends_it_it_does_not_begin(world):
+    world.answers["systemd-run"] = Ran(1, "no such unit type")
+    with pytest.raises(
+        Refused, match=r"nothing would end the maintenance of example.com: systemd-run: no such unit type"
+    ):
+        asked(world)
+    assert FILE not in world.files
+
+
+def test_a_second_one_lasts_from_now_and_began_when_the_first_did(world):
+    began = asked(world)["maintenance"][NAME]["since"]
+    world.sleep(30)
+    found = asked(world, seconds=100)["maintenance"][NAME]
+    assert (found["since"], found["until"]) == (began, int(world.wall()) + 100)
+    # The timer of the first would end the second
+    stopped = world.ran.index("systemctl stop infra-maintenance-example.com.timer", 2)
+    assert stopped < len(world.ran) - 1
+
+
+def test_it_ends(world):
+    asked(world)
+    assert asked(world, begin=False) == {"maintenance": {}}
+    assert FILE not in world.files and asked(world, begin=False) == {"maintenance": {}}
+
+
+def test_a_site_that_is_not_here_is_refused(world):
+    with pytest.raises(
+        Refused, match=r"this host serves no site other.example; its sites: whisper.hey-watch.me, example.com"
+    ):
+        asked(world, sites=[NAME, "other.example"])
+    assert maintenance.sites(world) == {}
+
+
+def test_it_lasts_no_longer_than_a_week(world):
+    found = asked(world, seconds=10**9)["maintenance"][NAME]
+    assert found["until"] - found["since"] == maintenance.LONGEST
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b'{"since": "x", "until": null, "who": 5}', b"\xff"])
+def test_what_a_hand_left_there_counts_all_the_same(world, content):
+    """The proxy asks whether the file is there, and for nothing else."""
+    world.files[FILE] = (content, 0o644, "root", "root")
+    said = maintenance.sites(world)[NAME]
+    assert (said["since"], said["until"]) == (0, 0)
+    checked("maintenance", {"maintenance": {NAME: said}}, "box")
+
+
+def test_a_release_does_not_ask_from_outside_what_is_not_served_there(world):
+    assert maintenance.served(world, URLS) == URLS
+    asked(world)
+    assert maintenance.served(world, URLS) == URLS[1:]
+
+
+def test_it_is_named_where_people_look(world):
+    said = {"since": 1_764_430_000, "until": 1_764_433_600, "who": "kaya@laptop"}
+    line = until(said)
+    assert line.startswith("is in maintenance until 2025-11-29 16:26 UTC, since 2025-11-29 15:26 UTC by kaya@laptop")
+    answer = {"release": "a" * 64, "drift": [], "maintenance": {NAME: said}}
+    assert drift("box", checked("drift", answer, "box")).endswith(f"box: {NAME} {line}")
+    assert json.dumps(answer)
