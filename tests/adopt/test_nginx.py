@@ -35,7 +35,7 @@ FITS = {
     "a Host of its own": (f"location /x/ {{ {AT}/; proxy_set_header Host app.internal; }}", route("/x/", asked_as="app.internal")),
     "the client's Host": (f"location /x/ {{ {AT}/; proxy_set_header Host $http_host; }}", route("/x/")),
     "a timeout": (f"location /x/ {{ {AT}/; proxy_read_timeout 2m; }}", route("/x/", timeout=120)),
-    "CORS": (f'location /x/ {{ {AT}/; add_header "Access-Control-Allow-Methods" "GET, POST"; }}', route("/x/", methods=["GET", "POST"])),
+    "CORS": (f'location /x/ {{ {AT}/; add_header "Access-Control-Allow-Methods" "GET, POST"; }}', route("/x/", cors={"methods": ["GET", "POST"]})),
 }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ BENT = {
     "a strange method": (
         f'location /x/ {{ {AT}/; add_header Access-Control-Allow-Methods "GET, BREW"; }}',
         "CORS for BREW",
-        [route("/x/", methods=["GET"])],
+        [route("/x/", cors={"methods": ["GET"]})],
     ),
 }
 
@@ -100,7 +100,7 @@ def test_what_is_included_is_in_place():
 
 SERVERS = {
     "no name": ("server { listen 80; location / { proxy_pass http://127.0.0.1:1; } }", "no public name"),
-    "several names": (f"server {{ {HEAD} server_name b.example.com; location / {{ {AT}; }} }}", "its other names b.example.com"),
+    "a name that is a pattern": (f"server {{ {HEAD} server_name *.example.com; location / {{ {AT}; }} }}", "a site has whole names"),
     "no encryption": (f"server {{ listen 80; server_name a.example.com; location / {{ {AT}; }} }}", "without encryption"),
 }  # fmt: skip
 
@@ -112,14 +112,146 @@ def test_what_a_server_lacks_is_said(server, said):
 
 def test_a_server_that_leads_nowhere_is_no_site():
     found = seen("server { listen 80; server_name a.example.com; return 301 https://$host$request_uri; }")
-    assert (found.routes, found.headers, found.remarks) == ([], {}, [])
+    assert (found.routes, found.read, found.remarks) == ([], {}, [])
+
+
+def read_of(server: str, http: str = "", name: str = "a.example.com"):
+    return seen(server, http).read[name]
 
 
 def test_headers_of_the_server_are_the_sites_but_for_what_the_program_adds():
     headers = 'add_header X-Frame-Options DENY always; add_header Strict-Transport-Security "max-age=63072000" always;'
-    assert seen(f"server {{ {HEAD} {headers} location / {{ {AT}; }} }}").headers == {
-        "a.example.com": {"X-Frame-Options": "DENY"}
+    found = read_of(f"server {{ {HEAD} {headers} location / {{ {AT}; }} }}")
+    assert found.headers == {"X-Frame-Options": "DENY"} and found.has_hsts
+    assert not read_of(f"server {{ {HEAD} location / {{ {AT}; }} }}").has_hsts
+
+
+def test_other_names_are_aliases_and_a_name_that_is_sent_on_is_a_redirect():
+    server = f"""server {{ {HEAD} server_name b.example.com; location / {{ {AT}; }} }}
+        server {{ listen 443 ssl; server_name www.example.com; return 301 https://a.example.com$request_uri; }}
+        server {{ listen 80; server_name a.example.com; return 301 https://$host$request_uri; }}"""
+    found = seen(server)
+    assert (found.read["a.example.com"].aliases, found.remarks) == (["b.example.com"], [])
+    assert found.read["www.example.com"].redirects == [{"public": "/", "to": "https://a.example.com/", "status": 301}]
+
+
+NOT_SERVICES = {
+    "a page elsewhere": ("location = /old { return 301 /new; }", {"redirects": [{"public": "/old", "to": "/new", "status": 301}]}),
+    "all below it elsewhere": (
+        "location /was/ { return 302 https://b.example.com$request_uri; }",
+        {"redirects": [{"public": "/was/", "to": "https://b.example.com/was/", "status": 302}]},
+    ),
+    "files": ("location /docs/ { alias /srv/docs/; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None}]}),
+    "files below a root": ("location /docs/ { root /srv; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None}]}),
+    "an application": (
+        "root /srv/web; location / { try_files $uri $uri/ /index.html; }",
+        {"static": [{"public": "/", "directory": "/srv/web", "fallback": "index.html"}]},
+    ),
+    "files for some": (
+        "location /docs/ { alias /srv/docs/; allow 10.0.0.0/8; deny all; }",
+        {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None, "allow": ["10.0.0.0/8"]}]},
+    ),
+    "nothing there": ("location /x/ { return 404; }", {"closed": ["/x/"]}),
+    "no one": ("location = /x { deny all; }", {"closed": ["/x"]}),
+    "Nginx itself": (f"location /x/ {{ internal; {AT}/; }}", {"closed": ["/x/"]}),
+    "a script": ("location /x/ { fastcgi_pass unix:/run/php.sock; }", {"closed": ["/x/"]}),
+    "a variable elsewhere": ("location /x/ { return 301 https://$cookie_a/; }", {"closed": ["/x/"]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("location", "expected"), NOT_SERVICES.values(), ids=NOT_SERVICES)
+def test_what_leads_to_no_service_is_said_or_closed(location, expected):
+    found = seen(f"server {{ {HEAD} {location} location /else/ {{ {AT}; }} }}")
+    assert [r.public for r in found.routes] == ["/else/"]
+    read = found.read["a.example.com"]
+    assert {kind: getattr(read, kind) for kind in ("redirects", "static", "closed") if getattr(read, kind)} == expected
+
+
+# What guards a path, and the fields of a route that say the same; none where it is closed instead
+GUARDS = {
+    "networks": ("allow 10.1.2.0/24; allow 192.0.2.7; deny all;", {"allow": ["10.1.2.0/24", "192.0.2.7/32"]}),
+    "all but some": ("deny 10.0.0.0/8; allow all;", {"deny": ["10.0.0.0/8"]}),
+    "some, and of IPv6": ("allow 10.0.0.0/8; allow 2001:db8::/32; deny all;", {"allow": ["10.0.0.0/8"]}),
+    "no one": ("deny all; allow 10.0.0.0/8;", None),
+    "others than those of IPv6": ("deny 2001:db8::/32;", None),
+    "IPv6 alone": ("allow 2001:db8::/32; deny all;", None),
+    "one of a network": ("allow 10.0.0.0/8; deny 10.1.0.0/16; deny all;", None),
+    "a password": ('auth_basic "x"; auth_basic_user_file /etc/nginx/htpasswd;', None),
+    "a password or a network": ("satisfy any; allow 10.0.0.0/8; deny all; auth_basic x;", None),
+    "another that is asked": ("auth_request /auth;", None),
+    "a key in a header": ('if ($http_x_key != "k") { return 403; }', None),
+    "some methods": ("limit_except GET { deny all; }", None),
+    "a signature": ("secure_link $arg_md5;", None),
+    "no guard": ("if ($request_method = OPTIONS) { return 204; }", {}),
+    "a guard that is off": ("auth_basic off; auth_request off; satisfy all;", {}),
+}
+
+
+@pytest.mark.parametrize("at", ["location", "server", "http"])
+@pytest.mark.parametrize(("guard", "expected"), GUARDS.values(), ids=GUARDS)
+def test_what_is_guarded_is_never_an_open_route(guard, expected, at):
+    if at == "http" and ("if" in guard or "limit_except" in guard):
+        at = "location"
+    put = {place: guard if place == at else "" for place in ("location", "server", "http")}
+    if at == "server" and ("if" in guard or "limit_except" in guard):
+        put = {"location": guard, "server": "", "http": ""}
+    found = seen(f"server {{ {HEAD} {put['server']} location /x/ {{ {AT}/; {put['location']} }} }}", put["http"])
+    if expected is None:
+        assert found.routes == [] and found.read["a.example.com"].closed == ["/x/"]
+    else:
+        assert found.routes == [route("/x/", more=expected)] and found.read["a.example.com"].closed == []
+
+
+def test_a_location_may_lift_its_servers_guard():
+    text = f"auth_basic x; location /x/ {{ {AT}/; }} location /y/ {{ {AT}/; auth_basic off; }}"
+    found = seen(f"server {{ {HEAD} {text} }}")
+    assert found.routes == [route("/y/")] and found.read["a.example.com"].closed == ["/x/"]
+
+
+MORE = {
+    "limits": ("limit_req zone=one burst=5 nodelay; limit_conn two 9;", {"rate": {"requests": 3, "per": "second", "burst": 5}, "connections": 9}),
+    "a limit of something else": ("limit_req zone=odd;", {}),
+    "times": ("proxy_connect_timeout 2s; proxy_buffering on;", {"buffering": True, "connect_timeout": 2}),
+    "headers": ('add_header X-A "1"; add_header X-B $host;', {"headers": {"X-A": "1"}}),
+    "request headers": ('proxy_set_header X-C "2"; proxy_set_header X-D $host; proxy_set_header Host $host;', {"request_headers": {"X-C": "2"}}),
+    "a secret header": ("proxy_set_header X-Key __masked__0123456789ab;", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), MORE.values(), ids=MORE)
+def test_what_a_route_can_say_it_says(text, expected):
+    http = """limit_req_zone $binary_remote_addr zone=one:1m rate=3r/s; limit_req_zone $uri zone=odd:1m rate=3r/s;
+        limit_conn_zone $binary_remote_addr zone=two:1m;"""
+    found = seen(f"server {{ {HEAD} location /x/ {{ {AT}/; {text} }} }}", http)
+    assert found.routes == [route("/x/", more=expected)]
+
+
+def test_files_before_a_service_are_the_services():
+    text = f"location / {{ try_files $uri @app; }} location @app {{ {AT}; }}"
+    found = seen(f"server {{ {HEAD} {text} }}")
+    assert found.routes == [route("/")] and "the service answers all of it" in found.remarks[0].text
+
+
+def test_cors_is_read_with_its_origin_headers_and_cookies():
+    headers = (
+        "add_header Access-Control-Allow-Methods GET; add_header Access-Control-Allow-Origin https://b.example.com;"
+        "add_header Access-Control-Allow-Credentials true; add_header Access-Control-Allow-Headers X-A;"
+        "add_header Access-Control-Max-Age 60;"
+    )
+    cors = {
+        "methods": ["GET"],
+        "origins": ["https://b.example.com"],
+        "credentials": True,
+        "headers": ["X-A"],
+        "max_age": 60,
     }
+    found = seen(f"server {{ {HEAD} location /x/ {{ {AT}/; {headers} }} }}")
+    assert found.routes == [route("/x/", cors=cors)]
+    found = seen(
+        f"server {{ {HEAD} location /x/ {{ {AT}/; {headers.replace('https://b.example.com', '$http_origin')} }} }}"
+    )
+    assert found.routes[0].cors == {"methods": ["GET"], "headers": ["X-A"], "max_age": 60}
+    assert "CORS for $http_origin" in found.remarks[0].text
 
 
 def test_the_documents_own_locations():
@@ -133,11 +265,11 @@ def test_the_documents_own_locations():
     avatar = (GOLDEN / "watchme/avatar-location.conf").read_text()
     found = seen(f"server {{ listen 443 ssl; server_name api.hey-watch.me;\n{ast}\n{avatar}\n}}")
     assert found.remarks == []
-    assert [(r.public, r.host, r.port, r.methods, r.max_body) for r in found.routes] == [
-        ("/behavior-features/", "localhost", 8017, ["GET", "POST", "OPTIONS"], None),
-        ("/avatar/", "localhost", 8014, ["GET", "POST", "DELETE", "OPTIONS"], "10M"),
+    assert [(r.public, r.host, r.port, r.cors, r.max_body) for r in found.routes] == [
+        ("/behavior-features/", "localhost", 8017, {"methods": ["GET", "POST", "OPTIONS"]}, None),
+        ("/avatar/", "localhost", 8014, {"methods": ["GET", "POST", "DELETE", "OPTIONS"]}, "10M"),
     ]
-    assert shared_cors(found.routes) == ["GET", "POST", "OPTIONS"]
+    assert shared_cors(found.routes) == {"methods": ["GET", "POST", "OPTIONS"]}
 
 
 def test_what_nginx_could_not_read_either_is_said():

@@ -1,5 +1,5 @@
-"""Nginx's configuration as it runs: sites, and the locations that lead to something. Pure but for crossplane, which
-reads files only."""
+"""Nginx's configuration as it runs: sites, what their locations lead to, and what is not public. Pure but for
+crossplane, which reads files only."""
 
 import re
 import tempfile
@@ -8,32 +8,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import urlsplit
 
 import crossplane
 
-from catalogue.fields import HOST_NAME, Method
-from catalogue.sites import HSTS
-from catalogue.sizes import shown
+from catalogue.sites import HSTS, SITE_PATH
+from infra.adopt.host import serving
 from infra.adopt.host.remarks import Remark, unfit
+from infra.adopt.host.serving import Tree, all_of, inherited
 from infra.errors import InfraError
 
 MAIN = "/etc/nginx/nginx.conf"
-METHODS = get_args(Method)
+OWN = ("/status", "/.infra-")  # of each host's own page, and of the program's sites
 HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
-SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
-# As crossplane has them: directive, args, block (of those that have one), comment
-Tree = list[dict[str, Any]]
-
-
-VARIABLE = re.compile(r"\$[A-Za-z0-9_{]")
+NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+REDIRECTS = ("301", "302", "307", "308")
+WHOLE = ("$request_uri", "$uri$is_args$args")
+TARGET = re.compile(r"(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~%-]+/)*[A-Za-z0-9._~%-]*")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A location that leads to `host`:`port`. `methods` are those that CORS allows there (None: no CORS); `asked_as` is
-    the Host that the service gets (None: the one that was asked for)."""
+    """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `asked_as` is
+    the Host that the service gets (None: the one that was asked for), `more` other fields of a route."""
 
     site: str
     public: str
@@ -41,18 +39,37 @@ class Found:
     host: str
     port: int
     comment: str
-    methods: list[str] | None = None
+    cors: dict[str, Any] | None = None
     max_body: str | None = None
     timeout: int | None = None
     asked_as: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Read:
+    """A server under its public name: `headers` are those that it adds to every answer, `aliases` its other names.
+    Beside what leads to services it has `redirects`, `static` files, and `closed` paths."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    aliases: list[str] = field(default_factory=list)
+    redirects: list[dict[str, Any]] = field(default_factory=list)
+    static: list[dict[str, Any]] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    compress: bool = False
+    has_hsts: bool = True
+
+    def close(self, path: str) -> None:
+        if path not in self.closed:
+            self.closed.append(path)
 
 
 @dataclass(frozen=True)
 class Sites:
-    """`headers` are those that a site's server adds to every answer, by its name."""
+    """What the servers of a configuration serve, by their names."""
 
     routes: list[Found] = field(default_factory=list)
-    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    read: dict[str, Read] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
 
 
@@ -100,59 +117,95 @@ def sites(files: dict[str, str]) -> Sites:
 
 
 def _server(server: Tree, http: Tree, upstreams: dict[str, list[str]], result: Sites) -> None:
-    names = [name for entry in _all(server, "server_name") for name in entry["args"]]
-    public = [name for name in names if re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)]
-    leading = [entry for entry in _all(server, "location") if _all(entry["block"], "proxy_pass")]
-    if not leading:
+    names = [name for entry in all_of(server, "server_name") for name in entry["args"]]
+    public = [name for name in names if NAME.fullmatch(name)]
+    is_secure = any("ssl" in entry["args"] or "443" in entry["args"][0] for entry in all_of(server, "listen"))
+    locations = all_of(server, "location")
+    elsewhere = _redirect(server, "/") if all_of(server, "return") else None
+    # What sends a name on to itself by HTTPS the program does by itself
+    leads = any(all_of(entry["block"], "proxy_pass") for entry in locations)
+    leads = leads or bool(is_secure and public and any(_files(entry, server) for entry in locations))
+    sends_on = elsewhere and is_secure and not any(part in str(elsewhere["to"]) for part in ("$host", "$server_name"))
+    if not leads and not sends_on:
         return
     if not public:
         text = "no public name: the catalogue's sites have one each; its locations are left out"
         result.remarks.append(unfit(f"server {' '.join(names) or 'without server_name'}", text))
         return
     site = public[0]
-    if len(public) > 1:
-        text = f"its other names {', '.join(public[1:])}: a site has one; each other is a site of its own"
-        result.remarks.append(unfit(f"site {site}", text))
-    if not any("ssl" in entry["args"] or "443" in entry["args"][0] for entry in _all(server, "listen")):
+    where = f"site {site}"
+    if not is_secure:
         text = "is served without encryption: the program gets a certificate, and sends port 80 to 443"
-        result.remarks.append(unfit(f"site {site}", text))
-    kept = {name: value for name, value in _headers(server).items() if not name.lower().startswith("access-control-")}
-    for name in [name for name, value in kept.items() if VARIABLE.search(value)]:
-        text = f"its header {name} has a variable of Nginx's in its value: a header means what it says; it is left out"
-        result.remarks.append(unfit(f"site {site}", text))
-        del kept[name]
+        result.remarks.append(unfit(where, text))
+    read = result.read.setdefault(site, Read())
+    read.aliases += [name for name in public[1:] if name not in read.aliases]
+    if strange := [name for name in names if name not in public and name != "_"]:
+        result.remarks.append(unfit(where, f"its other names {', '.join(strange)}: a site has whole names; left out"))
+    kept = serving.plain_headers(where, server, result.remarks)
+    if is_secure:
+        # Browsers are not kept from asking a name without encryption that they were not kept from before
+        read.has_hsts = "strict-transport-security" in {name.lower() for name in kept}
     if kept.get("Strict-Transport-Security") == HSTS:
         del kept["Strict-Transport-Security"]
-    result.headers.setdefault(site, {}).update(kept)
+    read.headers.update(kept)
+    read.compress = inherited([server, http], "gzip") == "on" and inherited([server, http], "gzip_types") is not None
+    if sends_on and elsewhere:
+        read.redirects.append(elsewhere)
+        return
     comment = ""
     for entry in server:
-        if entry["directive"] == "location" and entry in leading:
+        if entry["directive"] == "location":
             around = [entry["block"], server, http]
-            found = _location(site, entry, around, upstreams, comment, result.remarks)
+            found = _location(site, read, entry, around, upstreams, comment, result.remarks)
             result.routes.extend([found] if found else [])
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
 
 
 def _location(
-    site: str, entry: dict[str, Any], around: list[Tree], upstreams: dict[str, list[str]], comment: str,
+    site: str, read: Read, entry: dict[str, Any], around: list[Tree], upstreams: dict[str, list[str]], comment: str,
     remarks: list[Remark],
 ) -> Found | None:  # fmt: skip
+    """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
+    or what is above it would answer in its place."""
     where = f"site {site}: location {' '.join(entry['args'])}"
     kind, path = ("", entry["args"][0]) if len(entry["args"]) == 1 else (entry["args"][0], entry["args"][1])
-    passed = _all(entry["block"], "proxy_pass")[0]["args"][0]
-    target = _target(passed, upstreams)
-    if kind not in ("", "=", "^~") or not re.fullmatch(r"/[A-Za-z0-9._~/-]*", path):
-        remarks.append(unfit(where, "a pattern: a route is a path; it is left out"))
+    if path.startswith("@"):
         return None
+    if inner := _behind_files(entry, around[1]):
+        remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
+        around = [[e for e in entry["block"] if e["directive"] != "try_files"] + inner, *around[1:]]
+    passed = all_of(around[0], "proxy_pass")
+    if kind not in ("", "=", "^~") or not SITE_PATH.fullmatch(path):
+        guarded = "; it refuses what would be answered without it: close such paths" if _refuses(around) else ""
+        remarks.append(unfit(where, f"a pattern: a route is a path; it is left out{guarded}"))
+        return None
+    served = serving.served(where, around, remarks)
+    page = (path.rstrip("/") or "/") if kind == "=" else path
+    if path.startswith(("/.well-known/acme-challenge", *OWN)) and not passed:
+        return None
+    if _refuses(around) or served.closed:
+        if served.closed and not _refuses(around):
+            remarks.append(unfit(where, f"{served.closed}; until then it is closed (404)"))
+        if path != "/" or served.closed:
+            _close(read, kind, path)
+        return None
+    if not passed:
+        _without_service(where, read, kind, page, around, served.said, remarks)
+        return None
+    target = _target(passed[0]["args"][0], upstreams)
     if isinstance(target, str):
-        remarks.append(unfit(where, f"proxy_pass {passed}: {target}; it is left out"))
+        remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
+        _close(read, kind, path)
         return None
     host, port, inside = target
     public, internal = path, inside if inside is not None else path
     if kind == "=":
-        public = path.rstrip("/") or "/"
+        public = page
         if internal != public or public == "/":
-            remarks.append(unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out"))
+            remarks.append(
+                unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
+            )
+            _close(read, kind, path)
             return None
     elif not (path.endswith("/") and internal.endswith("/")):
         public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
@@ -161,10 +214,88 @@ def _location(
         )
     default = "/" if public.endswith("/") else public
     return Found(
-        site, public, None if internal == default else internal, host, port, comment, _cors(where, around, remarks),
-        _size(where, _inherited(around, "client_max_body_size"), remarks),
-        _timeout(where, _inherited(around, "proxy_read_timeout"), remarks), _asked_as(where, around, remarks),
+        site, public, None if internal == default else internal, host, port, comment,
+        serving.cors(where, around, remarks), serving.size(where, inherited(around, "client_max_body_size"), remarks),
+        serving.timeout(where, inherited(around, "proxy_read_timeout"), remarks),
+        serving.asked_as(where, around, remarks), served.said,
     )  # fmt: skip
+
+
+def _refuses(around: list[Tree]) -> bool:
+    """Is the answer of a location, for all clients, that there is nothing."""
+    codes = [entry["args"][0] for entry in all_of(around[0], "return") if entry["args"]]
+    rules = [(e["directive"], *e["args"]) for e in around[0] if e["directive"] in ("allow", "deny")]
+    return codes[:1] in (["403"], ["404"], ["410"], ["444"]) or rules[:1] == [("deny", "all")]
+
+
+def _close(read: Read, kind: str, path: str) -> None:
+    """A path of Nginx's without its last / stands for all that begins with it."""
+    if kind == "=":
+        read.close(path)
+    else:
+        read.close(f"{path.rstrip('/')}/")
+
+
+def _without_service(
+    where: str, read: Read, kind: str, path: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]
+) -> None:
+    """A redirect, files, or what is neither and so closed."""
+    location = around[0]
+    if all_of(location, "return") and (found := _redirect(location, path)) and "$" not in str(found["to"]):
+        read.redirects.append(found)
+        return
+    folder = _files({"block": location}, around[1])
+    if folder and kind != "=" and path.endswith("/") and not has_variable(folder["args"][0]):
+        directory = folder["args"][0].rstrip("/")
+        if folder["directive"] == "root" and path != "/":
+            directory = f"{directory}{path.rstrip('/')}"
+        tries = [arg for entry in all_of(location, "try_files") for arg in entry["args"]]
+        fallback = (
+            tries[-1].removeprefix(path) if tries and tries[-1].startswith(path) and "$" not in tries[-1] else None
+        )
+        read.static.append({"public": path, "directory": directory, "fallback": fallback, **said})
+        return
+    names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
+    remarks.append(unfit(where, f"{', '.join(names) or 'nothing'}: no route, files or redirect; it is closed"))
+    _close(read, kind, path)
+
+
+def _files(entry: dict[str, Any], server: Tree) -> dict[str, Any] | None:
+    """The directive that names the directory whose files a location serves; None where it does something else."""
+    block = entry["block"]
+    if any(all_of(block, name) for name in ("proxy_pass", "return", "fastcgi_pass", "uwsgi_pass", "rewrite")):
+        return None
+    own = next((found for name in ("alias", "root") for found in all_of(block, name)), None)
+    return own or next(iter(all_of(server, "root")), None)
+
+
+def _behind_files(entry: dict[str, Any], server: Tree) -> Tree | None:
+    """What answers where there is no file: a named location that leads to a service."""
+    tries = [arg for inner in all_of(entry["block"], "try_files") for arg in inner["args"]]
+    named = [other["block"] for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
+    return named[0] if named and tries[-1].startswith("@") and all_of(named[0], "proxy_pass") else None
+
+
+def has_variable(text: str) -> bool:
+    return bool(serving.VARIABLE.search(text))
+
+
+def _redirect(block: Tree, public: str) -> dict[str, Any] | None:
+    """What its `return` says of a path, as a site says it; None where it redirects nothing."""
+    args = all_of(block, "return")[0]["args"]
+    code, to = ("302", args[0]) if len(args) == 1 and args[0].startswith("http") else (args[0], args[-1])
+    if code not in REDIRECTS or len(args) > 2:
+        return None
+    for rest in WHOLE:
+        if to.endswith(rest):
+            to = f"{to.removesuffix(rest)}/" if public == "/" else f"{to.removesuffix(rest)}{public}"
+            break
+    to = to.removesuffix("$is_args$args")
+    if "$" not in to and not urlsplit(to).path:
+        to += "/"
+    if not TARGET.fullmatch(to) and "$" not in to:
+        return None
+    return {"public": public, "to": to, "status": int(code)}
 
 
 def _target(passed: str, upstreams: dict[str, list[str]]) -> tuple[str, int, str | None] | str:
@@ -184,65 +315,8 @@ def _target(passed: str, upstreams: dict[str, list[str]]) -> tuple[str, int, str
         return "no host and port"
 
 
-def _all(block: Tree, name: str) -> Tree:
-    return [entry for entry in block if entry["directive"] == name]
-
-
-def _headers(block: Tree) -> dict[str, str]:
-    return {entry["args"][0]: entry["args"][1] for entry in _all(block, "add_header")}
-
-
-def _inherited(around: list[Tree], name: str) -> str | None:
-    return next((found[-1]["args"][0] for block in around if (found := _all(block, name))), None)
-
-
-def _cors(where: str, around: list[Tree], remarks: list[Remark]) -> list[str] | None:
-    """A location with headers of its own has none of its server's."""
-    headers = next((found for block in around if (found := _headers(block))), {})
-    given = next((value for name, value in headers.items() if name.lower() == "access-control-allow-methods"), None)
-    if given is None:
-        return None
-    named = [name for name in re.split(r"[,\s]+", given.upper()) if name]
-    if strange := [name for name in named if name not in METHODS]:
-        remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
-    return [name for name in named if name in METHODS]
-
-
-def _size(where: str, given: str | None, remarks: list[Remark]) -> str | None:
-    if given is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", given):
-        return given
-    if given.isdigit() and int(given) and int(given) % 1024 == 0:
-        size = int(given) // 1024
-        return f"{size}k" if size % 1024 else shown(size * 1024)
-    remarks.append(unfit(where, f"client_max_body_size {given}: max_body is a whole number and k, m or g; taken as 1g"))
-    return "1g"
-
-
-def _timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None:
-    if given is None:
-        return None
-    found = re.fullmatch(r"(\d+)(ms|s|m|h|)", given)
-    seconds = int(int(found[1]) * SECONDS[found[2]]) if found else 0
-    if 1 <= seconds <= 3600:
-        return seconds
-    remarks.append(unfit(where, f"proxy_read_timeout {given}: timeout is 1 to 3600 seconds; taken as 3600"))
-    return 3600
-
-
-def _asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
-    """A location with such headers of its own has none of its server's."""
-    given = next((headers for block in around if (headers := _all(block, "proxy_set_header"))), [])
-    named = {entry["args"][0].lower(): entry["args"][1] for entry in given if len(entry["args"]) == 2}
-    host = named.get("host", "$proxy_host")
-    if host in ("$host", "$http_host", "$proxy_host", "$server_name"):
-        return None
-    if re.fullmatch(HOST_NAME, host):
-        return host
-    remarks.append(unfit(where, f"Host {host}: a route's host is a name such as api.example.com; left out"))
-    return None
-
-
-def shared_cors(routes: list[Found]) -> list[str]:
-    """The methods that most routes of a site allow: the site's own."""
-    counted = Counter(tuple(route.methods) for route in routes if route.methods)
-    return list(counted.most_common(1)[0][0]) if counted else []
+def shared_cors(routes: list[Found]) -> dict[str, Any]:
+    """What CORS allows on most routes of a site: the site's own."""
+    given = [route.cors for route in routes if route.cors]
+    counted = Counter(repr(cors) for cors in given)
+    return next((cors for cors in given if repr(cors) == counted.most_common(1)[0][0]), {})

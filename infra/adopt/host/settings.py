@@ -8,7 +8,7 @@ from catalogue.files import parse_yaml
 from catalogue.systemd.directives import MOVED, texts
 from catalogue.systemd.parsing import sections
 from catalogue.systemd.values import BOOLEANS
-from infra.adopt.host.nginx import Tree
+from infra.adopt.host.serving import Tree
 
 Settings = dict[str, list[str]]
 # Of these, the first word belongs to the name

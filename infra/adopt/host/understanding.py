@@ -14,7 +14,7 @@ from catalogue.stack import Stack
 from catalogue.systemd.directives import text, texts
 from catalogue.systemd.parsing import sections
 from catalogue.validation import problems_of
-from infra.adopt.host import compose, native, nginx
+from infra.adopt.host import compose, native, nginx, sites
 from infra.adopt.host.reading import Entries, Facts
 from infra.adopt.host.remarks import Remark, guess, lines, unfit
 from infra.errors import InfraError
@@ -74,14 +74,20 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     drafts = [*_containers(found, net, stack, entries, remarks), *_native(facts, found, net, entries, remarks)]
     served = _sites(facts, remarks)
     for route in served.routes:
-        _lead(route, drafts, remarks)
+        if not _lead(route, drafts, remarks):
+            sites.close(served, [route])
     first = {id(route): number for number, route in enumerate(served.routes)}
     drafts.sort(key=lambda draft: min((first[id(route)] for route in draft.routes), default=len(first)))
-    cors = {site: nginx.shared_cors([r for r in served.routes if r.site == site]) for site in served.headers}
-    services = []
+    cors = {site: nginx.shared_cors([r for r in served.routes if r.site == site]) for site in served.read}
+    services: list[dict[str, Any]] = []
+    led: set[tuple[str, str]] = set()
     for draft in _waiting(_named_once(drafts), remarks):
         made = _finished(draft, cors, remarks)
-        services += [made] if _fits(made, remarks) else []
+        if _fits(made, remarks):
+            services.append(made)
+            led |= {(route.site, route.public) for route in draft.routes}
+        else:
+            sites.close(served, draft.routes)
     if not services:
         said = [
             f"{facts['hostname']} has no service that the catalogue could describe",
@@ -93,7 +99,7 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
         "system": name, "document": f"read off {facts['hostname']}", "accounts": accounts,
         "directories": _directories(services, entries, accounts, facts), "drop_ins": _drop_ins(facts, remarks),
         "network": {key: net.network[key] for key in ("name", "subnet", "gateway", "unit")} if net else None,
-        "sites": [_site(site, cors[site], served, facts, stack, remarks) for site in served.headers],
+        "sites": sites.sites_of(served, led, cors, facts, stack, remarks),
         "services": services,
     }  # fmt: skip
     text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
@@ -155,8 +161,8 @@ def _sites(facts: Facts, remarks: list[Remark]) -> nginx.Sites:
     return served
 
 
-def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> None:
-    """Gives a route to the service that it leads to."""
+def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> bool:
+    """Gives a route to the service that it leads to, if there is one."""
     where = f"site {route.site}: location {route.public}"
     here = route.host in nginx.HERE
     to = [
@@ -167,9 +173,13 @@ def _lead(route: nginx.Found, drafts: list[_Draft], remarks: list[Remark]) -> No
     if f"{route.public}/".startswith(OWN_PAGE):
         remarks.append(unfit(where, "is the place of the host's own page: it is left out"))
     elif not to:
-        remarks.append(unfit(where, f"leads to {route.host}:{route.port}, where no service is: it is left out"))
+        remarks.append(
+            unfit(where, f"leads to {route.host}:{route.port}, where no service is: it is left out, and closed")
+        )
     else:
         to[0].routes.append(route)
+        return True
+    return False
 
 
 def _named_once(drafts: list[_Draft]) -> list[_Draft]:
@@ -197,7 +207,7 @@ def _waiting(drafts: list[_Draft], remarks: list[Remark]) -> list[_Draft]:
     return drafts
 
 
-def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) -> dict[str, Any]:
+def _finished(draft: _Draft, cors: dict[str, dict[str, Any]], remarks: list[Remark]) -> dict[str, Any]:
     made, name = dict(draft.fields), draft.fields["name"]
     made["purpose"] = draft.purpose or next((r.comment for r in draft.routes if r.comment), None) or draft.fallback
     if not made["purpose"]:
@@ -207,7 +217,7 @@ def _finished(draft: _Draft, cors: dict[str, list[str]], remarks: list[Remark]) 
     if port:
         made["role"] = next((role for role, ports in PORTS.items() if port in ports), "api")
         made["port_exception"] = None if port in PORTS[made["role"]] else AS_FOUND
-    made["routes"] = [_route(route, len(cors) > 1, cors[route.site], remarks) for route in draft.routes]
+    made["routes"] = [sites.route_of(route, len(cors) > 1, cors[route.site]) for route in draft.routes]
     if port and not made.get("health"):
         asked = _health(draft, remarks)
         made["health"] = asked if asked != DEFAULT_HEALTH else None
@@ -229,17 +239,6 @@ def _health(draft: _Draft, remarks: list[Remark]) -> str:
     return taken
 
 
-def _route(route: nginx.Found, several: bool, cors: list[str], remarks: list[Remark]) -> dict[str, Any]:
-    if cors and route.methods is None:
-        text = f"no CORS, which other locations of the site have: it gets {', '.join(cors)}"
-        remarks.append(unfit(f"site {route.site}: location {route.public}", text))
-    own = route.methods if route.methods and route.methods != cors else None
-    return {
-        "public": route.public, "internal": route.internal, "site": route.site if several else None, "methods": own,
-        "max_body": route.max_body, "timeout": route.timeout, "host": route.asked_as,
-    }  # fmt: skip
-
-
 def _fits(made: dict[str, Any], remarks: list[Remark]) -> bool:
     try:
         TypeAdapter(AnyService).validate_python(_without_nothing(made))
@@ -255,19 +254,6 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nothing(item) for key, item in value.items() if item is not None}
     return [_without_nothing(item) for item in value] if isinstance(value, list) else value
-
-
-def _site(
-    name: str, cors: list[str], served: nginx.Sites, facts: Facts, stack: Stack, remarks: list[Remark]
-) -> dict[str, Any]:
-    challenge, way = "dns-01" if stack.in_zone(name) else "http-01", facts["certificates"].get(name)
-    if way is None:
-        remarks.append(unfit(f"site {name}", "no certificate of certbot's has this name: it gets one"))
-    elif way.startswith("dns-") != (challenge == "dns-01"):
-        of = "inside" if challenge == "dns-01" else "outside"
-        text = f"its certificate came by {way}: a name {of} infra:zone ({stack.zone}) is proved by {challenge}"
-        remarks.append(unfit(f"site {name}", text))
-    return {"name": name, "challenge": challenge, "cors": cors or None, "headers": served.headers[name]}
 
 
 def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,259 @@
+"""How a location of Nginx serves: who may ask, with which headers, limits and times, as a route says it. What guards a
+path and cannot be said closes it: a path that was protected is never an open route. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, ip_network
+from typing import Any, get_args
+
+from catalogue.fields import HOST_NAME, Method
+from catalogue.masking import MARK
+from catalogue.sites import HSTS, OWN_HEADERS
+from catalogue.sizes import shown
+from infra.adopt.host.remarks import Remark, unfit
+
+METHODS = get_args(Method)
+SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
+# As crossplane has them: directive, args, block (of those that have one), comment
+Tree = list[dict[str, Any]]
+CONNECT = 5  # seconds, where a route says nothing
+VARIABLE = re.compile(r"\$[A-Za-z0-9_{]")
+CORS = "access-control-allow-"
+# Of Nginx's own `if`: a browser's question, which the proxy answers here too
+PREFLIGHT = re.compile(r"\(?\$request_method\s*=\s*[\"']?OPTIONS[\"']?\)?")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+# Directives that let in only some, in words that a site has not
+OTHER_GUARDS = ("auth_jwt", "secure_link", "valid_referers", "limit_except", "auth_delay", "access_by_lua_block")
+
+
+@dataclass
+class Served:
+    """`said` are fields of a route; `closed` says why the path cannot be public, "" where it can."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+    closed: str = ""
+
+
+def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
+    """Of a location: `around` are its own directives, its server's and all servers'."""
+    found = Served()
+    _guards(around, found)
+    _limits(where, around, found.said, remarks)
+    _headers(where, around, found.said, remarks)
+    _request_headers(where, around, found.said, remarks)
+    if inherited(around, "proxy_buffering") == "on":
+        found.said["buffering"] = True
+    seconds = int(_seconds(inherited(around, "proxy_connect_timeout") or ""))
+    if seconds and seconds != CONNECT:
+        found.said["connect_timeout"] = min(seconds, 60)
+    return found
+
+
+def all_of(block: Tree, name: str) -> Tree:
+    return [entry for entry in block if entry["directive"] == name]
+
+
+def inherited(around: list[Tree], name: str) -> str | None:
+    """The first word of what is nearest."""
+    return next(
+        (found[-1]["args"][0] for block in around if (found := all_of(block, name)) and found[-1]["args"]), None
+    )
+
+
+def _guards(around: list[Tree], found: Served) -> None:
+    location = around[0]
+    if all_of(location, "internal"):
+        found.closed = "internal: only Nginx itself asks there"
+    realm = inherited(around, "auth_basic")
+    if realm not in (None, "off"):
+        file = inherited(around, "auth_basic_user_file") or "a file"
+        found.closed = f"asks for passwords of {file}, whose words no hash gives back: say basic_auth, and set them"
+    asked = inherited(around, "auth_request")
+    if asked not in (None, "off"):
+        found.closed = f"asks {asked} first (auth_request): say forward_auth with the service that answers there"
+    if inherited(around, "satisfy") == "any":
+        found.closed = "lets in those of a network, or with a password (satisfy any): a route asks for both"
+    if inherited(around, "ssl_verify_client") not in (None, "off"):
+        file = inherited(around, "ssl_client_certificate") or "a file"
+        found.closed = f"asks for clients' certificates of {file}: put it below files/static/, and say client_ca"
+    for name in OTHER_GUARDS:
+        if any(all_of(block, name) for block in around):
+            found.closed = f"has {name}, for which a route has no word"
+    for entry in all_of(location, "if"):
+        refuses = [inner["args"] for inner in all_of(entry["block"], "return") if inner["args"]]
+        if any(re.fullmatch(r"4\d\d", args[0]) for args in refuses):
+            found.closed = f"lets in by a condition, if {' '.join(entry['args'])}, for which a route has no word"
+    if not found.closed:
+        found.closed = _networks(around, found.said)
+
+
+def _networks(around: list[Tree], said: dict[str, Any]) -> str:
+    """Adds allow and deny; or why they cannot be said. A level with some has none of those above it."""
+    rules = next(
+        (found for block in around if (found := [e for e in block if e["directive"] in ("allow", "deny")])), []
+    )
+    listed: dict[str, list[str]] = {"allow": [], "deny": []}
+    ends = ""
+    for number, entry in enumerate(rules):
+        kind, what = entry["directive"], entry["args"][0]
+        if what == "all":
+            if number == 0 and kind == "deny":
+                return "is closed to all (deny all)"
+            ends = kind
+            break
+        try:
+            network = ip_network(what, strict=False)
+        except ValueError:
+            return f"has {kind} {what}, which is no network"
+        if not isinstance(network, IPv4Network):
+            if kind == "deny":
+                return f"has deny {what}, and networks of routes are of IPv4"
+            continue
+        if kind == "deny" and listed["allow"]:
+            return "has deny behind allow, and of a route deny has the first word"
+        listed[kind].append(str(network))
+    if ends == "deny" and not listed["allow"]:
+        return "is open to networks of IPv6 alone, and those of routes are of IPv4"
+    # Without `deny all` what is allowed is what would be anyhow
+    said |= {"deny": listed["deny"]} if listed["deny"] else {}
+    said |= {"allow": listed["allow"]} if ends == "deny" else {}
+    return ""
+
+
+def _limits(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+    for directive, name in (("limit_req", "rate"), ("limit_conn", "connections")):
+        given = next((found for block in around if (found := all_of(block, directive))), [])
+        if not given:
+            continue
+        args = given[0]["args"]
+        zone = args[0].removeprefix("zone=")
+        made = [
+            e["args"]
+            for e in all_of(around[2], f"{directive}_zone")
+            if any(a.startswith(f"zone={zone}:") for a in e["args"])
+        ]
+        client = made and made[0][0] in ("$binary_remote_addr", "$remote_addr")
+        if len(given) > 1 or not client:
+            remarks.append(
+                unfit(
+                    where, f"{directive} {' '.join(args)}: a limit of a route counts clients by address, once; left out"
+                )
+            )
+        elif name == "connections" and len(args) > 1 and args[1].isdigit():
+            said[name] = int(args[1])
+        elif rate := re.search(r"rate=(\d+)r/([sm])", " ".join(made[0])):
+            burst = next((int(a[6:]) for a in args if re.fullmatch(r"burst=\d+", a)), 0)
+            said[name] = {"requests": int(rate[1]), "per": {"s": "second", "m": "minute"}[rate[2]], "burst": burst}
+
+
+def headers_of(block: Tree) -> dict[str, str]:
+    return {entry["args"][0]: entry["args"][1] for entry in all_of(block, "add_header") if len(entry["args"]) > 1}
+
+
+def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, str]:
+    """Those of answers that are no CORS, and mean what they say."""
+    kept = {name: value for name, value in headers_of(block).items() if not name.lower().startswith("access-control-")}
+    for name in [name for name, value in kept.items() if VARIABLE.search(value)]:
+        text = f"its header {name} has a variable of Nginx's in its value: a header means what it says; it is left out"
+        remarks.append(unfit(where, text))
+        del kept[name]
+    return kept
+
+
+def _headers(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+    """Those that a location has beside its server's, which it has again where it has any."""
+    of_server = {"Strict-Transport-Security": HSTS, **headers_of(around[1])}
+    kept = plain_headers(where, around[0], remarks)
+    if own := {name: value for name, value in kept.items() if of_server.get(name) != value}:
+        said["headers"] = own
+    if kept and (more := sorted({*plain_headers(where, around[1], [])} - {*kept})):
+        text = f"has headers of its own, and so none of its server's: it gets {', '.join(more)} too"
+        remarks.append(unfit(where, text))
+
+
+def _request_headers(where: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]) -> None:
+    given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
+    kept = {}
+    for name, value in (entry["args"] for entry in given if len(entry["args"]) == 2):
+        if name.lower() in OWN_HEADERS or not value:
+            continue
+        if MARK in value:
+            text = (
+                f"its request header {name} has a secret for a value, which no file of the project may have: left out"
+            )
+            remarks.append(unfit(where, text))
+        elif VARIABLE.search(value):
+            remarks.append(unfit(where, f"its request header {name} has a variable for a value: left out"))
+        else:
+            kept[name] = value
+    if kept:
+        said["request_headers"] = kept
+
+
+def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any] | None:
+    """What CORS allows, by the fields of the catalogue, without what is the default; None where there is none. A
+    location with headers of its own has none of its server's."""
+    headers = next((found for block in around if (found := headers_of(block))), {})
+    known = {name.lower(): value for name, value in headers.items()}
+    given = known.get(f"{CORS}methods")
+    if given is None:
+        return None
+    named = [name for name in re.split(r"[,\s]+", given.upper()) if name]
+    if strange := [name for name in named if name not in METHODS]:
+        remarks.append(unfit(where, f"CORS for {', '.join(strange)}: the catalogue has {', '.join(METHODS)}"))
+    made: dict[str, Any] = {"methods": [name for name in named if name in METHODS]}
+    origin = known.get(f"{CORS}origin", "*")
+    if ORIGIN.fullmatch(origin):
+        made["origins"] = [origin]
+        if known.get(f"{CORS}credentials") == "true":
+            made["credentials"] = True
+    elif origin != "*":
+        text = f"CORS for {origin}: origins are * or such as https://app.example.com; taken as *, without cookies"
+        remarks.append(unfit(where, text))
+    asked = [name for name in re.split(r"[,\s]+", known.get(f"{CORS}headers", "")) if name and name != "*"]
+    if asked and {name.lower() for name in asked} != {"content-type", "authorization"}:
+        made["headers"] = asked
+    exposed = [
+        name for name in re.split(r"[,\s]+", known.get("access-control-expose-headers", "")) if name and name != "*"
+    ]
+    made |= {"exposed": exposed} if exposed else {}
+    age = known.get("access-control-max-age", "")
+    return made | ({"max_age": min(int(age), 86400)} if age.isdigit() else {})
+
+
+def size(where: str, given: str | None, remarks: list[Remark]) -> str | None:
+    if given is None or re.fullmatch(r"[1-9]\d*[kmgKMG]", given):
+        return given
+    if given.isdigit() and int(given) and int(given) % 1024 == 0:
+        found = int(given) // 1024
+        return f"{found}k" if found % 1024 else shown(found * 1024)
+    remarks.append(unfit(where, f"client_max_body_size {given}: max_body is a whole number and k, m or g; taken as 1g"))
+    return "1g"
+
+
+def _seconds(given: str) -> float:
+    found = re.fullmatch(r"(\d+)(ms|s|m|h|)", given)
+    return int(found[1]) * SECONDS[found[2]] if found else 0
+
+
+def timeout(where: str, given: str | None, remarks: list[Remark]) -> int | None:
+    if given is None:
+        return None
+    seconds = int(_seconds(given))
+    if 1 <= seconds <= 3600:
+        return seconds
+    remarks.append(unfit(where, f"proxy_read_timeout {given}: timeout is 1 to 3600 seconds; taken as 3600"))
+    return 3600
+
+
+def asked_as(where: str, around: list[Tree], remarks: list[Remark]) -> str | None:
+    """The Host that the service gets. A location with such headers of its own has none of its server's."""
+    given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
+    named = {entry["args"][0].lower(): entry["args"][1] for entry in given if len(entry["args"]) == 2}
+    host = named.get("host", "$proxy_host")
+    if host in ("$host", "$http_host", "$proxy_host", "$server_name"):
+        return None
+    if re.fullmatch(HOST_NAME, host):
+        return host
+    remarks.append(unfit(where, f"Host {host}: a route's host is a name such as api.example.com; left out"))
+    return None
