@@ -80,3 +80,33 @@ def test_no_value_of_a_secret_leaves_a_machine(system):
         system.on_host("rm", "-r", UNIT, SHOP)
     assert "hunter2" not in said
     assert all(name in said for name in ("STRIPE_KEY", "DB", "MODE: fast", "MAIL_PASSWORD", "API_TOKEN"))
+
+
+def test_a_container_of_docker_run_is_read_as_a_compose_file_would_have_it(system):
+    image = system.on_host("docker", "inspect", "-f", "{{.Config.Image}}", "ast-api").output
+    options = [
+        "-e",
+        "MODE=fast",
+        "-e",
+        "DB_PASSWORD=hunter2-r",
+        "-p",
+        "127.0.0.1:8099:80",
+        "-v",
+        "by-run-data:/data",
+        "--memory",
+        "64m",
+    ]
+    assert system.on_host("docker", "run", "--detach", "--name", "by-run", *options, image).code == 0
+    try:
+        with asked(system, "watchme", "ubuntu") as there:
+            facts = there.facts()
+    finally:
+        system.on_host("docker", "rm", "--force", "by-run")
+        system.on_host("docker", "volume", "rm", "by-run-data")
+    text = facts["compose"]["/opt/by-run/docker-compose.prod.yml"]
+    assert "hunter2-r" not in json.dumps(facts) and "DB_PASSWORD" in text
+    found = understanding.understood(facts, {}, hosts.MADE.stack, "watchme").system
+    [service] = [one for one in found.compose_services if one.container == "by-run"]
+    assert (service.port, service.container_port, service.memory.limit) == (8099, 80, "64m")
+    assert service.environment == {"MODE": "fast"} and service.secrets == ["DB_PASSWORD"]
+    assert [mount.source for mount in service.volumes] == ["by-run-data"]

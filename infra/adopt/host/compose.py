@@ -92,9 +92,7 @@ def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
                 remarks.append(unfit(entry.where, f"{path}: {said}"))
     named = {(entry.path, entry.key) for entry in found}
     for container in facts["containers"] or []:
-        if not container["files"] and container["running"]:
-            remarks.append(unfit(container["name"], "runs without a compose file: write it one, and run this again"))
-        elif container["running"] and not any((path, container["key"]) in named for path in container["files"]):
+        if container["running"] and not any((path, container["key"]) in named for path in container["files"]):
             missing = ", ".join(container["files"])
             remarks.append(unfit(container["name"], f"runs, and {missing} does not have it (any more): left out"))
     return found

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from agent.places import read_file
+from infra.adopt.host import by_run, kernel
 
 COMMANDS = {
     "units": ("systemctl", "show", "--property=Id,UnitFileState,ActiveState,ControlGroup"),
@@ -59,13 +60,17 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     containers, networks = _containers(mask), _networks()
     named = [path for unit in units for path in unit["compose"]]
     named += [path for container in containers or [] for path in container["files"]]
+    # What no file describes is said as one would
+    by_hand = {entry["files"][0]: text for entry in containers or [] if (text := entry.pop("said"))}
     yield {"step": "proxy and certificates"}
     yield {
         "facts": {
-            "hostname": socket.gethostname(), "memory": _memory(),
+            "hostname": socket.gethostname(), "memory": kernel.memory(),
             "adopted": os.path.lexists("/var/lib/infra/current"), "accounts": accounts, "units": units,
             "containers": containers, "networks": networks,
-            "compose": {path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None},
+            "compose": {
+                **{path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None}, **by_hand,
+            },
             "nginx": _included("/etc/nginx/nginx.conf", "/etc/nginx", mask),
             "caddy": os.path.exists("/etc/caddy/Caddyfile") and _state(["caddy.service"]).get("caddy.service"),
             "certificates": _certificates(),
@@ -183,7 +188,7 @@ def _units(folder: str, account: dict[str, Any] | None, mask: Mask) -> Iterator[
             "enabled": state["enabled"] or bool(wanted),
             "active": state.get("active", os.path.isdir(state["cgroup"])),
             "instances": sorted({os.path.basename(link)[len(stem) : -len(kind) - 1] for link in links}),
-            "ports": _ports(state["cgroup"]),
+            "ports": kernel.ports(state["cgroup"]),
             "compose": _compose_files(text),
         }  # fmt: skip
 
@@ -207,33 +212,6 @@ def _state(names: list[str]) -> dict[str, dict[str, Any]]:
             "cgroup": next((root for root in roots if os.path.isdir(root)), ""),
         }
     return found
-
-
-def _ports(cgroup: str) -> list[int]:
-    """The TCP ports that a unit's processes listen on."""
-    found: set[int] = set()
-    for place in glob.glob(f"{cgroup}/**/cgroup.procs", recursive=True) if cgroup else []:
-        for pid in (_raw_proc(place) or "").split():
-            held = set()
-            for fd in glob.glob(f"/proc/{pid}/fd/*"):
-                try:
-                    held.add(os.readlink(fd))
-                except OSError:
-                    continue
-            for table in ("tcp", "tcp6"):
-                for line in (_raw_proc(f"/proc/{pid}/net/{table}") or "").splitlines()[1:]:
-                    fields = line.split()
-                    if fields[3] == "0A" and f"socket:[{fields[9]}]" in held:
-                        found.add(int(fields[1].rsplit(":", 1)[1], 16))
-    return sorted(found)
-
-
-def _raw_proc(path: str) -> str | None:
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return None
 
 
 def _compose_files(text: str) -> list[str]:
@@ -277,10 +255,14 @@ def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
     digests = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
     health = (config.get("Healthcheck") or {}).get("Test") or []
     files = labels.get("com.docker.compose.project.config_files", "")
+    name, said = entry["Name"].lstrip("/"), ""
+    if not files:
+        image = json.loads(_ask("image", "--format", "{{json .Config}}", entry["Image"]) or "{}") or {}
+        files, said = by_run.path_of(name), by_run.written(by_run.described(entry, image))
     folder = labels.get("com.docker.compose.project.working_dir", "")
     return {
-        "name": entry["Name"].lstrip("/"), "image": mask("", config["Image"]), "digests": digests,
-        "running": entry["State"]["Running"], "memory": _used(entry["State"].get("Pid") or 0),
+        "name": name, "image": mask("", config["Image"]), "digests": digests,
+        "running": entry["State"]["Running"], "memory": kernel.memory_of(entry["State"].get("Pid") or 0),
         "limit": host.get("Memory") or 0,
         "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
         "ports": [
@@ -288,25 +270,11 @@ def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
             for port, bindings in published.items() for binding in bindings or []
         ],
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
-        "key": labels.get("com.docker.compose.service", ""),
+        "key": labels.get("com.docker.compose.service", "") if not said else name,
+        "said": mask(files, said) if said else "",
         "volumes": {mount["Destination"]: mount["Name"] for mount in entry.get("Mounts") or [] if mount.get("Name")},
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
-
-
-def _used(pid: int) -> int:
-    """Bytes, as `docker stats` counts them; 0 where that is not known."""
-    for line in (_raw_proc(f"/proc/{pid}/cgroup") or "").splitlines() if pid else []:
-        _, kinds, place = line.split(":", 2)
-        roots = {"": ("/sys/fs/cgroup", "memory.current", "inactive_file")}
-        roots["memory"] = ("/sys/fs/cgroup/memory", "memory.usage_in_bytes", "total_inactive_file")
-        if kinds in roots:
-            root, now, dropped = roots[kinds]
-            used, said = _raw_proc(f"{root}{place}/{now}"), _raw_proc(f"{root}{place}/memory.stat") or ""
-            cache = re.search(rf"^{dropped} (\d+)", said, re.MULTILINE)
-            if used:
-                return max(0, int(used) - (int(cache[1]) if cache else 0))
-    return 0
 
 
 def _networks() -> list[dict[str, str]]:
@@ -340,8 +308,3 @@ def _certificates() -> dict[str, str]:
         said = re.search(r"^authenticator\s*=\s*(\S+)", _raw(path) or "", re.MULTILINE)
         found[os.path.basename(path)[: -len(".conf")]] = said[1] if said else ""
     return found
-
-
-def _memory() -> int:
-    said = re.search(r"^MemTotal:\s+(\d+) kB", _raw_proc("/proc/meminfo") or "", re.MULTILINE)
-    return int(said[1]) * 1024 if said else 0

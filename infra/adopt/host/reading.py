@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 MASKING = Path(masking.__file__).parent
 PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
+BESIDE = ("by_run", "kernel")  # what on_host.py imports
 MODULES = ("names", "nested", "lines", "")
 Facts = dict[str, Any]
 # Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
@@ -69,7 +70,9 @@ def program() -> str:
     """What runs on the host, as one text. Each source is a module of its own."""
     masking = {f"masking.{name}".rstrip("."): MASKING / f"{name or '__init__'}.py" for name in MODULES}
     agent = {"agent": PLACES.with_name("__init__.py"), "agent.places": PLACES}
-    sources = {name: path.read_text() for name, path in {**masking, **agent}.items()}
+    own = {f"infra.adopt.host.{name}": HERE / f"{name}.py" for name in BESIDE}
+    sources = {name: path.read_text() for name, path in {**masking, **agent, **own}.items()}
+    sources = dict.fromkeys(("infra", "infra.adopt", "infra.adopt.host"), "") | sources
     return (
         f"import sys, types\nfor full, text in {sources!r}.items():\n"
         "    module = sys.modules[full] = types.ModuleType(full)\n"

@@ -1,0 +1,123 @@
+"""Containers that no compose file describes, such as those of `docker run`, as a compose file would say them. Runs on
+the host beside on_host.py: standard library only. What its image says by itself is left out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# Where the compose file of such a container would lie: there is none there
+FOLDER = "/opt"
+FILE = "docker-compose.prod.yml"
+SHM = 64 * 1024 * 1024  # bytes, where no other size is said
+# Options of Docker's that a compose file has under another name, as they are
+SAME = {
+    "Privileged": "privileged", "ReadonlyRootfs": "read_only", "CapAdd": "cap_add", "CapDrop": "cap_drop", "Dns": "dns",
+    "ExtraHosts": "extra_hosts", "SecurityOpt": "security_opt", "GroupAdd": "group_add", "Sysctls": "sysctls",
+    "Init": "init", "PidsLimit": "pids_limit",
+}  # fmt: skip
+DOCKERS = ("bridge", "host", "none")  # networks of Docker's own
+MODES = {
+    "NetworkMode": "network_mode",
+    "PidMode": "pid",
+    "IpcMode": "ipc",
+    "UTSMode": "uts",
+    "UsernsMode": "userns_mode",
+}
+
+
+def path_of(name: str) -> str:
+    """The path that a container's description has."""
+    return f"{FOLDER}/{name}/{FILE}"
+
+
+def described(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
+    """A container as `docker inspect` has it, as a compose file; `image` is its image's own configuration."""
+    config, host = entry["Config"], entry["HostConfig"]
+    name = entry["Name"].lstrip("/")
+    body: dict[str, Any] = {"image": config["Image"], "container_name": name}
+    own = set(image.get("Env") or [])
+    environment = dict(given.partition("=")[::2] for given in config.get("Env") or [] if given not in own)
+    said = {
+        "environment": environment,
+        "ports": _ports(host.get("PortBindings") or {}),
+        "volumes": _volumes(entry),
+        "mem_limit": host.get("Memory") or None,
+        "cpus": (host.get("NanoCpus") or 0) / 1e9 or None,
+        "tmpfs": [f"{path}:{how}".rstrip(":") for path, how in (host.get("Tmpfs") or {}).items()],
+        "devices": [_device(device) for device in host.get("Devices") or []],
+        "ulimits": {one["Name"]: {"soft": one["Soft"], "hard": one["Hard"]} for one in host.get("Ulimits") or []},
+        "shm_size": host["ShmSize"] if host.get("ShmSize") not in (None, 0, SHM) else None,
+        "hostname": _hostname(entry),
+        "labels": {k: v for k, v in (config.get("Labels") or {}).items() if (image.get("Labels") or {}).get(k) != v},
+        "networks": [net for net in entry["NetworkSettings"]["Networks"] or {} if net not in DOCKERS],
+        "stop_signal": _unlike(config, image, "StopSignal"),
+        "stop_grace_period": f"{config['StopTimeout']}s" if config.get("StopTimeout") else None,
+        "user": _unlike(config, image, "User"),
+        "working_dir": _unlike(config, image, "WorkingDir"),
+        "entrypoint": _unlike(config, image, "Entrypoint"),
+        "command": _unlike(config, image, "Cmd"),
+        "healthcheck": _health(_unlike(config, image, "Healthcheck") or {}),
+    }  # fmt: skip
+    said.update({name: host.get(key) or None for key, name in SAME.items()})
+    said.update({name: "host" for key, name in MODES.items() if host.get(key) == "host"})
+    body.update({key: value for key, value in said.items() if value not in (None, [], {}, "", False)})
+    return {"services": {name: body}}
+
+
+def _hostname(entry: dict[str, Any]) -> str | None:
+    """One that a person gave; else it is the beginning of the container's id."""
+    given = entry["Config"].get("Hostname") or ""
+    return given if given and not entry["Id"].startswith(given) else None
+
+
+def written(value: Any, depth: int = 0) -> str:
+    """A mapping or a list as YAML, a line for each value: what is masked in one leaves the others as they are."""
+    lines = []
+    pairs = value.items() if isinstance(value, dict) else [(None, item) for item in value]
+    for key, item in pairs:
+        begin = "  " * depth + ("- " if key is None else f"{json.dumps(str(key))}: ")
+        if isinstance(item, (dict, list)) and item:
+            lines.append(f"{begin.rstrip()}\n{written(item, depth + 1)}")
+        else:
+            lines.append(f"{begin}{json.dumps(item)}\n")
+    return "".join(lines)
+
+
+def _unlike(config: dict[str, Any], image: dict[str, Any], key: str) -> Any:
+    """What a container says, where its image says something else."""
+    return config.get(key) if config.get(key) != image.get(key) else None
+
+
+def _ports(bindings: dict[str, Any]) -> list[str]:
+    found = []
+    for inside, places in bindings.items():
+        for place in places or []:
+            at = place.get("HostIp") or ""
+            found.append(f"{at + ':' if at else ''}{place['HostPort']}:{inside}".replace("/tcp", ""))
+    return found
+
+
+def _volumes(entry: dict[str, Any]) -> list[str]:
+    """Named ones and paths of the host. One without a name of a person's is by its long name: its data is there."""
+    found = []
+    for mount in entry.get("Mounts") or []:
+        source = mount.get("Name") if mount["Type"] == "volume" else mount.get("Source")
+        if mount["Type"] in ("volume", "bind") and source:
+            found.append(f"{source}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro"))
+    return found
+
+
+def _device(device: dict[str, Any]) -> str:
+    return f"{device['PathOnHost']}:{device['PathInContainer']}:{device.get('CgroupPermissions') or 'rwm'}"
+
+
+def _health(check: dict[str, Any]) -> dict[str, Any]:
+    """Docker counts in nanoseconds."""
+    if not check.get("Test"):
+        return {}
+    times = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
+    made: dict[str, Any] = {"test": check["Test"]}
+    made.update({name: f"{check[key] // 10**6}ms" for key, name in times.items() if check.get(key)})
+    made.update({"retries": check["Retries"]} if check.get("Retries") else {})
+    return made
