@@ -38,7 +38,11 @@ EXAMPLES: dict[str, list[str]] = {
     "status": ["infra status --stack prod", "infra status --stack prod --json"],
     "logs": ["infra logs ast-api --stack prod -n 100", "infra logs shop-web shop-worker nginx --stack prod --follow"],
     "boot-times": ["infra boot-times --stack prod --host home"],
-    "drift": ["infra drift --stack prod", "infra drift --cloud --stack prod"],
+    "drift": [
+        "infra drift --stack prod",
+        "infra drift --restore --stack prod --host watchme",
+        "infra drift --cloud --stack prod",
+    ],
     "releases": ["infra releases --stack prod --host watchme"],
     "rollback": [
         "infra rollback --stack prod",

@@ -78,23 +78,38 @@ def drift(
     notify: Annotated[
         bool, typer.Option("--notify", help="With --cloud: send what is found to infra:alarmEmails.")
     ] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Put it back: the release that serves is applied again, after a question.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --restore: do not ask.")] = False,
 ) -> None:
     """Show what was changed by hand on each host since its release, as a unified diff; 2 when there is something. With
-    --cloud: what AWS has otherwise than the last update left it, what is stopped there, and what AWS announces, each
-    with its remedy."""
-    from infra import hosts, releases, remote
+    --restore what the release left is there again, and what was changed is kept aside. With --cloud: what AWS has
+    otherwise than the last update left it, what is stopped there, and what AWS announces, each with its remedy."""
+    from infra import hosts, releases, remote, restoring
 
     if notify and not cloud:
         raise InfraError("--notify is for --cloud: what is changed on hosts, their own monitors report")
+    if restore and cloud:
+        raise InfraError("--restore is for hosts: what AWS has otherwise, pulumi up --refresh puts back")
     if cloud:
         _drift_of_cloud(stack_of(stack), host, notify)
         return
-    found = False
-    for name, target in hosts.targets(stack_of(stack), host).items():
+    made = stack_of(stack)
+    found = {}
+    for name, target in hosts.targets(made, host).items():
         answer = remote.ask(target, "drift")
-        found = found or bool(answer["drift"])
+        found |= {name: (target, answer)} if answer["drift"] else {}
         typer.echo(releases.drift(name, answer))
-    if found:
+    if restore:
+        for name, (target, answer) in found.items():
+            if not (yes or typer.confirm(restoring.question(name, answer), err=True)):
+                raise InfraError(f"{name}: nothing was put back")
+            line, code = restoring.restore(made, target, answer, lambda line: typer.echo(line, err=True))
+            typer.echo(line)
+            if code:
+                raise typer.Exit(code)
+    elif found:
         raise typer.Exit(2)
 
 

@@ -204,12 +204,12 @@ def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(syste
     ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", "api.hey-watch.me:443:127.0.0.1"]
 
     def outside() -> str:
-        return system.on_host(*ask, "--interface", "127.0.0.2", "https://api.hey-watch.me/vault/x").output
+        return system.on_host(*ask, "--interface", "127.0.0.2", "https://api.hey-watch.me/vault/health").output
 
     assert outside() == "200"
     said = system.command("infra", "maintenance", "on", "api.hey-watch.me", "--for", "20s", "--stack", "lab")
     assert said.code == 0 and "watchme: api.hey-watch.me is in maintenance until" in said.output
-    assert outside() == "503" and system.ask("GET", "/vault/x")[0] == 200
+    assert outside() == "503" and system.ask("GET", "/vault/health")[0] == 200
     assert "api.hey-watch.me is in maintenance until" in system.command("infra", "status", "--stack", "lab").output
     until("its end", lambda: outside() == "200", 60)
     said = system.command("infra", "maintenance", "on", "--stack", "lab")
@@ -218,3 +218,24 @@ def test_a_site_in_maintenance_is_away_for_others_and_comes_back_by_itself(syste
     assert said.code == 0 and "watchme: api.hey-watch.me is served" in said.output and outside() == "200"
     said = system.command("infra", "maintenance", "on", "api.hey-watch.mx", "--stack", "lab")
     assert said.code == 1 and "did you mean" in said.output.lower()
+
+
+def test_what_was_changed_by_hand_is_put_back(system):
+    """A file that is edited, one that is gone, and one with another mode; not a service restarts for it."""
+    site, unit = "/etc/nginx/sites-available/api.hey-watch.me", "/etc/systemd/system/watchme-ast-api.service"
+    started = system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", "superb-api").output
+    system.on_host("sed", "-i", "s/proxy_buffer_size 64k/proxy_buffer_size 32k/", site)
+    system.on_host("rm", "/etc/nginx/conf.d/infra-http.conf")
+    system.on_host("chmod", "600", unit)
+    shown = system.command("infra", "drift", "--stack", "lab", "--host", "watchme")
+    assert (
+        shown.code == 2
+        and "+    proxy_buffer_size 32k" in shown.output
+        and "infra-http.conf is missing" in shown.output
+    )
+    back = system.command("infra", "drift", "--restore", "--yes", "--stack", "lab", "--host", "watchme")
+    assert back.code == 0 and "kept below /var/lib/infra/edited on the host" in back.output, back.output
+    assert system.command("infra", "drift", "--stack", "lab", "--host", "watchme").code == 0
+    assert "32k" in system.on_host("sh", "-c", f"cat /var/lib/infra/edited/*{site}").output
+    assert system.on_host("docker", "inspect", "-f", "{{.State.StartedAt}}", "superb-api").output == started
+    assert system.ask("GET", "/vault/health")[0] == 200

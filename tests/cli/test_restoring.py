@@ -1,0 +1,91 @@
+"""`infra drift --restore`: what is asked, what is done, and what is said of what stays."""
+
+import pytest
+from typer.testing import CliRunner
+
+from infra import delivery, hosts, remote, restoring
+from infra.errors import InfraError
+from infra.main import app
+from infra.ssh import Target
+from tests.support import ROOT
+
+RELEASE = "3f2a" + "0" * 60
+SITE = {"path": "/etc/nginx/sites-available/a.example.com", "found": "was edited", "diff": "-a\n+b"}
+DROP_IN = {"path": "/etc/systemd/system/a.service.d/x.conf", "found": "sets MemoryMax of a.service"}
+TARGET = Target("box", "192.0.2.1", 22, "root", "", "")
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host whose drift is taken from a list, one answer after the other; the releases that it went back to."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("PULUMI_STACK", "prod")
+    answers: list[list[dict]] = []
+    gone: list[str] = []
+    monkeypatch.setattr(hosts, "targets", lambda *_: {"box": TARGET})
+    monkeypatch.setattr(remote, "ask", lambda *_: {"release": RELEASE, "drift": answers.pop(0)})
+
+    def go_back(target, release, *_):
+        gone.append(release)
+        return {"line": "rolled back on box: no", "code": 1 if "fails" in answers_of else 0}
+
+    answers_of: set[str] = set()
+    monkeypatch.setattr(delivery, "go_back", go_back)
+    return answers, gone, answers_of
+
+
+def asked(*words, said=""):
+    return CliRunner().invoke(app, ["drift", *words], input=said)
+
+
+def test_what_was_changed_is_put_back_after_a_question(host):
+    answers, gone, _ = host
+    answers += [[SITE], []]
+    ran = asked("--restore", said="y\n")
+    assert ran.exit_code == 0 and gone == [RELEASE]
+    assert f"box: put back {SITE['path']}, as release 3f2a00000000 has it?" in ran.output
+    assert (
+        "box: as release 3f2a00000000 left it; what was there is kept below /var/lib/infra/edited on the host"
+        in ran.output
+    )
+
+
+def test_without_a_yes_nothing_is_done(host):
+    answers, gone, _ = host
+    answers += [[SITE]]
+    ran = asked("--restore", said="n\n")
+    assert gone == [] and isinstance(ran.exception, InfraError) and str(ran.exception) == "box: nothing was put back"
+
+
+def test_where_nothing_was_changed_nothing_is_asked(host):
+    answers, gone, _ = host
+    answers += [[]]
+    assert asked("--restore").exit_code == 0 and gone == []
+
+
+def test_what_no_release_brings_stays_and_is_named(host):
+    answers, _, _ = host
+    answers += [[SITE, DROP_IN], [DROP_IN]]
+    ran = asked("--restore", "--yes")
+    assert ran.exit_code == 2
+    assert (
+        f"still changed, and no file that a release brings: {DROP_IN['path']} sets MemoryMax of a.service" in ran.output
+    )
+
+
+def test_one_that_fails_says_why(host):
+    answers, _, how = host
+    answers += [[SITE]]
+    how.add("fails")
+    ran = asked("--restore", "--yes")
+    assert ran.exit_code == 1 and "rolled back on box: no" in ran.output
+
+
+def test_the_cloud_is_not_put_back_by_it(host):
+    ran = asked("--restore", "--cloud")
+    assert isinstance(ran.exception, InfraError) and "pulumi up --refresh" in str(ran.exception)
+
+
+def test_the_question_names_one_path_and_counts_the_others():
+    answer = {"release": RELEASE, "drift": [SITE, DROP_IN]}
+    assert restoring.question("box", answer).startswith(f"box: put back {SITE['path']} and 1 more, as release")
