@@ -15,6 +15,7 @@ from catalogue.fields import (
     PathBelow,
     UnitName,
     UpstreamHost,
+    UrlPath,
     one_or_list,
 )
 from catalogue.sites import Serving
@@ -76,13 +77,15 @@ class Route(Serving):
 
     The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
     in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
-    `methods` are those CORS allows, where the site has CORS. `host` is the Host header that the service gets, where it
-    wants another one than clients ask for.
+    `look` is a public path below it that answers 200 when all is well, for the looks from outside; else that is the
+    health path, where it lies behind a route. `methods` are those CORS allows, where the site has CORS. `host` is the
+    Host header that the service gets, where it wants another one than clients ask for.
     """
 
     public: str
     internal: str | None = None
     site: str | None = None
+    look: UrlPath | None = None
     methods: list[Method] | None = None
     host: UpstreamHost | None = None
 

@@ -295,7 +295,11 @@ def users(
 
 
 def public_url(catalogue: Catalogue, system: System, service: Service) -> str | None:
-    """Where a service's health can be asked from outside: not where only some clients are answered."""
+    """Where a service can be looked at from outside: where a route says so, else its health path; not where only some
+    clients are answered."""
+    for route in service.routes:
+        if route.look and (site := system.site_of(route)):
+            return f"https://{catalogue.stack.public_name(site.name)}{route.look}"
     path = service.health_path
     for route in service.routes:
         site = system.site_of(route)

@@ -79,13 +79,22 @@ def paths(catalogue: Catalogue) -> Iterator[Problem]:
 def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
     """A health path lies behind one of the routes, or the public name could not ask for it. Without one nothing asks
     there."""
-    for file, _, service in services(catalogue):
-        path = service.health_path
-        if path is None and service.routes:
+    for file, system, service in services(catalogue):
+        path, where = service.health_path, f"service {service.name}"
+        for route in [route for route in service.routes if route.look]:
+            place = f"{where}: route {route.public}"
+            below = (route.look or "").startswith(route.public) if route.is_prefix else route.look == route.public
+            site = system.site_of(route)
+            if not below:
+                yield Problem(file, place, f"look: {route.look}", f"a public path of the route, such as {route.public}")
+            elif system.serving(route).is_guarded or (site and site.client_ca):
+                yield Problem(
+                    file, place, f"look: {route.look}, which not every client may ask for", "one that is open"
+                )
+        if path is None and service.routes and not any(route.look for route in service.routes):
             found = "has routes, and no health path: no release and no monitor asks what its users see"
-            yield Problem(
-                file, f"service {service.name}", found, "health: a path that answers 200, such as /", "warning"
-            )
+            rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
+            yield Problem(file, where, found, rule, "warning")
         if path and service.routes and service.health_route is None:
             behind = " or ".join(repr(route.inside) for route in service.routes)
             yield Problem(file, f"service {service.name}", f"health path {path!r}", f"a path under {behind}")

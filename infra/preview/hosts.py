@@ -74,8 +74,8 @@ class Room:
 class HostChange:
     """One host, before and after: `ports` and `addresses` map each that changed to who had it and who has it then,
     `health` each service to the path that had to answer and the one that has to then. `lost` and `gained` are
-    public paths (see infra/preview/serving.py), `data` which release steps run and what becomes of
-    data (infra/preview/steps.py, infra/preview/data.py)."""
+    public paths (see infra/preview/serving.py), `opened` those that every client may ask for from
+    then on, `data` which release steps run and what becomes of data (infra/preview/steps.py, infra/preview/data.py)."""
 
     host: str
     how: Literal["new", "changed", "gone", "same", "moved"]
@@ -87,6 +87,7 @@ class HostChange:
     health: dict[str, tuple[str, str]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     gained: list[str] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
 
 
@@ -124,13 +125,14 @@ def _host(name: str, old: Host | None, new: Host | None, moved: bool = False) ->
     how = "new" if old is None else "gone" if new is None else "same" if same else "changed"
     drifted = set(old.get("drifted", ())) if old and released else set()
     public, will_be = (serving.public_paths(host["files"]) if host else set() for host in (old, new))
+    guarded, still = (serving.guarded_paths(host["files"]) if host else set() for host in (old, new))
     # What a service is asked for is news only of one that is there before and after
     asks = _swapped(serving.asked(was), serving.asked(will))
     return HostChange(
         name, "moved" if moved else how, files, [] if moved else list(effects(was, will, drifted)),
         (_room(old), _room(new)), _swapped(_ports(old), _ports(new)), _swapped(_addresses(old), _addresses(new)),
         {name: both for name, both in asks.items() if all(both)}, sorted(public - will_be), sorted(will_be - public),
-        [] if moved else [*steps.changes(was, will), *data.changes(was, will)],
+        sorted((guarded & will_be) - still), [] if moved else [*steps.changes(was, will), *data.changes(was, will)],
     )  # fmt: skip
 
 

@@ -117,10 +117,12 @@ class StackReport:
         return f"{machines} machine(s) with their disks, {repositories} repositories with their images"
 
     def _closed(self) -> list[str]:
-        """Public paths that no host serves any more."""
+        """Public paths that no host serves any more, and those whose guards are gone."""
         gained = {path for host in self.hosts for path in host.gained}
         lost = [path for host in self.hosts for path in host.lost if path not in gained]
-        return [f"no longer public: {_listed(lost)}"] if lost else []
+        opened = [path for host in self.hosts for path in host.opened]
+        said = [f"no longer public: {_listed(lost)}"] if lost else []
+        return [*said, *([f"open to every client: {_listed(opened)}"] if opened else [])]
 
     def _openings(self) -> list[str]:
         """Who may reach SSH from now on, and who may not any more."""

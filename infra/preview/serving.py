@@ -1,32 +1,55 @@
 """What of a host is asked for: public paths, by its proxy's rendered files, and what makes a service healthy. Pure."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 NGINX, CADDY = "/etc/nginx/sites-available/", "/etc/caddy/sites/"
-# How a block of a site begins, and what it has where it passes requests to a service
+# How a block of a site begins
 LOCATION = re.compile(r"^    location (?:= )?(/\S*) \{", re.MULTILINE)
 HANDLE = re.compile(r"^\thandle (/\S*?)\*? \{", re.MULTILINE)
+# What it has where it answers: a service, files, or a redirect; and where it does not answer every client
+ANSWERS = re.compile(r"^\s+(?:proxy_pass|reverse_proxy|root|alias|file_server|redir|return 30\d) ?", re.MULTILINE)
+GUARD = re.compile(
+    r"^\s+(?:deny|auth_basic|auth_request|basicauth|forward_auth|error @(?:denied|outside)\d+) ", re.MULTILINE
+)
+OWN = ("/status", "/.infra-", "/.well-known/acme-challenge/")
 
 
 def public_paths(files: dict[str, str]) -> set[str]:
     """`api.example.com/notes/` for each public path of a host's sites."""
-    found: set[str] = set()
+    return {*_paths(files)}
+
+
+def guarded_paths(files: dict[str, str]) -> set[str]:
+    """Those of them that not every client may ask for."""
+    return {path for path, block in _paths(files).items() if GUARD.search(block)}
+
+
+def _paths(files: dict[str, str]) -> dict[str, str]:
+    """Public path → the block of its site's file."""
+    found: dict[str, str] = {}
     for path, text in files.items():
         if path.startswith(NGINX):
-            found |= {f"{path.removeprefix(NGINX)}{public}" for public in _passed(text, LOCATION, "proxy_pass ")}
+            # What comes before is the redirect to HTTPS
+            text = text[max(text.find("listen 443"), 0) :]
+            name, begins = path.removeprefix(NGINX), LOCATION
         elif path.startswith(CADDY):
-            name = path.removeprefix(CADDY).removesuffix(".caddy")
-            found |= {f"{name}{public}" for public in _passed(text, HANDLE, "reverse_proxy ")}
+            name, begins = path.removeprefix(CADDY).removesuffix(".caddy"), HANDLE
+        else:
+            continue
+        found |= {f"{name}{public}": block for public, block in _blocks(text, begins) if ANSWERS.search(block)}
     return found
 
 
-def _passed(text: str, begins: re.Pattern[str], passing: str) -> list[str]:
-    """The paths of blocks that pass requests on: the proxy's own pages and refusals do not."""
+def _blocks(text: str, begins: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Path and text of each block, but for the host's own page and what no client can ask for."""
     starts = [*begins.finditer(text)]
     ends = [*(start.start() for start in starts[1:]), len(text)]
-    return [start[1] for start, end in zip(starts, ends, strict=True) if passing in text[start.start() : end]]
+    for start, end in zip(starts, ends, strict=True):
+        if not start[1].startswith(OWN):
+            yield start[1], text[start.start() : end]
 
 
 def asked(manifest: dict[str, Any] | None) -> dict[str, str]:

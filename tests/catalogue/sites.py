@@ -53,6 +53,8 @@ EXAMPLES = {
     "cookies for all": (saying(cors=OPEN), "cors with credentials for all origins, which browsers refuse"),
     "cors and methods": (routed(cors=["GET"], methods=["GET"]), "route /vault/: has cors and methods; methods: in cors"),
     "a gate that is not there": (saying(forward_auth={"service": "none", "path": "/"}), "forward_auth of none; a service of this system with a port"),
+    "a look elsewhere": (routed(look="/other/"), "service vault-api: route /vault/: look: /other/; a public path of the route"),
+    "a look where not all may look": (routed(look="/vault/x", allow=["10.0.0.0/8"]), "look: /vault/x, which not every client may ask for"),
     "a password that is not set": (routed(basic_auth={"alice": "ALICE"}), "secret ALICE of basic_auth is missing; set it: infra secret set watchme.ALICE"),
 }  # fmt: skip
 # What a model refuses: where, what

@@ -2,8 +2,9 @@
 
 import pytest
 
-from infra.preview.serving import public_paths
+from infra.preview.serving import guarded_paths, public_paths
 from rendering.host import render
+from tests.serving import shop
 from tests.support import whole
 
 
@@ -18,3 +19,21 @@ def test_the_paths_of_a_site_are_those_of_its_routes(proxy):
         for route in service.routes
     }
     assert len(wanted) > 2 and public_paths(files) == wanted
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "caddy"])
+def test_all_that_a_site_answers_is_public_and_what_not_every_client_may_ask_for_is_guarded(tmp_path, proxy):
+    files = {file.path: file.content.decode() for file in render(shop(tmp_path, proxy), "box").files}
+    public = public_paths(files)
+    names = [path for path in public if path.startswith("shop.hey-watch.me/")]
+    expected = {"/", "/files/", "/docs/", "/old", "/was/", "/away/", "/store", "/gone/", "/api/", "/plain/", "/admin/"}
+    expected |= {"/both/", "/asks/", "/health", "/away-now/"}
+    found = {path.removeprefix("shop.hey-watch.me") for path in names}
+    # Nginx has a location for a path without its last /
+    assert found - {"/files", "/docs"} == expected
+    assert {p for p in guarded_paths(files) if p.startswith("shop.")} == {
+        f"shop.hey-watch.me{p}" for p in ("/docs/", "/admin/", "/both/", "/asks/")
+    }
+    assert "members.hey-watch.me/" in guarded_paths(files) and "members.hey-watch.me/open/" in public - guarded_paths(
+        files
+    )

@@ -183,3 +183,22 @@ def test_caddys_administration_is_out_of_other_accounts_reach():
     (reaction,) = [one for one in host.reactions if "/etc/caddy/" in one.paths]
     # The one that runs may still listen where the file before said
     assert reaction.run[-1] == "systemctl try-reload-or-restart caddy || systemctl restart caddy"
+
+
+def test_a_route_may_say_where_it_is_looked_at():
+    def change(data):
+        found = service(data, "recall-api")
+        found["routes"][0].update(look="/ai/login?x=1")
+        del found["health"]
+
+    made = changed(whole(), "recall", change)
+    recall = made.systems["recall"]
+    assert public_url(made, recall, recall.active[0]) == "https://example.com/ai/login?x=1"
+    probes = [probe for probe in render(made, "services").probes if probe.service == "recall-api"]
+    assert [probe.public for probe in probes] == ["https://example.com/ai/login?x=1"]
+
+
+def test_what_is_guarded_is_not_looked_at_from_outside():
+    made = changed(whole(), "recall", lambda data: data["sites"][0].update(allow=["10.0.0.0/8"]))
+    recall = made.systems["recall"]
+    assert public_url(made, recall, recall.active[0]) is None

@@ -60,6 +60,7 @@ def facts_of(host: HostChange) -> Iterator[str]:
     yield from host.data
     if host.how != "new":
         yield from (f"no longer public: {path}" for path in host.lost)
+        yield from (f"open to every client from then on: {path}" for path in host.opened)
         yield from (f"public from now on: {path}" for path in host.gained)
     for what, swapped in (("port", host.ports), ("address", host.addresses)):
         for key, (was, will) in swapped.items():
