@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from agent.outcome import Mask, Refused
 from agent.world import World
 
 OWN = {"monitor": ["infra-monitor.service"], "watch": ["infra-singles.service"], "memory": ["infra-memory.service"]}
+MOST = 20_000  # lines that are searched for a pattern
 RELEASES = "releases"  # what the agent says while it applies them
 
 
@@ -20,9 +23,12 @@ def units_of(manifest: dict[str, Any], service: str) -> list[str]:
     return slots.units_of_service(manifest, service) or proxies
 
 
-def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[str, Any]]:
+def logs(
+    world: World, service: str, lines: int, follow: bool, since: float | None = None, grep: str = ""
+) -> Iterator[dict[str, Any]]:
     """An event a line: `at` (seconds since 1970), `from` (unit or container), `line`; {} now and then while nothing is
-    said. Raises Refused for a service that this host does not run, and never tried to."""
+    said. `since` is how many seconds ago the first of them was said at the earliest, `grep` a pattern that they have.
+    Raises Refused for a service that this host does not run, and never tried to."""
     units = next((found for manifest in _manifests(world) if (found := units_of(manifest, service))), [])
     units = units or OWN.get(service, [])
     if not units and service != RELEASES:
@@ -37,13 +43,32 @@ def logs(world: World, service: str, lines: int, follow: bool) -> Iterator[dict[
         "-q",
         "--all",
     ]
-    command = ["journalctl", *wanted, "-n", str(lines), *shown, *(["-f"] if follow else [])]
+    # Of those that have the pattern the last ones: more of all must be looked at
+    count = MOST if grep and lines else lines
+    begin = [f"--since=@{int(world.wall() - since)}"] if since is not None else []
+    command = ["journalctl", *wanted, "-n", str(count), *begin, *shown, *(["-f"] if follow else [])]
+    entries = _entries(world, command, service, mask)
+    if not grep:
+        yield from entries
+        return
+    pattern = re.compile(grep)
+    kept: deque[dict[str, Any]] = deque(maxlen=None if follow else lines)
+    for entry in entries:
+        if not entry or follow:
+            # A sign of life, or what is shown as it comes
+            yield from [entry] if not entry or pattern.search(entry["line"]) else []
+        elif pattern.search(entry["line"]):
+            kept.append(entry)
+    yield from kept
+
+
+def _entries(world: World, command: list[str], service: str, mask: Mask) -> Iterator[dict[str, Any]]:
     for line in world.stream(*command):
         if line is None:
             yield {}
         elif (entry := _entry(line)) is not None:
-            entry = _job(entry) if service == RELEASES else entry
-            yield mask.all_of(entry) if entry else {}
+            found = _job(entry) if service == RELEASES else entry
+            yield mask.all_of(found) if found else {}
 
 
 def _manifests(world: World) -> Iterator[dict[str, Any]]:

@@ -181,7 +181,8 @@ def show_contents(_: dict[str, Any]) -> int:
 
 
 def show_logs(payload: dict[str, Any]) -> int:
-    for event in logs.logs(World(), payload["service"], payload["lines"], payload["follow"]):
+    asked = (payload["service"], payload["lines"], payload["follow"], payload.get("since"), payload.get("grep", ""))
+    for event in logs.logs(World(), *asked):
         _print(event)
     return 0
 

@@ -1,8 +1,10 @@
 """What services say on all hosts that run them, as one stream."""
 
 import queue
+import re
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,9 +42,25 @@ def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[st
     return {host: services for host, services in found.items() if services}
 
 
-def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, count: int, follow: bool) -> Iterator[str]:
-    """Without `follow` the last `count` lines of each service of each host, by their time; with it what comes after
-    them too, until Ctrl-C. Raises InfraError."""
+@dataclass(frozen=True)
+class Wanted:
+    """Which lines of each service: the last `count` of those that were said at most `since` seconds ago and have the
+    pattern `grep`; with `follow` what comes after them too."""
+
+    count: int = 50
+    follow: bool = False
+    since: float | None = None
+    grep: str = ""
+
+
+def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, which: Wanted) -> Iterator[str]:
+    """Of each service of each host, by their time, or as they come until Ctrl-C. Raises InfraError."""
+    try:
+        re.compile(which.grep)
+    except re.error as error:
+        raise InfraError(
+            f"--grep {which.grep}: {error}: a regular expression of Python's, such as 'error|timeout'"
+        ) from None
     wanted = services_of(catalogue, names)
     targets = hosts.targets(catalogue.stack, host)
     asked = [
@@ -55,10 +73,10 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, count: i
         never = f"{runs}, and no update with it has succeeded: pulumi up"
         raise InfraError(f"{host} runs no {', '.join(names)}; {runs}" if host else never)
     several = len({name for name, _, _ in asked}) > 1
-    if not follow:
+    if not which.follow:
         found, wrong = [], None
         try:
-            for name, event in _all(asked, count, follow):
+            for name, event in _all(asked, which):
                 found.append((event["at"], name, event))
         except InfraError as error:
             wrong = error
@@ -67,7 +85,7 @@ def lines(catalogue: Catalogue, names: Sequence[str], host: str | None, count: i
             raise wrong
         return
     try:
-        yield from (shown(name, event, several) for name, event in _all(asked, count, follow))
+        yield from (shown(name, event, several) for name, event in _all(asked, which))
     except KeyboardInterrupt:
         return
 
@@ -78,14 +96,15 @@ def shown(host: str, event: dict[str, Any], several: bool) -> str:
     return f"{when} {f'{host} ' if several else ''}{event['from']}: {event['line']}"
 
 
-def _all(asked: Sequence[tuple[str, Target, str]], count: int, follow: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tuple[str, dict[str, Any]]]:
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
+    wanted = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
     said: queue.Queue[tuple[str, dict[str, Any] | InfraError | None]] = queue.Queue()
 
     def listen(name: str, target: Target, service: str) -> None:
         try:
-            for event in remote.stream(target, "logs", {"service": service, "lines": count, "follow": follow}):
+            for event in remote.stream(target, "logs", {"service": service, **wanted}):
                 said.put((name, event))
         except InfraError as error:
             said.put((name, error))

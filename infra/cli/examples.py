@@ -36,7 +36,11 @@ EXAMPLES: dict[str, list[str]] = {
     "orphans": ["infra orphans --stack prod", "infra orphans --adopt --stack prod"],
     "comment": ["infra comment --pull 12 --repository owner/name previews/prod.md"],
     "status": ["infra status --stack prod", "infra status --stack prod --json"],
-    "logs": ["infra logs ast-api --stack prod -n 100", "infra logs shop-web shop-worker nginx --stack prod --follow"],
+    "logs": [
+        "infra logs ast-api --stack prod -n 100",
+        "infra logs shop-web shop-worker nginx --stack prod --follow",
+        "infra logs shop-web --since 2h --grep 'error|timeout' --stack prod",
+    ],
     "boot-times": ["infra boot-times --stack prod --host home"],
     "drift": [
         "infra drift --stack prod",

@@ -15,6 +15,8 @@ from infra.errors import InfraError
 if TYPE_CHECKING:
     from catalogue.loading import Catalogue
 
+MOST_LINES = 5000  # of a service, where a time is asked for
+
 
 @app.command()
 def status(
@@ -45,15 +47,31 @@ def logs(
     host: HostName = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="Existing lines to show, of each service on each host.")
-    ] = 50,
+        int | None,
+        typer.Option(
+            "--lines", "-n", min=0, help="Existing lines to show, of each service on each host.", show_default="50"
+        ),
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Only what was said since then, such as 10m or 2h.")] = None,
+    grep: Annotated[str, typer.Option(help="Only lines that have this regular expression.")] = "",
 ) -> None:
     """Show what services say, from every host that runs them, by time. Secrets of the stack are masked."""
     from infra import logs as telling
 
     catalogue = catalogue_of(stack)
-    for line in telling.lines(catalogue, services or [], host, lines, follow):
+    ago = None if since is None else _duration("--since", since)
+    count = lines if lines is not None else MOST_LINES if ago is not None else 50
+    for line in telling.lines(catalogue, services or [], host, telling.Wanted(count, follow, ago, grep)):
         typer.echo(line)
+
+
+def _duration(option: str, given: str) -> float:
+    from catalogue.compose.values import seconds
+
+    try:
+        return seconds(given)
+    except ValueError:
+        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h") from None
 
 
 @app.command(name="boot-times")
@@ -223,18 +241,13 @@ def maintenance(
 ) -> None:
     """Have sites answer 503 (with their page for it) at once and without a release, or no longer; those who may see the
     host's page (infra:statusCidrs) are let through. A restart of the host ends it too."""
-    from catalogue.compose.values import seconds
     from infra import maintenance as switching
 
     catalogue = catalogue_of(stack)
     if state == Switch.SHOW:
         found = switching.show(catalogue, sites or [])
     else:
-        try:
-            limit = seconds(lasting)
-        except ValueError:
-            raise InfraError(f"--for {lasting}: a time such as 45s, 30m or 2h") from None
-        found = switching.switch(catalogue, sites or [], state == Switch.ON, limit)
+        found = switching.switch(catalogue, sites or [], state == Switch.ON, _duration("--for", lasting))
     for line in found:
         typer.echo(line)
 

@@ -19,7 +19,7 @@ def entry(message, **fields) -> str:
     return json.dumps({"__REALTIME_TIMESTAMP": "1795566697500000", "MESSAGE": message, **fields})
 
 
-def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = False):
+def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = False, **which):
     """The events, and the command that they came from."""
     commands = []
 
@@ -28,7 +28,7 @@ def logged(world: FakeWorld, name: str, lines: list[str | None], follow: bool = 
         return iter(lines)
 
     world.stream = stream  # type: ignore[method-assign]
-    return list(logs(world, name, 20, follow)), commands[0]
+    return list(logs(world, name, which.pop("count", 20), follow, **which)), commands[0]
 
 
 def test_a_containers_lines_come_under_its_units_name():
@@ -41,6 +41,22 @@ def test_a_containers_lines_come_under_its_units_name():
     ]
     assert command.startswith("journalctl -u watchme-ast-api.service -n 20 -o json") and not command.endswith("-f")
     assert logged(serving(release()), "ast-api", [], follow=True)[1].endswith(" -f")
+
+
+def test_of_the_lines_with_a_pattern_the_last_ones_come():
+    said = [entry("error 1"), entry("fine"), None, entry("error 2"), entry("ERROR 3"), entry("error 4")]
+    events, command = logged(serving(release()), "ast-api", said, count=2, grep="error [0-9]")
+    assert [event.get("line") for event in events] == [None, "error 2", "error 4"]
+    # More must be looked at than are shown
+    assert " -n 20000 " in command
+    events, _ = logged(serving(release()), "ast-api", said, follow=True, count=2, grep="error [0-9]")
+    assert [event.get("line") for event in events] == ["error 1", None, "error 2", "error 4"]
+
+
+def test_of_a_time_those_since_then_come():
+    world = serving(release())
+    _, command = logged(world, "ast-api", [], since=60.0)
+    assert f" --since=@{int(world.wall() - 60)} " in command
 
 
 def test_what_is_no_text_is_shown_as_far_as_it_can_be():

@@ -38,7 +38,7 @@ def saying(monkeypatch):
 def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
     saying["watchme"] = [event(10, "first"), event(30, "third")]
     saying["watchme@ap-southeast-2"] = [event(20, "second")]
-    assert list(logs.lines(whole(), ["ast-api"], None, 50, False)) == [
+    assert list(logs.lines(whole(), ["ast-api"], None, logs.Wanted())) == [
         "1970-01-01 00:00:10 watchme ast-api: first",
         "1970-01-01 00:00:20 watchme@ap-southeast-2 ast-api: second",
         "1970-01-01 00:00:30 watchme ast-api: third",
@@ -47,14 +47,16 @@ def test_the_lines_of_all_hosts_come_in_the_order_of_their_time(saying):
 
 def test_one_host_needs_no_name(saying):
     saying["watchme"] = [event(10, "first")]
-    assert list(logs.lines(whole(), ["ast-api"], "watchme", 50, True)) == ["1970-01-01 00:00:10 ast-api: first"]
+    assert list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(follow=True))) == [
+        "1970-01-01 00:00:10 ast-api: first"
+    ]
 
 
 @pytest.mark.parametrize("follow", [True, False])
 def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, follow):
     saying["watchme"] = [event(10, "first")]
     saying["watchme@ap-southeast-2"] = [InfraError("watchme@ap-southeast-2 does not answer")]
-    found = logs.lines(whole(), ["ast-api"], None, 50, follow)
+    found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(follow=follow))
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
         next(found)
@@ -71,15 +73,27 @@ MISTAKES = {
 @pytest.mark.parametrize(("asked", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_names_what_there_is(saying, asked, said):
     with pytest.raises(InfraError, match=said):
-        list(logs.lines(whole(), *asked, 50, False))
+        list(logs.lines(whole(), *asked, logs.Wanted()))
 
 
 def test_several_services_and_those_of_a_system_come_as_one_stream(saying):
     saying["watchme ast-api"] = [event(10, "first"), event(30, "third")]
     saying["watchme web"] = [event(20, "second")]
-    assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", 50, False)] == [
+    assert [line.rsplit(" ", 1)[1] for line in logs.lines(whole(), ["ast-api", "web"], "watchme", logs.Wanted())] == [
         "first", "second", "third",
     ]  # fmt: skip
     found = logs.services_of(whole(), ["whisper", "ast-api", "nginx"])
     assert found["services"] == ["whisper-backend", "nginx"] and found["watchme"] == ["ast-api", "nginx"]
     assert len(logs.services_of(whole(), ["watchme"])["watchme"]) == 13
+
+
+def test_a_pattern_that_is_none_is_refused_before_anything_is_asked(saying):
+    with pytest.raises(InfraError, match=r"--grep \(: .*a regular expression of Python's"):
+        list(logs.lines(whole(), ["ast-api"], None, logs.Wanted(grep="(")))
+
+
+def test_what_is_asked_for_goes_to_the_host(saying, monkeypatch):
+    asked = []
+    monkeypatch.setattr(logs.remote, "stream", lambda target, verb, payload: asked.append(payload) or iter(()))
+    list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(9, False, 60.0, "error|oops")))
+    assert asked == [{"service": "ast-api", "lines": 9, "follow": False, "since": 60.0, "grep": "error|oops"}]
