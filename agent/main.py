@@ -210,7 +210,8 @@ def free(_: dict[str, Any]) -> int:
 
 def maintain(payload: dict[str, Any]) -> int:
     """Begins or ends the maintenance of sites."""
-    _print(maintenance.asked(World(), payload))
+    with lock.lock("maintenance", lambda line: _print({"say": line}), maintenance.LOCK):
+        _print(maintenance.asked(World(), payload))
     return 0
 
 

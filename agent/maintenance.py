@@ -14,23 +14,31 @@ from agent.outcome import Refused
 from agent.world import World
 
 PLACE = "/run/infra/maintenance"  # as in rendering/sites.py
+LOCK = "/run/infra/maintenance.lock"
 LONGEST = 7 * 24 * 3600  # seconds
+LATEST = 2**40  # seconds since 1970 that any calendar has
 UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 
 def sites(world: World) -> dict[str, dict[str, Any]]:
     """Site → {since, until, who} of those that are in maintenance; times in seconds since 1970."""
-    found: dict[str, dict[str, Any]] = {}
-    for name in world.listing(PLACE):
-        if UNSAFE.search(name):
-            continue
-        said: Any = {}
-        with contextlib.suppress(ValueError):
-            said = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
-        given = said if isinstance(said, dict) else {}
-        numbers = {key: int(given[key]) for key in ("since", "until") if isinstance(given.get(key), (int, float))}
-        found[name] = {"since": 0, "until": 0, **numbers, "who": str(given.get("who", ""))[:200]}
-    return found
+    return {name: {key: _said(world, name)[key] for key in ("since", "until", "who")} for name in _names(world)}
+
+
+def _names(world: World) -> list[str]:
+    return [name for name in world.listing(PLACE) if not UNSAFE.search(name)]
+
+
+def _said(world: World, name: str) -> dict[str, Any]:
+    """What stands in the file; whatever a hand has left there, the proxy asks only whether it is there."""
+    said: Any = {}
+    with contextlib.suppress(ValueError, RecursionError, OSError):
+        said = json.loads(world.read(f"{PLACE}/{name}") or b"{}")
+    given = said if isinstance(said, dict) else {}
+    times = {key: given.get(key) for key in ("since", "until")}
+    found: dict[str, Any] = {k: v if isinstance(v, int) and 0 <= v < LATEST else 0 for k, v in times.items()}
+    who = "".join(sign for sign in str(given.get("who", ""))[:200] if sign.isprintable())
+    return {**found, "who": who, "timer": str(given.get("timer", ""))}
 
 
 def asked(world: World, payload: dict[str, Any]) -> dict[str, Any]:
@@ -49,27 +57,35 @@ def asked(world: World, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _begin(world: World, name: str, seconds: int, who: str) -> None:
-    _stop_timer(world, name)
-    now = int(world.wall())
+    path, now = f"{PLACE}/{name}", int(world.wall())
+    before = _said(world, name) if name in _names(world) else {"since": 0, "timer": ""}
+    number = int(before["timer"].rpartition("-")[2] or 0) + 1 if before["timer"].startswith(_unit(name)) else 1
+    said = {"since": before["since"] or now, "until": now + seconds, "who": who, "timer": f"{_unit(name)}-{number}"}
+    # First what ends it: a site that stays away for ever is worse than one that never was. It ends no later one
+    own = f"grep -qs {said['timer']} {path} && rm -f {path}"
+    timer = [f"--unit={said['timer']}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
+    ran = world.run("systemd-run", "--quiet", "--collect", *timer, "sh", "-c", own)
+    if ran.code != 0:
+        kept = "; the one that is under way ends as it was to" if before["timer"] else ""
+        raise Refused(f"nothing would end the maintenance of {name}: systemd-run: {ran.output.strip()}{kept}")
     world.directory("/run/infra", 0o755, "root", "root")
     world.directory(PLACE, 0o755, "root", "root")
-    path = f"{PLACE}/{name}"
-    said = {"since": sites(world).get(name, {}).get("since") or now, "until": now + seconds, "who": who}
-    # First what ends it: a site that stays away for ever is worse than one that never was
-    timer = [f"--unit={_unit(name)}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
-    ran = world.run("systemd-run", "--quiet", "--collect", *timer, "rm", "-f", path)
-    if ran.code != 0:
-        raise Refused(f"nothing would end the maintenance of {name}: systemd-run: {ran.output.strip()}")
     world.write(path, json.dumps(said).encode(), 0o644, "root", "root")
+    _stop_timer(world, before["timer"], name)
+    if world.wall() >= said["until"]:
+        # Its timer may have looked before the file was there
+        world.remove(path)
 
 
 def _end(world: World, name: str) -> None:
+    timer = _said(world, name)["timer"]
     world.remove(f"{PLACE}/{name}")
-    _stop_timer(world, name)
+    _stop_timer(world, timer, name)
 
 
-def _stop_timer(world: World, name: str) -> None:
-    world.run("systemctl", "stop", f"{_unit(name)}.timer")
+def _stop_timer(world: World, timer: str, name: str) -> None:
+    if re.fullmatch(rf"{re.escape(_unit(name))}-\d+", timer):
+        world.run("systemctl", "stop", f"{timer}.timer")
 
 
 def _unit(name: str) -> str:
@@ -78,5 +94,5 @@ def _unit(name: str) -> str:
 
 def served(world: World, urls: list[str]) -> list[str]:
     """Of public addresses those whose site is not in maintenance: no one outside would get another answer than 503."""
-    away = sites(world)
+    away = _names(world)
     return [url for url in urls if urlsplit(url).hostname not in away]

@@ -138,7 +138,8 @@ def secrets_of(world: World, id: str) -> set[str]:
         text = world.read(f"{RELEASES}/{id}/files{item['path']}") or b""
         # A damaged one stops no job
         lines = text.decode(errors="replace").splitlines()
-        values = dict(line.split("=", 1) for line in lines if "=" in line)
+        between = item.get("between", "=")
+        values = dict(line.split(between, 1) for line in lines if between in line)
         found |= {values[name].strip("'") for name in item["secrets"] if name in values}
     return found
 

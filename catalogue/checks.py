@@ -59,7 +59,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     sites.redirects,
     sites.static,
     sites.pages,
-    sites.snippets,
+    sites.by_hand,
     sites.serving,
     sites.of_the_proxy,
     units.unique_units,

@@ -7,8 +7,9 @@ Each has services, units, containers, networks, volumes, directories, ports, sec
 shared.
 """
 
+from collections.abc import Callable
 from ipaddress import IPv4Network
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -20,7 +21,7 @@ from catalogue.models import ContainerNetwork, System
 from catalogue.networks import FOR_CONTAINERS, is_for_containers
 from catalogue.service import Service
 from catalogue.services import ComposeService
-from catalogue.sites import Site, StaticFiles
+from catalogue.sites import Serving, Site, StaticFiles
 
 
 def _port(given: Any) -> Any:
@@ -85,6 +86,7 @@ def instance_of(system: System, instance: Instance) -> System:
         # instance is on its host
         own = {service.name: renamed(service.name, system.system, instance.known_as) for service in system.active}
         made = [_named(_common(service, instance), own) for service in system.services if isinstance(service, Service)]
+        given["sites"] = [_gates(site, own) for site in given["sites"]]
         return system.model_copy(update={**given, "services": made, "network": _network(system, instance)})
     make = _Renaming(system, instance)
     return system.model_copy(
@@ -99,6 +101,17 @@ def instance_of(system: System, instance: Instance) -> System:
             "milestones": [item.model_copy(update={"unit": make.unit(item.unit)}) for item in system.milestones],
         }
     )
+
+
+Guarded = TypeVar("Guarded", bound=Serving)
+
+
+def guarded(said: Guarded, name: Callable[[str], str]) -> Guarded:
+    """What is asked first, under the service's name here."""
+    gate = said.forward_auth
+    if gate is None or gate.service is None:
+        return said
+    return said.model_copy(update={"forward_auth": gate.model_copy(update={"service": name(gate.service)})})
 
 
 def _site(site: Site, instance: Instance) -> Site:
@@ -123,10 +136,16 @@ def _network(system: System, instance: Instance) -> ContainerNetwork | None:
     return network_of(instance.known_as, instance.subnet, network.name, network.unit)
 
 
+def _gates(site: Site, own: dict[str, str]) -> Site:
+    static = [guarded(entry, lambda name: own.get(name, name)) for entry in site.static]
+    return guarded(site, lambda name: own.get(name, name)).model_copy(update={"static": static})
+
+
 def _named(service: Service, own: dict[str, str]) -> Service:
     waits = service.depends_on if isinstance(service, ComposeService) else {}
     given = {"depends_on": {own.get(name, name): needed for name, needed in waits.items()}} if waits else {}
-    return service.model_copy(update={"name": own[service.name], **given})
+    routes = [guarded(route, lambda name: own.get(name, name)) for route in service.routes]
+    return service.model_copy(update={"name": own[service.name], "routes": routes, **given})
 
 
 def _common(service: Any, instance: Instance) -> Any:
@@ -178,10 +197,11 @@ class _Renaming:
         return f"{self.name(stem)}.{kind}"
 
     def site(self, site: Site) -> Site:
-        return site.model_copy(update={"static": [self._files(entry) for entry in site.static]})
+        return guarded(site, self.name).model_copy(update={"static": [self._files(entry) for entry in site.static]})
 
     def _files(self, entry: StaticFiles) -> StaticFiles:
-        return entry.model_copy(update={"directory": entry.directory and self.path(entry.directory)})
+        given = {"directory": entry.directory and self.path(entry.directory)}
+        return guarded(entry, self.name).model_copy(update=given)
 
     def network(self, network: ContainerNetwork) -> ContainerNetwork:
         return network_of(self.own, self.instance.subnet, self.name(network.name), self.unit(network.unit))
@@ -213,7 +233,9 @@ class _Renaming:
                 "depends_on": {self.name(other): needed for other, needed in service.depends_on.items()},
             }
         )
-        return _common(made, self.instance).model_copy(update={"name": name})
+        common = _common(made, self.instance)
+        routes = [guarded(route, self.name) for route in common.routes]
+        return common.model_copy(update={"name": name, "routes": routes})
 
     def _mount(self, mount: Mount) -> Mount:
         if not mount.source:

@@ -77,9 +77,9 @@ class Route(Serving):
 
     The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
     in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
-    `look` is a public path below it that answers 200 when the service is healthy, for looks from outside; else that is the
-    health path, where it lies behind a route. `methods` are those CORS allows, where the site has CORS. `host` is the
-    Host header that the service gets, where it wants another one than clients ask for.
+    `look` is a public path below it that answers 200 when the service is healthy, for looks from outside; else that is
+    the health path, where it lies behind a route. `methods` are those CORS allows, where the site has CORS. `host` is
+    the Host header that the service gets, where it wants another one than clients ask for.
     """
 
     public: str

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from catalogue.fields import (
     AbsolutePath,
@@ -33,7 +33,7 @@ OWN_HEADERS = {
 
 
 def _path(path: str) -> str:
-    if not SITE_PATH.fullmatch(path) or "//" in path:
+    if not SITE_PATH.fullmatch(path) or "//" in path or {".", ".."} & {*path.split("/")}:
         raise ValueError("a path such as /old/ (all below it) or /old (that page alone): letters, digits and . _ ~ / -")
     return path
 
@@ -54,6 +54,16 @@ class FileKey(Model):
 
     file: AbsolutePath
     key: str
+
+
+def _form(given: Any) -> str:
+    return "<mapping>" if isinstance(given, dict | FileKey) else "<text>"
+
+
+AnySize = Annotated[
+    Annotated[Size, Tag("<text>")] | Annotated[FileKey, Tag("<mapping>")],
+    Discriminator(_form),
+]
 
 
 class Cors(Model):
@@ -81,12 +91,17 @@ def _methods_alone(given: Any) -> Any:
 
 
 class Rate(Model):
-    """How many `requests` a client may make; `burst` are those that may come at once beyond it. More are answered 429.
-    A client is an address."""
+    """How many `requests` a client may make; `burst` are those that may come at once beyond the first, as many as
+    `requests` where nothing is said. More are answered 429. A client is an address."""
 
     requests: Annotated[int, Field(ge=1, le=100000)]
     per: Literal["second", "minute"] = "second"
-    burst: Annotated[int, Field(ge=0, le=100000)] = 0
+    burst: Annotated[int, Field(ge=0, le=100000)] | None = None
+
+    @property
+    def at_once(self) -> int:
+        """How many more may come at the same time."""
+        return self.requests if self.burst is None else self.burst
 
 
 class ForwardAuth(Model):
@@ -123,7 +138,7 @@ class Serving(Model):
     answer, `request_headers` with every request to the service. `cors` says what browsers let other sites do.
     """
 
-    max_body: Size | FileKey | None = None
+    max_body: AnySize | None = None
     timeout: Seconds | None = None
     connect_timeout: Annotated[int, Field(ge=1, le=60)] | None = None
     buffering: bool | None = None
@@ -152,6 +167,10 @@ class Serving(Model):
         own = {name: value for name in Serving.model_fields if (value := getattr(self, name)) is not None}
         for name in ("headers", "request_headers"):
             own[name] = with_headers(getattr(site, name), getattr(self, name))
+        if self.cors and site.cors and self.cors.model_fields_set:
+            # What it does not say of CORS its site says
+            said = {name: getattr(self.cors, name) for name in self.cors.model_fields_set}
+            own["cors"] = site.cors.model_copy(update=said)
         given = {name: getattr(site, name) for name in Serving.model_fields} | own
         return Serving.model_construct(**given)
 

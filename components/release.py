@@ -104,6 +104,9 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
         given = catalogue.secrets.get(system.system, {})
         found = {name: given[name] for name in sorted(system.passwords) if name in given}
         key = catalogue.stack.sshPrivateKey or ""
+        # The words themselves go nowhere, unless a service names them as a secret of its own
+        named = {name for service in system.active if service.name == system.system for name in service.secrets}
+        rest = {n: v for n, v in own.get(system.system, {}).items() if n in named or n not in system.passwords}
         hashes = {f"{n}{HASHED}": hashed(key, f"{system.system}.{n}", value) for n, value in found.items()}
-        own |= {system.system: own.get(system.system, {}) | hashes} if hashes else {}
+        own |= {system.system: rest | hashes} if hashes else {}
     return own | ({AWS: credentials} if credentials else {})

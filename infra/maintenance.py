@@ -16,20 +16,20 @@ LONGEST = 7 * 24 * 3600  # seconds, as agent/maintenance.py has it
 def chosen(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
     """Host → the public names of these sites there; of all sites where none is named. Raises InfraError."""
     stack = catalogue.stack
-    served = {
-        host: {
-            stack.public_name(site.name): site.name for system in catalogue.systems_on(host) for site in system.sites
-        }
-        for host in stack.hosts
-    }
-    known = {name for own in served.values() for pair in own.items() for name in pair}
+    served: dict[str, dict[str, set[str]]] = {host: {} for host in stack.hosts}
+    for host, own in served.items():
+        for site in [site for system in catalogue.systems_on(host) for site in system.sites]:
+            # Another name of a site is away with it
+            of = {site.alias_of, stack.public_name(site.alias_of)} if site.alias_of else set()
+            own[stack.public_name(site.name)] = {site.name, stack.public_name(site.name), *of}
+    known = {name for own in served.values() for names_of in own.values() for name in names_of}
     if not known:
         raise InfraError(f"stack {stack.name} has no site")
     for name in names:
         if name not in known:
             raise InfraError(f"stack {stack.name} serves no {name}: {nearest(name, sorted(known), 'sites')}")
     found = {
-        host: [public for public, written in own.items() if not names or {public, written} & {*names}]
+        host: [public for public, names_of in own.items() if not names or names_of & {*names}]
         for host, own in served.items()
     }
     return {host: sites for host, sites in found.items() if sites}

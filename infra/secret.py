@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from catalogue.compose.environment import of_file
-from catalogue.environment import unwritable
+from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
+from catalogue.rules.sites import LONGEST_PASSWORD
 from catalogue.stack import BACKUP, BACKUP_SECRETS, MONITOR, MONITOR_SECRETS, PROJECT, REGISTRIES, Stack
 from infra.errors import InfraError
 from infra.pulumi import pulumi
@@ -69,11 +70,20 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     return group, name
 
 
-def put(stack: Stack, group: str, name: str, value: str) -> None:
-    """Raises InfraError for a value that no environment file can hold, without showing it."""
+def is_password(catalogue: Catalogue, group: str, name: str) -> bool:
+    """Is it that of a site's user, and of nothing else."""
+    system = catalogue.running.get(group)
+    return system is not None and name in system.passwords and all(name not in s.secrets for s in system.active)
+
+
+def put(stack: Stack, group: str, name: str, value: str, is_password: bool = False) -> None:
+    """Raises InfraError for a value that no environment file can hold, without showing it; a password of a site's user
+    is in none."""
     if not value:
         raise InfraError(f"{group}.{name}: no value was given; nothing was set")
-    if found := unwritable(value):
+    if is_password and len(value.encode()) > LONGEST_PASSWORD:
+        raise InfraError(f"{group}.{name}: a proxy reads {LONGEST_PASSWORD} bytes of a password; nothing was set")
+    if found := control(value) if is_password else unwritable(value):
         raise InfraError(
             f"{group}.{name}: the value has {found}, which an environment file cannot hold; nothing was set"
         )

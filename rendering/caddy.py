@@ -5,10 +5,9 @@ from catalogue.models import System
 from catalogue.sites import Site
 from catalogue.sizes import to_bytes
 from rendering import sites
-from rendering.environment import Secrets
 from rendering.files import File, HostFiles, Reaction, Unit
 from rendering.monitor import PAGE
-from rendering.sites import PUBLIC, WEBROOT, certificate, view
+from rendering.sites import HIDDEN, PUBLIC, WEBROOT, certificate, view
 from rendering.templates import fill
 
 PLACE = "/etc/caddy"
@@ -20,13 +19,20 @@ ADMIN = "/var/lib/caddy/admin.sock"  # as in agent/overrides.py
 RELOADED = "systemctl try-reload-or-restart caddy || systemctl restart caddy"
 
 
-def of_site(catalogue: Catalogue, host: str, system: System, site: Site, secrets: Secrets) -> HostFiles:
+def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file and what it serves by itself; its certificate where the name is proved by DNS, which Caddy cannot
     do."""
     seen = view(catalogue, system, site, PLACE, ipv6=catalogue.stack.hosts[host].ipv6)
     # The host's own page says by itself what it may load
     page_headers = {name: value for name, value in seen.headers.items() if name != "Content-Security-Policy"}
-    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "in_bytes": to_bytes, "quoted": quoted}
+    settings = {
+        "webroot": WEBROOT,
+        "page": PAGE,
+        "public": PUBLIC,
+        "hidden": HIDDEN,
+        "in_bytes": to_bytes,
+        "quoted": quoted,
+    }
     settings |= {"page_headers": page_headers}
     content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, **settings)
     by_dns = site.challenge == "dns-01"
@@ -36,7 +42,7 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site, secrets
             File(f"/etc/caddy/sites/{seen.name}.caddy", content),
             *sites.files(catalogue, system, site, PLACE),
         ],
-        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, " ", secrets),
+        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, " "),
         certificates=[certificate(catalogue, site, GROUP)] if by_dns else [],
         commands=["certbot"] if by_dns else [],
         names=[seen.name],

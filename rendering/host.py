@@ -87,7 +87,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
     proxy = PROXIES[catalogue.stack.hosts[host].proxy]
     parts = [
         _ground(system, catalogue.file_of(system)),
-        *(proxy.of_site(catalogue, host, system, site, secrets) for site in system.sites),
+        *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
         units.native(catalogue, system, secrets),
         artefacts.artefacts(system, catalogue.stack, digests),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),

@@ -5,11 +5,10 @@ from catalogue.models import System
 from catalogue.services import ComposeService
 from catalogue.sites import Site
 from rendering import sites
-from rendering.environment import Secrets
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
-from rendering.sites import PUBLIC, WEBROOT, certificate, upstream, view
+from rendering.sites import HIDDEN, PUBLIC, WEBROOT, certificate, upstream, view
 from rendering.templates import fill
 
 PLACE = "/etc/nginx"
@@ -20,16 +19,16 @@ REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
-def of_site(catalogue: Catalogue, host: str, system: System, site: Site, secrets: Secrets) -> HostFiles:
+def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
     seen = view(catalogue, system, site, PLACE, ipv6=catalogue.stack.hosts[host].ipv6)
-    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "quoted": quoted}
+    settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quoted}
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
-        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, ":", secrets),
+        environment_files=sites.users(catalogue, system, site, PLACE, GROUP, ":"),
         links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
         certificates=[certificate(catalogue, site)],
         names=[seen.name],

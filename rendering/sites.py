@@ -11,9 +11,14 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Cors, FileKey, Rate, Serving, Site
-from rendering.environment import Secrets, secret_file
+from rendering.environment import secret_file
 from rendering.files import Certificate, EnvironmentFile, File
 
+# A path with a part that begins with a dot, but for /.well-known/: for programs that look behind nothing
+HIDDEN = (
+    r"/\.($|[^w]|w[^e]|we[^l]|wel[^l]|well[^-]|well-[^k]|well-k[^n]|well-kn[^o]|well-kno[^w]|well-know[^n]"
+    r"|well-known[^/])"
+)
 WEBROOT = "/var/www/html"
 # What a release brings of a site: its folders, its error pages
 PUBLIC = "/var/www/infra"
@@ -63,6 +68,18 @@ class Location:
         return self.public.endswith("/")
 
     @property
+    def unsayable(self) -> list[str]:
+        """The names under which a service may read a header that only the gate may set: many take _ and - for one."""
+        headers = self.serving.forward_auth.headers if self.serving.forward_auth else []
+        ways = [[header.split("-")[0]] for header in headers]
+        found: list[str] = []
+        for way, header in zip(ways, headers, strict=True):
+            for part in header.split("-")[1:]:
+                way[:] = [f"{begin}{sign}{part}" for begin in way for sign in "-_"]
+            found += [name for name in way if name != header]
+        return found
+
+    @property
     def cors(self) -> Cors | None:
         found = self.serving.cors
         return found if found and found.methods else None
@@ -89,11 +106,15 @@ class SiteView:
     rates: dict[str, Rate]
     connections: list[str]
     origins: dict[str, list[str]]
-    caches: dict[str, int]
+    caches: dict[str, int | None]
     pages: dict[int, str]
     client_ca: str
     maintenance: str
     snippet: str
+
+    @property
+    def has_gate(self) -> bool:
+        return any(location.asks for location in self.locations)
 
     @property
     def is_open(self) -> bool:
@@ -143,6 +164,7 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
         if busy and busy not in connections:
             connections.append(busy)
         asked = next((other for other in system.active if other.name == serving.asks), None)
+        assert asked or not serving.asks, "a path whose gate is not there would be open: the checks have seen to it"
         return replace(
             location,
             number=number,
@@ -152,7 +174,7 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
             rate=rate,
             connections=busy,
             origin=origin(serving.cors),
-            cache="" if location.max_age is None else f"infra_cache_{key}_{number}",
+            cache=f"infra_cache_{key}_{number}" if location.kind == "files" else "",
             bare=bare if location.is_prefix and (bare := location.public[:-1]) and bare not in taken else "",
             headers=location.serving.headers,
             own_headers=own.headers,
@@ -175,7 +197,7 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
         rates=rates,
         connections=connections,
         origins=origins,
-        caches={one.cache: one.max_age for one in locations if one.max_age is not None},
+        caches={one.cache: one.max_age for one in locations if one.cache},
         pages={int(status): f"{status}.html" for status in sorted(source.error_pages)},
         client_ca=f"{place}/clients/{name}.pem" if source.client_ca else "",
         maintenance=MAINTENANCE,
@@ -272,7 +294,7 @@ def files(catalogue: Catalogue, system: System, site: Site, place: str) -> list[
 
 
 def users(
-    catalogue: Catalogue, system: System, site: Site, place: str, group: str, between: str, secrets: Secrets
+    catalogue: Catalogue, system: System, site: Site, place: str, group: str, between: str
 ) -> list[EnvironmentFile]:
     """A file of users and the hashes of their passwords for each list of users; `between` stands between the two."""
     name, source = catalogue.stack.public_name(site.name), served(system, site)
@@ -282,7 +304,7 @@ def users(
         if not listed:
             continue
         path = _users_path(place, name, number if own.basic_auth is not None else 0)
-        made = secret_file(path, system.system, sorted({*listed.values()}), secrets, catalogue.stack)
+        made = secret_file(path, system.system, sorted({*listed.values()}), catalogue.secrets, catalogue.stack)
         found[path] = replace(
             made,
             secrets={user: f"{made.secrets[secret]}{HASHED}" for user, secret in listed.items()},

@@ -28,6 +28,7 @@ STATIC = {
     "shop/web/app.js": "shop()",
     "shop/web/app.js.gz": "compressed",
     "shop/web/sub/index.html": "<h1>sub</h1>",
+    "shop/web/app.mjs": "module",
     "shop/404.html": "<h1>nothing here</h1>",
     "shop/503.html": "<h1>back soon</h1>",
     "shop/snippet.conf": "location = /by-hand { return 200 hand; }\n",
@@ -54,6 +55,8 @@ sites:
     static:
       - {public: /, source: shop/web, fallback: index.html, max_age: 3600, precompressed: true}
       - {public: /files/, source: shop/web, headers: {X-Own: "a b"}}
+      - {public: /kept/, source: shop/web, max_age: 31536000}
+      - {public: /shared/, source: shop/web, cors: [GET]}
       - {public: /docs/, directory: /srv/shop/docs, deny: [127.0.0.2/32]}
   - name: store.hey-watch.me
     alias_of: shop.hey-watch.me
@@ -76,7 +79,8 @@ services:
       - {public: /plain/, site: shop.hey-watch.me, cors: false, connect_timeout: 2, timeout: 30, buffering: true}
       - {public: /admin/, site: shop.hey-watch.me, allow: [127.0.0.1/32], cors: false}
       - {public: /both/, site: shop.hey-watch.me, basic_auth: {alice: ALICE}, allow: [127.0.0.1/32]}
-      - {public: /asks/, site: shop.hey-watch.me, forward_auth: {service: gate, path: /verify, headers: [X-User]}}
+      - {public: /asks/, site: shop.hey-watch.me, forward_auth: {service: gate, path: /verify, headers: [X-User, X-Role]}}
+      - {public: /gone-gate/, site: shop.hey-watch.me, forward_auth: {service: away, path: /}}
       - {public: /health, site: shop.hey-watch.me}
       - {public: /, site: members.hey-watch.me}
       - {public: /open/, site: members.hey-watch.me, basic_auth: {}}
@@ -138,8 +142,15 @@ def shop(root: Path, proxy: str, change=lambda text: text, static: Texts = Mappi
     return checked(described(root, proxy, change, static))
 
 
-def described(root: Path, proxy: str, change=lambda text: text, static: Texts = MappingProxyType({})) -> Catalogue:
-    """The same, whatever the rules say."""
+def described(
+    root: Path,
+    proxy: str,
+    change=lambda text: text,
+    static: Texts = MappingProxyType({}),
+    systems=("shop",),
+    secrets=(),
+) -> Catalogue:
+    """The same, whatever the rules say, with other `systems` on the host and more `secrets`."""
     for name, text in {**STATIC, **static}.items():
         path = root / "files/static" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,10 +158,10 @@ def described(root: Path, proxy: str, change=lambda text: text, static: Texts = 
     (root / "files/systems").mkdir(parents=True, exist_ok=True)
     (root / "files/alerts.yaml").write_text("[]")
     (root / "files/systems/shop.yaml").write_text(change(SHOP))
-    host = {**PROD["infra:hosts"]["watchme"], "systems": ["shop"], "proxy": proxy}
+    host = {**PROD["infra:hosts"]["watchme"], "systems": [*systems], "proxy": proxy}
     given = {
         "infra:hosts": {"box": host},
-        "infra:secrets": SECRETS,
+        "infra:secrets": {**SECRETS, **dict(secrets)},
         "infra:names": {},
         "infra:adminCidrs": ["127.0.0.3/32"],
     }
@@ -242,7 +253,7 @@ def serving(made: Catalogue, kind: str) -> Iterator[Proxy]:
     try:
         put(proxy, made)
         proxy.run("sh", "-c", "mkdir -p /srv/shop/docs /run/infra/maintenance /var/lib/caddy; chown caddy /var/lib/caddy"
-                  "; echo page > /srv/shop/docs/page.txt; echo no > /srv/shop/docs/.secret; cat > /tmp/server.py", stdin=SERVER.encode())  # fmt: skip
+                  "; echo page > /srv/shop/docs/page.txt; echo no > /srv/shop/docs/.secret; mkdir /srv/shop/docs/.well-known; echo known > /srv/shop/docs/.well-known/x.txt; echo no > /srv/shop/docs/.well-known/.env; cat > /tmp/server.py", stdin=SERVER.encode())  # fmt: skip
         for port in (8040, 8041):
             subprocess.run(
                 ["docker", "exec", "-d", name, "python3", "/tmp/server.py", str(port)], check=True, timeout=60

@@ -7,21 +7,18 @@ from urllib.parse import urlsplit
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
+from catalogue.rules import snippets
+from catalogue.rules.contents import OF_THE_HOST, plain
 from catalogue.rules.places import OWN_PAGE
-from catalogue.sites import Serving, Site
+from catalogue.sites import Redirect, Serving, Site, Snippet
 from catalogue.stack import is_sealed
 
-NGINX_TOKEN = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*|[{};]|(?:[^\s{};\"'#]|\$\{|(?<=[^\s;{}])#)+")
 LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of one
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")
-# What would reach past the site that a snippet is written for
-OF_OTHERS = {
-    "listen", "server_name", "server", "http", "events", "include", "load_module", "ssl_certificate", "upstream",
-    "ssl_certificate_key", "error_log", "access_log", "user", "daemon", "pid", "env", "lua_package_path",
-    "client_body_temp_path", "proxy_temp_path", "proxy_cache_path", "dav_methods", "perl", "js_import",
-}  # fmt: skip
-# Of Caddy's: other listeners and files, and what runs commands
-OF_OTHERS_IN_CADDY = {"import", "tls", "bind", "log", "exec", "on", "acme_server", "storage", "admin"}
+# What Caddy takes for more than text, in a header's value
+PLACEHOLDER = re.compile(r"\{\$?[A-Za-z]")
+# What a directory of files has nothing to do with
+OF_SERVICES = ("max_body", "timeout", "connect_timeout", "buffering", "request_headers")
 
 
 def _sites(catalogue: Catalogue) -> Iterator[tuple[str, System, Site, str]]:
@@ -51,7 +48,7 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 file, where, f"alias_of {site.alias_of}", f"another site of this system, itself no alias: {names}"
             )
-        if said := sorted(set(own) & site.model_fields_set):
+        if said := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
             rule = f"say it of {site.alias_of}: an alias has only name, challenge and alias_of"
             yield Problem(file, where, f"an alias with {', '.join(said)} of its own", rule)
         for service in system.active:
@@ -85,18 +82,44 @@ def one_thing_each(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def redirects(catalogue: Catalogue) -> Iterator[Problem]:
-    for file, _, site, where in _sites(catalogue):
+    """None leads to itself, by itself or by others."""
+    for file, system, site, where in _sites(catalogue):
         for redirect in site.redirects:
-            parts = urlsplit(redirect.to)
-            here = parts.netloc in ("", site.name)
-            covered = (
-                parts.path.startswith(redirect.public)
-                if redirect.public.endswith("/")
-                else parts.path == redirect.public
-            )
-            if here and covered:
+            if _goes_round(system, site, redirect):
                 found = f"redirect {redirect.public} leads to {redirect.to}, which is redirected again, for ever"
-                yield Problem(file, where, found, "to: a path that the redirect does not cover, or another site")
+                yield Problem(file, where, found, "to: a path that no redirect covers, or another site")
+
+
+def _goes_round(system: System, site: Site, redirect: Redirect) -> bool:
+    seen: list[Redirect] = []
+    at: Redirect | None = redirect
+    while at is not None:
+        if at in seen:
+            return True
+        seen.append(at)
+        parts = urlsplit(at.to)
+        named = system.site(parts.netloc) if parts.netloc else site
+        if named is None:
+            return False
+        site = named
+        origin = (site.alias_of and system.site(site.alias_of)) or site
+        at = _taken_by(system, origin, parts.path)
+    return False
+
+
+def _taken_by(system: System, site: Site, path: str) -> Redirect | None:
+    """The redirect that has a path of a site: none where something else has a longer part of it."""
+    others = [route.public for service in system.active for route in service.routes if system.site_of(route) == site]
+    others += [*(entry.public for entry in site.static), *site.closed]
+    found = [(redirect.public, redirect) for redirect in site.redirects if _covers(redirect.public, path)]
+    longest = max((public for public, _ in found), key=len, default="")
+    if not longest or any(len(public) > len(longest) for public in others if _covers(public, path)):
+        return None
+    return dict(found)[longest]
+
+
+def _covers(public: str, path: str) -> bool:
+    return path.startswith(public) if public.endswith("/") else path == public
 
 
 def static(catalogue: Catalogue) -> Iterator[Problem]:
@@ -110,6 +133,11 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
             if (entry.source is None) == (entry.directory is None):
                 rule = f"source: (a folder below {STATIC}/) or directory: (of the host, such as an artefact's into)"
                 yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
+            if said := [name for name in OF_SERVICES if getattr(entry, name)]:
+                yield Problem(file, place, f"has {', '.join(said)}", "nothing of the kind: files are no service's")
+            if entry.directory and OF_THE_HOST.match(plain(entry.directory)):
+                found = f"directory {entry.directory} is the host's or the agent's own"
+                yield Problem(file, place, found, "a directory of the product's, such as an artefact's into")
             if entry.source:
                 inside = [path for path in catalogue.sources if path.startswith(f"{entry.source}/")]
                 if not inside:
@@ -125,6 +153,10 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
 def pages(catalogue: Catalogue) -> Iterator[Problem]:
     """The single files that a site names are there, and are what they are named for."""
     for file, _, site, where in _sites(catalogue):
+        if site.hsts and site.hsts.preload and not site.hsts.include_subdomains:
+            yield Problem(
+                file, where, "hsts with preload alone, which browsers' lists refuse", "include_subdomains: true"
+            )
         for name in site.pages:
             if name not in catalogue.sources:
                 yield Problem(file, where, f"{STATIC}/{name} is missing", "a file that is there")
@@ -135,54 +167,15 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, found, "the certificates of the authorities whose clients may come, in PEM")
 
 
-def snippets(catalogue: Catalogue) -> Iterator[Problem]:
+def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
     """What is written by hand stays inside of its site: no listener, no other site, no other file."""
     for _, _, site, where in _sites(catalogue):
-        if site.snippet is None:
-            continue
-        for name, named, taken in (
-            (site.snippet.nginx, _nginx_directives, OF_OTHERS),
-            (site.snippet.caddy, _caddy_directives, OF_OTHERS_IN_CADDY),
-        ):
+        given = site.snippet or Snippet()
+        for name, faults in ((given.nginx, snippets.faults_of_nginx), (given.caddy, snippets.faults_of_caddy)):
             text = catalogue.sources.get(name or "", b"").decode(errors="replace")
-            wrong, found = named(text) if name else ("", [])
-            if wrong:
-                yield Problem(
-                    f"{STATIC}/{name}", where, f"its snippet cannot be read: {wrong}", "directives of a server block"
-                )
-            for directive in sorted(taken & {*found}):
-                rule = "directives that concern this site alone, such as location or add_header"
-                yield Problem(f"{STATIC}/{name}", where, f"its snippet has the directive {directive}", rule)
-
-
-def _nginx_directives(text: str) -> tuple[str, list[str]]:
-    """What is wrong with it, and the names of all directives in it, whatever block they stand in."""
-    depth, is_first = 0, True
-    found: list[str] = []
-    for token in NGINX_TOKEN.findall(text):
-        if token.startswith("#"):
-            continue
-        if token in ("{", "}", ";"):
-            depth, is_first = depth + {"{": 1, "}": -1, ";": 0}[token], True
-        elif is_first:
-            found.append(token.strip("\"'"))
-            is_first = False
-        if depth < 0:
-            return "a } closes what it has not opened", found
-    return ("" if depth == 0 else "a { is not closed"), found
-
-
-def _caddy_directives(text: str) -> tuple[str, list[str]]:
-    """The same of Caddy's lines; a brace that opens or closes a block ends its line."""
-    depth = 0
-    found: list[str] = []
-    for line in text.splitlines():
-        words = [] if line.lstrip().startswith("#") else line.split()
-        depth += (words[-1:] == ["{"]) - (words[:1] == ["}"])
-        found += words[:1]
-        if depth < 0:
-            return "a } closes what it has not opened", found
-    return ("" if depth == 0 else "a { is not closed"), found
+            for fault in dict.fromkeys(faults(text) if name else []):
+                rule = "directives that concern this site alone, such as location, return or add_header (docs/sites.md)"
+                yield Problem(f"{STATIC}/{name}", where, f"its snippet {fault}", rule)
 
 
 def serving(catalogue: Catalogue) -> Iterator[Problem]:
@@ -193,6 +186,16 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
             if one.cors and one.cors.credentials and one.cors.is_for_all:
                 found = "cors with credentials for all origins, which browsers refuse"
                 yield Problem(file, where, found, "origins: the sites whose pages may send cookies")
+            if one.cors and one.cors.model_fields_set - {"methods"} and not one.cors.methods and where.count(":") == 0:
+                yield Problem(
+                    file, where, "cors without methods, which is no CORS", "methods: [GET, POST], or cors: false"
+                )
+            gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set()
+            for name in [name for name in one.request_headers if name.lower() in gate]:
+                found = f"the request header {name} is the gate's to set, and has a value here"
+                yield Problem(file, where, found, "one of the two")
+            if "import" in (one.basic_auth or {}):
+                yield Problem(file, where, "a user called import, which Caddy takes for a command", "another name")
             if one.asks and not any(service.name == one.asks and service.listens for service in system.active):
                 names = ", ".join(service.name for service in system.active if service.listens)
                 yield Problem(
@@ -205,6 +208,9 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
                     yield Problem(file, f"service {service.name}: route {route.public}", "has cors and methods", rule)
         given = catalogue.stack.secrets.get(system.system, {})
         for name in sorted(system.passwords & {*given}):
+            if not given[name]:
+                place = f"infra:secrets.{system.system}.{name}"
+                yield Problem(catalogue.stack.file, place, "the password is empty", "one of at least a character")
             if not is_sealed(given[name]) and len(given[name].encode()) > LONGEST_PASSWORD:
                 found = f"the password is longer than {LONGEST_PASSWORD} bytes, of which a proxy reads no more"
                 yield Problem(catalogue.stack.file, f"infra:secrets.{system.system}.{name}", found, "a shorter one")
@@ -217,6 +223,10 @@ def of_the_proxy(catalogue: Catalogue) -> Iterator[Problem]:
             file = catalogue.file_of(system)
             for where, one in _all_serving(system):
                 said = [field for field in ("rate", "connections") if getattr(one, field) is not None]
+                values = [value for part in (one.headers, one.request_headers) for value in part.values()]
+                if host.proxy == "caddy" and any(PLACEHOLDER.search(value) for value in values):
+                    found = f"a header's value with {{ and a letter, on host {name}, whose proxy is Caddy"
+                    yield Problem(file, where, found, f"a value without, or proxy: nginx of infra:hosts.{name}")
                 if host.proxy == "caddy" and said:
                     found = f"{' and '.join(said)} on host {name}, whose proxy is Caddy, which has none"
                     yield Problem(

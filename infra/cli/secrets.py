@@ -46,7 +46,7 @@ def set_secret(
         value = typer.prompt(f"Value of {path}", hide_input=True, confirmation_prompt=True, err=True)
     else:
         value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    secret.put(catalogue.stack, owner, name, value)
+    secret.put(catalogue.stack, owner, name, value, secret.is_password(catalogue, owner, name))
     typer.echo(f"{path} is set in stack {stack}. {NEXT}")
 
 

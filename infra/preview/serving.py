@@ -40,7 +40,8 @@ def _paths(files: dict[str, str]) -> dict[str, str]:
         else:
             continue
         found |= {f"{name}{public}": block for public, block in _blocks(text, begins) if ANSWERS.search(block)}
-    return found
+    # A path without its last / leads to the one with it, and is no other
+    return {path: block for path, block in found.items() if f"{path}/" not in found}
 
 
 def _blocks(text: str, begins: re.Pattern[str]) -> Iterator[tuple[str, str]]:

@@ -49,9 +49,29 @@ def test_a_second_one_lasts_from_now_and_began_when_the_first_did(world):
     world.sleep(30)
     found = asked(world, seconds=100)["maintenance"][NAME]
     assert (found["since"], found["until"]) == (began, int(world.wall()) + 100)
-    # The timer of the first would end the second
-    stopped = world.ran.index("systemctl stop infra-maintenance-example.com.timer", 2)
-    assert stopped < len(world.ran) - 1
+    # The timer of the first is stopped, and would not end the second
+    assert world.ran[-1] == "systemctl stop infra-maintenance-example.com-1.timer"
+    timers = [command for command in world.ran if command.startswith("systemd-run")]
+    assert [f"grep -qs infra-maintenance-example.com-{number} {FILE}" in timers[number - 1] for number in (1, 2)] == [
+        True
+    ] * 2
+
+
+def test_a_second_one_that_nothing_would_end_leaves_the_first_as_it_was(world):
+    first = asked(world)
+    world.answers["systemd-run"] = Ran(1, "no")
+    with pytest.raises(Refused, match=r"the one that is under way ends as it was to"):
+        asked(world, seconds=100)
+    assert {"maintenance": maintenance.sites(world)} == first
+    assert not [command for command in world.ran if command.startswith("systemctl stop infra-maintenance")]
+
+
+def test_one_that_is_over_before_it_begins_is_over(world, monkeypatch):
+    """Its timer looked before the file was there."""
+    start = world.wall()
+    times = iter([start, start + 2])
+    monkeypatch.setattr(world, "wall", lambda: next(times, start + 2))
+    assert asked(world, seconds=1) == {"maintenance": {}}
 
 
 def test_it_ends(world):
@@ -73,7 +93,20 @@ def test_it_lasts_no_longer_than_a_week(world):
     assert found["until"] - found["since"] == maintenance.LONGEST
 
 
-@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b'{"since": "x", "until": null, "who": 5}', b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[1]",
+        b"{",
+        b'{"since": "x", "until": null, "who": 5}',
+        b"\xff",
+        b'{"since": 1e999}',
+        b'{"until": NaN}',
+        b"[" * 100000,
+        b'{"until": 99999999999999999999}',
+    ],
+)
 def test_what_a_hand_left_there_counts_all_the_same(world, content):
     """The proxy asks whether the file is there, and for nothing else."""
     world.files[FILE] = (content, 0o644, "root", "root")

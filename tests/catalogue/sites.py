@@ -55,6 +55,15 @@ EXAMPLES = {
     "a gate that is not there": (saying(forward_auth={"service": "none", "path": "/"}), "forward_auth of none; a service of this system with a port"),
     "a look elsewhere": (routed(look="/other/"), "service vault-api: route /vault/: look: /other/; a public path of the route"),
     "a look where not all may look": (routed(look="/vault/x", allow=["10.0.0.0/8"]), "look: /vault/x, which not every client may ask for"),
+    "cors of nothing": (saying(cors={"origins": ["https://a.example"]}), "site api.hey-watch.me: cors without methods, which is no CORS"),
+    "a header of the gate's": (
+        both(saying(request_headers={"x-user": "me"}), saying(forward_auth={"service": "web", "path": "/", "headers": ["X-User"]})),
+        "the request header x-user is the gate's to set, and has a value here",
+    ),
+    "a user that Caddy would run": (routed(basic_auth={"import": "ALICE"}), "a user called import"),
+    "preload alone": (saying(hsts={"preload": True}), "hsts with preload alone, which browsers' lists refuse; include_subdomains: true"),
+    "files of the host": (saying(static=[{"public": "/x/", "directory": "/etc/letsencrypt"}]), "directory /etc/letsencrypt is the host's or the agent's own"),
+    "files with a time": (saying(static=[{"public": "/x/", "directory": "/srv/x", "timeout": 5}]), "static /x/: has timeout; nothing of the kind"),
     "a password that is not set": (routed(basic_auth={"alice": "ALICE"}), "secret ALICE of basic_auth is missing; set it: infra secret set watchme.ALICE"),
 }  # fmt: skip
 # What a model refuses: where, what
@@ -64,6 +73,7 @@ REFUSED = {
     "a name without its scheme": (saying(redirects=[{"public": "/x", "to": "//evil.example/"}]), "a path, such as /new/, or an address"),
     "a status that redirects nothing": (saying(redirects=[{"public": "/x", "to": "/y", "status": 200}]), "redirects.0.status"),
     "a path with a space": (saying(closed=["/a b"]), "a path such as /old/ (all below it)"),
+    "a path with dots": (saying(closed=["/a/../b/"]), "a path such as /old/"),
     "a path with two slashes": (saying(closed=["/a//b/"]), "a path such as /old/"),
     "an origin with a path": (saying(cors={"methods": ["GET"], "origins": ["https://a.example/x"]}), "an origin as browsers send it"),
     "an origin that would be a pattern": (saying(cors={"methods": ["GET"], "origins": ["https://.*"]}), "an origin as browsers send it"),

@@ -21,7 +21,8 @@ OF_NGINX = ("rate:", "connections:", "nginx:")
 
 
 def files_of(text: str) -> dict[str, str]:
-    return dict.fromkeys(re.findall(r"shop/[a-z0-9]+\.(?:html|conf)", text), "x") | {"shop/web/index.html": "x"}
+    names = re.findall(r"shop/[a-z0-9]+\.(?:html|conf)", text)
+    return dict.fromkeys(names, "return 204;") | {"shop/web/index.html": "x"}
 
 
 BOTH = {

@@ -1,9 +1,14 @@
 """Secrets of the stack, as services get them."""
 
+import bcrypt
+
 from catalogue.checks import check
+from components.passwords import hashed
 from components.release import secrets_for
+from rendering.archive import build
 from rendering.host import render
 from tests.catalogue.changes import configured, setting
+from tests.serving import SECRETS, shop
 from tests.support import catalogue
 
 
@@ -27,3 +32,23 @@ def test_a_value_that_services_of_a_system_share_is_given_once_and_each_may_have
 def test_a_given_secret_is_no_problem():
     made = catalogue(setting("web", secrets=["TOKEN"]), configured(secrets={"web": {"TOKEN": "x"}}))
     assert not [problem for problem in check(made) if problem.level == "error"]
+
+
+def test_another_password_of_a_sites_user_is_another_release_and_goes_as_its_hash(tmp_path, monkeypatch):
+    made = shop(tmp_path, "nginx")
+    sent = secrets_for(made, "box", {})
+    assert {*sent["shop"]} == {"ALICE:bcrypt", "BOB:bcrypt"} and "correct horse" not in str(sent)
+    first = build(render(made, "box", secrets=sent))
+    # A preview, which has nothing to send, shows the same
+    assert build(render(made, "box")).id == first.id
+    monkeypatch.setitem(SECRETS["shop"], "ALICE", "another")
+    again = shop(tmp_path, "nginx")
+    second = build(render(again, "box", secrets=secrets_for(again, "box", {})))
+    changed = {path for path in second.hashes if second.hashes[path] != first.hashes.get(path)}
+    assert second.id != first.id and changed and all(path.startswith("/etc/nginx/users/") for path in changed)
+
+
+def test_a_hash_is_the_same_each_time_and_no_one_elses():
+    found = hashed("key", "shop.ALICE", "correct horse")
+    assert found == hashed("key", "shop.ALICE", "correct horse") and bcrypt.checkpw(b"correct horse", found.encode())
+    assert len({found, hashed("key2", "shop.ALICE", "correct horse"), hashed("key", "shop.BOB", "correct horse")}) == 3

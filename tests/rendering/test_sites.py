@@ -23,7 +23,7 @@ def site(proxy, name="example.com"):
 def test_nginx_serves_the_routes_and_nothing_else():
     locations = re.findall(r"^    location (.*) {$", site("nginx"), re.MULTILINE)
     assert locations == [
-        "/.well-known/acme-challenge/", "/", "@restarting", "= /status", "/status/", "/ai/", "= /healthz", "= /readyz", "= /version", "/",
+        "/.well-known/acme-challenge/", "/", "= /.infra-pages/maintenance", "@restarting", "= /status", "/status/", "/ai/", "= /healthz", "= /readyz", "= /version", "/",
     ]  # fmt: skip
     last = site("nginx").rsplit("    location / {", 1)[1]
     assert last.split() == ["return", "404;", "}", "}"]
@@ -32,7 +32,7 @@ def test_nginx_serves_the_routes_and_nothing_else():
 def test_caddy_serves_the_routes_and_nothing_else():
     handled = re.findall(r"^\thandle(?: (.*))? {$", site("caddy"), re.MULTILINE)
     own = ["/.well-known/acme-challenge/*", "", "/status/*"]
-    assert handled == [*own, "/ai/*", "/healthz", "/readyz", "/version", ""]
+    assert handled == [*own, "/ai/*", "/ai", "/healthz", "/readyz", "/version", ""]
     assert site("caddy").rstrip().endswith("handle {\n\t\terror 404\n\t}\n}")
 
 
