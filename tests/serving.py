@@ -3,8 +3,8 @@ image without any network: what it answers is the real program's word."""
 
 import copy
 import json
-import os
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,6 +194,11 @@ class Proxy:
         assert ran.returncode == 0, (argv, ran.stdout, ran.stderr)
         return ran.stdout.decode(errors="replace")
 
+    def attempt(self, *argv: str) -> str:
+        """What a command said, however it ended."""
+        ran = subprocess.run(["docker", "exec", self.container, *argv], capture_output=True, timeout=60, check=False)
+        return ran.stdout.decode(errors="replace")
+
     def answers(self) -> bool:
         ran = subprocess.run(["docker", "exec", self.container, "curl", "-sk", "--resolve", f"{NAME}:443:127.0.0.1", f"https://{NAME}/"],
                              capture_output=True, check=False, timeout=60)  # fmt: skip
@@ -243,7 +248,7 @@ def put(proxy: Proxy, made: Catalogue) -> None:
 @contextmanager
 def serving(made: Catalogue, kind: str) -> Iterator[Proxy]:
     """The proxy of a release, with the shop's services behind it; all of it ends with the container."""
-    name = f"infra-test-{kind}-{os.getpid()}"
+    name = f"infra-test-{kind}-{uuid.uuid4().hex[:8]}"
     image = machine.base_image("host")
     subprocess.run(
         ["docker", "run", "--detach", "--rm", "--network", "none", "--name", name, image, "sleep", "1200"],

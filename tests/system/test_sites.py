@@ -1,6 +1,8 @@
 """What a site may say, held against the real proxies: one table of requests for both, and a server that shows what it
 got. A container of a lab's machine image has them, without a network."""
 
+import subprocess
+
 import pytest
 
 from lab import machine
@@ -173,3 +175,55 @@ def test_more_than_the_limit_are_answered_429(tmp_path):
         # Another client has a number of its own, and this host none
         assert found.ask("/open/x", name=GUARDED, source="127.0.0.4").status == 200
         assert [found.ask("/open/x", name=GUARDED).status for _ in range(9)] == [200] * 9
+
+
+def made_by(folder, name):
+    """A certificate authority and a client of it: the authority's certificate, and the client's with its key."""
+    say = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    quiet = {"check": True, "capture_output": True, "cwd": folder, "timeout": 60}
+    subprocess.run([*say, "-subj", f"/CN={name}-ca", "-keyout", f"{name}-ca.key", "-out", f"{name}-ca.pem"], **quiet)
+    own = ["-CA", f"{name}-ca.pem", "-CAkey", f"{name}-ca.key"]
+    subprocess.run([*say, *own, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"], **quiet)
+    return tuple((folder / f"{name}{end}").read_text() for end in ("-ca.pem", ".pem", ".key"))
+
+
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+def test_a_site_takes_the_certificates_of_its_own_authority_alone(tmp_path, kind):
+    """Also over a connection that was opened under another name, or under none."""
+    machine.ensure_base_images()
+    own, others = made_by(tmp_path, "own"), made_by(tmp_path, "others")
+
+    def guarded(text):
+        text = text.replace("    access_log: false\n", "    client_ca: shop/own.pem\n")
+        return text.replace(
+            "  - name: www.hey-watch.me\n", "  - name: www.hey-watch.me\n    client_ca: shop/others.pem\n"
+        )
+
+    static = {"shop/own.pem": own[0], "shop/others.pem": others[0]}
+    with serving(shop(tmp_path / "project", kind, guarded, static), kind) as proxy:
+        for name, (_, certificate, key) in (("own", own), ("others", others)):
+            proxy.run("tee", f"/tmp/{name}.pem", stdin=(certificate + key).encode())
+        options = (*BOB, "--cert", "/tmp/own.pem")
+        assert proxy.ask("/x", *options, name=GUARDED).status == 200
+        for name in ("own", "others"):
+            # To an address no name is sent with the handshake
+            asked = ["curl", "-sk", "-u", BOB[1], "--cert", f"/tmp/{name}.pem", "-o", "/dev/null", "-w", "%{http_code}"]
+            said = proxy.attempt(*asked, "-H", f"Host: {GUARDED}", "https://127.0.0.1/x")
+            assert said in ("400", "403", "421", "000"), (name, said)
+        assert proxy.attempt(*asked, "--resolve", f"{GUARDED}:443:127.0.0.1", f"https://{GUARDED}/x") in ("400", "000")
+        nothing = [word for word in asked if word not in ("--cert", "/tmp/others.pem")]
+        assert proxy.attempt(*nothing, "--resolve", f"{GUARDED}:443:127.0.0.1", f"https://{GUARDED}/x") in (
+            "400",
+            "000",
+        )
