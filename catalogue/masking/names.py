@@ -8,7 +8,7 @@ MARK = "__masked__"
 DIGEST = 12  # hexadecimal digits behind the mark of a value, where there is a key
 MARKED = re.compile(rf"[\"' ]*({MARK}[0-9a-f]{{{DIGEST}}})[\"' ]*")
 NAME = re.compile(
-    r"secret|token(?!i[sz])|pass(?:w|phrase|code|key)|pwd|credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
+    r"secret|token(?!i[sz])|pass(?:w|phrase|code|key)|pwd|(?<!allow[-_])credential|creds|webhook|cookie|salt|dsn|bearer|masterauth"
     r"|authori[sz]ation"
     # DB_PASS, dbPass, requirepass; neither bypass nor passive
     r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"

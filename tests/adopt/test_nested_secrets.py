@@ -56,6 +56,7 @@ KEPT = {
     "how a cookie is sent": ("a.yaml", "cookie:\n  samesite: Lax\n  max-age: 3600\n  secure: true\n"),
     "a placeholder": ("Caddyfile", "{\n acme_dns cloudflare {env.CF_TOKEN}\n}\n"),
     "upstreams of Nginx": ("nginx.conf", "upstream auth {\n  server 127.0.0.1:80;\n}\nlocation /token {\n  proxy_pass http://auth;\n}\n"),
+    "what pages of other sites may send": ("nginx.conf", 'add_header "Access-Control-Allow-Credentials" "true" always;\n'),
     "a resolver": ("dhcp.conf", "dns 192.0.2.1 192.0.2.2\n"),
     "other names and values": ("a.json", '[{"name": "PORT", "value": "80"}, {"name": "colour", "value": "red"}]\n'),
     "a section of a unit": ("a.conf", "[Service]\nUser=root\n"),
