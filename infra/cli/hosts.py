@@ -71,7 +71,7 @@ def _duration(option: str, given: str) -> float:
     try:
         return seconds(given)
     except ValueError:
-        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h") from None
+        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h; a day is 24h") from None
 
 
 @app.command(name="boot-times")

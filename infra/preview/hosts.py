@@ -13,6 +13,7 @@ from infra.preview import data, serving, steps
 
 Host = dict[str, Any]
 WATCH = "infra-singles.service"
+PROXIES = {"nginx.service", "caddy.service"}
 KINDS = ("files", "environment_files", "links")
 LARGEST = 512 * 1024  # characters of a file whose differences are shown
 # What users notice of each way to change a service; tests/system/test_rollouts.py and test_recall.py count it
@@ -25,6 +26,7 @@ GAPS = {
     "one after the other": "none: the others take the requests",
     "waits for its name": "until Route 53 said twice that its name points here (infra:singleCheck)",
     "runs at its next time": "none",
+    "takes the other proxy's place": "about a second, in which the host's sites are away",
     "stops for good": "for good",
     "reloads": "none",
 }
@@ -193,6 +195,9 @@ def effects(
     rests = any(
         name in touched or name not in before for name in (unit["name"] for unit in new["units"]) if name == WATCH
     )
+    kept = {unit["name"] for unit in new["units"]}
+    # Of two proxies one takes the ports of the other
+    taken = PROXIES & (kept - before) if PROXIES & (before - kept) else set()
     told: set[str] = set()
     for unit in new["units"]:
         name, because = unit["name"], _because(unit, paths)
@@ -204,13 +209,13 @@ def effects(
         elif name in watched and (rests or name not in before or name in touched):
             yield Effect(service, name, "waits for its name", because)
         elif name not in before:
-            yield Effect(service, name, "starts")
+            yield Effect(service, name, "takes the other proxy's place" if name in taken else "starts")
         elif name in touched and name in rolled:
             yield Effect(service, name, "one after the other", because)
         elif name in touched:
             yield Effect(service, name, _way(name, held, new), because)
-    kept = {unit["name"] for unit in new["units"]}
-    yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(before - kept))
+    gone = before - kept - (PROXIES if taken else set())
+    yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(gone))
     for reaction in new["reactions"]:
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))
         if old and hit:

@@ -15,6 +15,7 @@ VERBS = {
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
     "one after the other": ("restarts without a gap", "restart one after the other"),
     "waits for its name": ("waits until its name points there", "wait until their names point there"),
+    "takes the other proxy's place": ("takes the other proxy's place", "take the other proxy's place"),
     "starts": ("starts", "start"),
     "stops for good": ("stops for good", "stop for good"),
     "runs at its next time": ("changes its times", "change their times"),

@@ -2,7 +2,9 @@
 
 import pytest
 
+from infra.preview.hosts import effects
 from infra.preview.serving import guarded_paths, public_paths
+from rendering.archive import manifest_of
 from rendering.host import render
 from tests.serving import shop
 from tests.support import whole
@@ -35,3 +37,12 @@ def test_all_that_a_site_answers_is_public_and_what_not_every_client_may_ask_for
     assert "members.hey-watch.me/" in guarded_paths(files) and "members.hey-watch.me/open/" in public - guarded_paths(
         files
     )
+
+
+def test_of_two_proxies_one_takes_the_others_place(tmp_path):
+    nginx, caddy = (manifest_of(render(shop(tmp_path / proxy, proxy), "box")) for proxy in ("nginx", "caddy"))
+    found = {effect.unit: effect.how for effect in effects(nginx, caddy, set())}
+    assert found["caddy.service"] == "takes the other proxy's place" and "nginx.service" not in found
+    without = {**nginx, "units": [unit for unit in nginx["units"] if unit["name"] != "nginx.service"]}
+    found = {effect.unit: effect.how for effect in effects(nginx, without, set())}
+    assert found["nginx.service"] == "stops for good"
