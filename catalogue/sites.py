@@ -44,6 +44,12 @@ def _request_header(name: str) -> str:
     return name
 
 
+def _closed(path: str) -> str:
+    _path(path.removesuffix("*"))
+    return path
+
+
+ClosedPath = Annotated[str, AfterValidator(_closed)]
 SitePath = Annotated[str, AfterValidator(_path)]
 RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
 Seconds = Annotated[int, Field(ge=1, le=3600)]
@@ -232,7 +238,8 @@ class Site(Serving):
     for all routes that say nothing else; without `cors` there is no CORS.
 
     `alias_of` is the site of which this is another name. `redirects` send requests elsewhere, `static` are files that
-    the proxy serves itself, `closed` are paths that are not public (404). `error_pages` are pages, files below
+    the proxy serves itself, `closed` are paths that are not public (404): `/x/` all below it and `/x`, `/x` that page,
+    `/x*` all that begins so. `error_pages` are pages, files below
     `files/static/`, in place of the proxy's own answers (403, 404, 413, 429, 502, 503, 504); what a service answers
     stays. `compress` has the proxy compress text. Without `access_log` requests are not logged, and not counted.
     """
@@ -242,7 +249,7 @@ class Site(Serving):
     alias_of: HostName | None = None
     redirects: list[Redirect] = []
     static: list[StaticFiles] = []
-    closed: list[SitePath] = []
+    closed: list[ClosedPath] = []
     error_pages: dict[Literal["403", "404", "413", "429", "502", "503", "504"], PathBelow] = {}
     hsts: Annotated[Hsts | None, BeforeValidator(_hsts)] = Hsts()
     compress: bool = False

@@ -65,7 +65,12 @@ class Location:
 
     @property
     def is_prefix(self) -> bool:
-        return self.public.endswith("/")
+        return self.public.endswith(("/", "*"))
+
+    @property
+    def path(self) -> str:
+        """Without the sign that says that more may follow."""
+        return self.public.removesuffix("*")
 
     @property
     def unsayable(self) -> list[str]:
@@ -175,7 +180,7 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
             connections=busy,
             origin=origin(serving.cors),
             cache=f"infra_cache_{key}_{number}" if location.kind == "files" else "",
-            bare=bare if location.is_prefix and (bare := location.public[:-1]) and bare not in taken else "",
+            bare=bare if location.public.endswith("/") and (bare := location.public[:-1]) and bare not in taken else "",
             headers=location.serving.headers,
             own_headers=own.headers,
         )

@@ -44,7 +44,7 @@ sites:
     hsts: {max_age: 60, include_subdomains: true}
     compress: true
     error_pages: {"404": shop/404.html, "503": shop/503.html}
-    closed: [/internal/]
+    closed: [/internal/, "/secret*"]
     snippet: {nginx: shop/snippet.conf, caddy: shop/snippet.caddy}
     redirects:
       - {public: /old, to: /new/}
@@ -75,7 +75,7 @@ services:
     port: 8040
     health: /health
     routes:
-      - {public: /api/, site: shop.hey-watch.me, headers: {X-Frame-Options: SAMEORIGIN}, request_headers: {X-From: "the $proxy"}}
+      - {public: /api/, site: shop.hey-watch.me, headers: {X-Frame-Options: SAMEORIGIN}, request_headers: {X-From: "the $proxy", X-Gone: ""}}
       - {public: /plain/, site: shop.hey-watch.me, cors: false, connect_timeout: 2, timeout: 30, buffering: true}
       - {public: /admin/, site: shop.hey-watch.me, allow: [127.0.0.1/32], cors: false}
       - {public: /both/, site: shop.hey-watch.me, basic_auth: {alice: ALICE}, allow: [127.0.0.1/32]}

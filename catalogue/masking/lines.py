@@ -69,6 +69,7 @@ ENTRY = re.compile(
 )
 OPENED = re.compile(rf"(?:^|[\s,\[\"'])--?(?P<name>{WORD})[\"']?,?(?:\s+#.*|\s*\\)?\s*$")
 NEXT = re.compile(rf"(?P<head>[ ]*(?P<item>- +)?)(?P<value>(?(item).*|(?:{QUOTED}|[^,\]]*)))(?P<rest>.*)")
+ENDS = re.compile(r"[;{}][;{}\s]*$")
 SCALAR = re.compile(r"\"[^\"\\]*\"|'[^']*'|[^\s\"'|>&*{\[!%@`][^#]*")
 
 
@@ -111,9 +112,11 @@ class Masker:
         text = STATEMENT.sub(
             lambda found: found["before"] + HEADER.sub(self._header, found["rest"]), MAP.sub(self._map, text)
         )
-        return "\n".join(self._text(_lines_of(text))) + ending
+        # A statement of Nginx's ends where it ended: without its end the next one would be a part of it
+        shown = self._text(_lines_of(text), ENDS if "/nginx/" in path else None)
+        return "\n".join(shown) + ending
 
-    def _text(self, lines: list[str]) -> list[str]:
+    def _text(self, lines: list[str], ends: re.Pattern[str] | None) -> list[str]:
         """Lines of any other file; a value can go on below, as YAML's blocks and TOML's long texts do."""
         made: list[str] = []
         deeper: int | None = None  # lines that are indented more belong to a value that was masked
@@ -127,6 +130,8 @@ class Masker:
                 continued = continued and line.endswith("\\")
                 continue
             shown = self._plain(line)
+            if ends and shown != line and (end := ends.search(line)) and not shown.endswith(end[0]):
+                shown += end[0]
             # A value's line may be continued, as a shell's is
             continued = shown != line and line.endswith("\\")
             goes_on = GOES_ON.search(line) if shown != line else None

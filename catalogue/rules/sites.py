@@ -119,7 +119,7 @@ def _taken_by(system: System, site: Site, path: str) -> Redirect | None:
 
 
 def _covers(public: str, path: str) -> bool:
-    return path.startswith(public) if public.endswith("/") else path == public
+    return path.startswith(public.removesuffix("*")) if public.endswith(("/", "*")) else path == public
 
 
 def static(catalogue: Catalogue) -> Iterator[Problem]:

@@ -2,23 +2,16 @@
 
 import pytest
 
-from infra.adopt.host.nginx import Found, shared_cors, sites
+from infra.adopt.host.nginx import Found, shared_cors
 from infra.errors import InfraError
+from tests.adopt.servers import AT, HEAD, read_of, seen
 from tests.support import GOLDEN
-
-HEAD = "listen 443 ssl; server_name a.example.com;"
-
-
-def seen(server: str, http: str = "", files: dict[str, str] | None = None):
-    main = f"http {{ {http} include /etc/nginx/sites-enabled/*; }}"
-    return sites({"/etc/nginx/nginx.conf": main, "/etc/nginx/sites-enabled/a": server, **(files or {})})
 
 
 def route(public: str, internal: str | None = None, host: str = "127.0.0.1", port: int = 8017, **more) -> Found:
     return Found("a.example.com", public, internal, host, port, "", **more)
 
 
-AT = "proxy_pass http://127.0.0.1:8017"
 FITS = {
     "a path of its own": (f"location /x/ {{ {AT}/; }}", route("/x/")),
     "the whole site": (f"location / {{ {AT}/; }}", route("/")),
@@ -115,10 +108,6 @@ def test_a_server_that_leads_nowhere_is_no_site():
     assert (found.routes, found.read, found.remarks) == ([], {}, [])
 
 
-def read_of(server: str, http: str = "", name: str = "a.example.com"):
-    return seen(server, http).read[name]
-
-
 def test_headers_of_the_server_are_the_sites_but_for_what_the_program_adds():
     headers = 'add_header X-Frame-Options DENY always; add_header Strict-Transport-Security "max-age=63072000" always;'
     found = read_of(f"server {{ {HEAD} {headers} location / {{ {AT}; }} }}")
@@ -141,15 +130,15 @@ NOT_SERVICES = {
         "location /was/ { return 302 https://b.example.com$request_uri; }",
         {"redirects": [{"public": "/was/", "to": "https://b.example.com/was/", "status": 302}]},
     ),
-    "files": ("location /docs/ { alias /srv/docs/; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None}]}),
-    "files below a root": ("location /docs/ { root /srv; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None}]}),
+    "files": ("location /docs/ { alias /srv/docs/; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None, "cors": False}]}),
+    "files below a root": ("location /docs/ { root /srv; }", {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None, "cors": False}]}),
     "an application": (
         "root /srv/web; location / { try_files $uri $uri/ /index.html; }",
-        {"static": [{"public": "/", "directory": "/srv/web", "fallback": "index.html"}]},
+        {"static": [{"public": "/", "directory": "/srv/web", "fallback": "index.html", "cors": False}]},
     ),
     "files for some": (
         "location /docs/ { alias /srv/docs/; allow 10.0.0.0/8; deny all; }",
-        {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None, "allow": ["10.0.0.0/8"]}]},
+        {"static": [{"public": "/docs/", "directory": "/srv/docs", "fallback": None, "cors": False, "allow": ["10.0.0.0/8"]}]},
     ),
     "nothing there": ("location /x/ { return 404; }", {"closed": ["/x/"]}),
     "no one": ("location = /x { deny all; }", {"closed": ["/x"]}),

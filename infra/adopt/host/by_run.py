@@ -14,8 +14,13 @@ SHM = 64 * 1024 * 1024  # bytes, where no other size is said
 SAME = {
     "Privileged": "privileged", "ReadonlyRootfs": "read_only", "CapAdd": "cap_add", "CapDrop": "cap_drop", "Dns": "dns",
     "ExtraHosts": "extra_hosts", "SecurityOpt": "security_opt", "GroupAdd": "group_add", "Sysctls": "sysctls",
-    "Init": "init", "PidsLimit": "pids_limit",
+    "Init": "init", "PidsLimit": "pids_limit", "CpuShares": "cpu_shares", "CpusetCpus": "cpuset",
+    "CpuQuota": "cpu_quota",
+    "MemoryReservation": "mem_reservation", "Links": "links", "VolumesFrom": "volumes_from", "DnsSearch": "dns_search",
+    "DnsOptions": "dns_opt", "CgroupParent": "cgroup_parent", "OomKillDisable": "oom_kill_disable",
+    "DeviceRequests": "gpus", "DeviceCgroupRules": "device_cgroup_rules", "OomScoreAdj": "oom_score_adj",
 }  # fmt: skip
+NONE = ("NetworkMode", "none")
 DOCKERS = ("bridge", "host", "none")  # networks of Docker's own
 MODES = {
     "NetworkMode": "network_mode",
@@ -61,6 +66,9 @@ def described(entry: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     said.update({name: host.get(key) or None for key, name in SAME.items()})
     said.update({name: "host" for key, name in MODES.items() if host.get(key) == "host"})
+    alone = [key for key in MODES if str(host.get(key)).startswith("container:") or (key, host.get(key)) == NONE]
+    said.update({MODES[key]: host[key] for key in alone})
+    said.update({"runtime": host["Runtime"]} if host.get("Runtime") not in (None, "", "runc") else {})
     body.update({key: value for key, value in said.items() if value not in (None, [], {}, "", False)})
     return {"services": {name: body}}
 
@@ -80,8 +88,17 @@ def written(value: Any, depth: int = 0) -> str:
         if isinstance(item, (dict, list)) and item:
             lines.append(f"{begin.rstrip()}\n{written(item, depth + 1)}")
         else:
-            lines.append(f"{begin}{json.dumps(item)}\n")
+            lines.append(f"{begin}{_scalar(item)}\n")
     return "".join(lines)
+
+
+def _scalar(value: Any) -> str:
+    """In single quotes a text stands as it is, so that a secret in it is seen; a $ means itself."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    text = value.replace("$", "$$")
+    plain = all(sign.isprintable() for sign in text)
+    return "'" + text.replace("'", "''") + "'" if plain else json.dumps(text)
 
 
 def _unlike(config: dict[str, Any], image: dict[str, Any], key: str) -> Any:
@@ -94,6 +111,11 @@ def _ports(bindings: dict[str, Any]) -> list[str]:
     for inside, places in bindings.items():
         for place in places or []:
             at = place.get("HostIp") or ""
+            at = f"[{at}]" if ":" in at else at
+            if not place.get("HostPort"):
+                # Docker chose one, and another one each time
+                found.append(inside.replace("/tcp", ""))
+                continue
             found.append(f"{at + ':' if at else ''}{place['HostPort']}:{inside}".replace("/tcp", ""))
     return found
 

@@ -294,7 +294,8 @@ def _included(path: str, root: str, mask: Mask, seen: tuple[str, ...] = ()) -> d
     if text is None or path in seen:
         return {}
     found = {path: text}
-    for pattern in re.findall(r"^[^#\n]*?\binclude\s+[\"']?([^;\"']+)", text, re.MULTILINE):
+    # A # in quotes begins no comment; one that is looked for in vain changes nothing
+    for pattern in re.findall(r"(?:^|[\s;{}])include\s+[\"']?([^;\"'{}]+)", text):
         for other in sorted(glob.glob(os.path.join(root, pattern.strip()))):
             if other not in found:
                 found |= _included(other, root, mask, (*seen, path))

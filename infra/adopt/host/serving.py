@@ -17,13 +17,25 @@ SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 # As crossplane has them: directive, args, block (of those that have one), comment
 Tree = list[dict[str, Any]]
 CONNECT = 5  # seconds, where a route says nothing
+OWN_PAGES = ("/.infra-", "@restarting", "@gate")  # of the program's own sites
+MISSING = "MISSING"  # stands where a file is included that was not read
 VARIABLE = re.compile(r"\$[A-Za-z0-9_{]")
 CORS = "access-control-allow-"
 # Of Nginx's own `if`: a browser's question, which the proxy answers here too
 PREFLIGHT = re.compile(r"\(?\$request_method\s*=\s*[\"']?OPTIONS[\"']?\)?")
+HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
-# Directives that let in only some, in words that a site has not
-OTHER_GUARDS = ("auth_jwt", "secure_link", "valid_referers", "limit_except", "auth_delay", "access_by_lua_block")
+# Directives that let in only some, in words that a site has not: of known modules, and of others by their names
+OTHER_GUARDS = re.compile(
+    r"secure_link\w*|valid_referers|limit_except|auth_(?!basic|request)\w+|access_by\w*|\w+_by_lua\w*|js_(?!import|path|var)\w+"
+    r"|modsecurity|MISSING"
+)
+# What a location says and a route does not, and what becomes of that
+LOST = re.compile(
+    r"proxy_(redirect|cookie_\w+|hide_header|cache\w*|intercept_errors|method|request_buffering|set_body)"
+    r"|sub_filter\w*|limit_rate\w*|error_page|mirror\w*|expires|more_\w+_headers|limit_req_(status|dry_run)|addition_types"
+    r"|add_(before|after)_body|image_filter\w*|charset|real_ip_header|set_real_ip_from"
+)
 
 
 @dataclass
@@ -37,7 +49,7 @@ class Served:
 def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
     """Of a location: `around` are its own directives, its server's and all servers'."""
     found = Served()
-    _guards(around, found)
+    guards(around, found)
     _limits(where, around, found.said, remarks)
     _headers(where, around, found.said, remarks)
     _request_headers(where, around, found.said, remarks)
@@ -46,6 +58,14 @@ def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
     seconds = int(_seconds(inherited(around, "proxy_connect_timeout") or ""))
     if seconds and seconds != CONNECT:
         found.said["connect_timeout"] = min(seconds, 60)
+    given = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
+    lost = [entry["directive"] for entry in given if not entry["args"][-1].startswith(OWN_PAGES)]
+    if lost:
+        remarks.append(unfit(where, f"{', '.join(dict.fromkeys(lost))}: not taken over"))
+    if (found.said.get("allow") or found.said.get("deny")) and any(
+        all_of(block, "set_real_ip_from") for block in around
+    ):
+        found.closed = "lets in networks by addresses that a proxy before it says (set_real_ip_from)"
     return found
 
 
@@ -60,7 +80,7 @@ def inherited(around: list[Tree], name: str) -> str | None:
     )
 
 
-def _guards(around: list[Tree], found: Served) -> None:
+def guards(around: list[Tree], found: Served) -> None:
     location = around[0]
     if all_of(location, "internal"):
         found.closed = "internal: only Nginx itself asks there"
@@ -76,15 +96,42 @@ def _guards(around: list[Tree], found: Served) -> None:
     if inherited(around, "ssl_verify_client") not in (None, "off"):
         file = inherited(around, "ssl_client_certificate") or "a file"
         found.closed = f"asks for clients' certificates of {file}: put it below files/static/, and say client_ca"
-    for name in OTHER_GUARDS:
-        if any(all_of(block, name) for block in around):
-            found.closed = f"has {name}, for which a route has no word"
-    for entry in all_of(location, "if"):
-        refuses = [inner["args"] for inner in all_of(entry["block"], "return") if inner["args"]]
-        if any(re.fullmatch(r"4\d\d", args[0]) for args in refuses):
-            found.closed = f"lets in by a condition, if {' '.join(entry['args'])}, for which a route has no word"
+    for entry in [entry for block in around for entry in block]:
+        if OTHER_GUARDS.fullmatch(entry["directive"]):
+            what = (
+                "includes a file that cannot be read" if entry["directive"] == MISSING else f"has {entry['directive']}"
+            )
+            found.closed = f"{what}, for which a route has no word"
+    for entry in [entry for block in around[:2] for entry in all_of(block, "if")]:
+        condition = " ".join(entry["args"])
+        if _decides(entry["block"]) and not (PREFLIGHT.search(condition) or _is_of_scheme(condition)):
+            found.closed = f"decides by a condition, if {condition}, for which a route has no word"
+    if any(not is_of_hidden_files(entry) for entry in all_of(location, "location")):
+        found.closed = "has locations in it, for which a route has no word"
     if not found.closed:
         found.closed = _networks(around, found.said)
+
+
+def _decides(block: Tree) -> bool:
+    """Does what stands below a condition give another answer, or lead elsewhere."""
+    return any(entry["directive"] in ("return", "rewrite", "proxy_pass", "deny", "allow", "break") for entry in block)
+
+
+def _is_of_scheme(condition: str) -> bool:
+    """Is it about HTTPS alone, which the program sends all to, or of the program's own."""
+    return bool(re.search(r"\$infra_|\$(scheme|https|server_port|http_x_forwarded_proto)\b", condition))
+
+
+def is_of_hidden_files(entry: dict[str, Any]) -> bool:
+    """Does a location within another only keep hidden files back, as the program's own sites do."""
+    return entry["args"][:1] in (["~"], ["~*"]) and entry["args"][1].startswith(r"/\.") and refuses(entry["block"])
+
+
+def refuses(block: Tree) -> bool:
+    """Is the answer, for all clients, that there is nothing."""
+    codes = [entry["args"][0] for entry in all_of(block, "return") if entry["args"]]
+    rules = [(e["directive"], *e["args"]) for e in block if e["directive"] in ("allow", "deny")]
+    return (bool(codes) and bool(re.fullmatch(r"[45]\d\d", codes[0]))) or rules[:1] == [("deny", "all")]
 
 
 def _networks(around: list[Tree], said: dict[str, Any]) -> str:
@@ -139,10 +186,10 @@ def _limits(where: str, around: list[Tree], said: dict[str, Any], remarks: list[
                     where, f"{directive} {' '.join(args)}: a limit of a route counts clients by address, once; left out"
                 )
             )
-        elif name == "connections" and len(args) > 1 and args[1].isdigit():
+        elif name == "connections" and len(args) > 1 and args[1].isdigit() and 0 < int(args[1]) < 65536:
             said[name] = int(args[1])
         elif rate := re.search(r"rate=(\d+)r/([sm])", " ".join(made[0])):
-            burst = next((int(a[6:]) for a in args if re.fullmatch(r"burst=\d+", a)), 0)
+            burst = min(next((int(a[6:]) for a in args if re.fullmatch(r"burst=\d+", a)), 0), 100000)
             said[name] = {"requests": int(rate[1]), "per": {"s": "second", "m": "minute"}[rate[2]], "burst": burst}
 
 
@@ -153,8 +200,9 @@ def headers_of(block: Tree) -> dict[str, str]:
 def plain_headers(where: str, block: Tree, remarks: list[Remark]) -> dict[str, str]:
     """Those of answers that are no CORS, and mean what they say."""
     kept = {name: value for name, value in headers_of(block).items() if not name.lower().startswith("access-control-")}
-    for name in [name for name, value in kept.items() if VARIABLE.search(value)]:
-        text = f"its header {name} has a variable of Nginx's in its value: a header means what it says; it is left out"
+    for name in [name for name, value in kept.items() if VARIABLE.search(value) or MARK in value]:
+        why = "has what may be a secret" if MARK in kept[name] else "has a variable of Nginx's"
+        text = f"its header {name} {why} in its value: a header means what it says; it is left out"
         remarks.append(unfit(where, text))
         del kept[name]
     return kept
@@ -175,7 +223,7 @@ def _request_headers(where: str, around: list[Tree], said: dict[str, Any], remar
     given = next((headers for block in around if (headers := all_of(block, "proxy_set_header"))), [])
     kept = {}
     for name, value in (entry["args"] for entry in given if len(entry["args"]) == 2):
-        if name.lower() in OWN_HEADERS or not value:
+        if name.lower() in OWN_HEADERS or name.lower() in ("http2-settings",):
             continue
         if MARK in value:
             text = (
@@ -210,11 +258,11 @@ def cors(where: str, around: list[Tree], remarks: list[Remark]) -> dict[str, Any
     elif origin != "*":
         text = f"CORS for {origin}: origins are * or such as https://app.example.com; taken as *, without cookies"
         remarks.append(unfit(where, text))
-    asked = [name for name in re.split(r"[,\s]+", known.get(f"{CORS}headers", "")) if name and name != "*"]
+    asked = [name for name in re.split(r"[,\s]+", known.get(f"{CORS}headers", "")) if HEADER.fullmatch(name)]
     if asked and {name.lower() for name in asked} != {"content-type", "authorization"}:
         made["headers"] = asked
     exposed = [
-        name for name in re.split(r"[,\s]+", known.get("access-control-expose-headers", "")) if name and name != "*"
+        name for name in re.split(r"[,\s]+", known.get("access-control-expose-headers", "")) if HEADER.fullmatch(name)
     ]
     made |= {"exposed": exposed} if exposed else {}
     age = known.get("access-control-max-age", "")

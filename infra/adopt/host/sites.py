@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from catalogue.rules.places import OWN_PAGE
+from catalogue.sites import Site
 from catalogue.stack import Stack
+from catalogue.validation import problems_of
 from infra.adopt.host import nginx
 from infra.adopt.host.reading import Facts
 from infra.adopt.host.remarks import Remark, unfit
@@ -16,14 +20,20 @@ def close(served: nginx.Sites, routes: list[nginx.Found]) -> None:
             served.read[route.site].close(route.public)
 
 
+WHOLE = {"origins": ["*"], "headers": ["Content-Type", "Authorization"], "exposed": [], "credentials": False}
+
+
 def route_of(route: nginx.Found, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
-    own = {**(route.cors or {}), "methods": cors.get("methods")} if route.cors else None
-    methods = route.cors["methods"] if route.cors and own == cors and route.cors != cors else None
+    """What a route does not say of CORS its site says: so it says all that is other."""
+    methods = None
     said: Any = None
     if cors and route.cors is None:
         said = False
-    elif route.cors and route.cors != cors and methods is None:
-        said = route.cors
+    elif route.cors and route.cors != cors:
+        if {**route.cors, "methods": 0} == {**cors, "methods": 0}:
+            methods = route.cors["methods"]
+        else:
+            said = {**WHOLE, **route.cors} if cors else route.cors
     return {
         "public": route.public, "internal": route.internal, "site": route.site if several else None,
         "methods": methods, "cors": said, "max_body": route.max_body, "timeout": route.timeout,
@@ -43,17 +53,36 @@ def sites_of(
     for name, read in served.read.items():
         taken = {public for site, public in led if site == name}
         taken |= {entry["public"] for entry in [*read.redirects, *read.static]}
+        static = [
+            {**entry, "cors": {**WHOLE, **entry["cors"]} if cors[name] and entry["cors"] else entry["cors"]}
+            if cors[name] or entry["cors"]
+            else {key: value for key, value in entry.items() if key != "cors"}
+            for entry in read.static
+        ]
         said = {
             "cors": cors[name] or None, "headers": read.headers or None, "redirects": read.redirects or None,
-            "static": read.static or None, "compress": read.compress or None,
+            "static": static or None, "compress": read.compress or None,
             "hsts": None if read.has_hsts else False,
             "closed": [path for path in read.closed if path not in taken] or None,
         }  # fmt: skip
-        made.append({"name": name, "challenge": _challenge(name, facts, stack, remarks), **said})
+        entry = {"name": name, "challenge": _challenge(name, facts, stack, remarks), **said}
+        made.append(_fitting(entry, remarks))
         for alias in read.aliases:
             if alias not in served.read:
                 made.append({"name": alias, "challenge": _challenge(alias, facts, stack, remarks), "alias_of": name})
     return made
+
+
+def _fitting(entry: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+    """A site, or one that is closed where the catalogue takes something of it for wrong."""
+    try:
+        Site.model_validate({key: value for key, value in entry.items() if value is not None})
+    except ValidationError as error:
+        for problem in problems_of(error, "", lambda path: ".".join(map(str, path))):
+            text = f"{problem.where}: {problem.found}; {problem.allowed}: the site is closed until that is said"
+            remarks.append(unfit(f"site {entry['name']}", text))
+        return {"name": entry["name"], "challenge": entry["challenge"], "closed": ["/"]}
+    return entry
 
 
 def _challenge(name: str, facts: Facts, stack: Stack, remarks: list[Remark]) -> str:

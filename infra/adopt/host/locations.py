@@ -1,0 +1,293 @@
+"""What a location of Nginx leads to, and what of a site is not public: routes, redirects, files, closed paths. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from catalogue.sites import SITE_PATH
+from infra.adopt.host import serving
+from infra.adopt.host.remarks import Remark, unfit
+from infra.adopt.host.serving import Tree, all_of, inherited
+
+OWN = ("/status/", "/.infra-", "/.well-known/acme-challenge/")  # of each host's own, and of the program's sites
+# What a location of files says, and nothing else
+OF_FILES = {
+    "root", "alias", "index", "try_files", "expires", "add_header", "allow", "deny", "access_log", "log_not_found",
+    "gzip", "gzip_static", "gzip_types", "charset", "etag", "sendfile", "open_file_cache", "location", "#",
+    "auth_basic", "auth_request", "satisfy", "default_type", "limit_req", "limit_conn", "tcp_nopush", "autoindex",
+}  # fmt: skip
+REDIRECTS = ("301", "302", "307", "308")
+WHOLE = ("$request_uri", "$uri$is_args$args")
+TARGET = re.compile(r"(https?://[a-z0-9.-]+(:[0-9]{1,5})?)?/([A-Za-z0-9._~%-]+/)*[A-Za-z0-9._~%-]*")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A location that leads to `host`:`port`. `cors` is what CORS allows there (None: no CORS); `asked_as` is
+    the Host that the service gets (None: the one that was asked for), `more` other fields of a route."""
+
+    site: str
+    public: str
+    internal: str | None
+    host: str
+    port: int
+    comment: str
+    cors: dict[str, Any] | None = None
+    max_body: str | None = None
+    timeout: int | None = None
+    asked_as: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Read:
+    """A server under its public name: `headers` are those that it adds to every answer, `aliases` its other names.
+    Beside what leads to services it has `redirects`, `static` files, and `closed` paths. With `runs` some of its files
+    are programs, or kept back; with `shut` nothing of it is public."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    aliases: list[str] = field(default_factory=list)
+    redirects: list[dict[str, Any]] = field(default_factory=list)
+    static: list[dict[str, Any]] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    compress: bool = False
+    has_hsts: bool = True
+    runs: bool = False
+    shut: bool = False
+
+    def close(self, path: str) -> None:
+        if path not in self.closed:
+            self.closed.append(path)
+
+
+def split(entry: dict[str, Any]) -> dict[str, Any]:
+    """A location whose kind and path are two words, as Nginx takes `=/x` too."""
+    found = re.fullmatch(r"(\^~|=|~\*|~)(\S.*)", entry["args"][0]) if len(entry["args"]) == 1 else None
+    return {**entry, "args": [found[1], found[2]]} if found else entry
+
+
+def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> None:
+    """Locations by patterns: what they guard is closed as far as their beginning says, and no file of a directory is
+    served beside them that they would run, or keep back."""
+    for entry in map(split, all_of(server, "location")):
+        if entry["args"][0] not in ("~", "~*") or serving.is_of_hidden_files(entry):
+            continue
+        guard = serving.Served()
+        serving.guards([entry["block"], server, []], guard)
+        only_some = bool(guard.closed or guard.said)
+        said = f"location {' '.join(entry['args'])}"
+        begins = _beginnings(entry["args"][1])
+        is_guarded = serving.refuses(entry["block"]) or only_some
+        if is_guarded and begins:
+            for begin in begins:
+                read.close(f"{begin.rstrip('/')}*")
+            text = f"{said} is guarded: all that begins with {' or '.join(begins)} is closed"
+            remarks.append(unfit(where, text))
+        elif only_some:
+            read.shut = True
+            remarks.append(unfit(where, f"{said} lets in only some, and can be of any path: the whole site is closed"))
+        elif is_guarded:
+            text = f"{said} keeps back what the routes above it would answer: close each such path"
+            remarks.append(unfit(where, text))
+        if any(e["directive"].endswith("_pass") for e in entry["block"]) or is_guarded:
+            read.runs = True
+
+
+def _beginnings(pattern: str) -> list[str]:
+    """What each path begins with that a pattern is about; nothing where that can be anything."""
+    found = re.match(r"\^(/[A-Za-z0-9_/-]*)(\(([A-Za-z0-9_/|-]+)\))?", pattern)
+    if not found:
+        return []
+    rest = pattern[found.end() :][:1]
+    begins = [f"{found[1]}{word}" for word in (found[3] or "").split("|")]
+    # A letter that may be missing is none of the beginning
+    begins = [begin[:-1] for begin in begins] if rest in ("?", "*", "{") and not found[2] else begins
+    is_whole = not (found[2] and rest in ("?", "*", "{"))
+    return begins if is_whole and all(len(begin) > 1 for begin in begins) else []
+
+
+def location(
+    site: str, read: Read, entry: dict[str, Any], around: list[Tree], upstreams: dict[str, list[str]], comment: str,
+    remarks: list[Remark],
+) -> Found | None:  # fmt: skip
+    """What a location leads to. One that leads to no service is a redirect or files; one that cannot be said is closed,
+    or what is above it would answer in its place."""
+    where = f"site {site}: location {' '.join(entry['args'])}"
+    kind, path = ("", entry["args"][0]) if len(entry["args"]) == 1 else (entry["args"][0], entry["args"][1])
+    if path.startswith("@"):
+        return None
+    inner = _behind_files(entry, around[1])
+    named = serving.served(where, [inner, *around[1:]], []) if inner else serving.Served()
+    if inner:
+        remarks.append(unfit(where, "serves files where they are, else a service: the service answers all of it"))
+        around = [[e for e in entry["block"] if e["directive"] != "try_files"] + inner, *around[1:]]
+    passed = [] if all_of(around[0], "return") else all_of(around[0], "proxy_pass")
+    served = serving.served(where, around, remarks)
+    if kind in ("~", "~*"):
+        if passed:
+            remarks.append(unfit(where, "a pattern: a route is a path; it is left out"))
+        return None
+    if not SITE_PATH.fullmatch(path) or "//" in path:
+        begin = re.match(r"/[A-Za-z0-9._~/-]*", path)
+        remarks.append(unfit(where, "a path with other characters: it is left out, and all that begins so is closed"))
+        read.close(f"{begin[0].rstrip('/') if begin else ''}*" if begin and len(begin[0]) > 1 else "/")
+        return None
+    is_own = path == "/status" or path.startswith(OWN)
+    if is_own and not passed:
+        return None
+    closed = served.closed or named.closed
+    if serving.refuses(around[0]) or closed:
+        if closed and not serving.refuses(around[0]):
+            remarks.append(unfit(where, f"{closed}; until then it is closed (404)"))
+        if not is_own and (path != "/" or closed):
+            _close(read, kind, path)
+        return None
+    page = path if kind == "=" else ""
+    if not passed:
+        without_service(where, read, kind, path, around, served.said, remarks)
+        return None
+    target = _target(passed[0]["args"][0], upstreams)
+    if isinstance(target, str):
+        remarks.append(unfit(where, f"proxy_pass {passed[0]['args'][0]}: {target}; it is left out, and closed"))
+        _close(read, kind, path)
+        return None
+    host, port, inside = target
+    rewritten = [e for e in around[0] if e["directive"] == "rewrite"]
+    if rewritten:
+        own = _rewritten(path, rewritten[0]["args"]) if len(rewritten) == 1 and inside is None else None
+        if own is None:
+            remarks.append(unfit(where, "rewrite: it is left out, and closed"))
+            _close(read, kind, path)
+            return None
+        inside = own
+    public, internal = path, inside if inside is not None else path
+    if kind == "=":
+        public = page.rstrip("/") or "/"
+        if internal != public or public == "/" or page != public:
+            remarks.append(
+                unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
+            )
+            _close(read, kind, page)
+            return None
+    elif not (path.endswith("/") and internal.endswith("/")):
+        public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"
+        remarks.append(
+            unfit(where, f"is taken as {public}, {internal} inside: all below a path ends with / on both sides")
+        )
+        if set(served.said) & {"allow", "deny"}:
+            # What begins so and is not below it would be open
+            read.close(f"{path}*")
+    default = "/" if public.endswith("/") else public
+    return Found(
+        site, public, None if internal == default else internal, host, port, comment,
+        serving.cors(where, around, remarks), serving.size(where, inherited(around, "client_max_body_size"), remarks),
+        serving.timeout(where, inherited(around, "proxy_read_timeout"), remarks),
+        serving.asked_as(where, around, remarks), served.said,
+    )  # fmt: skip
+
+
+def _rewritten(path: str, args: list[str]) -> str | None:
+    """The path inside, of the rewrite that takes a location's own path off or puts another in its place."""
+    if args[2:] != ["break"] or args[0] not in (f"^{path}(.*)", f"^{path}(.*)$", f"^{path}?(.*)$"):
+        return None
+    return args[1].removesuffix("$1") if re.fullmatch(r"/[A-Za-z0-9._~/-]*\$1", args[1]) else None
+
+
+def _close(read: Read, kind: str, path: str) -> None:
+    """A path of Nginx's without its last / stands for all that begins with it."""
+    if kind == "=":
+        # A page whose path ends in / is, to a route, all that is below it
+        read.close(path)
+    else:
+        read.close(path if path.endswith("/") else f"{path}*")
+
+
+def without_service(
+    where: str, read: Read, kind: str, path: str, around: list[Tree], said: dict[str, Any], remarks: list[Remark]
+) -> None:
+    """A redirect, files, or what is neither and so closed."""
+    location = around[0]
+    public = path if kind == "=" or path.endswith("/") else f"{path}/"
+    if all_of(location, "return") and (found := redirect(location, public)) and "$" not in str(found["to"]):
+        if kind == "=" and public == "/":
+            remarks.append(unfit(where, "sends the page / alone on, which a site cannot say: it is left out"))
+        elif found["public"] not in {entry["public"] for entry in read.redirects}:
+            read.redirects.append(found)
+        return
+    if any("https://$host" in " ".join(entry["args"]) for entry in all_of(location, "return")):
+        # By HTTPS, to which the program sends all by itself
+        return
+    folder = _files({"block": location}, around[1])
+    others = {entry["directive"] for entry in location} - OF_FILES
+    directory = folder["args"][0].rstrip("/") if folder else ""
+    if folder and folder["directive"] == "root" and path != "/":
+        directory = f"{directory}{path.rstrip('/')}"
+    tries = [arg for entry in all_of(location, "try_files") for arg in entry["args"]]
+    last = tries[-1] if tries else ""
+    fallback = last.removeprefix(path).split("?")[0] if last.startswith(path) and "$" not in last else None
+    is_page = fallback is None or fallback.endswith((".html", ".htm"))
+    plain = kind != "=" and path.endswith("/") and directory.startswith("/") and not has_variable(directory)
+    if plain and is_page and not others and not last.startswith("@") and not read.runs:
+        cors = serving.cors(where, around, remarks)
+        read.static.append(
+            {"public": path, "directory": directory, "fallback": fallback, "cors": cors or False, **said}
+        )
+        return
+    names = dict.fromkeys(entry["directive"] for entry in location if entry["directive"] != "#")
+    why = ", of which a program runs some, or some are kept back" if read.runs and plain else ""
+    remarks.append(unfit(where, f"{', '.join(names) or 'files'}{why}: no route, files or redirect; it is closed"))
+    _close(read, kind, path)
+
+
+def _files(entry: dict[str, Any], server: Tree) -> dict[str, Any] | None:
+    """The directive that names the directory whose files a location serves."""
+    block = entry["block"]
+    own = next((found for name in ("alias", "root") for found in all_of(block, name)), None)
+    return own or next(iter(all_of(server, "root")), None)
+
+
+def _behind_files(entry: dict[str, Any], server: Tree) -> Tree:
+    """What answers where there is no file: a named location that leads to a service; nothing where there is none."""
+    tries = [arg for inner in all_of(entry["block"], "try_files") for arg in inner["args"]]
+    named = [other["block"] for other in all_of(server, "location") if tries and other["args"] == tries[-1:]]
+    return named[0] if named and tries[-1].startswith("@") and all_of(named[0], "proxy_pass") else []
+
+
+def has_variable(text: str) -> bool:
+    return bool(serving.VARIABLE.search(text))
+
+
+def redirect(block: Tree, public: str) -> dict[str, Any] | None:
+    """What its `return` says of a path, as a site says it; None where it redirects nothing."""
+    args = all_of(block, "return")[0]["args"]
+    code, to = ("302", args[0]) if len(args) == 1 and args[0].startswith("http") else (args[0], args[-1])
+    if code not in REDIRECTS or len(args) > 2:
+        return None
+    for rest in WHOLE:
+        if to.endswith(rest):
+            to = f"{to.removesuffix(rest)}/" if public == "/" else f"{to.removesuffix(rest)}{public}"
+            break
+    to = to.removesuffix("$is_args$args")
+    if "$" not in to and not urlsplit(to).path:
+        to += "/"
+    if not TARGET.fullmatch(to) and "$" not in to:
+        return None
+    return {"public": public, "to": to, "status": int(code)}
+
+
+def _target(passed: str, upstreams: dict[str, list[str]]) -> tuple[str, int, str | None] | str:
+    """Host, port and path inside (None: that of the request), or why it is none."""
+    if "$" in passed:
+        return "a variable, and a route leads to one service"
+    parts = urlsplit(passed)
+    if parts.scheme != "http":
+        return f"{parts.scheme}, and services are asked by http on the host itself"
+    servers = upstreams.get(parts.netloc, [parts.netloc])
+    if len(servers) != 1:
+        return f"{len(servers)} servers take turns there, and a route leads to one service"
+    try:
+        place = urlsplit(f"//{servers[0]}")
+        return place.hostname or "", place.port or 80, parts.path or None
+    except ValueError:
+        return "no host and port"
