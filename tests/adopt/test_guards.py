@@ -38,6 +38,11 @@ GUARDED = {
         f"location / {{ {P} }} location ~ ^/admin {{ auth_basic x; {P} }} location ~* ^/(wp-admin|x) {{ deny 10.0.0.0/8; {P} }}",
         {"/"}, {"/admin*", "/wp-admin*", "/x*"},
     ),
+    "a pattern before the path that it is about": (
+        f"location /admin/ {{ {P} }} location /admin/x/ {{ {P} }} location / {{ {P} }} location ~ ^/admin/ {{ auth_basic x; {P} }}",
+        {"/"}, {"/admin*"},
+    ),
+    "files of a server that asks for a password": ("root /srv; auth_basic x; location /a/ { return 404; }", set(), {"/", "/a/"}),
     "a pattern of any path that lets in some": (f"location / {{ {P} }} location ~ secret {{ auth_basic x; {P} }}", set(), {"/"}),
     "a kind without its space": (f"location ^~/admin/ {{ auth_basic x; {P} }} location =/s {{ deny all; }} location / {{ {P} }}", {"/"}, {"/admin/", "/s"}),
     "a path with other signs": (f'location "/adm+x/" {{ auth_basic x; {P} }} location / {{ {P} }}', {"/"}, {"/adm*"}),

@@ -43,8 +43,9 @@ class Found:
 @dataclass
 class Read:
     """A server under its public name: `headers` are those that it adds to every answer, `aliases` its other names.
-    Beside what leads to services it has `redirects`, `static` files, and `closed` paths. With `runs` some of its files
-    are programs, or kept back; with `shut` nothing of it is public."""
+    Beside what leads to services it has `redirects`, `static` files, and `closed` paths. `barred` is what
+    guarded patterns begin with. With `runs` some of its files are programs, or kept back; with `shut` nothing of it is
+    public."""
 
     headers: dict[str, str] = field(default_factory=dict)
     aliases: list[str] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Read:
     closed: list[str] = field(default_factory=list)
     compress: bool = False
     has_hsts: bool = True
+    barred: list[str] = field(default_factory=list)
     runs: bool = False
     shut: bool = False
 
@@ -82,6 +84,7 @@ def patterns(where: str, read: Read, server: Tree, remarks: list[Remark]) -> Non
         if is_guarded and begins:
             for begin in begins:
                 read.close(f"{begin.rstrip('/')}*")
+            read.barred += begins
             text = f"{said} is guarded: all that begins with {' or '.join(begins)} is closed"
             remarks.append(unfit(where, text))
         elif only_some:

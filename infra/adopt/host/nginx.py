@@ -97,7 +97,8 @@ def sites(files: dict[str, str]) -> Sites:
 
 
 def _is_closed(public: str, read: Read) -> bool:
-    return read.shut or public in read.closed
+    # A pattern comes before any path that it is about, however long that is
+    return read.shut or public in read.closed or public.startswith(tuple(read.barred))
 
 
 def _server(
@@ -167,7 +168,8 @@ def _server(
             result.routes.extend([found] if found else [])
         comment = entry.get("comment", "").strip() if entry["directive"] == "#" else ""
     if all_of(server, "root") and not any(locations.split(entry)["args"][-1:] == ["/"] for entry in blocks):
-        locations.without_service(where, read, "", "/", [[], server, http], {}, result.remarks)
+        rest = {"directive": "location", "args": ["/"], "block": []}
+        locations.location(site, read, rest, [[], server, http], upstreams, "", result.remarks)
 
 
 def _answers(block: Tree) -> bool:
