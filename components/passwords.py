@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import bcrypt
 
-LONGEST = 72  # bytes: what bcrypt reads of a password
+from catalogue.rules.sites import LONGEST_PASSWORD
+
 ROUNDS = 8  # of each request that carries a password some 10 ms
 
 
@@ -17,7 +18,9 @@ def hashed(key: str, user_of: str, password: str) -> str:
     digest = hmac.new(key.encode(), f"{user_of}\0{password}".encode(), "sha256").digest()[:16]
     # Of 22 characters the last holds four bits, of which bcrypt writes the first two
     salt = base64.b64encode(digest, b"./").decode().rstrip("=")
-    return bcrypt.hashpw(password.encode()[:LONGEST], f"$2b${ROUNDS}${_in_bcrypts_alphabet(salt)}".encode()).decode()
+    return bcrypt.hashpw(
+        password.encode()[:LONGEST_PASSWORD], f"$2b${ROUNDS}${_in_bcrypts_alphabet(salt)}".encode()
+    ).decode()
 
 
 def _in_bcrypts_alphabet(text: str) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from agent.maintenance import LONGEST
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
 from infra.errors import InfraError
 from infra.releases import until
-
-LONGEST = 7 * 24 * 3600  # seconds, as agent/maintenance.py has it
+from infra.ssh import Target
 
 
 def chosen(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
@@ -40,19 +40,16 @@ def switch(catalogue: Catalogue, names: Sequence[str], begin: bool, seconds: flo
     if begin and not 1 <= seconds <= LONGEST:
         raise InfraError("--for is 1s to 168h (7 days): a maintenance ends by itself")
     for host, target, sites in _reached(catalogue, names):
-        asked = {"sites": sites, "begin": begin, "seconds": int(seconds), "who": who()}
-        answer = remote.ask(target, "maintenance", asked)
-        yield from lines(host, {site: answer["maintenance"].get(site) for site in sites})
+        yield from _asked(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
 
 
 def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
     """A line for each site. Raises InfraError."""
     for host, target, sites in _reached(catalogue, names):
-        answer = remote.ask(target, "maintenance", {"sites": [], "begin": False, "seconds": 0, "who": who()})
-        yield from lines(host, {site: answer["maintenance"].get(site) for site in sites})
+        yield from _asked(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
 
 
-def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Any, list[str]]]:
+def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:
     """Each host that serves one of the sites, in its regions that stand by too."""
     wanted = chosen(catalogue, names)
     targets = hosts.targets(catalogue.stack)
@@ -62,6 +59,7 @@ def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, 
     yield from (entry for entry in found if entry[2])
 
 
-def lines(host: str, sites: dict[str, dict[str, Any] | None]) -> Iterator[str]:
-    for site, said in sites.items():
-        yield f"{host}: {site} {until(said) if said else 'is served'}"
+def _asked(host: str, target: Target, sites: list[str], asked: dict[str, Any]) -> Iterator[str]:
+    found = remote.ask(target, "maintenance", {**asked, "who": who()})["maintenance"]
+    for site in sites:
+        yield f"{host}: {site} {until(found[site]) if site in found else 'is served'}"

@@ -60,12 +60,15 @@ class Location:
     origin: str = ""
     cache: str = ""
     bare: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
     own_headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_prefix(self) -> bool:
         return self.public.endswith(("/", "*"))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.serving.headers
 
     @property
     def path(self) -> str:
@@ -181,7 +184,6 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
             origin=origin(serving.cors),
             cache=f"infra_cache_{key}_{number}" if location.kind == "files" else "",
             bare=bare if location.public.endswith("/") and (bare := location.public[:-1]) and bare not in taken else "",
-            headers=location.serving.headers,
             own_headers=own.headers,
         )
 

@@ -1,4 +1,4 @@
-"""What was protected on a hand-made host is never an open route, however Nginx was told so, and what is left out falls
+"""What was protected on a hand-made host is never an open route, in whatever words of Nginx, and what is left out falls
 through to nothing else."""
 
 import pytest

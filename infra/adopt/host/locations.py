@@ -146,7 +146,6 @@ def location(
         if not is_own and (path != "/" or closed):
             _close(read, kind, path)
         return None
-    page = path if kind == "=" else ""
     if not passed:
         without_service(where, read, kind, path, around, served.said, remarks)
         return None
@@ -166,12 +165,12 @@ def location(
         inside = own
     public, internal = path, inside if inside is not None else path
     if kind == "=":
-        public = page.rstrip("/") or "/"
-        if internal != public or public == "/" or page != public:
+        public = path.rstrip("/") or "/"
+        if internal != public or public == "/" or path != public:
             remarks.append(
                 unfit(where, f"leads to {internal}: a page alone keeps its path inside; it is left out, and closed")
             )
-            _close(read, kind, page)
+            _close(read, kind, path)
             return None
     elif not (path.endswith("/") and internal.endswith("/")):
         public, internal = f"{path.rstrip('/')}/", f"{internal.rstrip('/')}/"

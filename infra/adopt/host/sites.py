@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from catalogue.rules.places import OWN_PAGE
-from catalogue.sites import Site
+from catalogue.sites import Cors, Site
 from catalogue.stack import Stack
 from catalogue.validation import problems_of
 from infra.adopt.host import nginx
@@ -20,7 +20,8 @@ def close(served: nginx.Sites, routes: list[nginx.Found]) -> None:
             served.read[route.site].close(route.public)
 
 
-WHOLE = {"origins": ["*"], "headers": ["Content-Type", "Authorization"], "exposed": [], "credentials": False}
+# What goes without saying of CORS
+WHOLE = Cors().model_dump(exclude={"methods", "max_age"})
 
 
 def route_of(route: nginx.Found, several: bool, cors: dict[str, Any]) -> dict[str, Any]:
