@@ -12,13 +12,14 @@ WHISPER = {
 }  # fmt: skip
 RECALL = {"document", *of("recall-api.service", "files", "artefact", "needs", "health")}
 TOTTON = {
-    "document", "milestones", *of("totton-audio-gadget.service", "name"),
+    "document", "milestones", *of("totton-audio-gadget.service", "name", "artefact", "needs"),
     # The same limit in another place: as a memory limit, beside which can stand what was seen in use
-    *of("gpu-upsampler.service", "name", "memory.limit", "directives.Service.MemoryMax"),
-    *of("totton-audio-web.service", "name", "role", "port_exception", "health", "memory.limit", "directives.Service.MemoryMax"),
+    *of("gpu-upsampler.service", "name", "artefact", "memory.limit", "directives.Service.MemoryMax"),
+    *of("totton-audio-web.service", "name", "role", "port_exception", "health", "artefact", "needs"),
+    *of("totton-audio-web.service", "memory.limit", "directives.Service.MemoryMax"),
 }  # fmt: skip
 VOCODER = {
-    "document", *of("vocoder.service"), *of("vocoder-monitor.timer", "files", "needs"),
+    "document", *of("vocoder.service", "artefact"), *of("vocoder-monitor.timer", "files", "needs"),
     # Instances come in the order of their names
     *of("vocoder@.service", "instances", "memory.limit", "directives.Service.MemoryMax"),
 }  # fmt: skip

@@ -4,12 +4,12 @@ from rendering.archive import build
 from rendering.host import render
 from tests.agent.parcels import ParcelWorld
 from tests.agent.releases import applied
-from tests.support import changed, unchanged, whole
+from tests.support import put_by_hand, unchanged, whole
 
 USER = "/home/ice/.config/systemd/user"
 PROGRAMS = {
     "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin/gpu_upsampler_alsa",
-    "/opt/totton_audio/venv/bin/uvicorn", "/home/ice/dev/vocoder/bin/vocoder",
+    "/opt/totton_audio/venv/bin/uvicorn", "/opt/totton_audio/web/main.py", "/home/ice/dev/vocoder/bin/vocoder",
 }  # fmt: skip
 ARTEFACTS = {
     "whisper-backend": {"WhisperBackendAPI": "program"}, "whisper-models": {"ggml-large-v3-turbo-q5_0.bin": "model"},
@@ -20,7 +20,7 @@ ARTEFACTS = {
 def release(host, system="totton", change=unchanged, config=unchanged):
     pushed = ParcelWorld()
     digests = {f"{name}:latest": pushed.publish(name, files).split("@")[1] for name, files in ARTEFACTS.items()}
-    return build(render(changed(whole(config), system, change), host, digests))
+    return build(render(put_by_hand(whole(config), system, change), host, digests))
 
 
 def machine():

@@ -244,8 +244,7 @@ def test_a_machine_without_a_role_has_a_user_whose_key_only_the_release_carries(
 
 
 def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch):
-    """A native system pulls its own artefacts; a machine that asks nothing of AWS has no identity there; a foreign name
-    has no record."""
+    """A native system pulls its own artefacts, an existing machine with a user's key; a foreign name has no record."""
     monkeypatch.chdir(ROOT)
     keys = {
         "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host"},
@@ -254,16 +253,20 @@ def test_a_host_gets_rights_and_names_for_what_it_runs_and_no_others(monkeypatch
     hosts = {"services": LAB["infra:hosts"]["services"], "home": HOME}
     made = run_program({**keys, "infra:hosts": hosts})
     assert {record.name for record in made.of("aws:route53/record:Record")} == {"whisper.hey-watch.me"}
-    assert not made.of("aws:iam/user:User")
+    own = {
+        "aws:iam/rolePolicy:RolePolicy": {"whisper-backend", "whisper-models", "recall-api"},
+        "aws:iam/userPolicy:UserPolicy": {"totton-audio", "vocoder"},
+    }
     repositories = {made.inputs["name"] for made in made.of("aws:ecr/repository:Repository")}
-    assert repositories == {"whisper-backend", "whisper-models", "recall-api"}
-    statements = json.loads(one(made, "aws:iam/rolePolicy:RolePolicy")["policy"])["Statement"]
-    (pulls,) = [statement for statement in statements if "ecr:BatchGetImage" in _actions(statement)]
-    assert {*pulls["Resource"]} == {f"arn:registry-ap-northeast-1-{name}" for name in repositories}
+    assert repositories == {name for names in own.values() for name in names}
+    for kind, names in own.items():
+        statements = json.loads(one(made, kind)["policy"])["Statement"]
+        (pulls,) = [statement for statement in statements if "ecr:BatchGetImage" in _actions(statement)]
+        assert {*pulls["Resource"]} == {f"arn:registry-ap-northeast-1-{name}" for name in names}
     assert sent(made, "services-ap-northeast-1-ready")["arguments"] == [
         "2048", "skopeo", "nginx", "certbot", "python3-certbot-dns-route53", "logrotate", "rsync",
     ]  # fmt: skip
-    assert sent(made, "home-ready")["arguments"] == ["0", "libpam-systemd"]
+    assert sent(made, "home-ready")["arguments"] == ["0", "skopeo", "libpam-systemd"]
 
 
 REFUSED = {

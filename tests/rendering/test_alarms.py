@@ -5,7 +5,7 @@ from rendering.alarms import Alarm, alarms, published
 from rendering.files import File
 from rendering.host import render
 from rendering.monitor import EVERY
-from tests.support import whole
+from tests.support import put_by_hand, whole
 
 
 def by_name(host: str, config=lambda _: None) -> dict[str, Alarm]:
@@ -71,7 +71,9 @@ def test_a_host_without_a_proxy_has_no_alarm_of_one():
 
 
 def test_a_host_that_aws_does_not_know_tells_it_nothing():
-    assert published(whole(), "home") == {} == render(whole(), "home").metrics and by_name("home") == {}
+    made = put_by_hand(whole())
+    assert not made.has_identity("home") and published(made, "home") == {} == render(made, "home").metrics
+    assert not alarms(made, "home")
 
 
 def test_where_nobody_wants_to_hear_nothing_is_told_and_nothing_made():

@@ -8,7 +8,7 @@ from agent import overrides
 from rendering import caddy, nginx
 from rendering.host import needs, render
 from rendering.sites import public_url, view
-from tests.support import changed, service, whole
+from tests.support import changed, put_by_hand, service, whole
 
 
 def proxied(proxy):
@@ -123,7 +123,8 @@ def test_a_host_is_prepared_with_what_its_systems_need():
     web = ["certbot", "python3-certbot-dns-route53", "logrotate"]
     assert needs(made, "watchme") == ["docker", "skopeo", "nginx", *web]
     assert needs(made, "services") == ["skopeo", "nginx", *web, "rsync"]
-    assert needs(made, "home") == ["libpam-systemd"]
+    assert needs(made, "home") == ["skopeo", "libpam-systemd"]
+    assert needs(put_by_hand(made), "home") == ["libpam-systemd"]
     assert needs(whole(proxied("caddy")), "services")[1] == "caddy"
 
 

@@ -18,11 +18,20 @@ def active(system, *units, account=None):
     return systemctl(system, HOST, "is-active", *units, account=account).split()
 
 
-def test_the_machine_has_neither_docker_nor_anything_of_aws(system):
+ARTEFACTS = [
+    "/usr/local/bin/totton-audio-gadget-setup", "/opt/totton_audio/bin", "/opt/totton_audio/venv",
+    "/opt/totton_audio/web", "/home/ice/dev/vocoder/bin",
+]  # fmt: skip
+
+
+def test_the_machine_has_no_docker_and_gets_its_programs_by_a_key_of_its_own(system):
     assert system.on_host("sh", "-c", "command -v docker dockerd nginx", host=HOST).code != 0
-    assert system.on_host("test", "-e", "/root/.aws", host=HOST).code == 1
+    assert system.on_host("stat", "-c", "%a %U", "/root/.aws/credentials", host=HOST).output == "600 root"
     names = system.pulumi("stack", "export").output
-    assert "infra:index:ExistingHost" in names and "home-permissions-user" not in names
+    assert "infra:index:ExistingHost" in names and "home-permissions-user" in names
+    for path in ARTEFACTS:
+        leads_to = system.on_host("readlink", "-f", path, host=HOST).output
+        assert leads_to.startswith("/opt/infra/artefacts/"), path
 
 
 def test_the_graph_stops_and_starts_as_a_whole(system):
