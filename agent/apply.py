@@ -17,6 +17,7 @@ from agent import (
     edits,
     existing,
     health,
+    holding,
     images,
     kept,
     maintenance,
@@ -185,8 +186,13 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     accounts.ensure(world, manifest["accounts"])
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
+    held: list[dict[str, Any]] = []
     if ready.base:
         rolling.leave(world, ready.base.manifest, ready.leaves)
+        wanted = holding.held(ready.base.manifest, manifest, {*ready.stops, *ready.starts})
+        held = holding.close(world, ready.base.manifest, wanted)
+        if held:
+            job.say(f"requests wait for {', '.join(entry['service'] for entry in held)}")
     units.stop(world, [*ready.stops, *ready.leaves])
     units.retire(world, ready.leaves)
     _write(world, ready, later | joining, not job.only)
@@ -213,16 +219,19 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     touched = [probe["service"] for probe in probes if probe["unit"] in ready.touched]
     exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
-    first = [{**p, "public": None} if p["service"] in moving else p for p in probes if p not in exempt]
+    waited_for = {entry["service"] for entry in held}
+    first = [{**p, "public": None} if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
     services = health.wait(world, first, needed, limit, job.say, begun.began)
+    holding.open_again(world, manifest, held)
     if moving:
         job.say(f"handing {', '.join(sorted(moving))} over to the new slot")
         for rollout in ready.rollouts:
             world.link(rollout.link, rollout.next["target"])
         units.react(world, [manifest], later)
-        through_proxy = [probe for probe in probes if probe["service"] in moving]
+    if moving | waited_for:
+        through_proxy = [probe for probe in probes if probe["service"] in moving | waited_for]
         services |= health.wait(world, through_proxy, needed, limit, job.say, begun.began)
     seen = health.once(world, exempt)
     services |= {name: status for name, status in seen.items() if status == 200}

@@ -5,7 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from agent import accounts, answers, existing, forwarding, health, quoting, rolling, slots, store, transaction, units
+from agent import (
+    accounts,
+    answers,
+    existing,
+    forwarding,
+    health,
+    holding,
+    quoting,
+    rolling,
+    slots,
+    store,
+    transaction,
+    units,
+)
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.rolling import Roll
@@ -76,6 +89,10 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     joined = [Roll(**one) for one in begun.rolled if one["is_new"]]
     if manifests:
         attempt(rolling.take_out, manifests[0], joined)
+    # Requests wait for these too, or go on waiting
+    held = holding.held(base.manifest, base.manifest, {*begun.starts, *begun.stops}) if base else []
+    if base:
+        attempt(holding.close, base.manifest, held)
     units.stop(world, [*begun.starts, *(one.unit for one in joined)])
     units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
     others = [entry for entry in begun.before if entry not in slot_links]
@@ -90,6 +107,10 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     complaints += existing.start_again(world, begun.existing)
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
+        waited_for = {e["service"] for e in base.manifest["held"] if world.link_target(e["link"]) == e["waiting"]}
+        own = [{**probe, "public": None} for probe in probes if probe["service"] in waited_for]
+        attempt(partial(health.wait, since=since), own, {}, base.manifest["health"]["deadline"])
+        attempt(holding.open_again, base.manifest, base.manifest["held"])
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
     complaints += answers.lost(world, begun.answers, DEADLINE)

@@ -29,6 +29,7 @@ class Roll:
     port: int
     link: str
     target: str
+    drain: float = slots.DRAIN
     is_new: bool = False
 
 
@@ -123,7 +124,7 @@ def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
     if known:
         units.react(world, [manifest], {one.link for one in known})
     for one in known:
-        slots.drain(world, one.port)
+        slots.drain(world, one.port, one.drain)
 
 
 def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from agent import away
 from agent.world import World
 
 DRAIN = 30.0
+QUIET = 2
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,18 @@ def settle(world: World, manifest: dict[str, Any]) -> list[str]:
         world.run("systemctl", "enable", serving["unit"])
         world.run("systemctl", "disable", free["unit"])
         if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
-            drain(world, free["port"])
+            drain(world, free["port"], free.get("drain", DRAIN))
             if (stopped := world.run("systemctl", "stop", free["unit"])).code:
                 complaints.append(f"{free['unit']}, which serves no more, does not stop: {stopped.last_lines()}")
     return complaints
 
 
-def drain(world: World, port: int) -> None:
-    """Waits until the proxy's last request to the port has ended, DRAIN seconds at most."""
-    end = world.now() + DRAIN
-    while world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip() and world.now() < end:
-        world.sleep(0.5)
+def drain(world: World, port: int, limit: float = DRAIN) -> None:
+    """Waits until the proxy's last request to the port has ended, `limit` seconds at most. One that the proxy has just
+    taken may still be on its way to the port: it is looked at twice."""
+    end, quiet = world.now() + limit, 0
+    while quiet < QUIET and world.now() < end:
+        is_asked = world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip()
+        quiet = 0 if is_asked else quiet + 1
+        if quiet < QUIET:
+            world.sleep(0.25)

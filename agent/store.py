@@ -22,7 +22,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 # What earlier formats did not have
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
-    "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [],
+    "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
     "kind": "", "region": "", "metrics": {},
 }  # fmt: skip
 

@@ -108,7 +108,9 @@ class Service(Model):
 
     `single` marks a
     service of which only one may run in the world. `stop_priority` orders what is stopped first under
-    memory pressure (1 first; None never). `backup` says what of its data is backed up.
+    memory pressure (1 first; None never). `backup` says what of its data is backed up. While it restarts, new requests
+    wait for `hold` seconds at most (0: they are refused at once), and those under way get `drain` seconds to end; by
+    default 10, and 30 where another one of it takes the new ones.
     """
 
     name: Name
@@ -123,6 +125,8 @@ class Service(Model):
     backup: Backup | None = None
     single: bool = False
     stop_priority: Annotated[int, Field(ge=1)] | None = None
+    hold: Annotated[int, Field(ge=0, le=600)] = 60
+    drain: Annotated[int, Field(ge=0, le=600)] | None = None
 
     @property
     def listens(self) -> int | None:

@@ -54,6 +54,11 @@ def quoted(value: str) -> str:
     return "`" + value.replace("{", "\\{") + "`"
 
 
+def upstreams(_: System) -> HostFiles:
+    """Its sites lead to the services' ports themselves."""
+    return HostFiles("")
+
+
 def once(catalogue: Catalogue, host: str) -> HostFiles:
     """What a host has once, whatever its sites are."""
     stack = catalogue.stack

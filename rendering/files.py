@@ -58,12 +58,13 @@ class Unit:
 @dataclass(frozen=True)
 class Choice:
     """One of a service's two slots: its unit and port, where its health is asked, and what the slot's link
-    points to while the proxy uses it."""
+    points to while the proxy uses it. Requests under way have `drain` seconds to end."""
 
     unit: str
     port: int
     url: str
     target: str
+    drain: int
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ class Slots:
 
 @dataclass(frozen=True)
 class Member:
-    """One replica of a service: its unit and port, and the link that has the proxy lead to it."""
+    """One replica of a service: its unit and port, and the link that has the proxy lead to it. Requests under way have
+    `drain` seconds to end."""
 
     unit: str
     port: int
     link: str
     target: str
+    drain: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,22 @@ class Replicas:
     service: str
     members: list[Member]
     awaited: list[str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A service before which requests wait while its unit restarts: the proxy's `link` leads to `target`, or to
+    `waiting`, where systemd's `socket` has them for `limit` seconds at most. Those under way get `drain` seconds."""
+
+    service: str
+    unit: str
+    port: int
+    link: str
+    target: str
+    waiting: str
+    socket: str
+    limit: int
+    drain: int
 
 
 @dataclass(frozen=True)
@@ -308,6 +327,7 @@ class HostFiles:
     logins: list[str] = field(default_factory=list)
     slots: list[Slots] = field(default_factory=list)
     replicas: list[Replicas] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)

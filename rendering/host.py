@@ -88,6 +88,7 @@ def _system(catalogue: Catalogue, host: str, system: System, digests: compose.Di
     parts = [
         _ground(system, catalogue.file_of(system)),
         *(proxy.of_site(catalogue, host, system, site) for site in system.sites),
+        proxy.upstreams(system),
         units.native(catalogue, system, secrets),
         artefacts.artefacts(system, catalogue.stack, digests),
         compose.containers(catalogue, system, catalogue.stack.login(host).user, digests, secrets),

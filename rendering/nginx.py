@@ -2,9 +2,10 @@
 
 from catalogue.loading import Catalogue
 from catalogue.models import System
+from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Site
-from rendering import sites
+from rendering import holding, sites
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
@@ -15,13 +16,14 @@ PLACE = "/etc/nginx"
 GROUP = "www-data"  # of its workers, which read users' passwords at each request
 # Nginx's own hash of names: one of more characters, or more of them, do not fit without these settings
 LONGEST_NAME, MOST_NAMES = 46, 128
+DRAIN = 30  # seconds: another one takes new requests meanwhile
 REPLICAS = "/etc/nginx/replicas"
 RELOAD = "/etc/letsencrypt/renewal-hooks/deploy/reload-nginx"
 
 
 def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> HostFiles:
     """A site's file, its link, its certificate, and what it serves by itself."""
-    seen = view(catalogue, system, site, PLACE, ipv6=catalogue.stack.hosts[host].ipv6)
+    seen = view(catalogue, system, site, PLACE, catalogue.stack.hosts[host].ipv6, _leads_to)
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quoted}
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
@@ -33,6 +35,15 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
         certificates=[certificate(catalogue, site)],
         names=[seen.name],
     )
+
+
+def _leads_to(service: Service) -> str:
+    return holding.upstream_name(service) if holding.can_wait(service) else upstream(service)
+
+
+def upstreams(system: System) -> HostFiles:
+    """What its sites lead to, where that is no port alone."""
+    return holding.held(system)
 
 
 def quoted(value: str) -> str:
@@ -58,6 +69,7 @@ def once(catalogue: Catalogue, host: str) -> HostFiles:
     return HostFiles(
         host="",
         files=[
+            *holding.waiting_place(catalogue, host, GROUP),
             File(RELOAD, b"#!/bin/sh\nexec systemctl reload nginx\n", mode=0o755),
             File("/etc/nginx/conf.d/infra-http.conf", fill("http.conf.j2", source, **settings)),
         ],
@@ -90,8 +102,12 @@ def balanced(system: System, service: ComposeService) -> HostFiles:
         # None is left out for a while after one request: the next one may find it again
         files.append(File(file, f"server 127.0.0.1:{place.port} max_fails=0;\n".encode()))
         links.append(Link(link, file))
-        members.append(Member(place.unit, place.port, link, file))
+        members.append(Member(place.unit, place.port, link, file, drain_of(service)))
     return HostFiles("", files=files, links=links, replicas=[Replicas(service.name, members, awaited)])
+
+
+def drain_of(service: ComposeService) -> int:
+    return DRAIN if service.drain is None else service.drain
 
 
 def blue_green(service: ComposeService) -> HostFiles:
@@ -112,7 +128,7 @@ def slot_files(service: ComposeService) -> list[File]:
 
 def slots(service: ComposeService) -> Slots:
     choices = [
-        Choice(place.unit, place.port, own_url(service, place), slot_path(service, place))
+        Choice(place.unit, place.port, own_url(service, place), slot_path(service, place), drain_of(service))
         for place in places(service)
         if place.port
     ]

@@ -1,7 +1,7 @@
 """A public name and its paths, as any proxy serves them: one location for each path, everything worked out."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlsplit
@@ -43,6 +43,7 @@ class Location:
     serving: Serving
     number: int = 0
     inside: str = ""
+    service: Service | None = None
     upstream: str = ""
     host: str | None = None
     directory: str = ""
@@ -130,7 +131,7 @@ class SiteView:
 
 
 def upstream(service: Service) -> str:
-    """What the proxy passes a service's requests to: its port, or the upstream of its slots or replicas."""
+    """What a proxy passes a service's requests to: its port, or the upstream of its slots or replicas."""
     if isinstance(service, ComposeService) and service.is_blue_green:
         return f"slot_{service.name}"
     if isinstance(service, ComposeService) and service.is_balanced:
@@ -143,9 +144,12 @@ def served(system: System, site: Site) -> Site:
     return (site.alias_of and system.site(site.alias_of)) or site
 
 
-def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: bool = True) -> SiteView:
+def view(
+    catalogue: Catalogue, system: System, site: Site, place: str, ipv6: bool = True,
+    leads_to: Callable[[Service], str] = upstream,
+) -> SiteView:  # fmt: skip
     """A site's locations, in catalogue order: a proxy takes the longest path whatever the order. `place` is the proxy's
-    own directory, in which files with passwords lie."""
+    own directory, in which files with passwords lie; `leads_to` what it passes a service's requests to."""
     stack = catalogue.stack
     name, source = stack.public_name(site.name), served(system, site)
     key = hashlib.sha256(name.encode()).hexdigest()[:8]
@@ -178,7 +182,8 @@ def view(catalogue: Catalogue, system: System, site: Site, place: str, ipv6: boo
             number=number,
             max_body=_max_body(catalogue, system, serving),
             users=_users_path(place, name, number if own.basic_auth is not None else 0) if serving.basic_auth else "",
-            asks=upstream(asked) if asked else "",
+            asks=leads_to(asked) if asked else "",
+            upstream=leads_to(location.service) if location.service else "",
             rate=rate,
             connections=busy,
             origin=origin(serving.cors),
@@ -224,7 +229,7 @@ def _locations(catalogue: Catalogue, system: System, site: Site, name: str) -> I
                     route,
                     Location(
                         "service", service.purpose, route.public, serving, inside=route.inside,
-                        upstream=upstream(service), host=route.host,
+                        service=service, host=route.host,
                     ),
                 )  # fmt: skip
     for number, entry in enumerate(site.static):

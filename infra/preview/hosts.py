@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agent import holding
 from agent.rolling import rolls
 from agent.units import changed
 from infra.foreign import visible
@@ -21,6 +22,7 @@ GAPS = {
     "starts": "none, it is new",
     "restarts": "some seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
+    "restarts while requests wait": "none: requests wait until it is healthy (`hold` seconds at most)",
     "restarts for its own users": "some seconds; nothing answers in its place",
     "blue-green": "none",
     "one after the other": "none: the others take the requests",
@@ -190,6 +192,7 @@ def effects(
     slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
     held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
     touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
+    waited_for = {entry["unit"] for entry in holding.held(old, new, touched)}
     rolled = _rolled(old, new, touched, before - drifted)
     watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
     rests = any(
@@ -213,7 +216,7 @@ def effects(
         elif name in touched and name in rolled:
             yield Effect(service, name, "one after the other", because)
         elif name in touched:
-            yield Effect(service, name, _way(name, held, new), because)
+            yield Effect(service, name, _way(name, held, waited_for, new), because)
     gone = before - kept - (PROXIES if taken else set())
     yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(gone))
     for reaction in new["reactions"]:
@@ -246,11 +249,13 @@ def _known(names: dict[str, str], unit: str) -> str:
     return names.get(unit, unit)
 
 
-def _way(name: str, held: set[str], manifest: dict[str, Any]) -> str:
+def _way(name: str, held: set[str], waited_for: set[str], manifest: dict[str, Any]) -> str:
     if name.endswith(".timer"):
         return "runs at its next time"
     if name in held:
         return "restarts behind its socket"
+    if name in waited_for:
+        return "restarts while requests wait"
     public = {probe["unit"] for probe in manifest["probes"] if probe["public"]}
     return "restarts" if name in public else "restarts for its own users"
 

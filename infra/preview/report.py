@@ -12,6 +12,7 @@ VERBS = {
     "restarts": ("restarts", "restart"),
     "restarts for its own users": ("restarts with nothing before it", "restart with nothing before them"),
     "restarts behind its socket": ("restarts without a gap", "restart without a gap"),
+    "restarts while requests wait": ("restarts while its requests wait", "restart while their requests wait"),
     "blue-green": ("rolls over without a gap", "roll over without a gap"),
     "one after the other": ("restarts without a gap", "restart one after the other"),
     "waits for its name": ("waits until its name points there", "wait until their names point there"),

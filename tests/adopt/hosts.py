@@ -19,7 +19,9 @@ from rendering.host import render
 from tests.support import ROOT, whole
 
 USER_UNITS = ".config/systemd/user"
-NGINX = {"/etc/nginx/nginx.conf": "events {}\nhttp { include mime.types; include /etc/nginx/sites-enabled/*; }\n"}
+NGINX = {
+    "/etc/nginx/nginx.conf": "events {}\nhttp { include mime.types; include /etc/nginx/conf.d/*.conf; include /etc/nginx/sites-enabled/*; }\n"
+}
 MADE = whole()
 
 
@@ -40,6 +42,7 @@ def facts_of(made: Catalogue, files: HostFiles) -> Facts:
     compose = {path: masked(path, text) for path, text in texts.items() if path.endswith((".yml", ".yaml"))}
     networks = [{"name": n.name, "subnet": n.subnet, "gateway": n.gateway} for n in files.networks]
     sites = {f"/etc/nginx/sites-enabled/{p.rsplit('/', 1)[1]}": t for p, t in texts.items() if "/sites-available/" in p}
+    sites |= {link.path: texts[link.target] for link in files.links if link.path.startswith("/etc/nginx/conf.d/")}
     return {
         "hostname": "old-server", "memory": 8 * 1024**3, "adopted": False,
         "accounts": [_account(a.name, a.home, a.login, a.lingering, a.groups) for a in files.accounts],

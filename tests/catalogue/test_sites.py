@@ -160,7 +160,9 @@ def test_an_instance_has_a_gate_and_an_alias_of_its_own(tmp_path):
     text = {file.path: file.content.decode() for file in render(made, "box").files if "sites-available" in file.path}
     found = text["/etc/nginx/sites-available/shop-staging.hey-watch.me"]
     gate = next(s for s in made.systems["shop-staging"].active if s.name == "shop-staging-gate")
-    assert f"proxy_pass http://127.0.0.1:{gate.listens}/verify;" in found and "auth_request /.infra-asks/" in found
+    assert f"proxy_pass http://service_{gate.name}/verify;" in found and "auth_request /.infra-asks/" in found
+    upstreams = {file.path: file.content.decode() for file in render(made, "box").files}
+    assert f"server 127.0.0.1:{gate.listens};" in upstreams[f"/etc/nginx/upstreams/{gate.name}.serving"]
     assert "return 301 https://store-staging.hey-watch.me/a" in found
 
 

@@ -121,7 +121,7 @@ ROWS = {
     "port changed": Row(
         replaced(WATCHME, "port: 8017", "port: 8047"),
         ["port 8017: ast-api → free", "port 8047: free → ast-api", "-    - 127.0.0.1:8017:8017", "+    - 127.0.0.1:8047:8047"],
-        "1 service restarts: ast-api",
+        "1 service restarts while its requests wait: ast-api",
         ["superb-api restarts", " starts;"],
     ),
     "nginx header changed": Row(
@@ -157,7 +157,7 @@ ROWS = {
     "image digest bumped": Row(
         replaced(WATCHME, "a" * 64, "b" * 64),
         ["+    image: 754724220380.dkr.ecr.ap-northeast-1.amazonaws.com/watchme-api-ast@sha256:" + "b" * 64, "ast-api restarts"],
-        "1 service restarts: ast-api",
+        "1 service restarts while its requests wait: ast-api",
         ["superb-api restarts"],
         before=replaced(
             WATCHME, "{repository: watchme-api-ast, tag: latest}", "{repository: watchme-api-ast, digest: sha256:" + "a" * 64 + "}"
@@ -166,7 +166,7 @@ ROWS = {
     "secret rotated": Row(
         replaced(PROD, SECRET, ROTATED),
         ["/home/ubuntu/api_ast/ast-api.env changed", "-HF_TOKEN=[secret ", "+HF_TOKEN=[secret ", "ast-api restarts"],
-        "1 service restarts: ast-api",
+        "1 service restarts while its requests wait: ast-api",
         [SECRET, ROTATED],
         before=WITH_SECRET,
     ),

@@ -84,14 +84,16 @@ def test_a_branch_against_main_by_the_command_itself(tmp_path, monkeypatch):
         return execute(infra, "preview", *words, cwd=root, env=bare, code=None)
 
     ran = preview("--base", "main", "--stack", "prod")
-    assert ran.returncode == 0 and "prod: 1 service restarts: ast-api" in ran.stdout, ran.stdout + ran.stderr
+    assert ran.returncode == 0 and "prod: 1 service restarts while its requests wait: ast-api" in ran.stdout, (
+        ran.stdout + ran.stderr
+    )
     plan = re.search(r"plan (mocks-\S+)", ran.stdout)
     assert plan and (root / f".infra/plans/{plan[1]}.json").exists()
     assert "no such commit; fetch it" in preview("--base", "nowhere").stderr
     # Without a remote, as in a new project: with what is committed
     assert preview("--stack", "prod").returncode == 0
     git(root, "update-ref", "refs/remotes/origin/main", "main")
-    assert "prod: 1 service restarts: ast-api" in preview("--stack", "prod").stdout
+    assert "prod: 1 service restarts while its requests wait: ast-api" in preview("--stack", "prod").stdout
     assert "no stack staging; stacks: dev, lab, prod" in preview("--base", "main", "--stack", "staging").stderr
     (root / "files/systems/watchme.yaml").write_text("system: [")
     ran = preview("--base", "main", "--stack", "prod", "--format", "json")

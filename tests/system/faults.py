@@ -52,7 +52,7 @@ docker volume ls --format '{{.Name}}' | sort
 find /srv /home /opt /etc/nginx /etc/systemd/system -type f -printf '%m %u %g ' -exec sha256sum {} ';' | sort -k 5
 find /srv /home /opt /etc/nginx /etc/systemd/system -type l -printf '%p -> %l\\n' | sort
 cd /etc/systemd/system
-systemctl show --property=Id,ActiveState,UnitFileState $(ls -d *.service *.timer *.socket 2>/dev/null) | paste -s -d ' ' | sed 's/  /\\n/g' \\
+systemctl show --property=Id,ActiveState,UnitFileState $(ls -d *.service *.timer *.socket 2>/dev/null | grep -v '@\\.') | paste -s -d ' ' | sed 's/  /\\n/g' \\
   | sed 's/ActiveState=activating UnitFileState=static/ActiveState=inactive UnitFileState=static/' | sort
 ss -Hltn | awk '{n = split($4, part, ":"); if (part[n] < 32768) print $4}' | sort -u
 """

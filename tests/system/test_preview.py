@@ -58,7 +58,7 @@ def test_a_plan_is_done_as_it_was_approved_or_not_at_all(watchme):
     watchme.edit(YAML, entry, entry.replace("limit: 200m", "limit: 208m", 1))
     before = limit(watchme)
     stack = previewed(watchme)
-    assert stack["verdict"] == "1 service restarts: avatar-uploader"
+    assert stack["verdict"] == "1 service restarts while its requests wait: avatar-uploader"
     (host,) = [host for host in stack["hosts"] if host["how"] != "same"]
     (file,) = host["files"]
     assert file["path"] == COMPOSE and "-    mem_limit: 200m" in file["diff"] and "+    mem_limit: 208m" in file["diff"]
@@ -83,7 +83,10 @@ def test_an_image_that_was_pushed_since_is_another_plan(watchme):
     before = previewed(watchme)
     push(watchme)
     stack = previewed(watchme)
-    assert "1 service restarts: avatar-uploader" in stack["verdict"] and stack["fingerprint"] != before["fingerprint"]
+    assert (
+        "1 service restarts while its requests wait: avatar-uploader" in stack["verdict"]
+        and stack["fingerprint"] != before["fingerprint"]
+    )
     ran = approve(watchme, before["fingerprint"])
     assert ran.code == 1 and "the hosts' files" in ran.output and f"watchme:{COMPOSE}: changes now" in ran.output, (
         ran.output

@@ -35,8 +35,8 @@ def instances(system: System) -> list[str]:
     return sorted(name for name in names if name.startswith("watchme-avatar-uploader"))
 
 
-@pytest.mark.nightly
-def test_a_release_of_one_service_loses_no_request_to_the_others(watchme, record_property):
+def test_a_release_of_one_service_loses_no_request(watchme, record_property):
+    """Those to the one that restarts wait for it."""
     push(watchme)
     with Load(watchme, PATHS).going() as load:
         watchme.must_up()
@@ -44,9 +44,19 @@ def test_a_release_of_one_service_loses_no_request_to_the_others(watchme, record
     record_property("requests", counts)
     print(f"requests: {sum(counts.values())}, of them to the restarted one: {counts[faults.PATH]}")
     assert len(counts) == 12 and min(counts.values()) > 10
+    assert load.lost() == {} and load.slowest > 0.5, "one waited"
+
+
+@pytest.mark.nightly
+def test_without_a_hold_the_one_that_restarts_says_when_to_come_back(watchme):
+    """A request that it was answering when it was stopped, and one that Docker takes before it listens, break off: that
+    is no refusal."""
+    watchme.edit(YAML, MARK, f"{MARK}\n    hold: 0")
+    watchme.must_up()
+    push(watchme)
+    with Load(watchme, PATHS).going() as load:
+        watchme.must_up()
     assert load.lost(but=faults.PATH) == {}
-    # The one that restarts answers 503 at once, and says when to come back. A request that it was answering when it was
-    # stopped, and one that Docker takes before it listens, break off: that is no refusal
     away = [status for status in load.answers[faults.PATH] if status != 200]
     assert set(away) <= {502, 503} and away.count(503) > 0 and away.count(502) <= 2, away
     assert load.headers[503]["Retry-After"] == "10"

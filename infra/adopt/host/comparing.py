@@ -171,12 +171,17 @@ def _settings(files: HostFiles, facts: Facts, entries: Entries) -> Iterator[tupl
             )
         except yaml.YAMLError:
             continue
+    texts = {file.path: file.content.decode(errors="replace") for file in files.files}
+    groups = [texts[link.target] for link in files.links if "/conf.d/" in link.path and link.target in texts]
     for name in files.names:
         made = [file.content.decode() for file in files.files if file.path.endswith(f"/sites-available/{name}")]
         try:
             now_tree = [block for block in _servers(facts) if name in _names(block)]
-            after = settings.of_nginx([entry for text in made for entry in nginx.parsed(text)])
-            yield f"site {name}", settings.of_nginx(now_tree), after
+            after = [entry for text in made for entry in nginx.parsed(text)]
+            ours = nginx.upstreams([entry for text in groups for entry in nginx.parsed(text)])
+            theirs = nginx.upstreams(_http(facts))
+            before, then = nginx.led(now_tree, theirs), nginx.led(after, ours)
+            yield f"site {name}", settings.of_nginx(before), settings.of_nginx(then)
         except InfraError:
             continue
 
@@ -190,8 +195,12 @@ def _reader(path: str) -> Callable[[str], Settings] | None:
 
 
 def _servers(facts: Facts) -> list[dict[str, Any]]:
+    return [entry for entry in _http(facts) if entry["directive"] == "server"]
+
+
+def _http(facts: Facts) -> list[dict[str, Any]]:
     http = [entry for entry in nginx.whole(facts["nginx"]) if entry["directive"] == "http"]
-    return [entry for block in http for entry in block["block"] if entry["directive"] == "server"]
+    return [entry for block in http for entry in block["block"]]
 
 
 def _names(server: dict[str, Any]) -> list[str]:

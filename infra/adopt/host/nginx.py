@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import crossplane
 
@@ -69,15 +70,10 @@ def sites(files: dict[str, str]) -> Sites:
     """What the servers of a configuration serve. Raises InfraError."""
     top = [entry for entry in whole(files) if entry["directive"] == "http"]
     http = [entry for block in top for entry in block["block"]]
-    upstreams = {
-        entry["args"][0]: [inner["args"][0] for inner in entry["block"] if inner["directive"] == "server"]
-        for entry in http
-        if entry["directive"] == "upstream"
-    }
-    result = Sites()
+    named, result = upstreams(http), Sites()
     seen: set[tuple[str, bool]] = set()
     for server in (entry["block"] for entry in http if entry["directive"] == "server"):
-        _server(server, http, upstreams, result, seen)
+        _server(server, http, named, result, seen)
     for name, read in result.read.items():
         if read.shut:
             read.close("/")
@@ -94,6 +90,27 @@ def sites(files: dict[str, str]) -> Sites:
         for entry in [entry for entry in read.static if _is_closed(entry["public"], read)]:
             read.static.remove(entry)
     return result
+
+
+def upstreams(http: Tree) -> dict[str, list[str]]:
+    """The servers of each group of them, by its name."""
+    return {
+        entry["args"][0]: [inner["args"][0] for inner in entry["block"] if inner["directive"] == "server"]
+        for entry in http
+        if entry["directive"] == "upstream"
+    }
+
+
+def led(tree: Tree, named: dict[str, list[str]]) -> Tree:
+    """The same, where what leads to a group of one server leads to that server."""
+    found = []
+    for entry in tree:
+        args = entry["args"]
+        if entry["directive"] == "proxy_pass" and len(servers := named.get(urlsplit(args[0]).netloc, [])) == 1:
+            args = [args[0].replace(f"//{urlsplit(args[0]).netloc}", f"//{servers[0]}", 1)]
+        block = {"block": led(entry["block"], named)} if "block" in entry else {}
+        found.append({**entry, "args": args, **block})
+    return found
 
 
 def _is_closed(public: str, read: Read) -> bool:

@@ -1,0 +1,102 @@
+"""Requests of a service that restarts wait before it. The proxy's link leads to a socket of systemd's meanwhile, and
+back to the service once that is healthy.
+
+What waits is systemd's own `systemd-socket-proxyd`, so that no request is lost where the agent is killed: it leads on
+once the file `NAME.closed` is gone, or the service's own limit is reached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from agent import slots, units
+from agent.world import World
+
+PLACE = "/run/infra-waiting"  # as in rendering/holding.py
+PROGRAM = "/lib/systemd/systemd-socket-proxyd"  # as in infra-waiting@.service
+HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more connections
+LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
+
+Manifest = dict[str, Any]
+Entry = dict[str, Any]
+
+
+def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[Entry]:
+    """Of the units that restart or stop for a while, the services of the base whose requests can wait: the proxy knows
+    both ways already, and the release leads there as well. `to` is the port that it is going to have."""
+    after = {entry["service"]: entry for entry in manifest.get("held", [])}
+    found = []
+    for entry in (base or {}).get("held", []):
+        then = after.get(entry["service"])
+        if then and entry["unit"] in concerned and (then["link"], then["target"]) == (entry["link"], entry["target"]):
+            found.append({**entry, "limit": then["limit"], "to": then["port"]})
+    return found
+
+
+def close(world: World, manifest: Manifest, entries: Iterable[Entry]) -> list[Entry]:
+    """From here on requests of these wait, and those under way have ended, or their time is over. The ones that it was
+    possible for. Raises Failed where the proxy does not read its configuration."""
+    wanted = [entry for entry in entries if world.link_target(entry["link"]) is not None]
+    if not wanted or not world.exists(PROGRAM):
+        return []
+    world.directory(PLACE, 0o755, "root", "root")
+    for entry in wanted:
+        _await_end(world, entry)
+        settings = f"PORT={entry['to']}\nTENTHS={entry['limit'] * 10}\n"
+        world.write(f"{PLACE}/{entry['service']}.env", settings.encode(), 0o600, "root", "root")
+        world.write(_closed(entry), b"", 0o644, "root", "root")
+    if world.run("systemctl", "start", *(entry["socket"] for entry in wanted)).code:
+        for entry in wanted:
+            world.remove(_closed(entry))
+        return []
+    before = _workers(world)
+    _lead(world, manifest, wanted, "waiting")
+    _await_handover(world, before)
+    for entry in wanted:
+        slots.drain(world, entry["port"], float(entry["drain"]))
+    return wanted
+
+
+def open_again(world: World, manifest: Manifest, entries: Iterable[Entry]) -> None:
+    """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
+    Failed."""
+    known = [*entries]
+    for entry in known:
+        world.remove(_closed(entry))
+    _lead(world, manifest, [e for e in known if world.link_target(e["link"]) == e["waiting"]], "target")
+
+
+def _lead(world: World, manifest: Manifest, entries: list[Entry], where: str) -> None:
+    for entry in entries:
+        world.link(entry["link"], entry[where])
+    if entries:
+        units.react(world, [manifest], {entry["link"] for entry in entries})
+
+
+def _await_end(world: World, entry: Entry) -> None:
+    """One that still leads requests on from the time before would not have any wait; it ends with the last of them."""
+    unit, end = entry["socket"].replace(".socket", ".service"), world.now() + entry["drain"]
+    while world.run("systemctl", "is-active", "--quiet", unit).code == 0:
+        if world.now() >= end:
+            world.run("systemctl", "stop", unit)
+            return
+        world.sleep(0.25)
+
+
+def _closed(entry: Entry) -> str:
+    return f"{PLACE}/{entry['service']}.closed"
+
+
+def _workers(world: World) -> set[str]:
+    """The processes that take the proxy's connections; its master does not change."""
+    found = set(re.findall(r"pid=(\d+)", world.run(*LISTENS).output))
+    return found - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
+
+
+def _await_handover(world: World, before: set[str]) -> None:
+    """A proxy that reads its configuration again goes on by the earlier one for a moment."""
+    end = world.now() + HANDED_OVER
+    while before & _workers(world) and world.now() < end:
+        world.sleep(0.1)

@@ -1,0 +1,69 @@
+"""Where requests wait while their service restarts (agent/holding.py): behind Nginx, of services of which one runs."""
+
+from catalogue.loading import Catalogue
+from catalogue.models import System
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService
+from rendering import units
+from rendering.files import File, Held, HostFiles, Link
+from rendering.templates import fill
+
+UPSTREAMS = "/etc/nginx/upstreams"
+WAITING = "/run/infra-waiting"  # as in agent/holding.py
+UNIT = "infra-waiting@"
+DRAIN = 10  # seconds: meanwhile others wait
+
+
+def held_services(system: System) -> list[Service]:
+    """Those that a site's proxy leads to, and of which another one neither runs beside nor holds the port."""
+    gates = {serving.asks for site in system.sites for serving in (site, *site.static)}
+    gates |= {system.serving(route).asks for service in system.active for route in service.routes}
+    led_to = [service for service in system.active if service.routes or service.name in gates]
+    return [service for service in led_to if can_wait(service)]
+
+
+def can_wait(service: Service) -> bool:
+    """Is there one of it, at a port of its own, for which requests may wait."""
+    if not service.hold or not service.listens:
+        return False
+    if isinstance(service, ComposeService):
+        return not (service.is_blue_green or service.is_balanced)
+    return isinstance(service, NativeService) and not service.socket and not service.instances
+
+
+def held(system: System) -> HostFiles:
+    """The upstream of each such service: a link chooses between its port and the place where requests wait."""
+    files, links, entries = [], [], []
+    for service in held_services(system):
+        name = upstream_name(service)
+        serving, waiting = (f"{UPSTREAMS}/{service.name}.{kind}" for kind in ("serving", "waiting"))
+        socket = f"unix:{WAITING}/{service.name}.sock"
+        files.append(File(serving, f"upstream {name} {{ server 127.0.0.1:{service.listens}; }}\n".encode()))
+        files.append(File(waiting, f"upstream {name} {{ server {socket}; }}\n".encode()))
+        link = f"/etc/nginx/conf.d/service-{service.name}.conf"
+        links.append(Link(link, serving))
+        unit = units.named(service, service.units[0]) if isinstance(service, NativeService) else service.unit
+        drain = DRAIN if service.drain is None else service.drain
+        entries.append(
+            Held(
+                service.name, unit, service.listens or 0, link, serving, waiting, f"{UNIT}{service.name}.socket",
+                service.hold, drain,
+            )
+        )  # fmt: skip
+    return HostFiles("", files=files, links=links, held=entries)
+
+
+def upstream_name(service: Service) -> str:
+    return f"service_{service.name}"
+
+
+def waiting_place(catalogue: Catalogue, host: str, account: str) -> list[File]:
+    """The units of the place where requests wait; `account` is that of the proxy's workers."""
+    if not any(held_services(system) for system in catalogue.systems_on(host)):
+        return []
+    source = f"Pulumi.{catalogue.stack.name}.yaml"
+    values = {"waiting": WAITING, "account": account}
+    kinds = ("socket", "service")
+    return [
+        File(f"/etc/systemd/system/{UNIT}.{kind}", fill(f"infra-waiting.{kind}.j2", source, **values)) for kind in kinds
+    ]

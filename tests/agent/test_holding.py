@@ -1,0 +1,192 @@
+"""Requests that wait while their service restarts, on a host in memory."""
+
+import copy
+
+import pytest
+
+from agent import holding, store, transaction
+from agent.world import Ran
+from tests.agent.releases import AVATAR, applied, bigger, gone_back, killed_at_each_change, release, serving
+from tests.catalogue.changes import both, setting
+
+NAME = "avatar-uploader"
+UNIT = "watchme-avatar-uploader.service"
+LINK, PORT = f"/etc/nginx/conf.d/service-{NAME}.conf", 8014
+SERVING, WAITING = (f"/etc/nginx/upstreams/{NAME}.{kind}" for kind in ("serving", "waiting"))
+CLOSED = f"{holding.PLACE}/{NAME}.closed"
+SETTINGS = f"{holding.PLACE}/{NAME}.env"
+SOCKET, LEADING = f"infra-waiting@{NAME}.socket", f"infra-waiting@{NAME}.service"
+RELOAD = "systemctl try-reload-or-restart nginx"
+DRAIN = f"ss -Htn state established dport = :{PORT}"
+BEFORE, AFTER = release(), release(bigger)
+
+
+def host(*made):
+    world = serving(*made or (BEFORE,))
+    world.there.add(holding.PROGRAM)
+    world.answers[f"systemctl is-active --quiet {LEADING}"] = Ran(3, "")
+    return world
+
+
+def new(world):
+    return b"300m" in world.files[AVATAR][0]
+
+
+def seen(world):
+    """All that programs see, but for the places that nothing leads to: their settings and sockets."""
+    files, links, active, *rest = world.seen_by_programs()
+    files = {path: one for path, one in files.items() if not path.startswith(holding.PLACE)}
+    return [files, links, {unit for unit in active if not unit.startswith("infra-waiting@")}, *rest]
+
+
+def watched(world, made):
+    """How a release ends, and at each question whether requests wait then, and whether it is asked through the proxy."""
+    questions = []
+    before = world.web
+
+    def web(url):
+        questions.append((url, world.links[LINK] == WAITING, CLOSED in world.files))
+        return before(url)
+
+    world.web = web
+    outcome = applied(world, made)
+    world.web = before
+    return outcome, questions
+
+
+def test_requests_wait_from_before_the_stop_until_it_is_healthy():
+    world = host()
+    outcome, questions = watched(world, AFTER)
+    assert outcome.outcome == "applied" and outcome.restarted == [UNIT], outcome.line
+    steps = [f"systemctl start {SOCKET}", RELOAD, DRAIN, f"systemctl stop {UNIT}", f"systemctl restart {UNIT}"]
+    places = [world.ran.index(step) for step in steps]
+    assert places == sorted(places) and world.ran.count(RELOAD) == 2
+    own = [waits for url, waits, _ in questions if f"127.0.0.1:{PORT}/" in url]
+    assert own.count(True) >= 3, "its own port is asked while they wait"
+    through_proxy = [waits for url, waits, closed in questions if "/avatar/" in url]
+    assert not any(through_proxy[1:]), "and the proxy once they do not"
+    assert world.links[LINK] == SERVING and CLOSED not in world.files
+    assert world.files[SETTINGS][0] == f"PORT={PORT}\nTENTHS=600\n".encode()
+
+
+def test_others_are_led_to_all_the_time():
+    world = host()
+    others = {link: target for link, target in world.links.items() if link.startswith("/etc/nginx/") and link != LINK}
+    assert applied(world, AFTER).outcome == "applied" and len(others) > 10
+    assert others.items() <= world.links.items()
+    assert not [path for path in world.files if path.startswith(holding.PLACE) and NAME not in path]
+
+
+def test_they_wait_on_while_an_unhealthy_release_goes_back():
+    world = host()
+    before = seen(world)
+    world.web = lambda url: 503 if f":{PORT}/" in url and new(world) else 200
+    outcome, questions = watched(world, AFTER)
+    assert outcome.outcome == "rolled back" and NAME in outcome.line, outcome.line
+    assert seen(world) == before and world.links[LINK] == SERVING and CLOSED not in world.files
+    own = [waits for url, waits, _ in questions if f":{PORT}/" in url]
+    assert own.count(True) > 5 and [waits for url, waits, _ in questions if "/avatar/" in url][-1] is False
+    last = max(n for n, command in enumerate(world.ran) if command == f"systemctl restart {UNIT}")
+    assert RELOAD in world.ran[last:], "led to it again once the earlier one answers"
+
+
+def test_what_fails_after_they_were_let_through_has_them_wait_again():
+    world = host()
+    world.web = lambda url: 503 if "/avatar/" in url and new(world) else 200
+    outcome, questions = watched(world, AFTER)
+    assert outcome.outcome == "rolled back", outcome.line
+    waits = [waits for _, waits, _ in questions]
+    assert [a for a, b in zip(waits, [None, *waits]) if a != b].count(True) == 2, "twice"
+    assert world.links[LINK] == SERVING and CLOSED not in world.files
+
+
+@pytest.mark.parametrize("is_unhealthy", [False, True])
+def test_killed_at_any_change_none_waits_for_ever(is_unhealthy):
+    start = host()
+    before = seen(start)
+    finished = copy.deepcopy(start)
+    applied(finished, AFTER)
+    after = seen(finished)
+
+    def web(world):
+        return lambda url: 503 if is_unhealthy and f":{PORT}/" in url and new(world) else 200
+
+    number = 0
+    for number, world in enumerate(killed_at_each_change(start, AFTER, web), 1):
+        assert transaction.unfinished(world) is None
+        assert world.links[LINK] == SERVING and CLOSED not in world.files, number
+        assert seen(world) == (after if store.current_id(world) == AFTER.id else before), number
+    assert number > 20
+
+
+@pytest.mark.parametrize("lacks", ["the program", "a socket that starts", "a proxy that knows the place"])
+def test_where_they_cannot_wait_it_restarts_as_ever(lacks):
+    world = host()
+    if lacks == "the program":
+        world.there.discard(holding.PROGRAM)
+    elif lacks == "a socket that starts":
+        world.answers[f"systemctl start {SOCKET}"] = Ran(1, "Failed to start")
+    else:
+        world.links.pop(LINK)
+    outcome = applied(world, AFTER)
+    assert outcome.outcome == "applied" and outcome.restarted == [UNIT], outcome.line
+    assert world.links[LINK] == SERVING and CLOSED not in world.files and DRAIN not in world.ran
+
+
+def test_the_first_release_that_knows_such_places_restarts_nothing_for_them():
+    old = release(setting(NAME, hold=0))
+    world = host(old)
+    assert LINK not in world.links
+    outcome = applied(world, BEFORE)
+    assert outcome.outcome == "applied" and outcome.restarted == [] and world.links[LINK] == SERVING
+    assert RELOAD in world.ran and f"systemctl start {SOCKET}" not in world.ran
+
+
+def test_with_a_hold_of_nothing_none_waits():
+    changed = both(bigger, setting(NAME, hold=0))
+    world = host(release(setting(NAME, hold=0)))
+    assert applied(world, release(changed)).outcome == "applied" and LINK not in world.links
+    assert f"systemctl start {SOCKET}" not in world.ran
+
+
+def test_those_that_waited_are_led_to_the_new_port_and_back_to_the_old_one():
+    moved = release(setting(NAME, port=8044, container_port=8014))
+    world = host()
+    assert applied(world, moved).outcome == "applied"
+    assert b"PORT=8044\n" in world.files[SETTINGS][0] and DRAIN in world.ran
+    assert world.links[LINK] == SERVING and b"127.0.0.1:8044" in world.files[SERVING][0]
+    world.web = lambda url: 503 if ":8014/" in url else 200
+    assert gone_back(world, BEFORE.id).outcome == "rolled back"
+    assert b"PORT=8044\n" in world.files[SETTINGS][0] and b"127.0.0.1:8044" in world.files[SERVING][0]
+
+
+def test_those_under_way_get_their_time_and_no_more():
+    changed = both(bigger, setting(NAME, drain=4))
+    world = host(release(setting(NAME, drain=4)))
+    world.answers[DRAIN] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8014")
+    start = world.clock
+    assert applied(world, release(changed)).outcome == "applied" and 4 <= world.clock - start < 30
+
+
+def test_requests_that_waited_before_and_run_on_are_ended_in_peace():
+    """Else the place would lead the new ones on at once."""
+    world = host()
+    world.answers[f"systemctl is-active --quiet {LEADING}"] = Ran(0, "")
+    assert applied(world, AFTER).outcome == "applied"
+    assert world.ran.index(f"systemctl stop {LEADING}") < world.ran.index(f"systemctl start {SOCKET}")
+
+
+def test_the_proxys_earlier_workers_have_handed_over_before_it_stops():
+    world = host()
+    workers = iter(["pid=10 pid=11", "pid=10 pid=11 pid=12", "pid=10 pid=12"])
+    world.files["/run/nginx.pid"] = (b"10\n", 0o644, "root", "root")
+    run, listed = world.run, []
+
+    def ran(*argv, **options):
+        if argv == holding.LISTENS:
+            listed.append(f"systemctl stop {UNIT}" in world.ran)
+            return Ran(0, next(workers))
+        return run(*argv, **options)
+
+    world.run = ran
+    assert applied(world, AFTER).outcome == "applied" and listed == [False] * 3
