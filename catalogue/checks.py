@@ -92,6 +92,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     rollouts.blue_green,
     rollouts.several,
     rollouts.replicas,
+    rollouts.waiting,
     watched.singletons,
     watched.alone,
     watched.yielding,

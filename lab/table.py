@@ -30,8 +30,8 @@ class PublicClient(http.client.HTTPSConnection):
     """HTTPS to a public name at the address the lab's DNS gives (or at `address`), its certificate checked against the
     lab's CA."""
 
-    def __init__(self, name: str, dns: str, ca: Path, address: str | None = None) -> None:
-        super().__init__(name, 443, timeout=10, context=ssl.create_default_context(cafile=str(ca)))
+    def __init__(self, name: str, dns: str, ca: Path, address: str | None = None, patience: float = 10) -> None:
+        super().__init__(name, 443, timeout=patience, context=ssl.create_default_context(cafile=str(ca)))
         self.address = address or address_of(name, dns)
 
     def connect(self) -> None:

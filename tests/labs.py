@@ -19,6 +19,7 @@ from tests.system.cannot import reason_why_not
 # The second of the two labs that have WatchMe's whole stack; in the night it has more rows of what it has
 SECOND = [
     "tests/system/test_faults.py",
+    "tests/system/test_holding.py",
     "tests/system/test_preview.py",
     "tests/system/test_recall.py",
     "tests/system/test_rollouts.py",

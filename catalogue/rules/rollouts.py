@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
-from catalogue.rules.each import compose_services
+from catalogue.rules.each import compose_services, services
 from catalogue.rules.places import PORTS
+from catalogue.service import Service
+from catalogue.services import ComposeService, NativeService
 
 
 def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
@@ -57,6 +59,33 @@ def several(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, where, f"{what} of a single service", f"{instead}: only one may run in the world")
         if sum(other.directory == service.directory for other in system.compose_services) > 1:
             yield Problem(file, where, f"{what} in a compose project that it shares", "a directory and unit of its own")
+
+
+def waiting(catalogue: Catalogue) -> Iterator[Problem]:
+    """How long requests wait, and those under way get to end, is said where either happens."""
+    default = Service.model_fields["hold"].default
+    for file, system, service in services(catalogue):
+        said = {"hold": service.hold not in (0, default), "drain": service.drain is not None}
+        given = [name for name, is_said in said.items() if is_said]
+        if not given:
+            continue
+        where, what = f"service {service.name}", " and ".join(given)
+        takes_turns = isinstance(service, ComposeService) and (service.is_blue_green or service.is_balanced)
+        gates = {one.asks for site in system.sites for one in (site, *site.static)}
+        gates |= {system.serving(route).asks for other in system.active for route in other.routes}
+        if not service.routes and service.name not in gates:
+            yield Problem(
+                file, where, f"{what} without a route", "a route, or leave it out: the proxy leads nothing to it"
+            )
+        elif takes_turns and "hold" in given:
+            rule = "leave it out: another one of it answers meanwhile"
+            yield Problem(file, where, "hold of a service of which several run", rule)
+        elif isinstance(service, NativeService) and service.socket:
+            yield Problem(file, where, f"{what} with socket: true", "one of the two: requests wait at the port already")
+        for name, host in catalogue.stack.hosts.items():
+            if system in catalogue.systems_on(name) and host.proxy != "nginx" and not takes_turns:
+                rule = "proxy: nginx, before which requests wait; or leave it out"
+                yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
 
 
 def replicas(catalogue: Catalogue) -> Iterator[Problem]:

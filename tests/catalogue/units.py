@@ -25,6 +25,7 @@ def one_more_artefact(into):
 
 # Name → system, what is changed, and what the one line must say
 EXAMPLES = {
+    "a drain with a socket": ("recall", setting("recall-api", drain=5), "recall-api: drain with socket: true; one of the two"),
     "misspelt": (
         "whisper", unit("whisper-backend", "Service", RestrtSec=3),
         "files/systems/whisper.yaml: service whisper-backend: directives: unknown directive [Service] RestrtSec; did you mean RestartSec?",

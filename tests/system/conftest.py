@@ -174,8 +174,9 @@ class System:
         body: bytes | None = None,
         name: str = "api.hey-watch.me",
         address: str | None = None,
+        patience: float = 10,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"), address)
+        client = PublicClient(name, self.lab.dns, self.lab.path("ca.pem"), address, patience)
         try:
             return client.ask(method, path, body)
         finally:

@@ -98,6 +98,7 @@ class Load:
     name: str = "api.hey-watch.me"
     host: str = "watchme"
     pause: float = 0.05
+    method: str = "GET"
     answers: dict[str, list[int]] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     headers: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class Load:
         while not self.stopped.is_set():
             began = monotonic()
             try:
-                status, headers, _ = self.system.ask("GET", path, name=self.name, address=address)
+                status, headers, _ = self.system.ask(self.method, path, self.body, self.name, address, 60)
                 self.headers[status] = dict(headers)
             except OSError as error:
                 print(f"{path}: {error!r}")
@@ -125,7 +126,11 @@ class Load:
         yield self
         self.stopped.set()
         for thread in threads:
-            thread.join(15)
+            thread.join(60)
+
+    @property
+    def body(self) -> bytes | None:
+        return b"x" * 4096 if self.method == "POST" else None
 
     @property
     def slowest(self) -> float:

@@ -35,34 +35,6 @@ def instances(system: System) -> list[str]:
     return sorted(name for name in names if name.startswith("watchme-avatar-uploader"))
 
 
-def test_a_release_of_one_service_loses_no_request(watchme, record_property):
-    """Those to the one that restarts wait for it."""
-    push(watchme)
-    with Load(watchme, PATHS).going() as load:
-        watchme.must_up()
-    counts = {path: len(seen) for path, seen in load.answers.items()}
-    record_property("requests", counts)
-    print(f"requests: {sum(counts.values())}, of them to the restarted one: {counts[faults.PATH]}")
-    assert len(counts) == 12 and min(counts.values()) > 10
-    assert load.lost() == {} and load.slowest > 0.5, "one waited"
-
-
-@pytest.mark.nightly
-def test_without_a_hold_the_one_that_restarts_says_when_to_come_back(watchme):
-    """A request that it was answering when it was stopped, and one that Docker takes before it listens, break off: that
-    is no refusal."""
-    watchme.edit(YAML, MARK, f"{MARK}\n    hold: 0")
-    watchme.must_up()
-    push(watchme)
-    with Load(watchme, PATHS).going() as load:
-        watchme.must_up()
-    assert load.lost(but=faults.PATH) == {}
-    away = [status for status in load.answers[faults.PATH] if status != 200]
-    assert set(away) <= {502, 503} and away.count(503) > 0 and away.count(502) <= 2, away
-    assert load.headers[503]["Retry-After"] == "10"
-    assert load.headers[503]["Access-Control-Allow-Origin"] == "*" and load.slowest < 6
-
-
 def test_a_budget_that_does_not_hold_both_is_refused(watchme):
     watchme.edit(YAML, MARK, BLUE_GREEN)
     ran = watchme.up()
