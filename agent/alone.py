@@ -12,9 +12,9 @@ from agent.outcome import Refused
 from agent.plan import Plan
 
 
-def narrowed(ready: Plan, services: Iterable[str]) -> Plan:
+def narrowed(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ()) -> Plan:
     """The plan with what differs between the two releases, and nothing else: what was edited or stopped by hand stays
-    as it is. All of it where no services are named. Raises Refused."""
+    as it is. The units `restarts` restart in any case. All of it where no services are named. Raises Refused."""
     names = {*services}
     if not names:
         return ready
@@ -29,7 +29,7 @@ def narrowed(ready: Plan, services: Iterable[str]) -> Plan:
         remove=[path for path in ready.change.remove if path in differing],
         link={path: to for path, to in ready.change.link.items() if path in differing},
     )
-    changed = {*units.changed(ready.target.manifest, {*change.paths})}
+    changed = {*units.changed(ready.target.manifest, {*change.paths}), *restarts}
     return replace(
         ready,
         change=change,

@@ -134,7 +134,8 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
             obtained = certificates.obtain(world, target, identity, replaced)
             for line in [*obtained, *certificates.warnings(world, target)]:
                 job.say(line)
-            ready = alone.narrowed(plan(world, base, target), [*job.only])
+            restarts = _restarted(world, job, target)
+            ready = alone.narrowed(plan(world, base, target, restarts), [*job.only], restarts)
             if ready.change.paths:
                 job.say(f"validating {len(ready.change.paths)} changed files")
                 validate(world, target, ready.change)
@@ -143,6 +144,21 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
             certificates.give_back(world)
             raise
     return ready, certificates.of_the_switch(replaced), obtained
+
+
+def _restarted(world: World, job: Job, target: Release) -> list[str]:
+    """The units that the job restarts though nothing changes. Raises Refused for a service that is not to run now."""
+    if not job.restarts:
+        return []
+    found, rest = [], slots.resting(world, target.manifest)
+    for service in job.only:
+        own = slots.units_of_service(target.manifest, service)
+        if not own:
+            raise Refused(f"this host runs no {service}")
+        if rest & {*own}:
+            raise Refused(f"{service} is not to run on this host now: infra status says why")
+        found += own
+    return found
 
 
 def _unchanged(world: World, job: Job, target: Release, obtained: list[str]) -> Outcome:
@@ -277,9 +293,14 @@ def _finished(
     for why, theirs in (("edited by hand and overwritten", False), ("existed before, and was overwritten", True)):
         kept = "; ".join(f"{path} is kept at {copy}" for path, copy in edited.items() if (path not in ours) is theirs)
         warnings += [f"{why}: {kept}"] if kept else []
+    line = f"restarted on {job.host}: {', '.join(job.only)}, healthy; release {ready.target.id[:12]} serves on"
     line = (
-        f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
-        f"{len(ready.touched)} units (re)started, {len(services)} services healthy"
+        line
+        if job.restarts
+        else (
+            f"applied on {job.host}: release {ready.target.id[:12]}, {len(ready.change.paths)} files changed, "
+            f"{len(ready.touched)} units (re)started, {len(services)} services healthy"
+        )
     )
     outcome = Outcome(
         "applied", ready.target.id, line, ready.change.paths, ready.touched, services, edited, warnings

@@ -32,6 +32,7 @@ from agent import (
     pressure,
     prune,
     quoting,
+    reaching,
     restore,
     singletons,
     slots,
@@ -75,6 +76,19 @@ def rollback(payload: dict[str, Any]) -> int:
         host = store.load(world, id).manifest["host"]
     except Refused as refusal:
         return _refused(payload["release"] or "", str(refusal))
+    return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
+
+
+def restart(payload: dict[str, Any]) -> int:
+    """Restarts services of the release that serves."""
+    world = World()
+    try:
+        id = store.current_id(world)
+        if id is None:
+            raise Refused("this host has no release yet")
+        host = store.load(world, id).manifest["host"]
+    except Refused as refusal:
+        return _refused("", str(refusal))
     return _start(world, payload["spec"] | {"release": id, "host": host}, {"secrets": {}}, lambda: install.BIN)
 
 
@@ -134,7 +148,8 @@ def status(_: dict[str, Any]) -> int:
     release = store.load(world, id) if id else None
     look = HostFacts(world, release) if release else None
     begun = transaction.unfinished(world)
-    ended = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
+    jobs_of = [entry for entry in store.history(world) if entry["release"] == id and entry["code"] == 0]
+    ended = [entry for entry in jobs_of if entry["kind"] != "restart"]
     alerts = firing(look) if look else []
     drifted = drift.drift(world, look.overrides) if look else drift.drift(world)
     _print(
@@ -194,7 +209,7 @@ def releases(_: dict[str, Any]) -> int:
     images = prune.needed(world)
     services = {id: store.by_service(store.manifest(world, id)) for id in kept if id not in damaged["damaged"]}
     answer = {"current": store.current_id(world), "kept": kept, "history": history, "images": images}
-    _print({**answer, "services": services, **damaged})
+    _print({**answer, "services": services, "reached": reaching.noted(world), **damaged})
     return 0
 
 
@@ -212,6 +227,12 @@ def maintain(payload: dict[str, Any]) -> int:
     """Begins or ends the maintenance of sites."""
     with lock.lock("maintenance", lambda line: _print({"say": line}), maintenance.LOCK):
         _print(maintenance.asked(World(), payload))
+    return 0
+
+
+def reach(payload: dict[str, Any]) -> int:
+    """How a person gets to a service, which is noted down."""
+    _print(reaching.reached(World(), payload))
     return 0
 
 
@@ -252,7 +273,7 @@ def arrive(what: str, payload: dict[str, Any]) -> int:
 VERBS = {
     "follow": follow, "answer": answer, "rollback": rollback, "status": status, "drift": show_drift,
     "releases": releases, "prune": free, "contents": show_contents, "boot-times": show_boot_times, "recover": recover,
-    "logs": show_logs, "restore": bring_back, "maintenance": maintain,
+    "logs": show_logs, "restore": bring_back, "maintenance": maintain, "restart": restart, "reach": reach,
     **{f"backup-{what}": partial(backup, what) for what in backing_up.ANSWERS},
     **{f"arrive-{what}": partial(arrive, what) for what in arriving.ANSWERS},
 }  # fmt: skip
@@ -284,7 +305,7 @@ def command() -> None:
             sys.exit(WATCHES[verb](World(), lambda line: print(line, flush=True)))
         payload = {} if verb == "recover" else json.load(sys.stdin)
         # Who follows a job hears from it
-        quiet = verb in ("follow", "answer", "rollback", "recover", "logs")
+        quiet = verb in ("follow", "answer", "rollback", "restart", "recover", "logs")
         with contextlib.nullcontext() if quiet else alive.signs_of_life(_print):
             code = VERBS[verb](payload)
         sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,15 +56,16 @@ def _has_socket(running: list[str], name: str) -> bool:
     return f"{name.rsplit('.', 1)[0]}.socket" in running and not name.endswith(".socket")
 
 
-def plan(world: World, base: Release | None, target: Release) -> Plan:
-    """Reads the host and changes nothing. Raises Refused where systemd does not answer."""
+def plan(world: World, base: Release | None, target: Release, restarts: Collection[str] = ()) -> Plan:
+    """Reads the host and changes nothing; the units `restarts` restart though nothing of them changed. Raises Refused
+    where systemd does not answer."""
     old = base.unit_names if base else []
     try:
         states = units.settled_states(world, list(dict.fromkeys([*target.unit_names, *old])))
     except Failed as failure:
         raise Refused(str(failure)) from None
     change = difference(world, target.files, target.manifest["links"], base.manifest if base else None)
-    changed = set(units.changed(target.manifest, set(change.paths)))
+    changed = {*units.changed(target.manifest, set(change.paths)), *restarts}
     rollouts = slots.rollouts(world, target.manifest, changed, states)
     ordinary = [name for name in target.unit_names if name not in slots.units_of(target.manifest)]
     resting = slots.resting(world, target.manifest)

@@ -114,14 +114,31 @@ class Drift(Form):
     maintenance: Sites = {}
 
 
+class Reached(Form):
+    at: Seconds
+    who: Text
+    how: Text
+    service: Text
+    program: Text
+
+
 class Releases(Form):
     current: Text | None
     kept: Names
     history: Annotated[list[HistoryEntry], Field(max_length=MOST)]
     images: Names | None = None
     services: dict[Text, dict[Text, Names]] = {}
+    reached: Annotated[list[Reached], Field(max_length=MOST)] = []
     damaged: Names = []
     damaged_jobs: Names = []
+
+
+class Reach(Form):
+    """What root runs there, or where a port is; nothing where it is the host itself."""
+
+    argv: Annotated[list[Text], Field(min_length=1, max_length=MOST)] | None = None
+    address: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
+    port: Annotated[int | None, Field(ge=1, le=65535)] = None
 
 
 class Pruned(Form):
@@ -277,7 +294,7 @@ class Traffic(Form):
 
 FORMS: dict[str, type[Form]] = {
     "status": Status, "drift": Drift, "releases": Releases, "prune": Pruned, "boot-times": BootTimes,
-    "maintenance": InMaintenance, "contents": Contents, "logs": LogLine, "restore": Restored,
+    "maintenance": InMaintenance, "reach": Reach, "contents": Contents, "logs": LogLine, "restore": Restored,
     "backup-list": Backups, "backup-now": MadeBackup, "backup-verify": VerifiedBackups,
     "backup-restore": RestoredBackup, "backup-drill": Drilled,
     "arrive-prepare": PreparedData, "arrive-ready": ReadyData, "arrive-start": StartedData, "arrive-undo": UndoneData,

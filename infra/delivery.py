@@ -24,7 +24,7 @@ SURE = 3  # times that a host must say that it knows nothing of a job: it may be
 # The same, where it has the whole release: it installs the agent first, and waits up to 30 s for another installation
 SURE_AFTER_UPLOAD = 45
 
-STARTING = ("receive", "rollback")
+STARTING = ("receive", "rollback", "restart")
 Say = Callable[[str], None]
 OutsideLook = Callable[[Sequence[str]], str | None]  # what is wrong with these URLs from outside
 
@@ -82,6 +82,12 @@ def go_back(target: Target, release: str | None, confirm: float, outside: Outsid
     asked = spec("rollback", release or "", target, None, confirm)
     command = Command("rollback", {"release": release, "spec": asked})
     return Job(target, asked["id"], command, outside, say).run()
+
+
+def restart(target: Target, services: Sequence[str], confirm: float, outside: OutsideLook, say: Say) -> dict[str, Any]:
+    """Has a host restart services of the release that serves there."""
+    asked: dict[str, Any] = {**spec("restart", "", target, None, confirm), "only": [*services]}
+    return Job(target, asked["id"], Command("restart", {"spec": asked}), outside, say).run()
 
 
 @dataclass

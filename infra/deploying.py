@@ -50,8 +50,11 @@ class Deployment:
         return {host: services for host, services in made.items() if services}
 
 
-def host_of(catalogue: Catalogue, services: Sequence[str], host: str | None) -> tuple[str, dict[str, Service]]:
-    """The one host that has all of these services, and the services. Raises InfraError."""
+def host_of(
+    catalogue: Catalogue, services: Sequence[str], host: str | None, command: str = "infra deploy"
+) -> tuple[str, dict[str, Service]]:
+    """The one host that has all of these services, and the services; `command` is what they are named to. Raises
+    InfraError."""
     if host is not None and host not in catalogue.stack.hosts:
         raise InfraError(f"--host {host}: {nearest(host, sorted(catalogue.stack.hosts), 'hosts')}")
     on = {
@@ -66,20 +69,20 @@ def host_of(catalogue: Catalogue, services: Sequence[str], host: str | None) -> 
             raise InfraError(f"no service {name!r} runs{where}; {nearest(name, known, 'services')}")
     found = [name for name, own in on.items() if all(service in own for service in services)]
     if not found:
-        raise InfraError(f"{', '.join(services)} are on several hosts: deploy those of each host by themselves")
+        raise InfraError(f"{', '.join(services)} are on several hosts: name those of each host by themselves")
     if len(found) > 1:
         raise InfraError(f"{', '.join(services)} runs on several hosts: name one with --host: {', '.join(found)}")
-    _whole_units(catalogue, found[0], services)
+    _whole_units(catalogue, found[0], services, command)
     return found[0], {name: on[found[0]][name] for name in services}
 
 
-def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str]) -> None:
+def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str], command: str) -> None:
     """Services of one compose file are restarted together. Raises InfraError unless all of them are named."""
     everything = [service for system in catalogue.systems_on(host) for service in system.compose_services]
     units = {service.unit for service in everything if service.name in services}
     if beside := [service.name for service in everything if service.unit in units and service.name not in services]:
         all_of_them = " ".join([*services, *beside])
-        raise InfraError(f"{', '.join(beside)} shares a compose file and restarts too: infra deploy {all_of_them}")
+        raise InfraError(f"{', '.join(beside)} shares a compose file and restarts too: {command} {all_of_them}")
 
 
 def chosen(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import typer
 
 from catalogue.problems import CatalogueError
-from infra.cli import app, backups, catalogue, changes, hosts, moves, orphans, projects, secrets, shown  # noqa: F401 (their commands come with them)
+from infra.cli import app, backups, catalogue, changes, hosts, moves, orphans, projects, secrets, services, shown  # noqa: F401 (their commands come with them)
 from infra.cli.examples import epilog
 from infra.errors import InfraError
 

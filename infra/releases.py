@@ -11,8 +11,10 @@ SHORT = 12
 
 
 def history(host: str, answer: dict[str, Any]) -> Table:
-    """The jobs of a host, the latest last, and which of their releases can be gone back to."""
+    """The jobs of a host, the latest last, and which of their releases can be gone back to; and who got to which of its
+    services (exec, shell, forward, host)."""
     table = Table("release", "when (UTC)", "by", "what", "changed", "outcome", title=f"{host}", title_justify="left")
+    rows: list[tuple[str, list[str]]] = []
     for job in answer["history"]:
         marks = [
             "serves" if job["release"] == answer["current"] else "",
@@ -26,6 +28,12 @@ def history(host: str, answer: dict[str, Any]) -> Table:
             changed(job["changed"]),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
         ]
+        rows.append((job["began"], cells))
+    for entry in answer.get("reached", []):
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry["at"]))
+        what = " ".join(filter(None, (entry["service"], entry["program"])))
+        rows.append((began, ["-", began.replace("T", " ").rstrip("Z"), entry["who"], entry["how"], what, "-"]))
+    for _, cells in sorted(rows, key=lambda row: row[0]):
         # Brackets of a host's text are no markup
         table.add_row(*(Text(cell) for cell in cells))
     return table

@@ -41,6 +41,17 @@ EXAMPLES: dict[str, list[str]] = {
         "infra logs shop-web shop-worker nginx --stack prod --follow",
         "infra logs shop-web --since 2h --grep 'error|timeout' --stack prod",
     ],
+    "restart": ["infra restart shop-web --stack prod"],
+    "exec": [
+        "infra exec shop-web --stack prod -- python manage.py createsuperuser",
+        "infra exec shop-db --stack prod -- psql -U shop -c 'select count(*) from orders'",
+    ],
+    "shell": ["infra shell shop-web --stack prod", "infra shell --stack prod --host web"],
+    "port-forward": [
+        "infra port-forward shop-db:5432 --stack prod",
+        "infra port-forward shop-admin --local 8080 --stack prod",
+    ],
+    "open": ["infra open shop.example.com --stack prod", "infra open shop-web --stack prod"],
     "boot-times": ["infra boot-times --stack prod --host home"],
     "drift": [
         "infra drift --stack prod",

@@ -87,7 +87,7 @@ def run(releases: dict[str, dict[str, str]]) -> dict[str, Any]:
         "back": asdict(go_back(both, replace(JOB, kind="rollback"), first[0])),
         "unhealthy": again(unhealthy, second),
         "invalid": again(invalid, second),
-        "killed": [killed(change) for change in range(78, 140, 3)],
+        "killed": [killed(change) for change in range(100, 200, 4)],
     }
     return {"modules": modules(), **scenes, **_between_releases(observed), **_files()}
 

@@ -37,7 +37,7 @@ def test_first_apply_brings_everything():
     world = world_for(made)
     outcome = applied(world, made)
     assert (outcome.outcome, outcome.code) == ("applied", 0), outcome.line
-    assert len(outcome.changed) == len(made.manifest["files"]) + 1
+    assert len(outcome.changed) == len(made.manifest["files"]) + len(made.manifest["links"])
     # Nginx runs already, and reloads
     assert {*outcome.restarted, "nginx.service"} == {unit["name"] for unit in made.manifest["units"]} <= world.active
     assert world.enabled == world.active

@@ -25,7 +25,7 @@ def test_the_host_of_a_service_is_found():
         (["admim"], None, "no service 'admim' runs; did you mean 'admin'?"),
         (["admin"], "services", "no service 'admin' runs on host services; services: "),
         (["admin"], "watchmi", "--host watchmi: did you mean 'watchme'?"),
-        (["admin", "recall-api"], None, "admin, recall-api are on several hosts: deploy those of each host"),
+        (["admin", "recall-api"], None, "admin, recall-api are on several hosts: name those of each host"),
     ):
         with pytest.raises(InfraError) as error:
             host_of(whole(), names, given)

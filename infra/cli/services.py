@@ -1,0 +1,96 @@
+"""Commands for one service: restart it, look into it, reach it."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
+from infra.errors import InfraError
+
+Service = Annotated[str, typer.Argument(help="A service; NAME/2 is its second replica.")]
+
+
+@app.command()
+def restart(
+    services: Annotated[list[str], typer.Argument(help="Services of one host.")],
+    stack: StackName,
+    host: HostName = None,
+) -> None:
+    """Restart services as a release does: their requests wait, or another one answers them; each must become healthy
+    again. Nothing else changes."""
+    from infra import delivery, deploying, hosts, outside
+
+    services = list(dict.fromkeys(services))
+    catalogue = sound_catalogue_of(stack)
+    place, _ = deploying.host_of(catalogue, services, host, "infra restart")
+    made = catalogue.stack
+    (target,) = hosts.targets(made, place).values()
+    look = partial(outside.complaint, target.address, made.trustedRoots)
+    ended = delivery.restart(target, services, made.confirmDeadline, look, partial(typer.echo, err=True))
+    typer.echo(ended["line"])
+    raise typer.Exit(ended["code"])
+
+
+@app.command(name="exec")
+def execute(
+    service: Service,
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
+    stack: StackName,
+    host: HostName = None,
+) -> None:
+    """Run a command in a service's container, or under a native service's account with its environment. Its exit code
+    is this one's. The host notes down who ran which program; its arguments are seen in the host's list of processes, so
+    that a secret goes by standard input."""
+    from infra import reaching
+
+    target = reaching.target_of(catalogue_of(stack), service, host)
+    raise typer.Exit(reaching.run(target, "exec", service, command))
+
+
+@app.command()
+def shell(
+    stack: StackName,
+    service: Annotated[str, typer.Argument(help="A service; without one the host itself.")] = "",
+    host: HostName = None,
+) -> None:
+    """Open a shell in a service's container, or under a native service's account; without a service on the host, as the
+    stack's user. The host notes down who did."""
+    from infra import reaching
+
+    target = reaching.target_of(catalogue_of(stack), service, host)
+    raise typer.Exit(reaching.run(target, "shell" if service else "host", service, []))
+
+
+@app.command(name="port-forward")
+def port_forward(
+    service: Annotated[str, typer.Argument(help="A service, or SERVICE:PORT for another port of it.")],
+    stack: StackName,
+    local: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of 127.0.0.1 here; else the same one, or a free one.")
+    ] = None,
+    host: HostName = None,
+) -> None:
+    """Lead a port of this machine to a service's, until Ctrl-C: a database that nothing publishes, an admin page."""
+    from infra import reaching
+
+    name, colon, port = service.partition(":")
+    if colon and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise InfraError(f"{service}: a service's name, and a port from 1 to 65535, as in shop-db:5432")
+    target = reaching.target_of(catalogue_of(stack), name, host)
+    reaching.forward(target, name, int(port) if port else None, local, partial(typer.echo, err=True))
+
+
+@app.command(name="open")
+def open_site(
+    stack: StackName,
+    site: Annotated[str, typer.Argument(help="A site or a service; without one the stack's only site.")] = "",
+) -> None:
+    """Open a site, or a service's first path, in the browser; without one the address is printed alone."""
+    import webbrowser
+
+    from infra import reaching
+
+    url = reaching.url_of(catalogue_of(stack), site)
+    typer.echo(url)
+    webbrowser.open(url)
