@@ -17,7 +17,7 @@ from infra.writing import put
 
 LOCKED = "the stack is currently locked by"
 # Accounts of Windows and names of machines can have spaces
-HOLDER = re.compile(r"created by (.+?)@(.+?) \(pid (\d+)\)")
+HOLDER = re.compile(r"created by (.+?)@(.+?) \(pid (\d+)\)(?: at (\S+))?")
 COUNT = re.compile(rf"{LOCKED} (\d+) lock")
 FOLDER = Path(".infra/engines")
 BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
@@ -68,7 +68,8 @@ def remembered(stack: str) -> Engine | None:
 
 def holders(said: str) -> list[tuple[str, str, int]]:
     """(account, machine, process) of every lock that Pulumi complains of. Pure."""
-    return [(account, machine, int(pid)) for account, machine, pid in HOLDER.findall(said)] if LOCKED in said else []
+    found = [(account, machine, int(pid)) for account, machine, pid, _ in HOLDER.findall(said)]
+    return found if LOCKED in said else []
 
 
 def is_dead(said: str, engine: Engine | None) -> bool:
@@ -102,7 +103,10 @@ def removed(stack: str) -> bool:
 
 def question(stack: str, said: str) -> str:
     """Who holds the locks, as far as Pulumi knows."""
-    known = ", ".join(f"{account}@{machine}, process {pid}" for account, machine, pid in holders(said))
+    known = ", ".join(
+        f"{account}@{machine}, process {pid}{f', since {at}' if at else ''}"
+        for account, machine, pid, at in HOLDER.findall(said)
+    )
     return f"stack {stack} is locked by {known or 'another update'}, which may still be running"
 
 

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra deploy shop-web shop-worker --follow --stack prod",
     ],
     "up": ["infra up --stack prod --plan live-9bba4a3259-4f53cda18c-a8aaf8890b-1f3870be27"],
+    "unlock": ["infra unlock --stack prod"],
     "orphans": ["infra orphans --stack prod", "infra orphans --adopt --stack prod"],
     "comment": ["infra comment --pull 12 --repository owner/name previews/prod.md"],
     "status": ["infra status --stack prod", "infra status --stack prod --json"],

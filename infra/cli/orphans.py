@@ -45,3 +45,12 @@ def orphans(
         typer.echo(f"done. See what the next update does: pulumi preview --diff --stack {stack}")
     else:
         typer.echo("done: the interrupted creations left nothing in AWS, and are forgotten")
+
+
+@app.command()
+def unlock(stack: StackName) -> None:
+    """Show who holds the stack's lock in Pulumi's state, and since when; remove it where its update certainly runs no
+    more: one that was started from this checkout, on this machine, and has ended."""
+    from infra import unlocking
+
+    typer.echo(unlocking.unlock(stack_of(stack).name))

@@ -16,7 +16,9 @@ HERE = socket.gethostname()
 
 
 def complaint(*holders: tuple[int, str]) -> str:
-    lines = [f"  file:///x.json: created by root@{machine} (pid {pid}) at 2026" for pid, machine in holders]
+    lines = [
+        f"  file:///x.json: created by root@{machine} (pid {pid}) at 2026-11-29T10:00:00Z" for pid, machine in holders
+    ]
     return "\n".join([f"error: the stack is currently locked by {len(lines)} lock(s). Either wait", *lines])
 
 
@@ -97,7 +99,9 @@ def test_a_dead_lock_holds_up_nothing(tmp_path, ended):
 
 def test_any_other_is_asked_about(tmp_path, ended):
     said, ran = move(tmp_path, None, ended.pid, True)
-    assert f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, which may still be running" in said
+    assert (
+        f"asked: stack lab is locked by root@{HERE}, process {ended.pid}, since 2026-11-29T10:00:00Z, which may" in said
+    )
     assert "reasons: []" in said and ran == ["up", "up", "cancel", "up"]
 
 

@@ -1,16 +1,21 @@
 """One service deployed alone, as its owner does on most days: nothing else changes, and the stack knows."""
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from lab import workspace
 from lab.images import build_programs
 from lab.registry import push_stub, tags
 from lab.stubs import stubs
 from tests.support import WATCHME
 from tests.system.conftest import Ran, System
-from tests.system.on import REGION, wait_until_well
+from tests.system.on import REGION, until, wait_until_well
 
 pytestmark = pytest.mark.lab
 YAML = "files/systems/watchme.yaml"
@@ -141,3 +146,27 @@ def test_a_service_follows_its_tag_again(system: System):
     newer = push(system, REPOSITORY, build="7")
     system.must_up()
     assert serving(system) == newer
+
+
+@pytest.mark.nightly
+def test_the_lock_of_a_deploy_that_was_killed_is_removed_and_no_other(watchme: System) -> None:
+    """By what Pulumi itself wrote into its state."""
+    assert must(infra(watchme, "unlock")).strip() == "stack lab is not locked"
+    push(watchme, REPOSITORY, note="killed")
+    command = ["infra", "deploy", SERVICE, "--stack", "lab"]
+    env = workspace.full_environment(watchme.lab)
+    place = watchme.lab.path("state", ".pulumi", "locks")
+    with subprocess.Popen(command, cwd=watchme.project, env=env, start_new_session=True) as process:
+        until("a lock", lambda: any(place.rglob("*.json")))
+        (lock,) = place.rglob("*.json")
+        held = infra(watchme, "unlock")
+        assert held.code == 1 and "is not certain from here, so that the lock stays" in held.output, held.output
+        engine = json.loads(lock.read_text())["pid"]
+        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine, signal.SIGKILL)
+    assert lock.exists()
+    said = must(infra(watchme, "unlock"))
+    assert f"process {engine}, since 0 min, which runs no more: the lock is removed" in said, said
+    assert not lock.exists()
+    must(infra(watchme, "deploy", SERVICE))

@@ -1,0 +1,114 @@
+"""The locks of a stack, read where Pulumi keeps its state: whose they are, how old, and whether their update certainly
+runs no more."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalogue.stack import PROJECT
+from infra import aws, locks
+from infra.errors import InfraError
+from infra.foreign import one_line
+from infra.pulumi import pulumi
+
+# With projects, and as earlier versions of Pulumi had them
+PLACES = ("locks/organization/{project}/{stack}/", "locks/{stack}/")
+MOST = 100
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who made it, and when (seconds since 1970; None where that is not known)."""
+
+    account: str
+    machine: str
+    pid: int
+    at: float | None
+
+    def __str__(self) -> str:
+        age = f", since {_ago(time.time() - self.at)}" if self.at is not None else ""
+        return f"{self.account}@{self.machine}, process {self.pid}{age}"
+
+
+def unlock(stack: str) -> str:
+    """Removes the stack's locks where every one is certainly an ended update's; what was found and done. Raises
+    InfraError where it is not certain, and nothing was removed."""
+    found = list(of_stack(stack))
+    if not found:
+        return f"stack {stack} is not locked"
+    said = "; ".join(map(str, found))
+    if not locks.is_dead(_complaint(found), locks.remembered(stack)):
+        raise InfraError(
+            f"stack {stack} is locked by {said}; whether that update still runs is not certain from here, so that the "
+            "lock stays. Is it a run of CI, look at that; once it certainly runs no more: "
+            f"pulumi cancel --stack {stack}"
+        )
+    if not locks.removed(stack):
+        raise InfraError(f"stack {stack} is locked by {said}, which runs no more; pulumi cancel --stack {stack} failed")
+    next_step = f"infra orphans --stack {stack}"
+    return f"stack {stack} was locked by {said}, which runs no more: the lock is removed. Next: {next_step}"
+
+
+def _complaint(found: list[Lock]) -> str:
+    """As Pulumi itself complains of them."""
+    lines = [f"  {number}: created by {one.account}@{one.machine} (pid {one.pid})" for number, one in enumerate(found)]
+    return "\n".join([f"{locks.LOCKED} {len(found)} lock(s)", *lines])
+
+
+def of_stack(stack: str) -> Iterator[Lock]:
+    """Raises InfraError where the state is kept in a place that this cannot look into."""
+    url = json.loads(pulumi("whoami", "--verbose", "--json")).get("url", "")
+    parts = urlsplit(url)
+    read = {"file": _files, "s3": _objects}.get(parts.scheme)
+    if read is None:
+        raise InfraError(
+            f"the state is kept at {one_line(url)}, whose locks this cannot look at: pulumi cancel --stack {stack}, "
+            "once no update runs"
+        )
+    for place in PLACES:
+        for text in read(parts, place.format(project=PROJECT, stack=stack)):
+            yield _read(text)
+
+
+def _files(parts: Any, place: str) -> Iterator[str]:
+    folder = Path(unquote(parts.netloc + parts.path)).expanduser() / ".pulumi" / place
+    for path in sorted(folder.glob("*.json"))[:MOST]:
+        try:
+            yield path.read_text()
+        except OSError as error:
+            raise InfraError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _objects(parts: Any, place: str) -> Iterator[str]:
+    prefix = "/".join(filter(None, (parts.path.strip("/"), ".pulumi", place)))
+    try:
+        client = aws.client("s3", "")
+        listed = client.list_objects_v2(Bucket=parts.netloc, Prefix=prefix, MaxKeys=MOST).get("Contents", [])
+        for entry in listed:
+            yield client.get_object(Bucket=parts.netloc, Key=entry["Key"])["Body"].read().decode(errors="replace")
+    except (ClientError, BotoCoreError) as error:
+        raise InfraError(f"the locks in s3://{parts.netloc}/{prefix} cannot be read: {one_line(str(error))}") from None
+
+
+def _read(text: str) -> Lock:
+    """Raises InfraError for one that is not understood: it may be held."""
+    try:
+        entry = json.loads(text)
+        at = datetime.fromisoformat(entry["timestamp"]).timestamp() if entry.get("timestamp") else None
+        return Lock(one_line(str(entry["username"])), one_line(str(entry["hostname"])), int(entry["pid"]), at)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InfraError("a lock of the stack cannot be read, and may be held: pulumi cancel removes it") from None
+
+
+def _ago(seconds: float) -> str:
+    minutes = max(0, int(seconds)) // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 60 // 24} days"

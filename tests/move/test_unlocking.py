@@ -1,0 +1,121 @@
+"""What `infra unlock` finds where Pulumi keeps its state, and what of it is removed."""
+
+import io
+import json
+import os
+import socket
+import time
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra import aws, locks, unlocking
+from infra.errors import InfraError
+from tests.support import started
+
+HERE = socket.gethostname()
+
+
+@pytest.fixture
+def ended() -> locks.Engine:
+    with started("sleep", "60") as process:
+        engine = locks.identify(process.pid)
+        process.kill()
+        process.wait()
+    return engine
+
+
+def lock(pid: int, machine: str = HERE, ago: float = 3 * 3600) -> dict[str, object]:
+    when = datetime.fromtimestamp(time.time() - ago, UTC).isoformat().replace("+00:00", "Z")
+    return {"pid": pid, "username": "root", "hostname": machine, "timestamp": when}
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """Where a stack's locks lie, and what Pulumi was asked to do."""
+    asked: list[str] = []
+    monkeypatch.setattr(unlocking, "pulumi", lambda *_: json.dumps({"url": f"file://{tmp_path}"}))
+    monkeypatch.setattr(locks, "removed", lambda stack: asked.append(stack) is None)
+    folder = tmp_path / ".pulumi/locks/organization/infra/prod"
+    folder.mkdir(parents=True)
+    return folder, asked
+
+
+def put(folder, *entries) -> None:
+    for number, entry in enumerate(entries):
+        (folder / f"{number}.json").write_text(entry if isinstance(entry, str) else json.dumps(entry))
+
+
+def test_a_stack_that_is_not_locked(state):
+    assert unlocking.unlock("prod") == "stack prod is not locked" and state[1] == []
+
+
+def test_the_lock_of_an_update_that_ended_here_is_removed(state, ended, monkeypatch):
+    monkeypatch.setattr(locks, "remembered", lambda _: ended)
+    put(state[0], lock(ended.pid))
+    said = unlocking.unlock("prod")
+    assert said.startswith(
+        f"stack prod was locked by root@{HERE}, process {ended.pid}, since 3 h, which runs no more: the"
+    )
+    assert state[1] == ["prod"]
+
+
+@pytest.mark.parametrize(
+    "case", ["runs", "not remembered", "another machine", "a second one", "cannot be read", "no process"]
+)
+def test_any_other_stays(state, ended, monkeypatch, case):
+    folder, asked = state
+    monkeypatch.setattr(locks, "remembered", lambda _: None if case == "not remembered" else ended)
+    if case == "runs":
+        monkeypatch.setattr(locks, "remembered", lambda _: locks.identify(os.getpid()))
+    found = {
+        "runs": [lock(os.getpid())], "another machine": [lock(ended.pid, "ci-runner")],
+        "a second one": [lock(ended.pid), lock(77, "laptop")], "cannot be read": [lock(ended.pid), "{"],
+        "no process": [{**lock(ended.pid), "pid": "x"}],
+    }  # fmt: skip
+    put(folder, *found.get(case, [lock(ended.pid)]))
+    with pytest.raises(InfraError, match="pulumi cancel"):
+        unlocking.unlock("prod")
+    assert asked == []
+
+
+def test_the_places_of_earlier_versions_are_looked_into(state, tmp_path):
+    old = tmp_path / ".pulumi/locks/prod"
+    old.mkdir(parents=True)
+    put(old, lock(7, "elsewhere", 50 * 3600))
+    assert [str(one) for one in unlocking.of_stack("prod")] == ["root@elsewhere, process 7, since 2 days"]
+
+
+class Bucket:
+    def __init__(self, objects, error=None):
+        self.objects, self.error = objects, error
+
+    def list_objects_v2(self, **asked):
+        if self.error:
+            raise ClientError({"Error": {"Code": self.error, "Message": "no"}}, "ListObjectsV2")
+        return {"Contents": [{"Key": key} for key in self.objects if key.startswith(asked["Prefix"])]}
+
+    def get_object(self, Bucket, Key):
+        return {"Body": io.BytesIO(self.objects[Key].encode())}
+
+
+def test_a_bucket_is_looked_into(monkeypatch):
+    key = "team/.pulumi/locks/organization/infra/prod/a.json"
+    bucket = Bucket({key: json.dumps(lock(7, "laptop")), "team/.pulumi/locks/organization/infra/dev/b.json": "{"})
+    monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "s3://states/team?region=ap-northeast-1"}')
+    monkeypatch.setattr(aws, "client", lambda *_: bucket)
+    assert [one.machine for one in unlocking.of_stack("prod")] == ["laptop"]
+    bucket.error = "AccessDenied"
+    with pytest.raises(
+        InfraError, match=r"the locks in s3://states/team/.pulumi/locks/organization/infra/prod/ cannot be"
+    ):
+        list(unlocking.of_stack("prod"))
+
+
+def test_another_place_is_named(monkeypatch):
+    monkeypatch.setattr(unlocking, "pulumi", lambda *_: '{"url": "https://api.pulumi.com"}')
+    with pytest.raises(
+        InfraError, match=r"kept at https://api.pulumi.com, whose locks this cannot look at: pulumi cancel"
+    ):
+        list(unlocking.of_stack("prod"))
