@@ -23,14 +23,14 @@ Manifest = dict[str, Any]
 
 def reached(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     """`asked` has `how` (exec, shell, forward, host), `service` ("" for the host itself), `words` (the command), `tty`
-    and `port`. The answer has `argv` for root to run, or `address` and `port`. Raises Refused."""
+    and `port`. The answer has `argv` for root to run, `address` and `port`, or `host`. Raises Refused."""
     release = store.current(world)
     if release is None:
         raise Refused("this host has no release yet")
     how, name = asked["how"], asked["service"]
     found: dict[str, Any]
     if how == "host":
-        found = {}
+        found = {"host": True}
     elif how == "forward":
         found = _port(world, release.manifest, name, asked["port"])
     else:

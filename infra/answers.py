@@ -139,6 +139,7 @@ class Reach(Form):
     argv: Annotated[list[Text], Field(min_length=1, max_length=MOST)] | None = None
     address: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    host: bool = False
 
 
 class Pruned(Form):

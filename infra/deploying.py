@@ -88,7 +88,7 @@ def _whole_units(catalogue: Catalogue, host: str, services: Sequence[str], comma
 def chosen(service: Service, given: str | None, region: str, account: str) -> dict[str, str]:
     """Image as the catalogue names it → the digest that is to be deployed: of its tag now, or of the `given` tag or
     digest. Raises InfraError."""
-    own = _followed(service)
+    own = followed(service)
     if not own:
         has = ", ".join(image.name for image in service.images) or "none"
         raise InfraError(
@@ -111,7 +111,7 @@ def chosen(service: Service, given: str | None, region: str, account: str) -> di
     return {image.name: digest for image in own if image.name == main[0].name}
 
 
-def _followed(service: Service) -> list[Image]:
+def followed(service: Service) -> list[Image]:
     """The images of the stack's own registry that a tag names."""
     return [image for image in service.images if image.digest is None and not image.is_foreign]
 
@@ -162,17 +162,18 @@ def former(answer: dict[str, Any], service: str) -> dict[str, str]:
     for release in reversed(way):
         images = by_release.get(release, {}).get(service)
         if images and images != current:
-            return _by_repository(images, service)
+            return by_repository(images, service)
     raise InfraError(f"no kept release has another image of {service}: infra deploy {service} --image TAG brings any")
 
 
-def _by_repository(images: Iterable[str], service: str) -> dict[str, str]:
-    """Raises InfraError for what is no image by its digest, and where one repository has several."""
+def by_repository(images: Iterable[str], service: str) -> dict[str, str]:
+    """Repository → digest. Raises InfraError for what is no image by its digest, and where one repository has
+    several."""
     found: dict[str, str] = {}
     for image in images:
         repository, _, digest = image.partition("/")[2].partition("@")
         if not DIGEST.fullmatch(digest) or found.setdefault(repository, digest) != digest:
-            raise InfraError(f"it is not clear which image {service} had before: infra deploy {service} --image TAG")
+            raise InfraError(f"it is not clear which image {service} has or had: infra deploy {service} --image TAG")
     return found
 
 
@@ -183,7 +184,7 @@ def roll_back(catalogue: Catalogue, services: Sequence[str], host: str | None, s
     images = {}
     for name, service in found.items():
         had = former(answer, name)
-        own = {image.name: had[image.repository] for image in _followed(service) if image.repository in had}
+        own = {image.name: had[image.repository] for image in followed(service) if image.repository in had}
         if not own:
             raise InfraError(f"{name} has no image of the stack's own that a tag names: infra rollback goes back whole")
         images[name] = own

@@ -47,6 +47,15 @@ class Copier:
             return None
         raise InfraError(f"{name.removeprefix('docker://')}: {_reason(said)}")
 
+    def configuration(self, name: str) -> bytes:
+        """What an image's builder said of it: its configuration, as JSON; of an index that of this machine's
+        architecture. Raises InfraError."""
+        done = self._run("inspect", "--config", "--raw", name)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace")
+            raise InfraError(f"{name.removeprefix('docker://')}: {_reason(said)}")
+        return done.stdout
+
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository. Raises InfraError."""
         done = self._run("list-tags", repository)

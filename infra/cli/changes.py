@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, sound_catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -79,6 +79,31 @@ def deploy(
     images = {name: deploying.chosen(service, image, region, account) for name, service in found.items()}
     wanted = deploying.Deployment(place, images, follow)
     typer.echo(deploying.deploy(catalogue, wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
+
+
+@app.command()
+def promote(
+    service: Annotated[str, typer.Argument(help="A service that both stacks have.")],
+    source: Annotated[str, typer.Option("--from", help="Stack that serves it, such as dev.")],
+    target: Annotated[str, typer.Option("--to", help="Stack that is to get it, such as prod.")],
+    source_host: Annotated[str | None, typer.Option("--from-host", help="Host of the first, where several.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Host of the second, where several.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Deploy to a stack what another one serves of a service: the same digest, copied where the registry lacks it, by
+    the gate of every deploy. What differs is shown first, with what the images' labels say (commit, version, date)."""
+    from infra import deploying, promoting
+    from infra.move.command import may_remove_lock
+
+    catalogue = sound_catalogue_of(target)
+    made = promoting.planned(catalogue_of(source), catalogue, service, source_host, host)
+    for line in promoting.lines(made, catalogue):
+        typer.echo(line)
+    if not (yes or typer.confirm(f"deploy this to {made.wanted.host} of stack {target}?", err=True)):
+        raise InfraError("nothing was deployed")
+    for line in promoting.bring_images(made, catalogue):
+        typer.echo(line, err=True)
+    typer.echo(deploying.deploy(catalogue, made.wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
 
 
 @app.command()

@@ -32,6 +32,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra deploy shop-web --image 2026-11-29 --stack prod",
         "infra deploy shop-web shop-worker --follow --stack prod",
     ],
+    "promote": ["infra promote shop-web --from dev --to prod"],
     "up": ["infra up --stack prod --plan live-9bba4a3259-4f53cda18c-a8aaf8890b-1f3870be27"],
     "unlock": ["infra unlock --stack prod"],
     "orphans": ["infra orphans --stack prod", "infra orphans --adopt --stack prod"],

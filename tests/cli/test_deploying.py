@@ -163,7 +163,7 @@ def test_what_is_not_one_image_by_its_digest_is_none(images):
         "services": {"r0": {"web": images}, "r1": {"web": ["x/web@y"]}},
         "history": [job("r0"), job("r1")],
     }
-    with pytest.raises(InfraError, match="it is not clear which image web had before"):
+    with pytest.raises(InfraError, match="it is not clear which image web has or had"):
         former(answer, "web")
 
 

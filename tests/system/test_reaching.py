@@ -38,7 +38,7 @@ def test_what_cannot_be_run_is_said_in_its_own_words(system: System) -> None:
     ran = infra(system, "exec", "vault-api", "--", "/bin/sh")
     assert ran.code in (126, 127) and '"/bin/sh": stat /bin/sh: no such file or directory' in ran.output, ran.output
     ran = infra(system, "exec", "vault", "--", "ls")
-    assert ran.code == 1 and "stack lab runs no vault: did you mean vault-api?" in ran.output, ran.output
+    assert ran.code == 1 and "stack lab runs no vault: did you mean 'vault-api'?" in ran.output, ran.output
     assert "Traceback" not in ran.output
 
 

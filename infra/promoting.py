@@ -1,0 +1,122 @@
+"""What one stack serves of a service, deployed to another stack: the same digest, and not what a tag means by now."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from catalogue.loading import Catalogue
+from infra import deploying, hosts
+from infra.deploying import Deployment
+from infra.errors import InfraError
+from infra.foreign import one_line
+from infra.move.steps.images import login, registry
+from infra.remote import ask
+from infra.skopeo import Copier
+
+# What builders say of an image (OCI image spec, annotations), in the words of a report
+LABELS = {
+    "org.opencontainers.image.revision": "commit",
+    "org.opencontainers.image.version": "version",
+    "org.opencontainers.image.created": "built",
+    "org.opencontainers.image.source": "source",
+    "org.opencontainers.image.url": "run",
+}
+TAG = "promoted-"  # of a copy, until the release has tags of its own for it
+SHORT = deploying.SHORT
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """`images` are by repository the digest that the first stack serves; `before` what the other one serves, where it
+    serves any."""
+
+    service: str
+    source: Catalogue
+    wanted: Deployment
+    images: Mapping[str, str]
+    before: Mapping[str, str]
+
+
+def planned(source: Catalogue, target: Catalogue, service: str, source_host: str | None, host: str | None) -> Promotion:
+    """Asks the hosts of both. Raises InfraError."""
+    if source.stack.name == target.stack.name:
+        raise InfraError(f"--from {source.stack.name} --to {target.stack.name}: two stacks")
+    first, _ = deploying.host_of(source, [service], source_host)
+    place, found = deploying.host_of(target, [service], host, "infra promote")
+    serves = _serves(source, first, service)
+    if not serves:
+        raise InfraError(f"{first} of stack {source.stack.name} serves no {service}: infra status says why")
+    own = {
+        image.name: serves[image.repository]
+        for image in deploying.followed(found[service])
+        if image.repository in serves
+    }
+    if not own:
+        raise InfraError(
+            f"stack {target.stack.name} has {service} from other repositories than {', '.join(sorted(serves))}: "
+            "the catalogues of both stacks must name the same"
+        )
+    return Promotion(service, source, Deployment(place, {service: own}), serves, _serves(target, place, service))
+
+
+def _serves(catalogue: Catalogue, host: str, service: str) -> dict[str, str]:
+    """Repository → digest of what a host's service has now."""
+    answer = ask(hosts.targets(catalogue.stack, host)[host], "releases")
+    images = answer.get("services", {}).get(answer["current"] or "", {}).get(service, [])
+    return deploying.by_repository(images, service)
+
+
+def lines(made: Promotion, target: Catalogue) -> Iterator[str]:
+    """What differs between the two, image by image: digests, and what the labels of both say. Raises InfraError."""
+    stack, known = made.source.stack, target.stack
+    for repository, digest in made.images.items():
+        old = made.before.get(repository)
+        if old == digest:
+            yield f"{repository}: {digest[:SHORT]} serves in {known.name} already"
+            continue
+        yield f"{repository}: {old[:SHORT] if old else 'none'} in {known.name} → {digest[:SHORT]} of {stack.name}"
+        before = _labels(known.accountId, known.region, repository, old) if old else {}
+        after = _labels(stack.accountId, stack.region, repository, digest)
+        for label, word in LABELS.items():
+            if before.get(label) != after.get(label):
+                yield f"  {word}: {before.get(label, '-')} → {after.get(label, '-')}"
+
+
+def _labels(account: str, region: str, repository: str, digest: str) -> dict[str, str]:
+    """None where they cannot be read: they are a help, and no reason not to go on."""
+    host = registry(account, region)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copier = Copier(Path(folder), {host: {"auth": login(boto3.Session(), account, region)}}, {})
+            found = json.loads(copier.configuration(f"docker://{host}/{repository}@{digest}"))
+            labels = (found.get("config") or {}).get("Labels") or {}
+            return {label: one_line(str(labels[label])) for label in LABELS if label in labels}
+    except (InfraError, ValueError, AttributeError):
+        return {}
+
+
+def bring_images(made: Promotion, target: Catalogue) -> Iterator[str]:
+    """Copies into the other stack's registry what it lacks; a line for each copy. Raises InfraError."""
+    stack, known = made.source.stack, target.stack
+    there, here = registry(known.accountId, known.region), registry(stack.accountId, stack.region)
+    if there == here:
+        return
+    session = boto3.Session()
+    auths = {
+        host: {"auth": login(session, account, region)}
+        for host, account, region in ((here, stack.accountId, stack.region), (there, known.accountId, known.region))
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        copier = Copier(Path(folder), auths, {})
+        for repository, digest in made.images.items():
+            if copier.digest(f"docker://{there}/{repository}@{digest}") == digest:
+                continue
+            tag = f"{TAG}{digest.removeprefix('sha256:')[:12]}"
+            copier.copy(f"docker://{here}/{repository}@{digest}", f"docker://{there}/{repository}:{tag}")
+            if copier.digest(f"docker://{there}/{repository}:{tag}") != digest:
+                raise InfraError(f"the copy of {repository}@{digest[:SHORT]} in {known.region} is not it. Run again")
+            yield f"copied {repository}@{digest[:SHORT]} into the registry of stack {known.name}"
