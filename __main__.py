@@ -13,6 +13,7 @@ from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.backups import Backups
 from components.copier import Copier
+from components.dns import Records
 from components.serving import running, serve
 
 try:
@@ -101,6 +102,8 @@ for place in stack.standbyRegions:
     for host in stack.ec2_hosts:
         region.release(made[place], host, digests, rights[place, host], everywhere)
 
+if stack.records:
+    Records("records", stack, zone.id, everywhere)
 if stack.creditsBudget:
     budget.credits(stack, everywhere)
 

@@ -13,6 +13,7 @@ from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
 from catalogue.problems import CatalogueError, Problem
+from catalogue.records import Record
 from catalogue.sizes import Architecture
 from catalogue.validation import problems_of
 
@@ -96,6 +97,7 @@ class Stack(Model):
     acmeDirectory: Url = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: Email
     trustedRoots: list[str] = []
+    records: list[Record] = []
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
     healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180

@@ -44,9 +44,12 @@ def identify(pid: int) -> Engine:
 
 
 def _started(pid: int) -> str:
-    """When a process was started. Raises OSError where there is none."""
+    """When a process was started. Raises OSError where there is none, or it has ended and none has asked how."""
     # The second field is a name, which may have spaces and parentheses
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        raise ProcessLookupError(pid)
+    return fields[19]
 
 
 def remember(stack: str, pid: int) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -39,6 +40,16 @@ def test_an_engine_that_was_killed_here_is_dead(ended):
 def test_a_number_that_another_process_has_now_is_dead(ended):
     now = locks.identify(os.getpid())
     assert locks.is_dead(complaint((now.pid, HERE)), replace(now, started="1"))
+
+
+def test_one_that_has_ended_and_whose_parent_never_asks_is_dead():
+    """As in a container whose first process is no init."""
+    process = subprocess.Popen(["sleep", "60"])
+    engine = locks.identify(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert locks.is_dead(complaint((engine.pid, HERE)), engine)
+    process.wait(timeout=10)
 
 
 UNCERTAIN = {

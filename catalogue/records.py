@@ -1,0 +1,92 @@
+"""Records of the stack's zone beside its hosts' addresses: mail, aliases, proofs of ownership, who may issue
+certificates."""
+
+import re
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from catalogue.fields import Model
+
+# With _dmarc, _acme-challenge.www and *.example.com
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
+_NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
+RecordName = Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=253)]
+_TARGET = re.compile(rf"{_NAME}\.?")
+_PIECE = 255  # bytes of a text in a TXT record
+_FORMS = {
+    "A": "an IPv4 address",
+    "AAAA": "an IPv6 address",
+    "CNAME": "a name, such as shop.example.net",
+    "MX": "a preference and a name: 10 mx.example.net",
+    "TXT": "any printable ASCII text, without quotes around it",
+    "CAA": '0 issue "letsencrypt.org", with issue, issuewild or iodef',
+    "SRV": "priority, weight, port and a name: 10 5 5060 sip.example.net",
+}
+_CAA = re.compile(r'(0|128) (issue|issuewild|iodef) "([^"\\]*)"')
+
+
+class Record(Model):
+    """`name` is a whole name of the stack's zone. `values` are as Route 53 takes them, but for TXT, whose quotes are
+    added. `ttl` is for how many seconds resolvers may keep it."""
+
+    name: RecordName
+    type: Literal["A", "AAAA", "CNAME", "MX", "TXT", "CAA", "SRV"]
+    values: Annotated[list[Annotated[str, Field(min_length=1, max_length=4000)]], Field(min_length=1, max_length=100)]
+    ttl: Annotated[int, Field(ge=1, le=172800, strict=False)] = 300
+
+    @model_validator(mode="after")
+    def _formed(self) -> "Record":
+        for value in self.values:
+            if not _fits(self.type, value):
+                raise ValueError(f"{self.type} {value!r}: {_FORMS[self.type]}")
+        if len({*self.values}) < len(self.values):
+            raise ValueError("a value stands there twice")
+        if self.type == "CNAME" and len(self.values) > 1:
+            raise ValueError("a CNAME has one value")
+        return self
+
+    @property
+    def written(self) -> list[str]:
+        """The values as Route 53 takes them."""
+        if self.type != "TXT":
+            return self.values
+        escaped = [value.replace("\\", "\\\\").replace('"', '\\"') for value in self.values]
+        return [" ".join(f'"{piece}"' for piece in _pieces(value)) for value in escaped]
+
+    @property
+    def issuers(self) -> list[str]:
+        """Whom a CAA record lets issue certificates of a name; none for another record."""
+        found = [_CAA.fullmatch(value) for value in self.values] if self.type == "CAA" else []
+        return [match[3].partition(";")[0].strip() for match in found if match and match[2] == "issue"]
+
+
+def _fits(kind: str, value: str) -> bool:
+    if kind in ("A", "AAAA"):
+        try:
+            return str((IPv4Address if kind == "A" else IPv6Address)(value)) == value
+        except ValueError:
+            return False
+    if kind == "CNAME":
+        return _TARGET.fullmatch(value) is not None
+    if kind == "CAA":
+        return _CAA.fullmatch(value) is not None
+    if kind == "TXT":
+        return value.isascii() and value.isprintable() and not (value[0] == value[-1] == '"')
+    *numbers, name = value.split(" ")
+    return (
+        len(numbers) == (1 if kind == "MX" else 3)
+        and all(number.isdecimal() and int(number) < 65536 for number in numbers)
+        and _TARGET.fullmatch(name) is not None
+    )
+
+
+def _pieces(text: str) -> list[str]:
+    """Of an escaped text, none of which ends within an escape."""
+    found, piece = [], ""
+    for sign in re.findall(r"\\.|.", text):
+        if len(piece) + len(sign) > _PIECE:
+            found, piece = [*found, piece], ""
+        piece += sign
+    return [*found, piece]

@@ -1,0 +1,64 @@
+"""Records of the zone: none that a site, another record or a certificate is in the way of."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
+from catalogue.records import Record
+
+# What the CAs of these directories call themselves in CAA records (their own documentation)
+ISSUERS = {
+    "letsencrypt.org": "letsencrypt.org", "acme.zerossl.com": "sectigo.com", "dv.acme-v02.api.pki.goog": "pki.goog",
+    "api.buypass.com": "buypass.com",
+}  # fmt: skip
+
+
+def records(catalogue: Catalogue) -> Iterator[Problem]:
+    stack = catalogue.stack
+    sites = {stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites}
+    seen: set[tuple[str, str]] = set()
+    kinds: dict[str, set[str]] = {}
+    for record in stack.records:
+        kinds.setdefault(record.name, set()).add(record.type)
+    for record in stack.records:
+        where = f"infra:records: {record.name} {record.type}"
+        for found, rule in _faults(record, stack.zone, sites, kinds[record.name]):
+            yield Problem(stack.file, where, found, rule)
+        if (record.name, record.type) in seen:
+            yield Problem(stack.file, where, "stands there twice", "one record with all values")
+        seen.add((record.name, record.type))
+
+
+def _faults(record: Record, zone: str, sites: set[str], kinds: set[str]) -> Iterator[tuple[str, str]]:
+    plain = record.name.removeprefix("*.")
+    if plain != zone and not plain.endswith(f".{zone}"):
+        yield f"is not in infra:zone ({zone})", f"a name such as mail.{zone}"
+    if record.type in ("A", "AAAA", "CNAME") and record.name in sites:
+        yield "is a site's own name, whose address is its host's", "another name, or leave it out"
+    if record.type == "CNAME" and (record.name == zone or len(kinds) > 1):
+        other = "the zone itself has others" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
+        yield f"a name with a CNAME has nothing else, and {other}", "another name, or the records that it stands for"
+    if record.type == "TXT" and record.name.startswith("_acme-challenge."):
+        yield "is written by hosts when they obtain certificates", "leave it out"
+
+
+def issuers(catalogue: Catalogue) -> Iterator[Problem]:
+    """A CAA record that leaves out the stack's own CA: the next certificate of that name would be refused."""
+    stack = catalogue.stack
+    host = urlsplit(stack.acmeDirectory).hostname or ""
+    own = next((issuer for name, issuer in ISSUERS.items() if host == name or host.endswith(f".{name}")), None)
+    stated = {record.name: record.issuers for record in stack.records if record.type == "CAA"}
+    if own is None or not stated:
+        return
+    for system in catalogue.running.values():
+        for site in system.sites:
+            name = stack.public_name(site.name)
+            # The nearest name that has one decides (RFC 8659)
+            above = [".".join(name.split(".")[number:]) for number in range(name.count(".") + 1)]
+            decides = next((one for one in above if one in stated), None)
+            if decides and own not in stated[decides]:
+                found = (
+                    f"lets {', '.join(stated[decides]) or 'no one'} issue certificates, and {name} gets its from {own}"
+                )
+                yield Problem(stack.file, f"infra:records: {decides} CAA", found, f'0 issue "{own}" beside it')
