@@ -67,6 +67,7 @@ RULES: Iterable[Callable[[Catalogue], Iterator[Problem]]] = (
     units.acting_on_others,
     units.directives,
     units.shapes,
+    units.growing,
     units.user_units,
     units.accounts,
     units.settings,

@@ -96,6 +96,21 @@ def _misshapen(service: NativeService) -> Iterator[tuple[str, str]]:
         yield "memory and MemoryMax", "one of the two: memory.limit is rendered as MemoryMax"
 
 
+def growing(catalogue: Catalogue) -> Iterator[Problem]:
+    """What a unit writes into a file grows until the disk is full, unless something rotates it."""
+    for file, system, service in native_services(catalogue):
+        paths = [config.path for other in system.native_services for config in other.files]
+        if any(path.startswith("/etc/logrotate.d/") for path in paths):
+            continue
+        for name in ("StandardOutput", "StandardError"):
+            for target in texts(service.run.get("Service", {}).get(name, [])):
+                kind, _, path = target.partition(":")
+                if kind in ("append", "file", "truncate") and not path.startswith(("/dev/", "/run/")):
+                    found = f"[Service] {name}: {target} grows without bound"
+                    rule = "journal, which the host keeps small; or a file of it in /etc/logrotate.d/"
+                    yield Problem(file, f"service {service.name}", found, rule, "warning")
+
+
 def accounts(catalogue: Catalogue) -> Iterator[Problem]:
     """Who a unit runs as and whom a file belongs to is described, and a user's units run without a login."""
     for file, system, service in native_services(catalogue):

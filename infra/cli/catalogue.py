@@ -160,3 +160,14 @@ def push(
     digest, packed = pushing.push(catalogue, image, sources, where, architecture)
     what = f" ({packed})" if packed else ""
     typer.echo(f"{image} is in {where}: {digest}{what}; {pushing.next_step(catalogue, image)}")
+
+
+@app.command()
+def explain(
+    field: Annotated[str, typer.Argument(help="A field of the catalogue, a key of the stack, or an alert.")],
+) -> None:
+    """Print what a field of files/systems/, a key of Pulumi.STACK.yaml or an alert means."""
+    from infra import explaining
+
+    for line in explaining.explained(project_root(), field):
+        typer.echo(line)

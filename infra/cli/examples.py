@@ -11,6 +11,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra upgrade https://github.com/OWNER/watchme-infra --version v0.3.0",
     ],
     "check": ["infra check --stack prod", "infra check --live --stack prod"],
+    "explain": ["infra explain hold", "infra explain infra:statusCidrs"],
     "rights": ["infra rights deploy --stack prod"],
     "render": ["infra render --stack prod --out /tmp/prod"],
     "docs": ["infra docs"],

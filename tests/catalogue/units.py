@@ -25,6 +25,10 @@ def one_more_artefact(into):
 
 # Name → system, what is changed, and what the one line must say
 EXAMPLES = {
+    "output into a file": (
+        "whisper", unit("whisper-backend", "Service", StandardOutput="append:/var/log/whisper.log"),
+        "warning: files/systems/whisper.yaml: service whisper-backend: [Service] StandardOutput: append:/var/log/whisper.log grows",
+    ),
     "a drain with a socket": ("recall", setting("recall-api", drain=5), "recall-api: drain with socket: true; one of the two"),
     "misspelt": (
         "whisper", unit("whisper-backend", "Service", RestrtSec=3),

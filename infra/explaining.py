@@ -1,0 +1,86 @@
+"""What a field or a key means, in the words of the reference: the tables of the project's own pages."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalogue.problems import nearest
+from infra.errors import InfraError
+
+PAGES = ("catalogue.md", "sites.md", "backups.md", "reference/configuration.md", "reference/alerts.md")
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+CODE = re.compile(r"`([^`]+)`")
+ROW = re.compile(r"^\|(.+)\|\s*$")
+# Of a cell's code that names a field: `volumes`, `infra:zone`, `image.tag`, `socket: true`
+NAMED = re.compile(r"(infra:|aws:)?[A-Za-z_][A-Za-z0-9_.-]*")
+WIDTH = 100
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a table: the names in its first cell, what it says, and where it stands."""
+
+    names: tuple[str, ...]
+    text: str
+    page: str
+    heading: str
+
+
+def explained(root: Path, field: str) -> Iterator[str]:
+    """Lines about each meaning that a name has. Raises InfraError where it has none."""
+    known = list(entries(root / "docs"))
+    wanted = field.strip().rstrip(":")
+    found = [entry for entry in known if wanted in entry.names]
+    # `zone` stands for infra:zone, and `tag` for image.tag, where nothing has the whole name
+    found = found or [e for e in known if any(re.split("[:.]", name)[-1] == wanted for name in e.names)]
+    found = found or list(mentions(root / "docs", wanted))[:MOST]
+    if not found:
+        names = sorted({name for entry in known for name in entry.names})
+        raise InfraError(f"nothing is called {field!r}: {nearest(wanted, names, 'names')[:300]}")
+    for number, entry in enumerate(found):
+        if number:
+            yield ""
+        yield f"{', '.join(entry.names)} ({entry.page}, {entry.heading})"
+        yield from textwrap.wrap(entry.text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def entries(docs: Path) -> Iterator[Entry]:
+    """The rows of all tables whose first cell names something."""
+    for page in PAGES:
+        path = docs / page
+        if not path.is_file():
+            continue
+        heading = ""
+        for line in path.read_text().splitlines():
+            if line.startswith("#"):
+                heading = _plain(line.lstrip("# "))
+            elif match := ROW.match(line):
+                # A | within code is written as \|
+                first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", match[1])]
+                names = tuple(name[0] for code in CODE.findall(first) if (name := NAMED.match(code)))
+                if names and rest:
+                    text = "; ".join(_plain(cell) for cell in rest if cell)
+                    yield Entry(names, text, f"docs/{page}", heading)
+
+
+def mentions(docs: Path, name: str) -> Iterator[Entry]:
+    """What pages say of a name that no table has: each paragraph with it, or the heading of an example."""
+    in_code, in_example = re.compile(rf"`{re.escape(name)}\b[^`]*`"), re.compile(rf"^[\s\-{{]*{re.escape(name)}:", re.M)
+    for page in PAGES:
+        path, heading = docs / page, ""
+        for part in path.read_text().split("\n\n") if path.is_file() else []:
+            if part.startswith("#"):
+                heading = _plain(part.split("\n")[0].lstrip("# "))
+            if part.startswith("```"):
+                if in_example.search(part):
+                    yield Entry((name,), f"an example is on that page, under {heading!r}", f"docs/{page}", heading)
+            elif in_code.search(part):
+                yield Entry((name,), _plain(part), f"docs/{page}", heading)
+
+
+def _plain(text: str) -> str:
+    """Without links and the marks of code."""
+    return LINK.sub(r"\1", text).replace("`", "").replace("**", "").replace("\\|", "|")
