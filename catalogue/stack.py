@@ -15,6 +15,7 @@ from catalogue.instances import Instance
 from catalogue.problems import CatalogueError, Problem
 from catalogue.records import Record
 from catalogue.sizes import Architecture
+from catalogue.sources import AnySource
 from catalogue.validation import problems_of
 
 PROJECT = "infra"
@@ -111,6 +112,7 @@ class Stack(Model):
     hostPublicKeys: dict[Name, PublicKey] = {}
     hostPrivateKeys: dict[Name, str] = {}
     secrets: dict[Name, dict[str, str]] = {}
+    secretsFrom: dict[Name, dict[str, AnySource]] = {}
 
     @property
     def registry_logins(self) -> dict[str, dict[str, str]]:
@@ -184,6 +186,9 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
     try:
         made = Stack.model_validate(fields)
         made._file = file
+        for group, names in made.secretsFrom.items():
+            # Asked for where the program runs (components/configuration.py)
+            made.secrets[group] = dict.fromkeys(names, ENCRYPTED) | made.secrets.get(group, {})
         return made
     except ValidationError as error:
         text = Written(read_text(path, file)) if path else None
@@ -236,10 +241,30 @@ def read_stack(project: Path, name: str, file: Path | None = None) -> Stack:
     shown = shown_path(path, project)
     values = read_config(path, shown)
     sealed = {key: _sealed(value) for key, value in values.items()}
+    _refuse_two_values(sealed, shown)
     exposed = [key for key in SECRET_KEYS if not is_empty(sealed.get(key), (None, "", ENCRYPTED))]
     if exposed:
         raise CatalogueError(in_plain_text(shown, exposed))
     return stack_from(name, sealed, shown, path)
+
+
+def _refuse_two_values(values: dict[str, Any], file: str) -> None:
+    """Raises CatalogueError for a secret that has a value, and comes from elsewhere."""
+    set_here, elsewhere = values.get(f"{PROJECT}:secrets"), values.get(f"{PROJECT}:secretsFrom")
+    if not isinstance(set_here, dict) or not isinstance(elsewhere, dict):
+        return
+    both = [
+        f"{group}.{name}"
+        for group, names in elsewhere.items()
+        for name in (names if isinstance(names, dict) else {})
+        if isinstance(set_here.get(group), dict) and name in set_here[group]
+    ]
+    if both:
+        found, rule = (
+            f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too",
+            "infra secret unset, or leave it out",
+        )
+        raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", found, rule)])
 
 
 def read_config(path: Path, file: str) -> dict[str, Any]:

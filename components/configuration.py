@@ -3,6 +3,8 @@
 import difflib
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from catalogue.stack import (
     stack_from,
 )
 
+SOURCES = 300  # seconds for the values of all secrets that come from elsewhere
+
 
 def stack() -> Stack:
     """Raises CatalogueError for a key that `Pulumi.yaml` does not name, a value that does not fit, a plain secret."""
@@ -36,7 +40,34 @@ def stack() -> Stack:
     plain = [key for key in SECRET_KEYS if not is_empty(given.get(key)) and not is_config_secret(key)]
     if plain:
         raise CatalogueError(in_plain_text(file, plain))
-    return stack_from(name, given, file)
+    return _with_secrets_of_others(stack_from(name, given, file), given, file)
+
+
+def _with_secrets_of_others(made: Stack, given: dict[str, Any], file: str) -> Stack:
+    """With the values of infra:secretsFrom, which this process alone holds. Raises CatalogueError naming each that has
+    none."""
+    own = given.get(f"{PROJECT}:secrets") or {}
+    if not any(name not in own.get(group, {}) for group, names in made.secretsFrom.items() for name in names):
+        return made
+    sources = {
+        group: {name: source.model_dump() for name, source in names.items()}
+        for group, names in made.secretsFrom.items()
+    }
+    asked = {"region": made.region, "sources": sources, "given": {group: [*names] for group, names in own.items()}}
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "infra.sources"],
+            input=json.dumps(asked), capture_output=True, text=True, timeout=SOURCES, check=True,
+        )  # fmt: skip
+        answer: dict[str, Any] = json.loads(ran.stdout)
+    except (subprocess.SubprocessError, ValueError):
+        # Whatever it says may hold a value
+        answer = {"wrong": "they could not be asked for"}
+    if "wrong" in answer:
+        rule = "look at the rights, the name and the login that it needs"
+        raise CatalogueError([Problem(file, "infra:secretsFrom", answer["wrong"].replace("\n", "; "), rule)])
+    secrets = {group: own.get(group, {}) | answer["values"].get(group, {}) for group in {*own, *answer["values"]}}
+    return stack_from(made.name, {**given, f"{PROJECT}:secrets": secrets}, file)
 
 
 def shown_file(name: str) -> str:

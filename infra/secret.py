@@ -22,6 +22,7 @@ class Secret:
     name: str
     used_by: tuple[str, ...]
     is_set: bool
+    source: str = ""
 
     @property
     def path(self) -> str:
@@ -31,6 +32,8 @@ class Secret:
     def state(self) -> str:
         if not self.is_set:
             return "missing"
+        if self.source and self.used_by:
+            return f"from {self.source}"
         return "set" if self.used_by else "used by nothing"
 
 
@@ -51,13 +54,23 @@ def known(catalogue: Catalogue) -> list[Secret]:
         if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
             used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
     return [
-        Secret(group, name, tuple(used.get((group, name), ())), (group, name) in given)
+        Secret(
+            group,
+            name,
+            tuple(used.get((group, name), ())),
+            (group, name) in given,
+            str(catalogue.stack.secretsFrom.get(group, {}).get(name, "")),
+        )
         for group, name in sorted(given | set(used))
     ]
 
 
 def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
     """Group and name of what may be set. Raises InfraError where nothing names it."""
+    if of := {entry.path: entry.source for entry in known(catalogue) if entry.source}.get(path):
+        raise InfraError(
+            f"{path} comes from {of} (infra:secretsFrom): change it there, or take it out of the stack first"
+        )
     group, _, name = path.partition(".") if path.startswith(f"{REGISTRIES}.") else path.rpartition(".")
     named = {entry.path for entry in known(catalogue) if entry.used_by}
     for system in catalogue.running.values():
@@ -96,6 +109,10 @@ def remove(catalogue: Catalogue, path: str) -> None:
     if path not in given:
         raise InfraError(f"{path} has no value: {nearest(path, sorted(given), 'secrets with one')}")
     entry = given[path]
+    if entry.source:
+        raise InfraError(
+            f"{path} comes from {entry.source}: take it out of infra:secretsFrom in {catalogue.stack.file}"
+        )
     pulumi("config", "rm", "--stack", catalogue.stack.name, "--path", _key(entry.group, entry.name))
 
 
@@ -115,8 +132,9 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
 def lines(found: list[Secret]) -> Iterator[str]:
     """One for each: its path, its state, who uses it."""
     width = max((len(entry.path) for entry in found), default=0)
+    states = max((len(entry.state) for entry in found), default=0)
     for entry in found:
-        yield f"{entry.path:{width}}  {entry.state:15}  {', '.join(entry.used_by)}".rstrip()
+        yield f"{entry.path:{width}}  {entry.state:{max(states, 15)}}  {', '.join(entry.used_by)}".rstrip()
 
 
 def _key(group: str, name: str) -> str:

@@ -13,8 +13,8 @@ from catalogue.checks import check, checked
 from catalogue.deployed import pinned
 from catalogue.loading import Catalogue, load
 from catalogue.problems import CatalogueError, Problem
-from catalogue.stack import read_stack, stack_from
-from infra import aws, hosts, remote, ssh
+from catalogue.stack import PROJECT, read_stack, stack_from
+from infra import aws, hosts, remote, sources, ssh
 from infra.errors import InfraError
 from infra.mirror import resolved
 from infra.paths import config_file, project_root
@@ -89,6 +89,9 @@ def catalogue_of(name: str) -> Catalogue:
     found = json.loads(pulumi("config", "--json", "--show-secrets", "--stack", name))
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
     try:
+        own = values.get(f"{PROJECT}:secrets") or {}
+        asked = sources.resolved(sealed.stack, own)
+        values[f"{PROJECT}:secrets"] = {group: own.get(group, {}) | asked.get(group, {}) for group in {*own, *asked}}
         return replace(sealed, stack=stack_from(name, values, sealed.stack.file))
     except CatalogueError as error:
         where = ", ".join(sorted({problem.where for problem in error.problems}))

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -52,3 +53,11 @@ def key_of(file: Path) -> bytes:
 def mark(text: str) -> str:
     """Stands for what is encrypted, by the encrypted text."""
     return f"[secret {hashlib.sha256(text.encode()).hexdigest()[:12]}]"
+
+
+def mark_sources(values: dict[str, Any]) -> None:
+    """Secrets that come from elsewhere are not asked for: a mark of where each comes from stands in its place."""
+    for group, names in (values.get("infra:secretsFrom") or {}).items():
+        own = values.setdefault("infra:secrets", {}).setdefault(group, {})
+        for name, source in names.items():
+            own.setdefault(name, mark(json.dumps(source, sort_keys=True)))

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 if __package__:
-    from infra.preview.marks import PROCESS_KEY, key_of, mark, unspoken
+    from infra.preview.marks import PROCESS_KEY, key_of, mark, mark_sources, unspoken
 else:
-    from marks import PROCESS_KEY, key_of, mark, unspoken
+    from marks import PROCESS_KEY, key_of, mark, mark_sources, unspoken
 
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
@@ -249,6 +249,7 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROC
         read_stack(root, name, file)
         raw = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
         values = sealed(raw)
+        mark_sources(values)
         stack = stack_from(name, values, file.name)
         values = keys(stack, values)
         catalogue = load(root, stack_from(name, values, file.name))

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from lab import workspace
+from tests.moves.on import client
 from tests.system.conftest import System
 from tests.system.faults import Load
 from tests.system.on import main_pid, wait_until_well
@@ -127,3 +128,28 @@ def test_the_host_knows_who_did_what(system: System) -> None:
     assert "a-secret-argument" not in said
     assert f"exec {NATIVE} printf" in infra(system, "logs", "releases", "--host", HOST).output
     assert "restart" in infra(system, "releases", "--host", "watchme").output
+
+
+@pytest.mark.nightly
+def test_a_secret_of_anothers_reaches_the_service_and_no_plain_state(watchme: System) -> None:
+    system, path = watchme, "/lab/recall/probe"
+    ssm = client(system, "ssm")
+    ssm.put_parameter(Name=path, Value="hunter2-of-ssm", Type="SecureString")
+    mark = "    environment_file: /etc/recall/recall.env\n"
+    system.edit("files/systems/recall.yaml", mark, f"{mark}    secrets: [PROBE, OTHER]\n")
+    sources = {"PROBE": f"ssm:{path}", "OTHER.command[0]": "printf", "OTHER.command[1]": "hunter2-of-a-command"}
+    with system.configured(**{f"secretsFrom.recall-api.{name}": value for name, value in sources.items()}):
+        assert f"from ssm:{path}" in infra(system, "secret", "list").output
+        output = system.must_up()
+        environment = system.on_host("cat", "/etc/recall/recall.env", host=HOST).output
+        assert "hunter2-of-ssm" in environment and "hunter2-of-a-command" in environment, environment
+        assert "hunter2" not in output
+        state = system.lab.path("state", ".pulumi", "stacks", "infra", "lab.json").read_text()
+        assert "hunter2" not in state
+        ssm.put_parameter(Name=path, Value="another", Type="SecureString", Overwrite=True)
+        assert system.pulumi("preview", "--expect-no-changes").code != 0
+        ssm.delete_parameter(Name=path)
+        gone = system.up()
+        assert gone.code != 0 and f"infra:secretsFrom.recall-api.PROBE (ssm:{path}): AWS in" in gone.output, gone.output
+    system.restore_all()
+    system.must_up()

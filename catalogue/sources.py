@@ -1,0 +1,49 @@
+"""Secrets that the stack's file does not hold: where each comes from when the program runs."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from catalogue.fields import Model
+
+# Names as AWS allows them (Systems Manager and Secrets Manager user guides), and a key of a JSON value after #
+_SSM = re.compile(r"ssm:(?P<name>/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*)")
+_MANAGER = re.compile(
+    r"secretsmanager:(?P<name>arn:aws:secretsmanager:[A-Za-z0-9:/_+=.@-]+|[A-Za-z0-9/_+=.@-]+)(#(?P<key>[A-Za-z0-9_.-]+))?"
+)
+FORMS = "ssm:/prod/shop/token, secretsmanager:prod/shop#token, or {command: [op, read, op://prod/shop/token]}"
+
+
+class Source(Model):
+    """A parameter of AWS Systems Manager, a secret of AWS Secrets Manager (of a JSON object the value of `key`), or a
+    command that prints the value."""
+
+    ssm: str = ""
+    secretsmanager: str = ""
+    key: str = ""
+    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=50)] = []
+
+    def __str__(self) -> str:
+        if self.command:
+            return f"command {self.command[0]}"
+        return (
+            f"ssm:{self.ssm}"
+            if self.ssm
+            else f"secretsmanager:{self.secretsmanager}{'#' if self.key else ''}{self.key}"
+        )
+
+
+def _source(given: Any) -> Any:
+    if isinstance(given, Source):
+        return given
+    if isinstance(given, dict) and set(given) == {"command"} and given["command"]:
+        return given
+    if isinstance(given, str) and (found := _SSM.fullmatch(given)):
+        return {"ssm": found["name"]}
+    if isinstance(given, str) and (found := _MANAGER.fullmatch(given)):
+        return {"secretsmanager": found["name"], "key": found["key"] or ""}
+    raise ValueError(FORMS)
+
+
+AnySource = Annotated[Source, BeforeValidator(_source)]

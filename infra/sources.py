@@ -1,0 +1,124 @@
+"""`python -m infra.sources`: the values of secrets that the stack's file does not hold, asked of AWS or of a command
+with the rights of whoever runs the program. The request is JSON on standard input, the answer JSON on standard output:
+neither is a word of a command line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from catalogue.environment import unwritable
+from catalogue.sources import Source
+from catalogue.stack import PROJECT, Stack
+from infra import aws
+from infra.errors import InfraError
+from infra.foreign import one_line
+
+AT_ONCE = 8
+LIMIT = 60  # seconds for a command
+WORDS = 300  # characters of its complaint
+
+Values = dict[str, dict[str, str]]
+
+
+def resolved(stack: Stack, given: Mapping[str, Collection[str]]) -> Values:
+    """Group → name → value, of those that are not `given`. Raises InfraError naming each that has none."""
+    wanted = [
+        (group, name, source)
+        for group, names in stack.secretsFrom.items()
+        for name, source in names.items()
+        if name not in given.get(group, ())
+    ]
+    found: Values = {}
+    wrong: list[str] = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for (group, name, source), answer in zip(wanted, pool.map(lambda e: _asked(stack, e[2]), wanted), strict=True):
+            if isinstance(answer, InfraError):
+                wrong.append(f"{PROJECT}:secretsFrom.{group}.{name} ({source}): {answer}")
+            else:
+                found.setdefault(group, {})[name] = answer
+    if wrong:
+        raise InfraError("\n".join(wrong))
+    return found
+
+
+def _asked(stack: Stack, source: Source) -> str | InfraError:
+    try:
+        value = _command(source.command) if source.command else _of_aws(stack, source)
+        if not value:
+            raise InfraError("it is empty")
+        if found := unwritable(value):
+            raise InfraError(f"the value has {found}, which an environment file cannot hold")
+        return value
+    except InfraError as error:
+        return error
+
+
+def _of_aws(stack: Stack, source: Source) -> str:
+    try:
+        if source.ssm:
+            client = aws.client("ssm", stack.region)
+            return client.get_parameter(Name=source.ssm, WithDecryption=True)["Parameter"]["Value"]
+        client = aws.client("secretsmanager", stack.region)
+        text = client.get_secret_value(SecretId=source.secretsmanager).get("SecretString")
+    except ClientError as error:
+        said = error.response["Error"]
+        raise InfraError(
+            f"AWS in {stack.region} says {said.get('Code', '?')}: {one_line(said.get('Message', ''))}"
+        ) from None
+    except BotoCoreError as error:
+        raise InfraError(one_line(str(error))) from None
+    if text is None:
+        raise InfraError("it is binary, and a secret is a text")
+    if not source.key:
+        return text
+    try:
+        value = json.loads(text)[source.key]
+    except (ValueError, TypeError, LookupError):
+        raise InfraError(f"it is no JSON object with the key {source.key}") from None
+    if not isinstance(value, str | int):
+        raise InfraError(f"its {source.key} is no text")
+    return str(value)
+
+
+def _command(words: list[str]) -> str:
+    """What it prints, without the line's end."""
+    try:
+        ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        raise InfraError(f"no end after {LIMIT} s: does it ask for something?") from None
+    except OSError as error:
+        raise InfraError(f"{words[0]} cannot be started: {error.strerror}") from None
+    if ran.returncode:
+        lines = ran.stderr.decode(errors="replace").strip().splitlines()
+        raise InfraError(f"exit code {ran.returncode}: {one_line((lines or ['no reason given'])[-1])[:WORDS]}")
+    try:
+        return ran.stdout.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise InfraError("it prints no text") from None
+
+
+def main() -> None:
+    """`stack` are the fields of the stack that it takes, `given` the secrets that have a value."""
+    request: dict[str, Any] = json.load(sys.stdin)
+    try:
+        answer = {"values": resolved(Stack.model_construct(**_fields(request)), request["given"])}
+    except InfraError as error:
+        answer = {"wrong": str(error)}
+    json.dump(answer, sys.stdout)
+
+
+def _fields(request: dict[str, Any]) -> dict[str, Any]:
+    sources = {
+        group: {name: Source.model_validate(source) for name, source in names.items()}
+        for group, names in request["sources"].items()
+    }
+    return {"region": request["region"], "secretsFrom": sources}
+
+
+if __name__ == "__main__":
+    main()
