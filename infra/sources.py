@@ -1,6 +1,6 @@
 """`python -m infra.sources`: the values of secrets that the stack's file does not hold, asked of AWS or of a command
-with the rights of the person or CI run that runs the program. The request is JSON on standard input, the answer JSON on standard output:
-neither is a word of a command line."""
+with the rights of the person or CI run that runs the program. The request is JSON on standard input, the answer JSON
+on standard output: neither is a word of a command line."""
 
 import json
 import subprocess
