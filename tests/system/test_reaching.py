@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from urllib.request import urlopen
 
 import pytest
+import yaml
 
 from lab import workspace
 from tests.moves.on import client
@@ -137,8 +138,13 @@ def test_a_secret_of_anothers_reaches_the_service_and_no_plain_state(watchme: Sy
     ssm.put_parameter(Name=path, Value="hunter2-of-ssm", Type="SecureString")
     mark = "    environment_file: /etc/recall/recall.env\n"
     system.edit("files/systems/recall.yaml", mark, f"{mark}    secrets: [PROBE, OTHER]\n")
-    sources = {"PROBE": f"ssm:{path}", "OTHER.command[0]": "printf", "OTHER.command[1]": "hunter2-of-a-command"}
-    with system.configured(**{f"secretsFrom.recall-api.{name}": value for name, value in sources.items()}):
+    sources = {"PROBE": f"ssm:{path}", "OTHER": {"command": ["printf", "hunter2-of-a-command"]}}
+    with system.configured():
+        # `pulumi config set` takes the place of a secret for a secret
+        file = system.lab.config_file
+        config = yaml.safe_load(file.read_text())
+        config["config"]["infra:secretsFrom"] = {"recall-api": sources}
+        file.write_text(yaml.safe_dump(config))
         assert f"from ssm:{path}" in infra(system, "secret", "list").output
         output = system.must_up()
         environment = system.on_host("cat", "/etc/recall/recall.env", host=HOST).output
