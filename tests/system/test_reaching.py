@@ -145,7 +145,7 @@ def test_a_secret_of_anothers_reaches_the_service_and_no_plain_state(watchme: Sy
         config = yaml.safe_load(file.read_text())
         config["config"]["infra:secretsFrom"] = {"recall-api": sources}
         file.write_text(yaml.safe_dump(config))
-        assert f"from ssm:{path}" in infra(system, "secret", "list").output
+        assert f"from ssm:{path}" in system.command("infra", "secret", "list", "--stack", "lab").output
         output = system.must_up()
         environment = system.on_host("cat", "/etc/recall/recall.env", host=HOST).output
         assert "hunter2-of-ssm" in environment and "hunter2-of-a-command" in environment, environment
