@@ -23,7 +23,7 @@ READS = re.compile(r"^\w+:(Describe|Get|List|View|Simulate)")
 # In no region, or asked in one that is not the stack's
 EVERYWHERE = ("budgets:", "route53:", "iam:", "pricing:", "sts:")
 # What reads names of repositories, roles and zones before they are known, or all of them
-UNNAMED = re.compile(r"^(?!ecr:GetDownloadUrlForLayer|ssm:GetParameter|s3:)")
+UNNAMED = re.compile(r"^(?!ecr:GetDownloadUrlForLayer|ssm:GetParameter|secretsmanager:|s3:)")
 PASS = "iam:PassRole"
 PASSED_TO = ["ec2.amazonaws.com", "dlm.amazonaws.com"]
 # Characters of a managed policy that AWS takes, without white space
@@ -93,16 +93,30 @@ def _allow(actions: Iterable[str], resources: list[str]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": sorted(actions), "Resource": resources}
 
 
+def _below_root(parameter: str) -> str:
+    return parameter if parameter.startswith("/") else f"/{parameter}"
+
+
 def _resources(catalogue: Catalogue, patterns: list[str]) -> list[str]:
     return [arn for pattern in patterns for arn in _filled(catalogue, pattern)]
 
 
 def _filled(catalogue: Catalogue, pattern: str) -> Iterator[str]:
     stack = catalogue.stack
+    sources = [source for names in stack.secretsFrom.values() for source in names.values()]
+    if pattern == "{secret}":
+        for name in sorted({source.secretsmanager for source in sources if source.secretsmanager}):
+            # AWS adds six characters of its own to a name
+            yield (
+                name if name.startswith("arn:") else f"arn:aws:secretsmanager:*:{stack.accountId}:secret:{name}-??????"
+            )
+        return
     if "{parameter}" in pattern:
         used = {INSTANCE_TYPES[host.instanceType] for host in stack.ec2_hosts.values()}
         for parameter in sorted({stack.ami_parameter(kind.architecture) for kind in used}):
-            yield pattern.format(parameter=parameter if parameter.startswith("/") else f"/{parameter}")
+            yield pattern.format(parameter=_below_root(parameter))
+        for name in sorted({source.ssm for source in sources if source.ssm}):
+            yield f"arn:aws:ssm:*:{stack.accountId}:parameter{_below_root(name)}"
         return
     if "{bucket}" in pattern:
         yield from [pattern.format(bucket=stack.backup_bucket)] if stack.backupRegion else []

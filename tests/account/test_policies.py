@@ -20,10 +20,12 @@ from tests.support import ROOT, whole
 SERVICES = {
     "ec2": "ec2", "ecr": "ecr", "iam": "iam", "route53": "route53", "sns": "sns", "cloudwatch": "cloudwatch",
     "budgets": "budgets", "dlm": "dlm", "s3": "s3", "ssm": "ssm", "sts": "sts", "pricing": "pricing",
-    "service-quotas": "servicequotas",
+    "service-quotas": "servicequotas", "secretsmanager": "secretsmanager",
 }  # fmt: skip
 # No right is needed for it
 FREE = {"sts:GetCallerIdentity"}
+# Of the bucket that Pulumi keeps its state in, which every operator reads and writes
+OF_STATE = {"s3:ListObjectsV2", "s3:GetObject"}
 # Of these the policies speak in other words
 NAMES = {
     "budgets:DescribeBudget": "budgets:ViewBudget", "s3:HeadBucket": "s3:ListBucket",
@@ -68,7 +70,7 @@ def test_every_request_of_the_sources_is_in_the_table(folder):
     for path in sorted((ROOT / folder).rglob("*.py")):
         for name in called(path):
             actions = {NAMES.get(action, action) for action in operations()[name]}
-            if not actions & FREE:
+            if not actions & (FREE | OF_STATE):
                 seen.add(name)
                 assert actions & known or _of_budgets(actions), f"{path.name}: {name}"
     assert len(seen) > 25
@@ -111,6 +113,21 @@ def test_values_of_others_are_not_read():
         assert found and all(arn.startswith(resource) for s in found for arn in s["Resource"]), role
     (attach,) = [s for s in policies.policy(whole(), "deploy")["Statement"] if "iam:AttachRolePolicy" in s["Action"]]
     assert "AWSDataLifecycleManagerServiceRole" in attach["Condition"]["ArnEquals"]["iam:PolicyARN"]
+
+
+def test_of_secrets_those_that_the_stack_names_are_read():
+    def of(action, made):
+        return [
+            arn for s in policies.policy(made, "plan")["Statement"] if action in s["Action"] for arn in s["Resource"]
+        ]
+
+    before = whole()
+    assert of("secretsmanager:GetSecretValue", before) == []
+    sources = {"A": "ssm:/prod/a", "B": "ssm:b", "C": "secretsmanager:prod/c#key", "D": {"command": ["op"]}}
+    made = whole(lambda config: config.update({"infra:secretsFrom": {"recall-api": sources}}))
+    added = {*of("ssm:GetParameter", made)} - {*of("ssm:GetParameter", before)}
+    assert added == {f"arn:aws:ssm:*:754724220380:parameter/{name}" for name in ("prod/a", "b")}
+    assert of("secretsmanager:GetSecretValue", made) == ["arn:aws:secretsmanager:*:754724220380:secret:prod/c-??????"]
 
 
 @pytest.mark.parametrize("role", policies.ROLES)
