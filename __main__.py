@@ -25,6 +25,7 @@ except CatalogueError as error:
     raise pulumi.RunError(f"nothing was touched:\n{error}") from None
 # Answered while AWS is asked
 left = interrupted.ask()
+interrupted.note_engine()
 
 
 def provider(name: str, place: str) -> aws.Provider:

@@ -205,7 +205,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     held: list[dict[str, Any]] = []
     if ready.base:
         rolling.leave(world, ready.base.manifest, ready.leaves)
-        wanted = holding.held(ready.base.manifest, manifest, {*ready.stops, *ready.starts})
+        wanted = holding.held(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
         held = holding.close(world, ready.base.manifest, wanted)
         if held:
             job.say(f"requests wait for {', '.join(entry['service'] for entry in held)}")

@@ -2,16 +2,19 @@
 back to the service once that is healthy.
 
 What waits is systemd's own `systemd-socket-proxyd`, so that no request is lost where the agent is killed: it leads on
-once the file `NAME.closed` is gone, or the service's own limit is reached.
+once the file `NAME.closed` is gone, or the service's own limit is reached. Waiting is a help: where it is not possible,
+the service restarts as it would without it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from agent import slots, units
+from agent.outcome import Failed
 from agent.world import World
 
 PLACE = "/run/infra-waiting"  # as in rendering/holding.py
@@ -24,8 +27,8 @@ Entry = dict[str, Any]
 
 
 def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[Entry]:
-    """Of the units that restart or stop for a while, the services of the base whose requests can wait: the proxy knows
-    both ways already, and the release leads there as well. `to` is the port that it is going to have."""
+    """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
+    knows both ways already, and the release leads there as well. `to` is the port that it is going to have."""
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
     found = []
     for entry in (base or {}).get("held", []):
@@ -37,35 +40,48 @@ def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) 
 
 def close(world: World, manifest: Manifest, entries: Iterable[Entry]) -> list[Entry]:
     """From here on requests of these wait, and those under way have ended, or their time is over. The ones that it was
-    possible for. Raises Failed where the proxy does not read its configuration."""
-    wanted = [entry for entry in entries if world.link_target(entry["link"]) is not None]
+    possible for: a link that was edited by hand stays as it is."""
+    wanted = [entry for entry in entries if world.link_target(entry["link"]) in (entry["target"], entry["waiting"])]
     if not wanted or not world.exists(PROGRAM):
         return []
+    try:
+        _close(world, manifest, wanted)
+    except (Failed, OSError):
+        # A full disk, or a proxy that does not read its configuration: which is not this step's to complain of
+        with contextlib.suppress(Failed, OSError):
+            open_again(world, manifest, wanted)
+        return []
+    slots.drain(world, {entry["port"]: float(entry["drain"]) for entry in wanted})
+    return wanted
+
+
+def _close(world: World, manifest: Manifest, wanted: list[Entry]) -> None:
     world.directory(PLACE, 0o755, "root", "root")
+    _await_ends(world, wanted)
     for entry in wanted:
-        _await_end(world, entry)
-        settings = f"PORT={entry['to']}\nTENTHS={entry['limit'] * 10}\n"
+        # They wait while the earlier ones end, too
+        until = round(world.wall()) + entry["limit"] + entry["drain"]
+        settings = f"PORT={entry['to']}\nUNTIL={until}\n"
         world.write(f"{PLACE}/{entry['service']}.env", settings.encode(), 0o600, "root", "root")
         world.write(_closed(entry), b"", 0o644, "root", "root")
-    if world.run("systemctl", "start", *(entry["socket"] for entry in wanted)).code:
-        for entry in wanted:
-            world.remove(_closed(entry))
-        return []
+    units.must(world, "systemctl", "start", *(entry["socket"] for entry in wanted))
     before = _workers(world)
     _lead(world, manifest, wanted, "waiting")
     _await_handover(world, before)
-    for entry in wanted:
-        slots.drain(world, entry["port"], float(entry["drain"]))
-    return wanted
 
 
 def open_again(world: World, manifest: Manifest, entries: Iterable[Entry]) -> None:
     """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
-    Failed."""
+    Failed, and OSError."""
     known = [*entries]
     for entry in known:
         world.remove(_closed(entry))
-    _lead(world, manifest, [e for e in known if world.link_target(e["link"]) == e["waiting"]], "target")
+    _lead(world, manifest, waiting(world, known), "target")
+
+
+def waiting(world: World, entries: Iterable[Entry]) -> list[Entry]:
+    """Those to whose waiting place the proxy leads now."""
+    return [entry for entry in entries if world.link_target(entry["link"]) == entry["waiting"]]
 
 
 def _lead(world: World, manifest: Manifest, entries: list[Entry], where: str) -> None:
@@ -75,13 +91,13 @@ def _lead(world: World, manifest: Manifest, entries: list[Entry], where: str) ->
         units.react(world, [manifest], {entry["link"] for entry in entries})
 
 
-def _await_end(world: World, entry: Entry) -> None:
-    """One that still leads requests on from the time before would not have any wait; it ends with the last of them."""
-    unit, end = entry["socket"].replace(".socket", ".service"), world.now() + entry["drain"]
-    while world.run("systemctl", "is-active", "--quiet", unit).code == 0:
-        if world.now() >= end:
-            world.run("systemctl", "stop", unit)
-            return
+def _await_ends(world: World, entries: list[Entry]) -> None:
+    """A place that still leads requests on from the time before would have none wait; it ends with the last of them."""
+    left = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
+    while left := {u: end for u, end in left.items() if world.run("systemctl", "is-active", "--quiet", u).code == 0}:
+        if late := [unit for unit, end in left.items() if world.now() >= end]:
+            world.run("systemctl", "stop", *late)
+            left = {unit: end for unit, end in left.items() if unit not in late}
         world.sleep(0.25)
 
 
@@ -90,8 +106,8 @@ def _closed(entry: Entry) -> str:
 
 
 def _workers(world: World) -> set[str]:
-    """The processes that take the proxy's connections; its master does not change."""
-    found = set(re.findall(r"pid=(\d+)", world.run(*LISTENS).output))
+    """The processes that take Nginx' connections; its master does not change."""
+    found = set(re.findall(r'"nginx",pid=(\d+)', world.run(*LISTENS).output))
     return found - {(world.read("/run/nginx.pid") or b"").decode(errors="replace").strip()}
 
 

@@ -96,7 +96,7 @@ def run(world: World, id: str) -> int:
     job = Job(
         id, spec["kind"], spec["who"], spec["host"], spec["base"],
         say=lambda line: tell({"say": line}),
-        confirm=lambda urls: _confirmed(world, place, spec["confirm"], urls, tell),
+        confirm=lambda urls: _confirmed(world, place, spec, urls, tell),
         only=tuple(spec.get("only", [])),
     )  # fmt: skip
     try:
@@ -161,7 +161,9 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
             contents = archive.members(base64.b64decode(payload["archive"]))
             outcome = apply.apply(world, job, spec["release"], contents, payload["secrets"])
         else:
-            outcome = apply.go_back(world, job, spec["release"])
+            # What serves now, whatever did when a restart was asked for
+            current = store.current_id(world) if job.restarts else None
+            outcome = apply.go_back(world, job, current or spec["release"])
     job.record(outcome)
     return outcome
 
@@ -213,7 +215,11 @@ def recover_first(world: World, job: Job) -> None:
         raise Refused("an earlier rollback is not finished; see infra status")
 
 
-def _confirmed(world: World, place: str, seconds: float, urls: list[str], tell) -> None:
+def _confirmed(world: World, place: str, spec: dict[str, Any], urls: list[str], tell) -> None:
+    if spec["kind"] == "restart":
+        # It changes nothing that could be taken back
+        return
+    seconds = spec["confirm"]
     tell({"awaiting": seconds, "look_at": urls})
     end = world.now() + seconds
     while world.now() < end:

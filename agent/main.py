@@ -283,7 +283,7 @@ WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
     `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles` and `watch-memory` are for systemd, `monitor` for
-    it and for people."""
+    it and for people, `enter ID` for what a person runs in a service."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
@@ -291,6 +291,8 @@ def command() -> None:
         if verb == "end-container":
             ending.end(sys.argv[2])
             sys.exit(0)
+        if verb == "enter":
+            sys.exit(reaching.enter(World(), sys.argv[2]))
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
         if verb == "monitor":
@@ -309,9 +311,15 @@ def command() -> None:
         with contextlib.nullcontext() if quiet else alive.signs_of_life(_print):
             code = VERBS[verb](payload)
         sys.exit(code)
+    except OSError as error:
+        if verb == "enter":
+            sys.exit(f"infra: {error.filename or 'the command'}: {error.strerror}")
+        raise
     except Refused as refusal:
         if verb == "recover":
             sys.exit(f"infra-recover: {refusal}")
+        if verb == "enter":
+            sys.exit(f"infra: {refusal}")
         sys.exit(_refused("", str(refusal)))
 
 

@@ -92,7 +92,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     # Requests wait for these too, or go on waiting
     held = holding.held(base.manifest, base.manifest, {*begun.starts, *begun.stops}) if base else []
     if base:
-        attempt(holding.close, base.manifest, held)
+        holding.close(world, base.manifest, held)
     units.stop(world, [*begun.starts, *(one.unit for one in joined)])
     units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
     others = [entry for entry in begun.before if entry not in slot_links]
@@ -105,12 +105,18 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
         rolling.undo(world, attempt, base.manifest, alone, begun.sick)
     complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
     complaints += existing.start_again(world, begun.existing)
+    probes: list[dict[str, Any]] = []
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
-        waited_for = {e["service"] for e in base.manifest["held"] if world.link_target(e["link"]) == e["waiting"]}
+        waited_for = {entry["service"] for entry in holding.waiting(world, base.manifest["held"])}
         own = [{**probe, "public": None} for probe in probes if probe["service"] in waited_for]
         attempt(partial(health.wait, since=since), own, {}, base.manifest["health"]["deadline"])
-        attempt(holding.open_again, base.manifest, base.manifest["held"])
+    for known in manifests:
+        attempt(holding.open_again, known, known["held"])
+        # The next job goes on with it, and none waits for ever
+        left = holding.waiting(world, known["held"])
+        paths += [f"{entry['link']} still leads to where requests wait" for entry in left]
+    if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
     complaints += answers.lost(world, begun.answers, DEADLINE)

@@ -123,8 +123,7 @@ def take_out(world: World, manifest: Manifest, ones: Iterable[Roll]) -> None:
         world.remove(one.link)
     if known:
         units.react(world, [manifest], {one.link for one in known})
-    for one in known:
-        slots.drain(world, one.port, one.drain)
+    slots.drain(world, {one.port: one.drain for one in known})
 
 
 def leave(world: World, base: Manifest, leaves: Iterable[str]) -> None:

@@ -135,18 +135,23 @@ def settle(world: World, manifest: dict[str, Any]) -> list[str]:
         world.run("systemctl", "enable", serving["unit"])
         world.run("systemctl", "disable", free["unit"])
         if world.run("systemctl", "is-active", free["unit"]).output.strip() == "active":
-            drain(world, free["port"], free.get("drain", DRAIN))
+            drain(world, {free["port"]: free.get("drain", DRAIN)})
             if (stopped := world.run("systemctl", "stop", free["unit"])).code:
                 complaints.append(f"{free['unit']}, which serves no more, does not stop: {stopped.last_lines()}")
     return complaints
 
 
-def drain(world: World, port: int, limit: float = DRAIN) -> None:
-    """Waits until the proxy's last request to the port has ended, `limit` seconds at most. One that the proxy has just
-    taken may still be on its way to the port: it is looked at twice."""
-    end, quiet = world.now() + limit, 0
-    while quiet < QUIET and world.now() < end:
-        is_asked = world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip()
-        quiet = 0 if is_asked else quiet + 1
-        if quiet < QUIET:
+def drain(world: World, ports: dict[int, float]) -> None:
+    """Waits until the proxy's last request to each port has ended, for so many seconds at most, of all at the same
+    time. One that the proxy has just taken may still be on its way to the port: it is looked at twice."""
+    begun, quiet = world.now(), dict.fromkeys(ports, 0)
+
+    def left() -> list[int]:
+        return [port for port, limit in ports.items() if quiet[port] < QUIET and world.now() < begun + limit]
+
+    while waited_for := left():
+        for port in waited_for:
+            is_asked = world.run("ss", "-Htn", "state", "established", f"dport = :{port}").output.strip()
+            quiet[port] = 0 if is_asked else quiet[port] + 1
+        if left():
             world.sleep(0.25)

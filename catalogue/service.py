@@ -125,7 +125,7 @@ class Service(Model):
     backup: Backup | None = None
     single: bool = False
     stop_priority: Annotated[int, Field(ge=1)] | None = None
-    hold: Annotated[int, Field(ge=0, le=600)] = 60
+    hold: Annotated[int, Field(ge=0, le=600)] = 45
     drain: Annotated[int, Field(ge=0, le=600)] | None = None
 
     @property

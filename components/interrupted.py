@@ -1,7 +1,9 @@
 """Whether a killed update may have left something in AWS: asked of Pulumi's state before anything is made."""
 
+import contextlib
 import json
 import subprocess
+import sys
 from typing import Any
 
 import pulumi
@@ -26,6 +28,16 @@ def ask() -> "subprocess.Popen[str] | None":
     except OSError:
         # The engine was started by its path, and is not on PATH
         return None
+
+
+def note_engine() -> None:
+    """Has it kept which engine this update is of, for the day it is killed: its lock can be removed with certainty then
+    (infra unlock). A preview has no lock."""
+    if isinstance(get_monitor(), MockMonitor) or pulumi.runtime.is_dry_run():
+        return
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = [sys.executable, "-m", "infra.locks", pulumi.get_stack()]
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
 
 
 def refuse(asked: "subprocess.Popen[str] | None") -> None:

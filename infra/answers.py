@@ -134,9 +134,9 @@ class Releases(Form):
 
 
 class Reach(Form):
-    """What root runs there, or where a port is; nothing where it is the host itself."""
+    """What waits there to be entered, where a port is, or that it is the host itself."""
 
-    argv: Annotated[list[Text], Field(min_length=1, max_length=MOST)] | None = None
+    enter: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
     address: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     host: bool = False

@@ -1,10 +1,13 @@
-"""A stack's lock that a killed Pulumi left: removed where its update certainly runs no more, else asked about."""
+"""A stack's lock that a killed Pulumi left: removed where its update certainly runs no more, else asked about.
+
+`python -m infra.locks STACK` is how the program of an update keeps which engine it was started by."""
 
 import contextlib
 import json
 import os
 import re
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,12 +47,13 @@ def identify(pid: int) -> Engine:
 
 
 def _started(pid: int) -> str:
-    """When a process was started. Raises OSError where there is none, or it has ended and none has asked how."""
-    # The second field is a name, which may have spaces and parentheses
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        raise ProcessLookupError(pid)
-    return fields[19]
+    """When a process was started. Raises OSError where there is none."""
+    return _fields(pid)[19]
+
+
+def _fields(pid: int) -> list[str]:
+    """What the kernel says of a process after its name, which may have spaces and parentheses: its state first."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def remember(stack: str, pid: int) -> None:
@@ -59,6 +63,17 @@ def remember(stack: str, pid: int) -> None:
     with contextlib.suppress(OSError, InfraError):
         place.parent.mkdir(parents=True, exist_ok=True)
         put(place, json.dumps(asdict(identify(pid))))
+
+
+def engine_above(pid: int) -> int | None:
+    """The Pulumi that a process was started by; None where there is none above it."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        while pid > 1:
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+            if name == "pulumi":
+                return pid
+            pid = int(rest.split()[1])
+    return None
 
 
 def remembered(stack: str) -> Engine | None:
@@ -94,7 +109,8 @@ def is_dead(said: str, engine: Engine | None) -> bool:
 
 def _runs(engine: Engine) -> bool:
     try:
-        return _started(engine.pid) == engine.started
+        # One that has ended stays in the list until its parent asks how
+        return _started(engine.pid) == engine.started and _fields(engine.pid)[0] not in ("Z", "X")
     except OSError:
         return False
 
@@ -141,3 +157,8 @@ def pass_locks(
         say("an update that was killed here had left its lock: removed" if dead else "the lock is removed")
         result, _ = work()
     return result, ""
+
+
+if __name__ == "__main__":
+    if engine := engine_above(os.getppid()):
+        remember(sys.argv[1], engine)

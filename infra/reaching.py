@@ -3,8 +3,6 @@ notes down who it was."""
 
 import contextlib
 import os
-import select
-import shlex
 import shutil
 import signal
 import socket
@@ -22,9 +20,12 @@ from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
 from infra.errors import InfraError
-from infra.ssh import Target, connected
+from infra.ssh import ConnectionLost, Target, connected
 
 PIECE = 32 * 1024
+AGENT = "python3 -I -B /var/lib/infra/bin"
+ENDED_BY_SIGNAL = 128
+NO_READER = ENDED_BY_SIGNAL + signal.SIGPIPE  # as shells say of what is printed into a closed pipe
 Say = Callable[[str], None]
 
 
@@ -52,21 +53,38 @@ def target_of(catalogue: Catalogue, service: str, host: str | None) -> Target:
 def run(target: Target, how: str, service: str, words: Sequence[str]) -> int:
     """Runs a command in a service, or a shell; its exit code. What it prints is printed, what is typed goes there.
     Raises InfraError."""
-    has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    has_terminal = _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
     answer = _asked(target, how, service, words, has_terminal)
-    with connected(target) as transport, _errors(target):
-        channel = transport.open_session(timeout=15)
-        if has_terminal:
-            columns, rows = shutil.get_terminal_size()
-            channel.get_pty(os.environ.get("TERM", "xterm"), columns, rows)
-        if "argv" in answer:
-            line = shlex.join(answer["argv"])
-            channel.exec_command(line if target.user == "root" else f"sudo -n {line}")
-        else:
-            channel.invoke_shell()
+    if how != "host" and "enter" not in answer:
+        raise InfraError(f"{target}: its answer has nothing to run")
+    with connected(target) as transport:
+        transport.set_keepalive(15)
+        with _errors(target):
+            channel = transport.open_session(timeout=15)
+            if has_terminal:
+                columns, rows = shutil.get_terminal_size()
+                channel.get_pty(os.environ.get("TERM", "xterm"), columns, rows)
+            if how == "host":
+                channel.invoke_shell()
+            else:
+                line = f"{AGENT} enter {answer['enter']}"
+                channel.exec_command(line if target.user == "root" else f"sudo -n {line}")
         with _raw() if has_terminal else contextlib.nullcontext(), _resized(channel, has_terminal):
-            _carry(channel)
-        return channel.recv_exit_status()
+            carried = Carried(channel)
+            carried.run()
+        if carried.wrong:
+            raise carried.wrong
+        if carried.has_no_reader:
+            return NO_READER
+        code = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        if code == -1:
+            raise ConnectionLost(f"{target}: the connection was closed before the command ended")
+        return code
+
+
+def _is_terminal(stream: Any) -> bool:
+    # One that was closed is none at all
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _asked(target: Target, how: str, service: str, words: Sequence[str], tty: bool, port: int | None = None) -> Any:
@@ -82,72 +100,105 @@ def _errors(target: Target) -> Iterator[None]:
         raise InfraError(f"{target}: {str(error) or 'the connection was closed'}") from None
 
 
-def _carry(channel: paramiko.Channel) -> None:
-    """Until the command ends: what comes goes to standard output and error, what is typed goes there."""
-    typed, is_open = sys.stdin.fileno(), True
-    while True:
-        waiting, _, _ = select.select([channel, *([typed] if is_open else [])], [], [], 1.0)
-        if typed in waiting:
-            data = os.read(typed, PIECE)
-            if data:
-                channel.sendall(data)
-            else:
-                is_open = False
-                channel.shutdown_write()
-        has_ended = channel.exit_status_ready()
-        while channel.recv_ready():
-            _put(1, channel.recv(PIECE))
-        while channel.recv_stderr_ready():
-            _put(2, channel.recv_stderr(PIECE))
-        if has_ended and not (channel.recv_ready() or channel.recv_stderr_ready()):
-            return
-        if channel.closed and not channel.exit_status_ready():
-            raise EOFError("the connection was closed before the command ended")
+class Carried:
+    """A command's streams, each by itself, so that none waits for another: what is typed goes there while what it
+    prints comes, to the end of both. `has_no_reader` when no one takes what it prints."""
 
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self.channel, self.has_no_reader = channel, False
+        self.wrong: InfraError | None = None
 
-def _put(stream: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(stream, data) :]
+    def run(self) -> None:
+        threading.Thread(target=self._type, daemon=True).start()
+        errors = threading.Thread(target=self._print, args=(self.channel.recv_stderr, 2), daemon=True)
+        errors.start()
+        self._print(self.channel.recv, 1)
+        errors.join()
+        # The status comes with the end, or not at all
+        self.channel.status_event.wait(10)
+
+    def _type(self) -> None:
+        try:
+            typed = sys.stdin.fileno()
+            while data := os.read(typed, PIECE):
+                self.channel.sendall(data)
+        except (OSError, ValueError, AttributeError, paramiko.SSHException):
+            # It was closed here, or what it is typed to has ended
+            pass
+        with contextlib.suppress(OSError, paramiko.SSHException):
+            self.channel.shutdown_write()
+
+    def _print(self, receive: Callable[[int], bytes], stream: int) -> None:
+        try:
+            while data := receive(PIECE):
+                while data:
+                    data = data[os.write(stream, data) :]
+        except BrokenPipeError:
+            self.has_no_reader = True
+            self.channel.close()
+        except OSError as error:
+            self.wrong = InfraError(f"what it prints cannot be written here: {error.strerror or error}")
+            self.channel.close()
 
 
 @contextlib.contextmanager
 def _raw() -> Iterator[None]:
     """Each key goes there as it is, Ctrl-C too."""
     before = termios.tcgetattr(sys.stdin)
+
+    def give_back(*_: object) -> None:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+    def end(*_: object) -> None:
+        give_back()
+        os._exit(ENDED_BY_SIGNAL + signal.SIGTERM)
+
+    earlier = signal.signal(signal.SIGTERM, end)
     try:
         tty.setraw(sys.stdin.fileno())
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        give_back()
+        signal.signal(signal.SIGTERM, earlier)
 
 
 @contextlib.contextmanager
 def _resized(channel: paramiko.Channel, has_terminal: bool) -> Iterator[None]:
-    """The terminal there is as large as the one here."""
+    """The terminal there is as large as the one here. Another thread says so: the one that is interrupted may be in the
+    middle of a message."""
     if not has_terminal:
         yield
         return
+    changed, is_over = threading.Event(), threading.Event()
 
-    def resize(*_: object) -> None:
-        columns, rows = shutil.get_terminal_size()
-        with contextlib.suppress(paramiko.SSHException, OSError):
-            channel.resize_pty(columns, rows)
+    def follow() -> None:
+        while not is_over.is_set():
+            if changed.wait(0.5):
+                changed.clear()
+                columns, rows = shutil.get_terminal_size()
+                with contextlib.suppress(paramiko.SSHException, OSError):
+                    channel.resize_pty(columns, rows)
 
-    before = signal.signal(signal.SIGWINCH, resize)
+    threading.Thread(target=follow, daemon=True).start()
+    before = signal.signal(signal.SIGWINCH, lambda *_: changed.set())
     try:
         yield
     finally:
+        is_over.set()
         signal.signal(signal.SIGWINCH, before)
 
 
 def forward(target: Target, service: str, port: int | None, local: int | None, say: Say) -> None:
     """Until Ctrl-C: connections to a port of 127.0.0.1 here come to a service's port. Raises InfraError."""
     answer = _asked(target, "forward", service, [], tty=False, port=port)
+    if not answer.get("address") or not answer.get("port"):
+        raise InfraError(f"{target}: its answer has no port")
     there = (answer["address"], int(answer["port"]))
     with connected(target) as transport, _errors(target):
         transport.set_keepalive(15)
+        wanted = local if local is not None else port or there[1]
         try:
-            listener = socket.create_server(("127.0.0.1", there[1] if local is None else local))
+            listener = socket.create_server(("127.0.0.1", wanted))
         except OSError as error:
             # A service's own port may be taken here: any other one does
             if local is not None:
@@ -169,24 +220,23 @@ def _lead(
     with client:
         try:
             channel = transport.open_channel("direct-tcpip", there, peer, timeout=15)
-        except (paramiko.SSHException, OSError) as error:
-            say(f"a connection was refused there: {error}")
+        except (paramiko.SSHException, OSError):
+            say(f"nothing takes a connection at port {there[1]} there")
             return
         with channel:
-            ends: list[Any] = [client, channel]
-            while ends:
-                for one in select.select(ends, [], [])[0]:
-                    other = channel if one is client else client
-                    try:
-                        data = one.recv(PIECE)
-                        if data:
-                            other.sendall(data)
-                            continue
-                    except OSError:
-                        return
-                    ends.remove(one)
-                    with contextlib.suppress(OSError):
-                        other.shutdown(socket.SHUT_WR) if other is client else channel.shutdown_write()
+            # Each way by itself: one whose reader is slow holds up no other
+            back = threading.Thread(target=_pour, args=(channel.recv, client.sendall, client), daemon=True)
+            back.start()
+            _pour(client.recv, channel.sendall, channel)
+            back.join()
+
+
+def _pour(receive: Callable[[int], bytes], send: Callable[[bytes], Any], end: Any) -> None:
+    with contextlib.suppress(OSError, paramiko.SSHException):
+        while data := receive(PIECE):
+            send(data)
+    with contextlib.suppress(OSError, paramiko.SSHException):
+        end.shutdown_write() if isinstance(end, paramiko.Channel) else end.shutdown(socket.SHUT_WR)
 
 
 def url_of(catalogue: Catalogue, wanted: str) -> str:
@@ -203,7 +253,7 @@ def url_of(catalogue: Catalogue, wanted: str) -> str:
                     known[service.name] = f"https://{stack.public_name(site.name)}{route.public}"
     if not known:
         raise InfraError(f"stack {stack.name} has no site")
-    if not wanted and len({*known.values()}) > 1 and len(sites) > 1:
+    if not wanted and len(sites) > 1:
         raise InfraError(f"name a site or a service: {', '.join(sorted(known))}")
     if wanted and wanted not in known:
         raise InfraError(

@@ -25,14 +25,15 @@ def history(host: str, answer: dict[str, Any]) -> Table:
             job["began"].replace("T", " ").rstrip("Z"),
             job["who"],
             job["kind"],
-            changed(job["changed"]),
+            changed(job.get("restarted", []) if job["kind"] == "restart" else job["changed"]),
             job["outcome"] if job["code"] == 0 else f"{job['outcome']}: {job['line'].split(': ', 1)[-1]}",
         ]
         rows.append((job["began"], cells))
     for entry in answer.get("reached", []):
         began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry["at"]))
-        what = " ".join(filter(None, (entry["service"], entry["program"])))
-        rows.append((began, ["-", began.replace("T", " ").rstrip("Z"), entry["who"], entry["how"], what, "-"]))
+        what = " ".join(filter(None, (entry["service"], entry["program"]))) or "the host itself"
+        how = "shell" if entry["how"] == "host" else entry["how"]
+        rows.append((began, ["-", began.replace("T", " ").rstrip("Z"), entry["who"], how, what, "-"]))
     for _, cells in sorted(rows, key=lambda row: row[0]):
         # Brackets of a host's text are no markup
         table.add_row(*(Text(cell) for cell in cells))

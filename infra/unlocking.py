@@ -2,6 +2,7 @@
 runs no more."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Lock:
     pid: int
     at: float | None
 
+    @property
+    def runs_here(self) -> bool:
+        """Is there a Pulumi of that number on a machine of that name, which is this one."""
+        return self.machine == socket.gethostname() and locks.engine_above(self.pid) == self.pid
+
     def __str__(self) -> str:
         age = f", since {_ago(time.time() - self.at)}" if self.at is not None else ""
         return f"{self.account}@{self.machine}, process {self.pid}{age}"
@@ -44,6 +50,8 @@ def unlock(stack: str) -> str:
     if not found:
         return f"stack {stack} is not locked"
     said = "; ".join(map(str, found))
+    if here := [one for one in found if one.runs_here]:
+        raise InfraError(f"stack {stack} is locked by {here[0]}, which runs on this machine now: wait for its end")
     if not locks.is_dead(_complaint(found), locks.remembered(stack)):
         raise InfraError(
             f"stack {stack} is locked by {said}; whether that update still runs is not certain from here, so that the "

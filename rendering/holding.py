@@ -12,6 +12,7 @@ UPSTREAMS = "/etc/nginx/upstreams"
 WAITING = "/run/infra-waiting"  # as in agent/holding.py
 UNIT = "infra-waiting@"
 DRAIN = 10  # seconds: meanwhile others wait
+LONGEST = 80  # characters of a name: a socket's path has 107
 
 
 def held_services(system: System) -> list[Service]:
@@ -24,7 +25,7 @@ def held_services(system: System) -> list[Service]:
 
 def can_wait(service: Service) -> bool:
     """Is there one of it, at a port of its own, for which requests may wait."""
-    if not service.hold or not service.listens:
+    if not service.hold or not service.listens or len(service.name) > LONGEST:
         return False
     if isinstance(service, ComposeService):
         return not (service.is_blue_green or service.is_balanced)

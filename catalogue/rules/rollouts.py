@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
+from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules.each import compose_services, services
 from catalogue.rules.places import PORTS
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
+
+PROXYS_OWN = 60  # seconds: Nginx' own proxy_read_timeout
 
 
 def blue_green(catalogue: Catalogue) -> Iterator[Problem]:
@@ -80,12 +83,23 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
         elif takes_turns and "hold" in given:
             rule = "leave it out: another one of it answers meanwhile"
             yield Problem(file, where, "hold of a service of which several run", rule)
+        elif service.hold and service.hold + (service.drain or 0) > (allowed := _allowed(system, service)):
+            found = f"hold: {service.hold} is longer than a request waits for its answer ({allowed} s)"
+            yield Problem(file, where, found, "a timeout of its routes that is as long", "warning")
+        elif service.hold == 0 and not takes_turns:
+            rule = "a hold, or leave it out: its requests end when it stops"
+            yield Problem(file, where, "drain with hold: 0", rule)
         elif isinstance(service, NativeService) and service.socket:
             yield Problem(file, where, f"{what} with socket: true", "one of the two: requests wait at the port already")
         for name, host in catalogue.stack.hosts.items():
             if system in catalogue.systems_on(name) and host.proxy != "nginx" and not takes_turns:
                 rule = "proxy: nginx, before which requests wait; or leave it out"
                 yield Problem(file, where, f"{what} on {name}, whose proxy is {host.proxy}", rule)
+
+
+def _allowed(system: System, service: Service) -> int:
+    """For how many seconds the proxy waits for an answer, of the route that allows least."""
+    return min((system.serving(route).timeout or PROXYS_OWN for route in service.routes), default=PROXYS_OWN)
 
 
 def replicas(catalogue: Catalogue) -> Iterator[Problem]:

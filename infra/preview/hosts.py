@@ -22,7 +22,7 @@ GAPS = {
     "starts": "none, it is new",
     "restarts": "some seconds; the proxy answers 503 with Retry-After",
     "restarts behind its socket": "none: requests wait at the held port",
-    "restarts while requests wait": "none: requests wait until it is healthy (`hold` seconds at most)",
+    "restarts while requests wait": "none: requests wait until it is healthy, for as long as `hold` says",
     "restarts for its own users": "some seconds; nothing answers in its place",
     "blue-green": "none",
     "one after the other": "none: the others take the requests",
@@ -192,7 +192,14 @@ def effects(
     slots_before = {slot["service"] for slot in (old or {"slots": []})["slots"]}
     held = _with_socket(before) & _with_socket({unit["name"] for unit in new["units"]})
     touched = {*changed(new, paths), *(unit["name"] for unit in new["units"] if unit["name"] in drifted)}
-    waited_for = {entry["unit"] for entry in holding.held(old, new, touched)}
+    leaving = before - {unit["name"] for unit in new["units"]}
+    waiting = {entry["service"] for entry in holding.held(old, new, touched | leaving)}
+    waited_for = {unit for unit, services in names.items() if {*services.split(", ")} <= waiting}
+    # Also where another unit runs them, or two by turns
+    in_old = of_old | {
+        choice["unit"]: slot["service"] for slot in (old or {"slots": []})["slots"] for choice in slot["choices"]
+    }
+    known_before = {service for services in in_old.values() for service in services.split(", ")}
     rolled = _rolled(old, new, touched, before - drifted)
     watched = {unit["name"] for unit in new["units"] if unit.get("flag")}
     rests = any(
@@ -208,16 +215,23 @@ def effects(
         if name in slots:
             if service not in told and (name in touched or service not in slots_before):
                 told.add(service)
-                yield Effect(service, name, "blue-green" if service in slots_before else "starts", because)
+                how = "blue-green" if service in slots_before else "restarts" if service in known_before else "starts"
+                yield Effect(service, name, how, because)
         elif name in watched and (rests or name not in before or name in touched):
             yield Effect(service, name, "waits for its name", because)
         elif name not in before:
-            yield Effect(service, name, "takes the other proxy's place" if name in taken else "starts")
+            if name in names and {*service.split(", ")} <= known_before and not name.endswith(".socket"):
+                yield Effect(service, name, _way(name, held, waited_for, new))
+            else:
+                yield Effect(service, name, "takes the other proxy's place" if name in taken else "starts")
         elif name in touched and name in rolled:
             yield Effect(service, name, "one after the other", because)
         elif name in touched:
             yield Effect(service, name, _way(name, held, waited_for, new), because)
     gone = before - kept - (PROXIES if taken else set())
+    stays = {service for services in names.values() for service in services.split(", ")}
+    stays |= {slot["service"] for slot in new["slots"]}
+    gone -= {unit for unit, services in in_old.items() if {*services.split(", ")} <= stays}
     yield from (Effect(_known(of_old, name), name, "stops for good") for name in sorted(gone))
     for reaction in new["reactions"]:
         hit = tuple(sorted(path for path in paths if path.startswith(tuple(reaction["paths"]))))

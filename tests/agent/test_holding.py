@@ -1,13 +1,15 @@
 """Requests that wait while their service restarts, on a host in memory."""
 
 import copy
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 
 from agent import holding, store, transaction
+from agent.apply import go_back
 from agent.world import Ran
-from tests.agent.releases import AVATAR, applied, bigger, gone_back, killed_at_each_change, release, serving
+from tests.agent.releases import AVATAR, JOB, applied, bigger, gone_back, killed_at_each_change, release, serving
 from tests.catalogue.changes import both, setting
 
 NAME = "avatar-uploader"
@@ -25,7 +27,7 @@ BEFORE, AFTER = release(), release(bigger)
 def host(*made):
     world = serving(*made or (BEFORE,))
     world.there.add(holding.PROGRAM)
-    world.answers[f"systemctl is-active --quiet {LEADING}"] = Ran(3, "")
+    world.answers["systemctl is-active --quiet infra-waiting"] = Ran(3, "")
     return world
 
 
@@ -67,7 +69,10 @@ def test_requests_wait_from_before_the_stop_until_it_is_healthy():
     through_proxy = [waits for url, waits, closed in questions if "/avatar/" in url]
     assert not any(through_proxy[1:]), "and the proxy once they do not"
     assert world.links[LINK] == SERVING and CLOSED not in world.files
-    assert world.files[SETTINGS][0] == f"PORT={PORT}\nTENTHS=600\n".encode()
+    until = int(world.files[SETTINGS][0].decode().split("UNTIL=")[1])
+    assert world.files[SETTINGS][0].startswith(f"PORT={PORT}\n".encode())
+    # What ends has its time too
+    assert 45 + 10 - 5 < until - world.wall() <= 45 + 10
 
 
 def test_others_are_led_to_all_the_time():
@@ -142,6 +147,68 @@ def test_the_first_release_that_knows_such_places_restarts_nothing_for_them():
     assert RELOAD in world.ran and f"systemctl start {SOCKET}" not in world.ran
 
 
+def test_what_cannot_be_prepared_is_no_fault_of_the_releases():
+    """A proxy that reads no configuration now may read that of the release."""
+    world = host()
+    run, failed = world.run, []
+
+    def ran(*argv, **options):
+        if " ".join(argv) == RELOAD and not failed:
+            failed.append(True)
+            return Ran(1, "nginx: [emerg] a file by hand")
+        return run(*argv, **options)
+
+    world.run = ran
+    assert applied(world, AFTER).outcome == "applied" and failed
+    assert world.links[LINK] == SERVING and CLOSED not in world.files
+
+
+def test_a_link_that_was_edited_by_hand_stays():
+    world = host()
+    world.links[LINK] = "/etc/nginx/by-hand.conf"
+    outcome = gone_back_to_itself(world)
+    assert outcome.outcome == "applied" and world.links[LINK] == "/etc/nginx/by-hand.conf"
+
+
+def gone_back_to_itself(world):
+    job = replace(JOB, kind="restart", only=(NAME,))
+    return go_back(world, job, BEFORE.id)
+
+
+def test_several_end_their_requests_at_the_same_time():
+    """And not one after the other, while the first of them waits."""
+    names = ["avatar-uploader", "vault-api", "admin", "web"]
+    change = both(*(setting(name, environment={"A": "1"}) for name in names))
+    world = host()
+    world.answers["ss -Htn"] = Ran(0, "0 0 127.0.0.1:40000 127.0.0.1:8000")
+    start, stops = world.clock, []
+    run = world.run
+
+    def ran(*argv, **options):
+        if argv[:2] == ("systemctl", "stop") and UNIT in argv:
+            stops.append(world.clock - start)
+        return run(*argv, **options)
+
+    world.run = ran
+    assert applied(world, release(change)).outcome == "applied" and 10 <= stops[0] < 20
+
+
+def test_a_service_that_gets_another_unit_is_waited_for_too():
+    moved = release(setting(NAME, unit="avatar-two.service"))
+    world = host()
+    outcome, questions = watched(world, moved)
+    assert outcome.outcome == "applied" and f"systemctl start {SOCKET}" in world.ran
+    assert any(waits for url, waits, _ in questions if f":{PORT}/" in url) and world.links[LINK] == SERVING
+
+
+def test_where_the_release_before_cannot_be_read_none_waits_for_ever():
+    world = host()
+    manifest = f"/var/lib/infra/releases/{BEFORE.id}/manifest.json"
+    world.web = lambda url: 503 if f":{PORT}/" in url and (new(world) and not world.files.pop(manifest, None)) else 200
+    applied(world, AFTER)
+    assert world.links[LINK] == SERVING and CLOSED not in world.files
+
+
 def test_with_a_hold_of_nothing_none_waits():
     changed = both(bigger, setting(NAME, hold=0))
     world = host(release(setting(NAME, hold=0)))
@@ -171,14 +238,18 @@ def test_those_under_way_get_their_time_and_no_more():
 def test_requests_that_waited_before_and_run_on_are_ended_in_peace():
     """Else the place would lead the new ones on at once."""
     world = host()
-    world.answers[f"systemctl is-active --quiet {LEADING}"] = Ran(0, "")
+    world.answers["systemctl is-active --quiet infra-waiting"] = Ran(0, "")
     assert applied(world, AFTER).outcome == "applied"
     assert world.ran.index(f"systemctl stop {LEADING}") < world.ran.index(f"systemctl start {SOCKET}")
 
 
+def _listening(pids):
+    return "users:(" + ",".join(f'("nginx",pid={pid},fd=6)' for pid in pids) + ")"
+
+
 def test_the_proxys_earlier_workers_have_handed_over_before_it_stops():
     world = host()
-    workers = iter(["pid=10 pid=11", "pid=10 pid=11 pid=12", "pid=10 pid=12"])
+    workers = iter(_listening(pids) for pids in ([10, 11], [10, 11, 12], [10, 12]))
     world.files["/run/nginx.pid"] = (b"10\n", 0o644, "root", "root")
     run, listed = world.run, []
 

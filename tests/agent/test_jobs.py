@@ -202,7 +202,7 @@ def confirm(world, **answer):
     if answer:
         world.files["/run/infra/jobs/j1/answer"] = (json.dumps(answer).encode(), 0o600, "root", "root")
     told = []
-    jobs._confirmed(world, "/run/infra/jobs/j1", 60, ["https://x/health"], told.append)
+    jobs._confirmed(world, "/run/infra/jobs/j1", {"kind": "apply", "confirm": 60}, ["https://x/health"], told.append)
     return told
 
 

@@ -1,17 +1,24 @@
 """A person in a service of the host: what root runs for it, and what is noted down."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
-from agent import reaching
+from agent import jobs, reaching, store
 from agent.apply import go_back
 from agent.outcome import Refused
 from agent.world import Ran
 from infra.answers import checked
 from tests.agent import native
 from tests.agent.releases import JOB, applied, bigger, blue_green, blue_green_changed, release, serving
+from tests.catalogue.changes import both, setting
 from tests.catalogue.reaching import balanced
+from tests.support import ROOT
 
 UNIT = "watchme-avatar-uploader.service"
 
@@ -23,37 +30,113 @@ def asked(world, service="vault-api", how="exec", words=("ls", "-l"), tty=False,
     return checked("reach", answer, "box")
 
 
+def waits(world, *given, **options):
+    """What `enter` would run."""
+    path = f"{reaching.ASKED}/{asked(world, *given, **options)['enter']}"
+    assert world.files[path][1] == 0o600 and len([one for one in world.files if one.startswith(reaching.ASKED)]) == 1
+    return json.loads(world.files[path][0])
+
+
 def test_a_command_is_run_in_the_services_container():
     world = serving(release())
-    assert asked(world) == {"argv": ["docker", "exec", "--interactive", "watchme-vault-api", "ls", "-l"]}
-    assert asked(world, tty=True)["argv"][:4] == ["docker", "exec", "--interactive", "--tty"]
-    assert asked(world, how="shell")["argv"][-3:-1] == ["sh", "-c"]
+    assert waits(world) == {"argv": ["docker", "exec", "--interactive", "watchme-vault-api", "ls", "-l"]}
+    assert waits(world, tty=True)["argv"][:4] == ["docker", "exec", "--interactive", "--tty"]
+    assert waits(world, how="shell")["argv"][-3:-1] == ["sh", "-c"]
 
 
 def test_of_two_slots_it_is_the_one_that_serves():
     world = serving(release(blue_green))
-    assert "watchme-vault-api-blue" in asked(world)["argv"]
+    assert "watchme-vault-api-blue" in waits(world)["argv"]
     assert applied(world, release(blue_green_changed)).outcome == "applied"
-    assert "watchme-vault-api-green" in asked(world)["argv"]
+    assert "watchme-vault-api-green" in waits(world)["argv"]
 
 
 def test_of_replicas_it_is_the_one_that_is_named():
     world = serving(release(balanced()))
-    assert "watchme-vault-api" in asked(world)["argv"]
-    assert "watchme-vault-api-2" in asked(world, "vault-api/2")["argv"]
+    assert "watchme-vault-api" in waits(world)["argv"]
+    assert "watchme-vault-api-2" in waits(world, "vault-api/2")["argv"]
 
 
-def test_a_native_services_command_has_its_account_directory_and_environment():
+def test_a_native_services_command_is_as_its_process():
     world = native.serving(native.release("services", "whisper"))
-    world.answers["systemctl show -pUser"] = Ran(
-        0,
-        'User=whisper\nWorkingDirectory=/opt/whisper\nEnvironment=RUST_LOG=info "A=b c"\n'
-        "EnvironmentFiles=/etc/whisper/a.env (ignore_errors=no)\nEnvironmentFiles=/etc/whisper/b.env (ignore_errors=yes)",
+    world.answers["systemctl show -p MainPID"] = Ran(0, "4711")
+    words = ["sh", "-c", 'echo "${d}" $$ $HOME']
+    assert waits(world, "whisper-backend", words=words) == {"pid": 4711, "words": words}
+    world.answers["systemctl show -p MainPID"] = Ran(0, "0")
+    with pytest.raises(
+        Refused, match="whisper-backend has no process whose account and environment a command could hav"
+    ):
+        asked(world, "whisper-backend")
+
+
+ENTERED = """
+import json, os, sys
+from agent import jobs, reaching, store
+from agent.world import World
+reaching.ASKED = sys.argv[1]
+sys.exit(reaching.enter(World(), sys.argv[2]))
+"""
+
+
+def entered(tmp_path, way, **options):
+    """A command as `enter` runs it, of a real process."""
+    (tmp_path / "one").write_text(json.dumps(way))
+    return subprocess.run(
+        [sys.executable, "-c", ENTERED, str(tmp_path), "one"], capture_output=True, timeout=60, cwd=ROOT, **options
     )
-    argv = asked(world, "whisper-backend", words=["id"])["argv"]
-    assert argv[:5] == ["systemd-run", "--quiet", "--wait", "--collect", "--pipe"] and argv[-2:] == ["--", "id"]
-    assert {"--uid=whisper", "--working-directory=/opt/whisper", "--setenv=RUST_LOG=info", "--setenv=A=b c"} < {*argv}
-    assert {f"--property=EnvironmentFile=/etc/whisper/{name}.env" for name in "ab"} < {*argv}
+
+
+@pytest.fixture
+def process(tmp_path):
+    """A service with an environment and a directory of its own."""
+    environment = {"PATH": os.environ["PATH"], "QUOTES": 'a "b" $c\nand more', "EMPTY": ""}
+    with subprocess.Popen(["sleep", "60"], cwd=tmp_path, env=environment) as running:
+        yield running
+        running.kill()
+
+
+def test_what_is_entered_has_the_processs_environment_and_directory_and_its_words_unchanged(tmp_path, process):
+    script = "import json, os, sys; print(json.dumps([dict(os.environ), os.getcwd(), sys.argv[1:]]))"
+    words = ["$HOME", "${d}", "$$", "%i", "a b", "-x"]
+    ran = entered(tmp_path, {"pid": process.pid, "words": [sys.executable, "-c", script, *words]})
+    environment, directory, given = json.loads(ran.stdout)
+    assert environment["QUOTES"] == 'a "b" $c\nand more' and environment["EMPTY"] == ""
+    assert directory == str(tmp_path) and given == words
+    assert not (tmp_path / "one").exists(), "once"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -9 $$"], 137), (["sh", "-c", "kill -15 $$"], 143),
+        (["sh", "-c", "kill -2 $$"], 130), (["no-such-program"], 127), (["/etc/passwd"], 126),
+    ],
+)  # fmt: skip
+def test_how_it_ended_is_said_as_shells_do(tmp_path, process, words, code):
+    ran = entered(tmp_path, {"pid": process.pid, "words": words})
+    assert ran.returncode == code and b"Traceback" not in ran.stderr, ran.stderr
+    assert (ran.stderr == b"") is (code not in (126, 127))
+
+
+def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process):
+    """Its connection is gone."""
+    (tmp_path / "one").write_text(json.dumps({"pid": process.pid, "words": ["sleep", "50"]}))
+    place, its_end = os.pipe()
+    running = subprocess.Popen([sys.executable, "-c", ENTERED, str(tmp_path), "one"], stdout=its_end, cwd=ROOT)
+    os.close(its_end)
+    os.close(place)
+    assert running.wait(timeout=20) == 128 + signal.SIGHUP
+
+
+def test_what_is_not_there_to_be_entered_is_a_line(tmp_path):
+    world = serving(release())
+    for id in ("0" * 32, "../../etc/passwd"):
+        with pytest.raises(Refused, match="what was to be run is not here any more: ask again"):
+            reaching.enter(world, id)
+
+
+def test_a_host_is_entered_by_its_own_shell():
+    assert asked(serving(release()), "", how="host", words=()) == {"host": True}
 
 
 def test_a_port_is_the_services_own_or_one_in_its_container():
@@ -85,13 +168,16 @@ def test_who_got_where_is_noted_and_no_argument_of_a_command():
     world = serving(release())
     asked(world, words=["/usr/bin/psql", "-c", "alter user x password 'hunter2'"])
     asked(world, "", how="host", words=())
+    asked(world, how="forward", words=(), port=8000)
     now = round(world.wall())
     assert reaching.noted(world) == [
         {"at": now, "who": "kaya@laptop", "how": "exec", "service": "vault-api", "program": "psql"},
         {"at": now, "who": "kaya@laptop", "how": "host", "service": "", "program": ""},
+        {"at": now, "who": "kaya@laptop", "how": "forward", "service": "vault-api", "program": "8000"},
     ]
     assert world.files[reaching.NOTED][1] == 0o600 and b"hunter2" not in world.files[reaching.NOTED][0]
-    assert world.ran.count("systemd-cat -t infra") == 2
+    assert world.ran.count("systemd-cat -t infra") == 3
+    assert not any("hunter2" in command for command in world.ran)
     for _ in range(reaching.MOST):
         asked(world, "", how="host", words=())
     assert len(reaching.noted(world)) == reaching.MOST
@@ -103,6 +189,43 @@ def test_a_damaged_note_keeps_no_one_out(text):
     world.write(reaching.NOTED, text, 0o600, "root", "root")
     asked(world)
     assert [entry["program"] for entry in reaching.noted(world)] == ["ls"]
+
+
+def test_a_full_disk_keeps_no_one_out():
+    world = serving(release())
+    write = world.write
+
+    def full(path, *given):
+        if path == reaching.NOTED:
+            raise OSError(28, "No space left on device", path)
+        write(path, *given)
+
+    world.write = full
+    assert asked(world)["enter"] and world.ran.count("systemd-cat -t infra") == 1
+
+
+def test_a_port_of_another_service_in_the_same_unit_is_not_taken_for_its_own():
+    change = both(
+        setting("avatar-uploader", directory="/home/ubuntu/watchme-vault-api", unit="watchme-vault-api.service"),
+        setting("vault-api", directory="/home/ubuntu/watchme-vault-api", unit="watchme-vault-api.service"),
+    )
+    world = serving(release(change))
+    assert asked(world, "avatar-uploader", how="forward", words=())["port"] == 8014
+    assert asked(world, "vault-api", how="forward", words=())["port"] == 8000
+
+
+def test_a_port_that_systemd_holds_is_the_services():
+    world = native.serving(native.release("services", "recall"))
+    assert asked(world, "recall-api", how="forward", words=()) == {"address": "127.0.0.1", "port": 8000}
+
+
+def test_a_restart_that_waited_restarts_what_serves_by_then(tmp_path):
+    """And does not go back to what served when it was asked for."""
+    world = serving(release(), release(bigger))
+    job = replace(JOB, kind="restart", only=("vault-api",))
+    outcome = jobs.done(world, job, {"kind": "restart", "release": release().id}, {"secrets": {}})
+    assert outcome.outcome == "applied" and outcome.changed == [] and store.current_id(world) == release(bigger).id
+    assert "watchme-vault-api.service" in outcome.restarted and len(outcome.restarted) == 1
 
 
 def restarted(world, *services, made=None):

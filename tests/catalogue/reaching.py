@@ -69,6 +69,10 @@ EXAMPLES = {
         setting("scheduler", replicas=2, replica_ports=[8095], address=None), "service scheduler: replicas: 2 of a single service; one of it",
     ),
     "replicas without a route": (balanced(routes=[]), "service vault-api: replicas: 3 without a route; one of it"),
+    "a drain without a hold": (setting("vault-api", hold=0, drain=5), "service vault-api: drain with hold: 0; a hold"),
+    "a hold that its route ends": (
+        setting("vault-api", hold=100), "warning: files/systems/watchme.yaml: service vault-api: hold: 100 is longer than a request waits",
+    ),
     "a hold with replicas": (balanced(hold=30), "service vault-api: hold of a service of which several run; leave it out"),
     "a hold without a route": (setting("vault-api", hold=30, routes=[]), "service vault-api: hold without a route; a route"),
     "a drain without a route": (setting("vault-api", drain=0, routes=[]), "service vault-api: drain without a route; a route"),

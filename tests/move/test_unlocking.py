@@ -4,6 +4,7 @@ import io
 import json
 import os
 import socket
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra import aws, locks, unlocking
 from infra.errors import InfraError
-from tests.support import started
+from tests.support import ROOT, execute, started
 
 HERE = socket.gethostname()
 
@@ -78,6 +79,24 @@ def test_any_other_stays(state, ended, monkeypatch, case):
     with pytest.raises(InfraError, match="pulumi cancel"):
         unlocking.unlock("prod")
     assert asked == []
+
+
+def test_one_that_runs_here_is_waited_for(state, tmp_path):
+    """By the name of its process: a script that is called as Pulumi is."""
+    program = tmp_path / "pulumi"
+    program.symlink_to("/bin/sleep")
+    with started(str(program), "60") as process:
+        until = time.monotonic() + 10
+        while locks.engine_above(process.pid) != process.pid and time.monotonic() < until:
+            time.sleep(0.05)
+        put(state[0], lock(process.pid))
+        with pytest.raises(
+            InfraError, match=rf"process {process.pid}, since 3 h, which runs on this machine now: wait"
+        ):
+            unlocking.unlock("prod")
+        child = [sys.executable, "-c", f"from infra import locks; print(locks.engine_above({os.getpid()}))"]
+        assert execute(*child, cwd=ROOT).stdout.strip() == "None"
+    assert state[1] == []
 
 
 def test_the_places_of_earlier_versions_are_looked_into(state, tmp_path):

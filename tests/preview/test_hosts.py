@@ -81,7 +81,12 @@ CASES = {
     "blue-green from now on": (
         manifest(WEB),
         manifest(*BLUE, slots=[slots("web")]),
-        [("web", "starts"), ("web", "stops for good")],
+        [("web", "restarts")],
+    ),
+    "another unit of the same service": (
+        manifest(WEB),
+        {**manifest(unit("web-two.service")), "probes": [{"unit": "web-two.service", "service": "web", "public": True}]},
+        [("web", "restarts")],
     ),
     "one in the world": (
         manifest(SINGLE, WATCH),

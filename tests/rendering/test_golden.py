@@ -181,6 +181,7 @@ def test_avatar_location_is_the_documents():
         "proxy_set_header Upgrade $infra_upgrade;",
         "proxy_set_header Connection $infra_connection;",
         "proxy_set_header X-Forwarded-Host $host;",
+        "proxy_redirect http://127.0.0.1:8014/ /avatar/;",
     }
 
 

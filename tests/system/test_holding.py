@@ -19,7 +19,8 @@ def leads_to_services(system: System) -> bool:
     """Does the proxy lead to no place where requests wait, and nothing holds them there."""
     links = system.on_host("sh", "-c", "readlink /etc/nginx/conf.d/service-*.conf").output.split()
     closed = system.on_host("sh", "-c", "ls /run/infra-waiting/*.closed 2>/dev/null").output
-    return len(links) == 13 and all(link.endswith(".serving") for link in links) and not closed
+    failed = system.on_host("systemctl", "list-units", "--failed", "--plain", "--no-legend", "infra-waiting@*").output
+    return len(links) == 13 and all(link.endswith(".serving") for link in links) and not closed and not failed
 
 
 def test_a_release_of_one_service_loses_no_request(watchme: System) -> None:
@@ -85,8 +86,8 @@ def test_all_of_a_host_restart_and_lose_none(watchme: System) -> None:
 
 @pytest.mark.nightly
 def test_they_wait_no_longer_than_they_may(watchme: System) -> None:
-    """What waits longer, and comes then, is refused at once, and asked to come back."""
-    watchme.edit(YAML, MARK, f"{MARK}\n    hold: 3")
+    """What waits longer, and comes then, is refused at once, and asked to come back; none gets to what is unhealthy."""
+    watchme.edit(YAML, MARK, f"{MARK}\n    hold: 3\n    drain: 1")
     watchme.must_up()
     push(watchme, "never")
     with watchme.configured(healthDeadline="12"), Load(watchme, PATHS).going() as load:

@@ -47,6 +47,19 @@ def test_what_cannot_be_run_is_said_in_its_own_words(system: System) -> None:
 def test_large_output_comes_whole(system: System) -> None:
     ran = infra(system, "exec", NATIVE, "--", "seq", "1", "200000")
     assert ran.code == 0 and ran.output.split()[-1] == "200000" and len(ran.output.split()) == 200000
+    for _ in range(10):
+        # Often less than what is read at a time
+        assert len(infra(system, "exec", NATIVE, "--", "seq", "1", "9999").output.split()) == 9999
+
+
+def test_words_arrive_as_they_are_and_the_end_as_shells_say_it(system: System) -> None:
+    words = ["$HOME", "${d}", "$$", "%i", "a b", "*"]
+    ran = infra(system, "exec", NATIVE, "--", "printf", "[%s]", *words)
+    assert ran.output == "".join(f"[{word}]" for word in words), ran.output
+    for script, code in (("kill -9 $$", 137), ("kill -15 $$", 143), ("exit 255", 255)):
+        assert infra(system, "exec", NATIVE, "--", "sh", "-c", script).code == code
+    ran = infra(system, "exec", NATIVE, "--", "no-such-program")
+    assert ran.code == 127 and "infra: no-such-program: not found" in ran.output, ran.output
 
 
 def in_a_terminal(system: System, words: list[str], typed: str, until: str) -> str:
@@ -127,6 +140,8 @@ def test_the_host_knows_who_did_what(system: System) -> None:
     said = infra(system, "releases", "--host", HOST).output
     assert re.search(r"exec +│ whisper-backend printf", said), said
     assert "a-secret-argument" not in said
+    journal = system.on_host("journalctl", "--since=-10min", "-o", "cat", "--no-pager", host=HOST).output
+    assert "printf" in journal and "a-secret-argument" not in journal
     assert f"exec {NATIVE} printf" in infra(system, "logs", "releases", "--host", HOST).output
     assert "restart" in infra(system, "releases", "--host", "watchme").output
 
