@@ -94,11 +94,16 @@ def _lead(world: World, manifest: Manifest, entries: list[Entry], where: str) ->
 def _await_ends(world: World, entries: list[Entry]) -> None:
     """A place that still leads requests on from the time before would have none wait; it ends with the last of them."""
     left = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
-    while left := {u: end for u, end in left.items() if world.run("systemctl", "is-active", "--quiet", u).code == 0}:
+    while left := {unit: end for unit, end in left.items() if _leads(world, unit)}:
         if late := [unit for unit, end in left.items() if world.now() >= end]:
             world.run("systemctl", "stop", *late)
             left = {unit: end for unit, end in left.items() if unit not in late}
         world.sleep(0.25)
+
+
+def _leads(world: World, unit: str) -> bool:
+    """Also one that waits still, since an earlier job was killed."""
+    return world.run("systemctl", "is-active", unit).output.strip() in ("active", "activating")
 
 
 def _closed(entry: Entry) -> str:

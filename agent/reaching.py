@@ -8,8 +8,10 @@ file for `enter`, which runs next, with the person's own input and terminal.
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
+import pwd
 import select
 import signal
 import uuid
@@ -23,6 +25,7 @@ from agent.world import World
 NOTED = f"{STATE}/reached.json"
 MOST = 200
 ASKED = "/run/infra/reached"
+LIVES = 60  # seconds that a command waits to be entered
 # In the container's own words: many have no better shell
 SHELL = ["sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"]
 
@@ -44,7 +47,9 @@ def reached(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     else:
         words = asked["words"] if how == "exec" else SHELL
         found = {"enter": _waits(world, _way(world, release.manifest, name, words, asked["tty"]))}
-    program = os.path.basename(asked["words"][0]) if asked["words"] else str(found.get("port", ""))
+    # Of a whole line in one word its first, too
+    first = (asked["words"][:1] or [""])[0].split()
+    program = os.path.basename(first[0]) if first else str(found.get("port", ""))
     _note(world, {"who": asked["who"], "how": how, "service": name, "program": program})
     return found
 
@@ -68,24 +73,32 @@ def _note(world: World, entry: dict[str, Any]) -> None:
 
 
 def _waits(world: World, way: dict[str, Any]) -> str:
-    """What `enter` is to run; whatever an earlier one left that never came is gone."""
-    world.remove_tree(ASKED)
+    """What `enter` is to run; what an earlier one left that never came is gone after a while."""
     world.directory(ASKED, 0o700, "root", "root")
-    id = uuid.uuid4().hex
+    now = round(world.wall())
+    for name in world.listing(ASKED):
+        if not (0 <= now - int(name.partition("-")[0], 16) < LIVES):
+            world.remove(f"{ASKED}/{name}")
+    id = f"{now:x}-{uuid.uuid4().hex}"
     world.write(f"{ASKED}/{id}", json.dumps(way).encode(), 0o600, "root", "root")
     return id
 
 
 def _way(world: World, manifest: Manifest, service: str, words: list[str], tty: bool) -> dict[str, Any]:
-    """`argv` for root, or `pid` of the process whose account, directory and environment the `words` get."""
+    """`argv` for root, or the `account` and `group` of a unit ("" for its own) and the `pid` of its main process, whose
+    directory and environment the `words` get."""
     unit = _running(world, manifest, service)
     if name := _container(manifest, unit, service):
         return {"argv": ["docker", "exec", "--interactive", *(["--tty"] if tty else []), name, *words]}
     account, own = managers.split(unit)
-    shown = managers.ask(world, account, "show", "-p", "MainPID", "--value", own).output.strip()
-    if not shown.isdigit() or shown == "0":
+    shown = managers.ask(world, account, "show", "-p", "MainPID", "-p", "User", "-p", "Group", own).output
+    said = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    pid = said.get("MainPID", "0")
+    if not pid.isdigit() or pid == "0":
         raise Refused(f"{service} has no process whose account and environment a command could have ({own})")
-    return {"pid": int(shown), "words": words}
+    # An account's own manager has no say in whose account it is
+    user, group = (account, "") if account else (said.get("User") or "root", said.get("Group", ""))
+    return {"pid": int(pid), "account": user, "group": group, "words": words}
 
 
 def enter(world: World, id: str) -> int:
@@ -123,31 +136,43 @@ def _be(way: dict[str, Any]) -> None:
             signal.signal(key, signal.SIG_DFL)
         if "argv" in way:
             os.execvp(way["argv"][0], way["argv"])
-        environment = _become(way["pid"])
+        environment = _become(way["pid"], way["account"], way["group"])
         os.execvpe(way["words"][0], way["words"], environment)
     except FileNotFoundError:
         code = 127
         os.write(2, f"infra: {(way.get('argv') or way['words'])[0]}: not found\n".encode())
-    except OSError as error:
-        os.write(2, f"infra: {error.filename or 'the command'}: {error.strerror}\n".encode())
+    except Refused as refusal:
+        os.write(2, f"infra: {refusal}\n".encode())
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no command can be called so"
+        os.write(2, f"infra: {(way.get('argv') or way['words'])[0]!a}: {said}\n".encode())
     finally:
         os._exit(code)
 
 
-def _become(pid: int) -> dict[str, str]:
-    """Takes over a process's account, groups and directory; its environment, with this one's terminal. Raises OSError
-    where it has ended."""
+def _become(pid: int, account: str, group: str) -> dict[str, str]:
+    """Takes over an account, and its service's directory; the service's environment, with this one's terminal. Whose a
+    command is the process does not say: it can have become another's. Raises Refused where it has, or has ended."""
+    try:
+        entry = pwd.getpwuid(int(account)) if account.isdigit() else pwd.getpwnam(account)
+        gid = entry.pw_gid if not group else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise Refused(f"the account {account} or its group is not one of this host") from None
     place = f"/proc/{pid}"
-    with open(f"{place}/environ", "rb") as file:
-        pairs = [entry.partition(b"=") for entry in file.read().split(b"\0") if b"=" in entry]
+    try:
+        with open(f"{place}/status") as file:
+            said = dict(line.rstrip("\n").split(":", 1) for line in file if ":" in line)
+        with open(f"{place}/environ", "rb") as file:
+            pairs = [one.partition(b"=") for one in file.read().split(b"\0") if b"=" in one]
+        directory = os.readlink(f"{place}/cwd")
+    except FileNotFoundError:
+        raise Refused("the service's process has ended meanwhile: ask again") from None
+    if {int(number) for number in said["Uid"].split()} != {entry.pw_uid}:
+        raise Refused(f"the service's process is not {entry.pw_name}'s now: its environment is not to be had")
     environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
-    with open(f"{place}/status") as file:
-        said = dict(line.rstrip("\n").split(":", 1) for line in file if ":" in line)
-    directory = os.readlink(f"{place}/cwd")
-    uid, gid = int(said["Uid"].split()[1]), int(said["Gid"].split()[1])
-    os.setgroups([int(group) for group in said["Groups"].split()])
+    os.setgroups(os.getgrouplist(entry.pw_name, gid))
     os.setgid(gid)
-    os.setuid(uid)
+    os.setuid(entry.pw_uid)
     # One that the account may not enter, or that is only in the service's own view of the disk
     with contextlib.suppress(OSError):
         os.chdir(directory)

@@ -120,7 +120,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
     complaints += answers.lost(world, begun.answers, DEADLINE)
-    return paths, complaints
+    return list(dict.fromkeys(paths)), complaints
 
 
 def _manifest(world: World, id: str) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from catalogue.fields import Model
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
 RecordName = Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=253)]
-_TARGET = re.compile(rf"{_NAME}\.?")
+_TARGET = re.compile(rf"{_NAME}\.?", re.IGNORECASE)
+_LONGEST = 3900  # characters of a text with its escapes, of 4000 with the quotes of its pieces
 _PIECE = 255  # bytes of a text in a TXT record
 _FORMS = {
     "A": "an IPv4 address",
@@ -49,37 +50,47 @@ class Record(Model):
 
     @property
     def written(self) -> list[str]:
-        """The values as Route 53 takes them."""
+        """The values as the provider takes them, which adds the outer quotes of a text itself."""
         if self.type != "TXT":
             return self.values
-        escaped = [value.replace("\\", "\\\\").replace('"', '\\"') for value in self.values]
-        return [" ".join(f'"{piece}"' for piece in _pieces(value)) for value in escaped]
+        return ['" "'.join(_pieces(_escaped(value))) for value in self.values]
 
     @property
-    def issuers(self) -> list[str]:
-        """Whom a CAA record lets issue certificates of a name; none for another record."""
+    def issuers(self) -> list[str] | None:
+        """Whom a CAA record lets issue certificates of a name; None where it restricts no one (RFC 8659)."""
         found = [_CAA.fullmatch(value) for value in self.values] if self.type == "CAA" else []
-        return [match[3].partition(";")[0].strip() for match in found if match and match[2] == "issue"]
+        issue = [match for match in found if match and match[2] == "issue"]
+        return [name for match in issue if (name := match[3].partition(";")[0].strip().lower())] if issue else None
 
 
 def _fits(kind: str, value: str) -> bool:
     if kind in ("A", "AAAA"):
         try:
-            return str((IPv4Address if kind == "A" else IPv6Address)(value)) == value
+            return "%" not in value and bool((IPv4Address if kind == "A" else IPv6Address)(value))
         except ValueError:
             return False
     if kind == "CNAME":
-        return _TARGET.fullmatch(value) is not None
+        return _is_name(value)
     if kind == "CAA":
         return _CAA.fullmatch(value) is not None
     if kind == "TXT":
-        return value.isascii() and value.isprintable() and not (value[0] == value[-1] == '"')
+        fits = len(_escaped(value)) <= _LONGEST
+        return fits and value.isascii() and value.isprintable() and not (value[0] == value[-1] == '"')
     *numbers, name = value.split(" ")
     return (
         len(numbers) == (1 if kind == "MX" else 3)
-        and all(number.isdecimal() and int(number) < 65536 for number in numbers)
-        and _TARGET.fullmatch(name) is not None
+        and all(number.isascii() and number.isdecimal() and int(number) < 65536 for number in numbers)
+        # The root alone: there is none
+        and (name == "." or _is_name(name))
     )
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= 254 and _TARGET.fullmatch(text) is not None
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _pieces(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from catalogue.fields import Model
 # Names as AWS allows them (Systems Manager and Secrets Manager user guides), and a key of a JSON value after #
 _SSM = re.compile(r"ssm:(?P<name>/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*)")
 _MANAGER = re.compile(
-    r"secretsmanager:(?P<name>arn:aws:secretsmanager:[A-Za-z0-9:/_+=.@-]+|[A-Za-z0-9/_+=.@-]+)(#(?P<key>[A-Za-z0-9_.-]+))?"
+    r"secretsmanager:(?P<name>arn:aws:secretsmanager:[A-Za-z0-9:/_+=.@-]+|[A-Za-z0-9/_+=.@!-]+)(#(?P<key>[A-Za-z0-9_.-]+))?"
 )
 FORMS = "ssm:/prod/shop/token, secretsmanager:prod/shop#token, or {command: [op, read, op://prod/shop/token]}"
 

@@ -260,10 +260,8 @@ def _refuse_two_values(values: dict[str, Any], file: str) -> None:
         if isinstance(set_here.get(group), dict) and name in set_here[group]
     ]
     if both:
-        found, rule = (
-            f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too",
-            "infra secret unset, or leave it out",
-        )
+        found = f"{', '.join(sorted(both))} has a value in {PROJECT}:secrets too"
+        rule = "one of the two: take it out of either in that file"
         raise CatalogueError([Problem(file, f"{PROJECT}:secretsFrom", found, rule)])
 
 

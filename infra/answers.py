@@ -136,7 +136,7 @@ class Releases(Form):
 class Reach(Form):
     """What waits there to be entered, where a port is, or that it is the host itself."""
 
-    enter: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    enter: Annotated[str, Field(pattern=r"^[0-9a-f]{1,12}-[0-9a-f]{32}$")] | None = None
     address: Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]{2,45}$")] | None = None
     port: Annotated[int | None, Field(ge=1, le=65535)] = None
     host: bool = False

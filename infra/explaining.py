@@ -33,10 +33,9 @@ def explained(root: Path, field: str) -> Iterator[str]:
     """Lines about each meaning that a name has. Raises InfraError where it has none."""
     known = list(entries(root / "docs"))
     wanted = field.strip().rstrip(":")
-    found = [entry for entry in known if wanted in entry.names]
-    # `zone` stands for infra:zone, and `tag` for image.tag, where nothing has the whole name
-    found = found or [e for e in known if any(re.split("[:.]", name)[-1] == wanted for name in e.names)]
-    found = found or list(mentions(root / "docs", wanted))[:MOST]
+    # `zone` stands for infra:zone, `tag` for image.tag, and `image` for all that is below it
+    found = [e for e in known if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
+    found = found or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
     if not found:
         names = sorted({name for entry in known for name in entry.names})
         raise InfraError(f"nothing is called {field!r}: {nearest(wanted, names, 'names')[:300]}")
@@ -78,7 +77,10 @@ def mentions(docs: Path, name: str) -> Iterator[Entry]:
                 if in_example.search(part):
                     yield Entry((name,), f"an example is on that page, under {heading!r}", f"docs/{page}", heading)
             elif in_code.search(part):
-                yield Entry((name,), _plain(part), f"docs/{page}", heading)
+                # Of a table the rows that have it
+                rows = [line.strip("| ") for line in part.splitlines() if in_code.search(line)]
+                said = "; ".join(rows).replace(" | ", ": ") if part.startswith("|") else part
+                yield Entry((name,), _plain(said), f"docs/{page}", heading)
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,15 @@ SHORT = deploying.SHORT
 
 @dataclass(frozen=True)
 class Promotion:
-    """`images` are by repository the digest that the first stack serves; `before` what the other one serves, where it
-    serves any."""
+    """`images` are by repository the digest that the first stack serves, of those that are promoted; `before` what the
+    other one serves, where it serves any; `left` are repositories that the other stack's catalogue decides about."""
 
     service: str
     source: Catalogue
     wanted: Deployment
     images: Mapping[str, str]
     before: Mapping[str, str]
+    left: Sequence[str] = ()
 
 
 def planned(source: Catalogue, target: Catalogue, service: str, source_host: str | None, host: str | None) -> Promotion:
@@ -60,7 +61,10 @@ def planned(source: Catalogue, target: Catalogue, service: str, source_host: str
             f"stack {target.stack.name} has {service} from other repositories than {', '.join(sorted(serves))}: "
             "the catalogues of both stacks must name the same"
         )
-    return Promotion(service, source, Deployment(place, {service: own}), serves, _serves(target, place, service))
+    followed = [image.repository for image in deploying.followed(found[service]) if image.name in own]
+    taken = {repository: serves[repository] for repository in followed}
+    left = sorted({*serves} - {*taken})
+    return Promotion(service, source, Deployment(place, {service: own}), taken, _serves(target, place, service), left)
 
 
 def _serves(catalogue: Catalogue, host: str, service: str) -> dict[str, str]:
@@ -73,6 +77,9 @@ def _serves(catalogue: Catalogue, host: str, service: str) -> dict[str, str]:
 def lines(made: Promotion, target: Catalogue) -> Iterator[str]:
     """What differs between the two, image by image: digests, and what the labels of both say. Raises InfraError."""
     stack, known = made.source.stack, target.stack
+    if made.left:
+        names = ", ".join(made.left)
+        yield f"not promoted, as the catalogue of {known.name} has them by a digest, or not at all: {names}"
     for repository, digest in made.images.items():
         old = made.before.get(repository)
         if old == digest:

@@ -125,7 +125,8 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
             f"{service}: no running service has this name: {nearest(service, sorted(services), 'services')}"
         )
     values = {name: value for name, value in of_file(text).items() if value}
-    taken = {name: value for name, value in values.items() if name in services[service].secrets}
+    own = catalogue.stack.secretsFrom.get(service, {})
+    taken = {name: value for name, value in values.items() if name in services[service].secrets and name not in own}
     return taken, sorted({*values} - {*taken})
 
 

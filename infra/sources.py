@@ -3,6 +3,7 @@ with the rights of the person or CI run that runs the program. The request is JS
 on standard output: neither is a word of a command line."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -63,7 +64,9 @@ def _of_aws(stack: Stack, source: Source) -> str:
         if source.ssm:
             client = aws.client("ssm", stack.region)
             return client.get_parameter(Name=source.ssm, WithDecryption=True)["Parameter"]["Value"]
-        client = aws.client("secretsmanager", stack.region)
+        # An ARN names its own region
+        named = source.secretsmanager.split(":")
+        client = aws.client("secretsmanager", named[3] if named[0] == "arn" else stack.region)
         text = client.get_secret_value(SecretId=source.secretsmanager).get("SecretString")
     except ClientError as error:
         said = error.response["Error"]
@@ -78,9 +81,9 @@ def _of_aws(stack: Stack, source: Source) -> str:
         return text
     try:
         value = json.loads(text)[source.key]
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         raise InfraError(f"it is no JSON object with the key {source.key}") from None
-    if not isinstance(value, str | int):
+    if not isinstance(value, str | int) or isinstance(value, bool):
         raise InfraError(f"its {source.key} is no text")
     return str(value)
 
@@ -88,11 +91,14 @@ def _of_aws(stack: Stack, source: Source) -> str:
 def _command(words: list[str]) -> str:
     """What it prints, without the line's end."""
     try:
-        ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False)
+        # The engine gives its programs the whole configuration
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_CONFIG")}
+        ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, check=False, env=own)
     except subprocess.TimeoutExpired:
         raise InfraError(f"no end after {LIMIT} s: does it ask for something?") from None
-    except OSError as error:
-        raise InfraError(f"{words[0]} cannot be started: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "no command can be called so"
+        raise InfraError(f"{words[0]!a} cannot be started: {said}") from None
     if ran.returncode:
         lines = ran.stderr.decode(errors="replace").strip().splitlines()
         raise InfraError(f"exit code {ran.returncode}: {one_line((lines or ['no reason given'])[-1])[:WORDS]}")

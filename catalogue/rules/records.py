@@ -39,8 +39,10 @@ def _faults(record: Record, zone: str, sites: set[str], kinds: set[str]) -> Iter
     if record.type == "CNAME" and (record.name == zone or len(kinds) > 1):
         other = "the zone itself has others" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
         yield f"a name with a CNAME has nothing else, and {other}", "another name, or the records that it stands for"
-    if record.type == "TXT" and record.name.startswith("_acme-challenge."):
-        yield "is written by hosts when they obtain certificates", "leave it out"
+    if record.type in ("TXT", "CNAME") and record.name.removeprefix("_acme-challenge.") in sites - {record.name}:
+        yield "is written by the host of that site when it obtains certificates", "leave it out"
+    if record.type == "CNAME" and record.values[0].rstrip(".").lower() == record.name:
+        yield "leads to itself", "another name"
 
 
 def issuers(catalogue: Catalogue) -> Iterator[Problem]:
@@ -48,7 +50,7 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     host = urlsplit(stack.acmeDirectory).hostname or ""
     own = next((issuer for name, issuer in ISSUERS.items() if host == name or host.endswith(f".{name}")), None)
-    stated = {record.name: record.issuers for record in stack.records if record.type == "CAA"}
+    stated = {r.name: found for r in stack.records if r.type == "CAA" and (found := r.issuers) is not None}
     if own is None or not stated:
         return
     for system in catalogue.running.values():

@@ -90,8 +90,9 @@ def promote(
     host: Annotated[str | None, typer.Option("--host", help="Host of the second, where several.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Deploy to a stack what another one serves of a service: the same digest, copied where the registry lacks it, by
-    the gate of every deploy. What differs is shown first, with what the images' labels say (commit, version, date)."""
+    """Deploy the image that one stack serves to another stack, by its digest. A registry that lacks it gets a copy;
+    health gate and rollback are those of every deploy. What differs is shown first, with what the images' labels say
+    (commit, version, date)."""
     from infra import deploying, promoting
     from infra.move.command import may_remove_lock
 

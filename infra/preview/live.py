@@ -90,13 +90,25 @@ def catalogue_of(name: str) -> Catalogue:
     values = {key: entry.get("objectValue", entry.get("value")) for key, entry in found.items()}
     try:
         own = values.get(f"{PROJECT}:secrets") or {}
-        asked = sources.resolved(sealed.stack, own)
+        asked = _secrets_of_others(sealed, own)
         values[f"{PROJECT}:secrets"] = {group: own.get(group, {}) | asked.get(group, {}) for group in {*own, *asked}}
         return replace(sealed, stack=stack_from(name, values, sealed.stack.file))
     except CatalogueError as error:
+        if any(problem.where == f"{PROJECT}:secretsFrom" for problem in error.problems):
+            raise
         where = ", ".join(sorted({problem.where for problem in error.problems}))
         rule = "set it again with pulumi config set --secret --path"
         raise CatalogueError([Problem(sealed.stack.file, where, "what is encrypted does not fit", rule)]) from None
+
+
+def _secrets_of_others(sealed: Catalogue, own: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The secrets that come from elsewhere. Raises CatalogueError."""
+    try:
+        return sources.resolved(sealed.stack, own)
+    except InfraError as error:
+        said = str(error).replace("\n", "; ")
+        rule = "look at the rights, the name and the login that it needs"
+        raise CatalogueError([Problem(sealed.stack.file, f"{PROJECT}:secretsFrom", said, rule)]) from None
 
 
 def _preview(name: str) -> Previewed | str:

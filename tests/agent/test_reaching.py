@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def asked(world, service="vault-api", how="exec", words=("ls", "-l"), tty=False,
 def waits(world, *given, **options):
     """What `enter` would run."""
     path = f"{reaching.ASKED}/{asked(world, *given, **options)['enter']}"
-    assert world.files[path][1] == 0o600 and len([one for one in world.files if one.startswith(reaching.ASKED)]) == 1
+    assert world.files[path][1] == 0o600
     return json.loads(world.files[path][0])
 
 
@@ -59,10 +60,13 @@ def test_of_replicas_it_is_the_one_that_is_named():
 
 def test_a_native_services_command_is_as_its_process():
     world = native.serving(native.release("services", "whisper"))
-    world.answers["systemctl show -p MainPID"] = Ran(0, "4711")
+    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=4711\nUser=whisper\nGroup=audio")
     words = ["sh", "-c", 'echo "${d}" $$ $HOME']
-    assert waits(world, "whisper-backend", words=words) == {"pid": 4711, "words": words}
-    world.answers["systemctl show -p MainPID"] = Ran(0, "0")
+    wanted = {"pid": 4711, "account": "whisper", "group": "audio", "words": words}
+    assert waits(world, "whisper-backend", words=words) == wanted
+    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=4711\nUser=\nGroup=")
+    assert waits(world, "whisper-backend", words=words)["account"] == "root"
+    world.answers["systemctl show -p MainPID"] = Ran(0, "MainPID=0")
     with pytest.raises(
         Refused, match="whisper-backend has no process whose account and environment a command could hav"
     ):
@@ -78,9 +82,12 @@ sys.exit(reaching.enter(World(), sys.argv[2]))
 """
 
 
-def entered(tmp_path, way, **options):
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+def entered(tmp_path, way, account=ME, **options):
     """A command as `enter` runs it, of a real process."""
-    (tmp_path / "one").write_text(json.dumps(way))
+    (tmp_path / "one").write_text(json.dumps({"account": account, "group": "", **way}))
     return subprocess.run(
         [sys.executable, "-c", ENTERED, str(tmp_path), "one"], capture_output=True, timeout=60, cwd=ROOT, **options
     )
@@ -118,9 +125,55 @@ def test_how_it_ended_is_said_as_shells_do(tmp_path, process, words, code):
     assert (ran.stderr == b"") is (code not in (126, 127))
 
 
+@pytest.mark.parametrize(
+    ("account", "pid", "line"),
+    [
+        ("nobody", None, b"the service's process is not nobody's now: its environment is not to be had"),
+        ("no-such-account", None, b"the account no-such-account or its group is not one of this host"),
+        (ME, 2**22, b"the service's process has ended meanwhile: ask again"),
+    ],
+)
+def test_a_process_of_another_account_lends_nothing(tmp_path, process, account, pid, line):
+    """A service can have a set-uid program become its main process, or name another one: it gets no one's rights."""
+    ran = entered(tmp_path, {"pid": pid or process.pid, "words": ["id"]}, account=account)
+    assert ran.returncode == 126 and line in ran.stderr and ran.stdout == b"", ran.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes another account")
+def test_a_command_has_the_account_and_groups_of_the_unit(tmp_path):
+    """And not those of its process."""
+    tmp_path.chmod(0o755)
+    with subprocess.Popen(["sleep", "60"], user="nobody", group=0, extra_groups=[0]) as running:
+        ran = entered(tmp_path, {"pid": running.pid, "words": ["id"]}, account="nobody")
+        running.kill()
+    assert b"uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)" in ran.stdout, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("word", ["a\0b", "\ud800"])
+def test_what_can_be_no_command_is_a_line(tmp_path, process, word):
+    ran = entered(tmp_path, {"pid": process.pid, "words": [word]})
+    assert ran.returncode == 126 and b"no command can be called so" in ran.stderr, ran.stderr
+
+
+def test_two_that_ask_at_once_are_in_no_others_way_and_what_never_came_is_gone():
+    world = serving(release())
+    first, second = (f"{reaching.ASKED}/{asked(world)['enter']}" for _ in range(2))
+    assert {first, second} <= {*world.files}
+    world.time += reaching.LIVES + 1
+    third = f"{reaching.ASKED}/{asked(world)['enter']}"
+    assert [path for path in world.files if path.startswith(reaching.ASKED)] == [third]
+
+
+def test_of_a_whole_line_in_one_word_its_first_is_noted():
+    world = serving(release())
+    asked(world, words=["/usr/bin/curl -H 'Authorization: hunter2'"])
+    assert reaching.noted(world)[-1]["program"] == "curl"
+
+
 def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process):
     """Its connection is gone."""
-    (tmp_path / "one").write_text(json.dumps({"pid": process.pid, "words": ["sleep", "50"]}))
+    way = {"pid": process.pid, "account": ME, "group": "", "words": ["sleep", "50"]}
+    (tmp_path / "one").write_text(json.dumps(way))
     place, its_end = os.pipe()
     running = subprocess.Popen([sys.executable, "-c", ENTERED, str(tmp_path), "one"], stdout=its_end, cwd=ROOT)
     os.close(its_end)

@@ -30,7 +30,9 @@ EXAMPLES = {
         "shop.hey-watch.me CNAME: a name with a CNAME has nothing else, and it has CNAME, TXT",
     ),
     "a record twice": (recorded(record("a", "TXT", "x"), record("a", "TXT", "y")), "a.hey-watch.me TXT: stands there twice"),
-    "a challenge": (recorded(record("_acme-challenge.api", "TXT", "x")), "is written by hosts when they obtain certificates"),
+    "a challenge": (recorded(record("_acme-challenge.api", "TXT", "x")), "is written by the host of that site when it obtains certificates"),
+    "a challenge by another name": (recorded(record("_acme-challenge.api", "CNAME", "x.acme.example")), "is written by the host of"),
+    "an alias of itself": (recorded(record("a", "CNAME", "A.hey-watch.me.")), "a.hey-watch.me CNAME: leads to itself; another name"),
     "another CA": (
         recorded(record("", "CAA", '0 issue "digicert.com"')),
         "hey-watch.me CAA: lets digicert.com issue certificates, and api.hey-watch.me gets its from letsencrypt.org; 0 issue",

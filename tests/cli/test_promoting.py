@@ -92,6 +92,13 @@ def test_labels_that_cannot_be_read_hold_up_nothing(serve):
     assert list(promoting.lines(made, PROD)) == [f"watchme-admin: {OLD[:19]} in prod → {NEW[:19]} of dev"]
 
 
+def test_what_the_other_catalogue_decides_about_is_named_and_not_copied(serve):
+    serve["dev"]["admin"].append(f"x.dkr.ecr.r.amazonaws.com/docker.io/library/flyway@{OLD}")
+    made = promoting.planned(DEV, PROD, "admin", None, None)
+    assert made.images == {"watchme-admin": NEW}
+    assert "not promoted" in (said := next(promoting.lines(made, PROD))) and "docker.io/library/flyway" in said
+
+
 def test_what_serves_there_already_is_said(serve):
     serve["prod"] = serve["dev"]
     made = promoting.planned(DEV, PROD, "admin", None, None)

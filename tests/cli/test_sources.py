@@ -31,7 +31,9 @@ def account(monkeypatch):
             Name="/prod/token", Value=VALUE, Type="SecureString"
         )
         manager = boto3.client("secretsmanager", region_name="ap-northeast-1")
-        manager.create_secret(Name="prod/shop", SecretString=json.dumps({"token": VALUE, "port": 5432, "list": []}))
+        manager.create_secret(
+            Name="prod/shop", SecretString=json.dumps({"token": VALUE, "port": 5432, "list": [], "flag": True})
+        )
         manager.create_secret(Name="prod/plain", SecretString=VALUE)
         manager.create_secret(Name="prod/bytes", SecretBinary=b"\0")
         yield
@@ -58,9 +60,12 @@ WRONG = {
     "no such key": ("secretsmanager:prod/shop#none", "it is no JSON object with the key none"),
     "no JSON": ("secretsmanager:prod/plain#a", "it is no JSON object with the key a"),
     "no text": ("secretsmanager:prod/shop#list", "its list is no text"),
+    "yes or no": ("secretsmanager:prod/shop#flag", "its flag is no text"),
+    "another region": (f"secretsmanager:arn:aws:secretsmanager:us-east-1:1:secret:x-{'a' * 6}", "says"),
+    "no name": ({"command": ["a\0b"]}, "no command can be called so"),
     "binary": ("secretsmanager:prod/bytes", "it is binary"),
     "a failed command": ({"command": ["sh", "-c", "echo 'not signed in' >&2; exit 3"]}, "exit code 3: not signed in"),
-    "no such command": ({"command": ["no-such-program"]}, "no-such-program cannot be started: No such file"),
+    "no such command": ({"command": ["no-such-program"]}, "'no-such-program' cannot be started: No such file"),
     "nothing": ({"command": ["true"]}, "it is empty"),
     "a control character": ({"command": ["printf", "a\\033b"]}, "which an environment file cannot hold"),
     "no characters": ({"command": ["printf", "\\377"]}, "it prints no text"),
@@ -119,6 +124,13 @@ def test_what_a_command_prints_beside_an_error_is_no_part_of_it():
     assert VALUE not in ran.stdout + ran.stderr and "exit code 1" in json.loads(ran.stdout)["wrong"]
 
 
+def test_a_command_has_nothing_of_the_stacks_configuration(monkeypatch):
+    monkeypatch.setenv("PULUMI_CONFIG", '{"infra:sshPrivateKey": "PRIVATE"}')
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "passphrase")
+    made = taking(A={"command": ["sh", "-c", 'printf "%s" "x$PULUMI_CONFIG$PULUMI_CONFIG_PASSPHRASE"']})
+    assert sources.resolved(made, {}) == {"vault-api": {"A": "x"}}
+
+
 def test_without_asking_they_count_as_set(tmp_path):
     file = tmp_path / "Pulumi.x.yaml"
     file.write_text(
@@ -127,7 +139,7 @@ def test_without_asking_they_count_as_set(tmp_path):
     assert read_stack(tmp_path, "x").secrets == {"web": {"TOKEN": ENCRYPTED}}
     file.write_text(file.read_text() + "  infra:secrets: {web: {TOKEN: {secure: v1:x}}}\n")
     with pytest.raises(
-        CatalogueError, match=r"infra:secretsFrom: web.TOKEN has a value in infra:secrets too; infra secret unset"
+        CatalogueError, match=r"infra:secretsFrom: web.TOKEN has a value in infra:secrets too; one of the two"
     ):
         read_stack(tmp_path, "x")
 

@@ -101,10 +101,9 @@ def test_they_tell_somebody_and_are_about_the_machine_that_serves(system):
             assert (made[alert]["Namespace"], made[alert]["MetricName"]) == ("AWS/EC2", metric)
 
 
-def test_a_machine_that_aws_does_not_know_has_none(system):
-    assert alarms(system, "home") == {}
-    told, _ = ran(system, "home")
-    assert told["left"] == []
+def test_an_existing_machine_has_those_of_what_it_counts_itself(system):
+    """It has a key of its own, and is no instance."""
+    assert set(alarms(system, "home")) == {"memory", "disk"}
 
 
 def test_the_credits_are_watched(system):

@@ -1,5 +1,7 @@
 """What users notice when a service of which there is one restarts: that an answer takes longer."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support import WATCHME
@@ -13,6 +15,13 @@ YAML = "files/systems/watchme.yaml"
 # The scheduler follows Route 53, whose emulator may be late on a loaded machine: tests/moves is about that one
 PATHS = [e["routes"][0]["public"] for e in WATCHME["services"] if not e.get("retired") and not e.get("single")]
 MARK = "    unit: watchme-avatar-uploader.service"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def settled(system: System) -> Iterator[None]:
+    """Afterwards the lab serves what its tags mean."""
+    yield
+    system.must_up()
 
 
 def leads_to_services(system: System) -> bool:

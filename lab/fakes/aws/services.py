@@ -65,8 +65,14 @@ def _delete_lifecycle(call: Call, id: str, state: Values) -> None:
 
 
 def _record_set(values: Values) -> dict[str, Any]:
-    records = [{"Value": value} for value in values["records"]]
+    # The real plugin writes the outer quotes of a text (flattenTxtEntry in its provider)
+    quote = '"' if values["type"] == "TXT" else ""
+    records = [{"Value": f"{quote}{value}{quote}"} for value in values["records"]]
     return {"Name": values["name"], "Type": values["type"], "TTL": values["ttl"], "ResourceRecords": records}
+
+
+def _unquoted(kind: str, value: str) -> str:
+    return value[1:-1] if kind == "TXT" else value
 
 
 def _existing(call: Call, values: Values) -> dict[str, Any] | None:
@@ -117,7 +123,7 @@ def _read_record(call: Call, id: str, state: Values) -> Values | None:
         return None
     return {
         "ttl": found["TTL"],
-        "records": [record["Value"] for record in found["ResourceRecords"]],
+        "records": [_unquoted(state["type"], record["Value"]) for record in found["ResourceRecords"]],
         "fqdn": state["name"],
     }
 
