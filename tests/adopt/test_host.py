@@ -31,6 +31,7 @@ def seen(system: str):
 def test_a_systems_host_gives_its_yaml_back(system, expected):
     _, _, _, found = seen(system)
     assert hosts.differences(hosts.ours(system), found.system) == expected
+    assert not [line for line in lines(found.remarks, "does not fit") if "not taken over" in line]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -17,6 +17,7 @@ SECONDS = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 # As crossplane has them: directive, args, block (of those that have one), comment
 Tree = list[dict[str, Any]]
 CONNECT = 5  # seconds, where a route says nothing
+OWN_ADDRESS = re.compile(r"http://(127\.0\.0\.1|localhost)(:\d+)?/")
 OWN_PAGES = ("/.infra-", "@restarting", "@gate")  # of the program's own sites
 MISSING = "MISSING"  # stands where a file is included that was not read
 VARIABLE = re.compile(r"\$[A-Za-z0-9_{]")
@@ -46,6 +47,13 @@ class Served:
     closed: str = ""
 
 
+def _is_own(entry: dict[str, Any]) -> bool:
+    """What Nginx does anyway, and our sites say: the service's own address in a redirect is that of its path."""
+    if entry["directive"] != "proxy_redirect":
+        return False
+    return entry["args"][0] == "default" or bool(OWN_ADDRESS.match(entry["args"][0]) and entry["args"][-1][:1] == "/")
+
+
 def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
     """Of a location: `around` are its own directives, its server's and all servers'."""
     found = Served()
@@ -59,7 +67,7 @@ def served(where: str, around: list[Tree], remarks: list[Remark]) -> Served:
     if seconds and seconds != CONNECT:
         found.said["connect_timeout"] = min(seconds, 60)
     given = [entry for block in around[:2] for entry in block if LOST.fullmatch(entry["directive"])]
-    lost = [entry["directive"] for entry in given if not entry["args"][-1].startswith(OWN_PAGES)]
+    lost = [entry["directive"] for entry in given if not (entry["args"][-1].startswith(OWN_PAGES) or _is_own(entry))]
     if lost:
         remarks.append(unfit(where, f"{', '.join(dict.fromkeys(lost))}: not taken over"))
     if (found.said.get("allow") or found.said.get("deny")) and any(
