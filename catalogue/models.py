@@ -123,6 +123,13 @@ class System(Model):
         """Image repositories in catalogue order, the retired services' included."""
         return list(dict.fromkeys(name for service in self.services for name in repositories_of(service)))
 
+    @property
+    def led_to(self) -> list[Service]:
+        """The services that a proxy leads requests to: by their routes, or to ask whether others may pass."""
+        gates = {serving.asks for site in self.sites for serving in (site, *site.static)}
+        gates |= {self.serving(route).asks for service in self.active for route in service.routes}
+        return [service for service in self.active if service.routes or service.name in gates]
+
     def site_of(self, route: Route) -> Site | None:
         """The site a route is on, or None when it names none that exists; without a name the only one that serves."""
         if route.site is None:

@@ -17,10 +17,7 @@ LONGEST = 80  # characters of a name: a socket's path has 107
 
 def held_services(system: System) -> list[Service]:
     """Those that a site's proxy leads to, and of which another one neither runs beside nor holds the port."""
-    gates = {serving.asks for site in system.sites for serving in (site, *site.static)}
-    gates |= {system.serving(route).asks for service in system.active for route in service.routes}
-    led_to = [service for service in system.active if service.routes or service.name in gates]
-    return [service for service in led_to if can_wait(service)]
+    return [service for service in system.led_to if can_wait(service)]
 
 
 def can_wait(service: Service) -> bool:

@@ -74,9 +74,7 @@ def waiting(catalogue: Catalogue) -> Iterator[Problem]:
             continue
         where, what = f"service {service.name}", " and ".join(given)
         takes_turns = isinstance(service, ComposeService) and (service.is_blue_green or service.is_balanced)
-        gates = {one.asks for site in system.sites for one in (site, *site.static)}
-        gates |= {system.serving(route).asks for other in system.active for route in other.routes}
-        if not service.routes and service.name not in gates:
+        if service not in system.led_to:
             yield Problem(
                 file, where, f"{what} without a route", "a route, or leave it out: the proxy leads nothing to it"
             )

@@ -214,7 +214,7 @@ def test_what_is_not_there_or_does_not_run_is_said():
         Refused, match=r"vault-api does not run: infra logs vault-api says why, infra restart vault-api st"
     ):
         asked(world)
-    assert reaching.noted(world) == [], "nobody got anywhere"
+    assert reaching.noted(world) == [], "a refused visit is none"
 
 
 def test_who_got_where_is_noted_and_no_argument_of_a_command():

@@ -11,7 +11,7 @@ import pytest
 
 from infra import locks
 from tests.move.programs import pulumi_that
-from tests.support import execute, started
+from tests.support import execute
 
 HERE = socket.gethostname()
 
@@ -21,16 +21,6 @@ def complaint(*holders: tuple[int, str]) -> str:
         f"  file:///x.json: created by root@{machine} (pid {pid}) at 2026-11-29T10:00:00Z" for pid, machine in holders
     ]
     return "\n".join([f"error: the stack is currently locked by {len(lines)} lock(s). Either wait", *lines])
-
-
-@pytest.fixture
-def ended() -> locks.Engine:
-    """An engine that was started here, and has ended."""
-    with started("sleep", "60") as process:
-        engine = locks.identify(process.pid)
-        process.kill()
-        process.wait()
-    return engine
 
 
 def test_an_engine_that_was_killed_here_is_dead(ended):

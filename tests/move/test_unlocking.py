@@ -18,15 +18,6 @@ from tests.support import ROOT, execute, started
 HERE = socket.gethostname()
 
 
-@pytest.fixture
-def ended() -> locks.Engine:
-    with started("sleep", "60") as process:
-        engine = locks.identify(process.pid)
-        process.kill()
-        process.wait()
-    return engine
-
-
 def lock(pid: int, machine: str = HERE, ago: float = 3 * 3600) -> dict[str, object]:
     when = datetime.fromtimestamp(time.time() - ago, UTC).isoformat().replace("+00:00", "Z")
     return {"pid": pid, "username": "root", "hostname": machine, "timestamp": when}
