@@ -13,7 +13,7 @@ from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.backups import Backups
 from components.copier import Copier
-from components.dns import Records
+from components.dns import Proofs, Records
 from components.serving import running, serve
 
 try:
@@ -67,15 +67,18 @@ if stack.backupRegion:
     # Also while nothing is backed up: what leaves the stack once could not be made again under its name
     kept = pulumi.ResourceOptions(providers={"aws": provider("backups", stack.backupRegion)})
     bucket = [Backups("backups", stack, opts=kept)]
+proofs = []
+if stack.dns.challenges and stack.dns.is_ours:
+    proofs = [Proofs("proofs", catalogue, zone, everywhere)]
 made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
     regional = pulumi.ResourceOptions(providers={"aws": provider(place, place)})
-    made[place] = region.begin(catalogue, place, zones[place], zone.arn, regional)
+    made[place] = region.begin(catalogue, place, zones[place], zone, regional)
     made[place].settled, made[place].served = prior.settled, prior.served
     # What stands by gets it with the next whole update, and may be one behind
     made[place].alone = (deploying, as_it_was) if deploying and place == stack.region else None
-    made[place].waits = [*bucket]
+    made[place].waits = [*bucket, *proofs]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
         rights[place, host] = region.machine(made[place], host, image, lost, everywhere)
@@ -104,7 +107,7 @@ for place in stack.standbyRegions:
         region.release(made[place], host, digests, rights[place, host], everywhere)
 
 if stack.records:
-    Records("records", stack, zone.id, everywhere)
+    Records("records", stack, zone, everywhere)
 if stack.creditsBudget:
     budget.credits(stack, everywhere)
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agent import lineages, quoting, transaction
+from agent import lineages, proofs, quoting, transaction
 from agent.outcome import Refused
 from agent.store import STATE, Release
 from agent.world import World
@@ -14,7 +14,7 @@ REPLACED = f"{STATE}/certificates.json"
 STAGED_BUNDLE = "/run/infra/roots.pem"
 # Where every proxy serves challenges from, the one that a fresh package brings included
 WEBROOT = "/var/www/html"
-PLUGINS = {"dns-01": ["--dns-route53"], "http-01": ["--webroot", "--webroot-path", WEBROOT]}
+BY_HTTP = ["--webroot", "--webroot-path", WEBROOT]
 
 
 def obtain(world: World, target: Release, identity: dict[str, str], replaced: list[dict[str, Any]]) -> list[str]:
@@ -85,7 +85,8 @@ def _issue(
     if damaged:
         fault = lineages.fault(world, name)
         done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
-    ran = world.run(*command(item), environment=identity | _trust(world, target), timeout=180)
+    around = identity | proofs.environment(target, item) | _trust(world, target)
+    ran = world.run(*command(item), environment=around, timeout=300)
     if ran.code != 0:
         raise Refused(f"no certificate for {name} from {item['server']}: {_reason(ran.output)}")
     if not _is_here(world, target, item):
@@ -137,8 +138,15 @@ def _is_here(world: World, target: Release, item: dict[str, Any]) -> bool:
     not that another release asks for another one."""
     name = item["name"]
     if not lineages.fault(world, name):
-        return lineages.server(world, name) == item["server"] and _is_in_force(world, name)
+        is_renewed_so = lineages.server(world, name) == item["server"] and not _is_of_another_zone(world, item)
+        return is_renewed_so and _is_in_force(world, name)
     return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, name)
+
+
+def _is_of_another_zone(world: World, item: dict[str, Any]) -> bool:
+    """Did an earlier release prove the name where another provider keeps its zone: certbot could not renew it."""
+    way = lineages.way(world, item["name"])
+    return item["challenge"] == "dns-01" and proofs.is_ours(way) and way != proofs.way(item)
 
 
 def _is_in_force(world: World, name: str, days: int = 0) -> bool:
@@ -159,15 +167,21 @@ def _is_trusted(world: World, target: Release, name: str) -> bool:
     return checked.code == 0 and public[0].code == public[1].code == 0 and public[0].output == public[1].output
 
 
+def _plugin(item: dict[str, Any]) -> list[str]:
+    return proofs.plugin(item) if item["challenge"] == "dns-01" else BY_HTTP
+
+
 def command(item: dict[str, Any]) -> list[str]:
     """certbot's command line for a certificate; it is kept by certbot for the renewals."""
     return [
         "certbot", "certonly", "--non-interactive", "--agree-tos", "--force-renewal",
-        "--email", item["email"], "--server", item["server"], *PLUGINS[item["challenge"]],
+        "--email", item["email"], "--server", item["server"], *_plugin(item),
         "--cert-name", item["name"], "-d", item["name"],
     ]  # fmt: skip
 
 
 def _reason(output: str) -> str:
+    if ours := [line for line in output.splitlines() if proofs.FAILED in line]:
+        return ours[-1].partition(proofs.FAILED)[2].strip()
     boring = ("Saving debug log", "Ask for help", "See the logfile")
     return quoting.last_lines("\n".join(line for line in output.splitlines() if not line.startswith(boring)), 3)

@@ -3,6 +3,7 @@ that preparation alone."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from agent.store import Release
 from agent.world import World
 
 CREDENTIALS = "/root/.aws/credentials"
+FILE = "AWS_SHARED_CREDENTIALS_FILE"
 STAGED = "/run/infra/aws"  # for the programs that the preparation runs
 
 
@@ -29,15 +31,16 @@ def of_release(world: World, target: Release) -> Iterator[dict[str, str]]:
     world.write(STAGED, content, 0o600, "root", "root")
     _Preparation.content = content
     try:
-        yield {"AWS_SHARED_CREDENTIALS_FILE": STAGED}
+        yield {FILE: STAGED}
     finally:
         _Preparation.content = None
         world.remove(STAGED)
 
 
 def current(world: World) -> bytes | None:
-    """The key of the release that this process prepares, else the one of the release that serves."""
-    return _Preparation.content or world.read(CREDENTIALS)
+    """The key of the release that this process prepares, or that of its parent; else the one of the release that
+    serves."""
+    return _Preparation.content or world.read(os.environ.get(FILE) or CREDENTIALS)
 
 
 def forget_staged(world: World) -> None:

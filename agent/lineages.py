@@ -36,6 +36,12 @@ def server(world: World, name: str) -> str:
     return _settings(world, name).get("server", "")
 
 
+def way(world: World, name: str) -> tuple[str, str]:
+    """How certbot proves a name at renewals: its plugin, and the hook that it runs ("" for none)."""
+    settings = _settings(world, name)
+    return settings.get("authenticator", ""), settings.get("manual_auth_hook", "")
+
+
 def fault(world: World, name: str) -> str:
     """Why certbot cannot renew a certificate; "" where it can."""
     path = renewal(name)

@@ -30,6 +30,7 @@ from agent import (
     logs,
     maintenance,
     pressure,
+    proofs,
     prune,
     quoting,
     reaching,
@@ -283,7 +284,7 @@ WATCHES = {"watch-singles": singletons.run, "watch-memory": pressure.run}
 def command() -> None:
     """`python3 /var/lib/infra/bin VERB`, its argument as JSON on standard input; `job ID`, `registry-login HOST…`,
     `end-container NAME`, `scheduled-backup SERVICE`, `watch-singles` and `watch-memory` are for systemd, `monitor` for
-    it and for people, `enter ID` for what a person runs in a service."""
+    it and for people, `enter ID` for what a person runs in a service, `prove` and `unprove` for certbot."""
     verb = sys.argv[1]
     if verb == "job":
         sys.exit(jobs.run(World(), sys.argv[2]))
@@ -293,6 +294,8 @@ def command() -> None:
             sys.exit(0)
         if verb == "enter":
             sys.exit(reaching.enter(World(), sys.argv[2]))
+        if verb in ("prove", "unprove"):
+            sys.exit(proofs.run(World(), verb, sys.argv[2:]))
         if verb == "registry-login":
             sys.exit(ecr.log_in(World(), sys.argv[2:]))
         if verb == "monitor":
@@ -320,6 +323,8 @@ def command() -> None:
             sys.exit(f"infra-recover: {refusal}")
         if verb == "enter":
             sys.exit(f"infra: {refusal}")
+        if verb in ("prove", "unprove"):
+            sys.exit(f"{proofs.FAILED}{refusal}")
         sys.exit(_refused("", str(refusal)))
 
 

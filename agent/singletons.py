@@ -1,8 +1,9 @@
 """Services of which only one may run in the world: here only while this host owns the public name.
 
-Every host asks Route 53 itself, six times in a check. An answer that the name is not ours stops the service at once, so
-does a third of a check without any answer; a whole check of answers that it is ours starts it. The unit of such a
-service needs its flag, which a reboot removes, and the unit that runs this, whose end is the service's.
+Every host asks Route 53 itself, or the zone's own servers where another one keeps it, six times in a check. An answer
+that the name is not ours stops the service at once, so does a third of a check without any answer; a whole check of
+answers that it is ours starts it. The unit of such a service needs its flag, which a reboot removes, and the unit that
+runs this, whose end is the service's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 from xml.etree import ElementTree
 
-from agent import aws
+from agent import aws, nameservers
 from agent.outcome import Refused
 from agent.watching import every
 from agent.world import World
@@ -24,6 +25,7 @@ FLAGS = "/run/infra/single"
 LOOKS = 6  # in a check
 UNSURE = 3  # a check's part without an answer after which a service stops
 IDENTITY_LIFE = 300.0
+SERVERS_LIFE = 300.0  # seconds that the zone's servers are taken for the same
 Addresses = Optional[list[str]]
 
 
@@ -85,6 +87,31 @@ class Route53:
         if status != 200:
             raise Refused(f"Route 53 answered {status}")
         return ElementTree.fromstring(body)
+
+
+@dataclass
+class NameServers:
+    """Asks the servers that answer for a zone: no resolver's memory is in between. An address counts as the name's
+    where all that answer agree."""
+
+    zone: str
+    named: list[str]
+    timeout: float
+    now: Callable[[], float]
+    known: tuple[float, list[Any]] | None = None
+
+    def addresses(self, name: str) -> Addresses:
+        """None when none of them says."""
+        try:
+            if self.known is None or self.now() - self.known[0] > SERVERS_LIFE:
+                self.known = (self.now(), nameservers.servers_of(self.zone, self.named, self.timeout / 2))
+        except nameservers.Silent:
+            if self.known is None:
+                return None
+        found = nameservers.addresses(self.known[1], name, self.timeout / 2)
+        if found is None:
+            self.known = None
+        return found
 
 
 def _all(root: ElementTree.Element, tag: str) -> list[ElementTree.Element]:
@@ -149,8 +176,12 @@ class Watch:
 def run(world: World, say: Callable[[str], None]) -> None:
     """Watches for as long as the host runs. What an earlier watch left running ends first."""
     config = json.loads(world.read(CONFIG) or b"{}")
-    route53 = Route53(world, config["check"] / LOOKS, config["zone"])
-    watch = Watch(world, config, route53.addresses, say)
+    patience = config["check"] / LOOKS
+    if "servers" in config:
+        addresses = NameServers(config["zone"], config["servers"], patience, world.now).addresses
+    else:
+        addresses = Route53(world, patience, config["zone"]).addresses
+    watch = Watch(world, config, addresses, say)
     signal.signal(signal.SIGTERM, lambda *_: _end(watch))
     watch.stop_all()
     every(world, watch.check / LOOKS, watch.look)

@@ -60,9 +60,12 @@ class Catalogue:
         something."""
         systems = self.systems_on(host)
         pulls = any(images_of([system]) for system in systems)
+        dns, active = self.stack.dns, [service for system in systems for service in system.active]
+        in_route53 = dns.provider == "route53"
         proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
-        watches = any(service.single or service.backup for system in systems for service in system.active)
-        return host in self.stack.ec2_hosts or pulls or proves or watches
+        proves = proves and (in_route53 or bool(dns.challenges))
+        asks = any(service.backup or (service.single and in_route53) for service in active)
+        return host in self.stack.ec2_hosts or pulls or proves or asks
 
     @property
     def host_alerts(self) -> list[Alert]:

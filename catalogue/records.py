@@ -51,9 +51,7 @@ class Record(Model):
     @property
     def written(self) -> list[str]:
         """The values as the provider takes them, which adds the outer quotes of a text itself."""
-        if self.type != "TXT":
-            return self.values
-        return ['" "'.join(_pieces(_escaped(value))) for value in self.values]
+        return [quoted_text(value)[1:-1] for value in self.values] if self.type == "TXT" else self.values
 
     @property
     def issuers(self) -> list[str] | None:
@@ -87,6 +85,19 @@ def _fits(kind: str, value: str) -> bool:
 
 def _is_name(text: str) -> bool:
     return len(text) <= 254 and _TARGET.fullmatch(text) is not None
+
+
+def quoted_text(value: str) -> str:
+    """A text as zone files write it, in pieces where it is long."""
+    return '"' + '" "'.join(_pieces(_escaped(value))) + '"'
+
+
+def plain_text(quoted: str) -> str:
+    """The text that `quoted_text` was made from; one without quotes stands for itself."""
+    if not quoted.startswith('"'):
+        return quoted
+    pieces = re.findall(r'"((?:\\.|[^"\\])*)"', quoted)
+    return re.sub(r"\\(.)", r"\1", "".join(pieces))
 
 
 def _escaped(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError
 
+from catalogue.dns import Dns
 from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, Url
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
@@ -37,6 +38,9 @@ REGISTRIES = "registries"
 MONITOR, MONITOR_SECRETS = "monitor", ("webhook",)
 # What backups are encrypted with, under infra:secrets.backup
 BACKUP, BACKUP_SECRETS = "backup", ("RESTIC_PASSWORD",)
+# Cloudflare's, under infra:secrets.dns: the operator's for records, and the hosts' for proofs of names
+DNS, API_TOKEN, PROOF_TOKEN = "dns", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_PROOF_TOKEN"
+DNS_SECRETS = (API_TOKEN, PROOF_TOKEN)
 UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 
 
@@ -72,6 +76,7 @@ class Stack(Model):
     region: Region
     accountId: AccountId
     zone: HostName
+    dns: Dns = Dns()
     names: dict[HostName, HostName] = {}
     variants: dict[Name, Name] = {}
     adminCidrs: Annotated[list[Network], Field(min_length=1)]
@@ -163,6 +168,17 @@ class Stack(Model):
     def in_zone(self, name: str) -> bool:
         """Is a public name ours to point somewhere."""
         return name == self.zone or name.endswith(f".{self.zone}")
+
+    @property
+    def dns_token(self) -> str:
+        """What the zone's provider knows this stack by; "" where it needs nothing, or it was not decrypted."""
+        given = self.secrets.get(DNS, {}).get(API_TOKEN, "") if self.dns.provider == "cloudflare" else ""
+        return "" if is_sealed(given) else given
+
+    @property
+    def dns_owner(self) -> str:
+        """By what the stack knows its own records again: the comment beside each at Cloudflare (100 characters)."""
+        return f"infra: stack {self.name} of AWS account {self.accountId}"[:100]
 
     def public_name(self, site: str) -> str:
         return self.names.get(site, site)

@@ -1,5 +1,6 @@
 """What the last update left of this stack: Pulumi's own state, asked before anything is made."""
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ def read(resources: dict[str, Any]) -> Before:
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
-    records = of["aws:route53/record:Record"]
+    records = [*of["aws:route53/record:Record"], *written(resources)]
     addresses = {address for record in records for address in record.get("records") or []}
     # An attempt that is not over may have shortened what names could be remembered for when it began
     pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
@@ -97,6 +98,18 @@ def read(resources: dict[str, Any]) -> Before:
         found if isinstance(found := outputs.get("deployed"), dict) else {},
         brought(resources),
     )
+
+
+def written(resources: dict[str, Any]) -> list[dict[str, Any]]:
+    """The addresses of public names in a zone that Route 53 does not keep: what their commands wrote last."""
+    found = []
+    for urn, resource in resources.items():
+        if "infra:index:PublicName$" in urn and resource.get("type") == COMMAND:
+            said = (resource.get("outputs") or {}).get("stdout") or ""
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                record = json.loads(said)
+                found.append({"records": record["values"], "ttl": record["ttl"]})
+    return found
 
 
 def brought(resources: dict[str, Any]) -> dict[str, Served]:
@@ -129,5 +142,6 @@ def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
 
 
 MACHINE = "aws:ec2/instance:Instance"
+COMMAND = "command:local:Command"
 REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
 KINDS = ("pulumi:pulumi:Stack", "infra:index:Host", "infra:index:Gate", "aws:route53/record:Record")

@@ -1,14 +1,26 @@
-"""Records of the stack's zone. Their names in Pulumi hold no region: a move updates them in place, or not at all."""
+"""Records of the stack's zone, in Route 53 or elsewhere. Their names in Pulumi hold no region: a move updates them in
+place, or not at all."""
+
+import json
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_command as command
 
-from catalogue.stack import Stack
+from catalogue.dns import CHALLENGE
+from catalogue.loading import Catalogue
+from catalogue.stack import API_TOKEN, Stack
+from components.access import here
+from components.lookup import Zone
 from components.naming import inside
+from rendering.proofs import proved_names
+
+PROGRAM = "infra.record"
 
 
 class PublicName(pulumi.ComponentResource):
-    """A public name's address."""
+    """A public name's address; of a zone that a person writes to none is made."""
 
     fqdn: pulumi.Output[str]
 
@@ -16,39 +28,71 @@ class PublicName(pulumi.ComponentResource):
         self,
         name: str,
         stack: Stack,
-        zone_id: pulumi.Input[str],
+        zone: Zone,
         address: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:PublicName", name, None, opts)
-        record = aws.route53.Record(
-            name,
-            zone_id=zone_id,
-            name=name,
-            type="A",
-            ttl=stack.recordTtl,
-            records=[address],
-            opts=inside(self),
-        )
-        self.fqdn = record.fqdn
+        self.fqdn = pulumi.Output.from_input(name)
+        if stack.dns.is_ours:
+            written = _record(self, name, stack, zone, name, "A", stack.recordTtl, [address])
+            self.fqdn = written.apply(lambda _: name)
         self.register_outputs({})
 
 
 class Records(pulumi.ComponentResource):
-    """The zone's records of `infra:records`. One that is there already is another's: AWS refuses to create it."""
+    """The zone's records of `infra:records`. One that is there already is another's: it is not written over."""
 
-    def __init__(
-        self, name: str, stack: Stack, zone_id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, stack: Stack, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Records", name, None, opts)
-        for record in stack.records:
-            aws.route53.Record(
-                f"{record.name}-{record.type}",
-                zone_id=zone_id,
-                name=record.name,
-                type=record.type,
-                ttl=record.ttl,
-                records=record.written,
-                opts=inside(self),
-            )
+        for record in stack.records if stack.dns.is_ours else []:
+            values = record.written if stack.dns.provider == "route53" else record.values
+            _record(self, f"{record.name}-{record.type}", stack, zone, record.name, record.type, record.ttl, values)
         self.register_outputs({})
+
+
+class Proofs(pulumi.ComponentResource):
+    """What leads the names that prove certificates to the zone in which hosts write them (infra:dns.challenges)."""
+
+    def __init__(self, name: str, catalogue: Catalogue, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("infra:index:Proofs", name, None, opts)
+        stack = catalogue.stack
+        for public in [public for host in stack.hosts for public in proved_names(catalogue, host)]:
+            own, to = f"{CHALLENGE}.{public}", stack.dns.proof(public)
+            _record(self, f"{own}-CNAME", stack, zone, own, "CNAME", stack.recordTtl, [to])
+        self.register_outputs({})
+
+
+def _record(
+    parent: pulumi.Resource,
+    resource: str,
+    stack: Stack,
+    zone: Zone,
+    name: str,
+    kind: str,
+    ttl: int,
+    values: Sequence[pulumi.Input[str]],
+) -> pulumi.Output[str]:
+    """What resolves once the record is there."""
+    if stack.dns.provider == "route53":
+        record = aws.route53.Record(
+            resource, zone_id=zone.id, name=name, type=kind, ttl=ttl, records=values, opts=inside(parent)
+        )
+        return record.fqdn
+    # In plain: a preview shows what changes
+    written = pulumi.Output.all(*values).apply(
+        lambda known: json.dumps(
+            {"zone": stack.zone, "name": name, "type": kind, "ttl": ttl, "values": known, "owner": stack.dns_owner}
+        )
+    )
+    made = command.local.Command(
+        f"record-{resource}",
+        create=here(PROGRAM, "put"),
+        delete=here(PROGRAM, "remove"),
+        stdin=written,
+        environment={API_TOKEN: pulumi.Output.secret(stack.dns_token)},
+        logging=command.local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=inside(parent),
+    )
+    return made.stdout

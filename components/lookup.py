@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_aws as aws
@@ -18,17 +18,27 @@ THERE = ["pending", "running", "stopping", "stopped"]
 
 @dataclass(frozen=True)
 class Zone:
-    """A Route 53 zone: the id for records, the ARN for permissions."""
+    """The zone of the stack's names: its id for records, its ARN for permissions, "" where Route 53 does not keep it;
+    `proofs` is the ARN of the zone in which hosts write what proves their names, "" where that is not in Route 53."""
 
-    id: str
-    arn: str
+    id: str = ""
+    arn: str = ""
+    proofs: str = ""
 
 
 def zone(stack: Stack, options: pulumi.InvokeOptions) -> Zone:
     """The zone of the stack's names. Raises pulumi.RunError."""
-    with _one_line(f"infra:zone {stack.zone}", "make the zone in Route 53, or name one of this account"):
-        found = aws.route53.get_zone(name=stack.zone, opts=options)
-        return Zone(found.zone_id, found.arn)
+    found = Zone()
+    if stack.dns.provider == "route53":
+        remedy = "make the zone in Route 53, or name one of this account; another provider's is named by infra:dns"
+        with _one_line(f"infra:zone {stack.zone}", remedy):
+            kept = aws.route53.get_zone(name=stack.zone, opts=options)
+            found = Zone(kept.zone_id, kept.arn, kept.arn)
+    if stack.dns.challenges:
+        key = f"infra:dns.challenges {stack.dns.challenges}"
+        with _one_line(key, "make the zone in Route 53, or name one of this account"):
+            found = replace(found, proofs=aws.route53.get_zone(name=stack.dns.challenges, opts=options).arn)
+    return found
 
 
 def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str]:

@@ -205,7 +205,7 @@ def verified(
     request = {
         "label": f"verify {stack.region}", "zone": stack.zone, "servers": stack.nameServers, "names": names,
         "urls": _by_address(urls, addresses), "singles": _by_address(singles, addresses), "roots": stack.trustedRoots,
-        "check": stack.singleCheck,
+        "check": stack.singleCheck, "provider": stack.dns.provider, "wait": stack.dns.wait,
         # A single service starts here two checks after the switch
         "deadline": stack.confirmDeadline + 2 * stack.singleCheck,
     }  # fmt: skip

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue.stack import Stack
+from components.lookup import Zone
 from components.naming import inside, tags
 from rendering.host import CREDENTIALS
 
@@ -22,13 +23,13 @@ PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownload
 
 def policy(
     repository_arns: list[str],
-    zone_arn: str,
-    names: list[str],
+    zone: Zone,
+    proofs: list[str],
     watches: bool = False,
     namespace: str = "",
     backups: str = "",
 ) -> dict[str, Any]:
-    """The role's policy: `names` are the public names whose `_acme-challenge` TXT records it may write; a host that
+    """The role's policy: `proofs` are the TXT records that it may write, which prove its public names; a host that
     `watches` reads where they point; under `namespace` it may publish metrics; `backups` is the bucket and, after a /,
     the host's own part of it."""
     statements: list[dict[str, Any]] = []
@@ -38,7 +39,7 @@ def policy(
     if watches:
         statements += [
             {"Effect": "Allow", "Action": "route53:ListHostedZonesByName", "Resource": "*"},
-            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone_arn},
+            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone.arn},
         ]
     if repository_arns:
         statements += [
@@ -62,9 +63,9 @@ def policy(
                 "Resource": f"arn:aws:s3:::{bucket}/{host}/*",
             },
         ]
-    if names:
+    if proofs:
         challenges = {
-            "route53:ChangeResourceRecordSetsNormalizedRecordNames": [f"_acme-challenge.{name}" for name in names],
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames": proofs,
             "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
         }
         statements += [
@@ -72,7 +73,7 @@ def policy(
             {
                 "Effect": "Allow",
                 "Action": "route53:ChangeResourceRecordSets",
-                "Resource": zone_arn,
+                "Resource": zone.proofs,
                 "Condition": {"ForAllValues:StringEquals": challenges},
             },
         ]
@@ -92,8 +93,8 @@ class HostPermissions(pulumi.ComponentResource):
         stack: Stack,
         host: str,
         repository_arns: pulumi.Input[list[str]],
-        zone_arn: pulumi.Input[str],
-        names: list[str],
+        zone: Zone,
+        proofs: list[str],
         watches: bool,
         namespace: str,
         backups: str = "",
@@ -101,13 +102,13 @@ class HostPermissions(pulumi.ComponentResource):
     ) -> None:
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
-        document = pulumi.Output.all(repository_arns, zone_arn).apply(
-            lambda args: json.dumps(policy(args[0], args[1], names, watches, namespace, backups))
+        document = pulumi.Output.from_input(repository_arns).apply(
+            lambda arns: json.dumps(policy(arns, zone, proofs, watches, namespace, backups))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:
             self._role(name, document, label)
-        elif names or watches or backups or isinstance(repository_arns, pulumi.Output):
+        elif proofs or watches or backups or isinstance(repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

@@ -15,16 +15,18 @@ from components.before import Served
 from components.configuration import Deploying
 from components.existing_host import ExistingHost
 from components.host import Host
+from components.lookup import Zone
 from components.network import Network
 from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
+from rendering import proofs
 from rendering.alarms import alarms, published
 from rendering.archive import Release as Built
 from rendering.archive import build
 from rendering.backups import backed_up
-from rendering.host import data, dns_names, needs, render, watches
+from rendering.host import data, needs, render, watches
 
 Digests = pulumi.Output[dict[str, str]]
 
@@ -40,7 +42,7 @@ class Region:
     network: Network | None
     topic: Topic | None
     registry: Registry
-    zone_arn: str
+    zone: Zone
     machines: dict[str, access.Reachable] = field(default_factory=dict)
     releases: dict[str, Release] = field(default_factory=dict)
     waits: list[pulumi.Resource] = field(default_factory=list)
@@ -65,7 +67,7 @@ def released(region: Region) -> dict[str, dict[str, pulumi.Output[str]]]:
 
 
 def begin(
-    catalogue: Catalogue, region: str, availability_zone: str, zone_arn: str, options: pulumi.ResourceOptions
+    catalogue: Catalogue, region: str, availability_zone: str, zone: Zone, options: pulumi.ResourceOptions
 ) -> Region:
     """The network, the repositories, the snapshots and the alarms' topic of a region."""
     here = replace(catalogue, stack=catalogue.stack.at(region))
@@ -75,7 +77,7 @@ def begin(
     registry = Registry(f"registry-{region}", here.stack, list(here.running.values()), opts=options)
     if here.stack.keepSnapshots and any(data(here, host) for host in here.stack.ec2_hosts):
         Snapshots(f"snapshots-{region}", here.stack, opts=options)
-    return Region(here, options, network, topic, registry, zone_arn)
+    return Region(here, options, network, topic, registry, zone)
 
 
 def machine(
@@ -87,14 +89,14 @@ def machine(
     spec = stack.hosts[host]
     name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
     options = region.options if host in stack.ec2_hosts else everywhere
-    names, wanted = dns_names(catalogue, host), needs(catalogue, host)
+    proved, wanted = proofs.records(catalogue, host), needs(catalogue, host)
     # A host pulls what its own systems run, and nothing of others
     own = list(dict.fromkeys(name for system in catalogue.systems_on(host) for name in system.repositories))
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
     watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""
     rights = HostPermissions(
-        f"{name}-permissions", stack, host, pulls, region.zone_arn, names, watching, namespace, place, opts=options
+        f"{name}-permissions", stack, host, pulls, region.zone, proved, watching, namespace, place, opts=options
     )
     if isinstance(spec, Ec2Host):
         marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}

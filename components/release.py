@@ -11,11 +11,11 @@ import pulumi_command as command
 
 from agent import receive_source
 from catalogue.loading import Catalogue
-from catalogue.stack import BACKUP, MONITOR, Stack
+from catalogue.stack import BACKUP, DNS, MONITOR, PROOF_TOKEN, Stack
 from components.access import Reachable, here
 from components.naming import inside
 from components.passwords import hashed
-from rendering import backups, images
+from rendering import backups, images, proofs
 from rendering.archive import Release as Built
 from rendering.host import AWS
 from rendering.sites import HASHED
@@ -100,6 +100,9 @@ def secrets_for(catalogue: Catalogue, host: str, credentials: dict[str, str]) ->
     services = {service.name for system in catalogue.systems_on(host) for service in system.active} | {MONITOR}
     services |= {BACKUP} if backups.backed_up(catalogue, host) else set()
     own = {service: values for service, values in catalogue.secrets.items() if service in services}
+    if proofs.has_token(catalogue, host):
+        # The other one is the operator's
+        own[DNS] = {name: value for name, value in catalogue.secrets.get(DNS, {}).items() if name == PROOF_TOKEN}
     for system in catalogue.systems_on(host):
         given = catalogue.secrets.get(system.system, {})
         found = {name: given[name] for name in sorted(system.passwords) if name in given}

@@ -10,7 +10,7 @@ from components.dns import PublicName
 from components.lookup import Zone
 from components.move import Move
 from components.region import Digests, Region
-from rendering.host import dns_names, render
+from rendering.host import render, zone_names
 
 
 def running(here: Region, digests: Digests) -> Digests:
@@ -50,12 +50,12 @@ def serve(
             ready = pulumi.ResourceOptions(depends_on=[*gates])
             machine = here.machines[host].target
             gates.append(move.data_here(f"data-{host}-{name}", stack, attempt, entry, machine, before, ready))
-    names = {public: host for host in stack.hosts for public in dns_names(catalogue, host)}
+    names = {public: host for host in stack.hosts for public in zone_names(catalogue, host)}
     records = [
         PublicName(
             public,
             stack,
-            zone.id,
+            zone,
             here.machines[host].address,
             opts=pulumi.ResourceOptions.merge(
                 everywhere, pulumi.ResourceOptions(depends_on=[here.releases[host], *gates])

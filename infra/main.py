@@ -3,7 +3,7 @@
 import typer
 
 from catalogue.problems import CatalogueError
-from infra.cli import app, backups, catalogue, changes, hosts, moves, orphans, projects, secrets, services, shown  # noqa: F401 (their commands come with them)
+from infra.cli import app, backups, catalogue, changes, hosts, moves, names, orphans, projects, secrets, services, shown  # noqa: F401 (their commands come with them)
 from infra.cli.examples import epilog
 from infra.errors import InfraError
 
@@ -15,6 +15,7 @@ def _teach() -> None:
         (moves.adopting, "adopt "),
         (backups.backups, "backup "),
         (secrets.group, "secret "),
+        (names.group, "dns "),
     ):
         for command in group.registered_commands:
             named = command.name or (command.callback.__name__ if command.callback else "")

@@ -1,23 +1,37 @@
 """Where public names point, asked of the servers that answer for their zone: no resolver's memory is in between."""
 
 import socket
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from dnslib import QTYPE, DNSError, DNSRecord
+from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
 
 from infra import route53
 from infra.errors import InfraError
 
 PATIENCE = 5.0
+RESOLVERS = Path("/etc/resolv.conf")
+Server = tuple[str, int]
 
 
-def servers(zone: str, named: list[str]) -> list[tuple[str, int]]:
-    """Host and port of every server of a zone: those `named` (NAME or NAME:PORT), else the ones Route 53 gives it.
+def servers(zone: str, named: list[str], provider: str = "route53") -> list[Server]:
+    """Host and port of every server of a zone: those `named` (NAME or NAME:PORT), else those that its provider gives
+    it.
 
     Raises InfraError.
     """
     if named:
-        return [(host, int(port or 53)) for host, _, port in (name.partition(":") for name in named)]
+        return [server_of(name) for name in named]
+    return _of_route53(zone) if provider == "route53" else _by_resolver(zone)
+
+
+def server_of(name: str) -> Server:
+    """Host and port of NAME or NAME:PORT."""
+    host, _, port = name.partition(":")
+    return host, int(port or 53)
+
+
+def _of_route53(zone: str) -> list[Server]:
     try:
         client = route53.client()
         id = route53.zone_id(client, zone)
@@ -29,11 +43,51 @@ def servers(zone: str, named: list[str]) -> list[tuple[str, int]]:
     return [(name, 53) for name in answered.get("DelegationSet", {}).get("NameServers", [])]
 
 
-def addresses(name: str, server: tuple[str, int]) -> list[str]:
-    """The addresses that one server gives for a name, sorted. Raises InfraError when it does not answer."""
+def _by_resolver(zone: str) -> list[Server]:
+    reasons = []
+    for resolver in resolvers():
+        try:
+            found = sorted(str(r.rdata).rstrip(".") for r in ask(zone, "NS", resolver) if r.rtype == QTYPE.NS)
+        except InfraError as error:
+            reasons.append(str(error))
+            continue
+        if found:
+            return [(name, 53) for name in found]
+        reasons.append(f"{resolver[0]} knows none")
+    said = "; ".join(reasons) or "this machine has no resolver"
+    raise InfraError(f"it is not known which servers answer for {zone}: {said}. infra:nameServers can name them")
+
+
+def resolvers() -> list[Server]:
+    """Those that this machine asks."""
+    try:
+        lines = RESOLVERS.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    words = [line.split() for line in lines]
+    return [(word[1], 53) for word in words if len(word) > 1 and word[0] == "nameserver" and ":" not in word[1]]
+
+
+def ask(name: str, kind: str, server: Server) -> list[RR]:
+    """All records of a server's answer; none where the name has none. Raises InfraError when it does not answer."""
     try:
         address = socket.getaddrinfo(server[0], server[1], socket.AF_INET, socket.SOCK_DGRAM)[0][4][0]
-        answer = DNSRecord.parse(DNSRecord.question(name).send(str(address), server[1], timeout=PATIENCE))
-    except (OSError, DNSError) as error:
+        question = DNSRecord.question(name, kind)
+        answer = DNSRecord.parse(question.send(str(address), server[1], timeout=PATIENCE))
+        if answer.header.tc:
+            answer = DNSRecord.parse(question.send(str(address), server[1], tcp=True, timeout=PATIENCE))
+    except (OSError, DNSError, UnicodeError) as error:
         raise InfraError(f"{server[0]} does not answer for {name}: {error}") from None
-    return sorted(str(record.rdata) for record in answer.rr if record.rtype == QTYPE.A)
+    if answer.header.rcode not in (RCODE.NOERROR, RCODE.NXDOMAIN):
+        raise InfraError(f"{server[0]} does not answer for {name}: {RCODE.get(answer.header.rcode)}")
+    return list(answer.rr)
+
+
+def addresses(name: str, server: Server) -> list[str]:
+    """The addresses that one server gives for a name, sorted. Raises InfraError when it does not answer."""
+    return sorted(str(record.rdata) for record in ask(name, "A", server) if record.rtype == QTYPE.A)
+
+
+def life(name: str, server: Server) -> int | None:
+    """For how many seconds a resolver may keep a name's address; None without one. Raises InfraError."""
+    return max((record.ttl for record in ask(name, "A", server)), default=None)

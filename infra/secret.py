@@ -9,7 +9,18 @@ from catalogue.environment import control, unwritable
 from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.rules.sites import LONGEST_PASSWORD
-from catalogue.stack import BACKUP, BACKUP_SECRETS, MONITOR, MONITOR_SECRETS, PROJECT, REGISTRIES, Stack
+from catalogue.stack import (
+    API_TOKEN,
+    BACKUP,
+    BACKUP_SECRETS,
+    DNS,
+    DNS_SECRETS,
+    MONITOR,
+    MONITOR_SECRETS,
+    PROJECT,
+    REGISTRIES,
+    Stack,
+)
 from infra.errors import InfraError
 from infra.pulumi import pulumi
 
@@ -51,6 +62,8 @@ def known(catalogue: Catalogue) -> list[Secret]:
     if catalogue.stack.backupRegion:
         used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
     for group, name in given:
+        if group == DNS and name in DNS_SECRETS and catalogue.stack.dns.provider == "cloudflare":
+            used[group, name] = ["records" if name == API_TOKEN else "proofs of names"]
         if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
             used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
     return [
@@ -78,6 +91,7 @@ def settable(catalogue: Catalogue, path: str) -> tuple[str, str]:
         named |= {f"{group}.{name}" for service, name in pairs for group in (service, system.system)}
         named |= {f"{system.system}.{name}" for name in system.passwords}
     named |= {f"{MONITOR}.{name}" for name in MONITOR_SECRETS}
+    named |= {f"{DNS}.{name}" for name in DNS_SECRETS} if catalogue.stack.dns.provider == "cloudflare" else set()
     if path not in named and not (group == REGISTRIES and name):
         raise InfraError(f"{path}: nothing names this secret: {nearest(path, sorted(named), 'secrets')}")
     return group, name

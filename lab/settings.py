@@ -80,8 +80,9 @@ class Lab:
 
     @property
     def host_names(self) -> dict[str, str]:
-        """What the hosts find under AWS's names, and the ACME directory's."""
-        names = {"route53.amazonaws.com": self.gateway, "acme.lab.internal": self.gateway}
+        """What the hosts find under AWS's names, Cloudflare's, and the ACME directory's."""
+        apis = ["route53.amazonaws.com", "api.cloudflare.com", "acme.lab.internal"]
+        names: dict[str, str] = dict.fromkeys(apis, self.gateway)
         for region in REGIONS:
             names[f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"] = self.registry_address(region)
             # S3 has a bucket under a name of its own too, here that of stack lab's backups

@@ -27,6 +27,7 @@ def environment(lab: Lab) -> dict[str, str]:
     return {
         **credentials(lab),
         "AWS_ENDPOINT_URL": lab.endpoint,
+        "CLOUDFLARE_BASE_URL": f"{lab.endpoint}/client/v4",
         "AWS_EC2_METADATA_DISABLED": "true",
         "PULUMI_HOME": str(lab.path("pulumi")),
         "PULUMI_BACKEND_URL": f"file://{lab.path('state')}",
@@ -99,7 +100,8 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
         run("pulumi", "config", "set", "--path", f"infra:trustedRoots[{number}]", "--", root, cwd=project, env=env)
     # By address: the lab's names are known to its hosts, and not to the machine that asks before a move
     directory = f"https://{lab.gateway}:{ports.ACME}/dir"
-    for key, value in {"infra:nameServers[0]": lab.dns, "infra:acmeDirectory": directory}.items():
+    name_server = f"{lab.gateway}:{ports.DNS}"
+    for key, value in {"infra:nameServers[0]": name_server, "infra:acmeDirectory": directory}.items():
         run("pulumi", "config", "set", "--path", key, "--", value, cwd=project, env=env)
 
 

@@ -13,16 +13,18 @@ Secrets = Mapping[str, Mapping[str, str]]
 def secret_file(
     path: str,
     group: str,
-    names: list[str],
+    names: list[str] | dict[str, str],
     secrets: Secrets,
     stack: Stack,
     values: dict[str, str] | None = None,
     head: str = "",
 ) -> EnvironmentFile:
-    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release."""
+    """A file of plain values and of secrets of one group (a service's name), whose values come along with a release.
+    `names` are those of the secrets, or name in the file → name of the secret."""
     given = secrets.get(group, {})
-    places = {name: f"{group}/{name}" for name in names}
-    versions = {place: _version(stack, place, given[name]) for name, place in places.items() if name in given}
+    named = names if isinstance(names, dict) else dict(zip(names, names, strict=True))
+    places = {name: f"{group}/{secret}" for name, secret in named.items()}
+    versions = {f"{group}/{s}": _version(stack, f"{group}/{s}", given[s]) for s in named.values() if s in given}
     return EnvironmentFile(path, values or {}, places, versions, head)
 
 

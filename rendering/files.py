@@ -158,14 +158,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that must be there before the proxy is switched; `server` is the ACME directory. `group` may read
-    the key, where the proxy is not root."""
+    """A certificate that must be there before the proxy is switched, from the ACME directory `server`. `group` may read
+    its key. `provider` keeps the record by which DNS proves it, `zone` is what that is delegated to ("" for none)."""
 
     name: str
     challenge: str
     server: str
     email: str
     group: str = "root"
+    provider: str = "route53"
+    zone: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from rendering import (
     nginx,
     places,
     pressure,
+    proofs,
     singletons,
     sites,
     steps,
@@ -160,13 +161,16 @@ def _host(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
     guard = _metadata_guard(stack) if host in stack.ec2_hosts else HostFiles("")
     proxy = PROXIES[stack.hosts[host].proxy].once(catalogue, host) if has_sites else HostFiles("")
     watches = [singletons.watch(catalogue, host), pressure.watch(catalogue, host)]
-    return reduce(_joined, [files_of_host, guard, proxy, login, *watches, monitor.timed(catalogue, host, secrets)])
+    proof = proofs.token(catalogue, host, secrets)
+    return reduce(
+        _joined, [files_of_host, guard, proxy, login, proof, *watches, monitor.timed(catalogue, host, secrets)]
+    )
 
 
-def dns_names(catalogue: Catalogue, host: str) -> list[str]:
-    """The public names of a host that it proves by DNS."""
-    sites_on = [site for system in catalogue.systems_on(host) for site in system.sites]
-    return [catalogue.stack.public_name(site.name) for site in sites_on if site.challenge == "dns-01"]
+def zone_names(catalogue: Catalogue, host: str) -> list[str]:
+    """The public names of a host that lie in infra:zone."""
+    names = [catalogue.stack.public_name(s.name) for system in catalogue.systems_on(host) for s in system.sites]
+    return [name for name in names if catalogue.stack.in_zone(name)]
 
 
 def data(catalogue: Catalogue, host: str) -> list[str]:
@@ -175,8 +179,9 @@ def data(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def watches(catalogue: Catalogue, host: str) -> bool:
-    """Does a host run services of which only one may run in the world."""
-    return any(singletons.singletons(system) for system in catalogue.systems_on(host))
+    """Does a host run services of which only one may run in the world, and asks Route 53 where their names point."""
+    asks = catalogue.stack.dns.provider == "route53"
+    return asks and any(singletons.singletons(system) for system in catalogue.systems_on(host))
 
 
 def needs(catalogue: Catalogue, host: str) -> list[str]:
@@ -188,7 +193,7 @@ def needs(catalogue: Catalogue, host: str) -> list[str]:
         # Images are copied from region to region on the host itself
         found += ["skopeo"]
     if any(system.sites for system in systems):
-        found += [catalogue.stack.hosts[host].proxy, "certbot", "python3-certbot-dns-route53", "logrotate"]
+        found += [catalogue.stack.hosts[host].proxy, "certbot", *proofs.packages(catalogue.stack), "logrotate"]
     if backups.backed_up(catalogue, host):
         found += ["restic"]
     if data(catalogue, host):

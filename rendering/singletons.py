@@ -11,7 +11,7 @@ from rendering.files import HostFiles
 UNIT = "infra-singles.service"
 CONFIG = "/etc/infra/singles.json"
 FLAGS = "/run/infra/single"
-PARTS = ["singletons", "aws", "world", "places", "ending"]
+PARTS = ["singletons", "aws", "nameservers", "world", "places", "ending"]
 
 
 def singletons(system: System) -> list[Service]:
@@ -54,6 +54,9 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
             for system, service in found
         ],
     }
+    if stack.dns.provider != "route53":
+        # By any provider's own servers
+        config["servers"] = stack.nameServers
     return watches.watch(f"Pulumi.{stack.name}.yaml", UNIT, CONFIG, config, PARTS, third=third(stack.singleCheck))
 
 

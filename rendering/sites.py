@@ -345,5 +345,6 @@ def public_url(catalogue: Catalogue, system: System, service: Service) -> str | 
 
 
 def certificate(catalogue: Catalogue, site: Site, group: str = "root") -> Certificate:
-    stack = catalogue.stack
-    return Certificate(stack.public_name(site.name), site.challenge, stack.acmeDirectory, stack.acmeEmail, group)
+    stack, dns = catalogue.stack, catalogue.stack.dns
+    name = stack.public_name(site.name)
+    return Certificate(name, site.challenge, stack.acmeDirectory, stack.acmeEmail, group, dns.provider, dns.challenges)

@@ -10,7 +10,7 @@ from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
 from catalogue.services import ComposeService, RetiredService, repositories_of
-from catalogue.stack import BACKUP, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
+from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
 REPOSITORY = re.compile(r"[a-z0-9]+(?:[_-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[_-]+[a-z0-9]+)*)*")
 FOREIGN_REPOSITORY = re.compile(
@@ -194,7 +194,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(
                 stack.file, f"infra:secrets.{REGISTRIES}.{host}", "is no login", "USER:PASSWORD, or USER:TOKEN"
             )
-    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP}):
+    for name in sorted(set(stack.secrets) - names - {MONITOR, REGISTRIES, BACKUP, DNS}):
         if not stack.secrets[name]:
             # Pulumi leaves the empty mapping of the last one that was removed
             continue

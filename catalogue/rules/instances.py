@@ -12,7 +12,7 @@ from catalogue.rules.containers import is_below
 from catalogue.rules.contents import plain
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
-from catalogue.stack import BACKUP, MONITOR, REGISTRIES
+from catalogue.stack import BACKUP, DNS, MONITOR, REGISTRIES
 from catalogue.systemd.directives import lines
 
 
@@ -45,7 +45,7 @@ def _called(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def _what_it_says(origin: System, one: Instance, file: str, where: str) -> Iterator[Problem]:
-    if one.known_as in (MONITOR, REGISTRIES, BACKUP):
+    if one.known_as in (MONITOR, REGISTRIES, BACKUP, DNS):
         yield Problem(file, where, f"as: {one.known_as} is a name of the program's under infra:secrets", "another name")
     if one.subnet and not origin.compose_services:
         yield Problem(file, f"{where}.subnet", f"{one.system} has no containers", "nothing: only these have a network")

@@ -116,7 +116,7 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
                 yield Problem(*((stack.file, "infra:names") if mapped else own), f"its name here is {name}", rule)
-            if site.challenge == "http-01" and stack.in_zone(name):
+            if site.challenge == "http-01" and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
                 found = f"{name} is in infra:zone, and yet proved by HTTP"
                 yield Problem(catalogue.file_of(system), f"site {site.name}", found, "challenge: dns-01")

@@ -14,7 +14,7 @@ from infra.adopt import facts as looking
 from infra.adopt import keys, mapping
 from infra.errors import InfraError
 from infra.pulumi import attempt, pulumi
-from rendering.host import dns_names
+from rendering.host import zone_names
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
         raise InfraError(
             f"stack {stack.name} serves from {now} already: a stack of its own for {region}, or move this one"
         )
-    found = looking.gather(stack.zone, dns_names(catalogue, chosen), region, instance)
+    in_route53 = stack.dns.provider == "route53"
+    names = zone_names(catalogue, chosen)
+    found = looking.gather(stack.zone if in_route53 else "", names, region, instance)
     taken = mapping.taken(catalogue, chosen, found)
     typer.echo(f"{region}: {found.instance.id} ({found.instance.type}) at {found.address}")
     for entry in taken:
@@ -46,6 +48,8 @@ def adopt(catalogue: Catalogue, region: str, host: str | None, instance: str | N
     typer.echo("what differs:")
     for line in mapping.differences(catalogue, chosen, found):
         typer.echo(f"  {line}")
+    if stack.dns.provider == "cloudflare":
+        typer.echo(f"  its names at Cloudflare stay as they are: infra dns adopt {' '.join(names)} takes them over")
     key = owner.host_key or (keys.fingerprint(found.address) if owner.identity else "")
     if key and not owner.host_key:
         typer.echo(f"{chosen} has the host key {key}: its console log (EC2, Get system log) shows it too")

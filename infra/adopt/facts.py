@@ -116,6 +116,8 @@ def _group(ec2: Any, group: dict[str, Any], instance: str) -> Group:
 
 
 def _records(zone: str, names: list[str]) -> tuple[str, dict[str, tuple[list[str], int]]]:
+    if not zone:
+        return "", {}
     client = route53.client()
     id = route53.zone_id(client, zone)
     if id is None:

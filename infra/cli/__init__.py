@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogue.stack import Stack, read_stack
+from infra.errors import InfraError
 from infra.paths import config_file, project_root
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ def sound_catalogue_of(stack: str) -> "Catalogue":
     from catalogue.checks import checked
 
     return checked(catalogue_of(stack))
+
+
+def duration(option: str, given: str) -> float:
+    """Seconds of an option such as 45s, 30m or 2h. Raises InfraError."""
+    from catalogue.compose.values import seconds
+
+    try:
+        return seconds(given)
+    except ValueError:
+        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h; a day is 24h") from None
 
 
 def show_version(wanted: bool) -> None:

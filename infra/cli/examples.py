@@ -87,6 +87,8 @@ EXAMPLES: dict[str, list[str]] = {
         "infra maintenance on shop.example.com --for 30m --stack prod",
         "infra maintenance off --stack prod",
     ],
+    "dns show": ["infra dns show --stack prod", "infra dns show --wait 10m --stack prod"],
+    "dns adopt": ["infra dns adopt api.example.com --stack prod"],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [
         "infra scan-regions ../app --from ap-southeast-2 --to ap-northeast-1",

@@ -9,7 +9,7 @@ import typer
 
 from catalogue.problems import CatalogueError
 from catalogue.stack import Stack
-from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of, stack_of
+from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of, stack_of
 from infra.errors import InfraError
 
 if TYPE_CHECKING:
@@ -59,19 +59,10 @@ def logs(
     from infra import logs as telling
 
     catalogue = catalogue_of(stack)
-    ago = None if since is None else _duration("--since", since)
+    ago = None if since is None else duration("--since", since)
     count = lines if lines is not None else MOST_LINES if ago is not None else 50
     for line in telling.lines(catalogue, services or [], host, telling.Wanted(count, follow, ago, grep)):
         typer.echo(line)
-
-
-def _duration(option: str, given: str) -> float:
-    from catalogue.compose.values import seconds
-
-    try:
-        return seconds(given)
-    except ValueError:
-        raise InfraError(f"{option} {given}: a time such as 45s, 30m or 2h; a day is 24h") from None
 
 
 @app.command(name="boot-times")
@@ -247,7 +238,7 @@ def maintenance(
     if state == Switch.SHOW:
         found = switching.show(catalogue, sites or [])
     else:
-        found = switching.switch(catalogue, sites or [], state == Switch.ON, _duration("--for", lasting))
+        found = switching.switch(catalogue, sites or [], state == Switch.ON, duration("--for", lasting))
     for line in found:
         typer.echo(line)
 

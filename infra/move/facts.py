@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from catalogue.loading import Catalogue
 from catalogue.sizes import INSTANCE_TYPES
-from infra import route53
+from infra import names, route53
 from infra.account.region import ADDRESSES, VCPUS, Region
 from infra.errors import InfraError
 from infra.move import remembered
@@ -98,13 +98,18 @@ def _images(catalogue: Catalogue) -> list[tuple[str, str]]:
 
 def _ttls(catalogue: Catalogue) -> dict[str, int | None]:
     """Of every public name in the stack's zone: how long resolvers may keep its record; None without a record."""
-    stack, client = catalogue.stack, route53.client()
-    names = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
+    stack = catalogue.stack
+    sites = [stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites]
+    ours = [name for name in sites if stack.in_zone(name)]
+    if stack.dns.provider != "route53":
+        servers = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
+        return {name: names.life(name, servers[0]) for name in ours}
+    client = route53.client()
     zone = route53.zone_id(client, stack.zone)
     if zone is None:
         return {}
     records = {name: record.get("TTL") for name, record in route53.address_records(client, zone).items()}
-    return {name: records.get(name) for name in names if stack.in_zone(name)}
+    return {name: records.get(name) for name in ours}
 
 
 def _answers(url: str) -> str | None:

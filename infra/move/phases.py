@@ -65,11 +65,14 @@ class Phase:
 
 def phase_of(urn: str, op: str) -> tuple[str, str] | None:
     """(step, region) of a resource that is worked on; None of one that is not worth a line."""
-    kind, name = urn.split("::")[2].rsplit("$", 1)[-1], urn.split("::", 3)[3]
+    chain, name = urn.split("::")[2].split("$"), urn.split("::", 3)[3]
+    kind = chain[-1]
     found = REGION.search(name)
     region = found[0] if found else ""
     if op in NOTHING or not kind.startswith(("aws:", "command:")):
         return None
+    if chain[-2:] == ["infra:index:PublicName", "command:local:Command"]:
+        return None if op.startswith("delete") else ("switch", "")
     # Forgetting a command deletes nothing
     if op == "delete" and region and not kind.startswith("command:"):
         return "retire", region

@@ -27,7 +27,7 @@ from infra.move.report import Latency, Report
 from infra.orphans import command as orphans
 from infra.paths import config_file, project_root
 from infra.pulumi import attempt, preview, pulumi
-from rendering.host import dns_names, render
+from rendering.host import render, zone_names
 
 Say = Callable[[str], None]
 Ask = Callable[[str], bool]
@@ -224,11 +224,11 @@ def latencies(catalogue: Catalogue) -> dict[str, Latency]:
     """Public name → how far it is from here; none of what does not answer."""
     stack, found = catalogue.stack, {}
     try:
-        servers = names.servers(stack.zone, stack.nameServers)
+        servers = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
     except InfraError:
         return {}
     for host in stack.ec2_hosts:
-        paths = dict.fromkeys(dns_names(catalogue, host), "/")
+        paths = dict.fromkeys(zone_names(catalogue, host), "/")
         for probe in render(catalogue, host).probes:
             name, _, path = (probe.public or "https:///").removeprefix("https://").partition("/")
             paths |= {name: f"/{path}"} if paths.get(name) == "/" else {}

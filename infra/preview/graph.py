@@ -46,7 +46,9 @@ class Step:
 
     @property
     def type(self) -> str:
-        return self.urn.split("::")[2].rsplit("$", 1)[-1]
+        """Of a command whose component says more of it, by that one too."""
+        chain = self.urn.split("::")[2].split("$")
+        return "$".join(chain[-2:]) if "$".join(chain[-2:]) in kinds() else chain[-1]
 
     @property
     def name(self) -> str:

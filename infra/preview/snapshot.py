@@ -276,7 +276,7 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     return {
         urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, made in by_urn.items()
-        if made["type"].startswith("infra:") or made["type"] == "aws:route53/record:Record"
+        if made["type"].startswith("infra:") or made["type"] == "aws:route53/record:Record" or "PublicName$" in urn
     } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
 
 

@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 
 from lab import ports
 from lab.cloud import dns, ecr, ecr_api, firewall, machine_images
+from lab.cloud.cloudflare import Cloudflare
 from lab.cloud.disks import Disks
 from lab.cloud.forward import Forwarder
 from lab.cloud.hosts import Machines
@@ -19,7 +20,7 @@ from lab.cloud.metadata import Metadata
 from lab.cloud.proxy import Proxy
 from lab.cloud.runs import Runs
 from lab.cloud.unsteady import Unsteady
-from lab.settings import ACCOUNT, Lab
+from lab.settings import ACCOUNT, ZONE, Lab
 
 
 def main(lab: Lab) -> None:
@@ -57,7 +58,8 @@ def main(lab: Lab) -> None:
     machines.changed = follow
     groups.follow([])
     bad_day = Unsteady(lab.path("run", "unsteady.json"), emulator.records)
-    api = emulator.Application(follow, lab.path("run", "refusals.json"), bad_day)
+    cloudflare = Cloudflare([ZONE], lab.path("run", "cloudflare.json"))
+    api = emulator.Application(follow, lab.path("run", "refusals.json"), bad_day, cloudflare)
     serve(api, lab.services, ports.API + lab.shift)
     serve(api, lab.gateway, ports.HTTPS + lab.shift, lab.path("tls", "aws"))
     serve(
@@ -67,7 +69,11 @@ def main(lab: Lab) -> None:
     )
     serve(Runs(lab.path("run", "runs"), machines.instance_at), lab.gateway, ports.RUNS + lab.shift)
     for address in (lab.services, lab.gateway):
-        dns.serve(lambda: bad_day.records() + emulator.foreign_records(lab), address, ports.DNS + lab.shift)
+        dns.serve(
+            lambda: cloudflare.instead_of(bad_day.records()) + emulator.foreign_records(lab),
+            address,
+            ports.DNS + lab.shift,
+        )
     ecr.serve(lab, ecr_api.has_repository)
     Proxy(lab.machine_names).serve(lab.services, ports.PROXY + lab.shift)
     tell_ready(lab, keys)

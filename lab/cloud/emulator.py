@@ -19,6 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.ssm.models import Parameter
 
 from lab.cloud import dns, faults, firewall, permissions, signatures, simulation
+from lab.cloud.cloudflare import Cloudflare
 from lab.cloud.hosts import Machines, tag
 from lab.cloud.machine_images import PARAMETERS
 from lab.cloud.unsteady import Unsteady
@@ -177,15 +178,18 @@ class Services(DomainDispatcherApplication):
 
 class Application:
     """moto as a WSGI app; `follow` is called after every EC2 request, and a file of faults, `refusals`
-    (lab/cloud/faults.py), is looked at before any; so is what a bad day does to it (lab/cloud/unsteady.py)."""
+    (lab/cloud/faults.py), is looked at before any; so is what a bad day does to it (lab/cloud/unsteady.py). What is
+    Cloudflare's goes there."""
 
-    def __init__(self, follow: Callable[[], None], refusals: Path, unsteady: Unsteady) -> None:
-        self.moto = Services(create_backend_app)
+    def __init__(self, follow: Callable[[], None], refusals: Path, unsteady: Unsteady, cloudflare: Cloudflare) -> None:
+        self.moto, self.cloudflare = Services(create_backend_app), cloudflare
         self.follow, self.refusals, self.unsteady = follow, refusals, unsteady
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
+        if self.cloudflare.is_asked(environ):
+            return self.cloudflare(environ, start)
         if reason := signatures.refusal(environ, body):
             status, kind, text = faults.answer(faults.asked(environ, body), reason, "403 Forbidden")
             start(status, [("Content-Type", kind)])

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.singletons import LOOKS, Route53, Watch
+from agent import nameservers
+from agent.singletons import LOOKS, NameServers, Route53, Watch
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import applied, release, world_for
@@ -169,3 +170,23 @@ def test_a_container_that_docker_does_not_stop_is_killed():
         "end container watchme-scheduler-prod",
     ]
     assert said == ["watchme-scheduler.service did not end by itself: its container was killed"]
+
+
+def test_the_zones_own_servers_are_asked_where_route_53_does_not_keep_it(monkeypatch):
+    world, answers, asked = Host(there=set()), iter([["127.71.0.9"], None, ["127.71.0.2"]]), []
+    monkeypatch.setattr(
+        nameservers, "servers_of", lambda zone, named, timeout: asked.append((zone, named)) or ["server"]
+    )
+    monkeypatch.setattr(nameservers, "addresses", lambda servers, name, timeout: next(answers))
+    source = NameServers("hey-watch.me", ["ns.example:53"], 5.0, world.now)
+    assert [source.addresses("api.hey-watch.me") for _ in range(3)] == [["127.71.0.9"], None, ["127.71.0.2"]]
+    assert asked == [("hey-watch.me", ["ns.example:53"])] * 2, "asked again who they are, since none answered"
+
+
+def test_it_says_nothing_while_no_server_is_known(monkeypatch):
+    def unknown(*_):
+        raise nameservers.Silent("no resolver")
+
+    world = Host(there=set())
+    monkeypatch.setattr(nameservers, "servers_of", unknown)
+    assert NameServers("hey-watch.me", [], 5.0, world.now).addresses("api.hey-watch.me") is None

@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, programs, reaching, records, sites, units
+from tests.catalogue import containers, names, programs, reaching, records, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.serving import described
@@ -257,7 +257,10 @@ EXAMPLES = [
         (name, system, unchanged, line)
         for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES, **sites.EXAMPLES}.items()
     ),
-    *((name, unchanged, config, line) for name, (config, line) in {**STACK_EXAMPLES, **records.EXAMPLES}.items()),
+    *(
+        (name, unchanged, config, line)
+        for name, (config, line) in {**STACK_EXAMPLES, **records.EXAMPLES, **names.EXAMPLES}.items()
+    ),
 ]
 
 

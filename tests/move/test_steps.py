@@ -50,7 +50,7 @@ def test_what_waits_for_its_data_may_rest_behind_the_gate(monkeypatch):
 
 VERIFY = {
     "zone": "hey-watch.me", "servers": ["127.0.0.1:53"], "names": {"api.hey-watch.me": "192.0.2.1"}, "roots": [],
-    "urls": {"192.0.2.1": [URL]}, "singles": {}, "check": 30, "deadline": 20,
+    "urls": {"192.0.2.1": [URL]}, "singles": {}, "check": 30, "deadline": 20, "provider": "route53", "wait": 3600,
 }  # fmt: skip
 
 

@@ -8,20 +8,19 @@ from infra import names, outside
 from infra.errors import InfraError
 
 EARLIEST = 1.1  # of a check
+REMINDED = 60  # seconds
 
 Say = Callable[[str], None]
 
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`names` maps a name to its new address, `urls` an address to what it must answer, `singles` an address to what
-    starts there a whole `check` after the switch; all within `deadline` seconds."""
+    starts there a whole `check` after the switch; all within `deadline` seconds of the switch, for which a person has
+    `wait` seconds where the program does not write the records."""
+    asked = names.servers(request["zone"], request["servers"], request["provider"])
+    _pointed(request, asked, say)
     began = time.monotonic()
     end = began + request["deadline"]
-    asked = names.servers(request["zone"], request["servers"])
-    while (reason := _elsewhere(request["names"], asked)) and time.monotonic() < end:
-        time.sleep(1)
-    if reason:
-        raise InfraError(reason)
     say(f"{len(asked)} name server(s) give the new address of {', '.join(request['names'])}")
     _well(request["urls"], request["roots"], end, 1.0)
     late = sum(map(len, request["singles"].values()))
@@ -32,6 +31,23 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         _well(request["singles"], request["roots"], end, request["check"] / 5)
     say("everything answers under its name")
     return {"servers": len(asked)}
+
+
+def _pointed(request: dict[str, Any], asked: list[tuple[str, int]], say: Say) -> None:
+    """Waits until every server gives the names' new addresses. Raises InfraError."""
+    by_hand = request["provider"] == "external"
+    end = time.monotonic() + (request["wait"] if by_hand else request["deadline"])
+    reported = float("-inf")
+    while reason := _elsewhere(request["names"], asked):
+        now = time.monotonic()
+        if now > end:
+            rest = f"; no one pointed it there within {request['wait']} s. Run again to go on" if by_hand else ""
+            raise InfraError(f"{reason}{rest}")
+        if by_hand and now - reported > REMINDED:
+            reported = now
+            wanted = ", ".join(f"{name} A {address}" for name, address in request["names"].items())
+            say(f"waiting for a person, {end - now:.0f} s at most: in {request['zone']} write {wanted} ({reason})")
+        time.sleep(1)
 
 
 def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float) -> None:

@@ -1,0 +1,184 @@
+"""Questions to name servers, without a library (RFC 1035): what the servers that answer for a zone say of a name."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+from typing import NamedTuple
+
+PORT = 53
+KINDS = {"A": 1, "NS": 2, "CNAME": 5, "TXT": 16}
+RESOLVERS = "/etc/resolv.conf"
+SIZE = 4096  # bytes of an answer
+JUMPS = 64  # pointers in a name
+NOTHING_THERE = 3  # NXDOMAIN
+Server = tuple
+
+
+class Silent(Exception):
+    """A server does not answer, or not so that it could be read."""
+
+
+class Record(NamedTuple):
+    """`value` is an address, a name, or a text's bytes."""
+
+    name: str
+    kind: int
+    value: object
+
+
+def server_of(text: str) -> Server:
+    """Host and port of NAME or NAME:PORT."""
+    name, _, port = text.partition(":")
+    return name, int(port or PORT)
+
+
+def servers_of(zone: str, named: list, timeout: float) -> list:
+    """Address and port of each server of a zone: those `named`, else those that this host's resolver knows; none whose
+    address is not known. `timeout` is for each question. Raises Silent."""
+    known = [server_of(name) for name in named] or [(name, PORT) for name in _resolved(zone, "NS", timeout)]
+    found = [(address, port) for name, port in known for address in _addresses_of(name, timeout)[:1]]
+    if not found:
+        raise Silent(f"no resolver of this host knows who answers for {zone}")
+    return found
+
+
+def _addresses_of(name: str, timeout: float) -> list:
+    try:
+        socket.inet_aton(name)
+        return [name]
+    except OSError:
+        return _resolved(name, "A", timeout)
+
+
+def _resolved(name: str, kind: str, timeout: float) -> list:
+    """What the first of this host's resolvers that knows any gives, sorted."""
+    for resolver in _resolvers():
+        try:
+            found = sorted(str(r.value) for r in ask((resolver, PORT), name, kind, timeout) if r.kind == KINDS[kind])
+        except Silent:
+            continue
+        if found:
+            return found
+    return []
+
+
+def addresses(servers: list, name: str, timeout: float) -> list | None:
+    """The addresses that all servers that answer give for a name, sorted; those of the first two that differ together.
+    None where none answers. `timeout` is for all of them."""
+    found: list | None = None
+    for server in servers:
+        try:
+            records = ask(server, name, "A", timeout / len(servers))
+        except Silent:
+            continue
+        given = sorted(str(record.value) for record in records if record.kind == KINDS["A"])
+        if found is not None and given != found:
+            return sorted({*found, *given})
+        found = given
+    return found
+
+
+def texts(servers: list, name: str, timeout: float) -> list:
+    """What each server has as texts of a name; None for one that does not answer."""
+    found: list = []
+    for server in servers:
+        try:
+            records = ask(server, name, "TXT", timeout / len(servers))
+            found.append([r.value for r in records if r.kind == KINDS["TXT"]])
+        except Silent:
+            found.append(None)
+    return found
+
+
+def ask(server: Server, name: str, kind: str, timeout: float) -> list:
+    """The records of the answer of a server (address and port); none of a name that is not there. Raises Silent."""
+    id = secrets.randbelow(65536)
+    asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encoded(name) + struct.pack(">HH", KINDS[kind], 1)
+    try:
+        # A connected socket gets what comes from there alone
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.settimeout(timeout)
+            out.connect(server)
+            out.send(asked)
+            answer = out.recv(SIZE)
+        if len(answer) > 2 and answer[2] & 0x02:
+            answer = _over_tcp(server, asked, timeout)
+        return _read(answer, id, asked[12:])
+    except (OSError, struct.error, IndexError, UnicodeError) as error:
+        raise Silent(f"{server[0]}: {error}") from None
+
+
+def _over_tcp(server: Server, asked: bytes, timeout: float) -> bytes:
+    with socket.create_connection(server, timeout) as out:
+        out.sendall(struct.pack(">H", len(asked)) + asked)
+        with out.makefile("rb") as read:
+            (length,) = struct.unpack(">H", read.read(2))
+            return read.read(length)
+
+
+def _encoded(name: str) -> bytes:
+    labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def _read(answer: bytes, id: int, question: bytes) -> list:
+    """Raises Silent for what is no answer to this question, or a server's failure; struct.error and IndexError for one
+    that is cut off."""
+    got, flags, questions, count = struct.unpack(">HHHH", answer[:8])
+    end = 12 + len(question)
+    if got != id or not flags & 0x8000 or questions != 1 or answer[12:end].lower() != question.lower():
+        raise Silent("what came is no answer to the question")
+    if flags & 0x0F not in (0, NOTHING_THERE):
+        raise Silent(f"the server failed (code {flags & 0x0F})")
+    found, place = [], end
+    for _ in range(count):
+        name, place = _name(answer, place)
+        kind, _, _, length = struct.unpack(">HHIH", answer[place : place + 10])
+        place += 10
+        data = answer[place : place + length]
+        if len(data) < length:
+            raise Silent("the answer is cut off")
+        found.append(Record(name, kind, _value(answer, place, kind, data)))
+        place += length
+    return found
+
+
+def _value(answer: bytes, place: int, kind: int, data: bytes) -> object:
+    if kind == KINDS["A"]:
+        return socket.inet_ntoa(data)
+    if kind in (KINDS["NS"], KINDS["CNAME"]):
+        return _name(answer, place)[0]
+    if kind != KINDS["TXT"]:
+        return data
+    text, at = b"", 0
+    while at < len(data):
+        text += data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
+    return text
+
+
+def _name(answer: bytes, place: int) -> tuple:
+    """A name, and what follows it; pointers to names before it are followed."""
+    labels, after = [], 0
+    for _ in range(JUMPS):
+        length = answer[place]
+        if length >= 0xC0:
+            after = after or place + 2
+            place = struct.unpack(">H", answer[place : place + 2])[0] & 0x3FFF
+        elif length:
+            labels.append(answer[place + 1 : place + 1 + length].decode("ascii", "replace").lower())
+            place += 1 + length
+        else:
+            return ".".join(labels), after or place + 1
+    raise Silent("a name in the answer does not end")
+
+
+def _resolvers() -> list:
+    try:
+        with open(RESOLVERS, encoding="utf-8", errors="replace") as file:
+            words = [line.split() for line in file]
+    except OSError:
+        return []
+    return [word[1] for word in words if len(word) > 1 and word[0] == "nameserver" and ":" not in word[1]]

@@ -1,0 +1,217 @@
+"""What proves a public name to a certificate authority, written where certbot's own plugins do not: at Cloudflare, or
+in the zone of Route 53 that the name of the proof leads to. certbot runs it as a hook, at its renewals too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from agent import aws, nameservers
+from agent.outcome import Refused
+from agent.store import Release
+from agent.world import World
+
+CLOUDFLARE = "https://api.cloudflare.com/client/v4"
+# Where a release leaves the token, and how it is named there and in certbot's environment while one is prepared
+TOKEN_FILE, TOKEN = "/etc/infra/cloudflare.env", "CLOUDFLARE_PROOF_TOKEN"
+PATIENCE = 120  # seconds until the zone's servers have it
+PAUSE = 2.0
+LIFE = 60  # seconds that a proof's record may be kept
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+VALUE = re.compile(r"[A-Za-z0-9_-]{1,255}")
+AUTH_HOOK = "--manual-auth-hook"
+FAILED = "infra: no proof: "  # what a hook says before its reason, among certbot's own lines
+PROGRAM = "/usr/bin/python3 -I -B /var/lib/infra/bin"
+
+
+def plugin(item: dict[str, Any]) -> list[str]:
+    """certbot's words for how it proves the name of a certificate by DNS, as the manifest has it."""
+    provider, zone = item.get("provider", "route53"), item.get("zone", "")
+    if provider == "route53" and not zone:
+        return ["--dns-route53"]
+    words = f"delegated {zone}" if zone else provider
+    return [
+        "--manual", "--preferred-challenges", "dns",
+        AUTH_HOOK, f"{PROGRAM} prove {words}", "--manual-cleanup-hook", f"{PROGRAM} unprove {words}",
+    ]  # fmt: skip
+
+
+def way(item: dict[str, Any]) -> tuple[str, str]:
+    """The same as certbot's renewal file has it: the plugin, and its hook."""
+    words = plugin(item)
+    return words[0].lstrip("-"), words[words.index(AUTH_HOOK) + 1] if AUTH_HOOK in words else ""
+
+
+def is_ours(way: tuple[str, str]) -> bool:
+    """Is a name proved as a release would, in one zone or another."""
+    return way == ("dns-route53", "") or way[1].startswith(PROGRAM)
+
+
+def environment(target: Release, item: dict[str, Any]) -> dict[str, str]:
+    """What the hook needs before the release is in place."""
+    if item["challenge"] != "dns-01" or item.get("provider") != "cloudflare" or item.get("zone"):
+        return {}
+    content = next((file.content for file in target.files if file.path == TOKEN_FILE), b"")
+    return {TOKEN: token} if (token := _token_in(content)) else {}
+
+
+def run(world: World, verb: str, words: list[str]) -> int:
+    """`prove` or `unprove`, as certbot's hook: what and for which name is in the environment. Raises Refused."""
+    name, value = os.environ.get("CERTBOT_DOMAIN", ""), os.environ.get("CERTBOT_VALIDATION", "")
+    if not NAME.fullmatch(name) or not VALUE.fullmatch(value):
+        raise Refused("certbot runs this, with a name and its proof in the environment")
+    writer: Any
+    if words[:1] == ["delegated"] and len(words) == 2 and NAME.fullmatch(words[1]):
+        writer = Delegated(world, f"{name}.{words[1]}", words[1])
+    elif words == ["cloudflare"]:
+        writer = Cloudflare(world, f"_acme-challenge.{name}")
+    else:
+        raise Refused(f"not known: {' '.join([verb, *words])}")
+    (writer.write if verb == "prove" else writer.remove)(value)
+    return 0
+
+
+@dataclass
+class Delegated:
+    """A text of a zone in Route 53, with the rights of this host."""
+
+    world: World
+    name: str
+    zone: str
+
+    def write(self, value: str) -> None:
+        change = self._change("UPSERT", value)
+        end = self.world.now() + PATIENCE
+        while b"INSYNC" not in self._ask("GET", f"/2013-04-01/change/{change}", 200):
+            if self.world.now() > end:
+                raise Refused(f"Route 53 has had {self.name} for {PATIENCE} s, and not on all of its servers")
+            self.world.sleep(PAUSE)
+
+    def remove(self, value: str) -> None:
+        self._change("DELETE", value)
+
+    def _change(self, action: str, value: str) -> str:
+        """The id of the change."""
+        body = (
+            '<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ChangeBatch><Changes>'
+            f"<Change><Action>{action}</Action><ResourceRecordSet><Name>{escape(self.name)}</Name><Type>TXT</Type>"
+            f"<TTL>{LIFE}</TTL><ResourceRecords><ResourceRecord><Value>&quot;{escape(value)}&quot;</Value>"
+            "</ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch>"
+            "</ChangeResourceRecordSetsRequest>"
+        )
+        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset", 200, body)
+        return _text(said, "Id").rsplit("/", 1)[-1]
+
+    def _id(self) -> str:
+        said = self._ask("GET", "/2013-04-01/hostedzone", 200)
+        for zone in ElementTree.fromstring(said).iter():
+            if zone.tag.rsplit("}", 1)[-1] == "HostedZone":
+                own = {child.tag.rsplit("}", 1)[-1]: child.text or "" for child in zone}
+                if own.get("Name", "").rstrip(".") == self.zone:
+                    return own["Id"].rsplit("/", 1)[-1]
+        raise Refused(f"AWS shows this host no zone {self.zone} (infra:dns.challenges)")
+
+    def _ask(self, method: str, path: str, wanted: int, body: str = "") -> bytes:
+        request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, body=body)
+        status, said = aws.answered(self.world, request)
+        if status != wanted:
+            reason = _text(said, "Message") or f"status {status}"
+            raise Refused(f"Route 53 does not write {self.name} for this host: {reason}")
+        return said
+
+
+def _text(said: bytes, tag: str) -> str:
+    try:
+        found = [e.text or "" for e in ElementTree.fromstring(said).iter() if e.tag.rsplit("}", 1)[-1] == tag]
+    except ElementTree.ParseError:
+        return ""
+    return found[0] if found else ""
+
+
+@dataclass
+class Cloudflare:
+    """A text of a zone at Cloudflare, by the token that a release brings."""
+
+    world: World
+    name: str
+
+    def write(self, value: str) -> None:
+        zone, id = self._zone()
+        body = {"type": "TXT", "name": self.name, "content": f'"{value}"', "ttl": LIFE, "comment": "infra: proof"}
+        if not [e for e in self._there(id) if _content(e) == value]:
+            self._ask("POST", f"/zones/{id}/dns_records", body)
+        self._wait(zone, value)
+
+    def remove(self, value: str) -> None:
+        _, id = self._zone()
+        for entry in self._there(id):
+            if _content(entry) == value:
+                self._ask("DELETE", f"/zones/{id}/dns_records/{quote(str(entry['id']), safe='')}")
+
+    def _wait(self, zone: str, value: str) -> None:
+        """Until the zone's servers have it, as far as they can be asked."""
+        try:
+            servers = nameservers.servers_of(zone, [], PAUSE)
+        except nameservers.Silent:
+            # Cloudflare's documentation: within seconds
+            self.world.sleep(5 * PAUSE)
+            return
+        end = self.world.now() + PATIENCE
+        while self.world.now() < end:
+            found = nameservers.texts(servers, self.name, 5 * PAUSE)
+            if any(found) and all(known is None or value.encode() in known for known in found):
+                return
+            self.world.sleep(PAUSE)
+        raise Refused(f"Cloudflare has had {self.name} for {PATIENCE} s, and its servers do not answer with it")
+
+    def _zone(self) -> tuple[str, str]:
+        """The zone that the name lies in, by the longest name that the token sees."""
+        labels = self.name.split(".")
+        for number in range(1, len(labels) - 1):
+            zone = ".".join(labels[number:])
+            found = self._ask("GET", f"/zones?name={quote(zone)}")
+            if found:
+                return zone, found[0]["id"]
+        raise Refused(f"the token of infra:secrets.dns.{TOKEN} sees no zone of {self.name} at Cloudflare")
+
+    def _there(self, id: str) -> list[dict[str, Any]]:
+        return self._ask("GET", f"/zones/{id}/dns_records?type=TXT&name={quote(self.name)}&per_page=100") or []
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
+        sent = json.dumps(body).encode() if body else None
+        status, said = 0, b""
+        for pause in (*aws.PAUSES, 0):
+            status, said = self.world.fetch(CLOUDFLARE + path, headers, method, sent)
+            if status not in (0, 429) and status < 500:
+                break
+            self.world.sleep(pause)
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            answer = {}
+        if status == 200 and answer.get("success"):
+            return answer.get("result")
+        reasons = "; ".join(str(error.get("message")) for error in answer.get("errors") or [])
+        raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons or f'status {status}'}")
+
+    def _token(self) -> str:
+        found = os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")
+        if not found:
+            raise Refused(f"{TOKEN_FILE} has no {TOKEN}")
+        return found
+
+
+def _token_in(content: bytes) -> str:
+    found = re.search(rf"^{TOKEN}=['\"]?([A-Za-z0-9_-]+)['\"]?$", content.decode(errors="replace"), re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _content(entry: dict[str, Any]) -> str:
+    return str(entry.get("content", "")).strip('"')

@@ -1,0 +1,63 @@
+"""Who keeps the stack's zone: what each way needs, and what it cannot."""
+
+import re
+from collections.abc import Iterator
+
+from catalogue.dns import SHORTEST
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem, nearest
+from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, PROOF_TOKEN, Stack, is_sealed
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def zone(catalogue: Catalogue) -> Iterator[Problem]:
+    stack = catalogue.stack
+    proved = [
+        (catalogue.file_of(system), site.name)
+        for system in catalogue.running.values()
+        for site in system.sites
+        if site.challenge == "dns-01" and stack.in_zone(stack.public_name(site.name))
+    ]
+    if stack.dns.provider == "external" and not stack.dns.challenges:
+        for file, name in proved:
+            found = "is to be proved by DNS, and a person writes the records of infra:zone (infra:dns)"
+            rule = "challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
+            yield Problem(file, f"site {name}", found, rule)
+    yield from _secrets(stack, bool(proved))
+    shortest = SHORTEST.get(stack.dns.provider, 1)
+    lives = {"infra:recordTtl": stack.recordTtl}
+    lives |= {f"infra:records: {record.name} {record.type}": record.ttl for record in stack.records}
+    for where, seconds in lives.items():
+        if seconds < shortest:
+            found = f"{seconds} s, and {stack.dns.provider} keeps no record for less than {shortest} s"
+            yield Problem(stack.file, where, found, f"{shortest}, or more")
+    if stack.dns.challenges and stack.in_zone(stack.dns.challenges) and stack.dns.challenges == stack.zone:
+        found = f"{stack.zone} is infra:zone itself"
+        yield Problem(stack.file, "infra:dns.challenges", found, "a zone of its own in Route 53, or leave it out")
+
+
+def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
+    given, is_cloudflare = stack.secrets.get(DNS, {}), stack.dns.provider == "cloudflare"
+    for name, value in sorted(given.items()):
+        where = f"infra:secrets.{DNS}.{name}"
+        if name not in DNS_SECRETS:
+            yield Problem(stack.file, where, "is not known", nearest(name, [*DNS_SECRETS], "secrets of the zone"))
+        elif value and not is_sealed(value) and not TOKEN.fullmatch(value):
+            yield Problem(
+                stack.file, where, "is no token", "one word of letters, digits, - and _, as Cloudflare shows it"
+            )
+        elif not is_cloudflare:
+            found, rule = f"infra:dns has provider {stack.dns.provider}, which needs no token", "infra secret unset it"
+            yield Problem(stack.file, where, found, rule, "warning")
+    needed = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
+    if is_cloudflare and is_proved and not stack.dns.challenges:
+        needed[PROOF_TOKEN] = "is for the hosts, which prove their names with it"
+    for name, what in needed.items():
+        if not given.get(name):
+            found = f"is not set: it {what}"
+            rule = (
+                f"a token of Cloudflare's with Zone:Read and DNS:Edit of {stack.zone} alone: "
+                f"infra secret set {DNS}.{name} --stack {stack.name}"
+            )
+            yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", found, rule)

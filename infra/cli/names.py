@@ -1,0 +1,61 @@
+"""Commands about public names."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from infra.cli import StackName, app, catalogue_of, duration, stack_of
+from infra.errors import InfraError
+
+group = typer.Typer(no_args_is_help=True, help="Public names: where they are to lead, and where they do.")
+app.add_typer(group, name="dns")
+
+
+@group.command()
+def show(
+    stack: StackName,
+    resolver: Annotated[
+        list[str] | None,
+        typer.Option(help="A resolver to ask besides the zone's own servers, ADDRESS or ADDRESS:PORT; again for more."),
+    ] = None,
+    wait: Annotated[str, typer.Option(help="How long to wait until all are right, such as 10m.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show each record that the stack's names need, and where each really leads: by the zone's own servers and by
+    public resolvers (1.1.1.1, 8.8.8.8, 9.9.9.9). Exit code 1 where one is not right. Nothing is written."""
+    from infra import pointing
+
+    catalogue = catalogue_of(stack)
+    made, asked = catalogue.stack, resolver or list(pointing.PUBLIC_RESOLVERS)
+    records = pointing.wanted(catalogue)
+    pointing.wait(
+        made, records, asked, duration("--wait", wait) if wait else 0, lambda line: typer.echo(line, err=True)
+    )
+    if as_json:
+        typer.echo(pointing.as_json(records))
+    else:
+        for line in [*pointing.lines(made, records), pointing.closing(made, records)]:
+            typer.echo(line)
+    raise typer.Exit(0 if all(record.is_right for record in records) else 1)
+
+
+@group.command()
+def adopt(
+    names: Annotated[list[str], typer.Argument(help="Names of records that are there already.")],
+    stack: StackName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let the stack change records at Cloudflare that it did not write. Nothing else of them changes until the next
+    update."""
+    from infra import pointing
+
+    made = stack_of(stack)
+    zone, found = pointing.adoptable(made, names)
+    for entry in found:
+        typer.echo(pointing.adopted(entry))
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Let stack {stack} change and delete these?")):
+        raise InfraError("nothing was touched; --yes answers the question")
+    for entry in found:
+        zone.take_over(entry, made.dns_owner)
+    typer.echo(f"{len(found)} record(s) are stack {stack}'s now: the next pulumi up writes what they are to be")

@@ -1,0 +1,211 @@
+"""Where the stack's public names are to lead, and where they do: what a person writes who keeps the zone by hand."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from dnslib import QTYPE, RR
+
+from catalogue.dns import CHALLENGE
+from catalogue.loading import Catalogue
+from catalogue.records import plain_text
+from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
+from infra import hosts, names
+from infra.cloudflare import Zone, value_of
+from infra.errors import InfraError
+from infra.foreign import one_line
+from infra.pulumi import pulumi
+from rendering.proofs import proved_names
+
+# Those that most people's questions go through, one of each operator
+PUBLIC_RESOLVERS = ("1.1.1.1", "8.8.8.8", "9.9.9.9")
+PAUSE = 5.0
+AT_ONCE = 16
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Wanted:
+    """A record as it is to be, and what was found: server → its values, or why there are none. `stray` are addresses of
+    IPv6, to which clients would go instead."""
+
+    name: str
+    type: str
+    values: list[str]
+    ttl: int
+    found: dict[str, list[str] | str] = field(default_factory=dict)
+    stray: list[str] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[str]:
+        """Each server that says something else, and what; those that do not answer aside."""
+        others = {server: said for server, said in self.found.items() if isinstance(said, list)}
+        found = [
+            f"{server} gives {', '.join(one_line(value) for value in said) or 'nothing'}"
+            for server, said in others.items()
+            if not self._is_said_by(said)
+        ]
+        return found + [
+            f"there is an AAAA {one_line(address)} too: clients with IPv6 go there" for address in self.stray
+        ]
+
+    @property
+    def silent(self) -> list[str]:
+        """The servers that do not answer."""
+        return [server for server, said in self.found.items() if isinstance(said, str)]
+
+    @property
+    def is_right(self) -> bool:
+        return not self.wrong and len(self.silent) < len(self.found)
+
+    def _is_said_by(self, said: list[str]) -> bool:
+        # Of an address another one would be asked as well; of a text or a mail server others may have their own
+        have, want = {value.lower() for value in said}, {_normal(self.type, value) for value in self.values}
+        return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
+
+
+def wanted(catalogue: Catalogue) -> list[Wanted]:
+    """The records of the stack: of its sites, of what proves them, and of infra:records. Raises InfraError before the
+    first update."""
+    stack = catalogue.stack
+    addresses = hosts.outputs(stack)["addresses"]
+    found = []
+    for host in [host for host in stack.hosts if host in addresses]:
+        sites = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
+        found += [Wanted(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
+        if stack.dns.challenges:
+            proved = proved_names(catalogue, host)
+            found += [
+                Wanted(f"{CHALLENGE}.{name}", "CNAME", [stack.dns.proof(name)], stack.recordTtl) for name in proved
+            ]
+    return found + [Wanted(record.name, record.type, list(record.values), record.ttl) for record in stack.records]
+
+
+def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> None:
+    """Asks the zone's own servers, and these resolvers."""
+    own: list[names.Server] = []
+    missing = ""
+    try:
+        own = names.servers(stack.zone, stack.nameServers, stack.dns.provider)
+    except InfraError as error:
+        missing = str(error)
+    others = [names.server_of(name) for name in resolvers]
+
+    def asked(work: tuple[Wanted, names.Server]) -> list[str] | str:
+        try:
+            return _values(names.ask(work[0].name, work[0].type, work[1]), work[0].type)
+        except InfraError as error:
+            return str(error)
+
+    pairs = [(record, server) for record in records for server in (*(own if _is_in(stack, record) else []), *others)]
+    strays = [(Wanted(r.name, "AAAA", [], 0), (own or others)[0]) for r in records if r.type == "A" and (own or others)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        said = [*pool.map(asked, pairs)]
+        six = [*pool.map(asked, strays)]
+    for (record, server), answer in zip(pairs, said, strict=True):
+        record.found[_shown(server)] = answer
+    for record, answer in zip([r for r in records if r.type == "A"], six, strict=False):
+        record.stray = answer if isinstance(answer, list) else []
+    if missing:
+        for record in records:
+            record.found[stack.zone] = missing
+
+
+def _is_in(stack: Stack, record: Wanted) -> bool:
+    return stack.in_zone(record.name.removeprefix("*."))
+
+
+def _shown(server: names.Server) -> str:
+    return server[0] if server[1] == 53 else f"{server[0]}:{server[1]}"
+
+
+def _values(records: Sequence[RR], kind: str) -> list[str]:
+    return sorted(_normal(kind, str(record.rdata)) for record in records if QTYPE.get(record.rtype) == kind)
+
+
+def _normal(kind: str, value: str) -> str:
+    if kind == "TXT":
+        return plain_text(value).lower()
+    return (value.rstrip(".") or ".").lower()
+
+
+def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
+    """One for each record, and what is wrong below it."""
+    found = []
+    for record in records:
+        answered = len(record.found) - len(record.silent)
+        servers = f"{answered} server(s)" + (f", {', '.join(record.silent)} silent" if record.silent else "")
+        state = (
+            f"as it is to be: {servers}" if record.is_right else "not yet" if answered else "not known: none answers"
+        )
+        found += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
+        found += [f"  {line}" for line in record.wrong]
+    return found
+
+
+def closing(stack: Stack, records: Sequence[Wanted]) -> str:
+    """What there is to do."""
+    late = [record for record in records if not record.is_right]
+    if not late:
+        return f"{len(records)} record(s) as they are to be"
+    if stack.dns.is_ours:
+        return (
+            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up --stack {stack.name} writes them"
+        )
+    return (
+        f"{len(late)} of {len(records)} record(s) to be written where {stack.zone} is kept: the values above, to be "
+        f"remembered for {stack.recordTtl} s (TTL); then infra dns show --wait 10m --stack {stack.name}"
+    )
+
+
+def as_json(records: Sequence[Wanted]) -> str:
+    return json.dumps([{**asdict(record), "right": record.is_right} for record in records], indent=2)
+
+
+def wait(stack: Stack, records: list[Wanted], resolvers: Sequence[str], seconds: float, say: Say) -> None:
+    """Looks until all are right, or the time is over."""
+    end = time.monotonic() + seconds
+    before = None
+    while True:
+        look(stack, records, resolvers)
+        late = [record.name for record in records if not record.is_right]
+        if not late or time.monotonic() > end:
+            return
+        if late != before:
+            say(f"waiting for {', '.join(late)}")
+            before = late
+        time.sleep(PAUSE)
+
+
+def adoptable(stack: Stack, wished: Sequence[str]) -> tuple[Zone, list[dict]]:
+    """The records of these names at Cloudflare that are not this stack's, and could be. Raises InfraError."""
+    if stack.dns.provider != "cloudflare":
+        raise InfraError(
+            f"stack {stack.name} has its zone at {stack.dns.provider} (infra:dns): only of Cloudflare's a record is "
+            "taken over so; of Route 53's infra adopt aws does it"
+        )
+    token = pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
+    zone = Zone(stack.zone, token)
+    found = []
+    for name in wished:
+        if not stack.in_zone(name):
+            raise InfraError(f"{name} is not in infra:zone ({stack.zone})")
+        entries = [entry for entry in zone.records(name) if entry.get("comment") != stack.dns_owner]
+        if not entries:
+            raise InfraError(f"{name} has no record at Cloudflare that is not this stack's already")
+        found += entries
+    if proxied := [entry["name"] for entry in found if entry.get("proxied")]:
+        raise InfraError(
+            f"{', '.join(sorted(set(proxied)))}: proxied by Cloudflare; switch the proxy off there first (DNS only): "
+            "names lead to the hosts themselves"
+        )
+    return zone, found
+
+
+def adopted(entry: dict) -> str:
+    """A record as a person reads it."""
+    text = f"{entry['name']}  {entry['type']}  {value_of(entry)}"
+    return one_line(text + (f"  ({entry['comment']})" if entry.get("comment") else ""))

@@ -1,0 +1,42 @@
+"""How a host proves its public names by DNS: what certbot needs for it, and who may write the records."""
+
+from catalogue.loading import Catalogue
+from catalogue.stack import DNS, PROOF_TOKEN, Stack
+from rendering.environment import Secrets, secret_file
+from rendering.files import HostFiles
+
+TOKEN = "/etc/infra/cloudflare.env"
+
+
+def proved_names(catalogue: Catalogue, host: str) -> list[str]:
+    """The public names of a host that it proves by DNS."""
+    sites = [site for system in catalogue.systems_on(host) for site in system.sites]
+    return [catalogue.stack.public_name(site.name) for site in sites if site.challenge == "dns-01"]
+
+
+def records(catalogue: Catalogue, host: str) -> list[str]:
+    """The TXT records in Route 53 that a host writes, and no others."""
+    stack = catalogue.stack
+    if stack.dns.provider != "route53" and not stack.dns.challenges:
+        return []
+    return [stack.dns.proof(name) for name in proved_names(catalogue, host)]
+
+
+def has_token(catalogue: Catalogue, host: str) -> bool:
+    """Does a host write its proofs at Cloudflare."""
+    dns = catalogue.stack.dns
+    return dns.provider == "cloudflare" and not dns.challenges and bool(proved_names(catalogue, host))
+
+
+def packages(stack: Stack) -> list[str]:
+    """What certbot needs beside itself; what Route 53 does not keep, the agent writes (agent/proofs.py)."""
+    is_plain = stack.dns.provider == "route53" and not stack.dns.challenges
+    return ["python3-certbot-dns-route53"] if is_plain else []
+
+
+def token(catalogue: Catalogue, host: str, secrets: Secrets) -> HostFiles:
+    """What Cloudflare knows the host by, for root alone."""
+    if not has_token(catalogue, host):
+        return HostFiles("")
+    file = secret_file(TOKEN, DNS, [PROOF_TOKEN], secrets, catalogue.stack)
+    return HostFiles("", environment_files=[file])

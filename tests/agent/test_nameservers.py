@@ -1,0 +1,158 @@
+"""Questions to name servers: what they answer, and what is no answer."""
+
+import socket
+import struct
+import threading
+from contextlib import contextmanager, suppress
+
+import pytest
+from dnslib import RR, DNSRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import nameservers
+from agent.nameservers import Silent
+
+NAME, PATIENCE = "api.example.com", 1.0
+
+
+@contextmanager
+def answering(answer):
+    """A server at 127.0.0.1 that says `answer(question)` to each question, and nothing where that is None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.bind(("127.0.0.1", 0))
+        out.settimeout(0.1)
+        over = threading.Event()
+
+        def serve():
+            while not over.is_set():
+                try:
+                    packet, sender = out.recvfrom(4096)
+                except TimeoutError:
+                    continue
+                said = answer(packet)
+                if said is not None:
+                    out.sendto(said, sender)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield out.getsockname()
+        finally:
+            over.set()
+            thread.join(10)
+
+
+def zone(*lines):
+    """What answers with these records, whatever is asked."""
+
+    def answer(packet):
+        reply = DNSRecord.parse(packet).reply()
+        for line in lines:
+            reply.add_answer(*RR.fromZone(line))
+        return reply.pack()
+
+    return answer
+
+
+def test_records_are_read():
+    lines = (f"{NAME}. 60 IN CNAME web.example.com.", "web.example.com. 60 IN A 192.0.2.7")
+    with answering(zone(*lines)) as server:
+        found = nameservers.ask(server, NAME, "A", PATIENCE)
+    assert [(record.name, record.kind, record.value) for record in found] == [
+        (NAME, 5, "web.example.com"), ("web.example.com", 1, "192.0.2.7"),
+    ]  # fmt: skip
+    with answering(zone(f'{NAME}. 60 IN TXT "{"a" * 255}" "b"')) as server:
+        assert nameservers.texts([server], NAME, PATIENCE) == [[b"a" * 255 + b"b"]]
+    with answering(zone("example.com. 60 IN NS ns1.example.com.")) as server:
+        assert [record.value for record in nameservers.ask(server, "example.com", "NS", PATIENCE)] == [
+            "ns1.example.com"
+        ]
+
+
+def failing(packet):
+    reply = DNSRecord.parse(packet).reply()
+    reply.header.rcode = 2
+    return reply.pack()
+
+
+def of_another_question(packet):
+    return (
+        struct.pack(">H", (struct.unpack(">H", packet[:2])[0] + 1) % 65536)
+        + zone(f"{NAME}. 60 IN A 192.0.2.7")(packet)[2:]
+    )
+
+
+def in_a_circle(packet):
+    head = packet[:2] + struct.pack(">HHHHH", 0x8180, 1, 1, 0, 0)
+    pointer = struct.pack(">H", 0xC000 | len(packet))
+    return head + packet[12:] + pointer + struct.pack(">HHIH", 1, 1, 60, 4) + bytes(4)
+
+
+NO_ANSWER = {
+    "a server that failed": failing,
+    "an answer to another question": of_another_question,
+    "the question itself": lambda packet: packet,
+    "half of one": lambda packet: zone(f"{NAME}. 60 IN A 192.0.2.7")(packet)[:-2],
+    "a name that leads to itself": in_a_circle,
+    "nothing": lambda packet: None,
+    "an empty packet": lambda packet: b"",
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
+def test_what_is_no_answer_is_silence(answer):
+    with answering(answer) as server, pytest.raises(Silent):
+        nameservers.ask(server, NAME, "A", 0.3)
+
+
+@given(st.binary(max_size=200), st.booleans())
+def test_no_packet_does_anything_else(junk, is_headed):
+    question = nameservers._encoded(NAME) + struct.pack(">HH", 1, 1)
+    head = struct.pack(">HHHHHH", 7, 0x8180, 1, 3, 0, 0) + question if is_headed else b""
+    # What `ask` takes for silence
+    with suppress(Silent, struct.error, IndexError, OSError):
+        nameservers._read(head + junk, 7, question)
+
+
+def test_a_name_that_is_not_there_has_no_address():
+    def absent(packet):
+        reply = DNSRecord.parse(packet).reply()
+        reply.header.rcode = 3
+        return reply.pack()
+
+    with answering(absent) as server:
+        assert nameservers.addresses([server], NAME, PATIENCE) == []
+
+
+def test_servers_have_to_agree():
+    with answering(zone(f"{NAME}. 60 IN A 192.0.2.7")) as one, answering(zone(f"{NAME}. 60 IN A 192.0.2.8")) as other:
+        assert nameservers.addresses([one, one], NAME, PATIENCE) == ["192.0.2.7"]
+        assert nameservers.addresses([one, other], NAME, PATIENCE) == ["192.0.2.7", "192.0.2.8"]
+        with answering(lambda packet: None) as silent:
+            assert nameservers.addresses([silent, one], NAME, PATIENCE) == ["192.0.2.7"]
+            assert nameservers.addresses([silent, silent], NAME, 0.4) is None
+
+
+def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
+    def resolver(packet):
+        asked = DNSRecord.parse(packet)
+        known = {
+            ("example.com.", 2): "example.com. 60 IN NS ns1.example.com.",
+            ("ns1.example.com.", 1): "ns1.example.com. 60 IN A 192.0.2.53",
+        }
+        reply = asked.reply()
+        line = known.get((str(asked.q.qname), asked.q.qtype))
+        if line:
+            reply.add_answer(*RR.fromZone(line))
+        return reply.pack()
+
+    with answering(resolver) as (address, port):
+        monkeypatch.setattr(nameservers, "_resolvers", lambda: [address])
+        monkeypatch.setattr(nameservers, "PORT", port)
+        assert nameservers.servers_of("example.com", [], PATIENCE) == [("192.0.2.53", port)]
+        assert nameservers.servers_of("example.com", ["192.0.2.1:5353", "ns1.example.com"], PATIENCE) == [
+            ("192.0.2.1", 5353), ("192.0.2.53", port),
+        ]  # fmt: skip
+        with pytest.raises(Silent, match="knows who answers for other"):
+            nameservers.servers_of("other.example", [], PATIENCE)

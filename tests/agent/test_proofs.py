@@ -1,0 +1,218 @@
+"""What proves public names by DNS: written where the zone is kept, and removed; the ways of certbot that lead there."""
+
+import io
+import re
+
+import pytest
+
+from agent import aws, certificates, proofs
+from agent.outcome import Refused
+from lab.cloud.cloudflare import Cloudflare
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied, bigger, release, serving, world_for
+from tests.catalogue.changes import configured
+
+NAME, VALUE = "api.hey-watch.me", "Zm9v-bar_1"
+HOME = "/etc/letsencrypt/renewal/api.hey-watch.me.conf"
+
+
+@pytest.fixture
+def api(tmp_path):
+    return Cloudflare(["hey-watch.me"], tmp_path / "cloudflare.json")
+
+
+def asking(api, monkeypatch) -> FakeWorld:
+    """A host that reaches the API, with the hosts' token in its file."""
+    world = FakeWorld()
+    world.files[proofs.TOKEN_FILE] = (f"CLOUDFLARE_PROOF_TOKEN={api.tokens['hosts']}\n".encode(), 0o600, "root", "root")
+
+    def fetch(url, headers, method="GET", body=None, timeout=20):
+        path, _, query = url.removeprefix("https://api.cloudflare.com").partition("?")
+        answer = {}
+        environ = {
+            "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "wsgi.input": io.BytesIO(body or b""),
+            "CONTENT_LENGTH": str(len(body or b"")), "SERVER_NAME": "x", "SERVER_PORT": "443", "wsgi.url_scheme": "https",
+            **{f"HTTP_{key.upper().replace('-', '_')}": value for key, value in headers.items()},
+        }  # fmt: skip
+        said = b"".join(api(environ, lambda status, headers: answer.update(status=int(status.split()[0]))))
+        return answer["status"], said
+
+    world.fetch = fetch
+    # No resolver of this machine is asked
+    monkeypatch.setattr(proofs.nameservers, "servers_of", unknown)
+    monkeypatch.setenv("CERTBOT_DOMAIN", NAME)
+    monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
+    return world
+
+
+def unknown(*_):
+    raise proofs.nameservers.Silent("no resolver")
+
+
+def texts(api):
+    return [(entry["name"], entry["content"]) for entry in api.entries.values() if entry["type"] == "TXT"]
+
+
+def test_a_proof_at_cloudflare_comes_and_goes(api, monkeypatch):
+    world = asking(api, monkeypatch)
+    assert proofs.run(world, "prove", ["cloudflare"]) == 0
+    proofs.run(world, "prove", ["cloudflare"])
+    assert texts(api) == [(f"_acme-challenge.{NAME}", f'"{VALUE}"')]
+    monkeypatch.setenv("CERTBOT_VALIDATION", "another")
+    proofs.run(world, "prove", ["cloudflare"])
+    assert len(texts(api)) == 2, "two certificates of one name are proved at once"
+    proofs.run(world, "unprove", ["cloudflare"])
+    assert texts(api) == [(f"_acme-challenge.{NAME}", f'"{VALUE}"')]
+
+
+def test_it_waits_until_the_zones_servers_have_it(api, monkeypatch):
+    world, looks = asking(api, monkeypatch), iter([[[], None], [[b"other"], []], [[VALUE.encode()], None]])
+    monkeypatch.setattr(proofs.nameservers, "servers_of", lambda *_: ["one", "two"])
+    monkeypatch.setattr(proofs.nameservers, "texts", lambda *_: next(looks))
+    proofs.run(world, "prove", ["cloudflare"])
+    assert next(looks, None) is None, "it looked three times"
+
+
+def test_servers_that_never_have_it_are_reported(api, monkeypatch):
+    world = asking(api, monkeypatch)
+    monkeypatch.setattr(proofs.nameservers, "servers_of", lambda *_: ["one"])
+    monkeypatch.setattr(proofs.nameservers, "texts", lambda *_: [[]])
+    with pytest.raises(Refused, match="its servers do not answer with it"):
+        proofs.run(world, "prove", ["cloudflare"])
+
+
+WRONG = {
+    "no name": (["cloudflare"], {"CERTBOT_DOMAIN": ""}, "certbot runs this"),
+    "a name that is none": (["cloudflare"], {"CERTBOT_DOMAIN": "x/../y"}, "certbot runs this"),
+    "a proof that is none": (["cloudflare"], {"CERTBOT_VALIDATION": 'a"b'}, "certbot runs this"),
+    "another provider": (["godaddy"], {}, "not known: prove godaddy"),
+    "a zone that is none": (["delegated", "a b"], {}, "not known: prove delegated a b"),
+    "another token": (["cloudflare"], {"CLOUDFLARE_PROOF_TOKEN": "x"}, "does not write _acme-challenge.api.hey-watch.me for this host: Invalid access token"),
+    "another's zone": (["cloudflare"], {"CERTBOT_DOMAIN": "www.example.org"}, "sees no zone of _acme-challenge.www.example.org"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "environment", "line"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_proved_is_said(api, monkeypatch, words, environment, line):
+    world = asking(api, monkeypatch)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Refused, match=re.escape(line)):
+        proofs.run(world, "prove", words)
+    assert texts(api) == []
+
+
+ZONES = b'<R xmlns="x"><HostedZones><HostedZone><Id>/hostedzone/Z1</Id><Name>other.net.</Name></HostedZone><HostedZone><Id>/hostedzone/Z2</Id><Name>acme.example.net.</Name></HostedZone></HostedZones></R>'
+
+
+def test_a_delegated_proof_is_written_in_its_zone(monkeypatch):
+    asked, states = [], iter([b"PENDING", b"INSYNC"])
+
+    def answered(world, request):
+        asked.append((request.method, request.path, request.body))
+        if request.path.endswith("/hostedzone"):
+            return 200, ZONES
+        if "/change/" in request.path:
+            return 200, b"<R><Status>" + next(states) + b"</Status></R>"
+        return 200, b"<R><ChangeInfo><Id>/change/C9</Id><Status>PENDING</Status></ChangeInfo></R>"
+
+    monkeypatch.setattr(aws, "answered", answered)
+    monkeypatch.setenv("CERTBOT_DOMAIN", NAME)
+    monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
+    assert proofs.run(FakeWorld(), "prove", ["delegated", "acme.example.net"]) == 0
+    assert [path for _, path, _ in asked] == [
+        "/2013-04-01/hostedzone", "/2013-04-01/hostedzone/Z2/rrset", "/2013-04-01/change/C9", "/2013-04-01/change/C9",
+    ]  # fmt: skip
+    body = asked[1][2]
+    assert f"<Name>{NAME}.acme.example.net</Name>" in body and f"<Value>&quot;{VALUE}&quot;</Value>" in body
+    assert "<Action>UPSERT</Action>" in body
+    proofs.run(FakeWorld(), "unprove", ["delegated", "acme.example.net"])
+    assert "<Action>DELETE</Action>" in asked[-1][2]
+
+
+def test_what_route_53_refuses_is_said(monkeypatch):
+    said = b"<E><Error><Message>not authorized to perform route53:ChangeResourceRecordSets</Message></Error></E>"
+    monkeypatch.setattr(
+        aws, "answered", lambda world, request: (200, ZONES) if request.method == "GET" else (403, said)
+    )
+    monkeypatch.setenv("CERTBOT_DOMAIN", NAME)
+    monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
+    with pytest.raises(Refused, match="for this host: not authorized"):
+        proofs.run(FakeWorld(), "prove", ["delegated", "acme.example.net"])
+
+
+def of(**values):
+    """A certificate as a manifest has it."""
+    return {"name": NAME, "challenge": "dns-01", "server": "https://acme/dir", "email": "a@b.c", **values}
+
+
+def test_certbots_words():
+    assert "--dns-route53" in certificates.command(of()), "a manifest of an earlier version"
+    assert "--dns-route53" in certificates.command(of(provider="route53", zone=""))
+    assert "--webroot" in certificates.command(of(challenge="http-01", provider="external"))
+    words = certificates.command(of(provider="cloudflare", zone=""))
+    assert words[words.index("--manual-auth-hook") + 1].endswith("/var/lib/infra/bin prove cloudflare")
+    words = certificates.command(of(provider="external", zone="acme.example.net"))
+    assert words[words.index("--manual-cleanup-hook") + 1].endswith(" unprove delegated acme.example.net")
+
+
+def kept_by(provider, zone=""):
+    """The release of a stack whose zone is kept there."""
+    tokens = {"CLOUDFLARE_API_TOKEN": "operators", "CLOUDFLARE_PROOF_TOKEN": "hosts"}
+    dns = {"provider": provider, "challenges": zone}
+    return release(config=configured(dns=dns, secrets={"dns": tokens} if provider == "cloudflare" else {}))
+
+
+def renewed_by(world, authenticator, hook=""):
+    content, *owned = world.files[HOME]
+    lines = content.decode().replace("authenticator = webroot", f"authenticator = {authenticator}")
+    world.files[HOME] = (f"{lines}\nmanual_auth_hook = {hook}\n".encode(), *owned)
+
+
+HOOK = "/usr/bin/python3 -I -B /var/lib/infra/bin prove "
+WAYS = {
+    "Route 53 as before": ("dns-route53", "", "route53", "", False),
+    "from Route 53 to Cloudflare": ("dns-route53", "", "cloudflare", "", True),
+    "from Cloudflare to Route 53": ("manual", HOOK + "cloudflare", "route53", "", True),
+    "Cloudflare as before": ("manual", HOOK + "cloudflare", "cloudflare", "", False),
+    "another zone": ("manual", HOOK + "delegated a.net", "external", "b.net", True),
+    "the same zone": ("manual", HOOK + "delegated a.net", "cloudflare", "a.net", False),
+    "a person's own way": ("nginx", "", "cloudflare", "", False),
+    "a person's own hook": ("manual", "/root/hook.sh", "cloudflare", "", False),
+}
+
+
+@pytest.mark.parametrize(("authenticator", "hook", "provider", "zone", "is_new"), WAYS.values(), ids=WAYS)
+def test_a_certificate_that_could_not_be_renewed_any_more_is_obtained_again(
+    authenticator, hook, provider, zone, is_new
+):
+    world = serving(release(bigger))
+    renewed_by(world, authenticator, hook)
+    world.ran.clear()
+    outcome = applied(world, kept_by(provider, zone), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    assert outcome.outcome == "applied", outcome.line
+    assert any("certbot certonly" in line for line in world.ran) is is_new
+    file = world.files.get(proofs.TOKEN_FILE)
+    if provider == "cloudflare" and not zone:
+        assert b"CLOUDFLARE_PROOF_TOKEN=hosts" in file[0]
+        assert file[1:] == (0o600, "root", "root") and b"operators" not in file[0]
+    else:
+        assert file is None
+
+
+def test_certbot_has_the_token_before_the_release_is_in_place():
+    made = kept_by("cloudflare")
+    world = world_for(made)
+    seen = []
+    real = world.run
+
+    def run(*argv, environment=None, **more):
+        if argv[0] == "certbot":
+            seen.append((dict(environment or {}), proofs.TOKEN_FILE in world.files, " ".join(argv)))
+        return real(*argv, environment=environment, **more)
+
+    world.run = run
+    outcome = applied(world, made, {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    assert outcome.outcome == "applied", outcome.line
+    ((environment, is_there, words),) = seen
+    assert environment["CLOUDFLARE_PROOF_TOKEN"] == "hosts" and not is_there and "hosts" not in words

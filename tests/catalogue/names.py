@@ -1,0 +1,52 @@
+"""Every rule about who keeps the stack's zone, with an example that breaks it."""
+
+from tests.catalogue.changes import both, configured
+
+TOKENS = {"dns": {"CLOUDFLARE_API_TOKEN": "a1", "CLOUDFLARE_PROOF_TOKEN": "b2"}}
+
+
+def kept_by(provider, **values):
+    return configured(dns={"provider": provider, **values})
+
+
+# Name → configuration, and what the one line must say
+EXAMPLES = {
+    "Cloudflare without its token": (
+        kept_by("cloudflare"),
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is not set: it writes the records of infra:zone; a token of Cloudflare's "
+        "with Zone:Read and DNS:Edit of hey-watch.me alone: infra secret set dns.CLOUDFLARE_API_TOKEN --stack prod",
+    ),
+    "Cloudflare without the hosts' token": (
+        both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a1"}})),
+        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is not set: it is for the hosts",
+    ),
+    "a token with a line break": (
+        both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a\nb"}})),
+        "infra:secrets.dns.CLOUDFLARE_API_TOKEN: is no token; one word of letters, digits, - and _",
+    ),
+    "another secret": (
+        both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_TOKEN": "a"}})),
+        "infra:secrets.dns.CLOUDFLARE_TOKEN: is not known",
+    ),
+    "a token for Route 53": (
+        configured(secrets=TOKENS), "infra:secrets.dns.CLOUDFLARE_API_TOKEN: infra:dns has provider route53, which needs no token",
+    ),
+    "a shorter life than Cloudflare keeps": (
+        both(kept_by("cloudflare"), configured(recordTtl=30, secrets=TOKENS)),
+        "infra:recordTtl: 30 s, and cloudflare keeps no record for less than 60 s; 60, or more",
+    ),
+    "a record of a shorter life": (
+        both(
+            kept_by("cloudflare"),
+            configured(secrets=TOKENS, records=[{"name": "x.hey-watch.me", "type": "A", "values": ["192.0.2.1"], "ttl": 5}]),
+        ),
+        "infra:records: x.hey-watch.me A: 5 s, and cloudflare",
+    ),
+    "names proved where a person writes": (
+        kept_by("external"),
+        "site api.hey-watch.me: is to be proved by DNS, and a person writes the records of infra:zone (infra:dns); challenge: http-01",
+    ),
+    "a proof in the zone itself": (
+        kept_by("route53", challenges="hey-watch.me"), "infra:dns.challenges: hey-watch.me is infra:zone itself",
+    ),
+}  # fmt: skip

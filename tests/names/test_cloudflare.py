@@ -1,0 +1,165 @@
+"""Records at Cloudflare: made, changed in place, never another's."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalogue.records import Record as Described
+from catalogue.records import plain_text, quoted_text
+from infra.cloudflare import Record, Zone, changes, value_of
+from infra.errors import InfraError
+from tests.support import ROOT
+
+OWNER = "infra: stack prod of AWS account 123456789012"
+NAME = "api.example.com"
+
+
+def record(*values, name=NAME, kind="A", ttl=60, owner=OWNER):
+    return Record(name, kind, values, ttl, owner)
+
+
+def test_a_record_is_made_once_and_changed_in_place(kept):
+    assert kept.client.put(record("192.0.2.1")) == 1
+    (made,) = kept.there(NAME)
+    assert (made["content"], made["ttl"], made["comment"], made["proxied"]) == ("192.0.2.1", 60, OWNER, False)
+    assert kept.client.put(record("192.0.2.1")) == 0
+    assert kept.client.put(record("192.0.2.9", ttl=120)) == 1
+    (changed,) = kept.there(NAME)
+    assert changed["id"] == made["id"] and (changed["content"], changed["ttl"]) == ("192.0.2.9", 120)
+    assert kept.client.remove(record("192.0.2.9")) == 1 and not kept.there(NAME)
+    assert kept.client.remove(record("192.0.2.9")) == 0
+
+
+IN_THE_WAY = {
+    "another address": ("A", "192.0.2.7", {}, "already: 192.0.2.7, and is not this stack's. To let this stack change it: infra dns adopt"),
+    "another stack's": ("A", "192.0.2.7", {"comment": "infra: stack dev"}, "and belongs to 'infra: stack dev'"),
+    "proxied": ("A", "192.0.2.7", {"proxied": True, "ttl": 1}, "proxied by Cloudflare, and is not this stack's. Switch the proxy off"),
+    "a proxied one of the same address": ("A", "192.0.2.1", {"proxied": True, "ttl": 1}, "Switch the proxy off there"),
+    "an alias": ("CNAME", "elsewhere.example", {}, "a record CNAME at Cloudflare already: elsewhere.example, and is not this stack's. It is in the way of A 192.0.2.1"),
+    "an address of IPv6": ("AAAA", "2001:db8::1", {}, "a record AAAA at Cloudflare already"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "content", "more", "line"), IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_anothers_record_is_left_alone(kept, kind, content, more, line):
+    kept.by_hand(kind, NAME, content, **more)
+    before = kept.there()
+    with pytest.raises(InfraError) as refused:
+        kept.client.put(record("192.0.2.1"))
+    assert line in str(refused.value) and kept.there() == before
+
+
+def test_one_that_leads_there_already_is_taken_over(kept):
+    id = kept.by_hand("A", NAME, "192.0.2.1")
+    assert kept.client.put(record("192.0.2.1")) == 1
+    (entry,) = kept.there(NAME)
+    assert entry["id"] == id and entry["comment"] == OWNER and entry["ttl"] == 60
+
+
+def test_adopted_it_is_changed(kept):
+    kept.by_hand("A", NAME, "192.0.2.7")
+    kept.client.take_over(kept.there(NAME)[0], OWNER)
+    kept.client.put(record("192.0.2.1"))
+    assert [entry["content"] for entry in kept.there(NAME)] == ["192.0.2.1"]
+
+
+def test_values_of_others_stay_beside_ours(kept):
+    kept.by_hand("TXT", "example.com", '"google-site-verification=x"')
+    ours = record("v=spf1 -all", name="example.com", kind="TXT")
+    kept.client.put(ours)
+    kept.client.put(record("v=spf1 mx -all", name="example.com", kind="TXT"))
+    assert {value_of(entry) for entry in kept.there()} == {"google-site-verification=x", "v=spf1 mx -all"}
+    kept.client.remove(ours)
+    assert [value_of(entry) for entry in kept.there()] == ["google-site-verification=x"]
+
+
+def test_fewer_and_more_values(kept):
+    mail = {"name": "example.com", "kind": "MX"}
+    kept.client.put(record("10 a.example", "20 b.example", **mail))
+    kept.client.put(record("20 b.example", "30 c.example", "40 d.example", **mail))
+    assert sorted(map(value_of, kept.there())) == ["20 b.example", "30 c.example", "40 d.example"]
+    kept.client.put(record("40 d.example", **mail))
+    assert list(map(value_of, kept.there())) == ["40 d.example"]
+
+
+EACH = {
+    "A": "192.0.2.1", "AAAA": "2001:db8::1", "CNAME": "shop.example.net.", "MX": "10 mx.example.net.", "TXT": 'say "a\\b" ' * 40,
+    "CAA": '0 issue "letsencrypt.org"', "SRV": "10 5 5060 sip.example.net",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_every_type_is_written_and_read_back(kept, kind):
+    Described(name="x.example.com", type=kind, values=[EACH[kind]])
+    wanted = record(EACH[kind], name="x.example.com", kind=kind)
+    assert kept.client.put(wanted) == 1
+    (entry,) = kept.there()
+    assert value_of(entry) == (EACH[kind] if kind == "TXT" else EACH[kind].rstrip("."))
+    assert changes([entry], wanted) == [], "nothing to do the second time"
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=900))
+def test_a_text_is_read_as_it_was_written(text):
+    assert plain_text(quoted_text(text)) == text
+
+
+def test_a_server_that_fails_is_asked_again(kept):
+    kept.app.faults.write_text(json.dumps({"fail": 503, "times": 3}))
+    kept.client.put(record("192.0.2.1"))
+    assert len(kept.there(NAME)) == 1
+
+
+def test_one_that_goes_on_failing_is_reported(kept):
+    kept.app.faults.write_text(json.dumps({"fail": 502, "times": 99}))
+    with pytest.raises(InfraError, match=r"refuses GET of a record of .*: the lab fails on purpose"):
+        kept.client.put(record("192.0.2.1"))
+
+
+REFUSED = {
+    "another token": ("example.com", lambda app: "x" * 40, "refuses the token of infra:secrets.dns.CLOUDFLARE_API_TOKEN: Invalid access token"),
+    "none": ("example.com", lambda app: "", "refuses the token of infra:secrets.dns.CLOUDFLARE_API_TOKEN: Invalid request headers"),
+    "another zone": ("nowhere.example", lambda app: app.tokens["operator"], "sees no zone nowhere.example at Cloudflare"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("zone", "token", "line"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_asked_is_said(kept, zone, token, line):
+    with pytest.raises(InfraError) as refused:
+        Zone(zone, token(kept.app))
+    assert line in str(refused.value) and "x" * 40 not in str(refused.value)
+
+
+def run(kept, verb, **more):
+    asked = {"zone": "example.com", "name": NAME, "type": "A", "ttl": 60, "values": ["192.0.2.1"], "owner": OWNER}
+    environment = {"CLOUDFLARE_API_TOKEN": kept.app.tokens["operator"]}
+    return subprocess.run(
+        [sys.executable, "-m", "infra.record", verb], input=json.dumps(asked), env=os.environ | environment | more,
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_what_pulumi_runs(kept):
+    ran = run(kept, "put")
+    assert ran.returncode == 0 and json.loads(ran.stdout) == {"name": NAME, "values": ["192.0.2.1"], "ttl": 60}
+    assert "api.example.com A: 192.0.2.1 at Cloudflare" in ran.stderr
+    ran = run(kept, "remove")
+    assert ran.returncode == 0 and not kept.there() and "removed at Cloudflare" in ran.stderr
+
+
+def test_what_pulumi_runs_fails_in_one_line(kept):
+    token = "y" * 40
+    ran = run(kept, "put", CLOUDFLARE_API_TOKEN=token)
+    assert ran.returncode == 1 and not ran.stdout.strip()
+    assert ran.stderr.strip().splitlines()[-1].startswith("failed: Cloudflare refuses the token of infra:secrets.dns")
+    assert token not in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_an_api_that_is_not_there_is_reported(kept, monkeypatch):
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://127.0.0.1:1/client/v4")
+    with pytest.raises(InfraError, match=r"Cloudflare does not answer \(http://127.0.0.1:1/client/v4\)"):
+        Zone("example.com", "x")

@@ -1,0 +1,164 @@
+"""Where names are to lead, and where they do."""
+
+import threading
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from infra import hosts, names, pointing
+from infra.errors import InfraError
+from infra.main import app
+from infra.pointing import Wanted, closing, lines, look, wait, wanted
+from lab.cloud.dns import Zone
+from tests.catalogue.changes import both, configured
+from tests.support import catalogue
+
+ADDRESS = "192.0.2.10"
+
+
+@contextmanager
+def served(records):
+    """A DNS server on a port of 127.0.0.1; `records` may change meanwhile."""
+    from dnslib.server import DNSServer
+
+    server = DNSServer(Zone(lambda: records), address="127.0.0.1", port=0)
+    server.start_thread()
+    try:
+        yield f"127.0.0.1:{server.server.server_address[1]}"
+    finally:
+        server.stop()
+        server.server.server_close()
+
+
+def entry(name, kind, *values, ttl=60):
+    return {"Name": name, "Type": kind, "TTL": ttl, "ResourceRecords": [{"Value": value} for value in values]}
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}})
+
+
+def at(server, **more):
+    return catalogue(config=configured(nameServers=[server], **more))
+
+
+def test_what_is_needed(made):
+    described = [{"name": "hey-watch.me", "type": "TXT", "values": ["v=spf1 -all"]}]
+    of = catalogue(config=configured(dns={"provider": "external", "challenges": "acme.example.net"}, records=described))
+    assert [(record.name, record.type, record.values) for record in wanted(of)] == [
+        ("api.hey-watch.me", "A", [ADDRESS]),
+        ("_acme-challenge.api.hey-watch.me", "CNAME", ["api.hey-watch.me.acme.example.net"]),
+        ("hey-watch.me", "TXT", ["v=spf1 -all"]),
+    ]
+
+
+FOUND = {
+    "as it is to be": (("A", "A", ADDRESS), [], True),
+    "elsewhere": (("A", "A", "192.0.2.99"), ["127.0.0.1:PORT gives 192.0.2.99"], False),
+    "nowhere": (("A", "TXT", '"x"'), ["127.0.0.1:PORT gives nothing"], False),
+    "two addresses": (("A", "A", ADDRESS, "192.0.2.99"), [f"127.0.0.1:PORT gives {ADDRESS}, 192.0.2.99"], False),
+    "the right alias": (("CNAME", "CNAME", "Shop.example.net."), [], True),
+    "one of several texts": (("TXT", "TXT", '"v=spf1 -all"', '"other"'), [], True),
+    "mail": (("MX", "MX", "10 mx.example.net."), [], True),
+    "who may issue": (("CAA", "CAA", '0 issue "letsencrypt.org"'), [], True),
+}
+VALUES = {
+    "A": ADDRESS, "CNAME": "shop.example.net", "TXT": "v=spf1 -all", "MX": "10 mx.example.net", "CAA": '0 issue "letsencrypt.org"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("there", "wrong", "right"), FOUND.values(), ids=FOUND)
+def test_what_a_server_says(there, wrong, right):
+    kind, found, *values = there
+    with served([entry("x.hey-watch.me", found, *values)]) as server:
+        stack = at(server).stack
+        record = Wanted("x.hey-watch.me", kind, [VALUES[kind]], 60)
+        look(stack, [record], [])
+        assert record.wrong == [line.replace("127.0.0.1:PORT", server) for line in wrong] and record.is_right is right
+
+
+def test_an_address_of_ipv6_leads_elsewhere():
+    with served([entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]) as server:
+        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        look(at(server).stack, [record], [])
+    assert record.wrong == ["there is an AAAA 2001:db8::9 too: clients with IPv6 go there"] and not record.is_right
+
+
+def test_servers_that_do_not_answer_are_not_counted_as_right(monkeypatch):
+    monkeypatch.setattr(names, "PATIENCE", 0.2)
+    record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+    look(at("127.0.0.1:1").stack, [record], ["127.0.0.1:1"])
+    assert not record.is_right and not record.wrong
+    assert "not known: none answers" in lines(at("127.0.0.1:1").stack, [record])[0]
+
+
+def test_control_characters_of_others_are_shown_as_text():
+    with served([entry("x.hey-watch.me", "TXT", '"\\027[2J"')]) as server:
+        record = Wanted("x.hey-watch.me", "TXT", ["a"], 60)
+        look(at(server).stack, [record], [])
+    assert "\x1b" not in "".join(lines(at(server).stack, [record]))
+
+
+def test_what_a_person_has_to_do():
+    late = [Wanted("x.hey-watch.me", "A", [ADDRESS], 60)]
+    external = catalogue(config=configured(dns={"provider": "external"})).stack
+    assert closing(external, late).startswith("1 of 1 record(s) to be written where hey-watch.me is kept")
+    assert "pulumi up --stack prod writes them" in closing(catalogue().stack, late)
+
+
+def test_it_waits_for_a_person(monkeypatch):
+    monkeypatch.setattr(pointing, "PAUSE", 0.05)
+    records, said = [], []
+    with served(records) as server:
+        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        timer = threading.Timer(0.5, lambda: records.append(entry("x.hey-watch.me", "A", ADDRESS)))
+        timer.start()
+        wait(at(server).stack, [record], [], 30, said.append)
+        timer.join()
+    assert record.is_right and said == ["waiting for x.hey-watch.me"]
+
+
+def test_the_zones_servers_are_found_by_the_resolver(monkeypatch):
+    records = [entry("hey-watch.me", "TXT", '"x"')]
+    with served(records) as server:
+        monkeypatch.setattr(names, "resolvers", lambda: [names.server_of(server)])
+        with pytest.raises(InfraError, match=r"which servers answer for hey-watch.me: 127\.0\.0\.1 knows none"):
+            names.servers("hey-watch.me", [], "external")
+        monkeypatch.setattr("lab.cloud.dns.SERVED", {"NS"})
+        records.append(entry("hey-watch.me", "NS", "ns2.example.net.", "ns1.example.net."))
+        assert names.servers("hey-watch.me", [], "cloudflare") == [("ns1.example.net", 53), ("ns2.example.net", 53)]
+
+
+def of_the_token(token):
+    return lambda *words, **_: token
+
+
+def test_adoption_is_of_what_another_wrote_alone(kept, monkeypatch):
+    stack = catalogue(config=both(configured(zone="example.com"), configured(dns={"provider": "cloudflare"}))).stack
+    monkeypatch.setattr(pointing, "pulumi", of_the_token(kept.app.tokens["operator"]))
+    kept.by_hand("A", "api.example.com", "192.0.2.7", comment="by \x1b[2J hand")
+    kept.by_hand("A", "web.example.com", "192.0.2.8", proxied=True, ttl=1)
+    zone, found = pointing.adoptable(stack, ["api.example.com"])
+    assert pointing.adopted(found[0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
+    zone.take_over(found[0], stack.dns_owner)
+    for name, line in {
+        "api.example.com": "that is not this stack's already", "none.example.com": "has no record at Cloudflare",
+        "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "is not in infra:zone",
+    }.items():  # fmt: skip
+        with pytest.raises(InfraError, match=line):
+            pointing.adoptable(stack, [name])
+
+
+def test_in_route_53_another_command_takes_over():
+    with pytest.raises(InfraError, match="has its zone at route53"):
+        pointing.adoptable(catalogue().stack, ["api.hey-watch.me"])
+
+
+def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatch):
+    with served([entry("api.hey-watch.me", "A", "192.0.2.99")]) as server:
+        monkeypatch.setattr("infra.cli.names.catalogue_of", lambda stack: at(server))
+        ran = CliRunner().invoke(app, ["dns", "show", "--stack", "prod", "--resolver", server])
+    assert ran.exit_code == 1 and "api.hey-watch.me  A  192.0.2.10  not yet" in ran.output, ran.output
+    assert f"{server} gives 192.0.2.99" in ran.output

@@ -1,0 +1,92 @@
+"""Public names in a zone that Route 53 does not keep, on the host that `pulumi up` made: records, certificates, the
+service of which only one may run."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from lab import ports
+from lab.table import address_of
+from tests.support import WATCHME
+from tests.system.conftest import System
+from tests.system.faults import Load
+from tests.system.on import until, wait_until_well
+
+PATHS = [e["routes"][0]["public"] for e in WATCHME["services"] if not e.get("retired") and not e.get("single")]
+pytestmark = pytest.mark.lab
+NAME = "api.hey-watch.me"
+RENEWAL = f"/etc/letsencrypt/renewal/{NAME}.conf"
+
+
+def tokens(system: System) -> dict[str, str]:
+    return json.loads(system.lab.path("run", "cloudflare.json").read_text())
+
+
+def give(system: System, name: str, value: str) -> None:
+    ran = system.command("infra", "secret", "set", f"dns.{name}", "--stack", "lab", stdin=value)
+    assert ran.code == 0, ran.output
+
+
+def show(system: System, *words: str):
+    resolver = f"{system.lab.gateway}:{ports.DNS}"
+    return system.command("infra", "dns", "show", "--stack", "lab", "--resolver", resolver, *words)
+
+
+@pytest.fixture(scope="module")
+def at_cloudflare(watchme: System) -> Iterator[System]:
+    """The lab's zone is kept at Cloudflare meanwhile, and in Route 53 again afterwards."""
+    before = watchme.lab.config_file.read_text()
+    watchme.set("infra:dns.provider", "cloudflare")
+    given = tokens(watchme)
+    give(watchme, "CLOUDFLARE_API_TOKEN", given["operator"])
+    give(watchme, "CLOUDFLARE_PROOF_TOKEN", given["hosts"])
+    yield watchme
+    watchme.lab.config_file.write_text(before)
+    watchme.must_up()
+
+
+def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System) -> None:
+    system = at_cloudflare
+    wait_until_well(system)
+    address = address_of(NAME, system.lab.dns)
+    previewed = system.command("infra", "preview", "--stack", "lab").output
+    assert f"public name record-{NAME}" in previewed and "the name leads nowhere" in previewed, previewed
+    with Load(system, PATHS).going() as load:
+        output = system.must_up()
+    assert load.lost() == {} and f"{NAME} A: {address} at Cloudflare" in output, output
+    assert "obtained the certificate of" in output, output
+    assert address_of(NAME, system.lab.dns) == address
+    settings = system.on_host("cat", RENEWAL).output
+    assert "authenticator = manual" in settings and "/var/lib/infra/bin prove cloudflare" in settings
+    given = tokens(system)
+    state = system.lab.path("state", ".pulumi", "stacks", "infra", "lab.json").read_text()
+    assert given["operator"] not in state + output and given["hosts"] not in state + output + settings
+    assert system.on_host("grep", "-rl", given["operator"], "/etc", "/var/lib/infra", "/run").output == ""
+    file = system.on_host("stat", "-c", "%a %U", "/etc/infra/cloudflare.env")
+    assert file.output == "600 root"
+
+
+def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
+    again = at_cloudflare.pulumi("preview", "--expect-no-changes")
+    assert again.code == 0, again.output
+    found = show(at_cloudflare)
+    assert found.code == 0 and f"{NAME}  A  " in found.output and "as it is to be: 2 server(s)" in found.output, (
+        found.output
+    )
+
+
+def test_the_one_service_follows_the_zones_servers(at_cloudflare: System) -> None:
+    until(lambda: at_cloudflare.on_host("sh", "-c", "ls /run/infra/single").output != "", 120)
+    config = json.loads(at_cloudflare.on_host("cat", "/etc/infra/singles.json").output)
+    assert config["servers"] == [f"{at_cloudflare.lab.gateway}:{ports.DNS}"], config
+
+
+def test_certbot_renews_by_the_hook(at_cloudflare: System) -> None:
+    bundle = "REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt"
+    ran = at_cloudflare.on_host(
+        "env", bundle, "certbot", "renew", "--force-renewal", "--cert-name", NAME, "--no-random-sleep-on-renew"
+    )
+    assert ran.code == 0 and "all renewals succeeded" in ran.output, ran.output
+    left = show(at_cloudflare, "--json")
+    assert json.loads(left.output)[0]["right"] is True
