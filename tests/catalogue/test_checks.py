@@ -257,10 +257,7 @@ EXAMPLES = [
         (name, system, unchanged, line)
         for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES, **sites.EXAMPLES}.items()
     ),
-    *(
-        (name, unchanged, config, line)
-        for name, (config, line) in {**STACK_EXAMPLES, **records.EXAMPLES, **names.EXAMPLES}.items()
-    ),
+    *((name, unchanged, *example) for name, example in (STACK_EXAMPLES | records.EXAMPLES | names.EXAMPLES).items()),
 ]
 
 

@@ -34,16 +34,16 @@ def show(system: System, *words: str):
 
 
 @pytest.fixture(scope="module")
-def at_cloudflare(watchme: System) -> Iterator[System]:
+def at_cloudflare(system: System) -> Iterator[System]:
     """The lab's zone is kept at Cloudflare meanwhile, and in Route 53 again afterwards."""
-    before = watchme.lab.config_file.read_text()
-    watchme.set("infra:dns.provider", "cloudflare")
-    given = tokens(watchme)
-    give(watchme, "CLOUDFLARE_API_TOKEN", given["operator"])
-    give(watchme, "CLOUDFLARE_PROOF_TOKEN", given["hosts"])
-    yield watchme
-    watchme.lab.config_file.write_text(before)
-    watchme.must_up()
+    before = system.lab.config_file.read_text()
+    system.set("infra:dns.provider", "cloudflare")
+    given = tokens(system)
+    give(system, "CLOUDFLARE_API_TOKEN", given["operator"])
+    give(system, "CLOUDFLARE_PROOF_TOKEN", given["hosts"])
+    yield system
+    system.lab.config_file.write_text(before)
+    system.must_up()
 
 
 def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System) -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
 
 
 def test_the_one_service_follows_the_zones_servers(at_cloudflare: System) -> None:
-    until(lambda: at_cloudflare.on_host("sh", "-c", "ls /run/infra/single").output != "", 120)
+    until("the service starts", lambda: at_cloudflare.on_host("sh", "-c", "ls /run/infra/single").output != "", 120)
     config = json.loads(at_cloudflare.on_host("cat", "/etc/infra/singles.json").output)
     assert config["servers"] == [f"{at_cloudflare.lab.gateway}:{ports.DNS}"], config
 
