@@ -38,6 +38,8 @@ def at_cloudflare(system: System) -> Iterator[System]:
     """The lab's zone is kept at Cloudflare meanwhile, and in Route 53 again afterwards."""
     before = system.lab.config_file.read_text()
     system.set("infra:dns.provider", "cloudflare")
+    # The shortest that Cloudflare keeps
+    system.set("infra:recordTtl", "60")
     given = tokens(system)
     give(system, "CLOUDFLARE_API_TOKEN", given["operator"])
     give(system, "CLOUDFLARE_PROOF_TOKEN", given["hosts"])
