@@ -11,12 +11,12 @@ from dnslib import QTYPE, RR
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
 from catalogue.records import plain_text
-from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
+from catalogue.stack import Stack
 from infra import hosts, names
 from infra.cloudflare import Zone, value_of
 from infra.errors import InfraError
 from infra.foreign import one_line
-from infra.pulumi import pulumi
+from infra.zone_records import zone_of
 from rendering.proofs import proved_names
 
 # Those that most people's questions go through, one of each operator
@@ -152,8 +152,10 @@ def closing(stack: Stack, records: Sequence[Wanted]) -> str:
     if not late:
         return f"{len(records)} record(s) as they are to be"
     if stack.dns.is_ours:
+        again = "infra dns restore" if stack.dns.provider == "cloudflare" else "pulumi up --refresh"
         return (
-            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up --stack {stack.name} writes them"
+            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up writes what was not written yet, "
+            f"{again} what was changed since (--stack {stack.name})"
         )
     return (
         f"{len(late)} of {len(records)} record(s) to be written where {stack.zone} is kept: the values above, to be "
@@ -182,13 +184,7 @@ def wait(stack: Stack, records: list[Wanted], resolvers: Sequence[str], seconds:
 
 def adoptable(stack: Stack, wished: Sequence[str]) -> tuple[Zone, list[dict]]:
     """The records of these names at Cloudflare that are not this stack's, and could be. Raises InfraError."""
-    if stack.dns.provider != "cloudflare":
-        raise InfraError(
-            f"stack {stack.name} has its zone at {stack.dns.provider} (infra:dns): only of Cloudflare's a record is "
-            "taken over so; of Route 53's infra adopt aws does it"
-        )
-    token = pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
-    zone = Zone(stack.zone, token)
+    zone = zone_of(stack)
     found = []
     for name in wished:
         if not stack.in_zone(name):

