@@ -154,8 +154,8 @@ def closing(stack: Stack, records: Sequence[Wanted]) -> str:
     if stack.dns.is_ours:
         again = "infra dns restore" if stack.dns.provider == "cloudflare" else "pulumi up --refresh"
         return (
-            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up writes what was not written yet, "
-            f"{again} what was changed since (--stack {stack.name})"
+            f"{len(late)} of {len(records)} record(s) not as they are to be: pulumi up writes what was not written "
+            f"yet, {again} what was changed since (--stack {stack.name})"
         )
     return (
         f"{len(late)} of {len(records)} record(s) to be written where {stack.zone} is kept: the values above, to be "
