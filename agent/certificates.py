@@ -140,7 +140,7 @@ def _is_here(world: World, target: Release, item: dict[str, Any]) -> bool:
     if not lineages.fault(world, name):
         is_renewed_so = lineages.server(world, name) == item["server"] and not _is_of_another_zone(world, item)
         return is_renewed_so and _is_in_force(world, name)
-    return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, name)
+    return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, item)
 
 
 def _is_of_another_zone(world: World, item: dict[str, Any]) -> bool:
@@ -155,11 +155,14 @@ def _is_in_force(world: World, name: str, days: int = 0) -> bool:
     return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", left, "-in", path).code == 0
 
 
-def _is_trusted(world: World, target: Release, name: str) -> bool:
+def _is_trusted(world: World, target: Release, item: dict[str, Any]) -> bool:
     """Would a client take it, one that has the release's own roots too, and is its key there."""
+    name = item["name"]
+    # Of all names below a domain any is one
+    shown = (item.get("domain") or name).replace("*", "any")
     chain, key = (f"{lineages.HOME}/live/{name}/{part}" for part in ("fullchain.pem", "privkey.pem"))
     bundle = _trust(world, target).get("REQUESTS_CA_BUNDLE", SYSTEM_BUNDLE)
-    checked = world.run("openssl", "verify", "-CAfile", bundle, "-untrusted", chain, "-verify_hostname", name, chain)
+    checked = world.run("openssl", "verify", "-CAfile", bundle, "-untrusted", chain, "-verify_hostname", shown, chain)
     public = [
         world.run("openssl", *words, "-in", path)
         for words, path in ((("x509", "-noout", "-pubkey"), chain), (("pkey", "-pubout"), key))
@@ -176,7 +179,7 @@ def command(item: dict[str, Any]) -> list[str]:
     return [
         "certbot", "certonly", "--non-interactive", "--agree-tos", "--force-renewal",
         "--email", item["email"], "--server", item["server"], *_plugin(item),
-        "--cert-name", item["name"], "-d", item["name"],
+        "--cert-name", item["name"], "-d", item.get("domain") or item["name"],
     ]  # fmt: skip
 
 

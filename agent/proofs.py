@@ -105,7 +105,7 @@ class Delegated:
             "</ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch>"
             "</ChangeResourceRecordSetsRequest>"
         )
-        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset", 200, body)
+        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset/", 200, body)
         return _text(said, "Id").rsplit("/", 1)[-1]
 
     def _id(self) -> str:
@@ -118,7 +118,8 @@ class Delegated:
         raise Refused(f"AWS shows this host no zone {self.zone} (infra:dns.challenges)")
 
     def _ask(self, method: str, path: str, wanted: int, body: str = "") -> bytes:
-        request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, body=body)
+        kind = (("content-type", "text/xml"),) if body else ()
+        request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, headers=kind, body=body)
         status, said = aws.answered(self.world, request)
         if status != wanted:
             reason = _text(said, "Message") or f"status {status}"

@@ -62,7 +62,7 @@ class Catalogue:
         pulls = any(images_of([system]) for system in systems)
         dns, active = self.stack.dns, [service for system in systems for service in system.active]
         in_route53 = dns.provider == "route53"
-        proves = any(site.challenge == "dns-01" for system in systems for site in system.sites)
+        proves = any(site.is_proved_by_dns for system in systems for site in system.sites)
         proves = proves and (in_route53 or bool(dns.challenges))
         asks = any(service.backup or (service.single and in_route53) for service in active)
         return host in self.stack.ec2_hosts or pulls or proves or asks

@@ -232,10 +232,18 @@ class Snippet(Model):
     caddy: PathBelow | None = None
 
 
+class CertificateFiles(Model):
+    """A certificate with its chain, and its key, which are on the host already (PEM)."""
+
+    chain: AbsolutePath
+    key: AbsolutePath
+
+
 class Site(Serving):
-    """A public name with its own certificate. `challenge` is how ACME proves the name is ours: dns-01 where its zone
-    is ours (the certificate is there before the host serves), http-01 where it is not. What it says of serving holds
-    for all routes that say nothing else; without `cors` there is no CORS.
+    """A public name with its own certificate, unless `certificate` says otherwise: `wildcard` is one for all names
+    beside it (*.example.com of shop.example.com), `{chain, key}` are files of the host. `challenge` is how ACME proves
+    the name is ours: dns-01 where its zone is ours (the certificate is there before the host serves), http-01 where it
+    is not. What it says of serving holds for all routes that say nothing else; without `cors` there is no CORS.
 
     `alias_of` is the site of which this is another name. `redirects` send requests elsewhere, `static` are files that
     the proxy serves itself, `closed` are paths that are not public (404): `/x/` all below it and `/x`, `/x` that page,
@@ -246,6 +254,7 @@ class Site(Serving):
 
     name: HostName
     challenge: Literal["dns-01", "http-01"] = "dns-01"
+    certificate: Literal["wildcard"] | CertificateFiles | None = None
     alias_of: HostName | None = None
     redirects: list[Redirect] = []
     static: list[StaticFiles] = []
@@ -261,6 +270,15 @@ class Site(Serving):
     def all_headers(self) -> dict[str, str]:
         first = {"Strict-Transport-Security": self.hsts.value} if self.hsts else {}
         return with_headers(first, self.headers)
+
+    @property
+    def is_proved_by_dns(self) -> bool:
+        """Does its host prove its name by a record."""
+        return self.challenge == "dns-01" and not isinstance(self.certificate, CertificateFiles)
+
+    @property
+    def is_proved_by_http(self) -> bool:
+        return self.challenge == "http-01" and not isinstance(self.certificate, CertificateFiles)
 
     @property
     def leads_elsewhere(self) -> bool:

@@ -4,10 +4,10 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.sites import Site
 from catalogue.sizes import to_bytes
-from rendering import sites
+from rendering import certificates, sites
 from rendering.files import File, HostFiles, Reaction, Unit
 from rendering.monitor import PAGE
-from rendering.sites import HIDDEN, PUBLIC, WEBROOT, certificate, view
+from rendering.sites import HIDDEN, PUBLIC, WEBROOT, view
 from rendering.templates import fill
 
 PLACE = "/etc/caddy"
@@ -35,7 +35,8 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     }
     settings |= {"page_headers": page_headers}
     content = fill("site.caddy.j2", catalogue.file_of(system), site=seen, **settings)
-    by_dns = site.challenge == "dns-01"
+    # What HTTP proves it obtains itself
+    own = HostFiles("") if site.is_proved_by_http else certificates.wanted(catalogue, site, GROUP)
     return HostFiles(
         host="",
         files=[
@@ -43,8 +44,9 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
             *sites.files(catalogue, system, site, PLACE),
         ],
         environment_files=sites.users(catalogue, system, site, PLACE, GROUP, " "),
-        certificates=[certificate(catalogue, site, GROUP)] if by_dns else [],
-        commands=["certbot"] if by_dns else [],
+        certificates=own.certificates,
+        requirements=own.requirements,
+        commands=["certbot"] if own.certificates else [],
         names=[seen.name],
     )
 

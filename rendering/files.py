@@ -158,8 +158,8 @@ class Probe:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate that must be there before the proxy is switched, from the ACME directory `server`. `group` may read
-    its key. `provider` keeps the record by which DNS proves it, `zone` is what that is delegated to ("" for none)."""
+    """A certificate for `domain` (its name, where that is "") by the ACME directory `server`, there before the switch.
+    `group` may read its key; `provider` keeps the record by which DNS proves it, `zone` what that is delegated to."""
 
     name: str
     challenge: str
@@ -168,12 +168,12 @@ class Certificate:
     group: str = "root"
     provider: str = "route53"
     zone: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account that must be there. One that is there already stays as it is, but for its lingering and its
-    groups."""
+    """An account that must be there. An existing one stays as it is, but for its lingering and its groups."""
 
     name: str
     home: str

@@ -69,7 +69,12 @@ def render(
     files = _joined(files, backups.timed(catalogue, host, known, digests or {}))
     joined = _joined(files, _host(catalogue, host, known))
     # What packages bring, and people that are there, several systems may name
-    once = replace(joined, units=_once(joined.units, lambda unit: not unit.files), accounts=_once(joined.accounts))
+    once = replace(
+        joined,
+        units=_once(joined.units, lambda unit: not unit.files),
+        accounts=_once(joined.accounts),
+        certificates=_once(joined.certificates),
+    )
     whole = collisions.refuse(once, stack.file)
     return replace(
         ties.tied(whole, catalogue.systems_on(host)),

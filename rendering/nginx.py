@@ -5,11 +5,11 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Site
-from rendering import holding, sites
+from rendering import certificates, holding, sites
 from rendering.files import Choice, File, HostFiles, Link, Member, Reaction, Replicas, Slots, Unit
 from rendering.monitor import PAGE
 from rendering.places import Place, own_url, places
-from rendering.sites import HIDDEN, PUBLIC, WEBROOT, certificate, upstream, view
+from rendering.sites import HIDDEN, PUBLIC, WEBROOT, upstream, view
 from rendering.templates import fill
 
 PLACE = "/etc/nginx"
@@ -27,12 +27,14 @@ def of_site(catalogue: Catalogue, host: str, system: System, site: Site) -> Host
     settings = {"webroot": WEBROOT, "page": PAGE, "public": PUBLIC, "hidden": HIDDEN, "quoted": quoted}
     content = fill("site.conf.j2", catalogue.file_of(system), site=seen, **settings)
     available = f"/etc/nginx/sites-available/{seen.name}"
+    own = certificates.wanted(catalogue, site)
     return HostFiles(
         host="",
         files=[File(available, content), *sites.files(catalogue, system, site, PLACE)],
         environment_files=sites.users(catalogue, system, site, PLACE, GROUP, ":"),
         links=[Link(f"/etc/nginx/sites-enabled/{seen.name}", available)],
-        certificates=[certificate(catalogue, site)],
+        certificates=own.certificates,
+        requirements=own.requirements,
         names=[seen.name],
     )
 

@@ -2,6 +2,7 @@
 
 from catalogue.loading import Catalogue
 from catalogue.stack import DNS, PROOF_TOKEN, Stack
+from rendering.certificates import domain_above
 from rendering.environment import Secrets, secret_file
 from rendering.files import HostFiles
 
@@ -9,9 +10,10 @@ TOKEN = "/etc/infra/cloudflare.env"
 
 
 def proved_names(catalogue: Catalogue, host: str) -> list[str]:
-    """The public names of a host that it proves by DNS."""
-    sites = [site for system in catalogue.systems_on(host) for site in system.sites]
-    return [catalogue.stack.public_name(site.name) for site in sites if site.challenge == "dns-01"]
+    """The names that a host proves by DNS, each once: of a certificate for all names below a domain, that domain."""
+    sites = [site for system in catalogue.systems_on(host) for site in system.sites if site.is_proved_by_dns]
+    names = [(catalogue.stack.public_name(site.name), site.certificate == "wildcard") for site in sites]
+    return list(dict.fromkeys(domain_above(name) if is_wildcard else name for name, is_wildcard in names))
 
 
 def records(catalogue: Catalogue, host: str) -> list[str]:

@@ -11,8 +11,9 @@ from catalogue.models import System
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sites import Cors, FileKey, Rate, Serving, Site
+from rendering import certificates
 from rendering.environment import secret_file
-from rendering.files import Certificate, EnvironmentFile, File
+from rendering.files import EnvironmentFile, File
 
 # A path with a part that begins with a dot, but for /.well-known/: for programs that look behind nothing
 HIDDEN = (
@@ -103,7 +104,8 @@ class SiteView:
     their status."""
 
     name: str
-    challenge: str
+    is_proved_by_http: bool
+    certificate: certificates.Pair
     headers: dict[str, str]
     cors: Cors | None
     origin: str
@@ -197,7 +199,8 @@ def view(
     locations = [complete(number, *one) for number, one in enumerate(found, 1)]
     return SiteView(
         name=name,
-        challenge=site.challenge,
+        is_proved_by_http=site.is_proved_by_http,
+        certificate=certificates.pair(catalogue, site),
         headers=source.all_headers,
         cors=source.cors if source.cors and source.cors.methods else None,
         origin=origin(source.cors),
@@ -342,9 +345,3 @@ def public_url(catalogue: Catalogue, system: System, service: Service) -> str | 
         rest = path.removeprefix(route.inside) if route.is_prefix else ""
         return f"https://{catalogue.stack.public_name(site.name)}{route.public}{rest}"
     return None
-
-
-def certificate(catalogue: Catalogue, site: Site, group: str = "root") -> Certificate:
-    stack, dns = catalogue.stack, catalogue.stack.dns
-    name = stack.public_name(site.name)
-    return Certificate(name, site.challenge, stack.acmeDirectory, stack.acmeEmail, group, dns.provider, dns.challenges)

@@ -17,7 +17,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
         (catalogue.file_of(system), site.name)
         for system in catalogue.running.values()
         for site in system.sites
-        if site.challenge == "dns-01" and stack.in_zone(stack.public_name(site.name))
+        if site.is_proved_by_dns and stack.in_zone(stack.public_name(site.name))
     ]
     if stack.dns.provider == "external" and not stack.dns.challenges:
         for file, name in proved:
@@ -25,6 +25,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
             rule = "challenge: http-01; or infra:dns {challenges: ZONE}, a zone in Route 53 (docs/names.md)"
             yield Problem(file, f"site {name}", found, rule)
     yield from _secrets(stack, bool(proved))
+    yield from _wildcards(catalogue)
     shortest = SHORTEST.get(stack.dns.provider, 1)
     lives = {"infra:recordTtl": stack.recordTtl}
     lives |= {f"infra:records: {record.name} {record.type}": record.ttl for record in stack.records}
@@ -35,6 +36,22 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
     if stack.dns.challenges and stack.in_zone(stack.dns.challenges) and stack.dns.challenges == stack.zone:
         found = f"{stack.zone} is infra:zone itself"
         yield Problem(stack.file, "infra:dns.challenges", found, "a zone of its own in Route 53, or leave it out")
+
+
+def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
+    stack = catalogue.stack
+    for system in catalogue.running.values():
+        for site in system.sites:
+            name = stack.public_name(site.name)
+            if site.certificate != "wildcard":
+                continue
+            file, where, above = catalogue.file_of(system), f"site {site.name}", name.partition(".")[2]
+            if site.challenge == "http-01":
+                found = "a certificate for all names below a domain, and a proof by HTTP"
+                yield Problem(file, where, found, "challenge: dns-01, by which alone authorities issue one")
+            elif not stack.in_zone(above):
+                found = f"certificate: wildcard, and {name} is no name below infra:zone ({stack.zone})"
+                yield Problem(file, where, found, "leave certificate out: it gets one of its own")
 
 
 def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:

@@ -110,13 +110,13 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         for site in system.sites:
             name = stack.public_name(site.name)
-            if site.challenge == "dns-01" and not stack.in_zone(name):
+            if site.is_proved_by_dns and not stack.in_zone(name):
                 map = "map it with infra:names (an instance: names)"
                 rule = f"a name in infra:zone, {stack.zone}; {map}, or take challenge: http-01"
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
                 yield Problem(*((stack.file, "infra:names") if mapped else own), f"its name here is {name}", rule)
-            if site.challenge == "http-01" and stack.in_zone(name) and stack.dns.is_ours:
+            if site.is_proved_by_http and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
                 found = f"{name} is in infra:zone, and yet proved by HTTP"
                 yield Problem(catalogue.file_of(system), f"site {site.name}", found, "challenge: dns-01")

@@ -49,7 +49,7 @@ def aliases(catalogue: Catalogue) -> Iterator[Problem]:
                 file, where, f"alias_of {site.alias_of}", f"another site of this system, itself no alias: {names}"
             )
         if said := sorted(name for name in own if getattr(site, name) != Site.model_fields[name].default):
-            rule = f"say it of {site.alias_of}: an alias has only name, challenge and alias_of"
+            rule = f"say it of {site.alias_of}: an alias has only name, challenge, certificate and alias_of"
             yield Problem(file, where, f"an alias with {', '.join(said)} of its own", rule)
         for service in system.active:
             for route in [route for route in service.routes if route.site == site.name]:

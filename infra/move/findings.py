@@ -140,7 +140,7 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for host in catalogue.stack.ec2_hosts:
         for system in catalogue.systems_on(host):
             for site in system.sites:
-                if site.challenge == "http-01":
+                if site.is_proved_by_http:
                     found = "proves its name by HTTP-01: no certificate until it points to the new host"
                     rule = "challenge: dns-01 and a name of infra:zone, or take that host out of this move"
                     yield Problem(region, f"site {site.name}", found, rule)

@@ -121,7 +121,7 @@ def test_a_delegated_proof_is_written_in_its_zone(monkeypatch):
     monkeypatch.setenv("CERTBOT_VALIDATION", VALUE)
     assert proofs.run(FakeWorld(), "prove", ["delegated", "acme.example.net"]) == 0
     assert [path for _, path, _ in asked] == [
-        "/2013-04-01/hostedzone", "/2013-04-01/hostedzone/Z2/rrset", "/2013-04-01/change/C9", "/2013-04-01/change/C9",
+        "/2013-04-01/hostedzone", "/2013-04-01/hostedzone/Z2/rrset/", "/2013-04-01/change/C9", "/2013-04-01/change/C9",
     ]  # fmt: skip
     body = asked[1][2]
     assert f"<Name>{NAME}.acme.example.net</Name>" in body and f"<Value>&quot;{VALUE}&quot;</Value>" in body
@@ -154,6 +154,13 @@ def test_certbots_words():
     assert words[words.index("--manual-auth-hook") + 1].endswith("/var/lib/infra/bin prove cloudflare")
     words = certificates.command(of(provider="external", zone="acme.example.net"))
     assert words[words.index("--manual-cleanup-hook") + 1].endswith(" unprove delegated acme.example.net")
+
+
+def test_a_certificate_for_all_names_below_a_domain():
+    words = certificates.command(
+        of(name="wildcard.hey-watch.me", provider="cloudflare", zone="", domain="*.hey-watch.me")
+    )
+    assert words[-3:] == ["wildcard.hey-watch.me", "-d", "*.hey-watch.me"]
 
 
 def kept_by(provider, zone=""):

@@ -1,6 +1,7 @@
 """Every rule about who keeps the stack's zone, with an example that breaks it."""
 
 from tests.catalogue.changes import both, configured
+from tests.support import unchanged
 
 TOKENS = {"dns": {"CLOUDFLARE_API_TOKEN": "a1", "CLOUDFLARE_PROOF_TOKEN": "b2"}}
 
@@ -48,5 +49,22 @@ EXAMPLES = {
     ),
     "a proof in the zone itself": (
         kept_by("route53", challenges="hey-watch.me"), "infra:dns.challenges: hey-watch.me is infra:zone itself",
+    ),
+}  # fmt: skip
+
+
+def certified(certificate, **more):
+    return lambda data: data["sites"][0].update(certificate=certificate, **more)
+
+
+# Name → change of the system, configuration, and what the one line must say
+SYSTEM_EXAMPLES = {
+    "a wildcard by HTTP": (
+        certified("wildcard", challenge="http-01"), unchanged,
+        "site api.hey-watch.me: a certificate for all names below a domain, and a proof by HTTP; challenge: dns-01",
+    ),
+    "a wildcard of the zone's own name": (
+        certified("wildcard"), configured(names={"api.hey-watch.me": "hey-watch.me"}),
+        "site api.hey-watch.me: certificate: wildcard, and hey-watch.me is no name below infra:zone (hey-watch.me)",
     ),
 }  # fmt: skip

@@ -257,6 +257,7 @@ EXAMPLES = [
         (name, system, unchanged, line)
         for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES, **sites.EXAMPLES}.items()
     ),
+    *((name, *example) for name, example in names.SYSTEM_EXAMPLES.items()),
     *((name, unchanged, *example) for name, example in (STACK_EXAMPLES | records.EXAMPLES | names.EXAMPLES).items()),
 ]
 

@@ -63,6 +63,6 @@ def service(given):
 
 
 def test_the_page_has_examples_and_every_field():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 10
     fields = {*Serving.model_fields, *Site.model_fields, *StaticFiles.model_fields} - {"challenge"}
     assert [field for field in sorted(fields) if f"`{field}`" not in PAGE and f"{field}:" not in PAGE] == []

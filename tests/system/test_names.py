@@ -92,3 +92,23 @@ def test_certbot_renews_by_the_hook(at_cloudflare: System) -> None:
     assert ran.code == 0 and "all renewals succeeded" in ran.output, ran.output
     left = show(at_cloudflare, "--json")
     assert json.loads(left.output)[0]["right"] is True
+
+
+def test_one_certificate_is_for_all_names_beside_it(at_cloudflare: System, watchme: System) -> None:
+    watchme.edit(
+        "files/systems/watchme.yaml", "    challenge: dns-01\n", "    challenge: dns-01\n    certificate: wildcard\n"
+    )
+    with Load(watchme, PATHS).going() as load:
+        output = watchme.must_up()
+    assert load.lost() == {} and "obtained the certificate of wildcard.hey-watch.me" in output, output
+    chain = "/etc/letsencrypt/live/wildcard.hey-watch.me/fullchain.pem"
+    names = watchme.on_host("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", chain).output
+    assert "DNS:*.hey-watch.me" in names, names
+    shown = watchme.on_host(
+        "sh",
+        "-c",
+        f"openssl s_client -connect 127.0.0.1:443 -servername {NAME} </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName",
+    )
+    assert "DNS:*.hey-watch.me" in shown.output, shown.output
+    watchme.restore_all()
+    watchme.must_up()

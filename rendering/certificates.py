@@ -1,0 +1,51 @@
+"""The certificate of a site: which one it is, and where its files are."""
+
+from dataclasses import dataclass
+
+from catalogue.loading import Catalogue
+from catalogue.sites import CertificateFiles, Site
+from rendering.files import Certificate, HostFiles, Requirement
+
+LIVE = "/etc/letsencrypt/live"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Where a proxy finds a certificate with its chain, and the key."""
+
+    chain: str
+    key: str
+
+
+def name_of(catalogue: Catalogue, site: Site) -> str:
+    """What certbot calls a site's certificate: one of all names below a domain has no site's own name."""
+    public = catalogue.stack.public_name(site.name)
+    return f"wildcard.{domain_above(public)}" if site.certificate == "wildcard" else public
+
+
+def domain_above(public: str) -> str:
+    """The domain whose names `*.` stands for, of a public name: shop.example.com is below example.com."""
+    return public.partition(".")[2]
+
+
+def pair(catalogue: Catalogue, site: Site) -> Pair:
+    """Where a site's certificate is."""
+    if isinstance(site.certificate, CertificateFiles):
+        return Pair(site.certificate.chain, site.certificate.key)
+    place = f"{LIVE}/{name_of(catalogue, site)}"
+    return Pair(f"{place}/fullchain.pem", f"{place}/privkey.pem")
+
+
+def wanted(catalogue: Catalogue, site: Site, group: str = "root") -> HostFiles:
+    """What a host needs for a site's certificate: certbot's, whose key `group` may read, or files that are there."""
+    stack, dns = catalogue.stack, catalogue.stack.dns
+    if isinstance(site.certificate, CertificateFiles):
+        reason = f"the certificate of {stack.public_name(site.name)}"
+        files = [site.certificate.chain, site.certificate.key]
+        return HostFiles("", requirements=[Requirement(path, reason) for path in files])
+    name = name_of(catalogue, site)
+    domain = f"*.{domain_above(stack.public_name(site.name))}" if site.certificate == "wildcard" else ""
+    made = Certificate(
+        name, site.challenge, stack.acmeDirectory, stack.acmeEmail, group, dns.provider, dns.challenges, domain
+    )
+    return HostFiles("", certificates=[made])
