@@ -13,7 +13,8 @@ from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.backups import Backups
 from components.copier import Copier
-from components.dns import Proofs, Records
+from components.dns import Proofs, Records, refuse_to_leave
+from components.pushers import Pushers
 from components.serving import running, serve
 
 try:
@@ -41,6 +42,7 @@ deploying = configuration.deploying(stack.name)
 # What another host has deployed is not this update's affair, whatever this checkout says of it
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
 as_it_was, catalogue = pinned(catalogue, prior.deployed), pinned(catalogue, deployed)
+refuse_to_leave(stack, prior.kept_at)
 moving = move.is_under_way(stack, prior)
 now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 attempt = move.planned(stack, prior, now)
@@ -106,6 +108,8 @@ for place in stack.standbyRegions:
     for host in stack.ec2_hosts:
         region.release(made[place], host, digests, rights[place, host], everywhere)
 
+if stack.pushers:
+    pulumi.export("pushers", Pushers("pushers", catalogue, everywhere).roles)
 if stack.records:
     Records("records", stack, zone, everywhere)
 if stack.creditsBudget:

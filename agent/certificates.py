@@ -11,6 +11,7 @@ from agent.world import World
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 RENEWED = 30  # days before its end that a certificate is renewed
 REPLACED = f"{STATE}/certificates.json"
+OBTAINED = f"{STATE}/obtained.json"
 STAGED_BUNDLE = "/run/infra/roots.pem"
 # Where every proxy serves challenges from, the one that a fresh package brings included
 WEBROOT = "/var/www/html"
@@ -85,7 +86,11 @@ def _issue(
     if damaged:
         fault = lineages.fault(world, name)
         done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
-    around = identity | proofs.environment(target, item) | _trust(world, target)
+    if _is_used_again(world, item):
+        return [*done, f"the certificate of {name} that an earlier release obtained serves again"]
+    token = proofs.environment(target, item)
+    proofs.check(world, item, token)
+    around = identity | token | _trust(world, target)
     ran = world.run(*command(item), environment=around, timeout=300)
     if ran.code != 0:
         raise Refused(f"no certificate for {name} from {item['server']}: {_reason(ran.output)}")
@@ -97,7 +102,42 @@ def _issue(
         )
     if damaged:
         _keep_new(world, name)
+    _note(world, item)
     return [*done, f"obtained the certificate of {name}"]
+
+
+def _note(world: World, item: dict[str, Any]) -> None:
+    """What was obtained, should the release go back: authorities give the same certificate a few times a week."""
+    name = item["name"]
+    links = {link: target for link in lineages.links(name) if (target := world.link_target(link))}
+    noted = json.loads(world.read(OBTAINED) or b"{}")
+    renewal = (world.read(lineages.renewal(name)) or b"").decode(errors="replace")
+    noted[name] = {"item": _asked_for(item), "renewal": renewal, "links": links}
+    world.write(OBTAINED, json.dumps(noted).encode(), 0o600, "root", "root")
+
+
+def _is_used_again(world: World, item: dict[str, Any]) -> bool:
+    """Puts back in force what an earlier try obtained for the same, where its release went back."""
+    name = item["name"]
+    try:
+        noted = json.loads(world.read(OBTAINED) or b"{}").get(name) or {}
+    except ValueError:
+        return False
+    chain = f"{lineages.HOME}/live/{name}/fullchain.pem"
+    if noted.get("item") != _asked_for(item) or set(noted["links"]) != {*lineages.links(name)}:
+        return False
+    file = f"{lineages.HOME}/archive/{name}/{noted['links'][chain].rsplit('/', 1)[-1]}"
+    left = ("openssl", "x509", "-noout", "-checkend", str(RENEWED * 86400), "-in", file)
+    if not world.exists(file) or world.run(*left).code != 0:
+        return False
+    world.write(lineages.renewal(name), noted["renewal"].encode(), 0o644, "root", "root")
+    for link, to in noted["links"].items():
+        world.link(link, to)
+    return not lineages.fault(world, name)
+
+
+def _asked_for(item: dict[str, Any]) -> list[str]:
+    return [item["server"], item.get("domain") or item["name"], *_plugin(item)]
 
 
 def _keep_new(world: World, name: str) -> None:
@@ -144,9 +184,12 @@ def _is_here(world: World, target: Release, item: dict[str, Any]) -> bool:
 
 
 def _is_of_another_zone(world: World, item: dict[str, Any]) -> bool:
-    """Did an earlier release prove the name where another provider keeps its zone: certbot could not renew it."""
+    """Did an earlier release prove the name where another provider keeps its zone, or by DNS what HTTP proves now:
+    certbot could not renew it."""
     way = lineages.way(world, item["name"])
-    return item["challenge"] == "dns-01" and proofs.is_ours(way) and way != proofs.way(item)
+    if item["challenge"] == "dns-01":
+        return proofs.is_ours(way) and way != proofs.way(item)
+    return proofs.is_ours(way) and (item.get("provider", "route53") != "route53" or way[0] == "manual")
 
 
 def _is_in_force(world: World, name: str, days: int = 0) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 PORT = 53
@@ -34,34 +36,46 @@ def server_of(text: str) -> Server:
     return name, int(port or PORT)
 
 
-def servers_of(zone: str, named: list, timeout: float) -> list:
+def servers_of(zone: str, named: list, timeout: float, now: Callable[[], float] = time.monotonic) -> list:
     """Address and port of each server of a zone: those `named`, else those that this host's resolver knows; none whose
-    address is not known. `timeout` is for each question. Raises Silent."""
-    known = [server_of(name) for name in named] or [(name, PORT) for name in _resolved(zone, "NS", timeout)]
-    found = [(address, port) for name, port in known for address in _addresses_of(name, timeout)[:1]]
+    address is not known. `timeout` is for all questions together. Raises Silent."""
+    end = now() + timeout
+    known = [server_of(name) for name in named] or [(name, PORT) for name in _resolved(zone, "NS", end, now)]
+    found = [(address, port) for name, port in known for address in _addresses_of(name, end, now)[:1]]
     if not found:
         raise Silent(f"no resolver of this host knows who answers for {zone}")
     return found
 
 
-def _addresses_of(name: str, timeout: float) -> list:
+def _addresses_of(name: str, end: float, now: Callable[[], float]) -> list:
     try:
         socket.inet_aton(name)
         return [name]
     except OSError:
-        return _resolved(name, "A", timeout)
+        return _resolved(name, "A", end, now)
 
 
-def _resolved(name: str, kind: str, timeout: float) -> list:
-    """What the first of this host's resolvers that knows any gives, sorted."""
-    for resolver in _resolvers():
+def _resolved(name: str, kind: str, end: float, now: Callable[[], float]) -> list:
+    """What the first of this host's resolvers that knows any gives, sorted; the one that answered last is asked
+    first."""
+    resolvers = sorted(_resolvers(), key=lambda one: one != _answered.get("resolver"))
+    for number, resolver in enumerate(resolvers):
+        left = end - now()
+        if left <= 0:
+            break
         try:
-            found = sorted(str(r.value) for r in ask((resolver, PORT), name, kind, timeout) if r.kind == KINDS[kind])
+            # One that is dead leaves time for the others
+            records = ask((resolver, PORT), name, kind, left / (len(resolvers) - number) / 2)
         except Silent:
             continue
-        if found:
+        _answered["resolver"] = resolver
+        if found := sorted(str(record.value) for record in records if record.kind == KINDS[kind]):
             return found
     return []
+
+
+# Of this process: which resolver answered last
+_answered: dict = {}
 
 
 def addresses(servers: list, name: str, timeout: float) -> list | None:
@@ -95,27 +109,50 @@ def texts(servers: list, name: str, timeout: float) -> list:
 def ask(server: Server, name: str, kind: str, timeout: float) -> list:
     """The records of the answer of a server (address and port); none of a name that is not there. Raises Silent."""
     id = secrets.randbelow(65536)
-    asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encoded(name) + struct.pack(">HH", KINDS[kind], 1)
     try:
+        asked = struct.pack(">HHHHHH", id, 0x0100, 1, 0, 0, 0) + _encoded(name) + struct.pack(">HH", KINDS[kind], 1)
+        end = time.monotonic() + timeout
         # A connected socket gets what comes from there alone
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        with socket.socket(_family(server), socket.SOCK_DGRAM) as out:
             out.settimeout(timeout)
             out.connect(server)
             out.send(asked)
             answer = out.recv(SIZE)
         if len(answer) > 2 and answer[2] & 0x02:
-            answer = _over_tcp(server, asked, timeout)
+            answer = _over_tcp(server, asked, end)
         return _read(answer, id, asked[12:])
-    except (OSError, struct.error, IndexError, UnicodeError) as error:
+    except (OSError, struct.error, IndexError, ValueError, OverflowError) as error:
         raise Silent(f"{server[0]}: {error}") from None
 
 
-def _over_tcp(server: Server, asked: bytes, timeout: float) -> bytes:
-    with socket.create_connection(server, timeout) as out:
+def _family(server: Server) -> int:
+    return socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+
+
+def _over_tcp(server: Server, asked: bytes, end: float) -> bytes:
+    """One that sends a byte now and then has no longer than one that is silent."""
+    with socket.socket(_family(server), socket.SOCK_STREAM) as out:
+
+        def wait() -> None:
+            out.settimeout(max(0.01, end - time.monotonic()))
+            if time.monotonic() > end:
+                raise Silent(f"{server[0]}: it is too slow")
+
+        def received(size: int) -> bytes:
+            found = b""
+            while len(found) < size:
+                wait()
+                part = out.recv(size - len(found))
+                if not part:
+                    raise Silent(f"{server[0]}: it ended in the middle")
+                found += part
+            return found
+
+        wait()
+        out.connect(server)
         out.sendall(struct.pack(">H", len(asked)) + asked)
-        with out.makefile("rb") as read:
-            (length,) = struct.unpack(">H", read.read(2))
-            return read.read(length)
+        (length,) = struct.unpack(">H", received(2))
+        return received(length)
 
 
 def _encoded(name: str) -> bytes:
@@ -181,4 +218,4 @@ def _resolvers() -> list:
             words = [line.split() for line in file]
     except OSError:
         return []
-    return [word[1] for word in words if len(word) > 1 and word[0] == "nameserver" and ":" not in word[1]]
+    return [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]

@@ -19,11 +19,14 @@ from agent.world import World
 
 CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 # Where a release leaves the token, and how it is named there and in certbot's environment while one is prepared
+IS_THERE = (81057, 81058)  # an identical record already exists
 TOKEN_FILE, TOKEN = "/etc/infra/cloudflare.env", "CLOUDFLARE_PROOF_TOKEN"
 PATIENCE = 120  # seconds until the zone's servers have it
 PAUSE = 2.0
+PAGES = 100  # of zones
 LIFE = 60  # seconds that a proof's record may be kept
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+LEADS_ELSEWHERE = re.compile(r"infra: stack .*, proof")
 VALUE = re.compile(r"[A-Za-z0-9_-]{1,255}")
 AUTH_HOOK = "--manual-auth-hook"
 FAILED = "infra: no proof: "  # what a hook says before its reason, among certbot's own lines
@@ -61,6 +64,18 @@ def environment(target: Release, item: dict[str, Any]) -> dict[str, str]:
     return {TOKEN: token} if (token := _token_in(content)) else {}
 
 
+def check(world: World, item: dict[str, Any], token: dict[str, str]) -> None:
+    """Before an authority is asked, which counts what fails. Raises Refused where the proof could not be written."""
+    provider, zone = item.get("provider", "route53"), item.get("zone", "")
+    if item["challenge"] != "dns-01" or (provider == "route53" and not zone):
+        return
+    name = (item.get("domain") or item["name"]).removeprefix("*.")
+    if zone:
+        Delegated(world, f"{name}.{zone}", zone).check()
+    elif provider == "cloudflare":
+        Cloudflare(world, f"_acme-challenge.{name}", token.get(TOKEN, "")).check()
+
+
 def run(world: World, verb: str, words: list[str]) -> int:
     """`prove` or `unprove`, as certbot's hook: what and for which name is in the environment. Raises Refused."""
     name, value = os.environ.get("CERTBOT_DOMAIN", ""), os.environ.get("CERTBOT_VALIDATION", "")
@@ -88,7 +103,7 @@ class Delegated:
     def write(self, value: str) -> None:
         change = self._change("UPSERT", value)
         end = self.world.now() + PATIENCE
-        while b"INSYNC" not in self._ask("GET", f"/2013-04-01/change/{change}", 200):
+        while b"INSYNC" not in self._ask("GET", f"/2013-04-01/change/{change}"):
             if self.world.now() > end:
                 raise Refused(f"Route 53 has had {self.name} for {PATIENCE} s, and not on all of its servers")
             self.world.sleep(PAUSE)
@@ -105,23 +120,32 @@ class Delegated:
             "</ResourceRecord></ResourceRecords></ResourceRecordSet></Change></Changes></ChangeBatch>"
             "</ChangeResourceRecordSetsRequest>"
         )
-        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset/", 200, body)
+        said = self._ask("POST", f"/2013-04-01/hostedzone/{self._id()}/rrset/", body)
         return _text(said, "Id").rsplit("/", 1)[-1]
 
     def _id(self) -> str:
-        said = self._ask("GET", "/2013-04-01/hostedzone", 200)
-        for zone in ElementTree.fromstring(said).iter():
-            if zone.tag.rsplit("}", 1)[-1] == "HostedZone":
-                own = {child.tag.rsplit("}", 1)[-1]: child.text or "" for child in zone}
-                if own.get("Name", "").rstrip(".") == self.zone:
-                    return own["Id"].rsplit("/", 1)[-1]
+        query: tuple[tuple[str, str], ...] = ()
+        for _ in range(PAGES):
+            said = self._ask("GET", "/2013-04-01/hostedzone", query=query)
+            for zone in ElementTree.fromstring(said).iter():
+                if zone.tag.rsplit("}", 1)[-1] == "HostedZone":
+                    own = {child.tag.rsplit("}", 1)[-1]: child.text or "" for child in zone.iter()}
+                    if own.get("Name", "").rstrip(".") == self.zone and own.get("PrivateZone") != "true":
+                        return own["Id"].rsplit("/", 1)[-1]
+            if _text(said, "IsTruncated") != "true":
+                break
+            query = (("marker", _text(said, "NextMarker")),)
         raise Refused(f"AWS shows this host no zone {self.zone} (infra:dns.challenges)")
 
-    def _ask(self, method: str, path: str, wanted: int, body: str = "") -> bytes:
+    def check(self) -> None:
+        """Raises Refused where it could not be written."""
+        self._id()
+
+    def _ask(self, method: str, path: str, body: str = "", query: tuple[tuple[str, str], ...] = ()) -> bytes:
         kind = (("content-type", "text/xml"),) if body else ()
-        request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, headers=kind, body=body)
+        request = aws.Request(method, "route53.amazonaws.com", "us-east-1", "route53", path, query, kind, body)
         status, said = aws.answered(self.world, request)
-        if status != wanted:
+        if status != 200:
             reason = _text(said, "Message") or f"status {status}"
             raise Refused(f"Route 53 does not write {self.name} for this host: {reason}")
         return said
@@ -141,13 +165,22 @@ class Cloudflare:
 
     world: World
     name: str
+    token: str = ""
 
     def write(self, value: str) -> None:
         zone, id = self._zone()
+        for entry in self._ask("GET", f"/zones/{id}/dns_records?type=CNAME&name={quote(self.name)}") or []:
+            # Of a stack that has its names proved elsewhere no more (infra:dns.challenges)
+            if LEADS_ELSEWHERE.fullmatch(str(entry.get("comment") or "")):
+                self._ask("DELETE", f"/zones/{id}/dns_records/{quote(str(entry['id']), safe='')}")
         body = {"type": "TXT", "name": self.name, "content": f'"{value}"', "ttl": LIFE, "comment": "infra: proof"}
         if not [e for e in self._there(id) if _content(e) == value]:
             self._ask("POST", f"/zones/{id}/dns_records", body)
         self._wait(zone, value)
+
+    def check(self) -> None:
+        """Raises Refused where it could not be written."""
+        self._zone()
 
     def remove(self, value: str) -> None:
         _, id = self._zone()
@@ -197,13 +230,17 @@ class Cloudflare:
             answer = json.loads(said)
         except ValueError:
             answer = {}
+        errors = answer.get("errors") or []
         if status == 200 and answer.get("success"):
             return answer.get("result")
-        reasons = "; ".join(str(error.get("message")) for error in answer.get("errors") or [])
+        if any(error.get("code") in IS_THERE for error in errors):
+            # An earlier try came through, whose answer did not
+            return None
+        reasons = "; ".join(str(error.get("message")) for error in errors)
         raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons or f'status {status}'}")
 
     def _token(self) -> str:
-        found = os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")
+        found = self.token or os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")
         if not found:
             raise Refused(f"{TOKEN_FILE} has no {TOKEN}")
         return found

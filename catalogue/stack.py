@@ -14,6 +14,7 @@ from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
 from catalogue.problems import CatalogueError, Problem
+from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
@@ -54,7 +55,8 @@ class Login:
 
 
 ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
-NameServer = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:\d{1,5})?$")]
+_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+NameServer = Annotated[str, Field(pattern=rf"^[A-Za-z0-9.-]+(:{_PORT})?$")]
 
 
 class Place(Model):
@@ -104,6 +106,7 @@ class Stack(Model):
     acmeEmail: Email
     trustedRoots: list[str] = []
     records: list[Record] = []
+    pushers: dict[GitRepository, Pusher] = {}
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
     readyTimeout: Annotated[int, Field(ge=10, le=3600, strict=False)] = 900
     healthDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 180
@@ -175,10 +178,13 @@ class Stack(Model):
         given = self.secrets.get(DNS, {}).get(API_TOKEN, "") if self.dns.provider == "cloudflare" else ""
         return "" if is_sealed(given) else given
 
-    @property
-    def dns_owner(self) -> str:
-        """By what the stack knows its own records again: the comment beside each at Cloudflare (100 characters)."""
-        return f"infra: stack {self.name} of AWS account {self.accountId}"[:100]
+    def dns_owner(self, part: str) -> str:
+        """By what the stack knows its own records again: the comment beside each at Cloudflare (100 characters), whose
+        last word says what part of the stack wrote it."""
+        name = self.name
+        if len(name) > 40:
+            name = f"{name[:32]}~{hashlib.sha256(name.encode()).hexdigest()[:7]}"
+        return f"infra: stack {name} of AWS account {self.accountId}, {part}"
 
     def public_name(self, site: str) -> str:
         return self.names.get(site, site)

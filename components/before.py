@@ -36,7 +36,8 @@ class Before:
     pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
     those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi,
     `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were deployed
-    for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi."""
+    for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the providers
+    that have records of the stack."""
 
     region: str = ""
     pointed: frozenset[str] = frozenset()
@@ -49,6 +50,7 @@ class Before:
     unfinished: bool = False
     deployed: dict[str, Any] = field(default_factory=dict)
     served: dict[str, Served] = field(default_factory=dict)
+    kept_at: frozenset[str] = frozenset()
 
 
 def before() -> Before:
@@ -97,6 +99,7 @@ def read(resources: dict[str, Any]) -> Before:
         any(gate.get("at") != move.get("at") for gate in gates),
         found if isinstance(found := outputs.get("deployed"), dict) else {},
         brought(resources),
+        keepers(resources),
     )
 
 
@@ -110,6 +113,13 @@ def written(resources: dict[str, Any]) -> list[dict[str, Any]]:
                 record = json.loads(said)
                 found.append({"records": record["values"], "ttl": record["ttl"]})
     return found
+
+
+def keepers(resources: dict[str, Any]) -> frozenset[str]:
+    """The providers at which the last update left records."""
+    found = {"route53" for resource in resources.values() if resource.get("type") == "aws:route53/record:Record"}
+    commands = [urn for urn, resource in resources.items() if resource.get("type") == COMMAND]
+    return frozenset(found | {"cloudflare" for urn in commands if urn.rsplit("::", 1)[-1].startswith("record-")})
 
 
 def brought(resources: dict[str, Any]) -> dict[str, Served]:

@@ -2,7 +2,7 @@
 place, or not at all."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -17,6 +17,21 @@ from components.naming import inside
 from rendering.proofs import proved_names
 
 PROGRAM = "infra.record"
+# What part of a stack a record at Cloudflare is written by, in the comment beside it
+OWNERS = {"PublicName": "site", "Records": "record", "Proofs": "proof"}
+
+
+def refuse_to_leave(stack: Stack, kept_at: Iterable[str]) -> None:
+    """Raises pulumi.RunError where records at another provider would be deleted, unless the stack says that they may
+    be: names that still lead there would lead nowhere."""
+    provider = stack.dns.provider
+    for former in sorted({*kept_at} - {provider, stack.dns.leaves}):
+        raise pulumi.RunError(
+            f"nothing was touched: the zone is kept at {provider} now (infra:dns), and the last update left records at "
+            f"{former}, which this one would delete. Once no one asks there any more: infra:dns {{provider: "
+            f"{provider}, leaves: {former}}}. To have them stay as they are, and be the stack's no more: infra dns "
+            f"leave --stack {stack.name}"
+        )
 
 
 class PublicName(pulumi.ComponentResource):
@@ -82,7 +97,15 @@ def _record(
     # In plain: a preview shows what changes
     written = pulumi.Output.all(*values).apply(
         lambda known: json.dumps(
-            {"zone": stack.zone, "name": name, "type": kind, "ttl": ttl, "values": known, "owner": stack.dns_owner}
+            {
+                "zone": stack.zone,
+                "name": name,
+                "type": kind,
+                "ttl": ttl,
+                "values": known,
+                "owner": stack.dns_owner(OWNERS[parent.__class__.__name__]),
+                "stack": stack.name,
+            }
         )
     )
     made = command.local.Command(

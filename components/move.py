@@ -150,13 +150,15 @@ def gate(
     urls: dict[str, list[str]],
     addresses: dict[str, pulumi.Output[str]],
     resting: list[str],
+    names: list[str],
     opts: pulumi.ResourceOptions,
 ) -> Step:
     """No name is pointed to a host before it answers `urls` (host → URLs) at its address; those that are `resting` wait
     for their data."""
     request = {
         "label": f"gate {stack.region}", "urls": _by_address(urls, addresses), "roots": stack.trustedRoots,
-        "deadline": stack.confirmDeadline, "resting": resting,
+        "deadline": stack.confirmDeadline, "resting": resting, "names": names, "zone": stack.zone,
+        "servers": stack.nameServers, "provider": stack.dns.provider,
     }  # fmt: skip
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
 
@@ -212,8 +214,11 @@ def verified(
     return Step("Verified", name, "verify", request, stack.region, opts=opts)
 
 
-def drained(name: str, stack: Stack, move: Move, opts: pulumi.ResourceOptions) -> Step:
-    """The regions that are about to be deleted get no more requests."""
+def drained(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.ResourceOptions) -> Step:
+    """The regions that are about to be deleted get no more requests; the gate has looked how long the names could be
+    remembered."""
+    # One of an earlier version has not
+    ttl = gated.done.apply(lambda found: max(move.ttl, found.get("ttl", 0)))
     hosts = [
         {"region": region, "target": target(stack, host, pulumi.Output.from_input(address))}
         for region, left in sorted(move.leaving.items())
@@ -221,7 +226,7 @@ def drained(name: str, stack: Stack, move: Move, opts: pulumi.ResourceOptions) -
         if host in stack.hosts
     ]
     request = {
-        "label": f"drain {' '.join(sorted(move.leaving)) or 'nothing'}", "hosts": hosts, "ttl": move.ttl,
+        "label": f"drain {' '.join(sorted(move.leaving)) or 'nothing'}", "hosts": hosts, "ttl": ttl,
         "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
     }  # fmt: skip
     return Step("Drained", name, "drain", request, stack.region, opts=opts)

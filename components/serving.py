@@ -44,7 +44,8 @@ def serve(
         entries = move.coming(catalogue, attempt)
         waiting = {service for entry in entries.values() for service in entry["services"]}
         resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]
-        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, after)]
+        pointed = [public for host in stack.ec2_hosts for public in zone_names(catalogue, host)]
+        gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, pointed, after)]
         for host, entry in entries.items():
             # One after the other, and the names only once all are there
             ready = pulumi.ResourceOptions(depends_on=[*gates])
@@ -70,5 +71,5 @@ def serve(
     verified = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
     if not attempt.leaving:
         return verified.done, [verified]
-    drained = move.drained(f"drained-{name}", stack, attempt, pulumi.ResourceOptions(depends_on=[verified]))
+    drained = move.drained(f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified]))
     return drained.done, [verified]

@@ -2,12 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.util import Retry
 
 from catalogue.records import plain_text, quoted_text
@@ -19,11 +22,19 @@ BASE = "CLOUDFLARE_BASE_URL"
 DEFAULT = "https://api.cloudflare.com/client/v4"
 PATIENCE = 20  # seconds for an answer
 RETRY = Retry(
-    total=5, backoff_factor=1, status_forcelist=[429, 500, 502, 503, 504], allowed_methods=None, raise_on_status=False
+    total=5,
+    backoff_factor=1,
+    status_forcelist=[429, 500, 502, 503, 504],
+    allowed_methods=None,
+    raise_on_status=False,
+    # It can ask for minutes, in which nothing would be said
+    respect_retry_after_header=False,
 )
 PAGE = 100
-IS_THERE = 81058  # an identical record already exists
+IS_THERE = {81057, 81058}  # an identical record already exists
+TOO_MANY = 429
 REFUSED = {6003, 6111, 9106, 9109, 10000, 10001}
+PART = ", "  # between the stack that wrote a record and what part of it, in the comment beside it
 # Of these a name has one set, and where it leads is decided by all of it
 EXCLUSIVE = ("A", "AAAA", "CNAME")
 
@@ -50,6 +61,23 @@ class Change:
     body: Entry | None = None
 
 
+class NoZone(InfraError):
+    """There is no such zone, as far as the token goes."""
+
+
+class RefusedToken(InfraError):
+    """The token is not known, has ended, or may not do that."""
+
+
+class _Bearer(AuthBase):
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
 class Zone:
     """A zone, by the token that may write to it. Raises InfraError at the first question that fails."""
 
@@ -57,18 +85,18 @@ class Zone:
         self.name = name
         self._base = os.environ.get(BASE) or DEFAULT
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        # As what signs in: of a ~/.netrc nothing is taken then
+        self._session.auth = _Bearer(token)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=RETRY))
         found = self._ask("GET", "/zones", {"name": name})
         if not found:
-            raise InfraError(
+            raise NoZone(
                 f"the token of infra:secrets.{DNS}.{API_TOKEN} sees no zone {name} at Cloudflare: it needs Zone:Read "
                 f"and DNS:Edit of that zone"
             )
-        self.id: str = found[0]["id"]
-        self.servers: list[str] = found[0].get("name_servers") or []
-        self.is_active: bool = found[0].get("status") == "active"
+        # Of two of a name one may wait for its name servers
+        self.id: str = min(found, key=lambda zone: zone.get("status") != "active")["id"]
 
     def records(self, name: str = "") -> list[Entry]:
         """All of the zone, or those of a name."""
@@ -89,8 +117,9 @@ class Zone:
         return len(todo)
 
     def remove(self, wanted: Record) -> int:
-        """Deletes what is this owner's of a record; how many there were."""
-        mine = [e for e in self.records(wanted.name) if e["type"] == wanted.kind and e.get("comment") == wanted.owner]
+        """Deletes what this owner wrote of a record, and nothing that was written since; how many there were."""
+        there = [e for e in self.records(wanted.name) if e["type"] == wanted.kind and e.get("comment") == wanted.owner]
+        mine = [entry for entry in there if not _differs(entry, wanted)]
         for entry in mine:
             self._do(Change("DELETE", entry["id"]))
         return len(mine)
@@ -119,12 +148,16 @@ class Zone:
             return said.get("result")
         if method == "DELETE" and answer.status_code == 404:
             return None
-        if any(code == IS_THERE for code, _ in errors):
+        if any(code in IS_THERE for code, _ in errors):
             # An earlier try came through, whose answer did not
             return None
+        if answer.status_code == TOO_MANY:
+            after = answer.headers.get("Retry-After", "")
+            until = f"after {after} s" if after.isdecimal() else "in some minutes"
+            raise InfraError(f"Cloudflare takes no more requests for now: run again {until}")
         text = "; ".join(f"{message} ({code})" for code, message in errors) or f"status {answer.status_code}"
         if answer.status_code in (401, 403) or any(code in REFUSED for code, _ in errors):
-            raise InfraError(
+            raise RefusedToken(
                 f"Cloudflare refuses the token of infra:secrets.{DNS}.{API_TOKEN}: {text}. It needs Zone:Read and "
                 f"DNS:Edit of {self.name}"
             )
@@ -138,19 +171,31 @@ def _plain(error: Exception) -> str:
 def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
     """What makes a name's records (`there`, of all types) what is wanted: in place where there is one to change. Raises
     InfraError where another's record is in the way. Pure."""
+    beside = [entry for entry in there if entry["type"] != wanted.kind and _excludes(entry["type"], wanted.kind)]
     same = [entry for entry in there if entry["type"] == wanted.kind]
-    others = [entry for entry in same if entry.get("comment") != wanted.owner]
-    blocked = [*_in_the_way(there, wanted), *(e for e in others if e.get("proxied") or _clashes(e, wanted))]
+    others = [entry for entry in same if not _is_of_stack(entry, wanted)]
+    blocked = [entry for entry in beside if not _is_of_stack(entry, wanted)]
+    if wanted.kind in EXCLUSIVE:
+        blocked += [
+            entry for entry in others if entry.get("proxied") or entry.get("comment") or _differs(entry, wanted)
+        ]
     if blocked:
         raise InfraError(_blocked(blocked[0], wanted))
+    # A name has an alias or other records: the API refuses both
+    first = [Change("DELETE", entry["id"]) for entry in beside if "CNAME" in (entry["type"], wanted.kind)]
+    return [*first, *_of_values(same, wanted)]
+
+
+def _of_values(same: Sequence[Entry], wanted: Record) -> list[Change]:
     values = {same_value(wanted.kind, value): value for value in wanted.values}
     kept: dict[str, Entry] = {}
     spare: list[Entry] = []
-    for entry in same:
+    # The stack's own first: what another has beside it is let be
+    for entry in sorted(same, key=lambda entry: not _is_of_stack(entry, wanted)):
         value = same_value(wanted.kind, value_of(entry))
         if value in values and value not in kept:
             kept[value] = entry
-        elif entry.get("comment") == wanted.owner:
+        elif _is_of_stack(entry, wanted):
             spare.append(entry)
     found: list[Change] = []
     common = {"type": wanted.kind, "name": wanted.name, "ttl": wanted.ttl, "comment": wanted.owner}
@@ -159,7 +204,8 @@ def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
         body = common | _fields(wanted.kind, written)
         if (entry := kept.get(value)) is not None:
             is_so = entry.get("ttl") == wanted.ttl and entry.get("comment") == wanted.owner and not entry.get("proxied")
-            found += [] if is_so else [Change("PATCH", entry["id"], body)]
+            is_others = wanted.kind not in EXCLUSIVE and not _is_of_stack(entry, wanted)
+            found += [] if is_so or is_others else [Change("PATCH", entry["id"], body)]
         elif spare:
             found.append(Change("PATCH", spare.pop(0)["id"], body))
         else:
@@ -167,20 +213,18 @@ def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
     return [*found, *(Change("DELETE", entry["id"]) for entry in spare)]
 
 
-def _in_the_way(there: Sequence[Entry], wanted: Record) -> Iterator[Entry]:
-    """A CNAME is alone at its name; and IPv6 clients would go where another's AAAA leads."""
-    for entry in there:
-        if (
-            entry["type"] != wanted.kind
-            and ((entry["type"] == "CNAME") or wanted.kind == "CNAME" or {entry["type"], wanted.kind} == {"A", "AAAA"})
-            and entry.get("comment") != wanted.owner
-        ):
-            yield entry
+def _is_of_stack(entry: Entry, wanted: Record) -> bool:
+    """Is it the same stack's, whatever part of it wrote it."""
+    return (entry.get("comment") or "").rpartition(PART)[0] == wanted.owner.rpartition(PART)[0] != ""
 
 
-def _clashes(entry: Entry, wanted: Record) -> bool:
-    wished = {same_value(wanted.kind, value) for value in wanted.values}
-    return wanted.kind in EXCLUSIVE and same_value(wanted.kind, value_of(entry)) not in wished
+def _excludes(kind: str, other: str) -> bool:
+    """A CNAME is alone at its name; and clients with IPv6 would go where another's AAAA leads."""
+    return "CNAME" in (kind, other) or {kind, other} == {"A", "AAAA"}
+
+
+def _differs(entry: Entry, wanted: Record) -> bool:
+    return same_value(wanted.kind, value_of(entry)) not in {same_value(wanted.kind, value) for value in wanted.values}
 
 
 def _blocked(entry: Entry, wanted: Record) -> str:
@@ -195,8 +239,19 @@ def _blocked(entry: Entry, wanted: Record) -> str:
 
 
 def same_value(kind: str, value: str) -> str:
-    """What values are compared by: of a name its dot at the end and its case say nothing."""
-    return value.rstrip(".").lower() if kind in ("CNAME", "MX", "SRV", "AAAA") else value
+    """What values are compared by: of a name its dot at the end and its case say nothing, of an address of IPv6 and of
+    a number how it is written."""
+    if kind == "AAAA":
+        with suppress(ValueError):
+            return str(IPv6Address(value))
+    if kind in ("MX", "SRV"):
+        *numbers, name = value.split(" ")
+        return " ".join([*(str(int(number)) if number.isdecimal() else number for number in numbers), _name(name)])
+    return _name(value) if kind == "CNAME" else value
+
+
+def _name(text: str) -> str:
+    return text.rstrip(".").lower() or "."
 
 
 def value_of(entry: Entry) -> str:

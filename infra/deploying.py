@@ -17,6 +17,7 @@ from catalogue.services import ComposeService
 from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED
 from infra import aws, hosts
 from infra.errors import InfraError
+from infra.locks import Locked
 from infra.move import run
 from infra.paths import project_root
 from infra.remote import ask
@@ -229,7 +230,7 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
         # The engine has noted what it was to bring: noted back, the next update has nothing to do
         run.up(stack.name, [], lambda _: None, lambda _: False, words, _variables(images, wanted, before))
     if reason:
-        raise InfraError(reason)
+        raise (Locked if progress.is_locked else InfraError)(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"

@@ -18,7 +18,7 @@ def outputs(stack: Stack) -> dict[str, Any]:
     InfraError."""
     found = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
     if "addresses" not in found:
-        found = {"addresses": _made(stack), "releases": {}, "standby": []}
+        found = {"addresses": made(stack), "releases": {}, "standby": []}
     if not found["addresses"]:
         raise InfraError(f"stack {stack.name} has no hosts yet: pulumi up --stack {stack.name}")
     for region in found.get("standby", []):
@@ -27,7 +27,7 @@ def outputs(stack: Stack) -> dict[str, Any]:
     return found
 
 
-def _made(stack: Stack) -> dict[str, str]:
+def made(stack: Stack) -> dict[str, str]:
     """Host → address, of the hosts that are there although no update has come to its end yet: there are no outputs."""
     state = json.loads(pulumi("stack", "export", "--stack", stack.name) or "{}")
     resources = (state.get("deployment") or {}).get("resources") or []

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ LOCKED = "the stack is currently locked by"
 HOLDER = re.compile(r"created by (.+?)@(.+?) \(pid (\d+)\)(?: at (\S+))?")
 COUNT = re.compile(rf"{LOCKED} (\d+) lock")
 FOLDER = Path(".infra/engines")
+PAUSE = 5.0
 BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
@@ -130,6 +132,26 @@ def question(stack: str, said: str) -> str:
 
 
 T = TypeVar("T")
+
+
+class Locked(InfraError):
+    """Another update holds the stack."""
+
+
+def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], object]) -> T:
+    """Does some `work` that another update of the stack may hold up, for at most so many seconds: all of it again,
+    since what it looked at may be another then. Raises Locked."""
+    end, is_said = time.monotonic() + seconds, False
+    while True:
+        try:
+            return work()
+        except Locked as locked:
+            if time.monotonic() > end:
+                raise
+            if not is_said:
+                say(f"waiting for {seconds:.0f} s at most: {locked}")
+            is_said = True
+            time.sleep(PAUSE)
 
 
 def pass_locks(

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
@@ -65,17 +66,20 @@ def resolvers() -> list[Server]:
     except OSError:
         return []
     words = [line.split() for line in lines]
-    return [(word[1], 53) for word in words if len(word) > 1 and word[0] == "nameserver" and ":" not in word[1]]
+    return [(word[1], 53) for word in words if len(word) > 1 and word[0] == "nameserver"]
 
 
 def ask(name: str, kind: str, server: Server) -> list[RR]:
     """All records of a server's answer; none where the name has none. Raises InfraError when it does not answer."""
     try:
-        address = socket.getaddrinfo(server[0], server[1], socket.AF_INET, socket.SOCK_DGRAM)[0][4][0]
+        found = socket.getaddrinfo(server[0], server[1], 0, socket.SOCK_DGRAM)
+        # One with both is asked over IPv4
+        family, *_, place = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        how: dict[str, Any] = {"timeout": PATIENCE, "ipv6": family == socket.AF_INET6}
         question = DNSRecord.question(name, kind)
-        answer = DNSRecord.parse(question.send(str(address), server[1], timeout=PATIENCE))
+        answer = DNSRecord.parse(question.send(str(place[0]), server[1], **how))
         if answer.header.tc:
-            answer = DNSRecord.parse(question.send(str(address), server[1], tcp=True, timeout=PATIENCE))
+            answer = DNSRecord.parse(question.send(str(place[0]), server[1], tcp=True, **how))
     except (OSError, DNSError, UnicodeError) as error:
         raise InfraError(f"{server[0]} does not answer for {name}: {error}") from None
     if answer.header.rcode not in (RCODE.NOERROR, RCODE.NXDOMAIN):

@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from dnslib import QTYPE, RR
 
 from catalogue.dns import CHALLENGE
 from catalogue.loading import Catalogue
-from catalogue.records import plain_text
+from catalogue.problems import nearest
 from catalogue.stack import Stack
 from infra import hosts, names
-from infra.cloudflare import Zone, value_of
+from infra.cloudflare import EXCLUSIVE, Entry, Zone, same_value, value_of
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.zone_records import zone_of
@@ -63,7 +64,7 @@ class Wanted:
 
     def _is_said_by(self, said: list[str]) -> bool:
         # Of an address another one would be asked as well; of a text or a mail server others may have their own
-        have, want = {value.lower() for value in said}, {_normal(self.type, value) for value in self.values}
+        have, want = {*said}, {_normal(self.type, value) for value in self.values}
         return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
 
 
@@ -71,8 +72,12 @@ def wanted(catalogue: Catalogue) -> list[Wanted]:
     """The records of the stack: of its sites, of what proves them, and of infra:records. Raises InfraError before the
     first update."""
     stack = catalogue.stack
-    addresses = hosts.outputs(stack)["addresses"]
+    outputs = hosts.outputs(stack)
+    addresses = outputs["addresses"]
     found = []
+    if outputs.get("region", stack.region) != stack.region:
+        # A move that is under way: names are to lead to the hosts of its new region, as far as there are any
+        addresses = hosts.made(stack)
     for host in [host for host in stack.hosts if host in addresses]:
         sites = [stack.public_name(site.name) for system in catalogue.systems_on(host) for site in system.sites]
         found += [Wanted(name, "A", [addresses[host]], stack.recordTtl) for name in sites]
@@ -101,14 +106,17 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
             return str(error)
 
     pairs = [(record, server) for record in records for server in (*(own if _is_in(stack, record) else []), *others)]
-    strays = [(Wanted(r.name, "AAAA", [], 0), (own or others)[0]) for r in records if r.type == "A" and (own or others)]
+    six = {record.name for record in records if record.type == "AAAA"}
+    led = [record for record in records if record.type == "A" and record.name not in six]
+    strays = [(Wanted(r.name, "AAAA", [], 0), server) for r in led for server in (own if _is_in(stack, r) else others)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         said = [*pool.map(asked, pairs)]
-        six = [*pool.map(asked, strays)]
+        found = [*pool.map(asked, strays)]
     for (record, server), answer in zip(pairs, said, strict=True):
         record.found[_shown(server)] = answer
-    for record, answer in zip([r for r in records if r.type == "A"], six, strict=False):
-        record.stray = answer if isinstance(answer, list) else []
+    for (stray, _), answer in zip(strays, found, strict=True):
+        for record in [record for record in led if record.name == stray.name and isinstance(answer, list)]:
+            record.stray = sorted({*record.stray, *answer})
     if missing:
         for record in records:
             record.found[stack.zone] = missing
@@ -123,13 +131,19 @@ def _shown(server: names.Server) -> str:
 
 
 def _values(records: Sequence[RR], kind: str) -> list[str]:
-    return sorted(_normal(kind, str(record.rdata)) for record in records if QTYPE.get(record.rtype) == kind)
+    return sorted(_normal(kind, _text_of(record)) for record in records if QTYPE.get(record.rtype) == kind)
+
+
+def _text_of(record: RR) -> str:
+    # Of a text the bytes: as dnslib writes it, quotes in it would be taken for its end
+    if QTYPE.get(record.rtype) == "TXT":
+        data: Any = record.rdata
+        return b"".join(data.data).decode(errors="replace")
+    return str(record.rdata)
 
 
 def _normal(kind: str, value: str) -> str:
-    if kind == "TXT":
-        return plain_text(value).lower()
-    return (value.rstrip(".") or ".").lower()
+    return value if kind == "TXT" else same_value(kind, value)
 
 
 def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
@@ -182,23 +196,45 @@ def wait(stack: Stack, records: list[Wanted], resolvers: Sequence[str], seconds:
         time.sleep(PAUSE)
 
 
-def adoptable(stack: Stack, wished: Sequence[str]) -> tuple[Zone, list[dict]]:
-    """The records of these names at Cloudflare that are not this stack's, and could be. Raises InfraError."""
-    zone = zone_of(stack)
-    found = []
+def adoptable(catalogue: Catalogue, wished: Sequence[str]) -> tuple[Zone, list[tuple[Entry, str]]]:
+    """The records of these names at Cloudflare that are in the way of what the stack wants there, and whose they are
+    then. Raises InfraError."""
+    stack = catalogue.stack
+    zone, parts = zone_of(stack), _parts(catalogue)
+    found: list[tuple[Entry, str]] = []
     for name in wished:
-        if not stack.in_zone(name):
-            raise InfraError(f"{name} is not in infra:zone ({stack.zone})")
-        entries = [entry for entry in zone.records(name) if entry.get("comment") != stack.dns_owner]
+        if not (own := parts.get(name)):
+            raise InfraError(
+                f"stack {stack.name} wants no address or alias of {name}: {nearest(name, sorted(parts), 'names')}"
+            )
+        entries = [e for e in zone.records(name) if e["type"] in own and e.get("comment") != own[e["type"]]]
         if not entries:
-            raise InfraError(f"{name} has no record at Cloudflare that is not this stack's already")
-        found += entries
-    if proxied := [entry["name"] for entry in found if entry.get("proxied")]:
+            kinds = ", ".join(sorted(own))
+            raise InfraError(f"{name} has no record {kinds} at Cloudflare that is not this stack's already")
+        found += [(entry, own[entry["type"]]) for entry in entries]
+    if proxied := [entry["name"] for entry, _ in found if entry.get("proxied")]:
         raise InfraError(
             f"{', '.join(sorted(set(proxied)))}: proxied by Cloudflare; switch the proxy off there first (DNS only): "
             "names lead to the hosts themselves"
         )
     return zone, found
+
+
+def _parts(catalogue: Catalogue) -> dict[str, dict[str, str]]:
+    """Name → type of its record → by what part of the stack it is written. Of texts, mail servers and the like others
+    may have their own beside them: they are in no one's way."""
+    stack, found = catalogue.stack, {}
+    for system in catalogue.running.values():
+        for name in [stack.public_name(site.name) for site in system.sites]:
+            if stack.in_zone(name):
+                found.setdefault(name, {})["A"] = stack.dns_owner("site")
+    if stack.dns.challenges:
+        for name in [name for host in stack.hosts for name in proved_names(catalogue, host)]:
+            found.setdefault(f"{CHALLENGE}.{name}", {})["CNAME"] = stack.dns_owner("proof")
+    for record in stack.records:
+        if record.type in EXCLUSIVE:
+            found.setdefault(record.name, {})[record.type] = stack.dns_owner("record")
+    return found
 
 
 def adopted(entry: dict) -> str:

@@ -5,10 +5,14 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
-from catalogue.stack import API_TOKEN
-from infra.cloudflare import Record, Zone
+from catalogue.problems import CatalogueError
+from catalogue.stack import API_TOKEN, read_stack
+from infra import zone_records
+from infra.cloudflare import NoZone, Record, RefusedToken, Zone
 from infra.errors import InfraError
+from infra.paths import config_file, project_root
 from infra.supervised import Ended, Say, Work, run
 
 
@@ -26,16 +30,42 @@ class Writing(Work):
         except (KeyError, ValueError, TypeError) as error:
             raise InfraError(f"infra.record is run by pulumi up, with the record on standard input: {error}") from None
         self.name = f"{wanted.name} {wanted.kind}"
-        zone, said = Zone(given["zone"], os.environ.get(API_TOKEN, "")), self.name
+        said, token = self.name, os.environ.get(API_TOKEN, "")
         if self.verb == "remove":
-            gone = zone.remove(wanted)
-            return Ended(0, f"{said}: removed at Cloudflare" if gone else f"{said}: was not there any more")
-        done = zone.put(wanted)
+            return Ended(0, f"{said}: {removed(given, wanted, token)}")
+        done = Zone(given["zone"], token).put(wanted)
         line = f"{said}: {', '.join(wanted.values)} at Cloudflare" if done else ""
         return Ended(0, line, {"name": wanted.name, "values": list(wanted.values), "ttl": wanted.ttl})
 
     def left(self) -> str:
         return f"failed: interrupted while {self.name or 'a record'} was written. Run again to go on"
+
+
+def removed(given: dict[str, Any], wanted: Record, token: str) -> str:
+    """What became of a record that the stack has no more. The token is that of the update that wrote it, and may have
+    ended since; the stack may have another. Raises InfraError."""
+    try:
+        try:
+            zone = Zone(given["zone"], token)
+        except RefusedToken as refused:
+            now = _token_of(given["stack"])
+            if not now or now == token:
+                raise RefusedToken(
+                    f"{refused}. It is the token that the last update used: set one that may, or remove the record "
+                    "there and pulumi state delete it here"
+                ) from None
+            zone = Zone(given["zone"], now)
+    except NoZone:
+        return f"there is no zone {given['zone']} for this token any more: nothing was removed"
+    return "removed at Cloudflare" if zone.remove(wanted) else "was not there any more"
+
+
+def _token_of(stack: str) -> str:
+    """The one that the stack's configuration has now; "" where it has none, or cannot be read here."""
+    try:
+        return zone_records.token_of(read_stack(project_root(), stack, config_file(stack)))
+    except (InfraError, CatalogueError):
+        return ""
 
 
 if __name__ == "__main__":

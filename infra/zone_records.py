@@ -1,7 +1,8 @@
 """The stack's records at Cloudflare: what its last update wrote there, what is there now, and the way back."""
 
+import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
@@ -22,12 +23,21 @@ def zone_of(stack: Stack) -> Zone:
             f"stack {stack.name} has its zone at {stack.dns.provider} (infra:dns): this is for records at Cloudflare. "
             "Of Route 53, infra adopt aws takes records over, and pulumi up --refresh writes them again"
         )
+    return Zone(stack.zone, token_of(stack))
+
+
+def token_of(stack: Stack) -> str:
+    """What the stack's configuration has now. Raises InfraError where it cannot be read here."""
     if API_TOKEN in stack.secretsFrom.get(DNS, {}):
         own = stack.model_copy(update={"secretsFrom": {DNS: {API_TOKEN: stack.secretsFrom[DNS][API_TOKEN]}}})
-        token = sources.resolved(own, {})[DNS][API_TOKEN]
-    else:
-        token = pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
-    return Zone(stack.zone, token)
+        return sources.resolved(own, {})[DNS][API_TOKEN]
+    return pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
+
+
+def moved_from(stack: Stack) -> str:
+    """The region that the stack's names may still have to leave; "" where no move is under way. Raises InfraError."""
+    outputs = json.loads(pulumi("stack", "output", "--json", "--stack", stack.name) or "{}")
+    return found if (found := outputs.get("region", "")) != stack.region else ""
 
 
 def written(state: State) -> list[Record]:
@@ -40,6 +50,29 @@ def written(state: State) -> list[Record]:
                 values = tuple(asked["values"])
                 found.append(Record(asked["name"], asked["type"], values, asked["ttl"], asked["owner"]))
     return found
+
+
+def left_elsewhere(stack: Stack, state: State) -> list[str]:
+    """The records in Pulumi's state that the stack has at other providers than its zone's, by their URN."""
+    kinds = {"aws:route53/record:Record": "route53", COMMAND: "cloudflare"}
+    resources = state.get("deployment", {}).get("resources") or []
+    found = {e["urn"]: kinds[e["type"]] for e in resources if e.get("type") in kinds}
+    named = {urn for urn in found if found[urn] == "route53" or urn.rsplit("::", 1)[-1].startswith(NAMED)}
+    return [urn for urn in found if urn in named and found[urn] != stack.dns.provider]
+
+
+def without(state: State, urns: Collection[str]) -> State:
+    """A state in which these resources are no more; what was made after them is as it was. Pure."""
+    changed = copy.deepcopy(state)
+    kept = [entry for entry in changed["deployment"]["resources"] if entry["urn"] not in urns]
+    for entry in kept:
+        entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn not in urns]
+        of_properties = entry.get("propertyDependencies") or {}
+        entry["propertyDependencies"] = {
+            name: [urn for urn in found or [] if urn not in urns] for name, found in of_properties.items()
+        }
+    changed["deployment"]["resources"] = kept
+    return changed
 
 
 def findings(stack: Stack, zone: Zone, records: list[Record]) -> Iterator[Finding]:

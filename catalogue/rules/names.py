@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from catalogue.dns import SHORTEST
+from catalogue.dns import LIVES
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem, nearest
-from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, PROOF_TOKEN, Stack, is_sealed
+from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, ENCRYPTED, PROOF_TOKEN, Stack, is_sealed
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -26,13 +26,13 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
             yield Problem(file, f"site {name}", found, rule)
     yield from _secrets(stack, bool(proved))
     yield from _wildcards(catalogue)
-    shortest = SHORTEST.get(stack.dns.provider, 1)
+    shortest, longest = LIVES.get(stack.dns.provider, (1, 172800))
     lives = {"infra:recordTtl": stack.recordTtl}
     lives |= {f"infra:records: {record.name} {record.type}": record.ttl for record in stack.records}
     for where, seconds in lives.items():
-        if seconds < shortest:
-            found = f"{seconds} s, and {stack.dns.provider} keeps no record for less than {shortest} s"
-            yield Problem(stack.file, where, found, f"{shortest}, or more")
+        if not shortest <= seconds <= longest:
+            found = f"{seconds} s, and {stack.dns.provider} keeps records for {shortest} to {longest} s"
+            yield Problem(stack.file, where, found, f"{shortest} to {longest}")
     if stack.dns.challenges and stack.in_zone(stack.dns.challenges) and stack.dns.challenges == stack.zone:
         found = f"{stack.zone} is infra:zone itself"
         yield Problem(stack.file, "infra:dns.challenges", found, "a zone of its own in Route 53, or leave it out")
@@ -67,6 +67,14 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
         elif not is_cloudflare:
             found, rule = f"infra:dns has provider {stack.dns.provider}, which needs no token", "infra secret unset it"
             yield Problem(stack.file, where, found, rule, "warning")
+    if given.get(API_TOKEN) == given.get(PROOF_TOKEN) and not is_sealed(given.get(API_TOKEN, ENCRYPTED)):
+        found = f"is the same as {API_TOKEN}, which would lie on the hosts then"
+        yield Problem(
+            stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", found, "a token of its own, for the hosts alone"
+        )
+    if is_cloudflare and stack.dns.challenges and given.get(PROOF_TOKEN):
+        found = f"no host needs it: names are proved in {stack.dns.challenges}"
+        yield Problem(stack.file, f"infra:secrets.{DNS}.{PROOF_TOKEN}", found, "infra secret unset it", "warning")
     needed = {API_TOKEN: "writes the records of infra:zone"} if is_cloudflare else {}
     if is_cloudflare and is_proved and not stack.dns.challenges:
         needed[PROOF_TOKEN] = "is for the hosts, which prove their names with it"

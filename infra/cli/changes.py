@@ -1,12 +1,13 @@
 """What a change will do, and doing it."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from infra.cli import HostName, StackName, app, catalogue_of, sound_catalogue_of
+from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of
 from infra.errors import InfraError
 from infra.paths import project_root
 
@@ -64,10 +65,11 @@ def deploy(
         typer.Option("--follow", help="Deploy what its tag means now, and have pulumi up follow it from then on."),
     ] = False,
     host: HostName = None,
+    wait: Annotated[str, typer.Option(help="How long to wait while another update holds the stack, such as 10m.")] = "",
 ) -> None:
     """Deploy a new image or artefact of some services, and nothing else: with the gate and the way back of every
     release. The stack records it by digest, and pulumi up keeps it, whatever its tag means later."""
-    from infra import deploying
+    from infra import deploying, locks
     from infra.move.command import may_remove_lock
 
     services = list(dict.fromkeys(services))
@@ -77,8 +79,9 @@ def deploy(
     place, found = deploying.host_of(catalogue, services, host)
     region, account = catalogue.stack.region, catalogue.stack.accountId
     images = {name: deploying.chosen(service, image, region, account) for name, service in found.items()}
-    wanted = deploying.Deployment(place, images, follow)
-    typer.echo(deploying.deploy(catalogue, wanted, lambda line: typer.echo(line, err=True), may_remove_lock))
+    wanted, say = deploying.Deployment(place, images, follow), partial(typer.echo, err=True)
+    work = partial(deploying.deploy, catalogue, wanted, say, may_remove_lock)
+    typer.echo(locks.patiently(work, duration("--wait", wait) if wait else 0, say))
 
 
 @app.command()

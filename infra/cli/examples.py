@@ -89,6 +89,7 @@ EXAMPLES: dict[str, list[str]] = {
     ],
     "dns show": ["infra dns show --stack prod", "infra dns show --wait 10m --stack prod"],
     "dns restore": ["infra dns restore --stack prod"],
+    "dns leave": ["infra dns leave --stack prod"],
     "dns adopt": ["infra dns adopt api.example.com --stack prod"],
     "prune": ["infra prune --stack prod"],
     "scan-regions": [

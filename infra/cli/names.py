@@ -1,5 +1,6 @@
 """Commands about public names."""
 
+import json
 import sys
 from typing import Annotated
 
@@ -47,8 +48,36 @@ def restore(stack: StackName) -> None:
     from infra.orphans.command import exported
 
     made = stack_of(stack)
+    if moved_from := zone_records.moved_from(made):
+        raise InfraError(
+            f"stack {stack} is being moved from {moved_from}: pulumi up goes on with that, and writes them"
+        )
     lines = [*zone_records.restore(zone_records.zone_of(made), zone_records.written(exported(stack)))]
     typer.echo("\n".join(lines) or "every record is as the last update left it")
+
+
+@group.command()
+def leave(
+    stack: StackName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget the records at a provider that kept the zone before (infra:dns): they stay there as they are, and are the
+    stack's no more."""
+    from infra import zone_records
+    from infra.orphans.command import exported
+    from infra.pulumi import pulumi
+
+    state = exported(stack)
+    urns = zone_records.left_elsewhere(stack_of(stack), state)
+    if not urns:
+        typer.echo("the stack has no records but where its zone is kept (infra:dns)")
+        return
+    for urn in urns:
+        typer.echo(urn.rsplit("::", 1)[-1].removeprefix(zone_records.NAMED))
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget these {len(urns)} records?")):
+        raise InfraError("nothing was touched; --yes answers the question")
+    pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.without(state, urns)))
+    typer.echo(f"{len(urns)} record(s) are stack {stack}'s no more, and stay where they are")
 
 
 @group.command()
@@ -61,12 +90,11 @@ def adopt(
     update."""
     from infra import pointing
 
-    made = stack_of(stack)
-    zone, found = pointing.adoptable(made, names)
-    for entry in found:
+    zone, found = pointing.adoptable(catalogue_of(stack), names)
+    for entry, _ in found:
         typer.echo(pointing.adopted(entry))
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Let stack {stack} change and delete these?")):
         raise InfraError("nothing was touched; --yes answers the question")
-    for entry in found:
-        zone.take_over(entry, made.dns_owner)
+    for entry, owner in found:
+        zone.take_over(entry, owner)
     typer.echo(f"{len(found)} record(s) are stack {stack}'s now: the next pulumi up writes what they are to be")

@@ -26,13 +26,15 @@ class Timed:
 
 @dataclass
 class Progress:
-    """`times` are the phases that began; `reasons` why something failed, in the words of what failed, a line each."""
+    """`times` are the phases that began; `reasons` why something failed, in the words of what failed, a line each;
+    `is_locked` says that it did not begin, since another update holds the stack."""
 
     planned: dict[tuple[str, str], Phase]
     say: Say
     clock: Callable[[], float]
     times: dict[tuple[str, str], Timed] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    is_locked: bool = False
     _of_resources: int = 0
 
     def follow(self, events: Iterable[dict[str, Any]]) -> None:

@@ -111,7 +111,7 @@ def settle(stack: str, say: Say, ask: Ask) -> None:
 
     reason, locked = locks.pass_locks(stack, once, say, ask)
     if reason:
-        raise InfraError(f"nothing was touched: {locked or reason}")
+        raise (locks.Locked if locked else InfraError)(f"nothing was touched: {locked or reason}")
 
 
 def up(
@@ -128,7 +128,7 @@ def up(
     work = partial(_up, stack, planned, say, words, environment or {})
     progress, locked = locks.pass_locks(stack, work, say, ask)
     if locked:
-        progress.reasons = [locked]
+        progress.reasons, progress.is_locked = [locked], True
     return progress
 
 

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Request, Response
 HOST, PREFIX = "api.cloudflare.com", "/client/v4"
 MOST_COMMENT, SHORTEST, LONGEST, AUTOMATIC = 100, 60, 86400, 1
 ADDRESSED = {"A", "AAAA", "CNAME"}
+IS_THERE = 81058  # 81057 in some places of the real one
 SERVERS = ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"]
 Entry = dict[str, Any]
 
@@ -22,9 +23,9 @@ Entry = dict[str, Any]
 class Refusal(Exception):
     """What the API answers in a record's place."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, after: str = "") -> None:
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.code, self.after = status, code, after
 
 
 class Cloudflare:
@@ -66,17 +67,20 @@ class Cloudflare:
         return own + [record for record in others if (record["Name"].rstrip("."), record["Type"]) not in known]
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-        request = Request(environ)
+        request, after = Request(environ), ""
         try:
             self._fail_on_purpose()
             with self.lock:
                 result = self._done(request, self._allowed(request))
             status, body = 200, {"success": True, "errors": [], "messages": [], "result": result}
         except Refusal as refusal:
-            status = refusal.status
+            status, after = refusal.status, refusal.after
             errors = [{"code": refusal.code, "message": str(refusal)}]
             body = {"success": False, "errors": errors, "messages": [], "result": None}
-        return Response(json.dumps(body), status, content_type="application/json")(environ, start)
+        answer = Response(json.dumps(body), status, content_type="application/json")
+        if after:
+            answer.headers["Retry-After"] = after
+        return answer(environ, start)
 
     def _fail_on_purpose(self) -> None:
         if not self.faults.exists():
@@ -86,7 +90,7 @@ class Cloudflare:
             self.faults.write_text(json.dumps({**wanted, "times": wanted["times"] - 1}))
         else:
             self.faults.unlink()
-        raise Refusal(wanted["fail"], 0, "the lab fails on purpose")
+        raise Refusal(wanted["fail"], 0, "the lab fails on purpose", wanted.get("after", ""))
 
     def _allowed(self, request: Request) -> str:
         given = request.headers.get("Authorization", "")
@@ -143,7 +147,7 @@ class Cloudflare:
             if other["id"] == id or other["name"] != entry["name"]:
                 continue
             if other["type"] == entry["type"] and _answered(other) == _answered(entry):
-                raise Refusal(400, 81058, "An identical record already exists.")
+                raise Refusal(400, IS_THERE, "An identical record already exists.")
             kinds = {other["type"], entry["type"]}
             if "CNAME" in kinds and entry["type"] != "CNAME":
                 raise Refusal(400, 81054, "A CNAME record with that host already exists.")
@@ -182,7 +186,7 @@ def _validate(entry: Entry, zone: str) -> None:
         raise Refusal(400, 9005, f"Content for {kind} record is missing.")
     if kind in ("A", "AAAA"):
         try:
-            (IPv4Address if kind == "A" else IPv6Address)(content)
+            entry["content"] = str((IPv4Address if kind == "A" else IPv6Address)(content))
         except ValueError:
             raise Refusal(400, 9005, f"Content for {kind} record must be a valid address.") from None
     elif kind == "MX" and not isinstance(entry.get("priority"), int):

@@ -7,7 +7,8 @@ from dnslib import QTYPE, RCODE, RR, DNSRecord
 from dnslib.server import BaseResolver, DNSServer
 
 Records = Callable[[], list[dict[str, Any]]]
-SERVED = {"A", "AAAA", "CNAME", "TXT", "MX", "CAA"}
+SERVED = {"A", "AAAA", "CNAME", "TXT", "MX", "CAA", "SRV"}
+JUMPS = 8  # aliases that are followed
 
 
 class Zone(BaseResolver):
@@ -20,18 +21,26 @@ class Zone(BaseResolver):
         reply = request.reply()
         name, kind = str(request.q.qname).lower().rstrip("."), QTYPE[request.q.qtype]
         try:
-            found = [record for record in self.records() if record["Name"].lower().rstrip(".") == name]
+            known = self.records()
         except Exception as error:  # an exception in a resolver means silence
             print(f"dns: {error}", flush=True)
             reply.header.rcode = RCODE.SERVFAIL
             return reply
-        if not found:
-            reply.header.rcode = RCODE.NXDOMAIN
-        for record in found:
-            if record["Type"] in SERVED and record["Type"] in (kind, "CNAME"):
-                for value in record["ResourceRecords"]:
-                    line = f"{name}. {record['TTL']} IN {record['Type']} {value['Value']}"
-                    reply.add_answer(*RR.fromZone(line))
+        for _ in range(JUMPS):
+            found = [record for record in known if record["Name"].lower().rstrip(".") == name]
+            if not found and not reply.rr:
+                reply.header.rcode = RCODE.NXDOMAIN
+            target = ""
+            for record in found:
+                if record["Type"] in SERVED and record["Type"] in (kind, "CNAME"):
+                    for value in record["ResourceRecords"]:
+                        line = f"{name}. {record['TTL']} IN {record['Type']} {value['Value']}"
+                        reply.add_answer(*RR.fromZone(line))
+                        target = value["Value"].lower().rstrip(".") if record["Type"] == "CNAME" else target
+            # As a resolver does, which answers for all zones
+            if not target or kind == "CNAME":
+                break
+            name = target
         return reply
 
 

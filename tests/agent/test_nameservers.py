@@ -147,8 +147,10 @@ def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
             reply.add_answer(*RR.fromZone(line))
         return reply.pack()
 
+    monkeypatch.setattr(nameservers, "_answered", {})
     with answering(resolver) as (address, port):
-        monkeypatch.setattr(nameservers, "_resolvers", lambda: [address])
+        # The first one of a host may be dead: it has its share of the time, once
+        monkeypatch.setattr(nameservers, "_resolvers", lambda: ["127.0.0.99", address])
         monkeypatch.setattr(nameservers, "PORT", port)
         assert nameservers.servers_of("example.com", [], PATIENCE) == [("192.0.2.53", port)]
         assert nameservers.servers_of("example.com", ["192.0.2.1:5353", "ns1.example.com"], PATIENCE) == [
@@ -156,3 +158,65 @@ def test_who_answers_for_a_zone_is_asked_of_the_resolver(monkeypatch):
         ]  # fmt: skip
         with pytest.raises(Silent, match="knows who answers for other"):
             nameservers.servers_of("other.example", [], PATIENCE)
+
+
+def test_all_questions_together_have_one_time(monkeypatch):
+    """The watch of single services is ended when it says nothing for a third of a check."""
+    asked, clock = [], [0.0]
+
+    def ask(server, name, kind, timeout):
+        asked.append((server[0], name))
+        if server[0] == "dead":
+            clock[0] += timeout
+            raise Silent("nothing")
+        return [
+            nameservers.Record(name, nameservers.KINDS[kind], "192.0.2.53" if kind == "A" else f"ns{n}.example.com")
+            for n in range(6 if kind == "NS" else 1)
+        ]
+
+    monkeypatch.setattr(nameservers, "_answered", {})
+    monkeypatch.setattr(nameservers, "_resolvers", lambda: ["dead", "well"])
+    monkeypatch.setattr(nameservers, "ask", ask)
+    assert len(nameservers.servers_of("example.com", [], 2.0, lambda: clock[0])) == 6
+    assert clock[0] <= 2.0 and [name for server, name in asked if server == "dead"] == ["example.com"]
+    monkeypatch.setattr(nameservers, "_resolvers", lambda: ["dead", "dead"])
+    with pytest.raises(Silent):
+        nameservers.servers_of("example.com", [f"ns{n}.example.com" for n in range(9)], 2.0, lambda: clock[0])
+    assert clock[0] <= 4.0
+
+
+def test_an_answer_that_drips_is_no_answer():
+    """Over TCP, byte by byte: each would be in time, and the whole never."""
+
+    def cut(packet):
+        reply = DNSRecord.parse(packet).reply()
+        reply.header.tc = 1
+        return reply.pack()
+
+    with answering(cut) as server, socket.create_server(server) as listener:
+        over = threading.Event()
+
+        def drip():
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                while not over.wait(0.1):
+                    connection.send(b"\0")
+                    connection.send(b"\1")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(Silent):
+            nameservers.ask(server, NAME, "TXT", 0.6)
+        over.set()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("name", ["x\u00e9.example", "a" * 64 + ".example", "..example"])
+def test_a_name_that_cannot_be_asked_for_is_silence(name):
+    with answering(lambda packet: None) as server, pytest.raises(Silent):
+        nameservers.ask(server, name, "A", 0.2)
+
+
+def test_a_port_that_is_none_is_silence():
+    with pytest.raises(Silent):
+        nameservers.ask(("127.0.0.1", 99999), NAME, "A", 0.2)

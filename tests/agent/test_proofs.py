@@ -102,6 +102,76 @@ def test_what_cannot_be_proved_is_said(api, monkeypatch, words, environment, lin
     assert texts(api) == []
 
 
+def test_an_alias_of_a_stack_that_delegates_no_more_gives_way(api, monkeypatch):
+    world = asking(api, monkeypatch)
+    zone = next(iter(api.zones))
+    alias = {
+        "type": "CNAME",
+        "name": f"_acme-challenge.{NAME}",
+        "content": "x.acme.example.net",
+        "ttl": 60,
+        "zone_name": "hey-watch.me",
+    }
+    ours = {**alias, "id": "a", "comment": "infra: stack prod of AWS account 1, proof", "proxied": False}
+    api.entries["a"] = {**ours, "comment": "mine"}
+    with pytest.raises(Refused, match="A CNAME record with that host already exists"):
+        proofs.run(world, "prove", ["cloudflare"])
+    api.entries["a"] = ours
+    proofs.run(world, "prove", ["cloudflare"])
+    assert zone and texts(api) == [(f"_acme-challenge.{NAME}", f'"{VALUE}"')] and "a" not in api.entries
+
+
+@pytest.mark.parametrize("code", [81057, 81058])
+def test_a_proof_that_an_earlier_try_wrote_is_there(api, monkeypatch, code):
+    world = asking(api, monkeypatch)
+    monkeypatch.setattr("lab.cloud.cloudflare.IS_THERE", code)
+    proofs.run(world, "prove", ["cloudflare"])
+    monkeypatch.setattr(proofs.Cloudflare, "_there", lambda self, id: [])
+    assert proofs.run(world, "prove", ["cloudflare"]) == 0
+
+
+def test_no_authority_is_asked_where_the_proof_cannot_be_written():
+    """It counts what fails: five times an hour for a name."""
+    made = kept_by("cloudflare")
+    world = world_for(made)
+    outcome = applied(world, made, {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    assert outcome.outcome == "refused" and "Cloudflare does not write _acme-challenge" in outcome.line, outcome.line
+    assert not any("certbot" in line for line in world.ran)
+
+
+def test_what_was_proved_by_dns_is_proved_by_http_where_a_person_keeps_the_zone():
+    def by_http(data):
+        data["sites"][0]["challenge"] = "http-01"
+
+    world = serving(release(bigger))
+    renewed_by(world, "manual", HOOK + "cloudflare")
+    outcome = applied(world, release(by_http, configured(dns={"provider": "external"})))
+    assert outcome.outcome == "applied" and any("--webroot" in line for line in world.ran), outcome.line
+    world.ran.clear()
+    applied(world, release(by_http, configured(dns={"provider": "external"}, keepReleases=7)))
+    assert not any("certbot certonly" in line for line in world.ran)
+
+
+def test_a_release_that_goes_back_again_and_again_asks_an_authority_once(monkeypatch):
+    """Of one certificate it gives a few in a week."""
+    monkeypatch.setattr(proofs, "check", lambda *_: None)
+    world = serving(release(bigger))
+    renewed_by(world, "dns-route53")
+    before = dict(world.links)
+    asked = 0
+    for _ in range(3):
+        world.web = lambda url, *_: 500
+        outcome = applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+        assert outcome.outcome == "rolled back", outcome.line
+        asked += sum("certbot certonly" in line for line in world.ran)
+        assert "dns-route53" in world.files[HOME][0].decode() and world.links == before
+    assert asked == 1
+    world.web = lambda url, *_: 200
+    outcome = applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    assert outcome.outcome == "applied" and not any("certbot certonly" in line for line in world.ran)
+    assert "an earlier release obtained serves again" in str(outcome) or world.links != before
+
+
 ZONES = b'<R xmlns="x"><HostedZones><HostedZone><Id>/hostedzone/Z1</Id><Name>other.net.</Name></HostedZone><HostedZone><Id>/hostedzone/Z2</Id><Name>acme.example.net.</Name></HostedZone></HostedZones></R>'
 
 
@@ -128,6 +198,24 @@ def test_a_delegated_proof_is_written_in_its_zone(monkeypatch):
     assert "<Action>UPSERT</Action>" in body
     proofs.run(FakeWorld(), "unprove", ["delegated", "acme.example.net"])
     assert "<Action>DELETE</Action>" in asked[-1][2]
+
+
+def test_a_zone_on_the_second_page_and_no_private_one(monkeypatch):
+    private = b"<Id>/hostedzone/Z0</Id><Name>acme.example.net.</Name><Config><PrivateZone>true</PrivateZone></Config>"
+    first = (
+        b"<R><HostedZones><HostedZone>"
+        + private
+        + b"</HostedZone></HostedZones><IsTruncated>true</IsTruncated><NextMarker>Z1</NextMarker></R>"
+    )
+    asked = []
+
+    def answered(world, request):
+        asked.append(request.query)
+        return 200, ZONES if request.query else first
+
+    monkeypatch.setattr(aws, "answered", answered)
+    assert proofs.Delegated(FakeWorld(), "x", "acme.example.net")._id() == "Z2"
+    assert asked == [(), (("marker", "Z1"),)]
 
 
 def test_what_route_53_refuses_is_said(monkeypatch):
@@ -180,7 +268,8 @@ HOOK = "/usr/bin/python3 -I -B /var/lib/infra/bin prove "
 WAYS = {
     "Route 53 as before": ("dns-route53", "", "route53", "", False),
     "from Route 53 to Cloudflare": ("dns-route53", "", "cloudflare", "", True),
-    "from Cloudflare to Route 53": ("manual", HOOK + "cloudflare", "route53", "", True),
+    # What a release obtained there before serves again
+    "from Cloudflare to Route 53": ("manual", HOOK + "cloudflare", "route53", "", False),
     "Cloudflare as before": ("manual", HOOK + "cloudflare", "cloudflare", "", False),
     "another zone": ("manual", HOOK + "delegated a.net", "external", "b.net", True),
     "the same zone": ("manual", HOOK + "delegated a.net", "cloudflare", "a.net", False),
@@ -191,9 +280,10 @@ WAYS = {
 
 @pytest.mark.parametrize(("authenticator", "hook", "provider", "zone", "is_new"), WAYS.values(), ids=WAYS)
 def test_a_certificate_that_could_not_be_renewed_any_more_is_obtained_again(
-    authenticator, hook, provider, zone, is_new
+    monkeypatch, authenticator, hook, provider, zone, is_new
 ):
     world = serving(release(bigger))
+    monkeypatch.setattr(proofs, "check", lambda *_: None)
     renewed_by(world, authenticator, hook)
     world.ran.clear()
     outcome = applied(world, kept_by(provider, zone), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
@@ -207,7 +297,8 @@ def test_a_certificate_that_could_not_be_renewed_any_more_is_obtained_again(
         assert file is None
 
 
-def test_certbot_has_the_token_before_the_release_is_in_place():
+def test_certbot_has_the_token_before_the_release_is_in_place(monkeypatch):
+    monkeypatch.setattr(proofs, "check", lambda *_: None)
     made = kept_by("cloudflare")
     world = world_for(made)
     seen = []

@@ -34,7 +34,7 @@ EXAMPLES = {
     ),
     "a shorter life than Cloudflare keeps": (
         both(kept_by("cloudflare"), configured(recordTtl=30, secrets=TOKENS)),
-        "infra:recordTtl: 30 s, and cloudflare keeps no record for less than 60 s; 60, or more",
+        "infra:recordTtl: 30 s, and cloudflare keeps records for 60 to 86400 s; 60 to 86400",
     ),
     "a record of a shorter life": (
         both(
@@ -42,6 +42,25 @@ EXAMPLES = {
             configured(secrets=TOKENS, records=[{"name": "x.hey-watch.me", "type": "A", "values": ["192.0.2.1"], "ttl": 5}]),
         ),
         "infra:records: x.hey-watch.me A: 5 s, and cloudflare",
+    ),
+    "a record of a longer life": (
+        both(kept_by("cloudflare"), configured(secrets=TOKENS, records=[{"name": "x.hey-watch.me", "type": "A", "values": ["192.0.2.1"], "ttl": 172800}])),
+        "infra:records: x.hey-watch.me A: 172800 s, and cloudflare keeps records for",
+    ),
+    "one token for both": (
+        both(kept_by("cloudflare"), configured(secrets={"dns": {"CLOUDFLARE_API_TOKEN": "a1", "CLOUDFLARE_PROOF_TOKEN": "a1"}})),
+        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: is the same as CLOUDFLARE_API_TOKEN, which would lie on the hosts then",
+    ),
+    "a token that no host needs": (
+        both(kept_by("cloudflare", challenges="acme.example.net"), configured(secrets=TOKENS)),
+        "infra:secrets.dns.CLOUDFLARE_PROOF_TOKEN: no host needs it: names are proved in acme.example.net",
+    ),
+    "a push of a service that is not there": (
+        configured(pushers={"acme/shop": {"services": ["ast"]}}), "infra:pushers.acme/shop: no service ast",
+    ),
+    "a push into another stack's repositories": (
+        configured(pushers={"acme/shop": {"services": ["ast-api"]}}, sharedRepositories=True),
+        "infra:pushers: the repositories belong to another stack",
     ),
     "names proved where a person writes": (
         kept_by("external"),

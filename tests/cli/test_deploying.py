@@ -190,7 +190,7 @@ def stack(monkeypatch, tmp_path):
     def up(stack, planned, say, ask, words, environment):
         made.asked.append((words, {name: json.loads(text) for name, text in environment.items()}, made.note.exists()))
         reason = made.ends.pop(0) if made.ends else ""
-        return type("Progress", (), {"reasons": [reason] if reason else []})
+        return type("Progress", (), {"reasons": [reason] if reason else [], "is_locked": False})
 
     monkeypatch.setattr(deploying.run, "up", up)
     return made

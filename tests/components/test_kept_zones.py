@@ -2,6 +2,7 @@
 
 import json
 
+import pulumi
 import pytest
 
 from components.before import read
@@ -36,7 +37,7 @@ def test_records_of_cloudflare_are_commands():
     assert opened(address["environment"]) == {"CLOUDFLARE_API_TOKEN": "operators"}
     assert json.loads(address["stdin"]) == {
         "zone": "hey-watch.me", "name": "api.hey-watch.me", "type": "A", "ttl": 60, "values": ["127.71.0.2"],
-        "owner": "infra: stack prod of AWS account 754724220380",
+        "owner": "infra: stack prod of AWS account 754724220380, site", "stack": "prod",
     }  # fmt: skip
     assert json.loads(found["record-hey-watch.me-MX"]["stdin"])["values"] == ["10 mx.example.net"]
 
@@ -109,3 +110,26 @@ def test_where_names_point_is_known_by_what_was_written_last(stdout, pointed, tt
     }
     found = read(state)
     assert (found.pointed, found.ttl) == (frozenset(pointed), ttl)
+
+
+STATES = {
+    "route53": {"urn:x::a": {"type": RECORD, "outputs": {"records": ["192.0.2.9"], "ttl": 60}}},
+    "cloudflare": {URN: {"type": COMMAND, "outputs": {}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("former", "provider"),
+    [("route53", "cloudflare"), ("route53", "external"), ("cloudflare", "route53"), ("cloudflare", "external")],
+)
+def test_records_at_another_provider_are_not_deleted_in_silence(former, provider):
+    """Names that are still asked there would lead nowhere."""
+    tokens = TOKENS if provider == "cloudflare" else {}
+    dns = {"provider": provider, **({"challenges": "acme.example.net"} if provider == "external" else {})}
+    with pytest.raises(pulumi.RunError) as refused:
+        run_program({"infra:dns": dns, **tokens}, STATES[former])
+    line = str(refused.value)
+    assert f"left records at {former}, which this one would delete" in line and "infra dns leave --stack prod" in line
+    assert f"infra:dns {{provider: {provider}, leaves: {former}}}" in line
+    run_program({"infra:dns": {**dns, "leaves": former}, **tokens}, STATES[former])
+    run_program({"infra:dns": dns, **tokens})

@@ -112,5 +112,6 @@ def test_the_state_tells_where_a_stack_is():
         3600,
         {"at": "1"},
         unfinished=True,
+        kept_at=frozenset({"route53"}),
     )
     assert read({}) == Before()

@@ -27,12 +27,35 @@ def outside(monkeypatch, module, answers):
     monkeypatch.setattr(module.outside, "complaint", lambda *_, **__: given.pop(0) if len(given) > 1 else given[0])
 
 
-GATE = {"urls": {"192.0.2.1": [URL]}, "roots": [], "deadline": 10, "resting": []}
+GATE = {
+    "urls": {"192.0.2.1": [URL]}, "roots": [], "deadline": 10, "resting": [], "provider": "route53",
+    "zone": "hey-watch.me", "servers": ["127.0.0.1:53"], "names": ["api.hey-watch.me", "www.hey-watch.me"],
+}  # fmt: skip
 
 
 def test_the_gate_opens_after_three_in_a_row(monkeypatch, clock):
     outside(monkeypatch, gate, [None, None, "502", None, None, None])
-    assert gate.run(GATE, lambda line: None) == {"paths": 1} and clock[0] == 5
+    assert gate.run(GATE, lambda line: None) == {"paths": 1, "ttl": 0} and clock[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("lives", "ttl"), [({"api.hey-watch.me": 86400, "www.hey-watch.me": 60}, 86400), ({"api.hey-watch.me": None}, 0)]
+)
+def test_the_gate_looks_how_long_resolvers_keep_what_others_wrote(monkeypatch, clock, lives, ttl):
+    outside(monkeypatch, gate, [None])
+    monkeypatch.setattr(gate.names, "life", lambda name, server: lives.get(name))
+    assert gate.run(GATE | {"provider": "external"}, lambda line: None)["ttl"] == ttl
+
+
+def test_what_cannot_be_looked_at_holds_up_no_move(monkeypatch, clock):
+    def silent(name, server):
+        raise InfraError("127.0.0.1 does not answer")
+
+    said = []
+    outside(monkeypatch, gate, [None])
+    monkeypatch.setattr(gate.names, "life", silent)
+    assert gate.run(GATE | {"provider": "cloudflare"}, said.append)["ttl"] == 0
+    assert said[-1] == "it is not known how long resolvers keep the names: 127.0.0.1 does not answer"
 
 
 def test_the_gate_stays_shut_and_says_why(monkeypatch):
@@ -65,6 +88,52 @@ def test_a_server_that_gives_another_address(monkeypatch, gives, line):
     monkeypatch.setattr(verify.names, "addresses", lambda name, server: gives)
     with pytest.raises(InfraError, match=line):
         verify.run(VERIFY, lambda line: None)
+
+
+def test_one_of_several_servers_may_not_answer(monkeypatch, clock):
+    answers = {"127.0.0.1": InfraError("127.0.0.1 does not answer"), "127.0.0.2": ["192.0.2.1"]}
+
+    def addresses(name, server):
+        if isinstance(answers[server[0]], InfraError):
+            raise answers[server[0]]
+        return answers[server[0]]
+
+    monkeypatch.setattr(verify.names, "addresses", addresses)
+    monkeypatch.setattr(verify.outside, "complaint", lambda *_, **__: None)
+    both = VERIFY | {"servers": ["127.0.0.1:53", "127.0.0.2:53"]}
+    assert verify.run(both, lambda line: None) == {"servers": 2}
+    answers["127.0.0.2"] = InfraError("127.0.0.2 does not answer")
+    with pytest.raises(InfraError, match=r"127\.0\.0\.1 does not answer"):
+        verify.run(both, lambda line: None)
+
+
+def test_a_person_is_waited_for_and_reminded(monkeypatch, clock):
+    said = []
+    monkeypatch.setattr(
+        verify.names, "addresses", lambda name, server: ["192.0.2.1"] if clock[0] > 150 else ["192.0.2.9"]
+    )
+    monkeypatch.setattr(verify.outside, "complaint", lambda *_, **__: None)
+    verify.run(VERIFY | {"provider": "external"}, said.append)
+    waiting = [line for line in said if line.startswith("waiting for a person")]
+    assert len(waiting) == 3 and "in hey-watch.me write api.hey-watch.me A 192.0.2.1" in waiting[0], said
+    clock[0] = 0
+    with pytest.raises(InfraError, match="no one pointed it there within 30 s"):
+        verify.run(VERIFY | {"provider": "external", "wait": 30}, said.append)
+
+
+def test_servers_that_cannot_be_found_at_once_are_asked_for_again(monkeypatch, clock):
+    found = iter([InfraError("no resolver"), [("127.0.0.1", 53)]])
+
+    def servers(*_):
+        one = next(found)
+        if isinstance(one, InfraError):
+            raise one
+        return one
+
+    monkeypatch.setattr(verify.names, "servers", servers)
+    monkeypatch.setattr(verify.names, "addresses", lambda name, server: ["192.0.2.1"])
+    monkeypatch.setattr(verify.outside, "complaint", lambda *_, **__: None)
+    assert verify.run(VERIFY, lambda line: None) == {"servers": 1}
 
 
 def test_what_may_run_only_once_is_asked_for_when_it_can_be_there(monkeypatch, clock):

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import infra.record
 from catalogue.records import Record as Described
 from catalogue.records import plain_text, quoted_text
 from infra.cloudflare import Record, Zone, changes, value_of
 from infra.errors import InfraError
 from tests.support import ROOT
 
-OWNER = "infra: stack prod of AWS account 123456789012"
+STACK = "infra: stack prod of AWS account 123456789012"
+OWNER = f"{STACK}, site"
 NAME = "api.example.com"
 
 
@@ -40,6 +42,9 @@ IN_THE_WAY = {
     "another stack's": ("A", "192.0.2.7", {"comment": "infra: stack dev"}, "and belongs to 'infra: stack dev'"),
     "proxied": ("A", "192.0.2.7", {"proxied": True, "ttl": 1}, "proxied by Cloudflare, and is not this stack's. Switch the proxy off"),
     "a proxied one of the same address": ("A", "192.0.2.1", {"proxied": True, "ttl": 1}, "Switch the proxy off there"),
+    "another stack's of the same address": ("A", "192.0.2.1", {"comment": "infra: stack dev of AWS account 1, site"}, "and belongs to 'infra: stack dev"),
+    "a stack whose name begins alike": ("A", "192.0.2.1", {"comment": "infra: stack prod of AWS account 1234567890123, site"}, "and belongs to"),
+    "a person's, of the same address": ("A", "192.0.2.1", {"comment": "do not touch"}, "and belongs to 'do not touch'"),
     "an alias": ("CNAME", "elsewhere.example", {}, "a record CNAME at Cloudflare already: elsewhere.example, and is not this stack's. It is in the way of A 192.0.2.1"),
     "an address of IPv6": ("AAAA", "2001:db8::1", {}, "a record AAAA at Cloudflare already"),
 }  # fmt: skip
@@ -75,6 +80,8 @@ def test_values_of_others_stay_beside_ours(kept):
     kept.client.put(record("v=spf1 mx -all", name="example.com", kind="TXT"))
     assert {value_of(entry) for entry in kept.there()} == {"google-site-verification=x", "v=spf1 mx -all"}
     kept.client.remove(ours)
+    assert len(kept.there()) == 2, "what was written since is another's"
+    kept.client.remove(record("v=spf1 mx -all", name="example.com", kind="TXT"))
     assert [value_of(entry) for entry in kept.there()] == ["google-site-verification=x"]
 
 
@@ -108,6 +115,92 @@ def test_a_text_is_read_as_it_was_written(text):
     assert plain_text(quoted_text(text)) == text
 
 
+def test_what_another_part_of_the_stack_wrote_since_is_not_removed(kept):
+    """A name that becomes a record of infra:records: Pulumi writes first, and removes what was there last."""
+    as_site = record("192.0.2.1")
+    for as_record in (record("192.0.2.1", owner=f"{STACK}, record"), record("192.0.2.9", owner=f"{STACK}, record")):
+        kept.client.put(as_site)
+        kept.client.put(as_record)
+        assert kept.client.remove(as_site) == 0
+        assert [(e["content"], e["comment"]) for e in kept.there(NAME)] == [(as_record.values[0], as_record.owner)]
+        kept.client.remove(as_record)
+
+
+def test_an_alias_becomes_an_address_and_back(kept):
+    alias, address = record("shop.example.net", kind="CNAME", owner=f"{STACK}, record"), record("192.0.2.1")
+    for earlier, later in ((alias, address), (address, alias)):
+        kept.client.put(earlier)
+        kept.client.put(later)
+        kept.client.remove(earlier)
+        (entry,) = kept.there(NAME)
+        assert (entry["type"], value_of(entry)) == (later.kind, later.values[0])
+        kept.client.remove(later)
+
+
+def test_what_two_stacks_have_in_common_stays_the_firsts(kept):
+    theirs = record(
+        "10 mx.example.net", name="example.com", kind="MX", owner="infra: stack dev of AWS account 1, record"
+    )
+    ours = record("10 mx.example.net", name="example.com", kind="MX", owner=f"{STACK}, record")
+    kept.client.put(theirs)
+    assert kept.client.put(ours) == 0 and kept.client.remove(ours) == 0
+    assert [entry["comment"] for entry in kept.there()] == [theirs.owner]
+
+
+SAME = [
+    ("AAAA", "2001:db8:0:0::1", "2001:db8::1"),
+    ("MX", "010 Mx.example.net.", "10 mx.example.net"),
+    ("CNAME", "A.example.", "a.example"),
+]
+
+
+@pytest.mark.parametrize(("kind", "one", "other"), SAME)
+def test_a_value_that_is_written_otherwise_is_the_same(kept, kind, one, other):
+    kept.client.put(record(one, kind=kind))
+    for entry in kept.there():
+        entry["content"] = other.split(" ")[-1]
+    assert kept.client.put(record(one, kind=kind)) == 0
+
+
+@pytest.mark.parametrize("code", [81057, 81058])
+def test_one_that_an_earlier_try_made_is_there(kept, code, monkeypatch):
+    monkeypatch.setattr(kept.client, "records", lambda name="": [])
+    monkeypatch.setattr("lab.cloud.cloudflare.IS_THERE", code)
+    kept.client.put(record("192.0.2.1"))
+    assert kept.client.put(record("192.0.2.1")) == 1 and len(kept.there()) == 1
+
+
+def test_other_passwords_of_the_person_are_not_sent(kept, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password mine\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert kept.client.put(record("192.0.2.1")) == 1
+
+
+def test_a_limit_on_requests_is_said_with_its_time(kept):
+    kept.app.faults.write_text(json.dumps({"fail": 429, "times": 99, "after": "300"}))
+    with pytest.raises(InfraError, match="takes no more requests for now: run again after 300 s"):
+        kept.client.put(record("192.0.2.1"))
+
+
+def test_a_zone_that_has_gone_leaves_nothing_to_remove(kept):
+    kept.client.put(record("192.0.2.1"))
+    kept.app.zones = {id: name for id, name in kept.app.zones.items() if name != "example.com"}
+    ran = run(kept, "remove")
+    assert ran.returncode == 0 and "there is no zone example.com for this token any more" in ran.stderr
+
+
+def test_a_token_that_has_ended_is_replaced_by_the_stacks_own(kept, monkeypatch):
+    kept.client.put(record("192.0.2.1"))
+    given = {"zone": "example.com", "stack": "prod"}
+    monkeypatch.setattr(infra.record, "_token_of", lambda stack: "")
+    with pytest.raises(InfraError, match="It is the token that the last update used"):
+        infra.record.removed(given, record("192.0.2.1"), "ended")
+    monkeypatch.setattr(infra.record, "_token_of", lambda stack: kept.app.tokens["operator"])
+    assert infra.record.removed(given, record("192.0.2.1"), "ended") == "removed at Cloudflare" and not kept.there()
+
+
 def test_a_server_that_fails_is_asked_again(kept):
     kept.app.faults.write_text(json.dumps({"fail": 503, "times": 3}))
     kept.client.put(record("192.0.2.1"))
@@ -135,7 +228,15 @@ def test_what_cannot_be_asked_is_said(kept, zone, token, line):
 
 
 def run(kept, verb, **more):
-    asked = {"zone": "example.com", "name": NAME, "type": "A", "ttl": 60, "values": ["192.0.2.1"], "owner": OWNER}
+    asked = {
+        "zone": "example.com",
+        "stack": "nowhere",
+        "name": NAME,
+        "type": "A",
+        "ttl": 60,
+        "values": ["192.0.2.1"],
+        "owner": OWNER,
+    }
     environment = {"CLOUDFLARE_API_TOKEN": kept.app.tokens["operator"]}
     return subprocess.run(
         [sys.executable, "-m", "infra.record", verb], input=json.dumps(asked), env=os.environ | environment | more,

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 import pytest
 from typer.testing import CliRunner
 
+from catalogue.records import Record as Described
 from infra import hosts, names, pointing, zone_records
 from infra.errors import InfraError
 from infra.main import app
 from infra.pointing import Wanted, closing, lines, look, wait, wanted
 from lab.cloud.dns import Zone
-from tests.catalogue.changes import both, configured
+from tests.catalogue.changes import configured
 from tests.support import catalogue
 
 ADDRESS = "192.0.2.10"
@@ -38,7 +39,7 @@ def entry(name, kind, *values, ttl=60):
 
 @pytest.fixture
 def made(monkeypatch):
-    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}})
+    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-northeast-1"})
 
 
 def at(server, **more):
@@ -136,20 +137,30 @@ def of_the_token(token):
     return lambda *words, **_: token
 
 
-def test_adoption_is_of_what_another_wrote_alone(kept, monkeypatch):
-    stack = catalogue(config=both(configured(zone="example.com"), configured(dns={"provider": "cloudflare"}))).stack
+def test_adoption_is_of_what_is_in_the_way_alone(kept, monkeypatch):
+    names = {"api.hey-watch.me": "api.example.com"}
+    described = [
+        {"name": "web.example.com", "type": "A", "values": ["192.0.2.1"]},
+        {"name": "api.example.com", "type": "TXT", "values": ["x"]},
+    ]
+    made = catalogue(
+        config=configured(zone="example.com", names=names, dns={"provider": "cloudflare"}, records=described)
+    )
     monkeypatch.setattr(zone_records, "pulumi", of_the_token(kept.app.tokens["operator"]))
     kept.by_hand("A", "api.example.com", "192.0.2.7", comment="by \x1b[2J hand")
+    kept.by_hand("TXT", "api.example.com", '"v=spf1 -all"')
+    kept.by_hand("MX", "api.example.com", "mx.example.net", priority=10)
     kept.by_hand("A", "web.example.com", "192.0.2.8", proxied=True, ttl=1)
-    zone, found = pointing.adoptable(stack, ["api.example.com"])
-    assert pointing.adopted(found[0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
-    zone.take_over(found[0], stack.dns_owner)
+    zone, found = pointing.adoptable(made, ["api.example.com"])
+    assert [(entry["type"], owner) for entry, owner in found] == [("A", OWNER)], "mail and texts are in no one's way"
+    assert pointing.adopted(found[0][0]) == "api.example.com  A  192.0.2.7  (by \\x1b[2J hand)"
+    zone.take_over(*found[0])
     for name, line in {
-        "api.example.com": "that is not this stack's already", "none.example.com": "has no record at Cloudflare",
-        "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "is not in infra:zone",
+        "api.example.com": "that is not this stack's already", "none.example.com": "wants no address or alias of none",
+        "web.example.com": "proxied by Cloudflare; switch the proxy off", "api.example.org": "wants no address or alias",
     }.items():  # fmt: skip
         with pytest.raises(InfraError, match=line):
-            pointing.adoptable(stack, [name])
+            pointing.adoptable(made, [name])
 
 
 def state(*records):
@@ -173,12 +184,12 @@ def state(*records):
     return {"deployment": {"resources": [*found, *others]}}
 
 
-OWNER = "infra: stack prod of AWS account 754724220380"
+OWNER = "infra: stack prod of AWS account 754724220380, site"
 BY_HAND = {
     "another address": lambda entry: entry.update(content="192.0.2.99"),
     "another time": lambda entry: entry.update(ttl=300),
     "proxied": lambda entry: entry.update(proxied=True, ttl=1),
-    "another name's": lambda entry: entry.update(comment="mine"),
+    "no one's any more": lambda entry: entry.update(comment=""),
 }
 
 
@@ -214,7 +225,7 @@ def test_a_record_in_the_place_of_one_that_is_gone_is_left_alone(kept):
 
 def test_in_route_53_another_command_takes_over():
     with pytest.raises(InfraError, match="has its zone at route53"):
-        pointing.adoptable(catalogue().stack, ["api.hey-watch.me"])
+        pointing.adoptable(catalogue(), ["api.hey-watch.me"])
 
 
 def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatch):
@@ -223,3 +234,66 @@ def test_the_command_ends_with_one_where_a_name_leads_elsewhere(made, monkeypatc
         ran = CliRunner().invoke(app, ["dns", "show", "--stack", "prod", "--resolver", server])
     assert ran.exit_code == 1 and "api.hey-watch.me  A  192.0.2.10  not yet" in ran.output, ran.output
     assert f"{server} gives 192.0.2.99" in ran.output
+
+
+def test_while_a_region_is_left_names_are_to_lead_to_the_new_one(monkeypatch):
+    monkeypatch.setattr(hosts, "outputs", lambda stack: {"addresses": {"watchme": ADDRESS}, "region": "ap-southeast-2"})
+    monkeypatch.setattr(hosts, "made", lambda stack: {"watchme": "192.0.2.55"})
+    assert [record.values for record in wanted(catalogue())] == [["192.0.2.55"]]
+    monkeypatch.setattr(hosts, "made", lambda stack: {})
+    assert wanted(catalogue()) == []
+
+
+@pytest.mark.parametrize("text", ['say "hi" now', "back\\slash", "a" * 300, "Case Counts"])
+def test_texts_are_compared_as_they_are(text):
+    quoted = Described(name="x.hey-watch.me", type="TXT", values=[text]).written[0]
+    with served([entry("x.hey-watch.me", "TXT", f'"{quoted}"')]) as server:
+        record = Wanted("x.hey-watch.me", "TXT", [text], 60)
+        look(at(server).stack, [record], [])
+    assert record.is_right, record.found
+
+
+def test_an_address_of_ipv6_that_is_wanted_leads_nowhere_else():
+    with served([entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]) as server:
+        records = [
+            Wanted("x.hey-watch.me", "A", [ADDRESS], 60),
+            Wanted("x.hey-watch.me", "AAAA", ["2001:db8:0::9"], 60),
+        ]
+        look(at(server).stack, records, [])
+    assert all(record.is_right for record in records), [record.wrong for record in records]
+
+
+LEFT = {
+    "deployment": {
+        "resources": [
+            {"urn": "urn:x::A", "type": "aws:route53/record:Record"},
+            {"urn": "urn:x$command:local:Command::record-b", "type": "command:local:Command"},
+            {
+                "urn": "urn:x::verified",
+                "type": "command:local:Command",
+                "dependencies": ["urn:x::A", "urn:x::C"],
+                "propertyDependencies": {"stdin": ["urn:x::A"], "create": None},
+            },
+        ]
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "left"),
+    [
+        ("cloudflare", ["urn:x::A"]),
+        ("route53", ["urn:x$command:local:Command::record-b"]),
+        ("external", ["urn:x::A", "urn:x$command:local:Command::record-b"]),
+    ],
+)
+def test_records_at_another_provider_can_be_left_as_they_are(provider, left):
+    stack = catalogue(config=configured(dns={"provider": provider})).stack
+    assert zone_records.left_elsewhere(stack, LEFT) == left
+    after = zone_records.without(LEFT, left)["deployment"]["resources"]
+    assert not {entry["urn"] for entry in after} & {*left}
+    (last,) = [entry for entry in after if entry["urn"] == "urn:x::verified"]
+    assert (
+        not {*last["dependencies"], *last["propertyDependencies"]["stdin"]} & {*left}
+        and "urn:x::C" in last["dependencies"]
+    )

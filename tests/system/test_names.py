@@ -43,9 +43,14 @@ def at_cloudflare(system: System) -> Iterator[System]:
     given = tokens(system)
     give(system, "CLOUDFLARE_API_TOKEN", given["operator"])
     give(system, "CLOUDFLARE_PROOF_TOKEN", given["hosts"])
+    refused = system.up()
+    assert refused.code != 0 and "infra dns leave --stack lab" in refused.output, refused.output
+    system.set("infra:dns.leaves", "route53")
     yield system
     system.lab.config_file.write_text(before)
+    system.set("infra:dns.leaves", "cloudflare")
     system.must_up()
+    system.lab.config_file.write_text(before)
 
 
 def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System) -> None:

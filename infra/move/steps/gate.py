@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from infra import outside
+from infra import names, outside
 from infra.errors import InfraError
 
 TIMES = 3
@@ -15,7 +15,7 @@ Say = Callable[[str], None]
 
 def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`urls` maps a host's address to what it must answer, several times in a row within `deadline` seconds; those of
-    `resting` may rest there until their data comes."""
+    `resting` may rest there until their data comes. `names` are those that are pointed there next."""
     count = sum(len(urls) for urls in request["urls"].values())
     say(f"{count} public paths, {TIMES} times in a row")
     end = time.monotonic() + request["deadline"]
@@ -32,4 +32,18 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
         if well < TIMES:
             time.sleep(PAUSE)
     say(f"{count} public paths answered {TIMES} times in a row")
-    return {"paths": count}
+    return {"paths": count, "ttl": _longest(request, say)}
+
+
+def _longest(request: dict[str, Any], say: Say) -> int:
+    """For how many seconds resolvers may keep what the names' records are now: of records that the program writes the
+    stack knows it."""
+    found = 0
+    if request["provider"] == "route53":
+        return found
+    try:
+        for server in names.servers(request["zone"], request["servers"], request["provider"])[:1]:
+            found = max((names.life(name, server) or 0 for name in request["names"]), default=0)
+    except InfraError as error:
+        say(f"it is not known how long resolvers keep the names: {error}")
+    return found

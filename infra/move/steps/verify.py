@@ -17,8 +17,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     """`names` maps a name to its new address, `urls` an address to what it must answer, `singles` an address to what
     starts there a whole `check` after the switch; all within `deadline` seconds of the switch, for which a person has
     `wait` seconds where the program does not write the records."""
-    asked = names.servers(request["zone"], request["servers"], request["provider"])
-    _pointed(request, asked, say)
+    asked = _pointed(request, say)
     began = time.monotonic()
     end = began + request["deadline"]
     say(f"{len(asked)} name server(s) give the new address of {', '.join(request['names'])}")
@@ -33,12 +32,21 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     return {"servers": len(asked)}
 
 
-def _pointed(request: dict[str, Any], asked: list[tuple[str, int]], say: Say) -> None:
-    """Waits until every server gives the names' new addresses. Raises InfraError."""
+def _pointed(request: dict[str, Any], say: Say) -> list[tuple[str, int]]:
+    """Waits until the servers of the zone that answer give the names' new addresses; who they are. Raises
+    InfraError."""
     by_hand = request["provider"] == "external"
     end = time.monotonic() + (request["wait"] if by_hand else request["deadline"])
     reported = float("-inf")
-    while reason := _elsewhere(request["names"], asked):
+    asked: list[tuple[str, int]] = []
+    while True:
+        try:
+            asked = asked or names.servers(request["zone"], request["servers"], request["provider"])
+            reason = _elsewhere(request["names"], asked)
+        except InfraError as error:
+            reason = str(error)
+        if not reason:
+            return asked
         now = time.monotonic()
         if now > end:
             rest = f"; no one pointed it there within {request['wait']} s. Run again to go on" if by_hand else ""
@@ -59,13 +67,17 @@ def _well(urls: dict[str, list[str]], roots: list[str], end: float, pause: float
 
 
 def _elsewhere(wanted: dict[str, str], asked: list[tuple[str, int]]) -> str | None:
-    """What is not as it should be with the names' addresses."""
+    """What is not as it should be with the names' addresses. Of several servers one may not answer."""
     for name, address in wanted.items():
+        silent: list[str] = []
         for server in asked:
             try:
                 found = names.addresses(name, server)
             except InfraError as error:
-                return str(error)
+                silent.append(str(error))
+                continue
             if found != [address]:
                 return f"{server[0]} gives {', '.join(found) or 'nothing'} for {name}, and not {address}"
+        if len(silent) == len(asked):
+            return silent[0] if silent else "the zone has no server"
     return None

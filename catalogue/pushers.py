@@ -1,0 +1,34 @@
+"""Repositories on GitHub whose workflows may push the images of their own services, and nothing else."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from catalogue.fields import Model, Name
+
+# Whose tokens AWS takes, and for whom they are made out
+ISSUER, AUDIENCE = "token.actions.githubusercontent.com", "sts.amazonaws.com"
+_REF = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$"
+# As GitHub has them, in their own case: AWS compares by letter
+GitRepository = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")]
+
+
+class Pusher(Model):
+    """`services` are those whose images it may push, from its `branch` alone, or from an `environment` of GitHub's in
+    its place."""
+
+    services: Annotated[list[Name], Field(min_length=1)]
+    branch: Annotated[str, Field(pattern=_REF, max_length=200)] | None = None
+    environment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Pusher":
+        if self.branch and self.environment:
+            raise ValueError("a branch or an environment: a workflow that names an environment is known by that alone")
+        return self
+
+    def subject(self, repository: str) -> str:
+        """Who a workflow is by its token (GitHub's documentation, "OpenID Connect reference")."""
+        if self.environment:
+            return f"repo:{repository}:environment:{self.environment}"
+        return f"repo:{repository}:ref:refs/heads/{self.branch or 'main'}"
