@@ -50,7 +50,7 @@ if attempt.at == now:
     attempt = move.with_data(catalogue, attempt, prior)
     move.warn_of_data(catalogue, attempt)
 
-zone = lookup.zone(stack, asking)
+zone = lookup.zone(stack, prior.kept_at, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
 # Where a machine is, its zone is decided
 undecided = {place for place in stack.regions if place not in prior.hosts and place not in prior.machines}
@@ -112,6 +112,8 @@ if stack.pushers:
     pulumi.export("pushers", Pushers("pushers", catalogue, everywhere).roles)
 if stack.records:
     Records("records", stack, zone, everywhere)
+if not stack.dns.is_ours:
+    pulumi.log.info(f"a person writes the records of {stack.zone}: infra dns show --stack {stack.name} lists them")
 if stack.creditsBudget:
     budget.credits(stack, everywhere)
 

@@ -129,9 +129,10 @@ def _prepared(world: World, job: Job, target: Release) -> tuple[Plan, list[dict[
         artefacts.check(world, target)
         preflight.check_programs_of_artefacts(world, target)
         kept.check(world, target)
-        replaced = certificates.remember(world, target)
+        renewing = job.kind != "rollback"
+        replaced = certificates.remember(world, target, renewing)
         try:
-            obtained = certificates.obtain(world, target, identity, replaced)
+            obtained = certificates.obtain(world, target, identity, replaced, renewing)
             for line in [*obtained, *certificates.warnings(world, target)]:
                 job.say(line)
             restarts = _restarted(world, job, target)

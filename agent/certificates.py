@@ -18,11 +18,14 @@ WEBROOT = "/var/www/html"
 BY_HTTP = ["--webroot", "--webroot-path", WEBROOT]
 
 
-def obtain(world: World, target: Release, identity: dict[str, str], replaced: list[dict[str, Any]]) -> list[str]:
+def obtain(
+    world: World, target: Release, identity: dict[str, str], replaced: list[dict[str, Any]], renewing: bool = True
+) -> list[str]:
     """What was done, a line for each certificate that was missing and is here now. `replaced` is what `remember` gave.
+    Unless it is `renewing`, one that is in force is enough, however it is renewed: a way back asks no network.
     The release's own roots are trusted on top of the system's. Raises Refused with what the ACME client said.
     """
-    missing = [item for item in target.manifest["certificates"] if not _is_here(world, target, item)]
+    missing = [item for item in target.manifest["certificates"] if not _is_here(world, target, item, renewing)]
     done = [line for item in missing for line in _issue(world, target, item, identity, replaced)]
     for item in target.manifest["certificates"]:
         if item.get("group", "root") != "root":
@@ -41,10 +44,11 @@ def warnings(world: World, target: Release) -> list[str]:
     ]
 
 
-def remember(world: World, target: Release) -> list[dict[str, Any]]:
+def remember(world: World, target: Release, renewing: bool = True) -> list[dict[str, Any]]:
     """Entries of a transaction for what `obtain` is going to replace, on the disk before it does: a kill leaves them
     there, and `give_back` finds them."""
-    missing = [item["name"] for item in target.manifest["certificates"] if not _is_here(world, target, item)]
+    items = target.manifest["certificates"]
+    missing = [item["name"] for item in items if not _is_here(world, target, item, renewing)]
     damaged = [name for name in missing if lineages.exists(world, name) and lineages.fault(world, name)]
     in_force = [name for name in missing if name not in damaged and _is_in_force(world, name)]
     entries = transaction.remembered_here(
@@ -172,13 +176,14 @@ def _share(world: World, name: str, group: str) -> None:
             world.run("chmod", "0640", path)
 
 
-def _is_here(world: World, target: Release, item: dict[str, Any]) -> bool:
+def _is_here(world: World, target: Release, item: dict[str, Any], renewing: bool = True) -> bool:
     """A certificate of that name from that directory: one from another directory (a staging one) does not count, nor
     one whose time is over. Of one that certbot cannot renew the directory is not known: that it is trusted counts, and
     not that another release asks for another one."""
     name = item["name"]
     if not lineages.fault(world, name):
-        is_renewed_so = lineages.server(world, name) == item["server"] and not _is_of_another_zone(world, item)
+        is_renewed_so = lineages.server(world, name) == item["server"]
+        is_renewed_so = is_renewed_so and not (renewing and _is_of_another_zone(world, item))
         return is_renewed_so and _is_in_force(world, name)
     return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, item)
 

@@ -236,8 +236,10 @@ class Cloudflare:
         if any(error.get("code") in IS_THERE for error in errors):
             # An earlier try came through, whose answer did not
             return None
-        reasons = "; ".join(str(error.get("message")) for error in errors)
-        raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons or f'status {status}'}")
+        reasons = "; ".join(str(error.get("message")) for error in errors) or f"status {status}"
+        if status in (401, 403):
+            reasons += f" (infra:secrets.dns.{TOKEN} needs Zone:Read and DNS:Edit of that zone)"
+        raise Refused(f"Cloudflare does not write {self.name} for this host: {reasons}")
 
     def _token(self) -> str:
         found = self.token or os.environ.get(TOKEN) or _token_in(self.world.read(TOKEN_FILE) or b"")

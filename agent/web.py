@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from agent import quoting
 
 WHOLE = 10.0  # seconds that one answer may take in all
+WORDS = 16384  # bytes of what an error says
 MOST = 64 << 20  # bytes of one
 ONE_FILE, SLOWEST = 600.0, 64 << 10  # seconds that a download may take, and bytes in each second more
 
@@ -44,6 +45,9 @@ def fetch(
                     return 0, b""
             return response.status, b"".join(parts)
     except urllib.error.HTTPError as error:
+        # It says why: of a refusal by AWS or another API that is what people need
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            return error.code, error.read1(WORDS)
         return error.code, b""
     except (OSError, http.client.HTTPException, ValueError):
         # What is no address has no answer, and may be a secret

@@ -1,6 +1,7 @@
 """What must be there before anything is made: the zone and the machine images. A missing one stops the program."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,21 +20,27 @@ THERE = ["pending", "running", "stopping", "stopped"]
 @dataclass(frozen=True)
 class Zone:
     """The zone of the stack's names: its id for records, its ARN for permissions, "" where Route 53 does not keep it;
-    `proofs` is the ARN of the zone in which hosts write what proves their names, "" where that is not in Route 53."""
+    `proofs` is the ARN of the zone in which hosts write what proves their names, "" where that is not in Route 53;
+    `former` that of the zone which Route 53 kept until this update: releases that serve until it is over need it."""
 
     id: str = ""
     arn: str = ""
     proofs: str = ""
+    former: str = ""
 
 
-def zone(stack: Stack, options: pulumi.InvokeOptions) -> Zone:
-    """The zone of the stack's names. Raises pulumi.RunError."""
+def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) -> Zone:
+    """The zone of the stack's names; `kept_at` are the providers that have records of it. Raises pulumi.RunError."""
     found = Zone()
     if stack.dns.provider == "route53":
         remedy = "make the zone in Route 53, or name one of this account; another provider's is named by infra:dns"
         with _one_line(f"infra:zone {stack.zone}", remedy):
             kept = aws.route53.get_zone(name=stack.zone, opts=options)
             found = Zone(kept.zone_id, kept.arn, kept.arn)
+    elif "route53" in kept_at:
+        # Where it has gone already no right in it is of use
+        with contextlib.suppress(Exception):
+            found = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
     if stack.dns.challenges:
         key = f"infra:dns.challenges {stack.dns.challenges}"
         with _one_line(key, "make the zone in Route 53, or name one of this account"):

@@ -2,13 +2,13 @@
 metrics, nothing else."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from catalogue.stack import Stack
-from components.lookup import Zone
 from components.naming import inside, tags
 from rendering.host import CREDENTIALS
 
@@ -23,23 +23,22 @@ PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownload
 
 def policy(
     repository_arns: list[str],
-    zone: Zone,
-    proofs: list[str],
-    watches: bool = False,
+    proofs: Mapping[str, list[str]],
+    watched: str = "",
     namespace: str = "",
     backups: str = "",
 ) -> dict[str, Any]:
-    """The role's policy: `proofs` are the TXT records that it may write, which prove its public names; a host that
-    `watches` reads where they point; under `namespace` it may publish metrics; `backups` is the bucket and, after a /,
-    the host's own part of it."""
+    """The role's policy: `proofs` are the TXT records that it may write (by their zone's ARN), which prove its public
+    names; `watched` is the ARN of the zone in which it reads where they point; under `namespace` it may publish
+    metrics; `backups` is the bucket and, after a /, the host's own part of it."""
     statements: list[dict[str, Any]] = []
     if namespace:
         own = {"StringEquals": {"cloudwatch:namespace": namespace}}
         statements += [{"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own}]
-    if watches:
+    if watched:
         statements += [
             {"Effect": "Allow", "Action": "route53:ListHostedZonesByName", "Resource": "*"},
-            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": zone.arn},
+            {"Effect": "Allow", "Action": "route53:ListResourceRecordSets", "Resource": watched},
         ]
     if repository_arns:
         statements += [
@@ -64,16 +63,17 @@ def policy(
             },
         ]
     if proofs:
+        statements += [{"Effect": "Allow", "Action": ["route53:ListHostedZones", "route53:GetChange"], "Resource": "*"}]
+    for zone_arn, records in sorted(proofs.items()):
         challenges = {
-            "route53:ChangeResourceRecordSetsNormalizedRecordNames": proofs,
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames": records,
             "route53:ChangeResourceRecordSetsRecordTypes": ["TXT"],
         }
         statements += [
-            {"Effect": "Allow", "Action": ["route53:ListHostedZones", "route53:GetChange"], "Resource": "*"},
             {
                 "Effect": "Allow",
                 "Action": "route53:ChangeResourceRecordSets",
-                "Resource": zone.proofs,
+                "Resource": zone_arn,
                 "Condition": {"ForAllValues:StringEquals": challenges},
             },
         ]
@@ -93,9 +93,8 @@ class HostPermissions(pulumi.ComponentResource):
         stack: Stack,
         host: str,
         repository_arns: pulumi.Input[list[str]],
-        zone: Zone,
-        proofs: list[str],
-        watches: bool,
+        proofs: Mapping[str, list[str]],
+        watched: str,
         namespace: str,
         backups: str = "",
         opts: pulumi.ResourceOptions | None = None,
@@ -103,12 +102,12 @@ class HostPermissions(pulumi.ComponentResource):
         super().__init__("infra:index:HostPermissions", name, None, opts)
         label = tags(stack, "host", name)
         document = pulumi.Output.from_input(repository_arns).apply(
-            lambda arns: json.dumps(policy(arns, zone, proofs, watches, namespace, backups))
+            lambda arns: json.dumps(policy(arns, proofs, watched, namespace, backups))
         )
         self.profile, self.credentials = pulumi.Output.from_input(""), pulumi.Output.from_input({})
         if host in stack.ec2_hosts:
             self._role(name, document, label)
-        elif proofs or watches or backups or isinstance(repository_arns, pulumi.Output):
+        elif proofs or watched or backups or isinstance(repository_arns, pulumi.Output):
             self._user(name, document, label)
         self.register_outputs({"profile": self.profile})
 

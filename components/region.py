@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
 from components import access, move
@@ -89,15 +90,14 @@ def machine(
     spec = stack.hosts[host]
     name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
     options = region.options if host in stack.ec2_hosts else everywhere
-    proved, wanted = proofs.records(catalogue, host), needs(catalogue, host)
+    wanted, grants = needs(catalogue, host), proof_records(region.zone, catalogue, host)
     # A host pulls what its own systems run, and nothing of others
     own = list(dict.fromkeys(name for system in catalogue.systems_on(host) for name in system.repositories))
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
-    watching, namespace = watches(catalogue, host), published(catalogue, host).get("namespace", "")
+    watched = (region.zone.arn or region.zone.former) if watches(catalogue, host) else ""
+    namespace = published(catalogue, host).get("namespace", "")
     place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""
-    rights = HostPermissions(
-        f"{name}-permissions", stack, host, pulls, region.zone, proved, watching, namespace, place, opts=options
-    )
+    rights = HostPermissions(f"{name}-permissions", stack, host, pulls, grants, watched, namespace, place, opts=options)
     if isinstance(spec, Ec2Host):
         marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}
         made = Host(
@@ -107,6 +107,14 @@ def machine(
         made = ExistingHost(name, host, spec, stack, wanted, opts=options)
     region.machines[host] = made
     return rights
+
+
+def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list[str]]:
+    """Zone's ARN → the TXT records by which a host proves its names there."""
+    found = {zone.proofs: proofs.records(catalogue, host)}
+    if zone.former:
+        found[zone.former] = [f"{CHALLENGE}.{name}" for name in proofs.proved_names(catalogue, host)]
+    return {arn: names for arn, names in found.items() if arn and names}
 
 
 def copying_host(region: Region) -> pulumi.Output[dict] | None:

@@ -92,8 +92,8 @@ class Zone:
         found = self._ask("GET", "/zones", {"name": name})
         if not found:
             raise NoZone(
-                f"the token of infra:secrets.{DNS}.{API_TOKEN} sees no zone {name} at Cloudflare: it needs Zone:Read "
-                f"and DNS:Edit of that zone"
+                f"the token of infra:secrets.{DNS}.{API_TOKEN} sees no zone {name} at Cloudflare: add the zone "
+                "there, or give the token Zone:Read and DNS:Edit of it"
             )
         # Of two of a name one may wait for its name servers
         self.id: str = min(found, key=lambda zone: zone.get("status") != "active")["id"]
@@ -138,12 +138,15 @@ class Zone:
                 method, self._base + path, params=query, json=body, timeout=PATIENCE, allow_redirects=False
             )
         except (requests.RequestException, ValueError) as error:
-            raise InfraError(f"Cloudflare does not answer ({self._base}): {_plain(error)}") from None
+            raise InfraError(
+                f"Cloudflare does not answer ({self._base}): {_plain(error)}. Nothing was changed by that; run again"
+            ) from None
         try:
             said = answer.json()
             errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in said.get("errors") or []]
         except (ValueError, AttributeError, TypeError):
-            raise InfraError(f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON") from None
+            said = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
+            raise InfraError(f"{said}. Nothing was changed by that; run again") from None
         if answer.ok and said.get("success"):
             return said.get("result")
         if method == "DELETE" and answer.status_code == 404:
@@ -165,7 +168,10 @@ class Zone:
 
 
 def _plain(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(getattr(error, "reason", "") or error))[:300]
+    """The innermost reason: what the library says around it is long."""
+    text = re.sub(r"\s+", " ", str(error))
+    found = re.findall(r"\[Errno -?\d+\] ([^\"')\]]+)|(timed out)|(certificate verify failed[^)]*)", text)
+    return next(filter(None, found[-1]), text)[:200] if found else text[:200]
 
 
 def changes(there: Sequence[Entry], wanted: Record) -> list[Change]:
@@ -234,8 +240,14 @@ def _blocked(entry: Entry, wanted: Record) -> str:
     if entry.get("proxied"):
         return f"{found}. Switch the proxy off there (DNS only): names lead to the hosts themselves"
     if entry["type"] == wanted.kind:
-        return f"{found}. To let this stack change it: infra dns adopt {entry['name']}; else remove it there"
+        adopt = f"infra dns adopt {entry['name']}{_stack(wanted)}"
+        return f"{found}. To let this stack change it: {adopt}; else remove it there"
     return f"{found}. It is in the way of {wanted.kind} {', '.join(wanted.values)}: remove it there"
+
+
+def _stack(wanted: Record) -> str:
+    found = re.match(r"infra: stack (\S+) of ", wanted.owner)
+    return f" --stack {found[1]}" if found and "~" not in found[1] else ""
 
 
 def same_value(kind: str, value: str) -> str:

@@ -47,7 +47,7 @@ class Wanted:
         found = [
             f"{server} gives {', '.join(one_line(value) for value in said) or 'nothing'}"
             for server, said in others.items()
-            if not self._is_said_by(said)
+            if not self.is_said_by(said)
         ]
         return found + [
             f"there is an AAAA {one_line(address)} too: clients with IPv6 go there" for address in self.stray
@@ -62,7 +62,8 @@ class Wanted:
     def is_right(self) -> bool:
         return not self.wrong and len(self.silent) < len(self.found)
 
-    def _is_said_by(self, said: list[str]) -> bool:
+    def is_said_by(self, said: list[str]) -> bool:
+        """Is what a server gives what is wanted."""
         # Of an address another one would be asked as well; of a text or a mail server others may have their own
         have, want = {*said}, {_normal(self.type, value) for value in self.values}
         return have == want if self.type in ("A", "AAAA", "CNAME") else want <= have
@@ -152,9 +153,10 @@ def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
     for record in records:
         answered = len(record.found) - len(record.silent)
         servers = f"{answered} server(s)" + (f", {', '.join(record.silent)} silent" if record.silent else "")
-        state = (
-            f"as it is to be: {servers}" if record.is_right else "not yet" if answered else "not known: none answers"
-        )
+        right = sum(record.is_said_by(said) for said in record.found.values() if isinstance(said, list))
+        late = f"not yet: {right} of {servers} have it" if answered else "not known: none answers"
+        state = f"as it is to be: {servers}" if record.is_right else late
+        state += "" if _is_in(stack, record) else f" (not in {stack.zone}: its owner writes it)"
         found += [f"{record.name}  {record.type}  {', '.join(record.values)}  {state}"]
         found += [f"  {line}" for line in record.wrong]
     return found
@@ -162,7 +164,9 @@ def lines(stack: Stack, records: Sequence[Wanted]) -> list[str]:
 
 def closing(stack: Stack, records: Sequence[Wanted]) -> str:
     """What there is to do."""
-    late = [record for record in records if not record.is_right]
+    late = [record for record in records if not record.is_right and _is_in(stack, record)]
+    if not late and any(not record.is_right for record in records):
+        return f"the records of {stack.zone} are as they are to be; of other zones their owners write them"
     if not late:
         return f"{len(records)} record(s) as they are to be"
     if stack.dns.is_ours:

@@ -57,7 +57,7 @@ def removed(given: dict[str, Any], wanted: Record, token: str) -> str:
             zone = Zone(given["zone"], now)
     except NoZone:
         return f"there is no zone {given['zone']} for this token any more: nothing was removed"
-    return "removed at Cloudflare" if zone.remove(wanted) else "was not there any more"
+    return "removed at Cloudflare" if zone.remove(wanted) else "there is none any more that this stack wrote"
 
 
 def _token_of(stack: str) -> str:

@@ -89,7 +89,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     if sick:
         lines.append(f"  unhealthy: {', '.join(sick)}")
     if resting := answer.get("resting"):
-        lines.append(f"  waiting, since their name points elsewhere: {', '.join(resting)}")
+        lines.append(f"  waiting, since their name does not lead here, as far as this host knows: {', '.join(resting)}")
     for system, there in sorted(answer.get("away", {}).items()):
         lines.append(f"  resting, since the data is on {there}: {system}")
     lines += [f"  {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]

@@ -18,11 +18,13 @@ from catalogue.stack import (
     MONITOR,
     MONITOR_SECRETS,
     PROJECT,
+    PROOF_TOKEN,
     REGISTRIES,
     Stack,
 )
 from infra.errors import InfraError
 from infra.pulumi import pulumi
+from rendering.proofs import has_token
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,13 @@ def known(catalogue: Catalogue) -> list[Secret]:
                 used.setdefault(shared if shared in given and own not in given else own, []).append(service.name)
         for name in system.passwords:
             used.setdefault((system.system, name), []).append(f"{system.system}'s sites")
+    if catalogue.stack.dns.provider == "cloudflare":
+        used[DNS, API_TOKEN] = ["records"]
+        if any(has_token(catalogue, host) for host in catalogue.stack.hosts):
+            used[DNS, PROOF_TOKEN] = ["proofs of names"]
     if catalogue.stack.backupRegion:
         used[BACKUP, BACKUP_SECRETS[0]] = ["backups"]
     for group, name in given:
-        if group == DNS and name in DNS_SECRETS and catalogue.stack.dns.provider == "cloudflare":
-            used[group, name] = ["records" if name == API_TOKEN else "proofs of names"]
         if group == REGISTRIES or (group == MONITOR and name in MONITOR_SECRETS):
             used[group, name] = ["images"] if group == REGISTRIES else ["notices"]
     return [

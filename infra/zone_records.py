@@ -4,10 +4,13 @@ import copy
 import json
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem
 from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
 from infra import sources
-from infra.cloudflare import Change, Entry, Record, Zone, changes, value_of
+from infra.cloudflare import EXCLUSIVE, Change, Entry, Record, Zone, changes, value_of
 from infra.drift.finding import Finding
 from infra.errors import InfraError
 from infra.orphans.state import State
@@ -32,6 +35,29 @@ def token_of(stack: Stack) -> str:
         own = stack.model_copy(update={"secretsFrom": {DNS: {API_TOKEN: stack.secretsFrom[DNS][API_TOKEN]}}})
         return sources.resolved(own, {})[DNS][API_TOKEN]
     return pulumi("config", "get", "--path", f"{PROJECT}:secrets.{DNS}.{API_TOKEN}", "--stack", stack.name)
+
+
+def missing(catalogue: Catalogue) -> Iterator[Problem]:
+    """What an update would be refused there: a token that may not, a zone that is not there, another's record in the
+    way."""
+    stack = catalogue.stack
+    try:
+        zone = zone_of(stack)
+    except InfraError as error:
+        yield Problem("Cloudflare", f"zone {stack.zone}", str(error), "see docs/names.md")
+        return
+    entries = zone.records()
+    sites = {stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites}
+    wanted = [Record(name, "A", (), stack.recordTtl, stack.dns_owner("site")) for name in sites if stack.in_zone(name)]
+    wanted += [Record(r.name, r.type, tuple(r.values), r.ttl, stack.dns_owner("record")) for r in stack.records]
+    for record in wanted:
+        try:
+            there = [entry for entry in entries if entry["name"] == record.name]
+            # Where a site's host is, is not known here: an address that leads anywhere may be the right one
+            own = tuple(value_of(entry) for entry in there if entry["type"] == "A" and not entry.get("comment"))
+            changes(there, replace(record, values=record.values or own))
+        except InfraError as error:
+            yield Problem("Cloudflare", f"{record.name} {record.kind}", str(error), "then run again")
 
 
 def moved_from(stack: Stack) -> str:
@@ -81,8 +107,9 @@ def findings(stack: Stack, zone: Zone, records: list[Record]) -> Iterator[Findin
     for record in records:
         there = [entry for entry in entries if entry["name"] == record.name]
         if _missing(there, record):
-            same = [_shown(entry) for entry in there if entry["type"] == record.kind]
-            found = f"has {', '.join(same) or 'no such record'}, the last update left {', '.join(record.values)}"
+            same = [_shown(entry) for entry in there if entry["type"] == record.kind or entry["type"] in EXCLUSIVE]
+            left = f"{', '.join(record.values)} for {record.ttl} s"
+            found = f"has {', '.join(same) or 'no such record'}, the last update left {left}"
             remedy = f"infra dns restore --stack {stack.name} puts it back"
             yield Finding(f"{record.name} {record.kind} at Cloudflare", found, remedy)
 
@@ -96,11 +123,20 @@ def _missing(there: list[Entry], record: Record) -> list[Change]:
 
 
 def _shown(entry: Entry) -> str:
-    return f"{value_of(entry)} (proxied)" if entry.get("proxied") else value_of(entry)
+    kind = f"{entry['type']} " if entry["type"] in EXCLUSIVE else ""
+    how = "proxied" if entry.get("proxied") else f"for {entry.get('ttl')} s"
+    return f"{kind}{value_of(entry)} {how}" + ("" if entry.get("comment") else ", without a comment")
 
 
 def restore(zone: Zone, records: list[Record]) -> Iterator[str]:
-    """Writes them again, a line for each that was otherwise. Raises InfraError where another's record is in the way."""
+    """Writes them again, a line for each that was otherwise. Raises InfraError, once all were tried, where another's
+    record is in the way."""
+    blocked = []
     for record in records:
-        if zone.put(record):
-            yield f"{record.name} {record.kind}: {', '.join(record.values)} again"
+        try:
+            if zone.put(record):
+                yield f"{record.name} {record.kind}: {', '.join(record.values)} again"
+        except InfraError as error:
+            blocked.append(str(error))
+    if blocked:
+        raise InfraError("\n".join(blocked))

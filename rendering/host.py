@@ -184,9 +184,8 @@ def data(catalogue: Catalogue, host: str) -> list[str]:
 
 
 def watches(catalogue: Catalogue, host: str) -> bool:
-    """Does a host run services of which only one may run in the world, and asks Route 53 where their names point."""
-    asks = catalogue.stack.dns.provider == "route53"
-    return asks and any(singletons.singletons(system) for system in catalogue.systems_on(host))
+    """Does a host run services of which only one may run in the world."""
+    return any(singletons.singletons(system) for system in catalogue.systems_on(host))
 
 
 def needs(catalogue: Catalogue, host: str) -> list[str]:

@@ -19,7 +19,16 @@ def test_actionlint_has_nothing_to_say():
     linter = tools.build("actionlint", "github.com/rhysd/actionlint/cmd/actionlint", "actionlint")
     ran = execute(linter, "-no-color", *FILES, cwd=ROOT, code=None)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert {path.stem for path in FILES} == {"check", "nightly", "preview", "comment", "up", "drift"}
+    assert {path.stem for path in FILES} == {
+        "check",
+        "nightly",
+        "preview",
+        "comment",
+        "up",
+        "drift",
+        "deploy",
+        "deploy-service",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -30,7 +39,9 @@ def test_actions_are_pinned_by_commit_and_rights_are_named(path):
     assert "permissions" in workflow
     assert "concurrency" in workflow or all("concurrency" in job for job in workflow["jobs"].values())
     assert text.count("actions/checkout@") == text.count("persist-credentials: false")
-    assert not re.search(r"secrets\.(?!PULUMI_CONFIG_PASSPHRASE|GITHUB_TOKEN)", text), "no long-lived key"
+    # What a product's repository may start a workflow with, and no more
+    kept = "PULUMI_CONFIG_PASSPHRASE|GITHUB_TOKEN" + ("|dispatch" if path.stem == "deploy" else "")
+    assert not re.search(rf"secrets\.(?!{kept})", text), "no long-lived key"
 
 
 def test_the_job_that_runs_a_forks_code_has_nothing_to_lose():
@@ -81,7 +92,7 @@ def test_other_peoples_code_is_installed_before_there_is_anything_to_take(path):
         assert not re.search(TOKENS, str(job.get("env", {}))), name
         installing = [n for n, step in enumerate(job["steps"]) if re.search(r"make|pip|uv ", step.get("run", ""))]
         rights = [n for n, step in enumerate(job["steps"]) if "configure-aws-credentials" in step.get("uses", "")]
-        assert not rights or max(installing) < min(rights), name
+        assert not rights or max(installing, default=-1) < min(rights), name
         assert not any(re.search(TOKENS, str(job["steps"][n].get("env", {}))) for n in installing), name
 
 
@@ -115,3 +126,95 @@ def test_pulumi_and_its_plugins_are_of_one_version_and_come_before_any_credentia
         installs = [number for number, step in enumerate(steps) if all(one in step.get("run", "") for one in wanted)]
         credentials = [n for n, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", "")]
         assert installs and max(installs) < min(credentials), name
+
+
+DEPLOY = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+
+
+def step(job: str, name: str) -> str:
+    (found,) = [step["run"] for step in DEPLOY["jobs"][job]["steps"] if step.get("name") == name]
+    return found
+
+
+def programs(folder, **scripts):
+    """Programs in place of the real ones, which note what they were asked."""
+    for name, script in scripts.items():
+        path = folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> {folder}/asked\n{script}\n')
+        path.chmod(0o755)
+    return {"PATH": f"{folder}/bin:/usr/bin:/bin"}
+
+
+def test_a_product_is_built_before_there_is_a_right_to_take():
+    steps = DEPLOY["jobs"]["push"]["steps"]
+    built = next(n for n, step in enumerate(steps) if step.get("name") == "Build")
+    assert built < next(n for n, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", ""))
+    assert DEPLOY["jobs"]["deploy"]["permissions"] == {} and "checkout" not in str(DEPLOY["jobs"]["deploy"])
+    for name in ("deploy", "deploy-service"):
+        for job in yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())["jobs"].values():
+            assert not any("${{" in step.get("run", "") for step in job["steps"]), "inputs go through the environment"
+
+
+def test_what_was_built_is_pushed_by_its_digest(tmp_path):
+    env = programs(
+        tmp_path,
+        aws='case "$1" in sts) echo 123456789012;; ecr) echo PASSWORD;; esac',
+        skopeo='case "$1" in copy) echo sha256:feed > "$3";; login) cat > /dev/null;; esac',
+    )  # fmt: skip
+    env |= {
+        "IMAGE": "shop-web",
+        "REGION": "ap-northeast-1",
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_SHA": "c0ffee",
+        "GITHUB_OUTPUT": str(tmp_path / "out"),
+    }
+    ran = execute("bash", "-e", "-c", step("push", "Push"), env=env, code=None)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "out").read_text() == "digest=sha256:feed\n"
+    asked = (tmp_path / "asked").read_text()
+    assert (
+        "docker://123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/shop-web:git-c0ffee" in asked
+        and "PASSWORD" not in asked
+    )
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("exit 0", 0), ("exit 1", 1)])
+def test_the_outcome_there_is_the_jobs(tmp_path, outcome, code):
+    env = programs(tmp_path, gh=f'case "$1 $2" in "run list") echo 4711;; "run watch") {outcome};; esac', sleep="true")
+    env |= {
+        "DIGEST": "sha256:feed", "INFRA": "acme/infra", "SERVICE": "shop-web", "STACK": "prod", "GITHUB_REPOSITORY_ID": "1", "GITHUB_RUN_ID": "2",
+        "GITHUB_RUN_ATTEMPT": "3", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }  # fmt: skip
+    ran = execute("bash", "-e", "-c", step("deploy", "Deploy"), env=env, code=None)
+    assert ran.returncode == code, ran.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert (
+        "gh workflow run deploy-service.yml --repo acme/infra --raw-field service=shop-web --raw-field image=sha256:feed"
+        in asked
+    )
+    assert (
+        'endswith(" 1-2-3")' in asked
+        and (tmp_path / "summary").read_text() == "https://github.com/acme/infra/actions/runs/4711\n"
+    )
+
+
+def test_a_deployment_that_does_not_begin_is_an_error(tmp_path):
+    env = programs(tmp_path, gh="true", sleep="true", seq="echo 1 2")
+    env |= dict.fromkeys(
+        (
+            "DIGEST",
+            "INFRA",
+            "SERVICE",
+            "STACK",
+            "GITHUB_REPOSITORY_ID",
+            "GITHUB_RUN_ID",
+            "GITHUB_RUN_ATTEMPT",
+            "GITHUB_SERVER_URL",
+        ),
+        "x",
+    )
+    ran = execute(
+        "bash", "-e", "-c", step("deploy", "Deploy"), env=env | {"GITHUB_STEP_SUMMARY": "/dev/null"}, code=None
+    )
+    assert ran.returncode == 1 and "has not begun the deployment" in ran.stdout

@@ -35,12 +35,21 @@ def check(
         from infra.account import command
 
         found += command.problems(catalogue)
+        found += _records(catalogue)
     for problem in found:
         typer.echo(str(problem), err=True)
     if errors(found):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
     typer.echo(f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)")
+
+
+def _records(catalogue: "Catalogue") -> Iterator[Problem]:
+    """What an update would be refused at Cloudflare."""
+    if catalogue.stack.dns.provider == "cloudflare":
+        from infra import zone_records
+
+        yield from zone_records.missing(catalogue)
 
 
 def _collisions(catalogue: "Catalogue") -> Iterator[Problem]:

@@ -52,8 +52,12 @@ def restore(stack: StackName) -> None:
         raise InfraError(
             f"stack {stack} is being moved from {moved_from}: pulumi up goes on with that, and writes them"
         )
-    lines = [*zone_records.restore(zone_records.zone_of(made), zone_records.written(exported(stack)))]
-    typer.echo("\n".join(lines) or "every record is as the last update left it")
+    done = 0
+    for line in zone_records.restore(zone_records.zone_of(made), zone_records.written(exported(stack))):
+        typer.echo(line)
+        done += 1
+    if not done:
+        typer.echo("every record is as the last update left it")
 
 
 @group.command()
@@ -97,4 +101,7 @@ def adopt(
         raise InfraError("nothing was touched; --yes answers the question")
     for entry, owner in found:
         zone.take_over(entry, owner)
-    typer.echo(f"{len(found)} record(s) are stack {stack}'s now: the next pulumi up writes what they are to be")
+    typer.echo(
+        f"{len(found)} record(s) are stack {stack}'s now: pulumi up writes what is new, infra dns restore what it "
+        "wrote before"
+    )

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from catalogue.stack import API_TOKEN, DNS
 from infra.cli import StackName, app, catalogue_of
 from infra.errors import InfraError
 
 group = typer.Typer(no_args_is_help=True, help="Secrets of services: list, set, unset and import them.")
 app.add_typer(group, name="secret")
 Path_ = Annotated[str, typer.Argument(metavar="SERVICE.NAME", help="Or SYSTEM.NAME for all services of a system.")]
+OPERATORS = f"{DNS}.{API_TOKEN}"
 NEXT = "pulumi up brings it to the host and restarts what uses it"
 
 
@@ -47,7 +49,7 @@ def set_secret(
     else:
         value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
     secret.put(catalogue.stack, owner, name, value, secret.is_password(catalogue, owner, name))
-    typer.echo(f"{path} is set in stack {stack}. {NEXT}")
+    typer.echo(f"{path} is set in stack {stack}. {NEXT if path != OPERATORS else 'pulumi up uses it from now on'}")
 
 
 @group.command()

@@ -26,7 +26,7 @@ GAPS = {
     "restarts for its own users": "some seconds; nothing answers in its place",
     "blue-green": "none",
     "one after the other": "none: the others take the requests",
-    "waits for its name": "until Route 53 said twice that its name points here (infra:singleCheck)",
+    "waits for its name": "until it was found for a whole check that its name points here (infra:singleCheck)",
     "runs at its next time": "none",
     "takes the other proxy's place": "about a second, in which the host's sites are away",
     "stops for good": "for good",

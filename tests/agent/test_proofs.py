@@ -9,7 +9,7 @@ from agent import aws, certificates, proofs
 from agent.outcome import Refused
 from lab.cloud.cloudflare import Cloudflare
 from tests.agent.fake import FakeWorld
-from tests.agent.releases import applied, bigger, release, serving, world_for
+from tests.agent.releases import applied, bigger, gone_back, release, serving, world_for
 from tests.catalogue.changes import configured
 
 NAME, VALUE = "api.hey-watch.me", "Zm9v-bar_1"
@@ -314,3 +314,13 @@ def test_certbot_has_the_token_before_the_release_is_in_place(monkeypatch):
     assert outcome.outcome == "applied", outcome.line
     ((environment, is_there, words),) = seen
     assert environment["CLOUDFLARE_PROOF_TOKEN"] == "hosts" and not is_there and "hosts" not in words
+
+
+def test_a_way_back_takes_what_is_in_force():
+    """Without anything from the network, though another provider keeps the zone by now."""
+    made = release()
+    world = serving(made, release(bigger))
+    renewed_by(world, "manual", HOOK + "cloudflare")
+    outcome = gone_back(world, made.id)
+    assert outcome.outcome == "rolled back" or outcome.code == 0, outcome.line
+    assert not any("certbot" in line for line in world.ran)

@@ -129,3 +129,22 @@ def test_a_download_that_is_too_slow_ends(blob, tmp_path, monkeypatch):
     monkeypatch.setattr(web, "ONE_FILE", -1000.0)
     said = download(blob, "Basic right", str(tmp_path / "file"), len(CONTENT))
     assert re.fullmatch(f"too slow: [0-9]+ of {len(CONTENT)} bytes came", said), said
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        said = b"<Error><Message>not authorized</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_what_an_api_refuses_it_says_why(tmp_path, monkeypatch):
+    with served(tmp_path, "localhost", Refusing) as port:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.crt"))
+        found = fetch(f"https://localhost:{port}/", {}, "POST", b"x")
+    assert found == (403, b"<Error><Message>not authorized</Message></Error>")

@@ -133,3 +133,14 @@ def test_records_at_another_provider_are_not_deleted_in_silence(former, provider
     assert f"infra:dns {{provider: {provider}, leaves: {former}}}" in line
     run_program({"infra:dns": {**dns, "leaves": former}, **tokens}, STATES[former])
     run_program({"infra:dns": dns, **tokens})
+
+
+def test_rights_in_a_zone_that_is_left_go_with_the_update_after():
+    """What serves until the new release does asks there whose the name is, and proves it there."""
+    settings = {"infra:dns": {"provider": "cloudflare", "leaves": "route53"}, **TOKENS}
+    (policy,) = run_program(settings, STATES["route53"]).of("aws:iam/rolePolicy:RolePolicy")
+    actions = {str(s["Action"]) for s in json.loads(policy.inputs["policy"])["Statement"]}
+    assert "route53:ChangeResourceRecordSets" in actions and "route53:ListResourceRecordSets" in actions
+    assert "_acme-challenge.api.hey-watch.me" in policy.inputs["policy"]
+    (policy,) = run_program(settings, STATES["cloudflare"]).of("aws:iam/rolePolicy:RolePolicy")
+    assert "route53" not in policy.inputs["policy"]

@@ -11,7 +11,6 @@ import pytest
 from agent.archive import members
 from catalogue import loading
 from catalogue.models import System
-from components.lookup import Zone
 from components.network import openings
 from components.permissions import policy
 from rendering.images import lifecycle
@@ -135,9 +134,9 @@ def test_only_ssh_is_narrow():
 
 
 def test_the_role_may_pull_answer_its_own_challenge_and_tell_its_own_metrics_only():
-    statements = policy(
-        ["arn:repo"], Zone("Z", "arn:of", "arn:zone"), ["_acme-challenge.api.hey-watch.me"], namespace="infra/prod"
-    )["Statement"]
+    statements = policy(["arn:repo"], {"arn:zone": ["_acme-challenge.api.hey-watch.me"]}, namespace="infra/prod")[
+        "Statement"
+    ]
     by_action = {str(statement["Action"]): statement for statement in statements}
     change = by_action["route53:ChangeResourceRecordSets"]
     assert change["Resource"] == "arn:zone"
