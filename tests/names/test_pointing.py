@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from catalogue.records import Record as Described
-from infra import hosts, names, pointing, zone_records
+from infra import hosts, names, pointing, secret, zone_records
 from infra.errors import InfraError
 from infra.main import app
 from infra.pointing import Wanted, closing, lines, look, wait, wanted
@@ -208,7 +208,7 @@ def test_what_was_changed_by_hand_is_found_and_put_back(kept, change):
     else:
         kept.app.entries.pop(entry["id"])
     (found,) = zone_records.findings(stack, kept.client, wrote)
-    assert f"the last update left {ADDRESS}; infra dns restore --stack prod puts it back" in str(found)
+    assert f"the last update left {ADDRESS} for 60 s; infra dns restore --stack prod puts it back" in str(found)
     assert [*zone_records.restore(kept.client, wrote)] == [f"api.example.com A: {ADDRESS} again"]
     assert not [*zone_records.findings(stack, kept.client, wrote)]
 
@@ -218,7 +218,7 @@ def test_a_record_in_the_place_of_one_that_is_gone_is_left_alone(kept):
     wrote = zone_records.written(state(("api.example.com", "A", [ADDRESS])))
     kept.by_hand("CNAME", "api.example.com", "elsewhere.example")
     (found,) = zone_records.findings(stack, kept.client, wrote)
-    assert "has no such record, the last update left" in str(found)
+    assert "has CNAME elsewhere.example for 300 s, without a comment, the last update left" in str(found)
     with pytest.raises(InfraError, match="is in the way of A"):
         list(zone_records.restore(kept.client, wrote))
 
@@ -297,3 +297,32 @@ def test_records_at_another_provider_can_be_left_as_they_are(provider, left):
         not {*last["dependencies"], *last["propertyDependencies"]["stdin"]} & {*left}
         and "urn:x::C" in last["dependencies"]
     )
+
+
+def test_what_an_update_would_be_refused_is_known_before(kept, monkeypatch):
+    names = {"api.hey-watch.me": "api.example.com"}
+    described = [{"name": "web.example.com", "type": "A", "values": ["192.0.2.1"]}]
+    made = catalogue(
+        config=configured(zone="example.com", names=names, dns={"provider": "cloudflare"}, records=described)
+    )
+    monkeypatch.setattr(zone_records, "pulumi", of_the_token(kept.app.tokens["operator"]))
+    assert [*zone_records.missing(made)] == []
+    kept.by_hand("A", "api.example.com", "192.0.2.7")
+    assert [*zone_records.missing(made)] == [], "it may be the host's own"
+    kept.by_hand("AAAA", "api.example.com", "2001:db8::7")
+    kept.by_hand("A", "web.example.com", "192.0.2.8")
+    assert [
+        "is in the way of A" in problem.found or "infra dns adopt web" in problem.found
+        for problem in zone_records.missing(made)
+    ] == [True, True]
+    monkeypatch.setattr(zone_records, "pulumi", of_the_token("wrong"))
+    (problem,) = zone_records.missing(made)
+    assert problem.level == "error" and "Cloudflare refuses the token" in problem.found
+
+
+def test_tokens_that_are_missing_are_listed():
+    made = catalogue(config=configured(dns={"provider": "cloudflare"}))
+    found = {entry.path: entry.state for entry in secret.known(made) if entry.group == "dns"}
+    assert found == {"dns.CLOUDFLARE_API_TOKEN": "missing", "dns.CLOUDFLARE_PROOF_TOKEN": "missing"}
+    made = catalogue(config=configured(dns={"provider": "cloudflare", "challenges": "acme.example.net"}))
+    assert {entry.path for entry in secret.known(made) if entry.group == "dns"} == {"dns.CLOUDFLARE_API_TOKEN"}
