@@ -130,6 +130,13 @@ def _is_used_again(world: World, item: dict[str, Any]) -> bool:
     chain = f"{lineages.HOME}/live/{name}/fullchain.pem"
     if noted.get("item") != _asked_for(item) or set(noted["links"]) != {*lineages.links(name)}:
         return False
+    now = {link: world.link_target(link) for link in lineages.links(name)}
+    if (
+        now == noted["links"]
+        and (world.read(lineages.renewal(name)) or b"").decode(errors="replace") == noted["renewal"]
+    ):
+        # It is what is there, and not good enough
+        return False
     file = f"{lineages.HOME}/archive/{name}/{noted['links'][chain].rsplit('/', 1)[-1]}"
     left = ("openssl", "x509", "-noout", "-checkend", str(RENEWED * 86400), "-in", file)
     if not world.exists(file) or world.run(*left).code != 0:

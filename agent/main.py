@@ -20,6 +20,7 @@ from agent import (
     artefacts,
     away,
     boot_times,
+    builds,
     contents,
     drift,
     ecr,
@@ -170,6 +171,7 @@ def status(_: dict[str, Any]) -> int:
             ),
             "repairs": [asdict(entry) for entry in history.recent_doings(world)[-REPAIRS_SHOWN:]],
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
+            "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),
             "away": {of.get("what", name): f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
         }

@@ -99,6 +99,7 @@ class Status(Form):
     resting: Names = []
     away: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
     maintenance: Sites = {}
+    builds: Annotated[dict[Text, dict[Text, Text]], Field(max_length=MOST)] = {}
     last_job: LastJob | None
 
 

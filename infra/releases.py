@@ -1,5 +1,6 @@
 """What hosts report of their releases, made readable. Pure: the agent's answers in, tables and lines out."""
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -57,6 +58,13 @@ def changed(paths: Sequence[str]) -> str:
     return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
+def build(said: dict[str, str]) -> str:
+    """What an image's labels say: of a commit as much as people write, of a time its day and minute."""
+    commit, version, created = (said.get(key, "") for key in ("commit", "version", "created"))
+    commit = commit[:SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", commit) else commit
+    return ", ".join(filter(None, (version, f"commit {commit}" if commit else "", created[:16].replace("T", " "))))
+
+
 def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> tuple[list[str], bool]:
     """Lines about a host, and whether all is in order. `wanted` is the release that the stack brought last."""
     serving, brought = answer["release"], answer["brought"] or {}
@@ -93,6 +101,7 @@ def state(stack: str, host: str, answer: dict[str, Any], wanted: str | None) -> 
     for system, there in sorted(answer.get("away", {}).items()):
         lines.append(f"  resting, since the data is on {there}: {system}")
     lines += [f"  {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
+    lines += [f"  build of {name}: {build(said)}" for name, said in sorted(answer.get("builds", {}).items())]
     if stopped:
         lines.append(f"  not running: {', '.join(stopped)}")
     lines += [

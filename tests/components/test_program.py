@@ -197,7 +197,7 @@ def _actions(statement: dict[str, Any]) -> list[str]:
 
 
 def test_a_host_without_images_or_sites_has_no_rights():
-    assert policy([], "arn:zone", [])["Statement"] == []
+    assert policy([], {})["Statement"] == []
 
 
 def test_a_stack_that_shares_repositories_makes_none_and_may_pull_from_them(monkeypatch):

@@ -85,7 +85,7 @@ def test_a_drill_runs_on_scratch_volumes_without_a_port_or_the_network_of_the_ot
 
 
 def test_a_host_may_reach_its_own_part_of_the_bucket_and_cannot_delete_what_it_deleted():
-    document = policy([], "arn:z", [], backups="box/watchme")
+    document = policy([], {}, backups="box/watchme")
     allowed = [
         (action, s["Resource"])
         for s in document["Statement"]

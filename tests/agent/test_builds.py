@@ -1,0 +1,56 @@
+"""What images say of their builds."""
+
+import json
+
+from agent import builds
+from agent.world import Ran
+from infra.releases import build
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import images, release
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def said(lines, code=0):
+    world = FakeWorld()
+    world.answers["docker image inspect"] = Ran(code, "\n".join(lines))
+    return builds.of_release(world, release().manifest)
+
+
+def line(image, **labels):
+    return f"{json.dumps([image])} {json.dumps(labels or None)}"
+
+
+def test_labels_are_shown_by_service():
+    every = sorted(images(release()))
+    ast = next(image for image in every if "watchme-api-ast@" in image)
+    labels = {
+        "org.opencontainers.image.revision": COMMIT,
+        "org.opencontainers.image.created": "2026-11-30T01:02:03Z",
+        "maintainer": "x",
+    }
+    others = [line(image) for image in every if image != ast]
+    assert said([line(ast, **labels), *others]) == {"ast-api": {"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}}
+
+
+def test_one_that_is_not_there_keeps_nothing_from_being_said():
+    ast = next(image for image in images(release()) if "watchme-api-ast@" in image)
+    found = said(
+        [
+            line(ast, **{"org.opencontainers.image.version": "1" * 500}),
+            "Error response from daemon: No such image: x",
+            "[1",
+            "null null",
+        ],
+        1,
+    )
+    assert found == {"ast-api": {"version": "1" * 80}}
+
+
+def test_no_docker_says_nothing():
+    assert said(["Cannot connect to the Docker daemon"], 1) == {} and said([]) == {}
+
+
+def test_how_a_person_reads_it():
+    assert build({"commit": COMMIT, "created": "2026-11-30T01:02:03Z"}) == "commit 0123456789ab, 2026-11-30 01:02"
+    assert build({"version": "1.2", "commit": "main"}) == "1.2, commit main"
