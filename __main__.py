@@ -11,6 +11,7 @@ from catalogue.deployed import pinned, standing
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
+from components.alone import refuse_stale
 from components.backups import Backups
 from components.copier import Copier
 from components.dns import Proofs, Records, refuse_to_leave
@@ -39,6 +40,8 @@ everywhere = pulumi.ResourceOptions(providers={"aws": global_provider})
 asking = pulumi.InvokeOptions(provider=global_provider)
 prior = before.before()
 deploying = configuration.deploying(stack.name)
+if deploying:
+    refuse_stale(deploying, prior, stack.region)
 # What another host has deployed is not this update's affair, whatever this checkout says of it
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
 as_it_was, catalogue = pinned(catalogue, prior.deployed), pinned(catalogue, deployed)

@@ -1,5 +1,7 @@
 """Certificates by ACME, obtained before the proxy is switched to them."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 
@@ -90,6 +92,7 @@ def _issue(
     if damaged:
         fault = lineages.fault(world, name)
         done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
+    before = {link: world.link_target(link) for link in lineages.links(name)}
     if _is_used_again(world, item):
         return [*done, f"the certificate of {name} that an earlier release obtained serves again"]
     token = proofs.environment(target, item)
@@ -106,36 +109,39 @@ def _issue(
         )
     if damaged:
         _keep_new(world, name)
-    _note(world, item)
+    _note(world, item, before)
     return [*done, f"obtained the certificate of {name}"]
 
 
-def _note(world: World, item: dict[str, Any]) -> None:
-    """What was obtained, should the release go back: authorities give the same certificate a few times a week."""
+def _noted(world: World) -> dict[str, Any]:
+    try:
+        found = json.loads(world.read(OBTAINED) or b"{}")
+    except ValueError:
+        return {}
+    entries = found.items() if isinstance(found, dict) else []
+    return {name: entry for name, entry in entries if isinstance(entry, dict)}
+
+
+def _note(world: World, item: dict[str, Any], before: dict[str, str | None]) -> None:
+    """What was obtained in place of what was there `before`, should the release go back: authorities give the same
+    certificate a few times a week."""
     name = item["name"]
     links = {link: target for link in lineages.links(name) if (target := world.link_target(link))}
-    noted = json.loads(world.read(OBTAINED) or b"{}")
+    noted = _noted(world)
     renewal = (world.read(lineages.renewal(name)) or b"").decode(errors="replace")
-    noted[name] = {"item": _asked_for(item), "renewal": renewal, "links": links}
+    noted[name] = {"item": _asked_for(item), "renewal": renewal, "links": links, "before": before}
     world.write(OBTAINED, json.dumps(noted).encode(), 0o600, "root", "root")
 
 
 def _is_used_again(world: World, item: dict[str, Any]) -> bool:
     """Puts back in force what an earlier try obtained for the same, where its release went back."""
     name = item["name"]
-    try:
-        noted = json.loads(world.read(OBTAINED) or b"{}").get(name) or {}
-    except ValueError:
-        return False
+    noted = _noted(world).get(name) or {}
     chain = f"{lineages.HOME}/live/{name}/fullchain.pem"
     if noted.get("item") != _asked_for(item) or set(noted["links"]) != {*lineages.links(name)}:
         return False
-    now = {link: world.link_target(link) for link in lineages.links(name)}
-    if (
-        now == noted["links"]
-        and (world.read(lineages.renewal(name)) or b"").decode(errors="replace") == noted["renewal"]
-    ):
-        # It is what is there, and not good enough
+    # Something newer may have been put there since, such as one without a key that got out
+    if {link: world.link_target(link) for link in lineages.links(name)} != noted.get("before"):
         return False
     file = f"{lineages.HOME}/archive/{name}/{noted['links'][chain].rsplit('/', 1)[-1]}"
     left = ("openssl", "x509", "-noout", "-checkend", str(RENEWED * 86400), "-in", file)

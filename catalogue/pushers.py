@@ -9,8 +9,10 @@ from catalogue.fields import Model, Name
 # Whose tokens AWS takes, and for whom they are made out
 ISSUER, AUDIENCE = "token.actions.githubusercontent.com", "sts.amazonaws.com"
 _REF = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$"
-# As GitHub has them, in their own case: AWS compares by letter
-GitRepository = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}$")]
+# As GitHub has them in its tokens, in their own case, since AWS compares by letter; with their numbers where it does
+GitRepository = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}([@-]\d+)?/[A-Za-z0-9._-]{1,100}(@\d+)?$", max_length=160)
+]
 
 
 class Pusher(Model):

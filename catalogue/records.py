@@ -53,11 +53,13 @@ class Record(Model):
         """The values as the provider takes them, which adds the outer quotes of a text itself."""
         return [quoted_text(value)[1:-1] for value in self.values] if self.type == "TXT" else self.values
 
-    @property
-    def issuers(self) -> list[str] | None:
-        """Whom a CAA record lets issue certificates of a name; None where it restricts no one (RFC 8659)."""
-        found = [_CAA.fullmatch(value) for value in self.values] if self.type == "CAA" else []
-        issue = [match for match in found if match and match[2] == "issue"]
+    def issuers(self, is_wildcard: bool = False) -> list[str] | None:
+        """Whom a CAA record lets issue certificates of a name, or one for all names below it; None where it restricts
+        no one (RFC 8659)."""
+        found = [match for value in self.values if self.type == "CAA" and (match := _CAA.fullmatch(value))]
+        issue = [match for match in found if match[2] == "issue"]
+        if is_wildcard:
+            issue = [match for match in found if match[2] == "issuewild"] or issue
         return [name for match in issue if (name := match[3].partition(";")[0].strip().lower())] if issue else None
 
 

@@ -28,6 +28,8 @@ SEALED = re.compile(r"\[encrypted\]|\[secret [0-9a-f]{12}\]")
 APPROVED_IMAGES = "INFRA_APPROVED_IMAGES"
 # In that of an update for some services alone: their host, their names, and what is deployed then, as JSON
 DEPLOYING = "INFRA_DEPLOYING"
+# How the reason of such an update begins, where another one ended after it was worked out
+STALE = "nothing was touched: the stack was updated meanwhile"
 OF_ONE_UPDATE = {APPROVED_IMAGES, DEPLOYING}
 # While it is not known how one ended: the command that it was
 UNSETTLED = ".infra/deploying-{stack}"

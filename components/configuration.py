@@ -85,11 +85,14 @@ def approved_images() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Deploying:
-    """An update for some services of a host alone, and the images that are deployed once it is done."""
+    """An update for some services of a host alone, and the images that are deployed once it is done. `basis` is what
+    was deployed, and `release` what served on the host, when that was worked out (None: it is not said)."""
 
     host: str
     services: list[str]
     deployed: Deployed
+    basis: Deployed | None = None
+    release: str | None = None
 
 
 def deploying(stack: str) -> Deploying | None:

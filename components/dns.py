@@ -72,7 +72,8 @@ class Proofs(pulumi.ComponentResource):
     def __init__(self, name: str, catalogue: Catalogue, zone: Zone, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("infra:index:Proofs", name, None, opts)
         stack = catalogue.stack
-        for public in [public for host in stack.hosts for public in proved_names(catalogue, host)]:
+        # One for all names below a domain may be on several hosts
+        for public in dict.fromkeys(public for host in stack.hosts for public in proved_names(catalogue, host)):
             own, to = f"{CHALLENGE}.{public}", stack.dns.proof(public)
             _record(self, f"{own}-CNAME", stack, zone, own, "CNAME", stack.recordTtl, [to])
         self.register_outputs({})

@@ -1,6 +1,5 @@
 """What must be there before anything is made: the zone and the machine images. A missing one stops the program."""
 
-import contextlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,9 +37,13 @@ def zone(stack: Stack, kept_at: Collection[str], options: pulumi.InvokeOptions) 
             kept = aws.route53.get_zone(name=stack.zone, opts=options)
             found = Zone(kept.zone_id, kept.arn, kept.arn)
     elif "route53" in kept_at:
-        # Where it has gone already no right in it is of use
-        with contextlib.suppress(Exception):
+        try:
             found = Zone(former=aws.route53.get_zone(name=stack.zone, opts=options).arn)
+        except Exception as error:
+            # Where it has gone already no right in it is of use
+            if "no matching" not in str(error):
+                with _one_line(f"the zone {stack.zone} in Route 53, which the stack leaves", "may you list zones?"):
+                    raise
     if stack.dns.challenges:
         key = f"infra:dns.challenges {stack.dns.challenges}"
         with _one_line(key, "make the zone in Route 53, or name one of this account"):

@@ -1,7 +1,9 @@
 """Roles for workflows of products' own repositories on GitHub: each pushes the images of its services, without a key
 that anyone has to keep, and can do nothing else."""
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,7 +45,9 @@ class Pushers(pulumi.ComponentResource):
         self.roles = {}
         for repository, pusher in sorted(stack.pushers.items()):
             own = _once(repo for service in pusher.services for repo in pushed(services[service]))
-            label = f"pusher-{repository.lower().replace('/', '-')}"
+            # Of a role's name AWS takes 64 characters, with those that Pulumi adds
+            mark = hashlib.sha256(repository.encode()).hexdigest()[:6]
+            label = f"pusher-{re.sub('[^a-z0-9]+', '-', repository.lower())[:24].strip('-')}-{mark}"
             role = aws.iam.Role(
                 f"{label}-role",
                 assume_role_policy=json.dumps(trust(stack.accountId, repository, pusher)),

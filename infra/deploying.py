@@ -14,10 +14,10 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from catalogue.service import Image, Service
 from catalogue.services import ComposeService
-from catalogue.stack import APPROVED_IMAGES, DEPLOYING, UNSETTLED
+from catalogue.stack import APPROVED_IMAGES, DEPLOYING, STALE, UNSETTLED
 from infra import aws, hosts
 from infra.errors import InfraError
-from infra.locks import Locked
+from infra.locks import Locked, Unsettled
 from infra.move import run
 from infra.paths import project_root
 from infra.remote import ask
@@ -207,7 +207,8 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
         raise InfraError(f"another deploy was interrupted here: run it again first ({pending}), or remove {note}")
     # One that was interrupted here is what the host may serve
     if answer["current"] != outputs["releases"].get(wanted.host, {}).get("id") and not note.exists():
-        raise InfraError(
+        # Or another update has brought it, and has not come to its end
+        raise Unsettled(
             f"{wanted.host} serves {(answer['current'] or 'no release')[:12]}, and not what pulumi up brought last: "
             f"run pulumi up --stack {stack.name} first, or return to that with infra rollback (infra status names both)"
         )
@@ -221,16 +222,19 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     images = {**served, **own} if wanted.follow else dict(served)
     words = _targets(catalogue, wanted.host)
     note.parent.mkdir(parents=True, exist_ok=True)
+    is_again = note.exists()
     put(note, f"{command}\n")
-    progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after))
+    basis = before, outputs["releases"].get(wanted.host, {}).get("id")
+    progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after, basis))
     reason = progress.reasons[0].strip() if progress.reasons else ""
-    if not reason or reason.startswith(CERTAIN):
+    has_begun = not (progress.is_locked or STALE in reason)
+    if not reason or reason.startswith(CERTAIN) or not (has_begun or is_again):
         note.unlink(missing_ok=True)
-    if reason.startswith(CERTAIN):
+    if reason.startswith(CERTAIN) and has_begun:
         # The engine has noted what it was to bring: noted back, the next update has nothing to do
         run.up(stack.name, [], lambda _: None, lambda _: False, words, _variables(images, wanted, before))
     if reason:
-        raise (Locked if progress.is_locked else InfraError)(reason)
+        raise (InfraError if has_begun else Locked)(reason)
     later = "follows its tag from now on" if wanted.follow else "pulumi up keeps it"
     standby = f"; {', '.join(stack.standbyRegions)} gets it by the next pulumi up" if stack.standbyRegions else ""
     return f"{_shown_each(wanted)} serves on {wanted.host}; {later}{standby}"
@@ -273,9 +277,13 @@ def _alone_with_its_tag(wanted: Deployment, served: Mapping[str, str]) -> None:
                 )
 
 
-def _variables(images: Mapping[str, str], wanted: Deployment, deployed: Records) -> dict[str, str]:
-    """What an update for some services alone is given."""
-    deploying = {"host": wanted.host, "services": [*wanted.images], "deployed": deployed}
+def _variables(
+    images: Mapping[str, str], wanted: Deployment, deployed: Records, basis: tuple[Records, str | None] | None = None
+) -> dict[str, str]:
+    """What an update for some services alone is given; `basis` is what it was worked out from."""
+    deploying: dict[str, Any] = {"host": wanted.host, "services": [*wanted.images], "deployed": deployed}
+    if basis:
+        deploying |= {"basis": basis[0], "release": basis[1]}
     return {APPROVED_IMAGES: json.dumps(images), DEPLOYING: json.dumps(deploying)}
 
 

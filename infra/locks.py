@@ -25,6 +25,7 @@ HOLDER = re.compile(r"created by (.+?)@(.+?) \(pid (\d+)\)(?: at (\S+))?")
 COUNT = re.compile(rf"{LOCKED} (\d+) lock")
 FOLDER = Path(".infra/engines")
 PAUSE = 5.0
+SETTLED = 60.0  # seconds until an update that is at its end has written what it did
 BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
@@ -135,18 +136,25 @@ T = TypeVar("T")
 
 
 class Locked(InfraError):
-    """Another update holds the stack."""
+    """Another update holds the stack, or has changed it meanwhile."""
+
+
+class Unsettled(Locked):
+    """As if another update were at its end; where none is, waiting is of no use."""
 
 
 def patiently(work: Callable[[], T], seconds: float, say: Callable[[str], object]) -> T:
     """Does some `work` that another update of the stack may hold up, for at most so many seconds: all of it again,
     since what it looked at may be another then. Raises Locked."""
     end, is_said = time.monotonic() + seconds, False
+    settled_by: float | None = None
     while True:
         try:
             return work()
         except Locked as locked:
-            if time.monotonic() > end:
+            if isinstance(locked, Unsettled):
+                settled_by = settled_by or time.monotonic() + SETTLED
+            if time.monotonic() > min(end, settled_by or end):
                 raise
             if not is_said:
                 say(f"waiting for {seconds:.0f} s at most: {locked}")

@@ -20,7 +20,7 @@ class Pair:
 def name_of(catalogue: Catalogue, site: Site) -> str:
     """What certbot calls a site's certificate: one of all names below a domain has no site's own name."""
     public = catalogue.stack.public_name(site.name)
-    return f"wildcard.{domain_above(public)}" if site.certificate == "wildcard" else public
+    return f"_wildcard.{domain_above(public)}" if site.certificate == "wildcard" else public
 
 
 def domain_above(public: str) -> str:

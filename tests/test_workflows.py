@@ -6,6 +6,7 @@ from importlib.metadata import version
 import pytest
 import yaml
 
+from catalogue.pushers import Pusher
 from infra.preview.command import write_fingerprints
 from infra.preview.report import Report, StackReport
 from lab import tools
@@ -160,7 +161,7 @@ def test_what_was_built_is_pushed_by_its_digest(tmp_path):
     env = programs(
         tmp_path,
         aws='case "$1" in sts) echo 123456789012;; ecr) echo PASSWORD;; esac',
-        skopeo='case "$1" in copy) echo sha256:feed > "$3";; login) cat > /dev/null;; esac',
+        skopeo='case "$1" in copy) echo sha256:feed > "$4";; login) cat > /dev/null;; esac',
     )  # fmt: skip
     env |= {
         "IMAGE": "shop-web",
@@ -179,23 +180,33 @@ def test_what_was_built_is_pushed_by_its_digest(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("exit 0", 0), ("exit 1", 1)])
+@pytest.mark.parametrize(("outcome", "code"), [("success", 0), ("failure", 1), ("cancelled", 1)])
 def test_the_outcome_there_is_the_jobs(tmp_path, outcome, code):
-    env = programs(tmp_path, gh=f'case "$1 $2" in "run list") echo 4711;; "run watch") {outcome};; esac', sleep="true")
+    view = f'if [ "$7" = conclusion ]; then cat {tmp_path}/conclusion; echo {outcome} > {tmp_path}/conclusion; else echo rolled back on box; fi'
+    (tmp_path / "conclusion").write_text("\n")
+    env = programs(tmp_path, gh=f'case "$1 $2" in "run list") echo 4711;; "run view") {view};; esac', sleep="true")
     env |= {
         "DIGEST": "sha256:feed", "INFRA": "acme/infra", "SERVICE": "shop-web", "STACK": "prod", "GITHUB_REPOSITORY_ID": "1", "GITHUB_RUN_ID": "2",
         "GITHUB_RUN_ATTEMPT": "3", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }  # fmt: skip
     ran = execute("bash", "-e", "-c", step("deploy", "Deploy"), env=env, code=None)
-    assert ran.returncode == code, ran.stderr
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    assert ("rolled back on box" in ran.stdout and f"not deployed ({outcome})" in ran.stdout) is (code == 1), ran.stdout
     asked = (tmp_path / "asked").read_text()
     assert (
         "gh workflow run deploy-service.yml --repo acme/infra --raw-field service=shop-web --raw-field image=sha256:feed"
         in asked
     )
+    # Two services of one product have runs of their own
+    assert 'endswith(" 1-2-3-shop-web")' in asked
+    assert (tmp_path / "summary").read_text() == "https://github.com/acme/infra/actions/runs/4711\n"
+
+
+def test_an_environment_of_a_pusher_is_the_jobs():
+    """By its token a workflow is known by that alone."""
+    assert DEPLOY["jobs"]["push"]["environment"] == "${{ inputs.environment }}"
     assert (
-        'endswith(" 1-2-3")' in asked
-        and (tmp_path / "summary").read_text() == "https://github.com/acme/infra/actions/runs/4711\n"
+        Pusher(services=["a"], environment="production").subject("acme/shop") == "repo:acme/shop:environment:production"
     )
 
 

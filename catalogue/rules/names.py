@@ -40,6 +40,8 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
+    if stack.dns.provider == "route53" or stack.dns.challenges:
+        yield from _proved_twice(catalogue)
     for system in catalogue.running.values():
         for site in system.sites:
             name = stack.public_name(site.name)
@@ -52,6 +54,22 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
             elif not stack.in_zone(above):
                 found = f"certificate: wildcard, and {name} is no name below infra:zone ({stack.zone})"
                 yield Problem(file, where, found, "leave certificate out: it gets one of its own")
+
+
+def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
+    """In Route 53 a name has one set of texts: of two hosts each would write over the other's proof."""
+    stack = catalogue.stack
+    on: dict[str, list[str]] = {}
+    for host in stack.hosts:
+        sites = [
+            site for system in catalogue.systems_on(host) for site in system.sites if site.certificate == "wildcard"
+        ]
+        for above in dict.fromkeys(stack.public_name(site.name).partition(".")[2] for site in sites):
+            on.setdefault(above, []).append(host)
+    for above, hosts in on.items():
+        if len(hosts) > 1:
+            found = f"*.{above} is proved by {' and '.join(hosts)}, which would write over each other's proof"
+            yield Problem(stack.file, "infra:hosts", found, "certificate: wildcard on one of them, none on the others")
 
 
 def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.records import Record
+from catalogue.sites import CertificateFiles
 
 # What the CAs of these directories call themselves in CAA records (their own documentation)
 ISSUERS = {
@@ -16,21 +17,23 @@ ISSUERS = {
 
 def records(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
-    sites = {stack.public_name(site.name) for system in catalogue.running.values() for site in system.sites}
+    described = [site for system in catalogue.running.values() for site in system.sites]
+    sites = {stack.public_name(site.name) for site in described}
+    wild = {stack.public_name(site.name).partition(".")[2] for site in described if site.certificate == "wildcard"}
     seen: set[tuple[str, str]] = set()
     kinds: dict[str, set[str]] = {}
     for record in stack.records:
         kinds.setdefault(record.name, set()).add(record.type)
     for record in stack.records:
         where = f"infra:records: {record.name} {record.type}"
-        for found, rule in _faults(record, stack.zone, sites, kinds[record.name]):
+        for found, rule in _faults(record, stack.zone, sites, wild, kinds[record.name]):
             yield Problem(stack.file, where, found, rule)
         if (record.name, record.type) in seen:
             yield Problem(stack.file, where, "stands there twice", "one record with all values")
         seen.add((record.name, record.type))
 
 
-def _faults(record: Record, zone: str, sites: set[str], kinds: set[str]) -> Iterator[tuple[str, str]]:
+def _faults(record: Record, zone: str, sites: set[str], wild: set[str], kinds: set[str]) -> Iterator[tuple[str, str]]:
     plain = record.name.removeprefix("*.")
     if plain != zone and not plain.endswith(f".{zone}"):
         yield f"is not in infra:zone ({zone})", f"a name such as mail.{zone}"
@@ -39,7 +42,9 @@ def _faults(record: Record, zone: str, sites: set[str], kinds: set[str]) -> Iter
     if record.type == "CNAME" and (record.name == zone or len(kinds) > 1):
         other = "the zone itself has others" if record.name == zone else f"it has {', '.join(sorted(kinds))}"
         yield f"a name with a CNAME has nothing else, and {other}", "another name, or the records that it stands for"
-    if record.type in ("TXT", "CNAME") and record.name.removeprefix("_acme-challenge.") in sites - {record.name}:
+    if record.type in ("TXT", "CNAME") and (
+        record.name.removeprefix("_acme-challenge.") in (sites | wild) - {record.name}
+    ):
         yield "is written by the host of that site when it obtains certificates", "leave it out"
     if record.type == "CNAME" and record.values[0].rstrip(".").lower() == record.name:
         yield "leads to itself", "another name"
@@ -50,17 +55,20 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     host = urlsplit(stack.acmeDirectory).hostname or ""
     own = next((issuer for name, issuer in ISSUERS.items() if host == name or host.endswith(f".{name}")), None)
-    stated = {r.name: found for r in stack.records if r.type == "CAA" and (found := r.issuers) is not None}
+    stated = [r for r in stack.records if r.type == "CAA"]
     if own is None or not stated:
         return
     for system in catalogue.running.values():
         for site in system.sites:
-            name = stack.public_name(site.name)
+            name, is_wildcard = stack.public_name(site.name), site.certificate == "wildcard"
+            if isinstance(site.certificate, CertificateFiles):
+                continue
+            name = name.partition(".")[2] if is_wildcard else name
             # The nearest name that has one decides (RFC 8659)
             above = [".".join(name.split(".")[number:]) for number in range(name.count(".") + 1)]
-            decides = next((one for one in above if one in stated), None)
-            if decides and own not in stated[decides]:
-                found = (
-                    f"lets {', '.join(stated[decides]) or 'no one'} issue certificates, and {name} gets its from {own}"
-                )
-                yield Problem(stack.file, f"infra:records: {decides} CAA", found, f'0 issue "{own}" beside it')
+            decides = next((record for one in above for record in stated if record.name == one), None)
+            allowed = decides.issuers(is_wildcard) if decides else None
+            if decides and allowed is not None and own not in allowed:
+                what, word = (f"*.{name}", "issuewild") if is_wildcard else (name, "issue")
+                found = f"lets {', '.join(allowed) or 'no one'} issue certificates, and {what} gets its from {own}"
+                yield Problem(stack.file, f"infra:records: {decides.name} CAA", found, f'0 {word} "{own}" beside it')

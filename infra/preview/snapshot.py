@@ -30,8 +30,8 @@ KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AA
 LIBRARIES = (
     "boto3", "jinja2", "pulumi", "pulumi_aws", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
 )  # fmt: skip
-SECRET = "4dabf18193072939515e22adb298388d"  # Pulumi's signature of special values
-SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"  # among them, of a secret
+# Pulumi's signature of special values, and among them of a secret
+SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 
 
 def sealed(value: Any) -> Any:
@@ -276,7 +276,7 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     return {
         urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, made in by_urn.items()
-        if made["type"].startswith("infra:") or made["type"] == "aws:route53/record:Record" or "PublicName$" in urn
+        if made["type"].startswith(("infra:", "aws:route53/record:")) or "::record-" in urn
     } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
 
 
@@ -322,10 +322,10 @@ def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
 
 def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
-    if before is None:
-        return {"head": after}
-    moves = not (before["error"] or after["error"]) and any(before[key] != after[key] for key in ("region", "standby"))
-    return {"base": before, "head": apart(head, after["stack"], file, key, state_of(before)).wait() if moves else after}
+    taken = [one for one in (before, after) if one and not one["error"]]
+    if len({str((s["region"], s["standby"], s["configuration"].get("dns"))) for s in taken}) == 2:
+        after = apart(head, after["stack"], file, key, state_of(taken[0])).wait()
+    return ({"base": before} if before is not None else {}) | {"head": after}
 
 
 def preload() -> None:

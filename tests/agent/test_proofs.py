@@ -246,9 +246,9 @@ def test_certbots_words():
 
 def test_a_certificate_for_all_names_below_a_domain():
     words = certificates.command(
-        of(name="wildcard.hey-watch.me", provider="cloudflare", zone="", domain="*.hey-watch.me")
+        of(name="_wildcard.hey-watch.me", provider="cloudflare", zone="", domain="*.hey-watch.me")
     )
-    assert words[-3:] == ["wildcard.hey-watch.me", "-d", "*.hey-watch.me"]
+    assert words[-3:] == ["_wildcard.hey-watch.me", "-d", "*.hey-watch.me"]
 
 
 def kept_by(provider, zone=""):
@@ -268,8 +268,7 @@ HOOK = "/usr/bin/python3 -I -B /var/lib/infra/bin prove "
 WAYS = {
     "Route 53 as before": ("dns-route53", "", "route53", "", False),
     "from Route 53 to Cloudflare": ("dns-route53", "", "cloudflare", "", True),
-    # What a release obtained there before serves again
-    "from Cloudflare to Route 53": ("manual", HOOK + "cloudflare", "route53", "", False),
+    "from Cloudflare to Route 53": ("manual", HOOK + "cloudflare", "route53", "", True),
     "Cloudflare as before": ("manual", HOOK + "cloudflare", "cloudflare", "", False),
     "another zone": ("manual", HOOK + "delegated a.net", "external", "b.net", True),
     "the same zone": ("manual", HOOK + "delegated a.net", "cloudflare", "a.net", False),
@@ -324,3 +323,28 @@ def test_a_way_back_takes_what_is_in_force():
     outcome = gone_back(world, made.id)
     assert outcome.outcome == "rolled back" or outcome.code == 0, outcome.line
     assert not any("certbot" in line for line in world.ran)
+
+
+def test_nothing_older_takes_the_place_of_what_was_put_there_since(monkeypatch):
+    """Such as a certificate whose key has got out, renewed by hand after a release went back."""
+    monkeypatch.setattr(proofs, "check", lambda *_: None)
+    world = serving(release(bigger))
+    renewed_by(world, "dns-route53")
+    world.web = lambda url, *_: 500
+    applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    world.certify(NAME, "https://acme/dir")
+    newest = dict(world.links)
+    world.web = lambda url, *_: 200
+    applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    keys = [link for link in newest if link.endswith(f"live/{NAME}/privkey.pem")]
+    assert keys and all(world.links[link] >= newest[link] for link in keys)
+
+
+@pytest.mark.parametrize("damage", [b"{", b"[]", b'{"api.hey-watch.me": 1}'])
+def test_a_damaged_note_of_what_was_obtained_is_none(monkeypatch, damage):
+    monkeypatch.setattr(proofs, "check", lambda *_: None)
+    world = serving(release(bigger))
+    renewed_by(world, "dns-route53")
+    world.files[certificates.OBTAINED] = (damage, 0o600, "root", "root")
+    outcome = applied(world, kept_by("cloudflare"), {"dns": {"CLOUDFLARE_PROOF_TOKEN": "hosts"}})
+    assert outcome.outcome == "applied", outcome.line

@@ -76,11 +76,33 @@ def certified(certificate, **more):
     return lambda data: data["sites"][0].update(certificate=certificate, **more)
 
 
+def twice(data):
+    """A site whose system runs on two hosts, each with a wildcard."""
+    data["sites"][0].update(certificate="wildcard")
+
+
+def on_two_hosts(config):
+    config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"]))
+
+
 # Name → change of the system, configuration, and what the one line must say
 SYSTEM_EXAMPLES = {
     "a wildcard by HTTP": (
         certified("wildcard", challenge="http-01"), unchanged,
         "site api.hey-watch.me: a certificate for all names below a domain, and a proof by HTTP; challenge: dns-01",
+    ),
+    "a wildcard on two hosts": (
+        twice, on_two_hosts, "infra:hosts: *.hey-watch.me is proved by watchme and second, which would write over each other's proof",
+    ),
+    "a wildcard that CAA forbids": (
+        certified("wildcard"),
+        configured(records=[{"name": "hey-watch.me", "type": "CAA", "values": ['0 issue "letsencrypt.org"', '0 issuewild ";"']}]),
+        "hey-watch.me CAA: lets no one issue certificates, and *.hey-watch.me gets its from letsencrypt.org; 0 issuewild",
+    ),
+    "a record where a wildcard is proved": (
+        certified("wildcard"),
+        configured(records=[{"name": "_acme-challenge.hey-watch.me", "type": "TXT", "values": ["x"]}]),
+        "_acme-challenge.hey-watch.me TXT: is written by the host of that site",
     ),
     "a wildcard of the zone's own name": (
         certified("wildcard"), configured(names={"api.hey-watch.me": "hey-watch.me"}),

@@ -5,7 +5,8 @@ import json
 import boto3
 import pytest
 
-from infra import deploying
+from catalogue.stack import STALE
+from infra import deploying, locks
 from infra.deploying import Deployment, chosen, former, host_of, serves
 from infra.errors import InfraError
 from tests.support import catalogue, changed, emulated_aws, service, whole
@@ -190,7 +191,11 @@ def stack(monkeypatch, tmp_path):
     def up(stack, planned, say, ask, words, environment):
         made.asked.append((words, {name: json.loads(text) for name, text in environment.items()}, made.note.exists()))
         reason = made.ends.pop(0) if made.ends else ""
-        return type("Progress", (), {"reasons": [reason] if reason else [], "is_locked": False})
+        return type(
+            "Progress",
+            (),
+            {"reasons": [reason] if reason else [], "is_locked": reason.startswith("the stack is locked")},
+        )
 
     monkeypatch.setattr(deploying.run, "up", up)
     return made
@@ -231,8 +236,38 @@ def test_everything_else_stays_as_it_was_brought(stack):
     assert given["INFRA_APPROVED_IMAGES"] == stack.outputs["images"]
     assert given["INFRA_DEPLOYING"] == {
         "host": "watchme", "services": ["admin"], "deployed": {"watchme": {"admin": {"watchme-admin:latest": NEW}}},
+        "basis": {}, "release": "r1",
     }  # fmt: skip
     assert noted and not stack.note.exists()
+
+
+@pytest.mark.parametrize("reason", ["the stack is locked by ci@runner", f"{STALE}: run the same command again"])
+def test_a_deploy_that_did_not_begin_leaves_nothing_and_is_tried_again(stack, reason, monkeypatch):
+    """It would hold up every other one, though it touched nothing; and what it was worked out from may be another."""
+    monkeypatch.setattr(locks, "PAUSE", 0)
+    stack.ends = [reason]
+    with pytest.raises(locks.Locked):
+        deploy()
+    assert not stack.note.exists() and len(stack.asked) == 1, "nothing is noted back"
+    said = []
+    stack.ends = [reason, reason]
+    line = locks.patiently(deploy, 60, said.append)
+    assert "serves on watchme" in line and len(said) == 1 and reason in said[0]
+    stack.ends = [reason]
+    with pytest.raises(locks.Locked):
+        locks.patiently(deploy, -1, said.append)
+
+
+def test_a_host_that_is_ahead_of_the_stack_for_a_moment_is_waited_for(stack, monkeypatch):
+    """An update has brought it, and has not written what it did."""
+    looks = iter(["r2", "r2", "r1"])
+    monkeypatch.setattr(locks, "PAUSE", 0)
+    monkeypatch.setattr(deploying.hosts, "outputs", lambda _: {**WHOLE, "releases": {"watchme": {"id": next(looks)}}})
+    assert "serves on watchme" in locks.patiently(deploy, 60, print)
+    monkeypatch.setattr(deploying.hosts, "outputs", lambda _: {**WHOLE, "releases": {"watchme": {"id": "r2"}}})
+    monkeypatch.setattr(locks, "SETTLED", 0)
+    with pytest.raises(InfraError, match="and not what pulumi up brought last"):
+        locks.patiently(deploy, 3600, print)
 
 
 @pytest.mark.parametrize(

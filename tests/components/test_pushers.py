@@ -28,8 +28,8 @@ def roles(made):
 def test_a_role_is_for_one_repository_and_branch():
     made = run_program({"infra:pushers": PUSHERS})
     found = roles(made)
-    assert sorted(found) == ["pusher-acme-search-role", "pusher-acme-shop.web-role"]
-    statement = found["pusher-acme-shop.web-role"]
+    assert sorted(found) == ["pusher-acme-search-b42d46-role", "pusher-acme-shop-web-a372a2-role"]
+    statement = found["pusher-acme-shop-web-a372a2-role"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert statement["Principal"] == {
         "Federated": "arn:aws:iam::754724220380:oidc-provider/token.actions.githubusercontent.com"
@@ -40,13 +40,13 @@ def test_a_role_is_for_one_repository_and_branch():
             "token.actions.githubusercontent.com:sub": "repo:Acme/shop.web:ref:refs/heads/main",
         }
     }
-    who = found["pusher-acme-search-role"]["Condition"]["StringEquals"]
+    who = found["pusher-acme-search-b42d46-role"]["Condition"]["StringEquals"]
     assert who["token.actions.githubusercontent.com:sub"] == "repo:acme/search:environment:production"
 
 
 def test_it_pushes_the_images_of_its_services_and_nothing_else():
     made = run_program({"infra:pushers": PUSHERS})
-    (policy,) = [r for r in made.of("aws:iam/rolePolicy:RolePolicy") if r.name == "pusher-acme-shop.web-policy"]
+    (policy,) = [r for r in made.of("aws:iam/rolePolicy:RolePolicy") if r.name == "pusher-acme-shop-web-a372a2-policy"]
     statements = json.loads(policy.inputs["policy"])["Statement"]
     assert [s["Resource"] for s in statements] == [
         "*",
@@ -75,3 +75,22 @@ def test_what_would_be_anyone_is_refused(pushers):
 def test_a_repository_in_other_letters_is_another_one():
     made = run_program({"infra:pushers": {"acme/shop": {"services": ["web"]}}})
     assert "repo:acme/shop:" in json.dumps(roles(made))
+
+
+def test_names_that_are_alike_have_roles_of_their_own():
+    alike = (
+        "acme/shop-web",
+        "acme-shop/web",
+        "Acme/shop-web",
+        "acme-international-holdings/customer-portal-frontend-service",
+    )
+    made = run_program({"infra:pushers": {name: {"services": ["web"]} for name in alike}})
+    found = sorted(roles(made))
+    # Pulumi adds eight characters, and IAM takes 64
+    assert len(found) == 4 and max(map(len, found)) + 8 <= 64
+
+
+def test_a_repository_with_its_numbers_is_known_by_them():
+    """As GitHub's tokens have it for repositories that were made or renamed lately."""
+    made = run_program({"infra:pushers": {"octocat@123456/my-repo@456789": {"services": ["web"]}}})
+    assert "repo:octocat@123456/my-repo@456789:ref:refs/heads/main" in json.dumps(roles(made))

@@ -58,6 +58,16 @@ def test_what_cannot_be_looked_at_holds_up_no_move(monkeypatch, clock):
     assert said[-1] == "it is not known how long resolvers keep the names: 127.0.0.1 does not answer"
 
 
+def test_of_what_a_person_wrote_it_must_be_known_before_anything_is_pointed(monkeypatch, clock):
+    def silent(name, server):
+        raise InfraError("127.0.0.1 does not answer")
+
+    outside(monkeypatch, gate, [None])
+    monkeypatch.setattr(gate.names, "life", silent)
+    with pytest.raises(InfraError, match="does not answer: no name was pointed there"):
+        gate.run(GATE | {"provider": "external"}, lambda line: None)
+
+
 def test_the_gate_stays_shut_and_says_why(monkeypatch):
     outside(monkeypatch, gate, ["https://api.hey-watch.me/health answered 502"])
     with pytest.raises(InfraError, match="answered 502: no name was pointed there"):

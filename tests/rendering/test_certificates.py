@@ -29,8 +29,8 @@ def site_of(files):
 def test_one_for_all_names_beside_it(proxy):
     made, files = rendered(WILD, proxy)
     (item,) = files.certificates
-    assert (item.name, item.domain) == ("wildcard.hey-watch.me", "*.hey-watch.me")
-    assert "/etc/letsencrypt/live/wildcard.hey-watch.me/fullchain.pem" in site_of(files)
+    assert (item.name, item.domain) == ("_wildcard.hey-watch.me", "*.hey-watch.me")
+    assert "/etc/letsencrypt/live/_wildcard.hey-watch.me/fullchain.pem" in site_of(files)
     assert proved_names(made, "watchme") == ["hey-watch.me"] and records(made, "watchme") == [
         "_acme-challenge.hey-watch.me"
     ]
@@ -51,5 +51,5 @@ def test_sites_share_one():
     plain = {"name": "www.hey-watch.me", "alias_of": "api.hey-watch.me"}
     made = catalogue(lambda data: (data["sites"][0].update(WILD), data["sites"].extend([beside, plain])))
     names = [item.name for item in render(made, "watchme").certificates]
-    assert names == ["wildcard.hey-watch.me", "www.hey-watch.me"]
+    assert names == ["_wildcard.hey-watch.me", "www.hey-watch.me"]
     assert not [problem for problem in check(made) if problem.level == "error"]

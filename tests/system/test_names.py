@@ -105,8 +105,8 @@ def test_one_certificate_is_for_all_names_beside_it(at_cloudflare: System, watch
     )
     with Load(watchme, PATHS).going() as load:
         output = watchme.must_up()
-    assert load.lost() == {} and "obtained the certificate of wildcard.hey-watch.me" in output, output
-    chain = "/etc/letsencrypt/live/wildcard.hey-watch.me/fullchain.pem"
+    assert load.lost() == {} and "obtained the certificate of _wildcard.hey-watch.me" in output, output
+    chain = "/etc/letsencrypt/live/_wildcard.hey-watch.me/fullchain.pem"
     names = watchme.on_host("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", chain).output
     assert "DNS:*.hey-watch.me" in names, names
     shown = watchme.on_host(

@@ -14,19 +14,36 @@ pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 REGION = "ap-northeast-1"
 
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::754724220380:root"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
 @pytest.fixture(scope="module")
 def role(system: System):
-    """Credentials of the role, as AWS gives them for a workflow's token."""
+    """Credentials with the rights of the role that the stack made. The emulator knows no tokens of GitHub's, so that a
+    role with the same rights is taken that the account may take."""
     before = system.lab.config_file.read_text()
     system.set('infra:pushers["acme/shop"].services[0]', "ast-api")
     system.must_up()
-    arn = json.loads(system.pulumi("stack", "output", "pushers", "--json").output)["acme/shop"]
+    made = json.loads(system.pulumi("stack", "output", "pushers", "--json").output)["acme/shop"].rpartition("/")[2]
     env = workspace.environment(system.lab)
-    sts = boto3.client(
-        "sts", region_name=REGION, endpoint_url=env["AWS_ENDPOINT_URL"],
-        aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-    )  # fmt: skip
+    keys = {"aws_access_key_id": env["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"]}
+    iam, sts = (
+        boto3.client(name, region_name=REGION, endpoint_url=env["AWS_ENDPOINT_URL"], **keys) for name in ("iam", "sts")
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sts.assume_role(RoleArn=iam.get_role(RoleName=made)["Role"]["Arn"], RoleSessionName="person")
+    (policy,) = iam.list_role_policies(RoleName=made)["PolicyNames"]
+    document = json.dumps(iam.get_role_policy(RoleName=made, PolicyName=policy)["PolicyDocument"])
+    arn = iam.create_role(RoleName="as-a-workflow", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="as-a-workflow", PolicyName="same", PolicyDocument=document)
     yield sts.assume_role(RoleArn=arn, RoleSessionName="workflow")["Credentials"], env["AWS_ENDPOINT_URL"]
+    iam.delete_role_policy(RoleName="as-a-workflow", PolicyName="same")
+    iam.delete_role(RoleName="as-a-workflow")
     system.lab.config_file.write_text(before)
     system.must_up()
 

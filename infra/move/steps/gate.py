@@ -45,5 +45,10 @@ def _longest(request: dict[str, Any], say: Say) -> int:
         for server in names.servers(request["zone"], request["servers"], request["provider"])[:1]:
             found = max((names.life(name, server) or 0 for name in request["names"]), default=0)
     except InfraError as error:
+        if request["provider"] == "external":
+            # Of what a person wrote the stack knows nothing
+            raise InfraError(
+                f"how long resolvers keep the names is not known: {error}: no name was pointed there"
+            ) from None
         say(f"it is not known how long resolvers keep the names: {error}")
     return found
