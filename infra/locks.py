@@ -73,9 +73,11 @@ def engine_above(pid: int) -> int | None:
     with contextlib.suppress(OSError, IndexError, ValueError):
         while pid > 1:
             name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
-            if name == "pulumi":
+            state, parent = rest.split()[:2]
+            # One that was killed, and which its parent has not noticed, holds nothing
+            if name == "pulumi" and state not in ("Z", "X"):
                 return pid
-            pid = int(rest.split()[1])
+            pid = int(parent)
     return None
 
 

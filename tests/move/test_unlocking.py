@@ -90,6 +90,20 @@ def test_one_that_runs_here_is_waited_for(state, tmp_path):
     assert state[1] == []
 
 
+def test_one_that_was_killed_runs_no_more_though_its_parent_has_not_noticed(tmp_path):
+    program = tmp_path / "pulumi"
+    program.symlink_to("/bin/sleep")
+    with started(str(program), "60") as process:
+        until = time.monotonic() + 10
+        while locks.engine_above(process.pid) != process.pid and time.monotonic() < until:
+            time.sleep(0.05)
+        process.kill()
+        # Its entry stays until it is waited for
+        while locks.engine_above(process.pid) is not None and time.monotonic() < until:
+            time.sleep(0.05)
+        assert locks.engine_above(process.pid) is None and os.path.exists(f"/proc/{process.pid}")
+
+
 def test_the_places_of_earlier_versions_are_looked_into(state, tmp_path):
     old = tmp_path / ".pulumi/locks/prod"
     old.mkdir(parents=True)

@@ -28,6 +28,11 @@ def give(system: System, name: str, value: str) -> None:
     assert ran.code == 0, ran.output
 
 
+def single(system: System) -> bool:
+    """Does a service of which only one may run run on the host."""
+    return bool(system.on_host("sh", "-c", "ls /run/infra/single 2>/dev/null").output)
+
+
 def show(system: System, *words: str):
     resolver = f"{system.lab.gateway}:{ports.DNS}"
     return system.command("infra", "dns", "show", "--stack", "lab", "--resolver", resolver, *words)
@@ -51,6 +56,8 @@ def at_cloudflare(system: System) -> Iterator[System]:
     system.set("infra:dns.leaves", "cloudflare")
     system.must_up()
     system.lab.config_file.write_text(before)
+    until("the service of which only one may run", lambda: single(system), 120)
+    wait_until_well(system)
 
 
 def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System) -> None:
@@ -69,12 +76,14 @@ def test_a_zone_moves_to_cloudflare_and_no_request_is_lost(at_cloudflare: System
     given = tokens(system)
     state = system.lab.path("state", ".pulumi", "stacks", "infra", "lab.json").read_text()
     assert given["operator"] not in state + output and given["hosts"] not in state + output + settings
-    assert system.on_host("grep", "-rls", given["operator"], "/etc", "/var/lib/infra", "/run/infra").output == ""
+    assert system.on_host("grep", "-rlsF", "-e", given["operator"], "/etc", "/var/lib/infra", "/run/infra").output == ""
     file = system.on_host("stat", "-c", "%a %U", "/etc/infra/cloudflare.env")
     assert file.output == "600 root"
 
 
 def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
+    # The hosts' rights in Route 53, which the release before needed until then
+    at_cloudflare.must_up()
     again = at_cloudflare.pulumi("preview", "--expect-no-changes")
     assert again.code == 0, again.output
     found = show(at_cloudflare)
@@ -84,7 +93,7 @@ def test_nothing_is_left_to_do(at_cloudflare: System) -> None:
 
 
 def test_the_one_service_follows_the_zones_servers(at_cloudflare: System) -> None:
-    until("the service starts", lambda: at_cloudflare.on_host("sh", "-c", "ls /run/infra/single").output != "", 120)
+    until("the service starts", lambda: single(at_cloudflare), 120)
     config = json.loads(at_cloudflare.on_host("cat", "/etc/infra/singles.json").output)
     assert config["servers"] == [f"{at_cloudflare.lab.gateway}:{ports.DNS}"], config
 
