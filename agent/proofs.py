@@ -230,7 +230,8 @@ class Cloudflare:
             answer = json.loads(said)
         except ValueError:
             answer = {}
-        errors = answer.get("errors") or []
+        answer = answer if isinstance(answer, dict) else {}
+        errors = [error for error in answer.get("errors") or [] if isinstance(error, dict)]
         if status == 200 and answer.get("success"):
             return answer.get("result")
         if any(error.get("code") in IS_THERE for error in errors):

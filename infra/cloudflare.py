@@ -139,14 +139,14 @@ class Zone:
             )
         except (requests.RequestException, ValueError) as error:
             raise InfraError(
-                f"Cloudflare does not answer ({self._base}): {_plain(error)}. Nothing was changed by that; run again"
+                f"Cloudflare does not answer ({self._base}): {_plain(error)}. {_certain(method)}"
             ) from None
         try:
             said = answer.json()
             errors = [(int(e.get("code", 0)), str(e.get("message", ""))) for e in said.get("errors") or []]
         except (ValueError, AttributeError, TypeError):
             said = f"Cloudflare answered {answer.status_code} to {method} {path}, and no JSON"
-            raise InfraError(f"{said}. Nothing was changed by that; run again") from None
+            raise InfraError(f"{said}. {_certain(method)}") from None
         if answer.ok and said.get("success"):
             return said.get("result")
         if method == "DELETE" and answer.status_code == 404:
@@ -165,6 +165,12 @@ class Zone:
                 f"DNS:Edit of {self.name}"
             )
         raise InfraError(f"Cloudflare refuses {method} of a record of {self.name}: {text}")
+
+
+def _certain(method: str) -> str:
+    if method == "GET":
+        return "Nothing was changed by that: run again"
+    return "Whether it was done is not known: run again, which looks first"
 
 
 def _plain(error: Exception) -> str:
