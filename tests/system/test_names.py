@@ -126,3 +126,6 @@ def test_one_certificate_is_for_all_names_beside_it(at_cloudflare: System, watch
     assert "DNS:*.hey-watch.me" in shown.output, shown.output
     watchme.restore_all()
     watchme.must_up()
+    # What no site uses any more certbot would go on renewing, with a token that is going to be gone
+    gone = watchme.on_host("certbot", "delete", "--non-interactive", "--cert-name", "_wildcard.hey-watch.me")
+    assert gone.code == 0, gone.output
