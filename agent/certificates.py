@@ -93,7 +93,7 @@ def _issue(
         fault = lineages.fault(world, name)
         done.append(f"{fault}: set aside as {', '.join(lineages.set_aside(world, damaged))}")
     before = {link: world.link_target(link) for link in lineages.links(name)}
-    if _is_used_again(world, item):
+    if _is_used_again(world, item, before):
         return [*done, f"the certificate of {name} that an earlier release obtained serves again"]
     token = proofs.environment(target, item)
     proofs.check(world, item, token)
@@ -133,7 +133,7 @@ def _note(world: World, item: dict[str, Any], before: dict[str, str | None]) -> 
     world.write(OBTAINED, json.dumps(noted).encode(), 0o600, "root", "root")
 
 
-def _is_used_again(world: World, item: dict[str, Any]) -> bool:
+def _is_used_again(world: World, item: dict[str, Any], now: dict[str, str | None]) -> bool:
     """Puts back in force what an earlier try obtained for the same, where its release went back."""
     name = item["name"]
     noted = _noted(world).get(name) or {}
@@ -141,11 +141,10 @@ def _is_used_again(world: World, item: dict[str, Any]) -> bool:
     if noted.get("item") != _asked_for(item) or set(noted["links"]) != {*lineages.links(name)}:
         return False
     # Something newer may have been put there since, such as one without a key that got out
-    if {link: world.link_target(link) for link in lineages.links(name)} != noted.get("before"):
+    if now != noted.get("before"):
         return False
     file = f"{lineages.HOME}/archive/{name}/{noted['links'][chain].rsplit('/', 1)[-1]}"
-    left = ("openssl", "x509", "-noout", "-checkend", str(RENEWED * 86400), "-in", file)
-    if not world.exists(file) or world.run(*left).code != 0:
+    if not _lasts(world, file, RENEWED):
         return False
     world.write(lineages.renewal(name), noted["renewal"].encode(), 0o644, "root", "root")
     for link, to in noted["links"].items():
@@ -211,7 +210,11 @@ def _is_of_another_zone(world: World, item: dict[str, Any]) -> bool:
 
 
 def _is_in_force(world: World, name: str, days: int = 0) -> bool:
-    path = f"{lineages.HOME}/live/{name}/fullchain.pem"
+    return _lasts(world, f"{lineages.HOME}/live/{name}/fullchain.pem", days)
+
+
+def _lasts(world: World, path: str, days: int) -> bool:
+    """Is a certificate there, and good for so many days."""
     left = str(days * 86400)
     return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", left, "-in", path).code == 0
 

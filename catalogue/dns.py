@@ -9,6 +9,20 @@ from catalogue.fields import HostName, Model
 CHALLENGE = "_acme-challenge"
 # What providers take as a record's time to live, in seconds; of the others any (Cloudflare's documentation, "TTL")
 LIVES = {"cloudflare": (60, 86400)}
+# What a record is to Pulumi: a resource of Route 53's, or a command whose name begins so
+RECORD, COMMAND, NAMED = "aws:route53/record:Record", "command:local:Command", "record-"
+
+
+def keeper(kind: str, urn: str) -> str:
+    """The provider that keeps the record which a resource of Pulumi's (its type and URN) is; "" where it is none."""
+    if kind == RECORD:
+        return "route53"
+    return "cloudflare" if kind == COMMAND and urn.rsplit("::", 1)[-1].startswith(NAMED) else ""
+
+
+def domain_above(name: str) -> str:
+    """The domain whose names `*.` stands for, of a public name: shop.example.com is below example.com."""
+    return name.partition(".")[2]
 
 
 class Dns(Model):

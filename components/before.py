@@ -8,6 +8,8 @@ from typing import Any
 
 import pulumi
 
+from catalogue.dns import COMMAND, RECORD, keeper
+
 Hosts = dict[str, str]
 TORN = "failed to load checkpoint"
 TRIES = 10
@@ -79,7 +81,7 @@ def read(resources: dict[str, Any]) -> Before:
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
-    records = [*of["aws:route53/record:Record"], *written(resources)]
+    records = [*of[RECORD], *written(resources)]
     addresses = {address for record in records for address in record.get("records") or []}
     # An attempt that is not over may have shortened what names could be remembered for when it began
     pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
@@ -117,9 +119,7 @@ def written(resources: dict[str, Any]) -> list[dict[str, Any]]:
 
 def keepers(resources: dict[str, Any]) -> frozenset[str]:
     """The providers at which the last update left records."""
-    found = {"route53" for resource in resources.values() if resource.get("type") == "aws:route53/record:Record"}
-    commands = [urn for urn, resource in resources.items() if resource.get("type") == COMMAND]
-    return frozenset(found | {"cloudflare" for urn in commands if urn.rsplit("::", 1)[-1].startswith("record-")})
+    return frozenset({keeper(resource.get("type") or "", urn) for urn, resource in resources.items()} - {""})
 
 
 def brought(resources: dict[str, Any]) -> dict[str, Served]:
@@ -152,6 +152,5 @@ def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
 
 
 MACHINE = "aws:ec2/instance:Instance"
-COMMAND = "command:local:Command"
 REPLACES = "replaces"  # a machine's tag: the lost one whose place it took
-KINDS = ("pulumi:pulumi:Stack", "infra:index:Host", "infra:index:Gate", "aws:route53/record:Record")
+KINDS = ("pulumi:pulumi:Stack", "infra:index:Host", "infra:index:Gate", RECORD)

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_command as command
 
-from catalogue.dns import CHALLENGE
+from catalogue.dns import CHALLENGE, NAMED
 from catalogue.loading import Catalogue
 from catalogue.stack import API_TOKEN, Stack
 from components.access import here
@@ -110,7 +110,7 @@ def _record(
         )
     )
     made = command.local.Command(
-        f"record-{resource}",
+        f"{NAMED}{resource}",
         create=here(PROGRAM, "put"),
         delete=here(PROGRAM, "remove"),
         stdin=written,

@@ -107,6 +107,9 @@ def look(stack: Stack, records: Sequence[Wanted], resolvers: Sequence[str]) -> N
             return str(error)
 
     pairs = [(record, server) for record in records for server in (*(own if _is_in(stack, record) else []), *others)]
+    for record in records:
+        # Of an earlier look
+        record.found, record.stray = {}, []
     six = {record.name for record in records if record.type == "AAAA"}
     led = [record for record in records if record.type == "A" and record.name not in six]
     strays = [(Wanted(r.name, "AAAA", [], 0), server) for r in led for server in (own if _is_in(stack, r) else others)]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from catalogue.dns import keeper
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.stack import API_TOKEN, DNS, PROJECT, Stack
@@ -15,8 +16,6 @@ from infra.drift.finding import Finding
 from infra.errors import InfraError
 from infra.orphans.state import State
 from infra.pulumi import pulumi
-
-COMMAND, NAMED = "command:local:Command", "record-"  # as components/dns.py makes them
 
 
 def zone_of(stack: Stack) -> Zone:
@@ -70,7 +69,7 @@ def written(state: State) -> list[Record]:
     """The records as Pulumi's state has them."""
     found = []
     for entry in state.get("deployment", {}).get("resources") or []:
-        if entry.get("type") == COMMAND and entry["urn"].rsplit("::", 1)[-1].startswith(NAMED):
+        if keeper(entry.get("type") or "", entry["urn"]) == "cloudflare":
             with suppress(ValueError, KeyError, TypeError):
                 asked = json.loads(entry["inputs"]["stdin"])
                 values = tuple(asked["values"])
@@ -80,11 +79,9 @@ def written(state: State) -> list[Record]:
 
 def left_elsewhere(stack: Stack, state: State) -> list[str]:
     """The records in Pulumi's state that the stack has at other providers than its zone's, by their URN."""
-    kinds = {"aws:route53/record:Record": "route53", COMMAND: "cloudflare"}
     resources = state.get("deployment", {}).get("resources") or []
-    found = {e["urn"]: kinds[e["type"]] for e in resources if e.get("type") in kinds}
-    named = {urn for urn in found if found[urn] == "route53" or urn.rsplit("::", 1)[-1].startswith(NAMED)}
-    return [urn for urn in found if urn in named and found[urn] != stack.dns.provider]
+    found = {entry["urn"]: keeper(entry.get("type") or "", entry["urn"]) for entry in resources}
+    return [urn for urn, provider in found.items() if provider not in ("", stack.dns.provider)]
 
 
 def without(state: State, urns: Collection[str]) -> State:

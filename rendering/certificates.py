@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from catalogue.dns import domain_above
 from catalogue.loading import Catalogue
 from catalogue.sites import CertificateFiles, Site
 from rendering.files import Certificate, HostFiles, Requirement
@@ -21,11 +22,6 @@ def name_of(catalogue: Catalogue, site: Site) -> str:
     """What certbot calls a site's certificate: one of all names below a domain has no site's own name."""
     public = catalogue.stack.public_name(site.name)
     return f"_wildcard.{domain_above(public)}" if site.certificate == "wildcard" else public
-
-
-def domain_above(public: str) -> str:
-    """The domain whose names `*.` stands for, of a public name: shop.example.com is below example.com."""
-    return public.partition(".")[2]
 
 
 def pair(catalogue: Catalogue, site: Site) -> Pair:

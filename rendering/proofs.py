@@ -1,8 +1,8 @@
 """How a host proves its public names by DNS: what certbot needs for it, and who may write the records."""
 
+from catalogue.dns import domain_above
 from catalogue.loading import Catalogue
 from catalogue.stack import DNS, PROOF_TOKEN, Stack
-from rendering.certificates import domain_above
 from rendering.environment import Secrets, secret_file
 from rendering.files import HostFiles
 

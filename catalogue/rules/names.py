@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from catalogue.dns import LIVES
+from catalogue.dns import LIVES, domain_above
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem, nearest
 from catalogue.stack import API_TOKEN, DNS, DNS_SECRETS, ENCRYPTED, PROOF_TOKEN, Stack, is_sealed
@@ -33,7 +33,7 @@ def zone(catalogue: Catalogue) -> Iterator[Problem]:
         if not shortest <= seconds <= longest:
             found = f"{seconds} s, and {stack.dns.provider} keeps records for {shortest} to {longest} s"
             yield Problem(stack.file, where, found, f"{shortest} to {longest}")
-    if stack.dns.challenges and stack.in_zone(stack.dns.challenges) and stack.dns.challenges == stack.zone:
+    if stack.dns.challenges == stack.zone:
         found = f"{stack.zone} is infra:zone itself"
         yield Problem(stack.file, "infra:dns.challenges", found, "a zone of its own in Route 53, or leave it out")
 
@@ -47,7 +47,7 @@ def _wildcards(catalogue: Catalogue) -> Iterator[Problem]:
             name = stack.public_name(site.name)
             if site.certificate != "wildcard":
                 continue
-            file, where, above = catalogue.file_of(system), f"site {site.name}", name.partition(".")[2]
+            file, where, above = catalogue.file_of(system), f"site {site.name}", domain_above(name)
             if site.challenge == "http-01":
                 found = "a certificate for all names below a domain, and a proof by HTTP"
                 yield Problem(file, where, found, "challenge: dns-01, by which alone authorities issue one")
@@ -64,7 +64,7 @@ def _proved_twice(catalogue: Catalogue) -> Iterator[Problem]:
         sites = [
             site for system in catalogue.systems_on(host) for site in system.sites if site.certificate == "wildcard"
         ]
-        for above in dict.fromkeys(stack.public_name(site.name).partition(".")[2] for site in sites):
+        for above in dict.fromkeys(domain_above(stack.public_name(site.name)) for site in sites):
             on.setdefault(above, []).append(host)
     for above, hosts in on.items():
         if len(hosts) > 1:

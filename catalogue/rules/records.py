@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from catalogue.dns import domain_above
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.records import Record
@@ -19,7 +20,7 @@ def records(catalogue: Catalogue) -> Iterator[Problem]:
     stack = catalogue.stack
     described = [site for system in catalogue.running.values() for site in system.sites]
     sites = {stack.public_name(site.name) for site in described}
-    wild = {stack.public_name(site.name).partition(".")[2] for site in described if site.certificate == "wildcard"}
+    wild = {domain_above(stack.public_name(site.name)) for site in described if site.certificate == "wildcard"}
     seen: set[tuple[str, str]] = set()
     kinds: dict[str, set[str]] = {}
     for record in stack.records:
@@ -63,7 +64,7 @@ def issuers(catalogue: Catalogue) -> Iterator[Problem]:
             name, is_wildcard = stack.public_name(site.name), site.certificate == "wildcard"
             if isinstance(site.certificate, CertificateFiles):
                 continue
-            name = name.partition(".")[2] if is_wildcard else name
+            name = domain_above(name) if is_wildcard else name
             # The nearest name that has one decides (RFC 8659)
             above = [".".join(name.split(".")[number:]) for number in range(name.count(".") + 1)]
             decides = next((record for one in above for record in stated if record.name == one), None)

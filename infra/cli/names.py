@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from catalogue.dns import NAMED
 from infra.cli import StackName, app, catalogue_of, duration, stack_of
 from infra.errors import InfraError
 
@@ -77,7 +78,7 @@ def leave(
         typer.echo("the stack has no records but where its zone is kept (infra:dns)")
         return
     for urn in urns:
-        typer.echo(urn.rsplit("::", 1)[-1].removeprefix(zone_records.NAMED))
+        typer.echo(urn.rsplit("::", 1)[-1].removeprefix(NAMED))
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Forget these {len(urns)} records?")):
         raise InfraError("nothing was touched; --yes answers the question")
     pulumi("stack", "import", "--stack", stack, value=json.dumps(zone_records.without(state, urns)))

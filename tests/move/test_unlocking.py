@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -72,14 +73,21 @@ def test_any_other_stays(state, ended, monkeypatch, case):
     assert asked == []
 
 
-def test_one_that_runs_here_is_waited_for(state, tmp_path):
-    """By the name of its process: a script that is called as Pulumi is."""
-    program = tmp_path / "pulumi"
+@contextmanager
+def engine(folder):
+    """A process that is called as Pulumi is, once it is."""
+    program = folder / "pulumi"
     program.symlink_to("/bin/sleep")
     with started(str(program), "60") as process:
         until = time.monotonic() + 10
         while locks.engine_above(process.pid) != process.pid and time.monotonic() < until:
             time.sleep(0.05)
+        yield process
+
+
+def test_one_that_runs_here_is_waited_for(state, tmp_path):
+    """By the name of its process: a script that is called as Pulumi is."""
+    with engine(tmp_path) as process:
         put(state[0], lock(process.pid))
         with pytest.raises(
             InfraError, match=rf"process {process.pid}, since 3 h, which runs on this machine now: wait"
@@ -91,13 +99,9 @@ def test_one_that_runs_here_is_waited_for(state, tmp_path):
 
 
 def test_one_that_was_killed_runs_no_more_though_its_parent_has_not_noticed(tmp_path):
-    program = tmp_path / "pulumi"
-    program.symlink_to("/bin/sleep")
-    with started(str(program), "60") as process:
-        until = time.monotonic() + 10
-        while locks.engine_above(process.pid) != process.pid and time.monotonic() < until:
-            time.sleep(0.05)
+    with engine(tmp_path) as process:
         process.kill()
+        until = time.monotonic() + 10
         # Its entry stays until it is waited for
         while locks.engine_above(process.pid) is not None and time.monotonic() < until:
             time.sleep(0.05)

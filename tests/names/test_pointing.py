@@ -122,6 +122,18 @@ def test_it_waits_for_a_person(monkeypatch):
     assert record.is_right and said == ["waiting for x.hey-watch.me"]
 
 
+def test_an_address_of_ipv6_that_is_taken_out_while_it_waits_is_no_stray_any_more(monkeypatch):
+    monkeypatch.setattr(pointing, "PAUSE", 0.05)
+    records = [entry("x.hey-watch.me", "A", ADDRESS), entry("x.hey-watch.me", "AAAA", "2001:db8::9")]
+    with served(records) as server:
+        record = Wanted("x.hey-watch.me", "A", [ADDRESS], 60)
+        timer = threading.Timer(0.5, records.pop)
+        timer.start()
+        wait(at(server).stack, [record], [], 30, print)
+        timer.join()
+    assert record.is_right and record.stray == []
+
+
 def test_the_zones_servers_are_found_by_the_resolver(monkeypatch):
     records = [entry("hey-watch.me", "TXT", '"x"')]
     with served(records) as server:
