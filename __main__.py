@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from catalogue.checks import checked
 from catalogue.deployed import pinned, standing
 from catalogue.loading import load
+from catalogue.machines import region_of
 from catalogue.problems import CatalogueError
 from components import before, budget, configuration, elsewhere, interrupted, lookup, move, region
 from components.alone import refuse_stale
@@ -41,7 +42,7 @@ asking = pulumi.InvokeOptions(provider=global_provider)
 prior = before.before()
 deploying = configuration.deploying(stack.name)
 if deploying:
-    refuse_stale(deploying, prior, stack.region)
+    refuse_stale(deploying, prior, stack)
 # What another host has deployed is not this update's affair, whatever this checkout says of it
 deployed = deploying.deployed if deploying else standing(catalogue, prior.deployed)
 as_it_was, catalogue = pinned(catalogue, prior.deployed), pinned(catalogue, deployed)
@@ -56,16 +57,12 @@ if attempt.at == now:
 zone = lookup.zone(stack, prior.kept_at, asking)
 machine_images = {place: lookup.machine_images(stack.at(place), asking) for place in stack.regions}
 # Where a machine is, its zone is decided
-undecided = {place for place in stack.regions if place not in prior.hosts and place not in prior.machines}
+undecided = {*stack.regions} - {region_of(place) for place in (*prior.hosts, *prior.machines)}
 zones = {place: lookup.availability_zone(stack.at(place), place in undecided, asking) for place in stack.regions}
 known_images = lookup.moving_images(catalogue, move.source_of(stack, prior), asking) if moving else None
 foreign_images = elsewhere.digests(catalogue, asking) if known_images is None else {}
 
-replaced = {
-    place: lookup.replaced(stack, machines, place, asking)
-    for place, machines in prior.machines.items()
-    if place in stack.regions
-}
+replaced = {place: lookup.replaced(stack.at(place), prior.machines, asking) for place in stack.regions}
 interrupted.refuse(left)
 bucket = []
 if stack.backupRegion:
@@ -88,13 +85,14 @@ for place in stack.regions:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
         rights[place, host] = region.machine(made[place], host, image, lost, everywhere)
 
-if attempt or stack.standbyRegions:
+if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
     copier = Copier("copier", stack, repositories, opts=everywhere)
     for place in made:
         made[place].copier = copier.role
 
 here = made[stack.region]
+region.keep_earlier(here, prior, everywhere)
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
 digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
 if attempt.source:
@@ -122,6 +120,10 @@ if stack.creditsBudget:
 
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
+pulumi.export("generations", last.apply(lambda _: stack.generations))
+pulumi.export(
+    "kept", last.apply(lambda _: {host: sorted(spec.kept_types) for host, spec in stack.ec2_hosts.items() if spec.kept})
+)
 pulumi.export("move", last.apply(lambda _: move.written(attempt)))
 pulumi.export("addresses", here.addresses)
 pulumi.export("releases", region.released(here))

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from catalogue.fields import Model, Name, PublicKey
 from catalogue.instances import Instance
+from catalogue.machines import FIRST
 from catalogue.sizes import INSTANCE_TYPES, MiB, Size, to_bytes
 
 
@@ -13,6 +14,7 @@ def _form_of(value: Any) -> str:
     return "<instance>" if isinstance(value, dict | Instance) else "<name>"
 
 
+Generation = Annotated[int, Field(ge=1, le=9999, strict=False)]
 AnySystem = Annotated[
     Annotated[Name, Tag("<name>")] | Annotated[Instance, Tag("<instance>")],
     Discriminator(_form_of),
@@ -40,13 +42,29 @@ class Host(Model):
         return [entry for entry in self.systems if isinstance(entry, Instance)]
 
 
+class KeptMachine(Model):
+    """A machine that served before the host's own one, and stays."""
+
+    generation: Generation
+    instanceType: str
+
+
 class Ec2Host(Host):
-    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size."""
+    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size. Another `generation` is another
+    machine, which is made beside the one that serves and takes over from it; of the earlier ones those that are `kept`
+    stay."""
 
     kind: Literal["ec2"] = "ec2"
+    generation: Generation = FIRST
+    kept: list[KeptMachine] = []
     instanceType: str = "t4g.large"
     volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
     swap: Size = "2g"
+
+    @property
+    def kept_types(self) -> dict[int, str]:
+        """Generation → instance type, of the machines that are kept."""
+        return {machine.generation: machine.instanceType for machine in self.kept}
 
     @property
     def memory_mib(self) -> int | None:

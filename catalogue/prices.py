@@ -49,7 +49,12 @@ Machines = Mapping[str, Sequence[Any]]
 
 
 def machines_of(stack: Stack) -> Machines:
-    return {name: (host.instanceType, host.volume) for name, host in stack.ec2_hosts.items()}
+    """Every machine of a region, with those that a host keeps beside its own."""
+    found: dict[str, Sequence[Any]] = {}
+    for name, host in stack.ec2_hosts.items():
+        found[name] = (host.instanceType, host.volume)
+        found |= {f"{name} {number}": (type, host.volume) for number, type in host.kept_types.items()}
+    return found
 
 
 def monthly(machines: Machines, prices: Prices | None) -> float | None:

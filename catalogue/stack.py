@@ -13,6 +13,7 @@ from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, P
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
+from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
@@ -162,6 +163,26 @@ class Stack(Model):
     @property
     def ec2_hosts(self) -> dict[str, Ec2Host]:
         return {name: host for name, host in self.hosts.items() if isinstance(host, Ec2Host)}
+
+    def place(self, host: str) -> str:
+        """Where the host's machine is (catalogue/machines.py); "" of one that is in no region."""
+        spec = self.hosts[host]
+        return place_of(self.region, spec.generation) if isinstance(spec, Ec2Host) else ""
+
+    def made_as(self, host: str) -> str:
+        """What the names of the host's resources in Pulumi begin with."""
+        return "-".join(part for part in (host, self.place(host)) if part)
+
+    def with_machine(self, host: str, generation: int) -> "Stack":
+        """The same stack with a machine that a host keeps as the host's own."""
+        spec = self.ec2_hosts[host]
+        kept = {"generation": generation, "instanceType": spec.kept_types[generation], "kept": []}
+        return self.model_copy(update={"hosts": self.hosts | {host: spec.model_copy(update=kept)}})
+
+    @property
+    def generations(self) -> dict[str, int]:
+        """Host → which machine of its name it is, of those that are not the first."""
+        return {name: host.generation for name, host in self.ec2_hosts.items() if host.generation != FIRST}
 
     def login(self, host: str) -> Login:
         """An EC2 host's key is empty until `infra init` has made it."""

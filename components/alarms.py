@@ -44,7 +44,7 @@ class HostAlarms(pulumi.ComponentResource):
             aws.cloudwatch.MetricAlarm(
                 f"{name}-{alarm.alert}",
                 # People read it in the subject of a mail
-                name=f"{stack.name}/{stack.region}/{host}/{alarm.alert}",
+                name=f"{stack.name}/{stack.place(host) or stack.region}/{host}/{alarm.alert}",
                 alarm_description=alarm.description,
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from catalogue.stack import STALE
+from catalogue.stack import STALE, Stack
 from components.before import Before, Served
 from components.configuration import Deploying
 from rendering.archive import Release as Built
@@ -12,11 +12,10 @@ from rendering.archive import Release as Built
 SHOWN = 5
 
 
-def refuse_stale(deploying: Deploying, prior: Before, region: str) -> None:
+def refuse_stale(deploying: Deploying, prior: Before, stack: Stack) -> None:
     """Raises pulumi.RunError where another update has ended since this one was worked out: what that one brought would
     be taken back. Only now is the stack locked."""
-    names = [f"{deploying.host}-{region}-release", f"{deploying.host}-release"]
-    served = next((prior.served[name].id for name in names if name in prior.served), "")
+    served = prior.served.get(f"{stack.made_as(deploying.host)}-release", Served()).id
     is_other = deploying.release is not None and served != deploying.release
     if is_other or (deploying.basis is not None and deploying.basis != prior.deployed):
         raise pulumi.RunError(f"{STALE}: run the same command again")

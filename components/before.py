@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from catalogue.dns import COMMAND, RECORD, keeper
+from catalogue.machines import FIRST, of_instance, place_of, region_of
 
 Hosts = dict[str, str]
 TORN = "failed to load checkpoint"
@@ -33,18 +34,19 @@ class Served:
 
 @dataclass(frozen=True)
 class Before:
-    """`region` is where the last whole update left it ("" before the first), `pointed` are the regions that names
-    point to, `hosts` maps each region that has some to host → address, `gated` are the regions that a name may have
-    pointed to, `ttl` is how many seconds its record could be remembered, `move` the last change of place, `machines`
-    those of EC2 by region and host, `settled` the last interrupted job of each release, by its name in Pulumi,
-    `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were deployed
-    for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the providers
-    that have records of the stack."""
+    """`region` is where the last whole update left it ("" before the first) and `generations` which machine each host
+    was then (of those that were not the first). `pointed` are the machines (place, as in catalogue/machines.py, and
+    host) that names point to, `gated` those that a name may have pointed to, `hosts` maps each place that has some to
+    host → address, `ttl` is how many seconds its record could be remembered, `move` the last change of place,
+    `machines` those of EC2 by place and host, `settled` the last interrupted job of each release, by its name in
+    Pulumi, `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were
+    deployed for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the
+    providers that have records of the stack."""
 
     region: str = ""
-    pointed: frozenset[str] = frozenset()
+    pointed: frozenset[tuple[str, str]] = frozenset()
     hosts: dict[str, Hosts] = field(default_factory=dict)
-    gated: frozenset[str] = frozenset()
+    gated: frozenset[tuple[str, str]] = frozenset()
     ttl: int = 0
     move: dict[str, Any] = field(default_factory=dict)
     machines: dict[str, dict[str, Machine]] = field(default_factory=dict)
@@ -53,6 +55,23 @@ class Before:
     deployed: dict[str, Any] = field(default_factory=dict)
     served: dict[str, Served] = field(default_factory=dict)
     kept_at: frozenset[str] = frozenset()
+    generations: dict[str, int] = field(default_factory=dict)
+
+    def machine(self, place: str, host: str) -> Machine | None:
+        """What is known of a host's machine at a place; None where there was none."""
+        known = self.machines.get(place, {}).get(host)
+        return known or (Machine("") if host in self.hosts.get(place, {}) else None)
+
+    @property
+    def serving(self) -> frozenset[tuple[str, str]]:
+        """The machines that names point to; of a host without a name the one of the last whole update."""
+        named = {host for _, host in self.pointed}
+        others = {host for own in self.hosts.values() for host in own} - named
+        return self.pointed | {(place, host) for host in others if (place := self.place(host))}
+
+    def place(self, host: str) -> str:
+        """Where a host's machine was when the last whole update ended; "" before the first."""
+        return place_of(self.region, self.generations.get(host, FIRST)) if self.region else ""
 
 
 def before() -> Before:
@@ -77,19 +96,33 @@ def read(resources: dict[str, Any]) -> Before:
     hosts: dict[str, Hosts] = {}
     for made in of["infra:index:Host"]:
         if made.get("address") and made.get("region"):
-            hosts.setdefault(made["region"], {})[made["host"]] = made["address"]
+            place = place_of(made["region"], int(made.get("generation") or FIRST))
+            hosts.setdefault(place, {})[made["host"]] = made["address"]
     served = {outputs["region"], *outputs.get("standby", [])} if outputs.get("region") else set()
+    generations = {host: int(number) for host, number in (outputs.get("generations") or {}).items()}
+    kept = {host: [int(number) for number in numbers] for host, numbers in (outputs.get("kept") or {}).items()}
     move = outputs.get("move") or {}
     gates = [gate for gate in of["infra:index:Gate"] if gate.get("region")]
+    known = {(place, host) for place, own in hosts.items() for host in own}
+    gated = {
+        (place, host)
+        for place, host in known
+        if (region := region_of(place)) in served
+        and place in (place_of(region, number) for number in (generations.get(host, FIRST), *kept.get(host, [])))
+    }
+    for gate in gates:
+        # One of an earlier version knew of one machine in each region
+        passed = [(place, host) for host, place in (gate.get("machines") or {}).items()]
+        gated |= {*passed} if passed else {(place, host) for place, host in known if place == gate["region"]}
     records = [*of[RECORD], *written(resources)]
     addresses = {address for record in records for address in record.get("records") or []}
     # An attempt that is not over may have shortened what names could be remembered for when it began
     pending = [int(gate.get("ttl") or 0) for gate in gates if gate.get("at") != move.get("at")]
     return Before(
         outputs.get("region") or "",
-        frozenset(region for region, own in hosts.items() if addresses & set(own.values())),
+        frozenset((place, host) for place, own in hosts.items() for host, at in own.items() if at in addresses),
         hosts,
-        frozenset(served | {gate["region"] for gate in gates}),
+        frozenset(gated),
         max([*pending, *(int(record.get("ttl") or 0) for record in records)], default=0),
         move,
         machines(resources),
@@ -102,6 +135,7 @@ def read(resources: dict[str, Any]) -> Before:
         found if isinstance(found := outputs.get("deployed"), dict) else {},
         brought(resources),
         keepers(resources),
+        generations,
     )
 
 
@@ -139,15 +173,16 @@ def brought(resources: dict[str, Any]) -> dict[str, Served]:
 
 
 def machines(resources: dict[str, Any]) -> dict[str, dict[str, Machine]]:
-    """Region → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
+    """Place → host → its machine. By the machines themselves: their hosts' outputs are not written by an update that
     fails before its end."""
     found: dict[str, dict[str, Machine]] = {}
     for urn, resource in resources.items():
         outputs = resource.get("outputs") or {}
         if resource.get("type") == MACHINE and outputs.get("arn"):
-            region, id = outputs["arn"].split(":")[3], outputs["arn"].rsplit("/", 1)[-1]
-            host = urn.rsplit("::", 1)[-1].removesuffix(f"-{region}-instance")
-            found.setdefault(region, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
+            id = outputs["arn"].rsplit("/", 1)[-1]
+            if named := of_instance(urn.rsplit("::", 1)[-1]):
+                host, place = named
+                found.setdefault(place, {})[host] = Machine(id, (outputs.get("tags") or {}).get(REPLACES, ""))
     return found
 
 

@@ -54,7 +54,8 @@ class Host(access.Reachable):
         self.ready = access.ready(
             self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
         )
-        self.register_outputs({"host": host, "region": stack.region, "address": self.address, "machine": self.machine})
+        found = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
+        self.register_outputs(found | {"generation": spec.generation})
 
     def _instance(
         self,

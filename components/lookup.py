@@ -61,10 +61,12 @@ def machine_images(stack: Stack, options: pulumi.InvokeOptions) -> dict[str, str
     return found
 
 
-def replaced(stack: Stack, machines: dict[str, Machine], region: str, options: pulumi.InvokeOptions) -> dict[str, str]:
-    """Host → the lost machine in whose place its machine is ("" for none): the one that is gone now, else what the last
-    update left. Raises pulumi.RunError."""
-    known = {host: machine for host, machine in machines.items() if host in stack.ec2_hosts}
+def replaced(stack: Stack, machines: dict[str, dict[str, Machine]], options: pulumi.InvokeOptions) -> dict[str, str]:
+    """Host → the lost machine in whose place its machine is ("" for none), in the stack's region: the one that is gone
+    now, else what the last update left. `machines` are those of each place. Raises pulumi.RunError."""
+    region = stack.region
+    there_before = {host: machines.get(stack.place(host), {}).get(host) for host in stack.ec2_hosts}
+    known = {host: machine for host, machine in there_before.items() if machine}
     if not known:
         return {}
     with _one_line(f"machines of {region}", "may you list instances (ec2:DescribeInstances)?"):

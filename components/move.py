@@ -13,6 +13,7 @@ import pulumi_command as command
 
 from agent import program, source
 from catalogue.loading import Catalogue
+from catalogue.machines import place_of, region_of
 from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
@@ -24,15 +25,16 @@ from rendering.moving import moving
 @dataclass(frozen=True)
 class Move:
     """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
-    where none need to), `leaving` the hosts by region that are to be deleted, `ttl` how many seconds their names may be
-    remembered. `data` are the hosts whose data comes along, as it was when the attempt was planned: what a later update
-    finds is no move."""
+    where none need to), `leaving` the hosts by place (catalogue/machines.py) that are to be deleted, `ttl` how many
+    seconds their names may be remembered. `data` are the hosts whose data comes along, as it was when the attempt was
+    planned: what a later update finds is no move. `homes` says from which place (host → place), where that is known."""
 
     at: str = ""
     source: str = ""
     leaving: dict[str, Hosts] = field(default_factory=dict)
     ttl: int = 0
     data: list[str] = field(default_factory=list)
+    homes: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.at)
@@ -42,13 +44,15 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     """The move that this update makes, or the last one that was made."""
     if not before.region:
         return Move()
-    leaving = {
-        region: hosts
-        for region, hosts in before.hosts.items()
-        if region not in stack.regions and region in before.gated
-    }
+    leaving: dict[str, Hosts] = {}
+    for place, hosts in before.hosts.items():
+        for host, address in hosts.items():
+            if (place, host) in before.gated and is_left(stack, place, host):
+                leaving.setdefault(place, {})[host] = address
     is_given_up = before.unfinished and before.region == stack.region
-    if before.region == stack.region and not leaving and not is_under_way(stack, before) and not is_given_up:
+    is_switched = any(place != stack.place(host) for place, host in before.serving if host in stack.ec2_hosts)
+    is_other = is_switched or is_under_way(stack, before) or before.region != stack.region
+    if not (is_other or leaving or is_given_up):
         return Move(**before.move)
     return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
 
@@ -56,26 +60,51 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
 def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
     """An attempt that is being planned, with the hosts whose data another region's host can have."""
     stack = catalogue.stack
-    there = {host for region, hosts in before.hosts.items() if region != stack.region for host in hosts}
-    moved = [host for host in stack.ec2_hosts if host in there and data(catalogue, host)]
-    return replace(move, data=moved if stack.moveData else [])
+    if not stack.moveData:
+        return move
+    places = {host: elsewhere(stack, host, before.hosts) for host in stack.ec2_hosts if data(catalogue, host)}
+    moved = [host for host, others in places.items() if others]
+    homes = {host: home(host, places[host], before) for host in moved}
+    return replace(move, data=moved, homes={host: place for host, place in homes.items() if place})
+
+
+def is_left(stack: Stack, place: str, host: str) -> bool:
+    """Does a stack leave a machine: with its region, or for another one of the same name, and does not keep it."""
+    region, spec = region_of(place), stack.ec2_hosts.get(host)
+    if region not in stack.regions or spec is None:
+        return region not in stack.regions
+    stays = [spec.generation, *(spec.kept_types if region == stack.region else ())]
+    return place not in [place_of(region, number) for number in stays]
+
+
+def elsewhere(stack: Stack, host: str, hosts: dict[str, Hosts]) -> dict[str, str]:
+    """Place → address, of the other machines of a host's name."""
+    return {place: own[host] for place, own in sorted(hosts.items()) if host in own and place != stack.place(host)}
+
+
+def home(host: str, others: dict[str, str], before: Before) -> str:
+    """The place among `others` where a host's data is, as far as names and the last update show; "" where they do not:
+    the machines know."""
+    return min({place for place, name in before.serving if name == host} & {*others}, default="")
 
 
 def warn_of_data(catalogue: Catalogue, move: Move) -> None:
     """What goes with the hosts that this update deletes, where it is not to come along."""
-    for region, hosts in sorted(move.leaving.items()):
+    for place, hosts in sorted(move.leaving.items()):
         for host in sorted(hosts):
-            is_left = host in catalogue.stack.ec2_hosts and host not in move.data
-            if is_left and (paths := data(catalogue, host)):
+            stays_behind = host in catalogue.stack.ec2_hosts and host not in move.data
+            if stays_behind and (paths := data(catalogue, host)):
+                region = region_of(place)
+                kept = "" if region in catalogue.stack.regions else f", infra:standbyRegions [{region}] keeps the host"
                 pulumi.log.warn(
-                    f"{host} in {region} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
-                    f"before; infra:moveData true takes it along, infra:standbyRegions [{region}] keeps the host"
+                    f"{host} in {place} is deleted with its data: {', '.join(paths)}. A copy that is needed is made "
+                    f"before; infra:moveData true takes it along{kept}"
                 )
 
 
 def source_of(stack: Stack, before: Before) -> str:
     """The region that names point to and that the stack is to leave; "" when they point to its new place already."""
-    pointed = before.pointed or frozenset({before.region} - {""})
+    pointed = {region_of(place) for place, _ in before.pointed} or {before.region} - {""}
     return min(pointed - {stack.region}, default="")
 
 
@@ -160,7 +189,9 @@ def gate(
         "deadline": stack.confirmDeadline, "resting": resting, "names": names, "zone": stack.zone,
         "servers": stack.nameServers, "provider": stack.dns.provider,
     }  # fmt: skip
-    return Step("Gate", name, "gate", request, stack.region, opts=opts, told={"at": move.at, "ttl": move.ttl})
+    machines = {host: stack.place(host) for host in stack.ec2_hosts}
+    passed = {"at": move.at, "ttl": move.ttl, "machines": machines}
+    return Step("Gate", name, "gate", request, stack.region, opts=opts, told=passed)
 
 
 def coming(catalogue: Catalogue, move: Move) -> dict[str, dict[str, Any]]:
@@ -179,17 +210,16 @@ def data_here(
     before: dict[str, Hosts],
     opts: pulumi.ResourceOptions,
 ) -> Step:
-    """The data of a host's systems (`entry`), from the host that has it; `before` are the hosts by region that were
+    """The data of a host's systems (`entry`), from the host that has it; `before` are the hosts by place that were
     there when the move began. It stays in the state when those are gone, as every step does."""
     host = entry["name"]
     others = {
-        region: target(stack, host, pulumi.Output.from_input(hosts[host]))
-        for region, hosts in sorted(before.items())
-        if region != stack.region and host in hosts
+        place: target(stack, host, pulumi.Output.from_input(address))
+        for place, address in elsewhere(stack, host, before).items()
     }
     request = {
-        "label": f"data {stack.region}/{host}", "entry": entry, "target": machine, "region": stack.region,
-        "source": move.source, "others": others, "program": source("moving"),
+        "label": f"data {stack.place(host)}/{host}", "entry": entry, "target": machine, "region": stack.place(host),
+        "source": move.homes.get(host, move.source), "others": others, "program": source("moving"),
     }  # fmt: skip
     return Step("Data", name, "data", request, stack.region, opts=opts)
 
@@ -220,8 +250,8 @@ def drained(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.Resou
     # One of an earlier version has not
     ttl = gated.done.apply(lambda found: max(move.ttl, found.get("ttl", 0)))
     hosts = [
-        {"region": region, "target": target(stack, host, pulumi.Output.from_input(address))}
-        for region, left in sorted(move.leaving.items())
+        {"region": place, "target": target(stack, host, pulumi.Output.from_input(address))}
+        for place, left in sorted(move.leaving.items())
         for host, address in sorted(left.items())
         if host in stack.hosts
     ]

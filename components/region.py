@@ -12,7 +12,7 @@ from catalogue.loading import Catalogue
 from components import access, move
 from components.alarms import HostAlarms, Topic
 from components.alone import only_images
-from components.before import Served
+from components.before import Before, Served
 from components.configuration import Deploying
 from components.existing_host import ExistingHost
 from components.host import Host
@@ -88,7 +88,7 @@ def machine(
     no region holds keeps its name when the region changes, and `everywhere` are its options."""
     catalogue, stack = region.catalogue, region.catalogue.stack
     spec = stack.hosts[host]
-    name = f"{host}-{region.name}" if host in stack.ec2_hosts else host
+    name = stack.made_as(host)
     options = region.options if host in stack.ec2_hosts else everywhere
     wanted, grants = needs(catalogue, host), proof_records(region.zone, catalogue, host)
     # A host pulls what its own systems run, and nothing of others
@@ -107,6 +107,19 @@ def machine(
         made = ExistingHost(name, host, spec, stack, wanted, opts=options)
     region.machines[host] = made
     return rights
+
+
+def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptions) -> None:
+    """The machines that a host keeps beside its own, as they are: they get no release any more. One that is not there
+    is not made."""
+    stack = region.catalogue.stack
+    for host, spec in stack.ec2_hosts.items():
+        for number in sorted(spec.kept_types):
+            with_it = stack.with_machine(host, number)
+            if found := prior.machine(with_it.place(host), host):
+                alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
+                machine(alone, host, "", found.replaces, everywhere)
+                _alarmed(alone, host)
 
 
 def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list[str]]:
@@ -143,7 +156,7 @@ def release(
     catalogue, stack = region.catalogue, region.catalogue.stack
     mine = host in stack.ec2_hosts
     secrets = rights.credentials.apply(lambda keys: secrets_for(catalogue, host, keys))
-    name = f"{host}-{region.name}" if mine else host
+    name = stack.made_as(host)
 
     def made(known: list[Any]) -> Built:
         after = build(render(catalogue, host, *known))
@@ -165,11 +178,14 @@ def release(
 
 
 def _alarmed(region: Region, host: str) -> None:
-    """The alarms of a host, from its release on: before it, its monitor's silence would be one. They are where the host
-    publishes its metrics, whatever region holds the machine itself."""
+    """The alarms of a host, from its release on: before it, its monitor's silence would be one (an earlier machine has
+    its release). They are where the host publishes its metrics, whatever region holds the machine itself."""
     found = alarms(region.catalogue, host)
     if region.topic is None or not found:
         return
-    options = pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=[region.releases[host]]))
-    name, machine = f"{host}-{region.name}-alarms", region.machines[host].machine
+    released = [region.releases[host]] if host in region.releases else []
+    options = pulumi.ResourceOptions.merge(region.options, pulumi.ResourceOptions(depends_on=released))
+    # A machine's own end with it: those of another one of its name have a name of their own
+    place = region.catalogue.stack.place(host) or region.name
+    name, machine = f"{host}-{place}-alarms", region.machines[host].machine
     HostAlarms(name, region.catalogue.stack, host, found, machine, region.topic.arn, opts=options)

@@ -299,7 +299,7 @@ def serves(wanted: Deployment, answer: Mapping[str, Any]) -> bool:
 
 def _targets(catalogue: Catalogue, host: str) -> list[str]:
     stack = catalogue.stack
-    name = f"{host}-{stack.region}" if host in stack.ec2_hosts else host
+    name = stack.made_as(host)
     return [
         word
         for end in ("release", "release-apply")

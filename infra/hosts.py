@@ -10,7 +10,7 @@ from infra.errors import InfraError
 from infra.pulumi import pulumi
 from infra.ssh import Target
 
-ADDRESS = "aws:ec2/eip:Eip"  # named HOST-REGION-address by components/host.py
+ADDRESS = "aws:ec2/eip:Eip"  # named HOST-PLACE-address by components/host.py
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def made(stack: Stack) -> dict[str, str]:
         for resource in resources
         if resource.get("type") == ADDRESS
     }
-    named = {host: elastic.get(f"{host}-{stack.region}-address", "") for host in stack.ec2_hosts}
+    named = {host: elastic.get(f"{stack.made_as(host)}-address", "") for host in stack.ec2_hosts}
     named |= {host: spec.address for host, spec in stack.hosts.items() if isinstance(spec, SshHost)}
     return {host: address for host, address in named.items() if address}
 

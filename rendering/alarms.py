@@ -6,6 +6,7 @@ from typing import Any, Literal
 from catalogue.alerts import Alert, CloudAlert
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
+from catalogue.stack import Stack
 from rendering.monitor import EVERY
 
 # One alone may be a moment's; and it may come a little late
@@ -30,9 +31,10 @@ class Alarm:
     missing: Literal["breaching", "missing"]
 
 
-def namespace(stack: str, host: str) -> str:
-    """A host's own: no other host may write in it, and AWS can limit that by nothing but the namespace."""
-    return f"infra/{stack}/{host}"
+def namespace(stack: Stack, host: str) -> str:
+    """A machine's own: no other may write in it, and AWS can limit that by nothing but the namespace."""
+    number = stack.generations.get(host)
+    return f"infra/{stack.name}/{host}" + (f"/{number}" if number else "")
 
 
 def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
     stack = catalogue.stack
     if not stack.alarmEmails or not catalogue.has_identity(host):
         return {}
-    return {"region": stack.region, "namespace": namespace(stack.name, host), "dimensions": {"Host": host}}
+    return {"region": stack.region, "namespace": namespace(stack, host), "dimensions": {"Host": host}}
 
 
 def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:

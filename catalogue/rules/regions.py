@@ -14,5 +14,11 @@ def regions(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(file, "infra:standbyRegions", f"{stack.region} is aws:region itself", rule)
     if len(set(stack.standbyRegions)) < len(stack.standbyRegions):
         yield Problem(file, "infra:standbyRegions", f"{', '.join(stack.standbyRegions)}", "each region once")
+    for name, host in stack.ec2_hosts.items():
+        if host.generation in host.kept_types:
+            rule = "keep earlier machines: infra host replace writes both keys"
+            yield Problem(file, f"infra:hosts.{name}.kept", f"{host.generation} is the host's own generation", rule)
+        if len(host.kept_types) < len(host.kept):
+            yield Problem(file, f"infra:hosts.{name}.kept", "names a generation twice", "each machine once")
     if stack.standbyRegions and not stack.ec2_hosts:
         yield Problem(file, "infra:standbyRegions", "no host of kind ec2", "only hosts that are made here stand by")

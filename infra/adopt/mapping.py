@@ -26,7 +26,7 @@ class Taken:
 
 def taken(catalogue: Catalogue, host: str, facts: Facts) -> list[Taken]:
     region, regional = facts.region, f"aws-{facts.region}"
-    name = f"{host}-{region}"
+    name = catalogue.stack.at(region).made_as(host)
     machine, network = ("infra:index:Host", name), ("infra:index:Network", f"network-{region}")
     registry = ("infra:index:Registry", f"registry-{region}")
     ours = {repository for system in catalogue.running.values() for repository in system.repositories}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
+from catalogue.machines import of_instance
 from catalogue.stack import Stack
 from infra import aws, zone_records
 from infra.drift import looks, refreshed
@@ -78,7 +79,8 @@ def look(stack: Stack) -> Drift:
 def _machines(stack: Stack, known: State, region: str) -> list[Machine]:
     here = state.ids(known, MACHINE, region)
     names = {entry["id"]: state.name(entry) for entry in state.of_aws(known) if entry["type"] == MACHINE}
-    return [Machine(names[id].removesuffix(f"-{region}-instance"), id, region) for id in sorted(here)]
+    found = {id: of_instance(names[id]) for id in sorted(here)}
+    return [Machine(named[0] if named else names[id], id, region) for id, named in found.items()]
 
 
 def notify(stack: Stack, drift: Drift) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.foreign import one_line
-from infra.preview.snapshot import SECRET
+from infra.preview.marks import SECRET
 
 LONG = 80  # characters of a value that are shown
 

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-REGION = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)")
+from catalogue.machines import region_of
+
+PLACE = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)(?:-g\d+)?")
+# What a region has beside machines, by how its names begin
+OF_A_REGION = ("network-", "registry-")
 # In the order in which they can happen; what each means to a person who watches
 STEPS = {
     "network": "what hosts are connected by",
@@ -45,15 +49,17 @@ NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending
 
 @dataclass
 class Phase:
-    """A step in one region: what it touches, by the resources' names, and how: create, update or delete."""
+    """A step in one place (catalogue/machines.py): what it touches, by the resources' names, and how: create, update or
+    delete."""
 
     step: str
     region: str
     touches: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        place = f" {self.region}" if self.region else ""
-        return f"{self.step}{place}"
+        # A region that keeps all else is not retired with one of its machines
+        is_machine = self.step == "retire" and self.touches and not any(n.startswith(OF_A_REGION) for n in self.touches)
+        return " ".join(part for part in (self.step, "machine" if is_machine else "", self.region) if part)
 
     @property
     def what(self) -> str:
@@ -64,10 +70,10 @@ class Phase:
 
 
 def phase_of(urn: str, op: str) -> tuple[str, str] | None:
-    """(step, region) of a resource that is worked on; None of one that is not worth a line."""
+    """(step, place) of a resource that is worked on; None of one that is not worth a line."""
     chain, name = urn.split("::")[2].split("$"), urn.split("::", 3)[3]
     kind = chain[-1]
-    found = REGION.search(name)
+    found = PLACE.search(name)
     region = found[0] if found else ""
     if op in NOTHING or not kind.startswith(("aws:", "command:")):
         return None
@@ -99,7 +105,8 @@ def phases(steps: Iterable[dict[str, Any]]) -> list[Phase]:
 
     def place(phase: Phase) -> tuple[int, str]:
         # What stands by is served last, once the names are where they are to be
-        late = serving and phase.region not in ("", serving) and phase.step in ("images", "release", "alarms")
+        is_elsewhere = serving and phase.region and region_of(phase.region) != serving
+        late = is_elsewhere and phase.step in ("images", "release", "alarms")
         return (order.index("verify" if late else phase.step), f"~{phase.region}" if late else phase.region)
 
     return sorted(found.values(), key=place)

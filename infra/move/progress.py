@@ -52,7 +52,7 @@ class Progress:
         key = phase_of(metadata["urn"], metadata["op"])
         if key and key not in self.times:
             self.times[key] = Timed(self.clock())
-            self.say(f"· {_named(key)} …")
+            self.say(f"· {self._named(key)} …")
 
     def _ended(self, metadata: dict[str, Any], failed: bool = False) -> None:
         key = phase_of(metadata["urn"], metadata["op"])
@@ -62,10 +62,13 @@ class Progress:
         timed.done, timed.ended, timed.failed = timed.done + 1, self.clock(), timed.failed or failed
         phase = self.planned.get(key)
         if failed:
-            self.say(f"✗ {_named(key)} ({timed.seconds:.1f} s)")
+            self.say(f"✗ {self._named(key)} ({timed.seconds:.1f} s)")
         elif phase is None or timed.done == len(phase.touches):
             what = f": {phase.what}" if phase else ""
-            self.say(f"✓ {_named(key)}{what} ({timed.seconds:.1f} s)")
+            self.say(f"✓ {self._named(key)}{what} ({timed.seconds:.1f} s)")
+
+    def _named(self, key: tuple[str, str]) -> str:
+        return str(self.planned.get(key, Phase(*key)))
 
     def _said(self, event: dict[str, Any]) -> None:
         message = event.get("message", "")
@@ -98,7 +101,3 @@ def reason_of(urn: str, message: str) -> str:
 
 def _type(urn: str) -> str:
     return urn.split("::")[2].rsplit("$", 1)[-1] if urn else ""
-
-
-def _named(key: tuple[str, str]) -> str:
-    return " ".join(part for part in key if part)

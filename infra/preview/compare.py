@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from catalogue.machines import of_release, region_of
 from catalogue.prices import monthly_everywhere, table
 from catalogue.stack import Stack
 from infra.move.phases import phases
@@ -46,20 +47,30 @@ def reported(
     is only to be known."""
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
+    replaced = [] if moved else replacing(steps)
     return StackReport(
         head["stack"],
         fingerprint(source, steps, there, head, said),
         steps=steps,
-        hosts=hosts.compared(there.get("hosts", {}), head["hosts"], was, will),
+        hosts=hosts.compared(there.get("hosts", {}), head["hosts"], was, will, replaced),
         cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
         problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
-        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved else [],
+        replaces=replaced,
+        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved or replaced else [],
         hosts_say=[*said, *unbound],
         images=head.get("images", {}),
         source=source,
     )
+
+
+def replacing(steps: Sequence[Step]) -> list[str]:
+    """The hosts that become another machine where they are: it gets their release, and the one that had it does not
+    any more."""
+    releases = [(named, step.op) for step in steps if (named := of_release(step.name))]
+    gone = {(host, region_of(place)) for (host, place), op in releases if op == "delete"}
+    return sorted({host for (host, place), op in releases if op == "create" and (host, region_of(place)) in gone})
 
 
 def fingerprint(source: str, steps: list[Step], there: Snapshot, head: Snapshot, said: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What becomes of a host between two releases: its files, its services, what it has room for. Pure."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -95,9 +95,12 @@ class HostChange:
     data: list[str] = field(default_factory=list)
 
 
-def compared(before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "") -> list[HostChange]:
+def compared(
+    before: dict[str, Host], after: dict[str, Host], was: str = "", will: str = "", replaced: Collection[str] = ()
+) -> list[HostChange]:
     """Every host of either. A stack that moves from region `was` to `will` has new machines there, which are held
-    against the old ones, or had some that stood by; one that is named HOST@REGION stands by."""
+    against the old ones, or had some that stood by; one that is named HOST@REGION stands by. So have the hosts that are
+    `replaced` where they are."""
     old, new = _placed(before, was), _placed(after, will)
     found = []
     for place in sorted({*old, *new}):
@@ -106,7 +109,7 @@ def compared(before: dict[str, Host], after: dict[str, Host], was: str = "", wil
             found.append(_host(name, before[name], new[place][1], moved=True))
         elif place in new or name not in after:
             was_there, will_be = (side[place][1] if place in side else None for side in (old, new))
-            found.append(_host(name, was_there, will_be))
+            found.append(_host(name, was_there, will_be, moved=name.partition("@")[0] in replaced))
     return found
 
 

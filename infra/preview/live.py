@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from catalogue.checks import check, checked
 from catalogue.deployed import pinned
 from catalogue.loading import Catalogue, load
+from catalogue.machines import of_instance, region_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
@@ -69,14 +70,12 @@ def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
 
 def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
     """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
-    before = dict(after)
-    for step in taken:
-        if step.type != INSTANCE or not step.name.endswith(f"-{region}-instance"):
-            continue
-        host = step.name.removesuffix(f"-{region}-instance")
-        if step.op == "create":
-            before.pop(host, None)
-        elif step.old:
+    named = [(of_instance(step.name), step) for step in taken if step.type == INSTANCE]
+    here = [(found[0], step) for found, step in named if found and region_of(found[1]) == region]
+    before = {host: machine for host, machine in after.items() if (host, "create") not in {(h, s.op) for h, s in here}}
+    for host, step in here:
+        # Another machine of the name may be made beside the one that is there
+        if step.op != "create" and step.old:
             disk = step.old.get("rootBlockDevice") or {}
             before[host] = [step.old["instanceType"], disk.get("volumeSize", after.get(host, [None, 0])[1])]
     return before

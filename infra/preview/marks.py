@@ -61,3 +61,25 @@ def mark_sources(values: dict[str, Any]) -> None:
         own = values.setdefault("infra:secrets", {}).setdefault(group, {})
         for name, source in names.items():
             own.setdefault(name, mark(json.dumps(source, sort_keys=True)))
+
+
+# Pulumi's signature of special values, and among them of a secret
+SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
+
+def sealed(value: Any) -> Any:
+    """Configuration without what is encrypted in it."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            return mark(str(value["secure"]))
+        return {key: sealed(item) for key, item in value.items()}
+    return [sealed(item) for item in value] if isinstance(value, list) else value
+
+
+def masked(value: Any) -> Any:
+    """Inputs without what Pulumi holds for secret."""
+    if isinstance(value, dict):
+        if value.get(SECRET) == SECRET_VALUE:
+            return mark(json.dumps(value.get("value"), sort_keys=True, default=str))
+        return {key: masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value

@@ -40,7 +40,8 @@ class Cost:
 @dataclass(frozen=True)
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
-    catalogue's own, `moves` is (from, to) where the stack changes its region. Of live previews only: `hosts_say`, what
+    catalogue's own, `moves` is (from, to) where the stack changes its region, `replaces` the hosts that become another
+    machine. Of live previews only: `hosts_say`, what
     was found on the hosts themselves and what the program warns of, and `images`, what is to run, `repository:tag` →
     digest."""
 
@@ -53,6 +54,7 @@ class StackReport:
     findings: list[Finding] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     moves: tuple[str, str] | None = None
+    replaces: list[str] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     hosts_say: list[str] = field(default_factory=list)
     source: str = "mocks"
@@ -96,14 +98,15 @@ class StackReport:
     def _dangers(self) -> list[str]:
         """What is lost, the same loss of several in one line."""
         if self.moves:
-            gone = [phase for phase in self.phases if phase.step == "retire"]
-            ends = f", the last of which deletes {self._gone()}" if gone else ""
-            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps{ends}"]
-        found: dict[str, list[Step]] = {}
-        for step in self.steps:
+            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps{self._ends()}"]
+        lines, found, retired = [], dict[str, list[Step]](), set[str]()
+        if self.replaces:
+            lines = [f"another machine for {', '.join(self.replaces)} in {len(self.phases)} steps{self._ends()}"]
+            retired = {name for phase in self.phases if phase.step == "retire" for name in phase.touches}
+        for step in (step for step in self.steps if step.name not in retired):
             for text in [step.danger] if step.danger else step.notes:
                 found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)
-        lines = [*self._closed(), *self._openings()]
+        lines += [*self._closed(), *self._openings()]
         for key, steps in found.items():
             verb, text = key.split("|", 1)
             op, kind = verb.split(" ", 1)
@@ -112,11 +115,13 @@ class StackReport:
             lines.append(f"{said}{many}: {text}" if said else f"{text}{many}")
         return lines
 
-    def _gone(self) -> str:
-        """`1 machine with its disk, 15 repositories with their images`, of what a move deletes."""
+    def _ends(self) -> str:
+        """`, the last of which deletes 1 machine(s) with their disks, 15 repositories with their images`."""
         kinds = [step.kind.name for step in self.steps if step.op == "delete"]
         machines, repositories = kinds.count("machine"), kinds.count("repository")
-        return f"{machines} machine(s) with their disks, {repositories} repositories with their images"
+        parts = [f"{machines} machine(s) with their disks"] if machines else []
+        parts += [f"{repositories} repositories with their images"] if repositories else []
+        return f", the last of which deletes {', '.join(parts)}" if parts else ""
 
     def _closed(self) -> list[str]:
         """Public paths that no host serves any more, and those whose guards are gone."""

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 if __package__:
-    from infra.preview.marks import PROCESS_KEY, key_of, mark, mark_sources, unspoken
+    from infra.preview.marks import PROCESS_KEY, key_of, mark_sources, masked, sealed, unspoken
 else:
-    from marks import PROCESS_KEY, key_of, mark, mark_sources, unspoken
+    from marks import PROCESS_KEY, key_of, mark_sources, masked, sealed, unspoken
 
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
@@ -30,26 +30,6 @@ KEYS = {"sshPrivateKey": "[made by infra init]", "sshPublicKey": "ssh-ed25519 AA
 LIBRARIES = (
     "boto3", "jinja2", "pulumi", "pulumi_aws", "pulumi_command.local", "pulumi_command.remote", "pydantic", "yaml",
 )  # fmt: skip
-# Pulumi's signature of special values, and among them of a secret
-SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-
-
-def sealed(value: Any) -> Any:
-    """Configuration without what is encrypted in it."""
-    if isinstance(value, dict):
-        if set(value) == {"secure"}:
-            return mark(str(value["secure"]))
-        return {key: sealed(item) for key, item in value.items()}
-    return [sealed(item) for item in value] if isinstance(value, list) else value
-
-
-def masked(value: Any) -> Any:
-    """Inputs without what Pulumi holds for secret."""
-    if isinstance(value, dict):
-        if value.get(SECRET) == SECRET_VALUE:
-            return mark(json.dumps(value.get("value"), sort_keys=True, default=str))
-        return {key: masked(item) for key, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
 
 
 def stable(text: str) -> str:
@@ -216,7 +196,9 @@ def hosts_of(catalogue: Any, images: dict[str, dict[str, str]], key: bytes) -> d
 
 def machines(stack: Any) -> dict[str, list[Any]]:
     """Host → instance type and GiB of its disk, of those that cost something in AWS."""
-    return {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
+    own = {name: [host.instanceType, host.volume] for name, host in stack.ec2_hosts.items()}
+    beside = ((name, kept) for name, host in stack.ec2_hosts.items() for kept in getattr(host, "kept", []))
+    return own | {f"{name} {kept.generation}": [kept.instanceType, own[name][1]] for name, kept in beside}
 
 
 def code_of(root: Path) -> str:
@@ -272,12 +254,15 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     """What Pulumi would know of a stack that is as its snapshot says."""
     by_urn = {made["urn"]: made for made in snapshot["resources"]}
     stack = next(urn for urn, made in by_urn.items() if made["type"] == "pulumi:pulumi:Stack")
-    placed = {"region": snapshot["region"], "standby": snapshot["standby"], "move": {}}
+    hosts = snapshot["configuration"]["hosts"]
+    known: dict[str, Any] = {"region": snapshot["region"], "standby": snapshot["standby"], "move": {}}
+    known["generations"] = {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec}
+    known["kept"] = {name: [k["generation"] for k in spec.get("kept", [])] for name, spec in hosts.items()}
     return {
         urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, made in by_urn.items()
         if made["type"].startswith(("infra:", "aws:route53/record:")) or "::record-" in urn
-    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": placed}}
+    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": known}}
 
 
 def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Running":
@@ -323,9 +308,16 @@ def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
 def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
     taken = [one for one in (before, after) if one and not one["error"]]
-    if len({str((s["region"], s["standby"], s["configuration"].get("dns"))) for s in taken}) == 2:
+    if len({str(placed(snapshot)) for snapshot in taken}) == 2:
         after = apart(head, after["stack"], file, key, state_of(taken[0])).wait()
     return ({"base": before} if before is not None else {}) | {"head": after}
+
+
+def placed(snapshot: dict[str, Any]) -> list[Any]:
+    """Where a stack's machines and its zone are."""
+    hosts = snapshot["configuration"]["hosts"]
+    machines = {name: (spec.get("generation"), spec.get("kept")) for name, spec in hosts.items()}
+    return [snapshot["region"], snapshot["standby"], snapshot["configuration"].get("dns"), machines]
 
 
 def preload() -> None:

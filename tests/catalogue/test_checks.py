@@ -9,7 +9,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import CatalogueError
 from catalogue.rules.units import settings
-from tests.catalogue import containers, names, programs, reaching, records, sites, units
+from tests.catalogue import containers, names, programs, reaching, records, regions, sites, units
 from tests.catalogue.changes import both, configured, hosted, networked, routed, setting
 from tests.catalogue.shop import STAGING, leading_elsewhere, read_shop, with_a_name_of_anothers
 from tests.serving import described
@@ -217,10 +217,6 @@ STACK_EXAMPLES = {
         configured(variants={"whispr": "cpu"}),
         "Pulumi.prod.yaml: infra:variants.whispr: no system has this name; systems: watchme",
     ),
-    "standing by where it serves": (
-        configured(standbyRegions=["ap-northeast-1"]),
-        "infra:standbyRegions: ap-northeast-1 is aws:region itself",
-    ),
     "nobody to tell": (
         configured(alarmEmails=[], creditsBudget=0),
         "warning: Pulumi.prod.yaml: infra:alarmEmails: no address: when a machine fails, no one is notified; name whom",
@@ -258,7 +254,8 @@ EXAMPLES = [
         for name, (system, line) in {**containers.EXAMPLES, **reaching.EXAMPLES, **sites.EXAMPLES}.items()
     ),
     *((name, *example) for name, example in names.SYSTEM_EXAMPLES.items()),
-    *((name, unchanged, *example) for name, example in (STACK_EXAMPLES | records.EXAMPLES | names.EXAMPLES).items()),
+    *((name, unchanged, *example) for name, example in STACK_EXAMPLES.items()),
+    *((name, unchanged, *e) for name, e in (records.EXAMPLES | names.EXAMPLES | regions.EXAMPLES).items()),
 ]
 
 

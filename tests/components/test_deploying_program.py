@@ -11,6 +11,7 @@ from components.alone import refuse_stale
 from components.before import Before, Served
 from components.configuration import Deploying
 from tests.components.program import run_program
+from tests.support import stack
 
 
 def test_what_stands_by_is_not_held_against_what_it_serves(monkeypatch):
@@ -48,4 +49,4 @@ def test_what_was_worked_out_before_another_update_ended_is_not_done(said, is_st
         if is_stale
         else nullcontext()
     ):
-        refuse_stale(deploying, prior, "ap-northeast-1")
+        refuse_stale(deploying, prior, stack())

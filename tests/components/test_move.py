@@ -7,7 +7,8 @@ from components.move import Move, is_under_way, planned, written
 from tests.support import stack
 
 SYDNEY, TOKYO = "ap-southeast-2", "ap-northeast-1"
-HOSTS = {SYDNEY: {"watchme": "127.71.0.2"}, TOKYO: {"watchme": "127.71.0.9"}}
+SECOND = f"{TOKYO}-g2"
+HOSTS = {SYDNEY: {"watchme": "127.71.0.2"}, TOKYO: {"watchme": "127.71.0.9"}, SECOND: {"watchme": "127.71.0.10"}}
 NOW = "20261121T200000Z"
 DONE = Move("20260101T000000Z", TOKYO, {TOKYO: HOSTS[TOKYO]}, 60)
 
@@ -20,15 +21,22 @@ def before(
     ttl: int = 60,
     pointed: str = "",
     unfinished: bool = False,
+    generations: dict[str, int] | None = None,
 ) -> Before:
     there = {region: HOSTS[region] for region in regions}
-    gates = frozenset({serving, *(gated or set())})
-    pointed_to = frozenset({pointed or serving})
-    return Before(serving, pointed_to, there, gates, ttl, written(move or Move()), unfinished=unfinished)
+    of_it = {"unfinished": unfinished, "generations": generations or {}}
+    serves = Before(serving, generations=generations or {}).place("watchme")
+    gates = frozenset((place, "watchme") for place in {serves, *(gated or set())})
+    pointed_to = frozenset({(pointed or serves, "watchme")})
+    return Before(serving, pointed_to, there, gates, ttl, written(move or Move()), **of_it)
 
 
-def at(region: str, *standby: str):
-    return stack(lambda values: values.update({"aws:region": region, "infra:standbyRegions": list(standby)}))
+def at(region: str, *standby: str, generation: int = 1):
+    def change(values: dict) -> None:
+        hosts = {name: {**spec, "generation": generation} for name, spec in values["infra:hosts"].items()}
+        values |= {"aws:region": region, "infra:standbyRegions": list(standby), "infra:hosts": hosts}
+
+    return stack(change)
 
 
 CASES = {
@@ -73,6 +81,37 @@ CASES = {
         before(SYDNEY, SYDNEY, ttl=300),
         Move(NOW, SYDNEY, {SYDNEY: HOSTS[SYDNEY]}, 300),
     ),
+    "another machine in the same region needs no images": (
+        at(TOKYO, generation=2),
+        before(TOKYO, TOKYO),
+        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60),
+    ),
+    "a replacement that goes on half-way": (
+        at(TOKYO, generation=2),
+        before(TOKYO, TOKYO, SECOND, gated={SECOND}, pointed=SECOND),
+        Move(NOW, "", {TOKYO: HOSTS[TOKYO]}, 60),
+    ),
+    "a replacement that was given up before the gate": (at(TOKYO), before(TOKYO, TOKYO, SECOND), Move()),
+    "a replacement that was given up after it": (
+        at(TOKYO),
+        before(TOKYO, TOKYO, SECOND, gated={SECOND}, unfinished=True),
+        Move(NOW, "", {SECOND: HOSTS[SECOND]}, 60),
+    ),
+    "a machine that was replaced stays so": (
+        at(TOKYO, generation=2),
+        before(TOKYO, SECOND, generations={"watchme": 2}, move=DONE),
+        DONE,
+    ),
+    "another machine in another region": (
+        at(SYDNEY, generation=2),
+        before(TOKYO, TOKYO),
+        Move(NOW, TOKYO, {TOKYO: HOSTS[TOKYO]}, 60),
+    ),
+    "a region is left with the machine that was replaced there": (
+        at(SYDNEY, generation=2),
+        before(TOKYO, SECOND, generations={"watchme": 2}),
+        Move(NOW, TOKYO, {SECOND: HOSTS[SECOND]}, 60),
+    ),
 }
 
 
@@ -106,12 +145,27 @@ def test_the_state_tells_where_a_stack_is():
     }
     assert read(state) == Before(
         SYDNEY,
-        frozenset({SYDNEY}),
+        frozenset({(SYDNEY, "watchme")}),
         {SYDNEY: HOSTS[SYDNEY]},
-        frozenset({SYDNEY, TOKYO}),
+        frozenset({(SYDNEY, "watchme")}),
         3600,
         {"at": "1"},
         unfinished=True,
         kept_at=frozenset({"route53"}),
     )
+    # A second machine of the name, whose gate was passed
+    state[f"{urn}infra:index:Host::watchme-{SYDNEY}-g2"] = {
+        "type": "infra:index:Host",
+        "outputs": {"host": "watchme", "region": SYDNEY, "address": "127.71.0.3", "generation": 2.0},
+    }
+    place = f"{SYDNEY}-g2"
+    assert read(state).hosts == {SYDNEY: HOSTS[SYDNEY], place: {"watchme": "127.71.0.3"}}
+    assert read(state).gated == {(SYDNEY, "watchme")}
+    state[f"{urn}infra:index:Gate::gate-{SYDNEY}-2"] = {
+        "type": "infra:index:Gate",
+        "outputs": {"region": SYDNEY, "at": "3", "ttl": 0, "machines": {"watchme": place}},
+    }
+    assert read(state).gated == {(SYDNEY, "watchme"), (place, "watchme")}
+    state[f"{urn}pulumi:pulumi:Stack::infra-prod"]["outputs"]["generations"] = {"watchme": 2.0}
+    assert read(state).place("watchme") == place
     assert read({}) == Before()

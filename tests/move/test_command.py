@@ -23,7 +23,7 @@ from tests.support import catalogue
 
 SYDNEY, TOKYO, NAME = "ap-southeast-2", "ap-northeast-1", "api.hey-watch.me"
 BEFORE, AFTER = {NAME: Latency(120.0, 480.0)}, {NAME: Latency(2.0, 9.0)}
-GATE, RETIRE = Phase("gate", TOKYO, {"g": "create"}), Phase("retire", SYDNEY, {"i": "delete"})
+GATE, RETIRE = Phase("gate", TOKYO, {"g": "create"}), Phase("retire", SYDNEY, {"network-i": "delete"})
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_the_report_of_one_that_went_on_is_of_all_of_it(stage, capsys):
 
 
 def test_one_that_is_given_up_has_no_report(stage, capsys):
-    stage.standing, stage.planned = Standing(SYDNEY, TOKYO, []), [Phase("retire", TOKYO, {"i": "delete"})]
+    stage.standing, stage.planned = Standing(SYDNEY, TOKYO, []), [Phase("retire", TOKYO, {"network-i": "delete"})]
     attempts.keep("prod", TOKYO, Attempts(1.0, BEFORE))
     move(SYDNEY, yes=True)
     said = capsys.readouterr().out

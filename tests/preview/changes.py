@@ -223,6 +223,23 @@ ROWS = {
         "moves from ap-northeast-1 to ap-southeast-2 in 16 steps, the last of which deletes 1 machine(s) with their disks, 15 repo",
         ["services restart", "services start"],
     ),
+    "another machine in the same region": Row(
+        replaced(PROD, "instanceType: t4g.large", "instanceType: t4g.large\n      generation: 2"),
+        [
+            "host ap-northeast-1-g2", "release ap-northeast-1-g2", "gate ap-northeast-1: 1 created", "switch: 1 updated",
+            "host watchme: a new machine beside the old one", "retire machine ap-northeast-1: ",
+        ],
+        "another machine for watchme in 10 steps, the last of which deletes 1 machine(s) with their disks",
+        ["services restart", "services start", "images ap-northeast-1", "repositories"],
+    ),
+    "another machine, and the old one kept": Row(
+        replaced(
+            PROD, "instanceType: t4g.large", "instanceType: t4g.xlarge\n      generation: 2\n      kept: [{generation: 1, instanceType: t4g.large}]"
+        ),
+        ["host ap-northeast-1-g2", "gate ap-northeast-1: 1 created", "switch: 1 updated"],
+        "another machine for watchme in 8 steps; ",
+        ["retire"],
+    ),
     "it does not validate": Row(
         replaced(WATCHME, "port: 8017", "port: eight"),
         ["files/systems/watchme.yaml", "service ast-api", "port"],

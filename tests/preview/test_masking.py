@@ -4,8 +4,7 @@ import hashlib
 
 import pytest
 
-from infra.preview.marks import key_of, mark, unspoken
-from infra.preview.snapshot import sealed
+from infra.preview.marks import key_of, mark, sealed, unspoken
 from rendering.host import render
 from tests import secret_names
 from tests.support import whole

@@ -73,13 +73,13 @@ def _sections(stack: StackReport, report: Report) -> Iterator[Section]:
 
 
 def _cloud(stack: StackReport) -> Iterator[Section]:
-    if stack.moves:
-        yield Section("\n**The move**\n\n")
+    if stack.phases:
+        yield Section(f"\n**The {'move' if stack.moves else 'replacement'}**\n\n")
         for number, line in enumerate(words.phase_lines(stack), 1):
             yield Section(f"{number}. {inline(line)}\n", weight=950)
     if not stack.steps:
         return
-    opened = " open" if len(stack.steps) <= 10 and not stack.moves else ""
+    opened = " open" if len(stack.steps) <= 10 and not stack.phases else ""
     title = f"\n<details{opened}><summary>Cloud: {words.counts(stack.steps)}"
     lines = [(step, f"- {inline(words.step_line(step))}{_noted(words.step_note(step))}\n") for step in stack.steps]
     yield Section(f"{title}</summary>\n\n")

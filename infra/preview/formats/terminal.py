@@ -41,7 +41,7 @@ def _stack(stack: StackReport, console: Console, whole: bool) -> None:
         console.print(f"  {escape(visible(line))}", style="yellow", soft_wrap=True)
     for number, line in enumerate(words.phase_lines(stack), 1):
         console.print(f"  {number:2}. {plain(line)}", soft_wrap=True)
-    if not stack.moves or whole:
+    if not stack.phases or whole:
         for step in stack.steps:
             note = words.step_note(step)
             console.print(

@@ -1,0 +1,26 @@
+"""Every rule about regions and machines, with an example that breaks it."""
+
+from typing import Any
+
+from tests.catalogue.changes import configured, hosted
+
+
+def kept(generation: int) -> dict[str, Any]:
+    return {"generation": generation, "instanceType": "t4g.large"}
+
+
+# Name → configuration, and what the one line must say
+EXAMPLES = {
+    "standing by where it serves": (
+        configured(standbyRegions=["ap-northeast-1"]),
+        "infra:standbyRegions: ap-northeast-1 is aws:region itself",
+    ),
+    "a machine that is kept beside itself": (
+        hosted(generation=2, kept=[kept(1), kept(2)]),
+        "infra:hosts.watchme.kept: 2 is the host's own generation",
+    ),
+    "a machine that is kept twice": (
+        hosted(generation=2, kept=[kept(1), kept(1)]),
+        "infra:hosts.watchme.kept: names a generation twice",
+    ),
+}
