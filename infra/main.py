@@ -3,7 +3,21 @@
 import typer
 
 from catalogue.problems import CatalogueError
-from infra.cli import app, backups, catalogue, changes, hosts, moves, names, orphans, projects, secrets, services, shown  # noqa: F401 (their commands come with them)
+from infra.cli import (  # noqa: F401 (their commands come with them)
+    app,
+    backups,
+    catalogue,
+    changes,
+    hosts,
+    machines,
+    moves,
+    names,
+    orphans,
+    projects,
+    secrets,
+    services,
+    shown,
+)
 from infra.cli.examples import epilog
 from infra.errors import InfraError
 
@@ -16,6 +30,7 @@ def _teach() -> None:
         (backups.backups, "backup "),
         (secrets.group, "secret "),
         (names.group, "dns "),
+        (machines.group, "host "),
     ):
         for command in group.registered_commands:
             named = command.name or (command.callback.__name__ if command.callback else "")

@@ -16,6 +16,8 @@ VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 STANDARD = "acdhimrtz"
 NETWORKS, GATEWAYS = ("vpc", "L-F678F1CE"), ("vpc", "L-A4707A72")
 
+RUNNING = {"Name": "instance-state-name", "Values": ["pending", "running"]}
+
 
 class Region:
     """What AWS says of a region. Each question raises botocore's errors where it does not answer."""
@@ -45,6 +47,13 @@ class Region:
             found.setdefault(entry["Location"], set()).add(entry["InstanceType"])
         return found
 
+    def zones_of(self, stack: str) -> set[str]:
+        """The availability zones of a stack's machines."""
+        ours: Any = [{"Name": "tag:stack", "Values": [stack]}, RUNNING]
+        pages = self.ec2.get_paginator("describe_instances").paginate(Filters=ours)
+        found = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
+        return {entry["Placement"]["AvailabilityZone"] for entry in found}
+
     def parameter(self, name: str) -> str | None:
         return _or_none(lambda: self.ssm.get_parameter(Name=name)["Parameter"]["Value"])
 
@@ -52,7 +61,7 @@ class Region:
         return _or_none(lambda: self.quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
 
     def vcpus(self) -> int:
-        running: Any = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+        running: Any = [RUNNING]
         pages = self.ec2.get_paginator("describe_instances").paginate(Filters=running)
         found = [i for page in pages for group in page["Reservations"] for i in group["Instances"]]
         # The quota is of on-demand machines of these families

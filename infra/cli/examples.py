@@ -76,6 +76,12 @@ EXAMPLES: dict[str, list[str]] = {
         "infra backup restore reader-db --snapshot 98960210 --to /srv/look --stack prod",
     ],
     "backup drill": ["infra backup drill reader-db --stack prod"],
+    "host replace": [
+        "infra host replace watchme --stack prod",
+        "infra host replace watchme --type t4g.xlarge --check --stack prod",
+        "infra host replace watchme --back --stack prod",
+    ],
+    "host retire": ["infra host retire watchme --stack prod"],
     "secret list": ["infra secret list --stack prod"],
     "secret set": [
         "infra secret set shop-web.API_KEY --stack prod",

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -11,6 +12,7 @@ from catalogue.problems import errors
 from infra.errors import InfraError
 from infra.move import attempts, facts, findings, report, run
 from infra.move.attempts import Attempts
+from infra.move.phases import Phase
 from infra.move.progress import Progress
 from infra.move.run import Standing
 from infra.paths import config_file, project_root
@@ -53,40 +55,65 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     so_far = (attempts.kept(name, region) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
-    before = (config_file(name) or project_root() / f"Pulumi.{name}.yaml").read_bytes()
-    with run.configured(name, region, standby) as file:
-        typer.echo("\nlooking what would be done …")
-        planned = run.previewed(name, file)
-        there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
-        if there and not any(phase.step == "retire" for phase in planned):
+    there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
+
+    def question(planned: list[Phase]) -> str:
+        gone = [phase.region for phase in planned if phase.step == "retire"]
+        if there and not gone:
             raise InfraError(
                 f"stack {name} serves from {region} already, and what stands by is as you ask: nothing to do"
             )
-        typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
-        gone = [phase.region for phase in planned if phase.step == "retire"]
-        question = f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
-        if not yes and not typer.confirm(f"\n{question}"):
-            raise InfraError("nothing was touched")
-        adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
-    # If this ends here, the next run knows how it was before
-    attempts.keep(name, region, so_far)
-    began = time.time()
-    progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
-    so_far = so_far.and_then(run.done(progress), time.time() - began)
-    if progress.reasons:
-        attempts.keep(name, region, so_far)
-        raise InfraError("\n  ".join(stopped(progress, now, name, region, keep)))
+        return f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
+
+    planned = agree(name, run.in_region(region, standby), question, yes)
+    so_far = carry_out(name, region, planned, so_far, lambda progress: stopped(progress, now, name, region, keep))
     for other in (region, now.wanted):
         attempts.forget(name, other)
     if now.serving == region and now.is_under_way:
         # A move was given up: nothing moved that a report could be about
         typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
         return
-    ended = run.told(catalogue, now, region, so_far)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
-    target = written or project_root() / f"move-{name}-{stamp}.md"
-    put(target, report.markdown(ended))
+    target = put_report(run.told(catalogue, now.serving, region, so_far), so_far, written)
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
+
+
+def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str], yes: bool) -> list[Phase]:
+    """Shows the steps of an update with a changed configuration, asks what their `question` is, and puts that
+    configuration in its place. Raises InfraError."""
+    before = (config_file(name) or project_root() / f"Pulumi.{name}.yaml").read_bytes()
+    with run.configured(name, change) as file:
+        typer.echo("\nlooking what would be done …")
+        planned = run.previewed(name, file)
+        asked = question(planned)
+        typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
+        if not yes and not typer.confirm(f"\n{asked}"):
+            raise InfraError("nothing was touched")
+        adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
+    return planned
+
+
+def carry_out(
+    name: str, mark: str, planned: list[Phase], so_far: Attempts, why: Callable[[Progress], list[str]]
+) -> Attempts:
+    """Runs the update, and keeps under `mark` what it did, for the run that goes on. Raises InfraError with the lines
+    of `why` where it stopped."""
+    # If this ends here, the next run knows how it was before
+    attempts.keep(name, mark, so_far)
+    began = time.time()
+    progress = run.up(name, planned, lambda line: typer.echo(line), may_remove_lock)
+    so_far = so_far.and_then(run.done(progress), time.time() - began)
+    if progress.reasons:
+        attempts.keep(name, mark, so_far)
+        raise InfraError("\n  ".join(why(progress)))
+    return so_far
+
+
+def put_report(ended: report.Report, so_far: Attempts, written: Path | None) -> Path:
+    """Where it was put."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(so_far.began))
+    target = written or project_root() / f"move-{ended.stack}-{stamp}.md"
+    put(target, report.markdown(ended))
+    return target
 
 
 def adopt_configuration(changed: Path, before: bytes, real: Path) -> None:

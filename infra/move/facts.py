@@ -58,6 +58,10 @@ def gather(catalogue: Catalogue, region: str) -> Facts:
             # It answers nothing else
             return Facts(enabled, set(), {})
         wanted, zones = _images(catalogue), new.zones(types)
+        if region == stack.region:
+            # What is there has decided the zone of what comes beside it
+            present = new.zones_of(stack.name)
+            zones = {zone: offered for zone, offered in zones.items() if zone in present or not present}
         here, there = old.images(wanted), new.images(wanted)
         return Facts(
             enabled=enabled,

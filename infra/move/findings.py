@@ -159,8 +159,9 @@ def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
             yield Problem(region, f"host {host}", found, rule, "warning")
         elif paths:
             found = f"has data that the move does not take along (infra:moveData false): {', '.join(paths)}"
+            keeping = f"infra host replace {host}" if region == catalogue.stack.region else f"infra move {region}"
             rule = (
-                f"infra move {region} --keep, which keeps the old machine until that is copied by hand; or "
+                f"{keeping} --keep, which keeps the old machine until that is copied by hand; or "
                 "bring it back from a backup or a snapshot afterwards: infra backup restore, infra restore"
             )
             yield Problem(region, f"host {host}", found, rule, "warning")
@@ -194,6 +195,11 @@ def cost(catalogue: Catalogue, region: str, facts: Facts) -> str:
     now, after = facts.costs.get(catalogue.stack.region), facts.costs.get(region)
     if now is None or after is None or now.dollars is None or after.dollars is None:
         return "a month: the hosts' prices are not known here (allow pricing:GetProducts); https://calculator.aws does"
+    if region == catalogue.stack.region:
+        return (
+            f"a month, machine, disk and address on demand: ${after.dollars:.2f} for the new one ({after.by}), beside "
+            "the old one while that is there"
+        )
     return (
         f"a month, machines, disks and addresses on demand: ${now.dollars:.2f} now, "
         f"${now.dollars + after.dollars:.2f} while both regions are there, ${after.dollars:.2f} afterwards ({after.by})"

@@ -13,7 +13,8 @@ class Latency:
 
 @dataclass(frozen=True)
 class Report:
-    """`steps` are (step, what it did, seconds), `images` names → digests, `total` the seconds of `pulumi up`."""
+    """`steps` are (step, what it did, seconds), `images` names → digests, `total` the seconds of `pulumi up`. Where no
+    region changes it has a `title`, and may have something `left` to do."""
 
     stack: str
     old: str
@@ -25,6 +26,8 @@ class Report:
     before: dict[str, Latency] = field(default_factory=dict)
     after: dict[str, Latency] = field(default_factory=dict)
     standby: list[str] = field(default_factory=list)
+    title: str = ""
+    left: str = ""
 
 
 OTHERS = ("boot", "images", "newest images", "release", "gate", "data", "verify", "drain")
@@ -33,7 +36,7 @@ OTHERS = ("boot", "images", "newest images", "release", "gate", "data", "verify"
 def markdown(report: Report) -> str:
     waited = sum(seconds for step, _, seconds in report.steps if step.rsplit(" ", 1)[0] in OTHERS)
     lines = [
-        f"# Stack {report.stack}: {report.new if report.old == report.new else f'{report.old} → {report.new}'}",
+        f"# Stack {report.stack}: {report.title or _regions(report)}",
         "",
         f"{report.began}, {report.total:.0f} s.",
         "",
@@ -62,6 +65,10 @@ def markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _regions(report: Report) -> str:
+    return report.new if report.old == report.new else f"{report.old} → {report.new}"
+
+
 def _latency(name: str, before: Latency | None, after: Latency) -> str:
     shown = (f"{before.open:.0f} ms", f"{before.new:.0f} ms") if before else ("none", "none")
     return f"| {name} | {shown[0]} | {after.open:.0f} ms | {shown[1]} | {after.new:.0f} ms |"
@@ -78,5 +85,7 @@ def _left(report: Report) -> list[str]:
         f"- The region in other repositories: `uv run infra scan-regions --from {report.old} --to {report.new} PATH…`"
     )
     retired = [step.removeprefix("retire ") for step, _, _ in report.steps if step.startswith("retire ")]
-    gone = [f"- Nothing is left in {region}" for region in retired]
-    return [*retire, *gone, *([] if report.old == report.new else [scan])] or ["- Nothing"]
+    # Of a region that stays a machine goes
+    gone = [f"- Nothing is left in {region}" for region in retired if not region.startswith("machine ")]
+    own = [f"- {report.left}"] if report.left else []
+    return [*own, *retire, *gone, *([] if report.old == report.new else [scan])] or ["- Nothing"]

@@ -64,8 +64,39 @@ def standby_after(now: Standing, region: str, keep: bool) -> list[str]:
     return [other for other in dict.fromkeys(kept) if other != region]
 
 
+# Changes a configuration: gets the words by which Pulumi finds it
+Change = Callable[[Sequence[str]], None]
+
+
+def in_region(region: str, standby: list[str]) -> Change:
+    """The stack in a region, with others that stand by."""
+
+    def change(chosen: Sequence[str]) -> None:
+        pulumi("config", "set", *chosen, "aws:region", region)
+        attempt("config", "rm", *chosen, "--path", f"{PROJECT}:standbyRegions")
+        for number, other in enumerate(standby):
+            pulumi("config", "set", *chosen, "--path", f"{PROJECT}:standbyRegions[{number}]", other)
+
+    return change
+
+
+def with_machine(host: str, generation: int, type: str, kept: Mapping[int, str]) -> Change:
+    """A host on one of its machines, with earlier ones that are kept (generation → instance type)."""
+    place = f'{PROJECT}:hosts["{host}"]'
+
+    def change(chosen: Sequence[str]) -> None:
+        pulumi("config", "set", *chosen, "--path", f"{place}.generation", str(generation))
+        pulumi("config", "set", *chosen, "--path", f"{place}.instanceType", type)
+        attempt("config", "rm", *chosen, "--path", f"{place}.kept")
+        for position, (number, its_type) in enumerate(sorted(kept.items())):
+            pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].generation", str(number))
+            pulumi("config", "set", *chosen, "--path", f"{place}.kept[{position}].instanceType", its_type)
+
+    return change
+
+
 @contextmanager
-def configured(stack: str, region: str, standby: list[str]) -> Iterator[Path]:
+def configured(stack: str, change: Change) -> Iterator[Path]:
     """A copy of the stack's configuration as it would be; gone afterwards."""
     real = config_file(stack) or project_root() / f"Pulumi.{stack}.yaml"
     folder = real.parent / f".move-{os.getpid()}"
@@ -73,11 +104,7 @@ def configured(stack: str, region: str, standby: list[str]) -> Iterator[Path]:
     copy = folder / real.name
     try:
         shutil.copy(real, copy)
-        chosen = ("--stack", stack, "--config-file", str(copy))
-        pulumi("config", "set", *chosen, "aws:region", region)
-        attempt("config", "rm", *chosen, "--path", f"{PROJECT}:standbyRegions")
-        for number, other in enumerate(standby):
-            pulumi("config", "set", *chosen, "--path", f"{PROJECT}:standbyRegions[{number}]", other)
+        change(("--stack", stack, "--config-file", str(copy)))
         yield copy
     finally:
         shutil.rmtree(folder)
@@ -269,12 +296,13 @@ def done(progress: Progress) -> list[tuple[str, str, float]]:
     ]
 
 
-def told(catalogue: Catalogue, now: Standing, region: str, whole: Attempts) -> Report:
-    """The report of a move that has ended, in however many attempts."""
+def told(catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", left: str = "") -> Report:
+    """The report of a move to `region` from the `old` one that has ended, in however many attempts; of one inside a
+    region with its own `title`, and what is `left` to do."""
     name = catalogue.stack.name
     outputs = json.loads(pulumi("stack", "output", "--json", "--stack", name))
     return Report(
-        name, now.serving or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
+        name, old or region, region, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(whole.began)),
         whole.spent, whole.steps, outputs.get("images", {}), whole.before, latencies(catalogue),
-        outputs.get("standby", []),
+        outputs.get("standby", []), title, left,
     )  # fmt: skip

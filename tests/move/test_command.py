@@ -37,9 +37,9 @@ def stage(tmp_path, monkeypatch):
     )  # fmt: skip
 
     @contextmanager
-    def configured(stack, region, standby):
+    def configured(stack, change):
         copy = tmp_path / "copy"
-        copy.write_text(f"{region} {standby}")
+        copy.write_text("as it is to be")
         yield copy
 
     def up(stack, planned, say, ask):
