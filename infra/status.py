@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalogue.host import Ec2Host
 from catalogue.stack import Stack
 from infra import hosts, releases, remote
 from infra.errors import InfraError
@@ -14,7 +15,8 @@ from infra.errors import InfraError
 @dataclass(frozen=True)
 class HostStatus:
     """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
-    last, "" where none is known, `deployed` what was deployed for a service alone: image → digest."""
+    last, "" where none is known, `deployed` what was deployed for a service alone: image → digest, `kept` are earlier
+    machines that stay beside it."""
 
     stack: str
     host: str
@@ -23,6 +25,7 @@ class HostStatus:
     answer: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     deployed: dict[str, dict[str, str]] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
 
     @property
     def said(self) -> tuple[list[str], bool]:
@@ -35,6 +38,7 @@ class HostStatus:
             f"  {service} stays at {digests} (infra deploy), whatever its tag means"
             for service, digests in held.items()
         ]
+        lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept]
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
     @property
@@ -42,7 +46,7 @@ class HostStatus:
         """For programs."""
         return {
             "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
-            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, "deployed": self.deployed,
+            "kept": self.kept, "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, "deployed": self.deployed,
             **self.answer,
         }  # fmt: skip
 
@@ -64,7 +68,11 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
         known = (stack.name, name, region or "its owner's", wanted.get(name, ""))
         try:
             held = outputs.get("deployed", {}).get(name, {})
-            return HostStatus(*known, answer=remote.ask(targets[name], "status"), deployed=held)
+            # Since the last whole update, in the configuration's words
+            types = spec.kept_types if isinstance(spec, Ec2Host) else {}
+            numbers = [int(number) for number in outputs.get("kept", {}).get(name, [])]
+            kept = [f"machine {number} ({types[number]})" for number in numbers if number in types]
+            return HostStatus(*known, answer=remote.ask(targets[name], "status"), deployed=held, kept=kept)
         except InfraError as error:
             return HostStatus(*known, error=str(error))
 
