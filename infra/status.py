@@ -46,7 +46,8 @@ class HostStatus:
         """For programs."""
         return {
             "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
-            "kept": self.kept, "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted, "deployed": self.deployed,
+            "kept": self.kept, "deployed": self.deployed,
+            "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted,
             **self.answer,
         }  # fmt: skip
 
