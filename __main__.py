@@ -17,7 +17,7 @@ from components.backups import Backups
 from components.copier import Copier
 from components.dns import Proofs, Records, refuse_to_leave
 from components.pushers import Pushers
-from components.serving import running, serve
+from components.serving import point, running, serve
 
 try:
     stack = configuration.stack()
@@ -83,7 +83,7 @@ for place in stack.regions:
     made[place].waits = [*bucket, *proofs]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
-        rights[place, host] = region.machine(made[place], host, image, lost, everywhere)
+        rights[place, host] = region.machine(made[place], host, image, lost, everywhere, attempt.systems)
 
 if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
@@ -98,13 +98,21 @@ digests = digests.apply(lambda known: known | foreign_images | configuration.app
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
 elsewhere.copied(here, digests)
+gives = [host for host in stack.hosts if host in attempt.systems.values()]
 for host in stack.hosts:
+    if host not in gives:
+        region.release(here, host, digests, rights[here.name, host], everywhere)
+served = serve(here, zone, attempt, digests, everywhere, prior.hosts)
+here.waits = [*here.waits, *served.left]
+for host in gives:
+    # What it gives away runs until its new host has taken over
     region.release(here, host, digests, rights[here.name, host], everywhere)
-last, switched = serve(here, zone, attempt, digests, everywhere, prior.hosts)
+point(here, zone, gives, [], everywhere)
+last = pulumi.Output.all(served.last, *(here.releases[host].id for host in gives))
 
 for place in stack.standbyRegions:
     # What stands by comes last: it holds up nothing that serves, even where it is gone for good
-    made[place].waits = switched
+    made[place].waits = served.named
     region.images_here(made[place], f"images-{place}", here.name, running(here, digests), once=False)
     for host in stack.ec2_hosts:
         region.release(made[place], host, digests, rights[place, host], everywhere)
@@ -120,6 +128,7 @@ if stack.creditsBudget:
 
 pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
+pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
 pulumi.export(
     "kept", last.apply(lambda _: {host: sorted(spec.kept_types) for host, spec in stack.ec2_hosts.items() if spec.kept})
@@ -132,8 +141,8 @@ for place in stack.standbyRegions:
 pulumi.export("images", running(here, digests))
 if deployed:
     # What a release that failed was to bring is not deployed
-    served = [release.id for release in here.releases.values()]
-    pulumi.export("deployed", pulumi.Output.all(*served).apply(lambda _: deployed))
+    ids = [release.id for release in here.releases.values()]
+    pulumi.export("deployed", pulumi.Output.all(*ids).apply(lambda _: deployed))
 pulumi.export("repositories", here.registry.urls)
 pulumi.export(
     "urls", [f"https://{stack.public_name(s.name)}/" for system in catalogue.running.values() for s in system.sites]

@@ -41,7 +41,8 @@ class Before:
     `machines` those of EC2 by place and host, `settled` the last interrupted job of each release, by its name in
     Pulumi, `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were
     deployed for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the
-    providers that have records of the stack."""
+    providers that have records of the stack, `systems` those of each host, `begun` those that were about to go to
+    another host (system → that host) when an update ended."""
 
     region: str = ""
     pointed: frozenset[tuple[str, str]] = frozenset()
@@ -56,6 +57,8 @@ class Before:
     served: dict[str, Served] = field(default_factory=dict)
     kept_at: frozenset[str] = frozenset()
     generations: dict[str, int] = field(default_factory=dict)
+    systems: dict[str, list[str]] = field(default_factory=dict)
+    begun: dict[str, str] = field(default_factory=dict)
 
     def machine(self, place: str, host: str) -> Machine | None:
         """What is known of a host's machine at a place; None where there was none."""
@@ -136,6 +139,13 @@ def read(resources: dict[str, Any]) -> Before:
         brought(resources),
         keepers(resources),
         generations,
+        {host: list(names) for host, names in (outputs.get("systems") or {}).items()},
+        {
+            system: host
+            for gate in gates
+            if gate.get("at") != move.get("at")
+            for system, host in (gate.get("systems") or {}).items()
+        },
     )
 
 

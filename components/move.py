@@ -18,6 +18,7 @@ from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
+from components.transfers import demand_possible, transfers
 from rendering.host import data, render
 from rendering.moving import moving
 
@@ -27,7 +28,8 @@ class Move:
     """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
     where none need to), `leaving` the hosts by place (catalogue/machines.py) that are to be deleted, `ttl` how many
     seconds their names may be remembered. `data` are the hosts whose data comes along, as it was when the attempt was
-    planned: what a later update finds is no move. `homes` says from which place (host → place), where that is known."""
+    planned: what a later update finds is no move. `homes` says from which place (host → place), where that is known.
+    `systems` are those that go from one host of the stack to another: system → the one that has it."""
 
     at: str = ""
     source: str = ""
@@ -35,6 +37,7 @@ class Move:
     ttl: int = 0
     data: list[str] = field(default_factory=list)
     homes: dict[str, str] = field(default_factory=dict)
+    systems: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.at)
@@ -52,9 +55,11 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     is_given_up = before.unfinished and before.region == stack.region
     is_switched = any(place != stack.place(host) for place, host in before.serving if host in stack.ec2_hosts)
     is_other = is_switched or is_under_way(stack, before) or before.region != stack.region
-    if not (is_other or leaving or is_given_up):
+    going = transfers(stack, before)
+    if not (is_other or leaving or is_given_up or going):
         return Move(**before.move)
-    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl))
+    demand_possible(stack, before, going)
+    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), systems=going)
 
 
 def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
@@ -190,36 +195,59 @@ def gate(
         "servers": stack.nameServers, "provider": stack.dns.provider,
     }  # fmt: skip
     machines = {host: stack.place(host) for host in stack.ec2_hosts}
-    passed = {"at": move.at, "ttl": move.ttl, "machines": machines}
+    takers = {system: host for host, spec in stack.hosts.items() for system in spec.runs if system in move.systems}
+    passed = {"at": move.at, "ttl": move.ttl, "machines": machines, "systems": takers}
     return Step("Gate", name, "gate", request, stack.region, opts=opts, told=passed)
 
 
-def coming(catalogue: Catalogue, move: Move) -> dict[str, dict[str, Any]]:
-    """What comes along with a move: host → the data of its systems."""
-    hosts = [host for host in catalogue.stack.ec2_hosts if host in move.data]
-    found = {host: moving(catalogue, host, render(catalogue, host)) for host in hosts}
-    return {host: entry for host, entry in found.items() if entry}
+@dataclass(frozen=True)
+class Coming:
+    """Data that comes along: what it is (rendering/moving.py), the `host` that gets it, what that one is called in it
+    (`place`) and so are the `others` that may have it, and the one where it is as far as is known (`source`, or "")."""
+
+    entry: dict[str, Any]
+    host: str
+    place: str
+    source: str
+    others: dict[str, pulumi.Output[dict[str, Any]]]
+
+
+def coming(
+    catalogue: Catalogue, move: Move, before: dict[str, Hosts], addresses: dict[str, pulumi.Output[str]]
+) -> list[Coming]:
+    """Of all systems of a host that becomes another machine, and of each system that goes to another host. `before` are
+    the hosts by place that were there when the move began, `addresses` the present ones."""
+    stack = catalogue.stack
+    found = []
+    for host in stack.ec2_hosts:
+        entry = moving(catalogue, host, render(catalogue, host)) if host in move.data else None
+        if entry:
+            others = {
+                place: target(stack, host, pulumi.Output.from_input(address))
+                for place, address in elsewhere(stack, host, before).items()
+            }
+            found.append(Coming(entry, host, stack.place(host), move.homes.get(host, move.source), others))
+    for system, giver in sorted(move.systems.items()) if stack.moveData else ():
+        host = next((name for name, spec in stack.hosts.items() if system in spec.runs), "")
+        entry = moving(catalogue, host, render(catalogue, host), system) if host and giver in addresses else None
+        if entry:
+            source = stack.made_as(giver)
+            others = {source: target(stack, giver, addresses[giver])}
+            found.append(Coming(entry, host, stack.made_as(host), source, others))
+    return found
 
 
 def data_here(
     name: str,
     stack: Stack,
-    move: Move,
-    entry: dict[str, Any],
+    found: Coming,
     machine: pulumi.Output[dict[str, Any]],
-    before: dict[str, Hosts],
     opts: pulumi.ResourceOptions,
 ) -> Step:
-    """The data of a host's systems (`entry`), from the host that has it; `before` are the hosts by place that were
-    there when the move began. It stays in the state when those are gone, as every step does."""
-    host = entry["name"]
-    others = {
-        place: target(stack, host, pulumi.Output.from_input(address))
-        for place, address in elsewhere(stack, host, before).items()
-    }
+    """The data comes from the host that has it. It stays in the state when that is gone, as every step does."""
     request = {
-        "label": f"data {stack.place(host)}/{host}", "entry": entry, "target": machine, "region": stack.place(host),
-        "source": move.homes.get(host, move.source), "others": others, "program": source("moving"),
+        "label": f"data {found.place}/{found.entry['what']}", "entry": found.entry, "target": machine,
+        "region": found.place, "source": found.source, "others": found.others, "program": source("moving"),
     }  # fmt: skip
     return Step("Data", name, "data", request, stack.region, opts=opts)
 
@@ -256,7 +284,7 @@ def drained(name: str, stack: Stack, move: Move, gated: Step, opts: pulumi.Resou
         if host in stack.hosts
     ]
     request = {
-        "label": f"drain {' '.join(sorted(move.leaving)) or 'nothing'}", "hosts": hosts, "ttl": ttl,
+        "label": f"drain {' '.join(sorted({*move.leaving, *move.systems})) or 'nothing'}", "hosts": hosts, "ttl": ttl,
         "quiet": stack.drainQuiet, "limit": stack.drainLimit, "program": program("traffic"),
     }  # fmt: skip
     return Step("Drained", name, "drain", request, stack.region, opts=opts)

@@ -22,6 +22,7 @@ from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
+from components.transfers import as_given
 from rendering import proofs
 from rendering.alarms import alarms, published
 from rendering.archive import Release as Built
@@ -82,11 +83,18 @@ def begin(
 
 
 def machine(
-    region: Region, host: str, image: str, replaces: str, everywhere: pulumi.ResourceOptions
+    region: Region,
+    host: str,
+    image: str,
+    replaces: str,
+    everywhere: pulumi.ResourceOptions,
+    going: Mapping[str, str] | None = None,
 ) -> HostPermissions:
     """A host of a region, ready for a release; its machine takes the place of the lost one that it `replaces`. One that
-    no region holds keeps its name when the region changes, and `everywhere` are its options."""
-    catalogue, stack = region.catalogue, region.catalogue.stack
+    no region holds keeps its name when the region changes, and `everywhere` are its options. Of systems that are
+    `going` (system → host) it has the rights for as long as it runs them."""
+    catalogue = as_given(region.catalogue, going or {})
+    stack = catalogue.stack
     spec = stack.hosts[host]
     name = stack.made_as(host)
     options = region.options if host in stack.ec2_hosts else everywhere

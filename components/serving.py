@@ -1,5 +1,7 @@
 """Where the public names point: the last look before the switch, the switch, and what follows it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -19,6 +21,16 @@ def running(here: Region, digests: Digests) -> Digests:
     return digests.apply(lambda known: {name: known[name] for name in wanted if name in known})
 
 
+@dataclass(frozen=True)
+class Switched:
+    """`last` resolves after the last step (of a move that is the drain), the `named` are there once the names point
+    here, the `left` once nothing asks any more what is left."""
+
+    last: pulumi.Output[Any]
+    named: list[pulumi.Resource]
+    left: list[pulumi.Resource]
+
+
 def serve(
     here: Region,
     zone: Zone,
@@ -26,13 +38,14 @@ def serve(
     digests: Digests,
     everywhere: pulumi.ResourceOptions,
     before: dict[str, Hosts],
-) -> tuple[pulumi.Output[Any], list[pulumi.Resource]]:
-    """Points every name at its host in this region; `before` are the hosts by region that were there. Of what is
-    returned the first resolves after the last step (of a move that is the drain), the others are there once the names
-    point here."""
+) -> Switched:
+    """Points every name of the hosts that have a release by now; `before` are the hosts by place that there were."""
     stack, catalogue, name = here.catalogue.stack, here.catalogue, f"{here.name}-{attempt.at}"
     single = {s.name for system in catalogue.running.values() for s in system.active if s.single}
-    probes = {host: render(catalogue, host).probes for host in stack.ec2_hosts}
+    takes = {host for host, spec in stack.hosts.items() if {*spec.runs} & {*attempt.systems}}
+    # A move goes through the hosts that the region holds, and those that get a system
+    asked = [host for host in here.releases if host in stack.ec2_hosts or host in takes]
+    probes = {host: render(catalogue, host).probes for host in asked}
     urls = {host: [p.public for p in found if p.public and p.service not in single] for host, found in probes.items()}
     singles = {host: [p.public for p in found if p.public and p.service in single] for host, found in probes.items()}
     gates: list[move.Step] = []
@@ -41,35 +54,43 @@ def serve(
             # What was pushed meanwhile to the region that is left
             region.images_here(here, f"images-newest-{name}", attempt.source, digests, newest=True)
         after = pulumi.ResourceOptions(depends_on=[*here.releases.values(), *here.waits])
-        entries = move.coming(catalogue, attempt)
-        waiting = {service for entry in entries.values() for service in entry["services"]}
+        coming = move.coming(catalogue, attempt, before, here.addresses)
+        waiting = {service for found in coming for service in found.entry["services"]}
         resting = [p.public for found in probes.values() for p in found if p.public and p.service in waiting]
-        pointed = [public for host in stack.ec2_hosts for public in zone_names(catalogue, host)]
+        pointed = [public for host in asked for public in zone_names(catalogue, host)]
         gates = [move.gate(f"gate-{name}", stack, attempt, urls, here.addresses, resting, pointed, after)]
-        for host, entry in entries.items():
+        for found in coming:
             # One after the other, and the names only once all are there
             ready = pulumi.ResourceOptions(depends_on=[*gates])
-            machine = here.machines[host].target
-            gates.append(move.data_here(f"data-{host}-{name}", stack, attempt, entry, machine, before, ready))
-    names = {public: host for host in stack.hosts for public in zone_names(catalogue, host)}
-    records = [
+            label = found.entry["name"].replace(":", "-")
+            machine = here.machines[found.host].target
+            gates.append(move.data_here(f"data-{label}-{name}", stack, found, machine, ready))
+    records = point(here, zone, [*here.releases], gates, everywhere)
+    if not attempt:
+        return Switched(pulumi.Output.all(*(record.fqdn for record in records)), [*records], [])
+    moved = {public: here.machines[host].address for host in asked for public in zone_names(catalogue, host)}
+    switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
+    verified = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
+    if not attempt.leaving and not attempt.systems:
+        return Switched(verified.done, [verified], [verified])
+    drained = move.drained(f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified]))
+    return Switched(drained.done, [verified], [drained])
+
+
+def point(
+    here: Region, zone: Zone, hosts: list[str], gates: Sequence[pulumi.Resource], everywhere: pulumi.ResourceOptions
+) -> list[PublicName]:
+    """The records of the hosts' names."""
+    return [
         PublicName(
             public,
-            stack,
+            here.catalogue.stack,
             zone,
             here.machines[host].address,
             opts=pulumi.ResourceOptions.merge(
                 everywhere, pulumi.ResourceOptions(depends_on=[here.releases[host], *gates])
             ),
         )
-        for public, host in names.items()
+        for host in hosts
+        for public in zone_names(here.catalogue, host)
     ]
-    if not attempt:
-        return pulumi.Output.all(*(record.fqdn for record in records)), [*records]
-    moved = {public: here.machines[host].address for public, host in names.items() if host in stack.ec2_hosts}
-    switched = pulumi.ResourceOptions(depends_on=[*records, *gates])
-    verified = move.verified(f"verified-{name}", stack, moved, urls, singles, here.addresses, switched)
-    if not attempt.leaving:
-        return verified.done, [verified]
-    drained = move.drained(f"drained-{name}", stack, attempt, gates[0], pulumi.ResourceOptions(depends_on=[verified]))
-    return drained.done, [verified]

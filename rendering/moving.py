@@ -8,11 +8,12 @@ from rendering import backups, compose, singletons
 from rendering.files import HostFiles
 
 
-def moving(catalogue: Catalogue, host: str, files: HostFiles) -> dict[str, Any] | None:
-    """What moves as a whole: the systems of a host that have data, `files` being all of the host's. The paths, the
-    units none of which may write while the data moves, in the order in which they start, and the accounts whose files
-    come along. None where no system has data."""
-    systems = [system for system in catalogue.systems_on(host) if paths_of(system)]
+def moving(catalogue: Catalogue, host: str, files: HostFiles, alone: str = "") -> dict[str, Any] | None:
+    """What moves as a whole: the systems of a host that have data, or the one that goes to another host `alone`;
+    `files` being all of the host's. The paths, the units none of which may write while the data moves, in the order in
+    which they start, and the accounts whose files come along. None where no system has data."""
+    here = [system for system in catalogue.systems_on(host) if alone in ("", system.system)]
+    systems = [system for system in here if paths_of(system)]
     if not systems:
         return None
     active = [service for system in systems for service in system.active]
@@ -31,7 +32,8 @@ def moving(catalogue: Catalogue, host: str, files: HostFiles) -> dict[str, Any] 
     names = [unit.name for unit in files.units if unit.name in own | timers]
     containers = [service for system in systems for service in system.compose_services]
     return {
-        "name": host,
+        # Hosts have no such name
+        "name": f"system:{alone}" if alone else host,
         "what": ", ".join(system.system for system in systems),
         "paths": [path for system in systems for path in paths_of(system)],
         "volumes": sorted({name for service in containers for name in service.volume_names}),

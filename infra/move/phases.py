@@ -57,9 +57,11 @@ class Phase:
     touches: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        # A region that keeps all else is not retired with one of its machines
-        is_machine = self.step == "retire" and self.touches and not any(n.startswith(OF_A_REGION) for n in self.touches)
-        return " ".join(part for part in (self.step, "machine" if is_machine else "", self.region) if part)
+        step = self.step
+        if step == "retire" and self.touches and not any(name.startswith(OF_A_REGION) for name in self.touches):
+            # A region that keeps all else is not retired
+            step = "retire machine" if any(name.endswith("-instance") for name in self.touches) else "clear up"
+        return " ".join(part for part in (step, self.region) if part)
 
     @property
     def what(self) -> str:

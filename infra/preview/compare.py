@@ -48,21 +48,44 @@ def reported(
     was, will = there.get("region", ""), head["region"]
     moved = (was, will) if was and was != will else None
     replaced = [] if moved else replacing(steps)
+    gone = {} if moved else going(there, head)
+    changes = hosts.compared(there.get("hosts", {}), head["hosts"], was, will, replaced)
     return StackReport(
         head["stack"],
         fingerprint(source, steps, there, head, said),
         steps=steps,
-        hosts=hosts.compared(there.get("hosts", {}), head["hosts"], was, will, replaced),
+        hosts=hosts.going(changes, gone),
         cost=Cost(_monthly(there) if there else 0.0, _monthly(head), str(table().as_of)),
         findings=rules.findings(replace(facts(head), shrinking=shrinking(steps))),
         problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
         replaces=replaced,
-        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved or replaced else [],
+        goes=[f"{system} from {giver} to {taker}" for system, (giver, taker) in sorted(gone.items())],
+        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved or replaced or gone else [],
         hosts_say=[*said, *unbound],
         images=head.get("images", {}),
         source=source,
     )
+
+
+def going(there: Snapshot, head: Snapshot) -> dict[str, tuple[str, str]]:
+    """System → the host that it leaves and the one that it goes to; those of which both are known."""
+    before, after = ({system: host for host, names in systems_of(s).items() for system in names} for s in (there, head))
+    known = {*systems_of(there), *systems_of(head)}
+    both = {system: (host, after[system]) for system, host in before.items() if system in after}
+    return {system: (a, b) for system, (a, b) in both.items() if a != b and a in known & {*systems_of(head)}}
+
+
+def systems_of(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Host → its systems, by the last update's word or by the configuration."""
+    if "systems" in snapshot:
+        return snapshot["systems"]
+    specs = (snapshot.get("configuration") or {}).get("hosts", {})
+    return {host: [name_of(entry) for entry in spec["systems"]] for host, spec in specs.items()}
+
+
+def name_of(entry: Any) -> str:
+    return entry if isinstance(entry, str) else entry.get("as") or entry["system"]
 
 
 def replacing(steps: Sequence[Step]) -> list[str]:

@@ -1,9 +1,9 @@
 """What becomes of a host between two releases: its files, its services, what it has room for. Pure."""
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agent import holding
@@ -30,6 +30,8 @@ GAPS = {
     "runs at its next time": "none",
     "takes the other proxy's place": "about a second, in which the host's sites are away",
     "stops for good": "for good",
+    "goes to another host": "none; of data for the last of its copy, of a single service until it starts there",
+    "comes from another host": "none",
     "reloads": "none",
 }
 
@@ -102,7 +104,7 @@ def compared(
     against the old ones, or had some that stood by; one that is named HOST@REGION stands by. So have the hosts that are
     `replaced` where they are."""
     old, new = _placed(before, was), _placed(after, will)
-    found = []
+    found: list[HostChange] = []
     for place in sorted({*old, *new}):
         name = (new.get(place) or old[place])[0]
         if will != was and was and place not in old and name in before:
@@ -111,6 +113,26 @@ def compared(
             was_there, will_be = (side[place][1] if place in side else None for side in (old, new))
             found.append(_host(name, was_there, will_be, moved=name.partition("@")[0] in replaced))
     return found
+
+
+def going(hosts: list[HostChange], systems: Mapping[str, tuple[str, str]]) -> list[HostChange]:
+    """The same, where `systems` go from one host to another one: what one of them stops and the other starts goes."""
+
+    def services(host: str, how: str) -> set[str]:
+        # Units of a host itself, as the proxy's, are no services of a system
+        effects = [e for change in hosts if change.host == host for e in change.effects if e.service != e.unit]
+        return {e.service for e in effects if e.how == how}
+
+    words: dict[tuple[str, str], str] = {}
+    for giver, taker in systems.values():
+        for service in services(giver, "stops for good") & (
+            services(taker, "starts") | services(taker, "waits for its name")
+        ):
+            words |= {(giver, service): "goes to another host", (taker, service): "comes from another host"}
+    return [
+        replace(change, effects=[replace(e, how=words.get((change.host, e.service), e.how)) for e in change.effects])
+        for change in hosts
+    ]
 
 
 def _placed(hosts: dict[str, Host], region: str) -> dict[str, tuple[str, Host]]:

@@ -164,6 +164,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     key = _key(catalogue)
     found: Snapshot = {"hosts": {}, "region": outputs.get("region", ""), "problems": []}
     found |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
+    found |= {"systems": outputs["systems"]} if "systems" in outputs else {}
     said: list[str] = []
     unbound = [f"{name} leaves the stack; it was not asked" for name in gone]
     for name, answer in answers.items():

@@ -41,7 +41,7 @@ class Cost:
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
     catalogue's own, `moves` is (from, to) where the stack changes its region, `replaces` the hosts that become another
-    machine. Of live previews only: `hosts_say`, what
+    machine, `goes` the systems that go to another host. Of live previews only: `hosts_say`, what
     was found on the hosts themselves and what the program warns of, and `images`, what is to run, `repository:tag` →
     digest."""
 
@@ -55,6 +55,7 @@ class StackReport:
     problems: list[str] = field(default_factory=list)
     moves: tuple[str, str] | None = None
     replaces: list[str] = field(default_factory=list)
+    goes: list[str] = field(default_factory=list)
     phases: list[Phase] = field(default_factory=list)
     hosts_say: list[str] = field(default_factory=list)
     source: str = "mocks"
@@ -103,6 +104,7 @@ class StackReport:
         if self.replaces:
             lines = [f"another machine for {', '.join(self.replaces)} in {len(self.phases)} steps{self._ends()}"]
             retired = {name for phase in self.phases if phase.step == "retire" for name in phase.touches}
+        lines += [f"{', '.join(self.goes)} in {len(self.phases)} steps"] if self.goes else []
         for step in (step for step in self.steps if step.name not in retired):
             for text in [step.danger] if step.danger else step.notes:
                 found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)

@@ -257,6 +257,10 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     hosts = snapshot["configuration"]["hosts"]
     known: dict[str, Any] = {"region": snapshot["region"], "standby": snapshot["standby"], "move": {}}
     known["generations"] = {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec}
+    known["systems"] = {
+        name: [entry if isinstance(entry, str) else entry.get("as") or entry["system"] for entry in spec["systems"]]
+        for name, spec in hosts.items()
+    }
     known["kept"] = {name: [k["generation"] for k in spec.get("kept", [])] for name, spec in hosts.items()}
     return {
         urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
@@ -316,7 +320,7 @@ def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file
 def placed(snapshot: dict[str, Any]) -> list[Any]:
     """Where a stack's machines and its zone are."""
     hosts = snapshot["configuration"]["hosts"]
-    machines = {name: (spec.get("generation"), spec.get("kept")) for name, spec in hosts.items()}
+    machines = {name: [spec.get(key) for key in ("generation", "kept", "systems")] for name, spec in hosts.items()}
     return [snapshot["region"], snapshot["standby"], snapshot["configuration"].get("dns"), machines]
 
 

@@ -264,3 +264,12 @@ def test_without_rsync_nothing_is_touched(hosts, monkeypatch):
 def test_accounts_files_become_those_of_the_same_names():
     there, here = {"users": {"ice": 1001, "root": 0}, "groups": {"ice": 1001}}, {"users": {"ice": 1004}, "groups": {}}
     assert mapped(there, copy.deepcopy(here)) == ["--usermap=1001:1004"]
+
+
+def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_serves(hosts):
+    """Tokyo had given its data to a machine that gave it to Sydney's, and is gone."""
+    record = {"id": "then", "to": "watchme", "region": "ap-northeast-1-g2", "what": "watchme", "units": UNITS}
+    away.fence(hosts.new, "watchme", record)
+    hosts.move()
+    assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
+    assert away.record_of(hosts.new, "watchme") is None

@@ -240,6 +240,19 @@ ROWS = {
         "another machine for watchme in 8 steps; ",
         ["retire"],
     ),
+    "a system goes to another host": Row(
+        both(
+            replaced(PROD, "systems: [watchme]", "systems: [ ]"),
+            replaced(PROD, "systems: []", "systems: [watchme]"),
+        ),
+        [
+            "gate ap-northeast-1: 1 created", "switch: 1 updated", "drain: 1 created",
+            "ast-api goes to another host", "ast-api comes from another host",
+        ],
+        "watchme from watchme to box in 10 steps",
+        ["ast-api stops for good", "retire", "nginx.service comes"],
+        before=added(PROD, "    box: {kind: ec2, systems: [], instanceType: t4g.large, reserve: 1g}\n"),
+    ),
     "it does not validate": Row(
         replaced(WATCHME, "port: 8017", "port: eight"),
         ["files/systems/watchme.yaml", "service ast-api", "port"],

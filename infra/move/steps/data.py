@@ -114,8 +114,9 @@ class Moving:
 
     def _home(self, at_home: dict[str, Any]) -> Host | None:
         """The host that has the data; None where that is this one."""
-        gone = at_home["away"]
-        region = gone["region"] if gone else self.source if self.source in self.others else ""
+        gone, known = at_home["away"], self.source if self.source in self.others else ""
+        # Whom it was given to may have given it on since, and be gone
+        region = known if not gone or (known and gone["region"] not in self.others) else gone["region"]
         passed: list[str] = []
         while region and region not in passed:
             home = self._other(region)

@@ -23,7 +23,8 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
     began = time.monotonic()
     hosts = {f"{entry['region']}/{entry['target']['host']}": Target(**entry["target"]) for entry in request["hosts"]}
     wait = f"{request['ttl']} s, then quiet for {request['quiet']} s"
-    say(f"until no more requests come to {', '.join(hosts) or 'no host'}: {wait}")
+    what = f"no more requests come to {', '.join(hosts)}: {wait}" if hosts else "no one remembers where names pointed"
+    say(f"until {what}")
     told, silent = 0.0, dict.fromkeys(hosts, 0)
     while True:
         gone = time.monotonic() - began

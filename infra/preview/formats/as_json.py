@@ -34,7 +34,7 @@ def _stack(stack: StackReport) -> dict[str, Any]:
     return {
         "stack": stack.stack, "source": stack.source, "verdict": stack.verdict, "fingerprint": stack.fingerprint,
         "error": stack.error,
-        "moves": stack.moves, "replaces": stack.replaces,
+        "moves": stack.moves, "replaces": stack.replaces, "goes": stack.goes,
         "phases": [{"step": str(phase), "touches": phase.touches} for phase in stack.phases],
         "steps": steps, "hosts": hosts, "cost": asdict(stack.cost),
         "findings": [asdict(finding) for finding in stack.findings], "problems": stack.problems,

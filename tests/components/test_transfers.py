@@ -1,0 +1,180 @@
+"""Systems that go from one host to another: what is worked out, what is refused, and the program under mocks."""
+
+import json
+import re
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.before import Before, read
+from components.move import Move, planned
+from components.transfers import as_given, demand_possible, transfers
+from tests.components.program import DESKTOP, Mocks, opened, run_program
+from tests.support import LAB, PROD, ROOT, catalogue, stack
+
+TOKYO, SYDNEY, NOW = "ap-northeast-1", "ap-southeast-2", "20261121T200000Z"
+URN = "urn:pulumi:prod::infra::"
+OTHER = {"kind": "ec2", "systems": [], "instanceType": "t4g.large", "volume": 30}
+
+
+def placed(**systems: list[str]):
+    """A stack with hosts of these systems."""
+
+    def change(values: dict[str, Any]) -> None:
+        values["infra:hosts"] = {name: {**OTHER, "systems": found} for name, found in systems.items()}
+
+    return stack(change)
+
+
+def was(begun: dict[str, str] | None = None, **systems: list[str]) -> Before:
+    hosts = {TOKYO: {name: f"127.71.0.{n}" for n, name in enumerate(systems, 10)}}
+    gated = frozenset((TOKYO, name) for name in systems)
+    return Before(TOKYO, hosts=hosts, gated=gated, systems=systems, begun=begun or {})
+
+
+def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
+    now = placed(a=[], b=["watchme"])
+    assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": "a"}
+    assert planned(now, was(a=["watchme"], b=[]), NOW) == Move(NOW, "", {}, 60, systems={"watchme": "a"})
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        was(a=[], b=["watchme"]),
+        was(a=["other"], b=[]),
+        Before(),
+        # A machine of its owner's that was given another name
+        Before(TOKYO, systems={"desktop": ["watchme"]}),
+        # Of an earlier version, which did not note it
+        was(),
+    ],
+    ids=["it is there already", "it is new", "the first update", "its host is not the stack's", "not known"],
+)
+def test_what_stays_where_it_is_goes_nowhere(before):
+    assert transfers(placed(a=[], b=["watchme"]), before) == {}
+
+
+def test_one_that_was_begun_goes_on_and_one_that_is_given_up_comes_back():
+    begun = was({"watchme": "b"}, a=["watchme"], b=[])
+    assert transfers(placed(a=[], b=["watchme"]), begun) == {"watchme": "a"}
+    assert transfers(placed(a=["watchme"], b=[]), begun) == {"watchme": "b"}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "why"),
+    [
+        (placed(b=["watchme"]), was(a=["watchme"], b=[]), "a is not in infra:hosts any more"),
+        (placed(a=["y"], b=["watchme"]), was(a=["watchme"], b=["y"]), "a, b gives a system and takes one"),
+    ],
+)
+def test_what_cannot_go_in_one_update_is_refused(now, before, why):
+    with pytest.raises(
+        pulumi.RunError, match=r"nothing was touched: .*cannot go to another host in this update"
+    ) as told:
+        demand_possible(now, before, transfers(now, before))
+    assert why in str(told.value)
+
+
+def test_one_thing_after_the_other():
+    found = {"watchme": "a"}
+    moved = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY})
+    with pytest.raises(pulumi.RunError, match=f"the stack moves from {TOKYO} to {SYDNEY}: one after the other"):
+        demand_possible(moved, was(a=["watchme"], b=[]), found)
+    now = placed(a=[], b=["watchme"])
+    other = {"b": now.hosts["b"].model_copy(update={"generation": 2})}
+    with pytest.raises(pulumi.RunError, match="b becomes another machine: one after the other"):
+        demand_possible(now.model_copy(update={"hosts": now.hosts | other}), was(a=["watchme"], b=[]), found)
+
+
+def test_the_host_that_gives_keeps_its_rights_until_then():
+    made = catalogue()
+    without = made.stack.model_copy(
+        update={"hosts": made.stack.hosts | {"old": made.stack.hosts["watchme"].model_copy(update={"systems": []})}}
+    )
+    given = as_given(type(made)(**{**made.__dict__, "stack": without}), {"watchme": "old"})
+    assert [system.system for system in given.systems_on("old")] == ["watchme"]
+    assert [system.system for system in given.systems_on("watchme")] == ["watchme"]
+
+
+def state(host: str, systems: list[str], others: dict[str, list[str]]) -> dict[str, Any]:
+    """What Pulumi knows of a stack whose system is on a host of EC2."""
+    outputs = {"region": TOKYO, "systems": {host: systems, **others}}
+    found = {"host": host, "region": TOKYO, "address": "127.71.0.2"}
+    return {
+        f"{URN}pulumi:pulumi:Stack::infra-prod": {"type": "pulumi:pulumi:Stack", "outputs": outputs},
+        f"{URN}infra:index:Host::{host}-{TOKYO}": {"type": "infra:index:Host", "outputs": found},
+    }
+
+
+def names(made: Mocks, type: str) -> list[str]:
+    return [re.sub(r"\d{8}T\d{6}Z", "AT", resource.name) for resource in made.of(type)]
+
+
+KEYS = {
+    "infra:hostPublicKeys": {"services": "ssh-ed25519 BBBB host", "box": "ssh-ed25519 CCCC host"},
+    "infra:hostPrivateKeys": {"services": "PRIVATE-HOST-KEY", "box": "PRIVATE-HOST-KEY"},
+}
+SERVICES = LAB["infra:hosts"]["services"]
+
+
+def test_its_data_comes_before_the_names_and_the_other_host_stops_it_last(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    hosts = {"services": {**SERVICES, "systems": ["recall"]}, "box": {**SERVICES, "systems": ["whisper"]}}
+    made = run_program({**KEYS, "infra:hosts": hosts}, state("services", ["whisper", "recall"], {"box": []}))
+    commands = names(made, "command:local:Command")
+    order = [
+        f"box-{TOKYO}-release-apply", f"gate-{TOKYO}-AT-gate", f"data-system-whisper-{TOKYO}-AT-data",
+        f"verified-{TOKYO}-AT-verify", f"drained-{TOKYO}-AT-drain", f"services-{TOKYO}-release-apply",
+    ]  # fmt: skip
+    assert [name for name in commands if name in order] == order
+    step = next(command for command in made.of("command:local:Command") if command.name.endswith("-data"))
+    request = json.loads(opened(step.inputs["stdin"]))
+    assert request["entry"]["name"] == "system:whisper" and request["entry"]["what"] == "whisper"
+    assert (request["region"], request["source"]) == (f"box-{TOKYO}", f"services-{TOKYO}")
+    assert request["target"]["host"] == "box" and request["others"][f"services-{TOKYO}"]["host"] == "services"
+    gate = next(command for command in made.of("command:local:Command") if command.name.endswith("-gate"))
+    asked = [url for urls in json.loads(opened(gate.inputs["stdin"]))["urls"].values() for url in urls]
+    assert asked and not any("recall" in url for url in asked), "the host that gives has its release last"
+
+
+def test_to_a_machine_of_the_owners_it_goes_by_the_same_steps(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    hosts = {"watchme": {**PROD["infra:hosts"]["watchme"], "systems": []}, "desktop": DESKTOP}
+    made = run_program({"infra:hosts": hosts}, state("watchme", ["watchme"], {"desktop": []}))
+    commands = names(made, "command:local:Command")
+    order = [
+        "desktop-release-apply", f"gate-{TOKYO}-AT-gate", f"verified-{TOKYO}-AT-verify", f"drained-{TOKYO}-AT-drain",
+        f"watchme-{TOKYO}-release-apply",
+    ]  # fmt: skip
+    assert [name for name in commands if name in order] == order
+
+
+def test_what_was_done_stays_done(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    hosts = {"services": {**SERVICES, "systems": ["recall"]}, "box": {**SERVICES, "systems": ["whisper"]}}
+    before = state("services", ["recall"], {"box": ["whisper"]})
+    before[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["move"] = {
+        "at": "20260101T000000Z", "source": "", "leaving": {}, "ttl": 60, "systems": {"whisper": "services"},
+    }  # fmt: skip
+    made = run_program({**KEYS, "infra:hosts": hosts}, before)
+    steps = [name for name in names(made, "command:local:Command") if name.endswith(("-gate", "-data", "-drain"))]
+    assert steps == [f"gate-{TOKYO}-AT-gate", f"data-system-whisper-{TOKYO}-AT-data", f"drained-{TOKYO}-AT-drain"]
+    assert "20260101T000000Z" in next(name for name in [r.name for r in made.made] if name.startswith("gate-"))
+    # The host that gave may go, and so may what came
+    del hosts["services"]
+    hosts["box"] = {**SERVICES, "systems": ["recall"]}
+    before[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["systems"] = {"box": ["recall", "whisper"]}
+    run_program({**KEYS, "infra:hosts": hosts}, before)
+
+
+def test_the_state_says_what_was_begun():
+    found = state("a", ["watchme"], {"b": []})
+    found[f"{URN}infra:index:Gate::gate-{TOKYO}-2"] = {
+        "type": "infra:index:Gate",
+        "outputs": {"region": TOKYO, "at": "2", "ttl": 0, "machines": {}, "systems": {"watchme": "b"}},
+    }
+    assert read(found).begun == {"watchme": "b"} and read(found).systems == {"a": ["watchme"], "b": []}
+    found[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["move"] = {"at": "2"}
+    assert read(found).begun == {}
