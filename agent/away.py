@@ -35,8 +35,9 @@ def resting(world: World) -> set[str]:
 
 def where(world: World, unit: str) -> str:
     """The host that has the data of a unit's system; "" where this one has."""
-    found = (record for record in records(world).values() if unit in record["units"])
-    return next((f"{record['to']} in {record['region']}" for record in found), "")
+    found = [record for record in records(world).values() if unit in record["units"]]
+    # Of a system that went from host to host the place names the host
+    return next((r["region"].rstrip("@") if "@" in r["region"] else f"{r['to']} in {r['region']}" for r in found), "")
 
 
 def fence(world: World, system: str, record: dict[str, Any]) -> None:

@@ -231,9 +231,9 @@ def coming(
         host = next((name for name, spec in stack.hosts.items() if system in spec.runs), "")
         entry = moving(catalogue, host, render(catalogue, host), system) if host and giver in addresses else None
         if entry:
-            source = stack.made_as(giver)
+            source, place = (f"{name}@{stack.place(name)}" for name in (giver, host))
             others = {source: target(stack, giver, addresses[giver])}
-            found.append(Coming(entry, host, stack.made_as(host), source, others))
+            found.append(Coming(entry, host, place, source, others))
     return found
 
 

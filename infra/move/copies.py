@@ -37,7 +37,8 @@ class Host:
     program: str
 
     def __str__(self) -> str:
-        return f"{self.target.host} in {self.region}"
+        # Of a system that goes from host to host it names the host
+        return self.region.rstrip("@") if "@" in self.region else f"{self.target.host} in {self.region}"
 
     def do(self, verb: str, system: str, **more: Any) -> dict[str, Any]:
         """The answer of agent/moving.py. Raises InfraError."""

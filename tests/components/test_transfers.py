@@ -132,8 +132,8 @@ def test_its_data_comes_before_the_names_and_the_other_host_stops_it_last(monkey
     step = next(command for command in made.of("command:local:Command") if command.name.endswith("-data"))
     request = json.loads(opened(step.inputs["stdin"]))
     assert request["entry"]["name"] == "system:whisper" and request["entry"]["what"] == "whisper"
-    assert (request["region"], request["source"]) == (f"box-{TOKYO}", f"services-{TOKYO}")
-    assert request["target"]["host"] == "box" and request["others"][f"services-{TOKYO}"]["host"] == "services"
+    assert (request["region"], request["source"]) == (f"box@{TOKYO}", f"services@{TOKYO}")
+    assert request["target"]["host"] == "box" and request["others"][f"services@{TOKYO}"]["host"] == "services"
     gate = next(command for command in made.of("command:local:Command") if command.name.endswith("-gate"))
     asked = [url for urls in json.loads(opened(gate.inputs["stdin"]))["urls"].values() for url in urls]
     assert asked and not any("recall" in url for url in asked), "the host that gives has its release last"
