@@ -72,6 +72,8 @@ if stack.backupRegion:
 proofs = []
 if stack.dns.challenges and stack.dns.is_ours:
     proofs = [Proofs("proofs", catalogue, zone, everywhere)]
+# What it gave away it may do until the update after
+going = attempt.systems if attempt.at == now else {}
 made: dict[str, region.Region] = {}
 rights = {}
 for place in stack.regions:
@@ -83,7 +85,7 @@ for place in stack.regions:
     made[place].waits = [*bucket, *proofs]
     for host in stack.hosts if place == stack.region else stack.ec2_hosts:
         image, lost = machine_images[place].get(host, ""), replaced.get(place, {}).get(host, "")
-        rights[place, host] = region.machine(made[place], host, image, lost, everywhere, attempt.systems)
+        rights[place, host] = region.machine(made[place], host, image, lost, everywhere, going)
 
 if attempt.source or stack.standbyRegions:
     repositories = [repository for system in catalogue.running.values() for repository in system.repositories]
@@ -92,13 +94,13 @@ if attempt.source or stack.standbyRegions:
         made[place].copier = copier.role
 
 here = made[stack.region]
-region.keep_earlier(here, prior, everywhere)
+kept_machines = region.keep_earlier(here, prior, everywhere)
 digests = here.registry.digests if known_images is None else pulumi.Output.from_input(known_images)
 digests = digests.apply(lambda known: known | foreign_images | configuration.approved_images())
 if attempt.source:
     region.images_here(here, f"images-{here.name}-{attempt.at}", attempt.source, digests)
 elsewhere.copied(here, digests)
-gives = [host for host in stack.hosts if host in attempt.systems.values()]
+gives = [host for host in stack.hosts if any(host in hosts for hosts in attempt.systems.values())]
 for host in stack.hosts:
     if host not in gives:
         region.release(here, host, digests, rights[here.name, host], everywhere)
@@ -130,9 +132,7 @@ pulumi.export("region", last.apply(lambda _: stack.region))
 pulumi.export("standby", stack.standbyRegions)
 pulumi.export("systems", last.apply(lambda _: {host: spec.runs for host, spec in stack.hosts.items()}))
 pulumi.export("generations", last.apply(lambda _: stack.generations))
-pulumi.export(
-    "kept", last.apply(lambda _: {host: sorted(spec.kept_types) for host, spec in stack.ec2_hosts.items() if spec.kept})
-)
+pulumi.export("kept", last.apply(lambda _: kept_machines))
 pulumi.export("move", last.apply(lambda _: move.written(attempt)))
 pulumi.export("addresses", here.addresses)
 pulumi.export("releases", region.released(here))

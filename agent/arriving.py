@@ -61,7 +61,7 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
         begun = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
-            "running": [] if was else data.still_on(world, own),
+            "running": [] if was else data.still_on(world, own), "others": away.overlapping(world, system, own),
             "moved": [
                 {"path": path, "aside": f"{path}.before-{stamp}", "staged": staged}
                 for path, staged in payload["places"].items()
@@ -98,6 +98,8 @@ def start(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             raise Refused(f"what arrived is not in its place: {', '.join(left)}")
         try:
             away.lift(world, system, begun["units"])
+            for name in begun.get("others", {}):
+                away.let_go(world, name, begun["units"])
             steps.note_done(world, data.keys_of(release, services), payload["done"])
             starting = [unit for unit in running(world, release.manifest) if unit in begun["units"]]
             data.start(world, release, services, starting, since, say)
@@ -172,6 +174,8 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
             away.fence(world, begun["system"], begun["was"])
         else:
             away.lift(world, begun["system"], begun["units"])
+        for name, record in begun.get("others", {}).items():
+            away.fence(world, name, record)
         _note(world, begun, undone=True)
         world.remove(RECORD)
         if begun["running"]:

@@ -24,6 +24,19 @@ def records(world: World) -> dict[str, dict[str, Any]]:
     return found
 
 
+def shown(world: World, manifest: dict[str, Any]) -> dict[str, str]:
+    """What rests → where its data is, of what the release has: what it gave away for good is no concern of its."""
+    own = {unit["name"] for unit in manifest.get("units", [])}
+    found = {name: record for name, record in records(world).items() if own & {*record["units"]}}
+    return {str(record.get("what", name)): _place(record) for name, record in found.items()}
+
+
+def _place(record: dict[str, Any]) -> str:
+    # Of a system that went from host to host the place names the host
+    region = record["region"]
+    return region.rstrip("@") if "@" in region else f"{record['to']} in {region}"
+
+
 def record_of(world: World, system: str) -> dict[str, Any] | None:
     return _read(world, f"{GONE}/{system}.json")
 
@@ -35,9 +48,7 @@ def resting(world: World) -> set[str]:
 
 def where(world: World, unit: str) -> str:
     """The host that has the data of a unit's system; "" where this one has."""
-    found = [record for record in records(world).values() if unit in record["units"]]
-    # Of a system that went from host to host the place names the host
-    return next((r["region"].rstrip("@") if "@" in r["region"] else f"{r['to']} in {r['region']}" for r in found), "")
+    return next((_place(record) for record in records(world).values() if unit in record["units"]), "")
 
 
 def fence(world: World, system: str, record: dict[str, Any]) -> None:
@@ -49,6 +60,29 @@ def fence(world: World, system: str, record: dict[str, Any]) -> None:
     for path in _fences(system, record["units"]):
         world.write(path, text.encode(), 0o644, "root", "root")
     _reload(world, record["units"])
+
+
+def overlapping(world: World, system: str, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The records of other moves that some of the units rest by."""
+    found = {name: record_of(world, name) for name in records(world) if name != system}
+    return {name: record for name, record in found.items() if record and {*record["units"]} & {*names}}
+
+
+def let_go(world: World, system: str, names: list[str]) -> None:
+    """Some units of a record are not held by it any more: their data came by another move."""
+    record = record_of(world, system)
+    if record is None:
+        return
+    left = [unit for unit in record["units"] if unit not in names]
+    gone = [unit for unit in record["units"] if unit in names]
+    for path in _fences(system, gone):
+        world.remove(path)
+    if left:
+        text = json.dumps(record | {"units": left}, sort_keys=True)
+        world.write(f"{GONE}/{system}.json", text.encode(), 0o644, "root", "root")
+    else:
+        world.remove(f"{GONE}/{system}.json")
+    _reload(world, gone)
 
 
 def lift(world: World, system: str, names: list[str]) -> None:

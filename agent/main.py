@@ -173,7 +173,7 @@ def status(_: dict[str, Any]) -> int:
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
             "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),
-            "away": {of.get("what", name): f"{of['to']} in {of['region']}" for name, of in away.records(world).items()},
+            "away": away.shown(world, release.manifest if release else {}),
         }
     )
     return 0

@@ -127,6 +127,7 @@ def remove(path):
 def describe(payload):
     """What the host has of a system's data, and where it says that the data is."""
     system, users, groups = payload["system"], {}, {}
+    names = os.listdir(GONE) if os.path.isdir(GONE) else ()
     version = run("rsync", "--version")[1].split("\n")[0].split()
     for name in payload["owners"]:
         with contextlib.suppress(KeyError):
@@ -137,6 +138,7 @@ def describe(payload):
         "bytes": {path: size(path) for path in payload["paths"] if os.path.isdir(path)},
         "rsync": version[2] if version[:1] == ["rsync"] and len(version) > 2 else "",
         "held": (read(f"{HELD}/{system}.json") or {}).get("id", ""), "away": read(f"{GONE}/{system}.json"),
+        "records": {name: read(f"{GONE}/{name}") for name in sorted(names) if name.endswith(".json")},
         "taken": read(f"/var/lib/infra/taken/{system}.json"), "arriving": read("/var/lib/infra/arriving.json"),
         "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or {}).get("done", []),
     }  # fmt: skip

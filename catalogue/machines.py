@@ -22,6 +22,11 @@ def region_of(place: str) -> str:
     return found["region"] if found else place
 
 
+def generation_of(place: str) -> int:
+    found = _PLACE.fullmatch(place)
+    return int(found["generation"] or FIRST) if found else FIRST
+
+
 def of_instance(name: str) -> tuple[str, str] | None:
     """Host and place, by the name that an instance has in Pulumi; None of a name that the program does not give."""
     return _of(name, "instance")

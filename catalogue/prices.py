@@ -49,7 +49,7 @@ Machines = Mapping[str, Sequence[Any]]
 
 
 def machines_of(stack: Stack) -> Machines:
-    """Every machine of a region, with those that a host keeps beside its own."""
+    """Every machine, with those that a host keeps beside its own in the region that serves (`HOST NUMBER`)."""
     found: dict[str, Sequence[Any]] = {}
     for name, host in stack.ec2_hosts.items():
         found[name] = (host.instanceType, host.volume)
@@ -69,6 +69,7 @@ def monthly(machines: Machines, prices: Prices | None) -> float | None:
 
 
 def monthly_everywhere(machines: Machines, regions: Iterable[str]) -> float | None:
-    """The same in all of a stack's regions, by the dated table."""
-    parts = [monthly(machines, table().regions.get(region)) for region in regions]
+    """The same in all of a stack's regions, the one that serves first, by the dated table."""
+    own = {name: machine for name, machine in machines.items() if " " not in name}
+    parts = [monthly(own if number else machines, table().regions.get(region)) for number, region in enumerate(regions)]
     return None if None in parts else round(sum(part for part in parts if part is not None), 2)

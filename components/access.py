@@ -42,9 +42,11 @@ def ready(
     swap_mib: int = 0,
     first: str = "",
     after: list[pulumi.Resource] | None = None,
+    is_kept: bool = False,
 ) -> command.local.Command:
     """Waits until the host answers SSH with its own key, runs `first`, and prepares it. The script comes along and is
-    safe to repeat: what failed at the first boot is reported now, and can be fixed."""
+    safe to repeat: what failed at the first boot is reported now, and can be fixed. One that `is_kept` is prepared for
+    nothing more."""
     script = {"script": PREPARE.read_text(), "first": first, "arguments": [str(swap_mib), *needs]}
     request = target(stack, host, address).apply(
         lambda known: json.dumps({"target": known, "limit": stack.readyTimeout, **script}, sort_keys=True)
@@ -61,6 +63,7 @@ def ready(
         opts=inside(
             parent,
             depends_on=after or [],
+            ignore_changes=["create", "stdin"] if is_kept else [],
             custom_timeouts=pulumi.CustomTimeouts(create=limit, update=limit),
         ),
     )

@@ -42,7 +42,8 @@ class Before:
     Pulumi, `unfinished` whether a move passed its gate and did not come to its end, `deployed` the images that were
     deployed for one service alone (catalogue/deployed.py), `served` each release by its name in Pulumi, `kept_at` the
     providers that have records of the stack, `systems` those of each host, `begun` those that were about to go to
-    another host (system → that host) when an update ended."""
+    others (system → these hosts) when updates ended. `kept` are the earlier machines that stay beside each host's own,
+    by their generation."""
 
     region: str = ""
     pointed: frozenset[tuple[str, str]] = frozenset()
@@ -58,12 +59,8 @@ class Before:
     kept_at: frozenset[str] = frozenset()
     generations: dict[str, int] = field(default_factory=dict)
     systems: dict[str, list[str]] = field(default_factory=dict)
-    begun: dict[str, str] = field(default_factory=dict)
-
-    def machine(self, place: str, host: str) -> Machine | None:
-        """What is known of a host's machine at a place; None where there was none."""
-        known = self.machines.get(place, {}).get(host)
-        return known or (Machine("") if host in self.hosts.get(place, {}) else None)
+    begun: dict[str, list[str]] = field(default_factory=dict)
+    kept: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def serving(self) -> frozenset[tuple[str, str]]:
@@ -140,13 +137,18 @@ def read(resources: dict[str, Any]) -> Before:
         keepers(resources),
         generations,
         {host: list(names) for host, names in (outputs.get("systems") or {}).items()},
-        {
-            system: host
-            for gate in gates
-            if gate.get("at") != move.get("at")
-            for system, host in (gate.get("systems") or {}).items()
-        },
+        begun(gates, move),
+        kept,
     )
+
+
+def begun(gates: list[dict[str, Any]], move: dict[str, Any]) -> dict[str, list[str]]:
+    """System → the hosts that it was about to go to, by the gates of attempts that did not come to their end."""
+    found: dict[str, list[str]] = {}
+    for gate in sorted((gate for gate in gates if gate.get("at") != move.get("at")), key=lambda gate: gate["at"]):
+        for system, host in (gate.get("systems") or {}).items():
+            found[system] = list(dict.fromkeys([*found.get(system, []), host]))
+    return found
 
 
 def written(resources: dict[str, Any]) -> list[dict[str, Any]]:

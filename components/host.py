@@ -17,7 +17,8 @@ CLOUD_INIT = "cloud-init status --wait >/dev/null; "
 
 class Host(access.Reachable):
     """`address` is the public address, `marks` are further tags of its disk, `replaces` is the lost machine
-    whose place this one takes ("" for none); the rest is `components.access.Reachable`."""
+    whose place this one takes ("" for none). One that `is_kept` stays as it is, whatever its host is to be; the rest is
+    `components.access.Reachable`."""
 
     def __init__(
         self,
@@ -31,12 +32,15 @@ class Host(access.Reachable):
         needs: list[str],
         marks: dict[str, str],
         replaces: str,
+        is_kept: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("infra:index:Host", name, None, opts)
         assert network, "there is one wherever there is an instance"
         label = tags(stack, "+".join(spec.runs), f"{stack.name}-{host}")
-        instance = self._instance(name, host, spec, stack, image, network, profile, needs, label, marks, replaces)
+        instance = self._instance(
+            name, host, spec, stack, image, network, profile, needs, label, marks, replaces, is_kept
+        )
         address = aws.ec2.Eip(f"{name}-address", domain="vpc", tags=label, opts=inside(self))
         association = aws.ec2.EipAssociation(
             f"{name}-address-use",
@@ -52,7 +56,7 @@ class Host(access.Reachable):
         self.target = access.target(stack, host, self.address)
         swap = to_bytes(spec.swap) // MiB
         self.ready = access.ready(
-            self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association]
+            self, name, stack, host, self.address, instance.id, needs, swap, CLOUD_INIT, [association], is_kept
         )
         found = {"host": host, "region": stack.region, "address": self.address, "machine": self.machine}
         self.register_outputs(found | {"generation": spec.generation})
@@ -70,7 +74,9 @@ class Host(access.Reachable):
         label: dict[str, str],
         marks: dict[str, str],
         replaces: str,
+        is_kept: bool,
     ) -> aws.ec2.Instance:
+        own = ["instanceType", "rootBlockDevice.volumeSize"] if is_kept else []
         text = user_data(
             f"{stack.name}-{host}",
             stack.sshUser,
@@ -104,7 +110,7 @@ class Host(access.Reachable):
                 self,
                 # Pinned: a new image or script is for new hosts, an existing one is never replaced for it
                 # and a volume that is there cannot be encrypted any more
-                ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted"],
+                ignore_changes=["ami", "userData", "associatePublicIpAddress", "rootBlockDevice.encrypted", *own],
                 # The engine believes its state: another value means that the machine is gone; a first one does not
                 replacement_trigger=replaces or "nothing",
             ),

@@ -13,12 +13,12 @@ import pulumi_command as command
 
 from agent import program, source
 from catalogue.loading import Catalogue
-from catalogue.machines import place_of, region_of
+from catalogue.machines import FIRST, place_of, region_of
 from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
-from components.transfers import demand_possible, transfers
+from components.transfers import Transfers, demand_possible, transfers
 from rendering.host import data, render
 from rendering.moving import moving
 
@@ -29,7 +29,7 @@ class Move:
     where none need to), `leaving` the hosts by place (catalogue/machines.py) that are to be deleted, `ttl` how many
     seconds their names may be remembered. `data` are the hosts whose data comes along, as it was when the attempt was
     planned: what a later update finds is no move. `homes` says from which place (host → place), where that is known.
-    `systems` are those that go from one host of the stack to another: system → the one that has it."""
+    `systems` are those that go from one host of the stack to another: system → those that may have it."""
 
     at: str = ""
     source: str = ""
@@ -37,16 +37,18 @@ class Move:
     ttl: int = 0
     data: list[str] = field(default_factory=list)
     homes: dict[str, str] = field(default_factory=dict)
-    systems: dict[str, str] = field(default_factory=dict)
+    systems: Transfers = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.at)
 
 
 def planned(stack: Stack, before: Before, now: str) -> Move:
-    """The move that this update makes, or the last one that was made."""
+    """The move that this update makes, or the last one that was made. Raises pulumi.RunError for one that would be a
+    mistake."""
     if not before.region:
         return Move()
+    demand_later(stack, before)
     leaving: dict[str, Hosts] = {}
     for place, hosts in before.hosts.items():
         for host, address in hosts.items():
@@ -60,6 +62,19 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
         return Move(**before.move)
     demand_possible(stack, before, going)
     return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), systems=going)
+
+
+def demand_later(stack: Stack, before: Before) -> None:
+    """Raises pulumi.RunError where a host would become a machine that came before the one that serves: a checkout from
+    before a replacement would take it back. A way back keeps the machine that serves."""
+    for host, spec in stack.ec2_hosts.items():
+        last = before.generations.get(host, FIRST)
+        if before.region and spec.generation < last and last not in spec.kept_types:
+            raise pulumi.RunError(
+                f"nothing was touched: infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine "
+                f"{last} serves by the last update: take the file as it was then (git pull), or go back by infra host "
+                f"replace {host} --back --stack {stack.name}"
+            )
 
 
 def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
@@ -227,14 +242,19 @@ def coming(
                 for place, address in elsewhere(stack, host, before).items()
             }
             found.append(Coming(entry, host, stack.place(host), move.homes.get(host, move.source), others))
-    for system, giver in sorted(move.systems.items()) if stack.moveData else ():
+    for system, givers in sorted(move.systems.items()) if stack.moveData else ():
         host = next((name for name, spec in stack.hosts.items() if system in spec.runs), "")
-        entry = moving(catalogue, host, render(catalogue, host), system) if host and giver in addresses else None
+        there = [giver for giver in givers if giver in addresses and giver != host]
+        entry = moving(catalogue, host, render(catalogue, host), system) if host and there else None
         if entry:
-            source, place = (f"{name}@{stack.place(name)}" for name in (giver, host))
-            others = {source: target(stack, giver, addresses[giver])}
-            found.append(Coming(entry, host, place, source, others))
+            others = {_called(stack, giver): target(stack, giver, addresses[giver]) for giver in there}
+            found.append(Coming(entry, host, _called(stack, host), _called(stack, there[0]), others))
     return found
+
+
+def _called(stack: Stack, host: str) -> str:
+    """A host in what its systems leave and take."""
+    return f"{host}@{stack.place(host)}"
 
 
 def data_here(

@@ -22,7 +22,7 @@ from components.permissions import HostPermissions
 from components.registry import Registry
 from components.release import Release, secrets_for, to_settle
 from components.snapshots import Snapshots, marked
-from components.transfers import as_given
+from components.transfers import Transfers, as_given
 from rendering import proofs
 from rendering.alarms import alarms, published
 from rendering.archive import Release as Built
@@ -88,46 +88,53 @@ def machine(
     image: str,
     replaces: str,
     everywhere: pulumi.ResourceOptions,
-    going: Mapping[str, str] | None = None,
+    going: Transfers | None = None,
+    is_kept: bool = False,
 ) -> HostPermissions:
     """A host of a region, ready for a release; its machine takes the place of the lost one that it `replaces`. One that
     no region holds keeps its name when the region changes, and `everywhere` are its options. Of systems that are
-    `going` (system → host) it has the rights for as long as it runs them."""
-    catalogue = as_given(region.catalogue, going or {})
+    `going` it has the rights for as long as it runs them. One that `is_kept` stays as it is."""
+    catalogue, allowed = region.catalogue, as_given(region.catalogue, going or {})
     stack = catalogue.stack
     spec = stack.hosts[host]
     name = stack.made_as(host)
     options = region.options if host in stack.ec2_hosts else everywhere
-    wanted, grants = needs(catalogue, host), proof_records(region.zone, catalogue, host)
+    wanted, grants = needs(catalogue, host), proof_records(region.zone, allowed, host)
     # A host pulls what its own systems run, and nothing of others
-    own = list(dict.fromkeys(name for system in catalogue.systems_on(host) for name in system.repositories))
+    own = list(dict.fromkeys(name for system in allowed.systems_on(host) for name in system.repositories))
     pulls = pulumi.Output.all(*(region.registry.arns[name] for name in own)) if own else []
-    watched = (region.zone.arn or region.zone.former) if watches(catalogue, host) else ""
+    watched = (region.zone.arn or region.zone.former) if watches(allowed, host) else ""
     namespace = published(catalogue, host).get("namespace", "")
-    place = f"{stack.backup_bucket}/{host}" if backed_up(catalogue, host) else ""
+    place = f"{stack.backup_bucket}/{host}" if backed_up(allowed, host) else ""
     rights = HostPermissions(f"{name}-permissions", stack, host, pulls, grants, watched, namespace, place, opts=options)
     if isinstance(spec, Ec2Host):
-        marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots else {}
+        # What is on a kept one is older from now on
+        marks = marked(stack) if data(catalogue, host) and stack.keepSnapshots and not is_kept else {}
         made = Host(
-            name, host, spec, stack, image, region.network, rights.profile, wanted, marks, replaces, opts=options
-        )
+            name, host, spec, stack, image, region.network, rights.profile, wanted, marks, replaces, is_kept,
+            opts=options,
+        )  # fmt: skip
     else:
         made = ExistingHost(name, host, spec, stack, wanted, opts=options)
     region.machines[host] = made
     return rights
 
 
-def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptions) -> None:
+def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptions) -> dict[str, list[int]]:
     """The machines that a host keeps beside its own, as they are: they get no release any more. One that is not there
-    is not made."""
-    stack = region.catalogue.stack
+    is not made. Host → the generations that there are."""
+    stack, kept = region.catalogue.stack, dict[str, list[int]]()
     for host, spec in stack.ec2_hosts.items():
         for number in sorted(spec.kept_types):
             with_it = stack.with_machine(host, number)
-            if found := prior.machine(with_it.place(host), host):
+            if found := prior.machines.get(with_it.place(host), {}).get(host):
+                kept.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
-                machine(alone, host, "", found.replaces, everywhere)
+                machine(alone, host, "", found.replaces, everywhere, is_kept=True)
                 _alarmed(alone, host)
+            else:
+                pulumi.log.warn(f"{host}: machine {number}, which infra:hosts.{host}.kept names, is not there")
+    return kept
 
 
 def proof_records(zone: Zone, catalogue: Catalogue, host: str) -> dict[str, list[str]]:

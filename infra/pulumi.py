@@ -62,6 +62,9 @@ def refresh_preview(*arguments: str) -> list[dict[str, Any]]:
     return _digest("refresh", "--preview-only", "--json", *arguments)["steps"]
 
 
+ENDED = ("an unhandled error occurred", "error: an unhandled error occurred")
+
+
 def _digest(*arguments: str) -> dict[str, Any]:
     done = attempt(*arguments)
     try:
@@ -70,7 +73,9 @@ def _digest(*arguments: str) -> dict[str, Any]:
         found = {}
     if done.returncode or "steps" not in found:
         # What a reader sees first is why
-        reasons = dict.fromkeys([*_said(found, "error"), *_said(found)])
+        said = dict.fromkeys([*_said(found, "error"), *_said(found)])
+        # Pulumi ends each of the program's refusals with a line of its own
+        reasons = [line for line in said if not line.startswith(ENDED)] or [*said]
         raise InfraError("\n".join(reasons) or done.stderr.strip() or f"the {arguments[0]} failed")
     return found
 

@@ -71,7 +71,7 @@ def restore(catalogue: Catalogue, host: str, wanted: str | None, say: Callable[[
     with _in_words(region):
         ec2 = _client(region)
         snapshot = _chosen(_snapshots(ec2, stack, name, region), wanted, name)
-        instance = _instance(ec2, stack, name, region)
+        instance = _instance(ec2, stack, name, region, target.address)
         say(f"making a volume of {snapshot}")
         with _attached(ec2, stack, name, snapshot, instance) as volume:
             accounts = [account.__dict__ for account in render(catalogue, name).accounts]
@@ -139,10 +139,13 @@ def _chosen(found: list[Snapshot], wanted: str | None, host: str) -> Snapshot:
     return chosen[0]
 
 
-def _instance(ec2: Any, stack: Stack, host: str, region: str) -> dict[str, Any]:
+def _instance(ec2: Any, stack: Stack, host: str, region: str, address: str) -> dict[str, Any]:
     running = {"Name": "instance-state-name", "Values": ["running"]}
     found = ec2.describe_instances(Filters=[*_named(stack, host), running])["Reservations"]
     instances = [instance for reservation in found for instance in reservation["Instances"]]
+    if len(instances) > 1:
+        # A machine that is kept beside the one that serves has the same name
+        instances = [instance for instance in instances if instance.get("PublicIpAddress") == address]
     if len(instances) != 1:
         raise InfraError(
             f"{len(instances)} machines of {host} run in {region}, and one is needed: pulumi up --stack {stack.name}"

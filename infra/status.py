@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalogue.host import Ec2Host
+from catalogue.machines import FIRST
 from catalogue.stack import Stack
 from infra import hosts, releases, remote
 from infra.errors import InfraError
@@ -16,7 +17,7 @@ from infra.errors import InfraError
 class HostStatus:
     """What a host said (`answer`), or why it said nothing (`error`). `wanted` is the release that the stack brought
     last, "" where none is known, `deployed` what was deployed for a service alone: image → digest, `kept` are earlier
-    machines that stay beside it."""
+    machines that stay beside it; `under_way` says what was begun with its machine and did not come to its end."""
 
     stack: str
     host: str
@@ -26,6 +27,7 @@ class HostStatus:
     error: str = ""
     deployed: dict[str, dict[str, str]] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
+    under_way: str = ""
 
     @property
     def said(self) -> tuple[list[str], bool]:
@@ -39,6 +41,7 @@ class HostStatus:
             for service, digests in held.items()
         ]
         lines += [f"  keeps {machine}: infra host retire {self.host} deletes it" for machine in self.kept]
+        lines += [f"  {self.under_way}"] if self.under_way else []
         return [lines[0].replace(f"{self.host}:", f"{self.host} ({self.region}):", 1), *lines[1:]], orderly
 
     @property
@@ -46,7 +49,7 @@ class HostStatus:
         """For programs."""
         return {
             "region": self.region, "orderly": self.said[1], "error": self.error, "wanted": self.wanted,
-            "kept": self.kept, "deployed": self.deployed,
+            "kept": self.kept, "under_way": self.under_way, "deployed": self.deployed,
             "is_the_stacks": bool(self.answer) and self.answer["release"] == self.wanted,
             **self.answer,
         }  # fmt: skip
@@ -73,7 +76,13 @@ def of_stack(stack: Stack, host: str | None = None) -> list[HostStatus]:
             types = spec.kept_types if isinstance(spec, Ec2Host) else {}
             numbers = [int(number) for number in outputs.get("kept", {}).get(name, [])]
             kept = [f"machine {number} ({types[number]})" for number in numbers if number in types]
-            return HostStatus(*known, answer=remote.ask(targets[name], "status"), deployed=held, kept=kept)
+            wanted_machine = spec.generation if isinstance(spec, Ec2Host) and "@" not in name else FIRST
+            is_other = isinstance(spec, Ec2Host) and wanted_machine != outputs.get("generations", {}).get(name, FIRST)
+            under_way = (
+                f"machine {wanted_machine} is to take over: infra host replace {name} goes on" if is_other else ""
+            )
+            answer = remote.ask(targets[name], "status")
+            return HostStatus(*known, answer=answer, deployed=held, kept=kept, under_way=under_way)
         except InfraError as error:
             return HostStatus(*known, error=str(error))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
+from catalogue.sizes import INSTANCE_TYPES
 
 
 def regions(catalogue: Catalogue) -> Iterator[Problem]:
@@ -18,6 +19,9 @@ def regions(catalogue: Catalogue) -> Iterator[Problem]:
         if host.generation in host.kept_types:
             rule = "keep earlier machines: infra host replace writes both keys"
             yield Problem(file, f"infra:hosts.{name}.kept", f"{host.generation} is the host's own generation", rule)
+        for type in sorted({*host.kept_types.values()} - {*INSTANCE_TYPES}):
+            rule = f"the type that it has; known: {', '.join(INSTANCE_TYPES)}"
+            yield Problem(file, f"infra:hosts.{name}.kept", f"instance type {type} is not known", rule)
         if len(host.kept_types) < len(host.kept):
             yield Problem(file, f"infra:hosts.{name}.kept", "names a generation twice", "each machine once")
     if stack.standbyRegions and not stack.ec2_hosts:

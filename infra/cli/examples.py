@@ -80,6 +80,7 @@ EXAMPLES: dict[str, list[str]] = {
         "infra host replace watchme --stack prod",
         "infra host replace watchme --type t4g.xlarge --check --stack prod",
         "infra host replace watchme --back --stack prod",
+        "infra host replace watchme --give-up --stack prod",
     ],
     "host retire": ["infra host retire watchme --stack prod"],
     "secret list": ["infra secret list --stack prod"],

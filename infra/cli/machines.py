@@ -19,7 +19,10 @@ def replace(
     stack: StackName,
     type: Annotated[str, typer.Option("--type", help="Its instance type, such as t4g.xlarge; else as it is.")] = "",
     back: Annotated[
-        bool, typer.Option("--back", help="To the machine that served before; gives up what is under way.")
+        bool, typer.Option("--back", help="To the machine that was kept; the one that serves is kept in its place.")
+    ] = False,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="End a replacement that did not come to its end, as it was before.")
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Only look whether it can be done; changes nothing.")] = False,
     keep: Annotated[
@@ -35,13 +38,14 @@ def replace(
     from infra.errors import InfraError
     from infra.move import replacing
 
-    if back and (type or check):
-        raise InfraError("--back goes to a machine that is there: leave out --type and --check")
+    if (back or give_up) and (type or check or not keep or (back and give_up)):
+        raise InfraError("--back and --give-up go to a machine that is there: with --yes and --report alone")
+    way = replacing.Way.BACK if back else replacing.Way.GIVE_UP if give_up else replacing.Way.FORWARD
     catalogue = sound_catalogue_of(stack)
     if check:
         replacing.check(catalogue, host, type)
     else:
-        replacing.replace_machine(catalogue, host, type, back, keep, yes, report)
+        replacing.replace_machine(catalogue, host, type, way, keep, yes, report)
 
 
 @group.command(name="retire")

@@ -25,7 +25,7 @@ def preflight(catalogue: Catalogue, region: str) -> bool:
     found = findings.findings(catalogue, region, asked)
     for problem in found:
         typer.echo(str(problem))
-    for name, milliseconds in asked.latency.items():
+    for name, milliseconds in asked.latency.items() if region != catalogue.stack.region else ():
         typer.echo(f"from here to {name}: {'no answer' if milliseconds is None else f'{milliseconds} ms'}")
     typer.echo(findings.cost(catalogue, region, asked))
     stopping = len(errors(found))
@@ -58,12 +58,11 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     there = now.serving == now.wanted == region and sorted(standby) == sorted(now.standby)
 
     def question(planned: list[Phase]) -> str:
-        gone = [phase.region for phase in planned if phase.step == "retire"]
-        if there and not gone:
+        if there and not any(phase.step == "retire" for phase in planned):
             raise InfraError(
                 f"stack {name} serves from {region} already, and what stands by is as you ask: nothing to do"
             )
-        return f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
+        return ask_for(planned)
 
     planned = agree(name, run.in_region(region, standby), question, yes)
     so_far = carry_out(name, region, planned, so_far, lambda progress: stopped(progress, now, name, region, keep))
@@ -77,6 +76,12 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
 
 
+def ask_for(planned: list[Phase]) -> str:
+    """The question before an update, which names what it deletes."""
+    gone = [name for phase in planned for name in phase.gone]
+    return f"Do all this, and delete {', '.join(gone)} at the end?" if gone else "Do all this?"
+
+
 def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str], yes: bool) -> list[Phase]:
     """Shows the steps of an update with a changed configuration, asks what their `question` is, and puts that
     configuration in its place. Raises InfraError."""
@@ -86,7 +91,8 @@ def agree(name: str, change: run.Change, question: Callable[[list[Phase]], str],
         planned = run.previewed(name, file)
         asked = question(planned)
         typer.echo("\n".join(run.plan_lines(planned)) or "nothing is left to do")
-        if not yes and not typer.confirm(f"\n{asked}"):
+        # Where nothing is left to do, the configuration alone is put right
+        if planned and not yes and not typer.confirm(f"\n{asked}"):
             raise InfraError("nothing was touched")
         adopt_configuration(file, before, config_file(name) or project_root() / f"Pulumi.{name}.yaml")
     return planned

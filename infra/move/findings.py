@@ -37,7 +37,10 @@ def _machines(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for name, host in catalogue.stack.ec2_hosts.items():
         known = INSTANCE_TYPES.get(host.instanceType)
         if host.instanceType not in facts.offered:
-            rule = "another instanceType for that host, of the same processor and memory"
+            is_here = region == catalogue.stack.region
+            rule = (
+                "another --type" if is_here else "another instanceType for that host, of the same processor and memory"
+            )
             yield Problem(region, f"host {name}", f"{host.instanceType} is not offered there", rule)
         if known and facts.machine_images.get(known.architecture) is None:
             parameter = catalogue.stack.ami_parameter(known.architecture)
@@ -142,7 +145,10 @@ def _challenges(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
             for site in system.sites:
                 if site.is_proved_by_http:
                     found = "proves its name by HTTP-01: no certificate until it points to the new host"
-                    rule = "challenge: dns-01 and a name of infra:zone, or take that host out of this move"
+                    rule = (
+                        "challenge: dns-01 of the site and a name of infra:zone (or infra:dns.challenges, "
+                        "docs/names.md), or a certificate of its own (certificate: {chain, key})"
+                    )
                     yield Problem(region, f"site {site.name}", found, rule)
 
 
@@ -167,6 +173,16 @@ def _data(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
             yield Problem(region, f"host {host}", found, rule, "warning")
 
 
+def _singles(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
+    """What may run once at a time starts on the new host only after it has ended on the old one."""
+    for host in catalogue.stack.ec2_hosts:
+        names = [s.name for system in catalogue.systems_on(host) for s in system.active if s.single]
+        if names:
+            found = f"only one may run of {', '.join(names)}: 503 from the switch on until it has started there"
+            rule = f"up to {2 * catalogue.stack.singleCheck} s (two checks, infra:singleCheck)"
+            yield Problem(region, f"host {host}", found, rule, "warning")
+
+
 def _administrators(catalogue: Catalogue, region: str, facts: Facts) -> Findings:
     for network in catalogue.stack.adminCidrs:
         if any(network.subnet_of(example) for example in DOCUMENTATION_NETWORKS):
@@ -179,7 +195,7 @@ NAMES = {
     _quotas: "quotas", _images: "container images",
     _names: "repositories", _records: "names and their time to live", _certificates: "certificate authority",
     _challenges: "proof of names", _administrators: "administrators' networks", _disks: "disks",
-    _data: "data",
+    _data: "data", _singles: "services of which only one may run",
 }  # fmt: skip
 RULES = tuple(NAMES)
 

@@ -12,6 +12,7 @@ class AwayData(Form):
     to: Text
     region: Text
     at: Text = "?"
+    units: Names = []
 
 
 class ArrivingData(Form):
@@ -30,6 +31,7 @@ class DescribedData(Form):
     rsync: Text
     held: Text
     away: AwayData | None
+    records: Annotated[dict[str, AwayData | None], Field(max_length=MOST)] = {}
     arriving: ArrivingData | None
     taken: TakenData | None
     users: Annotated[dict[str, int], Field(max_length=MOST)]

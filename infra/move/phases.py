@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogue.machines import region_of
+from catalogue.machines import generation_of, of_instance, region_of
 
 PLACE = re.compile(r"(?<![a-z])[a-z]{2}(?:-[a-z]+)+-\d(?!\d)(?:-g\d+)?")
 # What a region has beside machines, by how its names begin
@@ -23,7 +23,7 @@ STEPS = {
     "release": "files, units, containers",
     "alarms": "what AWS watches of the new host",
     "newest images": "what was pushed meanwhile",
-    "gate": "every public path, at the new address",
+    "gate": "every public path, before names point there",
     "data": "copied meanwhile; the last of it while no host writes",
     "switch": "names point to the new host",
     "verify": "the zone's own servers, every public path",
@@ -69,6 +69,16 @@ class Phase:
         ways = list(self.touches.values())
         words = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
         return ", ".join(f"{ways.count(way)} {words.get(way, way)}" for way in dict.fromkeys(ways))
+
+    @property
+    def gone(self) -> list[str]:
+        """What it deletes that people have a name for: its region, or machines of hosts in one that stays."""
+        if self.step != "retire":
+            return []
+        if any(name.startswith(OF_A_REGION) for name in self.touches):
+            return [self.region]
+        machines = filter(None, map(of_instance, self.touches))
+        return [f"machine {generation_of(place)} of {host} with its disk" for host, place in machines]
 
 
 def phase_of(urn: str, op: str) -> tuple[str, str] | None:

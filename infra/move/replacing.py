@@ -1,20 +1,22 @@
 """`infra host replace`, `infra host retire`: another machine for a host where it is, by the steps of a move."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 import typer
 
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
-from catalogue.machines import FIRST, of_instance, region_of
+from catalogue.machines import FIRST, generation_of, of_instance, region_of
+from catalogue.sizes import INSTANCE_TYPES
 from catalogue.stack import Stack
 from infra.errors import InfraError
 from infra.hosts import outputs
 from infra.move import attempts, command, run
 from infra.move.attempts import Attempts
-from infra.move.phases import Phase
 from infra.move.progress import Progress
 from infra.orphans.command import exported
 from infra.orphans.state import State, of_aws
@@ -25,14 +27,15 @@ INSTANCE = "aws:ec2/instance:Instance"
 
 @dataclass(frozen=True)
 class Machines:
-    """A host's machines in the region that serves: which one serves (of the last whole update), which one is to, and
-    which earlier ones are kept, each by its generation; the instance `types` of those that are there and those that are
-    to be kept."""
+    """A host's machines in the region that serves, each by its generation: which one serves (of the last whole update),
+    which one is to by the configuration; the earlier ones that were `kept` by that update and those that are to be
+    (`wanted_kept`); the instance `types` of those that are there."""
 
     region: str
     serving: int
     wanted: int
     kept: list[int]
+    wanted_kept: list[int]
     types: dict[int, str]
 
     @property
@@ -40,9 +43,18 @@ class Machines:
         return self.serving != self.wanted
 
     @property
+    def is_way_back(self) -> bool:
+        """Of one that is under way: does it go to a machine that was kept."""
+        return self.wanted in self.kept
+
+    @property
     def next(self) -> int:
         """A generation that no machine has."""
-        return max([self.serving, self.wanted, *self.kept, *self.types]) + 1
+        return max([self.serving, self.wanted, *self.kept, *self.wanted_kept, *self.types]) + 1
+
+    def there(self, *numbers: int) -> dict[int, str]:
+        """Generation → instance type, of those that are there."""
+        return {number: self.types[number] for number in sorted({*numbers}) if number in self.types}
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,14 @@ def machines(stack: Stack, host: str) -> Machines:
             f"uv run infra move {stack.region} --stack {stack.name}"
         )
     serving = int(found.get("generations", {}).get(host, FIRST))
+    kept = [int(number) for number in found.get("kept", {}).get(host, [])]
     there = types(exported(stack.name), host, region)
-    return Machines(region, serving, spec.generation, sorted(spec.kept_types), spec.kept_types | there)
+    if spec.generation < serving and spec.generation not in kept:
+        raise InfraError(
+            f"infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine {serving} serves by the "
+            "last update: take the file as it was then (git pull)"
+        )
+    return Machines(region, serving, spec.generation, kept, sorted(spec.kept_types), there)
 
 
 def types(state: State, host: str, region: str) -> dict[int, str]:
@@ -84,60 +102,93 @@ def types(state: State, host: str, region: str) -> dict[int, str]:
     for entry in of_aws(state):
         named = of_instance(name_of(entry)) if entry["type"] == INSTANCE else None
         if named and named[0] == host and region_of(named[1]) == region:
-            _, _, number = named[1].partition(f"{region}-g")
-            found[int(number or FIRST)] = (entry.get("inputs") or {}).get("instanceType", "")
+            found[generation_of(named[1])] = (entry.get("inputs") or {}).get("instanceType", "")
     return found
 
 
 def forward(now: Machines, configured: Ec2Host, type: str, keep: bool) -> Aim:
     """Another machine; of one that is under way, the same one. Raises InfraError."""
-    if now.is_under_way:
-        if type and type != configured.instanceType:
-            raise InfraError(
-                f"a replacement is under way, by a {configured.instanceType}: it goes on without --type; --back gives "
-                "it up"
-            )
-        kept = set(now.kept) - {now.serving, now.wanted} | ({now.serving} if keep else set())
-        return Aim(now.wanted, configured.instanceType, {number: now.types[number] for number in sorted(kept)})
-    kept = {*now.kept, now.serving} if keep else {*now.kept}
-    return Aim(now.next, type or configured.instanceType, {number: now.types[number] for number in sorted(kept)})
+    if type and type not in INSTANCE_TYPES:
+        raise InfraError(f"--type {type} is not known; known types: {', '.join(INSTANCE_TYPES)}")
+    if now.is_under_way and now.is_way_back:
+        raise InfraError(
+            f"the way back to machine {now.wanted} has not come to its end: --back goes on, --give-up gives it up"
+        )
+    if now.is_under_way and type not in ("", configured.instanceType):
+        raise InfraError(
+            f"a replacement by machine {now.wanted} ({configured.instanceType}) has not come to its end: it goes on "
+            "without --type; --give-up gives it up"
+        )
+    generation = now.wanted if now.is_under_way else now.next
+    kept = {*now.kept, *([now.serving] if keep else [])} - {generation}
+    return Aim(generation, type or configured.instanceType, now.there(*kept))
 
 
-def back(now: Machines, host: str, keep: bool) -> Aim:
-    """The machine that served before; of a replacement that is under way, the one that is being replaced, and nothing
-    of the other one stays. Raises InfraError."""
-    others = [number for number in now.kept if number != now.serving]
-    if now.is_under_way:
-        kept = [number for number in others if number != now.wanted]
-        return Aim(now.serving, now.types[now.serving], {number: now.types[number] for number in kept})
+def back(now: Machines, host: str) -> Aim:
+    """The latest of the machines that were kept; the one that serves is kept in its place. Raises InfraError."""
+    if now.is_under_way and not now.is_way_back:
+        raise InfraError(
+            f"a replacement by machine {now.wanted} has not come to its end: without --back it goes on, --give-up "
+            "gives it up"
+        )
+    others = now.there(*now.kept)
     if not others:
         raise InfraError(f"{host} keeps no earlier machine that it could go back to")
-    to = max(others)
-    kept = {*others, *([now.serving] if keep else [])} - {to}
-    return Aim(to, now.types[to], {number: now.types[number] for number in sorted(kept)})
+    to = now.wanted if now.is_under_way else max(others)
+    if to not in now.types:
+        raise InfraError(f"machine {to} of {host} is not there any more: --give-up stays with machine {now.serving}")
+    return Aim(to, now.types[to], now.there(*{*now.kept, now.serving} - {to}))
+
+
+def given_up(now: Machines, host: str) -> Aim:
+    """What the last whole update left: the machine that is being replaced, and those that were kept. Raises
+    InfraError."""
+    if not now.is_under_way:
+        raise InfraError(f"no replacement of {host}'s machine is under way: nothing to give up")
+    if now.serving not in now.types:
+        raise InfraError(
+            f"machine {now.serving} of {host} is not there any more: go on without --give-up, or pulumi up makes "
+            "another in its place (docs/runbooks/lost-host.md)"
+        )
+    return Aim(now.serving, now.types[now.serving], now.there(*now.kept))
+
+
+class Way(StrEnum):
+    """What `infra host replace` is asked to do."""
+
+    FORWARD = ""
+    BACK = " --back"
+    GIVE_UP = " --give-up"
 
 
 def replace_machine(
-    catalogue: Catalogue, host: str, type: str, is_back: bool, keep: bool, yes: bool, written: Path | None
+    catalogue: Catalogue, host: str, type: str, way: Way, keep: bool, yes: bool, written: Path | None
 ) -> None:
     """The whole of it. Raises InfraError where it stopped; run again, it goes on."""
     stack = catalogue.stack
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
-    spec = stack.ec2_hosts[host]
-    said = f"{host} of stack {stack.name} runs on {shown(now.serving, now.types.get(now.serving, ''))} in {now.region}"
-    typer.echo(said)
-    aim = back(now, host, keep) if is_back else forward(now, spec, type, keep)
+    typer.echo(f"{host} of stack {stack.name} runs on {shown(now.serving, now.types)} in {now.region}")
+    if way is Way.GIVE_UP:
+        aim = given_up(now, host)
+    else:
+        aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], type, keep)
     if now.is_under_way:
-        typer.echo(f"a replacement has not come to its end: it {'is given up' if is_back else 'goes on'}")
-    elif not is_back and not command.preflight(_alone(catalogue, host, aim), now.region):
+        how = "is given up" if way is Way.GIVE_UP else "goes on"
+        typer.echo(f"a replacement by machine {now.wanted} has not come to its end: it {how}")
+    elif way is Way.FORWARD and not command.preflight(_alone(catalogue, host, aim), now.region):
         raise typer.Exit(2)
-    _carry_out(catalogue, host, now, aim, is_back, keep, yes, written)
+    _carry_out(catalogue, host, now, aim, way, keep, yes, written)
 
 
 def check(catalogue: Catalogue, host: str, type: str) -> None:
-    """Says what is in the way of another machine; nothing is changed."""
+    """Says what is in the way of another machine; nothing is changed. Raises InfraError while one is under way."""
     now = machines(catalogue.stack, host)
+    if now.is_under_way:
+        raise InfraError(
+            f"a replacement by machine {now.wanted} has not come to its end: uv run infra host replace {host} --stack "
+            f"{catalogue.stack.name} goes on, with --give-up it is given up"
+        )
     aim = forward(now, catalogue.stack.ec2_hosts[host], type, keep=True)
     if not command.preflight(_alone(catalogue, host, aim), now.region):
         raise typer.Exit(2)
@@ -153,10 +204,10 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
             f"a replacement of {host}'s machine has not come to its end: first uv run infra host replace {host} "
             f"--stack {stack.name}"
         )
-    if not now.kept and [*now.types] == [now.serving]:
+    if not now.wanted_kept and [*now.types] == [now.serving]:
         raise InfraError(f"{host} keeps no earlier machine")
     aim = Aim(now.serving, stack.ec2_hosts[host].instanceType, {})
-    planned = command.agree(stack.name, _change(host, aim), _question, yes)
+    planned = command.agree(stack.name, _change(host, aim), command.ask_for, yes)
     mark = f"{host}-retired"
     command.carry_out(stack.name, mark, planned, Attempts(time.time()), lambda progress: [
         progress.reasons[0].strip(),
@@ -164,16 +215,19 @@ def retire(catalogue: Catalogue, host: str, yes: bool) -> None:
         f"Go on: uv run infra host retire {host} --stack {stack.name}",
     ])  # fmt: skip
     attempts.forget(stack.name, mark)
-    typer.echo(f"\n{host} of stack {stack.name} has {shown(now.serving, aim.type)} and no other machine")
+    typer.echo(f"\n{host} of stack {stack.name} has only {shown(now.serving, now.types)}")
 
 
-def shown(generation: int, type: str) -> str:
+def shown(generation: int, types: Mapping[int, str]) -> str:
+    type = types.get(generation)
     return f"machine {generation} ({type})" if type else f"machine {generation}"
 
 
 def _alone(catalogue: Catalogue, host: str, aim: Aim) -> Catalogue:
     """The stack with this host alone, as it is to be: what a new machine needs is asked for it."""
-    spec = catalogue.stack.ec2_hosts[host].model_copy(update={"instanceType": aim.type, "generation": aim.generation})
+    spec = catalogue.stack.ec2_hosts[host].model_copy(
+        update={"instanceType": aim.type, "generation": aim.generation, "kept": []}
+    )
     return replace(catalogue, stack=catalogue.stack.model_copy(update={"hosts": {host: spec}, "standbyRegions": []}))
 
 
@@ -181,48 +235,43 @@ def _change(host: str, aim: Aim) -> run.Change:
     return run.with_machine(host, aim.generation, aim.type, aim.kept)
 
 
-def _question(planned: list[Phase]) -> str:
-    gone = [name for phase in planned if phase.step == "retire" for name in phase.touches if of_instance(name)]
-    machines_of = [f"{host} in {place}" for host, place in filter(None, map(of_instance, gone))]
-    return f"Do all this, and delete the machine of {', '.join(machines_of)} at the end?" if gone else "Do all this?"
-
-
 def _carry_out(
-    catalogue: Catalogue, host: str, now: Machines, aim: Aim, is_back: bool, keep: bool, yes: bool, written: Path | None
+    catalogue: Catalogue, host: str, now: Machines, aim: Aim, way: Way, keep: bool, yes: bool, written: Path | None
 ) -> None:
     name = catalogue.stack.name
     mark = f"{host}-g{aim.generation}"
     so_far = (attempts.kept(name, mark) if now.is_under_way else None) or Attempts(
         time.time(), run.latencies(catalogue)
     )
-    planned = command.agree(name, _change(host, aim), _question, yes)
+    planned = command.agree(name, _change(host, aim), command.ask_for, yes)
 
     def why(progress: Progress) -> list[str]:
         went = {step for step, _ in progress.times}
-        words = f"uv run infra host replace {host}{' --back' if is_back else ''}{'' if keep else ' --retire'}"
+        words = f"uv run infra host replace {host}"
         lines = [progress.reasons[0].strip()]
         lines.append("The new machine serves." if "retire" in went else "Nothing that served was deleted.")
-        lines.append(f"Go on: {words} --stack {name}")
-        if not is_back and "retire" not in went:
-            lines.append(f"Give it up: uv run infra host replace {host} --back --stack {name}")
+        lines.append(f"Go on: {words}{way}{'' if keep or way else ' --retire'} --stack {name}")
+        if way is not Way.GIVE_UP and "retire" not in went:
+            lines.append(f"Give it up: {words} --give-up --stack {name}")
         return lines
 
     so_far = command.carry_out(name, mark, planned, so_far, why)
     for number in (aim.generation, now.wanted):
         attempts.forget(name, f"{host}-g{number}")
+    types_now = {aim.generation: aim.type, **aim.kept}
     if aim.generation == now.serving:
-        typer.echo(f"\n{host} of stack {name} runs on {shown(now.serving, aim.type)}, as before")
+        typer.echo(f"\n{host} of stack {name} runs on {shown(now.serving, types_now)}, as before")
         return
     left = ""
     if aim.kept:
         left = (
-            f"{', '.join(shown(*entry) for entry in aim.kept.items())} of {host} stays, and serves nothing. Delete it: "
-            f"`uv run infra host retire {host} --stack {name}`; go back to it: "
+            f"{', '.join(shown(number, aim.kept) for number in aim.kept)} of {host} stays, and gets no release any "
+            f"more. Delete it: `uv run infra host retire {host} --stack {name}`; go back to it: "
             f"`uv run infra host replace {host} --back --stack {name}`"
         )
-    title = f"{host}, {shown(now.serving, now.types.get(now.serving, ''))} → {shown(aim.generation, aim.type)}"
+    title = f"{host}, {shown(now.serving, now.types)} → {shown(aim.generation, types_now)}"
     ended = run.told(catalogue, now.region, now.region, so_far, title, left)
     target = command.put_report(ended, so_far, written)
-    typer.echo(f"\n{host} of stack {name} runs on {shown(aim.generation, aim.type)}; the report: {target}")
+    typer.echo(f"\n{host} of stack {name} runs on {shown(aim.generation, types_now)}; the report: {target}")
     if left:
         typer.echo(left.replace("`", ""))

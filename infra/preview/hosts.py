@@ -30,7 +30,10 @@ GAPS = {
     "runs at its next time": "none",
     "takes the other proxy's place": "about a second, in which the host's sites are away",
     "stops for good": "for good",
-    "goes to another host": "none; of data for the last of its copy, of a single service until it starts there",
+    "goes to another host": (
+        "none; with data until its last copy is there, and for who remembers the old address (infra:recordTtl); a "
+        "single service until it starts there"
+    ),
     "comes from another host": "none",
     "reloads": "none",
 }

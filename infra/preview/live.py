@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from catalogue.checks import check, checked
 from catalogue.deployed import pinned
 from catalogue.loading import Catalogue, load
-from catalogue.machines import of_instance, region_of
+from catalogue.machines import of_instance, place_of, region_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
@@ -71,7 +71,15 @@ def news(warnings: Iterable[str], standing: Iterable[Problem]) -> list[str]:
 def machines_before(after: dict[str, Any], region: str, taken: list[Step]) -> dict[str, Any]:
     """The machines as they are in the region that serves: what the steps make is not there yet. Pure."""
     named = [(of_instance(step.name), step) for step in taken if step.type == INSTANCE]
-    here = [(found[0], step) for found, step in named if found and region_of(found[1]) == region]
+    # One that a host keeps beside its own is an entry of its own (catalogue/prices.py)
+    kept = {
+        f"{host}@{place_of(region, int(number))}": f"{host} {number}"
+        for host, _, number in (name.partition(" ") for name in after)
+        if number
+    }
+    here = [
+        (kept.get("@".join(found), found[0]), step) for found, step in named if found and region_of(found[1]) == region
+    ]
     before = {host: machine for host, machine in after.items() if (host, "create") not in {(h, s.op) for h, s in here}}
     for host, step in here:
         # Another machine of the name may be made beside the one that is there
@@ -127,7 +135,7 @@ def steps(previewed: Iterable[dict[str, Any]]) -> Iterable[Step]:
         if op is None or urn.split("::")[2].rsplit("$", 1)[-1].startswith(PLUMBING):
             continue
         old, new = ((entry.get(state) or {}).get("inputs", {}) for state in ("oldState", "newState"))
-        changed = tuple(sorted(entry.get("detailedDiff") or _inner(entry.get("diffReasons") or (), old, new)))
+        changed = tuple(sorted(_inner(entry.get("detailedDiff") or entry.get("diffReasons") or (), old, new)))
         because = tuple(entry.get("replaceReasons") or ()) if op == "replace" else ()
         known = found.get(urn)
         if known is None or (new and not known.new):

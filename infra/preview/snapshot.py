@@ -262,10 +262,11 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
         for name, spec in hosts.items()
     }
     known["kept"] = {name: [k["generation"] for k in spec.get("kept", [])] for name, spec in hosts.items()}
+    kinds = ("infra:", "aws:route53/record:", "aws:ec2/instance:")
     return {
-        urn: {"type": made["type"], "outputs": {**made["inputs"], **snapshot["outputs"].get(urn, {})}}
+        urn: {"type": made["type"], "outputs": {"arn": urn, **made["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, made in by_urn.items()
-        if made["type"].startswith(("infra:", "aws:route53/record:")) or "::record-" in urn
+        if made["type"].startswith(kinds) or "::record-" in urn
     } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": known}}
 
 

@@ -19,6 +19,10 @@ EXAMPLES = {
         hosted(generation=2, kept=[kept(1), kept(2)]),
         "infra:hosts.watchme.kept: 2 is the host's own generation",
     ),
+    "a machine of no known type": (
+        hosted(generation=2, kept=[kept(1) | {"instanceType": "t4g.xlage"}]),
+        "infra:hosts.watchme.kept: instance type t4g.xlage is not known",
+    ),
     "a machine that is kept twice": (
         hosted(generation=2, kept=[kept(1), kept(1)]),
         "infra:hosts.watchme.kept: names a generation twice",

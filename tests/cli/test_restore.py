@@ -88,7 +88,7 @@ def test_a_host_without_data_of_its_own_says_why(ec2, host, said):
 def test_a_volume_is_there_for_as_long_as_it_is_needed(ec2):
     instance, snapped = machine(ec2), snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
-    found = restore._instance(ec2, STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     assert found["InstanceId"] == instance and chosen.id == snapped
     with pytest.raises(ZeroDivisionError), restore._attached(ec2, STACK, "services", chosen, found) as volume:
         (made,) = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
@@ -101,7 +101,7 @@ def test_what_a_killed_command_left_is_used_or_goes(ec2):
     machine(ec2)
     snapshot(ec2), snapshot(ec2)
     new, old = restore.snapshots(CATALOGUE, "services")
-    found = restore._instance(ec2, STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     left = [
         restore._made(ec2, STACK, "services", chosen, found["Placement"]["AvailabilityZone"]) for chosen in (old, new)
     ]
@@ -115,7 +115,7 @@ def test_one_that_is_being_deleted_is_not_used(ec2, monkeypatch):
     machine(ec2)
     snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
-    found = restore._instance(ec2, STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     asked = []
     told = ec2.describe_volumes
     monkeypatch.setattr(ec2, "describe_volumes", lambda **given: asked.append(given) or told(**given))
@@ -128,7 +128,7 @@ def test_what_went_wrong_is_said_before_what_could_not_be_cleared_up(ec2, monkey
     machine(ec2)
     snapshot(ec2)
     (chosen,) = restore.snapshots(CATALOGUE, "services")
-    found = restore._instance(ec2, STACK, "services", REGION)
+    found = restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
     with (
         pytest.raises(
             InfraError, match=r"the host said no; and vol-\w+ is still there, the next run removes it: .*denied"
@@ -148,7 +148,14 @@ def test_where_the_host_is_counts_and_not_where_it_is_to_be(ec2):
 
 def test_a_host_that_is_not_there_says_so(ec2):
     with pytest.raises(InfraError, match="0 machines of services run in ap-northeast-1, and one is needed: pulumi up"):
-        restore._instance(ec2, STACK, "services", REGION)
+        restore._instance(ec2, STACK, "services", REGION, "192.0.2.1")
+
+
+def test_of_several_machines_the_one_that_serves_gets_it(ec2):
+    """One that is kept has the same name."""
+    serving, kept = machine(ec2), machine(ec2)
+    address = ec2.describe_instances(InstanceIds=[serving])["Reservations"][0]["Instances"][0]["PublicIpAddress"]
+    assert restore._instance(ec2, STACK, "services", REGION, address)["InstanceId"] == serving != kept
 
 
 def test_aws_refusing_is_one_line(ec2):

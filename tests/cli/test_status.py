@@ -70,7 +70,7 @@ def test_programs_get_all_of_it(answers):
     assert said["orderly"] is False and said["hosts"]["watchme"]["is_the_stacks"] is True
     assert said["hosts"]["home"] == {
         "region": "its owner's", "orderly": False, "error": "home does not answer", "wanted": "b" * 64,
-        "is_the_stacks": False, "deployed": {},
+        "is_the_stacks": False, "deployed": {}, "kept": [], "under_way": "",
     }  # fmt: skip
     assert said["hosts"]["watchme"]["services"] == {"web": 200}
 

@@ -4,11 +4,15 @@ import json
 import re
 from typing import Any
 
+import pulumi
+import pytest
+from pulumi.runtime.mocks import MockMonitor
+
 from tests.components.program import Mocks, opened, run_program
 from tests.support import LAB, PROD, ROOT
 
 TOKYO = "ap-northeast-1"
-URN = "urn:pulumi:prod::infra::"
+URN, INSTANCE = "urn:pulumi:prod::infra::", "aws:ec2/instance:Instance"
 
 
 def stands(generation: int = 1, kept: list[int] | None = None, host: str = "watchme", **more: Any) -> dict[str, Any]:
@@ -21,6 +25,8 @@ def stands(generation: int = 1, kept: list[int] | None = None, host: str = "watc
         name = f"{host}-{TOKYO}" + (f"-g{number}" if number > 1 else "")
         found = {"host": host, "region": TOKYO, "address": f"127.71.0.{10 + number}", "generation": float(number)}
         state[f"{URN}infra:index:Host::{name}"] = {"type": "infra:index:Host", "outputs": found}
+        machine = {"arn": f"arn:aws:ec2:{TOKYO}:1:instance/i-{number}"}
+        state[f"{URN}aws:ec2/instance:Instance::{name}-instance"] = {"type": INSTANCE, "outputs": machine}
     pointed = {"ttl": 60, "records": [f"127.71.0.{10 + generation}"]}
     return state | {f"{URN}aws:route53/record:Record::a": {"type": "aws:route53/record:Record", "outputs": pointed}}
 
@@ -102,8 +108,53 @@ def test_the_way_back_is_a_move_to_the_machine_that_was_kept(monkeypatch):
     )
     assert steps(made) == [f"gate-{TOKYO}-AT-gate", f"verified-{TOKYO}-AT-verify"]
     assert names(made, "infra:index:Release") == [f"watchme-{TOKYO}-release"]
-    made = run_program(watchme(generation=1), stands(2, kept=[1]))
+
+
+def test_a_checkout_from_before_a_replacement_takes_nothing_back(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for kept in ([], [1]):
+        with pytest.raises(pulumi.RunError, match=r"generation is 1 in Pulumi.prod.yaml, and machine 2 serves"):
+            run_program(watchme(), stands(2, kept=kept))
+
+
+def test_one_that_is_given_up_is_drained_before_it_goes(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    state = stands(1)
+    state |= {urn: entry for urn, entry in stands(2).items() if "-g2" in urn}
+    passed = {"region": TOKYO, "at": "2", "ttl": 0, "machines": {"watchme": f"{TOKYO}-g2"}}
+    state[f"{URN}infra:index:Gate::gate-{TOKYO}-2"] = {"type": "infra:index:Gate", "outputs": passed}
+    made = run_program(watchme(), state)
     assert [entry["target"]["address"] for entry in request(made, "-drain")["hosts"]] == ["127.71.0.12"]
+
+
+def test_what_the_new_machine_is_to_be_changes_nothing_of_one_that_is_kept(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    ignored: dict[str, list[str]] = {}
+    register = MockMonitor.RegisterResource
+
+    def noted(self, request):
+        ignored[request.name] = list(request.ignoreChanges)
+        return register(self, request)
+
+    monkeypatch.setattr(MockMonitor, "RegisterResource", noted)
+    kept = [{"generation": 1, "instanceType": "t4g.large"}]
+    run_program(watchme(generation=2, volume=20, kept=kept), stands(2, kept=[1]))
+    of_kept, of_new = (f"watchme-{TOKYO}", f"watchme-{TOKYO}-g2")
+    assert {"instanceType", "rootBlockDevice.volumeSize"} <= {*ignored[f"{of_kept}-instance"]}
+    assert not {"instanceType", "rootBlockDevice.volumeSize"} & {*ignored[f"{of_new}-instance"]}
+    # It may be stopped, or broken, which is no other's concern
+    assert ignored[f"{of_kept}-ready"] == ["create", "stdin"] and ignored[f"{of_new}-ready"] == []
+
+
+def test_a_kept_machine_that_is_gone_is_named_and_not_made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    state = stands(2, kept=[1])
+    del state[f"{URN}aws:ec2/instance:Instance::watchme-{TOKYO}-instance"]
+    made = run_program(watchme(generation=2, kept=[{"generation": 1, "instanceType": "t4g.large"}]), state)
+    assert names(made, "aws:ec2/instance:Instance") == [f"watchme-{TOKYO}-g2-instance"]
+    assert "watchme: machine 1, which infra:hosts.watchme.kept names, is not there" in told
 
 
 def test_data_comes_from_the_machine_that_served(monkeypatch):

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
 
+from catalogue.host import KeptMachine
 from components.before import Before, read
 from components.move import Move, planned
 from components.transfers import as_given, demand_possible, transfers
@@ -27,7 +29,7 @@ def placed(**systems: list[str]):
     return stack(change)
 
 
-def was(begun: dict[str, str] | None = None, **systems: list[str]) -> Before:
+def was(begun: dict[str, list[str]] | None = None, **systems: list[str]) -> Before:
     hosts = {TOKYO: {name: f"127.71.0.{n}" for n, name in enumerate(systems, 10)}}
     gated = frozenset((TOKYO, name) for name in systems)
     return Before(TOKYO, hosts=hosts, gated=gated, systems=systems, begun=begun or {})
@@ -35,8 +37,8 @@ def was(begun: dict[str, str] | None = None, **systems: list[str]) -> Before:
 
 def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
     now = placed(a=[], b=["watchme"])
-    assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": "a"}
-    assert planned(now, was(a=["watchme"], b=[]), NOW) == Move(NOW, "", {}, 60, systems={"watchme": "a"})
+    assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": ["a"]}
+    assert planned(now, was(a=["watchme"], b=[]), NOW) == Move(NOW, "", {}, 60, systems={"watchme": ["a"]})
 
 
 @pytest.mark.parametrize(
@@ -57,9 +59,24 @@ def test_what_stays_where_it_is_goes_nowhere(before):
 
 
 def test_one_that_was_begun_goes_on_and_one_that_is_given_up_comes_back():
-    begun = was({"watchme": "b"}, a=["watchme"], b=[])
-    assert transfers(placed(a=[], b=["watchme"]), begun) == {"watchme": "a"}
-    assert transfers(placed(a=["watchme"], b=[]), begun) == {"watchme": "b"}
+    begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
+    assert transfers(placed(a=[], b=["watchme"]), begun) == {"watchme": ["a"]}
+    assert transfers(placed(a=["watchme"], b=[]), begun) == {"watchme": ["b"]}
+    # Given up twice: whatever the later attempt was about, the earlier one may have brought it there
+    assert transfers(placed(a=["watchme"], b=[]), was({"watchme": ["b", "a"]}, a=["watchme"], b=[])) == {
+        "watchme": ["b"]
+    }
+
+
+def test_one_that_was_begun_and_goes_elsewhere_may_be_with_either():
+    begun = was({"watchme": ["b"]}, a=["watchme"], b=[], c=[])
+    assert transfers(placed(a=[], b=[], c=["watchme"]), begun) == {"watchme": ["a", "b"]}
+
+
+def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():
+    begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
+    lost = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY, "moveData": False})
+    assert transfers(lost, begun) == {}
 
 
 @pytest.mark.parametrize(
@@ -78,14 +95,23 @@ def test_what_cannot_go_in_one_update_is_refused(now, before, why):
 
 
 def test_one_thing_after_the_other():
-    found = {"watchme": "a"}
+    found = {"watchme": ["a"]}
     moved = placed(a=[], b=["watchme"]).model_copy(update={"region": SYDNEY})
     with pytest.raises(pulumi.RunError, match=f"the stack moves from {TOKYO} to {SYDNEY}: one after the other"):
         demand_possible(moved, was(a=["watchme"], b=[]), found)
     now = placed(a=[], b=["watchme"])
     other = {"b": now.hosts["b"].model_copy(update={"generation": 2})}
-    with pytest.raises(pulumi.RunError, match="b becomes another machine: one after the other"):
+    with pytest.raises(pulumi.RunError, match="b becomes another machine, or did not"):
         demand_possible(now.model_copy(update={"hosts": now.hosts | other}), was(a=["watchme"], b=[]), found)
+    # A replacement that was given up in the same edit: its machine may have the data
+    hosts = {TOKYO: {"a": "127.71.0.10", "b": "127.71.0.11"}, f"{TOKYO}-g2": {"a": "127.71.0.12"}}
+    half = Before(TOKYO, hosts=hosts, systems={"a": ["watchme"], "b": []}, unfinished=True)
+    with pytest.raises(pulumi.RunError, match="a becomes another machine, or did not come to its end"):
+        demand_possible(now, half, found)
+    # One that is kept, or stands by, is no such machine
+    spec = now.hosts["a"].model_copy(update={"kept": [KeptMachine(generation=2, instanceType="t4g.large")]})
+    demand_possible(now.model_copy(update={"hosts": now.hosts | {"a": spec}}), half, found)
+    demand_possible(now, Before(TOKYO, hosts={**hosts, f"{TOKYO}-g2": {}}, systems=half.systems), found)
 
 
 def test_the_host_that_gives_keeps_its_rights_until_then():
@@ -93,7 +119,8 @@ def test_the_host_that_gives_keeps_its_rights_until_then():
     without = made.stack.model_copy(
         update={"hosts": made.stack.hosts | {"old": made.stack.hosts["watchme"].model_copy(update={"systems": []})}}
     )
-    given = as_given(type(made)(**{**made.__dict__, "stack": without}), {"watchme": "old"})
+    given = as_given(replace(made, stack=without), {"watchme": ["old", "watchme"]})
+    assert given.stack.hosts["watchme"].runs == ["watchme"]
     assert [system.system for system in given.systems_on("old")] == ["watchme"]
     assert [system.system for system in given.systems_on("watchme")] == ["watchme"]
 
@@ -156,7 +183,7 @@ def test_what_was_done_stays_done(monkeypatch):
     hosts = {"services": {**SERVICES, "systems": ["recall"]}, "box": {**SERVICES, "systems": ["whisper"]}}
     before = state("services", ["recall"], {"box": ["whisper"]})
     before[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["move"] = {
-        "at": "20260101T000000Z", "source": "", "leaving": {}, "ttl": 60, "systems": {"whisper": "services"},
+        "at": "20260101T000000Z", "source": "", "leaving": {}, "ttl": 60, "systems": {"whisper": ["services"]},
     }  # fmt: skip
     made = run_program({**KEYS, "infra:hosts": hosts}, before)
     steps = [name for name in names(made, "command:local:Command") if name.endswith(("-gate", "-data", "-drain"))]
@@ -175,6 +202,6 @@ def test_the_state_says_what_was_begun():
         "type": "infra:index:Gate",
         "outputs": {"region": TOKYO, "at": "2", "ttl": 0, "machines": {}, "systems": {"watchme": "b"}},
     }
-    assert read(found).begun == {"watchme": "b"} and read(found).systems == {"a": ["watchme"], "b": []}
+    assert read(found).begun == {"watchme": ["b"]} and read(found).systems == {"a": ["watchme"], "b": []}
     found[f"{URN}pulumi:pulumi:Stack::infra-prod"]["outputs"]["move"] = {"at": "2"}
     assert read(found).begun == {}

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from catalogue.problems import errors
+from catalogue.loading import Catalogue
+from catalogue.problems import Problem, errors
 from infra.move.costs import Cost
 from infra.move.facts import Facts
 from infra.move.findings import RULES, cost, findings, fine
@@ -64,13 +65,32 @@ def test_data_comes_along_or_is_named_before_it_is_lost():
     assert "/var/lib/docker/volumes/web-db/_data, /srv/web/outbox; infra move ap-southeast-2 --keep" in with_volume
 
 
+def others(made: Catalogue, facts: Facts) -> list[Problem]:
+    """What is found besides that the scheduler may run only once."""
+    return [problem for problem in findings(made, REGION, facts) if "only one may run" not in problem.found]
+
+
+def test_what_may_run_only_once_is_named_with_how_long_it_is_away():
+    assert any(
+        "only one may run of scheduler: 503 from the switch on until it has started there; up to 60 s" in str(found)
+        for found in findings(MADE, REGION, FINE)
+    )
+
+
+def test_a_machine_of_the_same_region_is_spoken_of_as_such():
+    here = MADE.stack.region
+    found = "\n".join(map(str, findings(MADE, here, replace(FINE, offered=set()))))
+    assert "is not offered there; another --type" in found
+    assert "for the new one" in cost(MADE, here, replace(FINE, costs={here: Cost(70.0, "a list")}))
+
+
 def test_a_region_that_is_not_enabled_is_all_there_is_to_say():
     (found,) = findings(MADE, REGION, Facts(False, set(), {}))
     assert "is not enabled in this account" in str(found)
 
 
 def test_with_everything_fine_there_is_nothing_in_the_way():
-    assert findings(MADE, REGION, FINE) == []
+    assert others(MADE, FINE) == []
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -80,7 +100,7 @@ def test_finding(name):
 
 
 def test_an_administrator_who_could_not_connect():
-    (found,) = findings(catalogue(), REGION, FINE)
+    (found,) = others(catalogue(), FINE)
     assert "203.0.113.10/32 is an example, from which no one can connect; your own networks" in str(found)
 
 
@@ -89,16 +109,16 @@ def test_a_short_time_to_live_counts_once_the_long_one_before_has_passed():
     assert "error: ap-southeast-2: names: could be kept for 3600 s until" in told and LATER in told
     seconds = int(told.split("UTC: for ")[1].split(" s more")[0])
     assert 0 < seconds <= 3500
-    assert findings(MADE, REGION, replace(FINE, lowered=Lowered(90, AGO))) == []
+    assert others(MADE, replace(FINE, lowered=Lowered(90, AGO))) == []
 
 
 def test_what_was_made_by_hand_may_be_remembered_for_longer():
-    (found,) = findings(MADE, REGION, replace(FINE, lowered=Lowered(None, AGO)))
+    (found,) = others(MADE, replace(FINE, lowered=Lowered(None, AGO)))
     assert "warning: ap-southeast-2: names: were taken over by an update at" in str(found)
 
 
 def test_an_image_that_is_in_the_new_region_only_is_fine():
-    assert findings(MADE, REGION, replace(FINE, here=set(), there=IMAGES)) == []
+    assert others(MADE, replace(FINE, here=set(), there=IMAGES)) == []
 
 
 def test_everything_is_told_at_once_errors_first():
@@ -108,7 +128,12 @@ def test_everything_is_told_at_once_errors_first():
 
 
 def test_every_rule_has_an_example():
-    names = {name for name in EXAMPLES if name.startswith("_")} | {"_administrators", "_challenges", "_data"}
+    names = {name for name in EXAMPLES if name.startswith("_")} | {
+        "_administrators",
+        "_challenges",
+        "_data",
+        "_singles",
+    }
     assert names == {rule.__name__ for rule in RULES}
 
 
@@ -122,5 +147,5 @@ def test_what_it_costs():
 
 
 def test_what_was_looked_at_and_is_fine_is_said_too():
-    assert len(fine(MADE, REGION, FINE)) == len(RULES)
+    assert len(fine(MADE, REGION, FINE)) == len(RULES) - 1
     assert "disks" not in fine(MADE, REGION, replace(FINE, image_bytes=9 * 1024**3))

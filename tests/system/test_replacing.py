@@ -57,9 +57,11 @@ def test_a_host_becomes_another_machine_and_goes_back_without_a_lost_request(wat
         status = watchme.command("infra", "status", "--stack", "lab", "--host", "watchme").output
         assert "keeps machine 1 (t4g.large)" in status, status
         until("the scheduler's turn", lambda: runs(watchme)[-1][1] == hostname(new), 3 * CHECK)
-        said = replaced(watchme, "watchme", "--back", "--retire")
-        assert "delete the machine of watchme" not in said and "drain" in said
-        assert serves(watchme, NAME, "watchme") == old and [*machines(watchme, "watchme").values()] == [old]
+        replaced(watchme, "watchme", "--back")
+        assert serves(watchme, NAME, "watchme") == old
+        gone = watchme.command("infra", "host", "retire", "watchme", "--yes", "--stack", "lab")
+        assert gone.code == 0 and "drain" in gone.output, gone.output
+        assert [*machines(watchme, "watchme").values()] == [old]
         until("the scheduler's turn", lambda: runs(watchme)[-1][1] == hostname(old), 3 * CHECK)
     assert clients.failed == [] and len(clients.served) == 2, clients.served
     # One after the other, and never two at a time
@@ -156,7 +158,7 @@ def test_killed_at_any_moment_one_machine_writes_and_the_same_command_goes_on(re
 def test_one_that_fails_is_given_up_and_leaves_what_served(reader: Reader) -> None:
     system = reader.system
     old = serves(system, reader.name, HOST)
-    mark(reader, old, "given up")
+    mark(reader, old, "given-up")
     broken = "mv /usr/bin/rsync /usr/bin/rsync.away"
     run("docker", "exec", old, "sh", "-c", broken)
     try:
@@ -164,9 +166,9 @@ def test_one_that_fails_is_given_up_and_leaves_what_served(reader: Reader) -> No
     finally:
         run("docker", "exec", old, "mv", "/usr/bin/rsync.away", "/usr/bin/rsync")
     assert ran.code == 1 and "has no rsync, which copies its data" in ran.output, ran.output
-    assert f"Give it up: uv run infra host replace {HOST} --back --stack lab" in ran.output
+    assert f"Give it up: uv run infra host replace {HOST} --give-up --stack lab" in ran.output
     assert writes(old) and reader.ask("/healthcheck") == (200, b"OK")
-    said = replaced(system, HOST, "--back")
+    said = replaced(system, HOST, "--give-up")
     assert f"{HOST} of stack lab runs on machine" in said and ", as before" in said
-    assert [*machines(system, HOST).values()] == [old] and "given up" in marks(reader, old)
+    assert [*machines(system, HOST).values()] == [old] and "given-up" in marks(reader, old)
     assert system.pulumi("preview", "--expect-no-changes").code == 0

@@ -93,6 +93,11 @@ class Moving:
     def _described(self, host: Host) -> dict[str, Any]:
         return host.do("describe", self.name, paths=self.entry["paths"], owners=self.entry["owners"])
 
+    def _in_another_move(self, records: dict[str, Any]) -> dict[str, Any] | None:
+        """The record of a move by another name that gave data of these units away; None where there is none."""
+        others = (record for name, record in sorted(records.items()) if record and name != f"{self.name}.json")
+        return next((record for record in others if {*record["units"]} & {*self.entry["units"]}), None)
+
     def _settled(self) -> dict[str, Any]:
         """How it is here, once an earlier attempt that broke off is finished, or undone."""
         found = self._described(self.here)
@@ -122,6 +127,11 @@ class Moving:
             home = self._other(region)
             found = self._described(home)
             gone = found["away"]
+            if not gone and (given := self._in_another_move(found["records"])):
+                raise InfraError(
+                    f"{home} gave data of {self.what} to {given['to']} in {given['region']} at {given['at']}, in "
+                    "another move: bring it back by that one first. Its own copy is older"
+                )
             if not gone or (found["arriving"] and found["arriving"]["id"] == gone["id"]):
                 return home
             if gone["region"] == self.here.region:
