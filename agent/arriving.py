@@ -56,12 +56,14 @@ def ready(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
             raise Refused("other data has begun to arrive here: run that move again first")
         manifest = _release(world).manifest
         own = list(payload["units"])
-        was = away.record_of(world, system)
+        was, others = away.record_of(world, system), away.overlapping(world, system, own)
+        resting = {unit for record in others.values() for unit in record["units"]}
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(world.wall()))
         begun = {
             "system": system, "id": payload["id"], "region": payload["region"], "units": own, "was": was,
             "what": payload["what"],
-            "running": [] if was else data.still_on(world, own), "others": away.overlapping(world, system, own),
+            "running": [] if was else [unit for unit in data.still_on(world, own) if unit not in resting],
+            "others": others,
             "moved": [
                 {"path": path, "aside": f"{path}.before-{stamp}", "staged": staged}
                 for path, staged in payload["places"].items()

@@ -2,8 +2,7 @@
 an older agent: it imports nothing of the agent, and speaks JSON lines.
 
 The units that write are stopped under a lease: who asked for it renews it, and when nothing renews it any more (a
-closed laptop, a killed update) they start again. Only a commit makes it last. So at no time do two hosts write, and a
-move that is interrupted before its commit leaves this host as it was.
+closed laptop, a killed update) they start again. Only a commit makes it last: at no time do two hosts write.
 """
 
 import contextlib
@@ -69,7 +68,7 @@ def by_manager(units):
 
 
 def running(units):
-    """Those that run, are on their way up, or down. Raises Failed where systemd does not answer."""
+    """Those that run, or are on their way. Raises Failed where systemd does not answer."""
     found = []
     for unit in units:
         account, _, name = unit.rpartition("/")
@@ -127,7 +126,7 @@ def remove(path):
 def describe(payload):
     """What the host has of a system's data, and where it says that the data is."""
     system, users, groups = payload["system"], {}, {}
-    names = os.listdir(GONE) if os.path.isdir(GONE) else ()
+    kept = [name for name in (os.listdir(GONE) if os.path.isdir(GONE) else ()) if name.endswith(".json")]
     version = run("rsync", "--version")[1].split("\n")[0].split()
     for name in payload["owners"]:
         with contextlib.suppress(KeyError):
@@ -138,15 +137,14 @@ def describe(payload):
         "bytes": {path: size(path) for path in payload["paths"] if os.path.isdir(path)},
         "rsync": version[2] if version[:1] == ["rsync"] and len(version) > 2 else "",
         "held": (read(f"{HELD}/{system}.json") or {}).get("id", ""), "away": read(f"{GONE}/{system}.json"),
-        "records": {name: read(f"{GONE}/{name}") for name in sorted(names) if name.endswith(".json")},
+        "records": {name: read(f"{GONE}/{name}") for name in kept},
         "taken": read(f"/var/lib/infra/taken/{system}.json"), "arriving": read("/var/lib/infra/arriving.json"),
         "users": users, "groups": groups, "steps": (read("/var/lib/infra/steps.json") or {}).get("done", []),
     }  # fmt: skip
 
 
 def size(path):
-    """Bytes on the disk. Files that come and go meanwhile are no fault."""
-    words = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].split()
+    words = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].split()  # files come and go meanwhile
     return next((int(word) for word in words if word.isdigit()), 0)
 
 
@@ -244,7 +242,7 @@ def unfence(system, units):
 
 
 def reload(units):
-    for account in {"": [], **by_manager(units)}:
+    for account in {"", *by_manager(units)}:
         systemctl(account, "daemon-reload")
 
 

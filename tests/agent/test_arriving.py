@@ -272,3 +272,37 @@ def test_a_connection_that_is_cut_ends_no_start(host):
     host.web = lambda url: 200 if host.clock > 40 else 500
     answer = arriving.asked(host, "start", {**ID, "services": ENTRY["services"], "done": []}, cut)
     assert answer["started"] and host.rows() == "of the other host"
+
+
+def of_another_move(world):
+    """All of the host's data went away in a move of the whole host, with more than what comes back."""
+    record = {"id": "then", "to": "watchme", "region": "ap-northeast-1-g2", "what": "all"}
+    away.fence(world, "whole", record | {"units": [*ENTRY["units"], "other.service"]})
+
+
+def test_what_rested_by_another_move_runs_once_its_data_came_and_nothing_else_does(host):
+    of_another_move(host)
+    arriving.ready(host, prepared(host), say)
+    assert "db.service" in away.resting(host)
+    assert start(host)["started"] and "db.service" in host.active
+    assert away.resting(host) == {"other.service"}
+    assert away.record_of(host, "whole")["units"] == ["other.service"]
+
+
+def test_where_it_does_not_start_it_rests_by_the_other_move_as_before(host):
+    of_another_move(host)
+    before = away.record_of(host, "whole")
+    arriving.ready(host, prepared(host), say)
+    host.answers["docker inspect"] = None
+    assert settle(host)["undone"]
+    assert away.record_of(host, "whole") == before and "db.service" in away.resting(host)
+    assert "db.service" not in host.active
+
+
+def test_what_a_host_gave_away_for_good_is_not_shown_as_its_own(host):
+    record = {"id": "then", "to": "box", "region": "box@ap-northeast-1", "what": "reader"}
+    away.fence(host, "system:reader", record | {"units": ["reader-db.service"]})
+    manifest = store.current(host).manifest
+    assert away.shown(host, manifest) == {}
+    away.fence(host, "system:watchme", record | {"what": "watchme", "units": ENTRY["units"]})
+    assert away.shown(host, manifest) == {"watchme": "box@ap-northeast-1"}

@@ -273,3 +273,19 @@ def test_what_was_given_to_a_host_that_is_gone_by_now_comes_from_the_one_that_se
     hosts.move()
     assert hosts.new_writes() and not hosts.old_writes() and hosts.new.rows() == " ".join(hosts.written)
     assert away.record_of(hosts.new, "watchme") is None
+
+
+def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
+    """Sydney gave it away in a move of another name: its own copy is of before."""
+    record = {
+        "id": "then",
+        "to": "box",
+        "region": "box@ap-southeast-2",
+        "what": "watchme",
+        "units": UNITS,
+        "at": "noon",
+    }
+    moving.write(f"{moving.GONE}/system:watchme.json", moving.json.dumps(record))
+    with pytest.raises(InfraError, match=r"gave data of .* to box in box@ap-southeast-2 at noon, in another move"):
+        hosts.move()
+    assert hosts.old_writes() and not hosts.new_writes()

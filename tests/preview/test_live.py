@@ -95,6 +95,20 @@ def test_a_move_changes_nothing_of_the_machines_before():
     assert machines_before(AFTER, "ap-southeast-2", taken) == AFTER
 
 
+def test_a_machine_that_is_kept_is_not_taken_for_the_hosts_own():
+    """A change of its tags says nothing of the one that serves."""
+    after = {"watchme": ["t4g.xlarge", 30], "watchme 1": ["t4g.large", 30]}
+    disk = {"rootBlockDevice": {"volumeSize": 30}}
+    own = entry("update", URN.replace("-instance", "-g2-instance"), old={"instanceType": "t4g.xlarge", **disk}, new={})
+    kept = entry("update", old={"instanceType": "t4g.large", **disk}, new={})
+    assert machines_before(after, "ap-northeast-1", list(steps([own, kept]))) == after
+    made = entry("create", URN.replace("-instance", "-g2-instance"), new={})
+    gone = entry("delete", old={"instanceType": "t4g.large", **disk})
+    assert machines_before({"watchme": ["t4g.xlarge", 30]}, "ap-northeast-1", list(steps([made, gone]))) == {
+        "watchme": ["t4g.large", 30]
+    }
+
+
 def test_only_what_the_program_warns_of_now_is_told():
     standing = Problem("files/systems/watchme.yaml", "memory", "1g", "at least 1536m", "warning")
     always, now = "files/systems/watchme.yaml: memory: 1g; at least 1536m", "its machine i-1 is gone"

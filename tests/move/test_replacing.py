@@ -1,0 +1,123 @@
+"""`infra host replace`: what each of its words makes of a host's machines, whatever was begun before."""
+
+from typing import Any
+
+import pytest
+
+from catalogue.host import Ec2Host
+from infra.errors import InfraError
+from infra.move import replacing
+from infra.move.phases import Phase
+from infra.move.replacing import Aim, Machines, Way, back, forward, given_up, machines, types
+from tests.support import stack
+
+TOKYO = "ap-northeast-1"
+LARGE, XLARGE = "t4g.large", "t4g.xlarge"
+SPEC = Ec2Host.model_validate({"systems": ["watchme"], "instanceType": LARGE})
+
+
+def of(
+    serving: int, wanted: int, kept: list[int], there: dict[int, str], wanted_kept: list[int] | None = None
+) -> Machines:
+    return Machines(TOKYO, serving, wanted, kept, kept if wanted_kept is None else wanted_kept, there)
+
+
+FIRST = of(1, 1, [], {1: LARGE})
+BEGUN = of(1, 2, [], {1: LARGE, 2: XLARGE}, [1])
+DONE = of(2, 2, [1], {1: LARGE, 2: XLARGE})
+GOING_BACK = of(2, 1, [1], {1: LARGE, 2: XLARGE}, [2])
+
+
+def test_another_machine_has_a_number_that_none_had():
+    assert forward(FIRST, SPEC, XLARGE, keep=True) == Aim(2, XLARGE, {1: LARGE})
+    assert forward(FIRST, SPEC, "", keep=False) == Aim(2, LARGE, {})
+    assert forward(DONE, SPEC, "", keep=True) == Aim(3, LARGE, {1: LARGE, 2: XLARGE})
+    # Of one that was given up something is left
+    assert forward(of(1, 1, [], {1: LARGE, 2: LARGE}), SPEC, "", keep=True).generation == 3
+
+
+def test_one_that_is_under_way_goes_on_with_the_same_machine():
+    bigger = SPEC.model_copy(update={"instanceType": XLARGE})
+    assert forward(BEGUN, bigger, "", keep=True) == Aim(2, XLARGE, {1: LARGE})
+    assert forward(BEGUN, bigger, XLARGE, keep=False) == Aim(2, XLARGE, {})
+    with pytest.raises(InfraError, match="goes on without --type"):
+        forward(BEGUN, bigger, "t4g.medium", keep=True)
+
+
+def test_a_way_back_that_did_not_come_to_its_end_goes_on_and_deletes_nothing():
+    assert back(DONE, "watchme") == Aim(1, LARGE, {2: XLARGE})
+    assert back(GOING_BACK, "watchme") == Aim(1, LARGE, {2: XLARGE})
+    with pytest.raises(InfraError, match="the way back to machine 1 has not come to its end: --back goes on"):
+        forward(GOING_BACK, SPEC, "", keep=True)
+
+
+def test_what_is_given_up_is_as_the_last_whole_update_left_it():
+    assert given_up(BEGUN, "watchme") == Aim(1, LARGE, {})
+    assert given_up(GOING_BACK, "watchme") == Aim(2, XLARGE, {1: LARGE})
+    with pytest.raises(InfraError, match="nothing to give up"):
+        given_up(DONE, "watchme")
+    with pytest.raises(InfraError, match="without --back it goes on, --give-up gives it up"):
+        back(BEGUN, "watchme")
+
+
+def test_a_machine_that_is_not_there_any_more_is_a_line():
+    lost = of(1, 1, [], {})
+    assert forward(lost, SPEC, "", keep=True) == Aim(2, LARGE, {})
+    with pytest.raises(InfraError, match="keeps no earlier machine"):
+        back(of(2, 2, [1], {2: XLARGE}), "watchme")
+    with pytest.raises(InfraError, match=r"machine 1 of watchme is not there any more: .*lost-host\.md"):
+        given_up(of(1, 2, [], {2: XLARGE}), "watchme")
+
+
+def test_a_type_that_is_not_known_is_refused_with_those_that_are():
+    with pytest.raises(InfraError, match=r"--type t9z\.huge is not known; known types: .*t4g\.large"):
+        forward(FIRST, SPEC, "t9z.huge", keep=True)
+
+
+@pytest.fixture
+def known(monkeypatch) -> dict[str, Any]:
+    found: dict[str, Any] = {"region": TOKYO, "generations": {}, "kept": {}}
+    monkeypatch.setattr(replacing, "outputs", lambda _: found)
+    urn = f"urn:pulumi:prod::infra::infra:index:Host$aws:ec2/instance:Instance::watchme-{TOKYO}-instance"
+    entry = {"urn": urn, "type": replacing.INSTANCE, "id": "i-1", "inputs": {"instanceType": LARGE}}
+    state = {
+        "deployment": {"resources": [entry, {**entry, "urn": urn.replace("-instance", "-g2-instance"), "id": "i-2"}]}
+    }
+    monkeypatch.setattr(replacing, "exported", lambda _: state)
+    return found
+
+
+def test_what_there_is_comes_from_the_last_update_and_the_state(known):
+    assert machines(stack(), "watchme") == of(1, 1, [], {1: LARGE, 2: LARGE}, [])
+    assert types(replacing.exported("prod"), "watchme", "ap-southeast-2") == {}
+
+
+def test_what_is_no_machine_of_the_programs_or_not_settled_is_a_line(known):
+    with pytest.raises(InfraError, match="has no host 'x'; hosts: watchme"):
+        machines(stack(), "x")
+    known["region"] = "ap-southeast-2"
+    with pytest.raises(
+        InfraError, match="a move of stack prod from ap-southeast-2 to ap-northeast-1 has not come to its"
+    ):
+        machines(stack(), "watchme")
+    known |= {"region": TOKYO, "generations": {"watchme": 2}}
+    with pytest.raises(
+        InfraError, match=r"generation is 1 in Pulumi\.prod\.yaml, and machine 2 serves by the last update"
+    ):
+        machines(stack(), "watchme")
+
+
+def test_the_words_of_each_way_can_be_said_again():
+    assert [f"infra host replace watchme{way}" for way in Way] == [
+        "infra host replace watchme", "infra host replace watchme --back", "infra host replace watchme --give-up",
+    ]  # fmt: skip
+
+
+def test_what_is_deleted_has_the_name_that_people_know():
+    machine = Phase("retire", TOKYO, {f"watchme-{TOKYO}-instance": "delete", f"watchme-{TOKYO}-address": "delete"})
+    assert str(machine) == f"retire machine {TOKYO}" and machine.gone == ["machine 1 of watchme with its disk"]
+    region = Phase("retire", TOKYO, {**machine.touches, f"network-{TOKYO}-vpc": "delete"})
+    assert str(region) == f"retire {TOKYO}" and region.gone == [TOKYO]
+    rest = Phase("retire", f"{TOKYO}-g2", {f"watchme-{TOKYO}-g2-alarms-disk": "delete"})
+    assert str(rest) == f"clear up {TOKYO}-g2" and rest.gone == []
+    assert Phase("gate", TOKYO, {}).gone == []
