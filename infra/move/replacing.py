@@ -176,8 +176,8 @@ def replace_machine(
     if now.is_under_way:
         how = "is given up" if way is Way.GIVE_UP else "goes on"
         typer.echo(f"a replacement by machine {now.wanted} has not come to its end: it {how}")
-    elif way is Way.FORWARD and not command.preflight(_alone(catalogue, host, aim), now.region):
-        raise typer.Exit(2)
+    elif way is Way.FORWARD:
+        _preflight(catalogue, host, now, aim)
     _carry_out(catalogue, host, now, aim, way, keep, yes, written)
 
 
@@ -189,7 +189,17 @@ def check(catalogue: Catalogue, host: str, type: str) -> None:
             f"a replacement by machine {now.wanted} has not come to its end: uv run infra host replace {host} --stack "
             f"{catalogue.stack.name} goes on, with --give-up it is given up"
         )
-    aim = forward(now, catalogue.stack.ec2_hosts[host], type, keep=True)
+    _preflight(catalogue, host, now, forward(now, catalogue.stack.ec2_hosts[host], type, keep=True))
+
+
+def _preflight(catalogue: Catalogue, host: str, now: Machines, aim: Aim) -> None:
+    """Says all that is in the way. Raises typer.Exit where something is."""
+    was, will = (INSTANCE_TYPES.get(type) for type in (now.types.get(now.serving, ""), aim.type))
+    if was and will and was.architecture != will.architecture:
+        typer.echo(
+            f"warning: host {host}: from {was.architecture} to {will.architecture}: every image, artefact and file has "
+            "to be for that processor; an image that is not is refused by the release, before anything is switched"
+        )
     if not command.preflight(_alone(catalogue, host, aim), now.region):
         raise typer.Exit(2)
 
