@@ -157,6 +157,9 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
     _write(world, begun | {"undoing": True})
     try:
         data.stop(world, _release(world).manifest, begun["units"])
+        # Before what is older is in its place again
+        for name, record in begun.get("others", {}).items():
+            away.fence(world, name, record)
     except Failed as failure:
         return [str(failure)]
     failures = []
@@ -176,8 +179,6 @@ def _undo(world: World, begun: dict[str, Any], say: Say) -> list[str]:
             away.fence(world, begun["system"], begun["was"])
         else:
             away.lift(world, begun["system"], begun["units"])
-        for name, record in begun.get("others", {}).items():
-            away.fence(world, name, record)
         _note(world, begun, undone=True)
         world.remove(RECORD)
         if begun["running"]:

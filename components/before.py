@@ -145,7 +145,8 @@ def read(resources: dict[str, Any]) -> Before:
 def begun(gates: list[dict[str, Any]], move: dict[str, Any]) -> dict[str, list[str]]:
     """System → the hosts that it was about to go to, by the gates of attempts that did not come to their end."""
     found: dict[str, list[str]] = {}
-    for gate in sorted((gate for gate in gates if gate.get("at") != move.get("at")), key=lambda gate: gate["at"]):
+    open_gates = [gate for gate in gates if gate.get("at") and gate["at"] != move.get("at")]
+    for gate in sorted(open_gates, key=lambda gate: gate["at"]):
         for system, host in (gate.get("systems") or {}).items():
             found[system] = list(dict.fromkeys([*found.get(system, []), host]))
     return found

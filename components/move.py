@@ -18,9 +18,11 @@ from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
 from components.naming import inside
-from components.transfers import Transfers, demand_possible, transfers
+from components.transfers import Transfers, demand_possible, settled, transfers
 from rendering.host import data, render
 from rendering.moving import moving
+
+SYSTEM = "system:"
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class Move:
     """`at` names the attempt ("" for a stack that never moved), `source` is the region whose images come along (""
     where none need to), `leaving` the hosts by place (catalogue/machines.py) that are to be deleted, `ttl` how many
     seconds their names may be remembered. `data` are the hosts whose data comes along, as it was when the attempt was
-    planned: what a later update finds is no move. `homes` says from which place (host → place), where that is known.
-    `systems` are those that go from one host of the stack to another: system → those that may have it."""
+    planned: what a later update finds is no move. `homes` says from where (host, or SYSTEM and system → place), where
+    that is known. `systems` are those that go from one host of the stack to another: system → who may have it."""
 
     at: str = ""
     source: str = ""
@@ -61,7 +63,13 @@ def planned(stack: Stack, before: Before, now: str) -> Move:
     if not (is_other or leaving or is_given_up or going):
         return Move(**before.move)
     demand_possible(stack, before, going)
-    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), systems=going)
+    # Of one that is where it was, whatever was begun since: unless its host says otherwise, its data is there
+    homes = {
+        f"{SYSTEM}{name}": _called(stack, hosts[0])
+        for name, hosts in going.items()
+        if hosts[0] in settled(before, name)
+    }
+    return Move(now, source_of(stack, before), leaving, max(before.ttl, stack.recordTtl), homes=homes, systems=going)
 
 
 def demand_later(stack: Stack, before: Before) -> None:
@@ -69,7 +77,10 @@ def demand_later(stack: Stack, before: Before) -> None:
     before a replacement would take it back. A way back keeps the machine that serves."""
     for host, spec in stack.ec2_hosts.items():
         last = before.generations.get(host, FIRST)
-        if before.region and spec.generation < last and last not in spec.kept_types:
+        is_earlier = spec.generation < last or (
+            spec.generation != last and spec.generation in before.kept.get(host, [])
+        )
+        if before.region and is_earlier and last not in spec.kept_types:
             raise pulumi.RunError(
                 f"nothing was touched: infra:hosts.{host}.generation is {spec.generation} in {stack.file}, and machine "
                 f"{last} serves by the last update: take the file as it was then (git pull), or go back by infra host "
@@ -84,8 +95,8 @@ def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
         return move
     places = {host: elsewhere(stack, host, before.hosts) for host in stack.ec2_hosts if data(catalogue, host)}
     moved = [host for host, others in places.items() if others]
-    homes = {host: home(host, places[host], before) for host in moved}
-    return replace(move, data=moved, homes={host: place for host, place in homes.items() if place})
+    homes = {host: place for host in moved if (place := home(host, places[host], before))}
+    return replace(move, data=moved, homes=move.homes | homes)
 
 
 def is_left(stack: Stack, place: str, host: str) -> bool:
@@ -248,7 +259,8 @@ def coming(
         entry = moving(catalogue, host, render(catalogue, host), system) if host and there else None
         if entry:
             others = {_called(stack, giver): target(stack, giver, addresses[giver]) for giver in there}
-            found.append(Coming(entry, host, _called(stack, host), _called(stack, there[0]), others))
+            source = move.homes.get(f"{SYSTEM}{system}", "")
+            found.append(Coming(entry, host, _called(stack, host), source, others))
     return found
 
 

@@ -25,10 +25,16 @@ def transfers(stack: Stack, before: Before) -> Transfers:
     known = {*stack.hosts, *(host for own in before.hosts.values() for host in own)}
     found = {}
     for system in sorted({*was, *before.begun} & {*now}):
-        hosts = dict.fromkeys([*([was[system]] if system in was else []), *before.begun.get(system, [])])
-        if leaves := [host for host in hosts if host in known and host != now[system]]:
+        # What was begun may have brought the data to whatever host that was
+        hosts = dict.fromkeys([*([was[system]] if was.get(system) in known else []), *before.begun.get(system, [])])
+        if leaves := [host for host in hosts if host != now[system]]:
             found[system] = leaves
     return found
+
+
+def settled(before: Before, system: str) -> list[str]:
+    """The host that has a system by the last whole update."""
+    return [host for host, systems in before.systems.items() if system in systems]
 
 
 def demand_possible(stack: Stack, before: Before, found: Transfers) -> None:

@@ -258,14 +258,16 @@ def _is_whole(catalogue: Catalogue, outputs: Mapping[str, Any], host: str) -> No
         raise InfraError(
             f"stack {stack.name} serves from {outputs['region']} and is to be in {stack.region}: finish that move first"
         )
-    machines = (
-        outputs.get("generations", {}),
-        {name: sorted(numbers) for name, numbers in outputs.get("kept", {}).items()},
-    )
-    wanted = (stack.generations, {name: sorted(spec.kept_types) for name, spec in stack.ec2_hosts.items() if spec.kept})
+    # One that is gone is kept no more, whatever the configuration names
+    left = [
+        name
+        for name, numbers in outputs.get("kept", {}).items()
+        if name not in stack.ec2_hosts or {*numbers} - {*stack.ec2_hosts[name].kept_types}
+    ]
     systems = {name: sorted(spec.runs) for name, spec in stack.hosts.items()}
     before = {name: sorted(names) for name, names in outputs.get("systems", {}).items()}
-    if machines != wanted or (before and before != systems):
+    is_other = outputs.get("generations", {}) != stack.generations
+    if left or is_other or (before and before != systems):
         raise InfraError(
             f"the machines of its hosts, or what runs on which, are not what stack {stack.name} was brought up with: "
             f"finish that first (pulumi up --stack {stack.name}), then {host} again"

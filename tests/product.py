@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lab import elsewhere
+import boto3
+
+from lab import elsewhere, workspace
 from tests.system.conftest import System
 
 HOST = "box"
@@ -50,6 +52,21 @@ def publish(system: System, image: Published) -> None:
     elsewhere.publish(system.lab, image.product, image.repository, image.tag, image.note, image.version)
 
 
+def forget_backups(system: System) -> None:
+    """A stack that leaves its backups keeps the bucket: that of an earlier product in the lab would be in the way."""
+    env = workspace.environment(system.lab)
+    s3 = boto3.client(
+        "s3", region_name="ap-southeast-2", endpoint_url=env["AWS_ENDPOINT_URL"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+    for bucket in s3.list_buckets()["Buckets"]:
+        if bucket["Name"].startswith("lab-backups-") and bucket["Name"].endswith("-ap-southeast-2"):
+            found = s3.list_object_versions(Bucket=bucket["Name"])
+            for entry in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
+                s3.delete_object(Bucket=bucket["Name"], Key=entry["Key"], VersionId=entry["VersionId"])
+            s3.delete_bucket(Bucket=bucket["Name"])
+
+
 @contextmanager
 def on_own_host(
     system: System,
@@ -62,6 +79,8 @@ def on_own_host(
     """The systems run on a `machine` of their own, which goes with them. `files` are path → text, `secrets` are as
     `infra secret set` names them."""
     elsewhere.start(system.lab)
+    if "infra:backupRegion" not in system.lab.config_file.read_text():
+        forget_backups(system)
     for image in images:
         publish(system, image)
     config = system.lab.config_file

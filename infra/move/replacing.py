@@ -144,7 +144,9 @@ def given_up(now: Machines, host: str) -> Aim:
     """What the last whole update left: the machine that is being replaced, and those that were kept. Raises
     InfraError."""
     if not now.is_under_way:
-        raise InfraError(f"no replacement of {host}'s machine is under way: nothing to give up")
+        raise InfraError(
+            f"no replacement of {host}'s machine is under way: nothing to give up; pulumi up finishes what is left"
+        )
     if now.serving not in now.types:
         raise InfraError(
             f"machine {now.serving} of {host} is not there any more: go on without --give-up, or pulumi up makes "
@@ -169,14 +171,19 @@ def replace_machine(
     run.settle(stack.name, lambda line: typer.echo(line), command.may_remove_lock)
     now = machines(stack, host)
     typer.echo(f"{host} of stack {stack.name} runs on {shown(now.serving, now.types)} in {now.region}")
-    if way is Way.GIVE_UP:
+    if not now.is_under_way and attempts.kept(stack.name, f"{host}-g{now.serving}"):
+        # The names had changed place, and then something stopped: nothing else is begun before that is done
+        typer.echo("what the last one left undone is finished")
+        spec = stack.ec2_hosts[host]
+        aim = Aim(now.serving, spec.instanceType, {number: spec.kept_types[number] for number in now.wanted_kept})
+    elif way is Way.GIVE_UP:
         aim = given_up(now, host)
     else:
         aim = back(now, host) if way is Way.BACK else forward(now, stack.ec2_hosts[host], type, keep)
     if now.is_under_way:
         how = "is given up" if way is Way.GIVE_UP else "goes on"
         typer.echo(f"a replacement by machine {now.wanted} has not come to its end: it {how}")
-    elif way is Way.FORWARD:
+    elif way is Way.FORWARD and aim.generation != now.serving:
         _preflight(catalogue, host, now, aim)
     _carry_out(catalogue, host, now, aim, way, keep, yes, written)
 
@@ -270,7 +277,7 @@ def _carry_out(
         attempts.forget(name, f"{host}-g{number}")
     types_now = {aim.generation: aim.type, **aim.kept}
     if aim.generation == now.serving:
-        typer.echo(f"\n{host} of stack {name} runs on {shown(now.serving, types_now)}, as before")
+        typer.echo(f"\n{host} of stack {name} runs on {shown(now.serving, types_now)}")
         return
     left = ""
     if aim.kept:

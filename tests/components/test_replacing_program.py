@@ -112,6 +112,9 @@ def test_the_way_back_is_a_move_to_the_machine_that_was_kept(monkeypatch):
 
 def test_a_checkout_from_before_a_replacement_takes_nothing_back(monkeypatch):
     monkeypatch.chdir(ROOT)
+    stale = {"generation": 3, "kept": [{"generation": 1, "instanceType": "t4g.large"}]}
+    with pytest.raises(pulumi.RunError, match=r"generation is 3 in Pulumi.prod.yaml, and machine 2 serves"):
+        run_program(watchme(**stale), stands(2, kept=[3]))
     for kept in ([], [1]):
         with pytest.raises(pulumi.RunError, match=r"generation is 1 in Pulumi.prod.yaml, and machine 2 serves"):
             run_program(watchme(), stands(2, kept=kept))

@@ -38,7 +38,9 @@ def was(begun: dict[str, list[str]] | None = None, **systems: list[str]) -> Befo
 def test_what_is_on_another_host_than_the_last_update_left_it_goes_there():
     now = placed(a=[], b=["watchme"])
     assert transfers(now, was(a=["watchme"], b=[])) == {"watchme": ["a"]}
-    assert planned(now, was(a=["watchme"], b=[]), NOW) == Move(NOW, "", {}, 60, systems={"watchme": ["a"]})
+    homes = {"system:watchme": f"a@{TOKYO}"}
+    expected = Move(NOW, "", {}, 60, homes=homes, systems={"watchme": ["a"]})
+    assert planned(now, was(a=["watchme"], b=[]), NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,21 @@ def test_one_that_was_begun_goes_on_and_one_that_is_given_up_comes_back():
 
 def test_one_that_was_begun_and_goes_elsewhere_may_be_with_either():
     begun = was({"watchme": ["b"]}, a=["watchme"], b=[], c=[])
-    assert transfers(placed(a=[], b=[], c=["watchme"]), begun) == {"watchme": ["a", "b"]}
+    now = placed(a=[], b=[], c=["watchme"])
+    assert transfers(now, begun) == {"watchme": ["a", "b"]}
+    assert planned(now, begun, NOW).homes == {"system:watchme": f"a@{TOKYO}"}
+
+
+def test_what_is_given_up_is_fetched_from_nowhere_unless_the_host_says_that_it_gave_it_away():
+    """The other host began with data of its own, which is empty."""
+    begun = was({"watchme": ["b"]}, a=["watchme"], b=[])
+    assert planned(placed(a=["watchme"], b=[]), begun, NOW).homes == {}
+
+
+def test_a_host_that_may_have_it_and_left_the_file_is_asked_back():
+    begun = was({"watchme": ["desktop"]}, a=["watchme"])
+    with pytest.raises(pulumi.RunError, match="desktop is not in infra:hosts any more, and has it until then"):
+        planned(placed(a=["watchme"]), begun, NOW)
 
 
 def test_a_region_that_is_lost_is_left_without_what_was_begun_in_it():

@@ -289,3 +289,10 @@ def test_a_copy_that_is_older_is_not_taken_for_the_data(hosts):
     with pytest.raises(InfraError, match=r"gave data of .* to box in box@ap-southeast-2 at noon, in another move"):
         hosts.move()
     assert hosts.old_writes() and not hosts.new_writes()
+
+
+def test_what_was_begun_and_given_up_before_anything_was_given_away_stays_where_it_is(hosts):
+    """The data is here, as no record says otherwise: the other host's is what its first start made."""
+    before = hosts.new.rows()
+    assert hosts.move(source="") == {"bytes": 0, "seconds": 0.0}
+    assert hosts.new.rows() == before and hosts.old_writes()
