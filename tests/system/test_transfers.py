@@ -81,6 +81,18 @@ def asked(reader: Reader) -> Iterator[list[int]]:
         thread.join(30)
 
 
+def test_given_up_before_the_other_host_ever_had_its_data_it_stays_where_it_is(reader: Reader) -> None:
+    """The other host has begun, with an empty database of its own."""
+    system = reader.system
+    mark(system, HOST, "precious")
+    goes(system, HOST, OTHER)
+    system.up_killed_at("serves meanwhile")
+    goes(system, OTHER, HOST)
+    system.must_up()
+    assert has(system, HOST, "precious") and runs(system, HOST) and not runs(system, OTHER)
+    assert reader.ask("/healthcheck") == (200, b"OK")
+
+
 def test_a_system_goes_to_another_host_with_its_data_and_back(reader: Reader) -> None:
     system = reader.system
     before = address_of(reader.name, system.lab.dns)
