@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.settings import get_monitor
 
 from catalogue.dns import CHALLENGE
 from catalogue.host import Ec2Host
@@ -12,7 +14,7 @@ from catalogue.loading import Catalogue
 from components import access, move
 from components.alarms import HostAlarms, Topic
 from components.alone import only_images
-from components.before import Before, Served
+from components.before import Before, Machine, Served
 from components.configuration import Deploying
 from components.existing_host import ExistingHost
 from components.host import Host
@@ -124,10 +126,15 @@ def keep_earlier(region: Region, prior: Before, everywhere: pulumi.ResourceOptio
     """The machines that a host keeps beside its own, as they are: they get no release any more. One that is not there
     is not made. Host → the generations that there are."""
     stack, kept = region.catalogue.stack, dict[str, list[int]]()
+    # A preview that knows of no state takes the configuration's word
+    is_supposed = isinstance(get_monitor(), MockMonitor) and not prior.region
     for host, spec in stack.ec2_hosts.items():
         for number in sorted(spec.kept_types):
             with_it = stack.with_machine(host, number)
-            if found := prior.machines.get(with_it.place(host), {}).get(host):
+            found = prior.machines.get(with_it.place(host), {}).get(host)
+            if is_supposed:
+                found = Machine("")
+            if found:
                 kept.setdefault(host, []).append(number)
                 alone = replace(region, catalogue=replace(region.catalogue, stack=with_it), machines={}, releases={})
                 machine(alone, host, "", found.replaces, everywhere, is_kept=True)

@@ -17,7 +17,7 @@ def regions(catalogue: Catalogue) -> Iterator[Problem]:
         yield Problem(file, "infra:standbyRegions", f"{', '.join(stack.standbyRegions)}", "each region once")
     for name, host in stack.ec2_hosts.items():
         if host.generation in host.kept_types:
-            rule = "keep earlier machines: infra host replace writes both keys"
+            rule = "only earlier machines are kept: infra host replace writes these keys"
             yield Problem(file, f"infra:hosts.{name}.kept", f"{host.generation} is the host's own generation", rule)
         for type in sorted({*host.kept_types.values()} - {*INSTANCE_TYPES}):
             rule = f"the type that it has; known: {', '.join(INSTANCE_TYPES)}"

@@ -61,11 +61,18 @@ def reported(
         moves=moved,
         replaces=replaced,
         goes=[f"{system} from {giver} to {taker}" for system, (giver, taker) in sorted(gone.items())],
-        phases=phases({"op": step.op, "urn": step.urn} for step in steps) if moved or replaced or gone else [],
+        phases=phases({"op": step.op, "urn": step.urn} for step in steps)
+        if moved or replaced or gone or is_gated(steps)
+        else [],
         hosts_say=[*said, *unbound],
         images=head.get("images", {}),
         source=source,
     )
+
+
+def is_gated(steps: Sequence[Step]) -> bool:
+    """Does something pass a gate: names or machines change place, or a machine goes that may be remembered."""
+    return any(step.op == "create" and "infra:index:Gate$" in step.urn for step in steps)
 
 
 def going(there: Snapshot, head: Snapshot) -> dict[str, tuple[str, str]]:

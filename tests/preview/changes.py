@@ -66,6 +66,7 @@ def nothing(root: Path) -> None:
     pass
 
 
+KEPT = "instanceType: t4g.large\n      generation: 2\n      kept: [{generation: 1, instanceType: t4g.large}]"
 SERVICE = """
   - name: summary-api
     kind: compose
@@ -239,6 +240,23 @@ ROWS = {
         ["host ap-northeast-1-g2", "gate ap-northeast-1: 1 created", "switch: 1 updated"],
         "another machine for watchme in 8 steps; ",
         ["retire"],
+    ),
+    "an earlier machine is kept no more": Row(
+        replaced(PROD, "\n      kept: [{generation: 1, instanceType: t4g.large}]", ""),
+        ["gate ap-northeast-1: 1 created", "drain: 1 created", "retire machine ap-northeast-1: "],
+        "deletes the machine: its disk is lost",
+        ["host watchme: a new machine", "created: machine"],
+        before=replaced(PROD, "instanceType: t4g.large", KEPT),
+    ),
+    "the way back to an earlier machine": Row(
+        both(
+            replaced(PROD, "generation: 2", "generation: 1"),
+            replaced(PROD, "kept: [{generation: 1, ", "kept: [{generation: 2, "),
+        ),
+        ["release ap-northeast-1", "gate ap-northeast-1: 1 created", "switch: 1 updated"],
+        "another machine for watchme in",
+        ["created: machine", "deleted: machine", "retire machine"],
+        before=replaced(PROD, "instanceType: t4g.large", KEPT),
     ),
     "a system goes to another host": Row(
         both(
