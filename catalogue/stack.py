@@ -169,6 +169,12 @@ class Stack(Model):
         spec = self.hosts[host]
         return place_of(self.region, spec.generation) if isinstance(spec, Ec2Host) else ""
 
+    def places(self, host: str) -> set[str]:
+        """Where an EC2 host has machines: its own in each region, and those that it keeps in the one that serves."""
+        spec = self.ec2_hosts[host]
+        kept = {place_of(self.region, number) for number in spec.kept_types}
+        return kept | {place_of(region, spec.generation) for region in self.regions}
+
     def made_as(self, host: str) -> str:
         """What the names of the host's resources in Pulumi begin with."""
         return "-".join(part for part in (host, self.place(host)) if part)

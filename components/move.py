@@ -13,7 +13,7 @@ import pulumi_command as command
 
 from agent import program, source
 from catalogue.loading import Catalogue
-from catalogue.machines import FIRST, place_of, region_of
+from catalogue.machines import FIRST, region_of
 from catalogue.stack import Stack
 from components.access import here, target
 from components.before import Before, Hosts
@@ -101,11 +101,7 @@ def with_data(catalogue: Catalogue, move: Move, before: Before) -> Move:
 
 def is_left(stack: Stack, place: str, host: str) -> bool:
     """Does a stack leave a machine: with its region, or for another one of the same name, and does not keep it."""
-    region, spec = region_of(place), stack.ec2_hosts.get(host)
-    if region not in stack.regions or spec is None:
-        return region not in stack.regions
-    stays = [spec.generation, *(spec.kept_types if region == stack.region else ())]
-    return place not in [place_of(region, number) for number in stays]
+    return region_of(place) not in stack.regions or (host in stack.ec2_hosts and place not in stack.places(host))
 
 
 def elsewhere(stack: Stack, host: str, hosts: dict[str, Hosts]) -> dict[str, str]:
@@ -158,7 +154,7 @@ class Step(pulumi.ComponentResource):
         region: str,
         once: bool = True,
         opts: pulumi.ResourceOptions | None = None,
-        told: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(f"infra:index:{kind}", name, None, opts)
         after = list(opts.depends_on) if opts and isinstance(opts.depends_on, list) else []
@@ -172,7 +168,7 @@ class Step(pulumi.ComponentResource):
         )
         self.done = made.stdout.apply(json.loads)
         # In the state only when it has passed: see components.before
-        self.register_outputs({"region": self.done.apply(lambda _: region), **(told or {})})
+        self.register_outputs({"region": self.done.apply(lambda _: region), **(outputs or {})})
 
 
 def images(
@@ -223,7 +219,7 @@ def gate(
     machines = {host: stack.place(host) for host in stack.ec2_hosts}
     takers = {system: host for host, spec in stack.hosts.items() for system in spec.runs if system in move.systems}
     passed = {"at": move.at, "ttl": move.ttl, "machines": machines, "systems": takers}
-    return Step("Gate", name, "gate", request, stack.region, opts=opts, told=passed)
+    return Step("Gate", name, "gate", request, stack.region, opts=opts, outputs=passed)
 
 
 @dataclass(frozen=True)

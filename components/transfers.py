@@ -7,7 +7,6 @@ from dataclasses import replace
 import pulumi
 
 from catalogue.loading import Catalogue
-from catalogue.machines import place_of, region_of
 from catalogue.stack import Stack
 from components.before import Before
 
@@ -57,14 +56,10 @@ def demand_possible(stack: Stack, before: Before, found: Transfers) -> None:
 
 def _has_another(stack: Stack, before: Before, host: str) -> bool:
     """Is there a machine of the host's beside its own one that is neither kept nor stands by: it may have the data."""
-    spec = stack.ec2_hosts.get(host)
-    if spec is None:
+    if host not in stack.ec2_hosts:
         return False
-    stays = {stack.at(region).place(host) for region in stack.regions}
-    stays |= {place_of(stack.region, number) for number in spec.kept_types}
     places = {place for place, own in before.hosts.items() if host in own}
-    is_replaced = places and before.place(host) != stack.place(host)
-    return bool(is_replaced or any(place not in stays for place in places if region_of(place)))
+    return bool(places) and (before.place(host) != stack.place(host) or not places <= stack.places(host))
 
 
 def as_given(catalogue: Catalogue, found: Mapping[str, Sequence[str]]) -> Catalogue:
@@ -72,12 +67,9 @@ def as_given(catalogue: Catalogue, found: Mapping[str, Sequence[str]]) -> Catalo
     stack = catalogue.stack
     hosts = dict(stack.hosts)
     for system, givers in found.items():
-        entries = [entry for spec in stack.hosts.values() for entry in spec.systems if _name_of(entry) == system]
+        named = [pair for spec in stack.hosts.values() for pair in zip(spec.runs, spec.systems, strict=True)]
+        entries = [entry for name, entry in named if name == system]
         for host in givers:
             if host in hosts and system not in hosts[host].runs:
                 hosts[host] = hosts[host].model_copy(update={"systems": [*hosts[host].systems, *entries]})
     return replace(catalogue, stack=stack.model_copy(update={"hosts": hosts}))
-
-
-def _name_of(entry: object) -> str:
-    return getattr(entry, "known_as", entry)  # type: ignore[return-value]

@@ -18,13 +18,14 @@ PAGE = (ROOT / "docs/tutorial.md").read_text()
 CATALOGUE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[0].replace("reader.example.com", NAME)
 
 
-# What stays on the host when the product leaves it
-OTHER = """
-system: spare
+def staying(name: str) -> str:
+    """What stays on a host when the product leaves it."""
+    return f"""
+system: {name}
 document: x
 services:
-  - {name: spare, kind: unit, purpose: Stays, unit: spare.service, memory: {limit: 16m},
-     directives: {Service: {ExecStart: /usr/bin/sleep infinity}, Install: {WantedBy: multi-user.target}}}
+  - {{name: {name}, kind: unit, purpose: Stays, unit: {name}.service, memory: {{limit: 16m}},
+     directives: {{Service: {{ExecStart: /usr/bin/sleep infinity}}, Install: {{WantedBy: multi-user.target}}}}}}
 """
 
 
@@ -49,5 +50,5 @@ def in_lab(system: System) -> Iterator[Reader]:
         "reader-web.ADMIN_PASSWORD": secrets.token_urlsafe(12),
     }
     images = [Published("postgres", POSTGRES, "15.1"), Published("miniflux", MINIFLUX, "2.3.5")]
-    with on_own_host(system, ["spare", "reader"], {YAML: CATALOGUE, SPARE: OTHER}, images, values):
+    with on_own_host(system, ["spare", "reader"], {YAML: CATALOGUE, SPARE: staying("spare")}, images, values):
         yield Reader(system, NAME)

@@ -72,7 +72,7 @@ def move(catalogue: Catalogue, region: str, keep: bool, yes: bool, written: Path
         # A move was given up: nothing moved that a report could be about
         typer.echo(f"\nstack {name} serves from {region}, as before{_beside(standby)}")
         return
-    target = put_report(run.told(catalogue, now.serving, region, so_far), so_far, written)
+    target = put_report(run.report_of(catalogue, now.serving, region, so_far), so_far, written)
     typer.echo(f"\nstack {name} serves from {region}{_beside(standby)}; the report: {target}")
 
 

@@ -287,7 +287,7 @@ def _carry_out(
             f"`uv run infra host replace {host} --back --stack {name}`"
         )
     title = f"{host}, {shown(now.serving, now.types)} → {shown(aim.generation, types_now)}"
-    ended = run.told(catalogue, now.region, now.region, so_far, title, left)
+    ended = run.report_of(catalogue, now.region, now.region, so_far, title, left)
     target = command.put_report(ended, so_far, written)
     typer.echo(f"\n{host} of stack {name} runs on {shown(aim.generation, types_now)}; the report: {target}")
     if left:

@@ -296,7 +296,7 @@ def done(progress: Progress) -> list[tuple[str, str, float]]:
     ]
 
 
-def told(catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", left: str = "") -> Report:
+def report_of(catalogue: Catalogue, old: str, region: str, whole: Attempts, title: str = "", left: str = "") -> Report:
     """The report of a move to `region` from the `old` one that has ended, in however many attempts; of one inside a
     region with its own `title`, and what is `left` to do."""
     name = catalogue.stack.name

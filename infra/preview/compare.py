@@ -13,6 +13,7 @@ from infra.move.phases import phases
 from infra.preview import graph, hosts
 from infra.preview.graph import Step
 from infra.preview.report import Cost, StackReport
+from infra.preview.snapshot import systems_of
 from policy import rules
 from policy.facts import Facts, Resource
 from policy.of_stack import limits
@@ -77,22 +78,11 @@ def is_gated(steps: Sequence[Step]) -> bool:
 
 def going(there: Snapshot, head: Snapshot) -> dict[str, tuple[str, str]]:
     """System → the host that it leaves and the one that it goes to; those of which both are known."""
-    before, after = ({system: host for host, names in systems_of(s).items() for system in names} for s in (there, head))
-    known = {*systems_of(there), *systems_of(head)}
+    # A live one knows what the last update left
+    sides = there.get("systems", systems_of(there)), systems_of(head)
+    before, after = ({system: host for host, names in side.items() for system in names} for side in sides)
     both = {system: (host, after[system]) for system, host in before.items() if system in after}
-    return {system: (a, b) for system, (a, b) in both.items() if a != b and a in known & {*systems_of(head)}}
-
-
-def systems_of(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Host → its systems, by the last update's word or by the configuration."""
-    if "systems" in snapshot:
-        return snapshot["systems"]
-    specs = (snapshot.get("configuration") or {}).get("hosts", {})
-    return {host: [name_of(entry) for entry in spec["systems"]] for host, spec in specs.items()}
-
-
-def name_of(entry: Any) -> str:
-    return entry if isinstance(entry, str) else entry.get("as") or entry["system"]
+    return {system: (a, b) for system, (a, b) in both.items() if a != b and a in sides[1]}
 
 
 def replacing(steps: Sequence[Step]) -> list[str]:

@@ -254,20 +254,11 @@ def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     """What Pulumi would know of a stack that is as its snapshot says."""
     by_urn = {made["urn"]: made for made in snapshot["resources"]}
     stack = next(urn for urn, made in by_urn.items() if made["type"] == "pulumi:pulumi:Stack")
-    hosts = snapshot["configuration"]["hosts"]
-    known: dict[str, Any] = {"region": snapshot["region"], "standby": snapshot["standby"], "move": {}}
-    known["generations"] = {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec}
-    known["systems"] = {
-        name: [entry if isinstance(entry, str) else entry.get("as") or entry["system"] for entry in spec["systems"]]
-        for name, spec in hosts.items()
-    }
-    known["kept"] = {name: [k["generation"] for k in spec.get("kept", [])] for name, spec in hosts.items()}
-    kinds = ("infra:", "aws:route53/record:", "aws:ec2/instance:")
     return {
         urn: {"type": made["type"], "outputs": {"arn": urn, **made["inputs"], **snapshot["outputs"].get(urn, {})}}
         for urn, made in by_urn.items()
-        if made["type"].startswith(kinds) or "::record-" in urn
-    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": known}}
+        if made["type"].startswith(("infra:", "aws:route53/record:", "aws:ec2/instance:")) or "::record-" in urn
+    } | {stack: {"type": "pulumi:pulumi:Stack", "outputs": {**placed(snapshot), "move": {}}}}
 
 
 def apart(root: str, name: str, file: str, key: bytes, state: Any = None) -> "Running":
@@ -313,16 +304,27 @@ def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
 def paired(before: dict[str, Any] | None, after: dict[str, Any], head: str, file: str, key: bytes) -> dict[str, Any]:
     """Two snapshots of a stack. One that changes its place is taken once more, now that it is known from where."""
     taken = [one for one in (before, after) if one and not one["error"]]
-    if len({str(placed(snapshot)) for snapshot in taken}) == 2:
+    if len({str([placed(s), s["configuration"].get("dns")]) for s in taken}) == 2:
         after = apart(head, after["stack"], file, key, state_of(taken[0])).wait()
     return ({"base": before} if before is not None else {}) | {"head": after}
 
 
-def placed(snapshot: dict[str, Any]) -> list[Any]:
-    """Where a stack's machines and its zone are."""
+def systems_of(snapshot: dict[str, Any]) -> dict[str, list[str]]:
+    """Host → its systems, by the configuration."""
+    hosts = (snapshot.get("configuration") or {"hosts": {}})["hosts"]
+    return {
+        n: [e if isinstance(e, str) else e.get("as") or e["system"] for e in s["systems"]] for n, s in hosts.items()
+    }
+
+
+def placed(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Where a stack's machines and systems are, as its outputs have it."""
     hosts = snapshot["configuration"]["hosts"]
-    machines = {name: [spec.get(key) for key in ("generation", "kept", "systems")] for name, spec in hosts.items()}
-    return [snapshot["region"], snapshot["standby"], snapshot["configuration"].get("dns"), machines]
+    return {
+        "region": snapshot["region"], "standby": snapshot["standby"], "systems": systems_of(snapshot),
+        "generations": {name: spec["generation"] for name, spec in hosts.items() if "generation" in spec},
+        "kept": {name: [kept["generation"] for kept in spec.get("kept", [])] for name, spec in hosts.items()},
+    }  # fmt: skip
 
 
 def preload() -> None:

@@ -58,7 +58,7 @@ def test_another_generation_is_a_machine_beside_the_old_one_in_the_same_network(
     (instance,) = made.of("aws:ec2/instance:Instance")
     assert instance.name == f"watchme-{TOKYO}-g2-instance" and instance.inputs["instanceType"] == "t4g.xlarge"
     assert names(made, "aws:ec2/vpc:Vpc") == [f"network-{TOKYO}-vpc"]
-    # The images are in the region already, so that nobody copies any
+    # The images are in the region already, so that none are copied
     assert steps(made) == [f"gate-{TOKYO}-AT-gate", f"verified-{TOKYO}-AT-verify", f"drained-{TOKYO}-AT-drain"]
     assert not [name for name in names(made, "aws:iam/role:Role") if name.startswith("copier")]
     drained = request(made, "-drain")["hosts"]
@@ -151,13 +151,13 @@ def test_what_the_new_machine_is_to_be_changes_nothing_of_one_that_is_kept(monke
 
 def test_a_kept_machine_that_is_gone_is_named_and_not_made(monkeypatch):
     monkeypatch.chdir(ROOT)
-    told: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: told.append(text))
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_, **__: warnings.append(text))
     state = stands(2, kept=[1])
     del state[f"{URN}aws:ec2/instance:Instance::watchme-{TOKYO}-instance"]
     made = run_program(watchme(generation=2, kept=[{"generation": 1, "instanceType": "t4g.large"}]), state)
     assert names(made, "aws:ec2/instance:Instance") == [f"watchme-{TOKYO}-g2-instance"]
-    assert "watchme: machine 1, which infra:hosts.watchme.kept names, is not there" in told
+    assert "watchme: machine 1, which infra:hosts.watchme.kept names, is not there" in warnings
 
 
 def test_data_comes_from_the_machine_that_served(monkeypatch):

@@ -8,25 +8,18 @@ import pytest
 
 from lab.table import address_of
 from tests.product import HOST
-from tests.reader import Reader, in_lab
+from tests.reader import Reader, in_lab, staying
 from tests.system.conftest import System
 from tests.system.on import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 OTHER = "crate"
-CRATED = """
-system: crated
-document: x
-services:
-  - {name: crated, kind: unit, purpose: Stays, unit: crated.service, memory: {limit: 16m},
-     directives: {Service: {ExecStart: /usr/bin/sleep infinity}, Install: {WantedBy: multi-user.target}}}
-"""
 
 
 @pytest.fixture(scope="module")
 def reader(system: System) -> Iterator[Reader]:
     with in_lab(system) as made:
-        system.add("files/systems/crated.yaml", CRATED)
+        system.add("files/systems/crated.yaml", staying("crated"))
         system.set(f"infra:hosts.{OTHER}.systems[0]", "crated")
         system.set(f"infra:hosts.{OTHER}.instanceType", "t4g.small")
         made_keys = system.command("infra", "init", "--stack", "lab")
