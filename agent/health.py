@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,15 +17,20 @@ INTERVAL = 1.0
 REMINDER = 30.0
 STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
 AT_ONCE = 8
-ANOTHERS = -1
+ANOTHERS, NOT_ASKED = -1, -2
 # Seconds between looks at whether a service ends again and again; how often in all, and with nothing else to come
 LOOK, ENDS, AFTER = 5.0, 5, 2
 
 
-def once(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
-    """Service → status, each asked one time."""
+def once(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict[str, int]:
+    """Service → status, each asked one time; no entry for one whose turn did not come until `end`, by World.now."""
+
+    def ask(probe: dict[str, Any]) -> int | None:
+        return status(world, probe) if world.now() <= end else None
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip((p["service"] for p in probes), pool.map(lambda p: status(world, p), probes)))
+        answers = zip((probe["service"] for probe in probes), pool.map(ask, probes))
+        return {service: answer for service, answer in answers if answer is not None}
 
 
 def wait(
@@ -45,11 +51,12 @@ def wait(
     end, remind_at = world.now() + deadline, world.now() + REMINDER
     waiting = {probe["service"]: probe for probe in probes}
     rows = dict.fromkeys(waiting, 0)
-    seen: dict[str, int] = {}
+    seen = dict.fromkeys(waiting, NOT_ASKED)
     hopeless = _Hopeless(world)
     while True:
-        seen |= _gated(world, list(waiting.values()))
-        for name in list(waiting):
+        asked = _gated(world, list(waiting.values()), end)
+        seen |= asked
+        for name in [name for name in waiting if name in asked]:
             rows[name] = rows[name] + 1 if seen[name] == 200 else 0
             if rows[name] >= needed.get(name, 1):
                 del waiting[name]
@@ -95,16 +102,16 @@ class _Hopeless:
 
 
 def _reminder(waiting: dict[str, int], left: float) -> str:
-    answers = {ANOTHERS: "another program answers", 0: "no answer"}
+    answers = {ANOTHERS: "another program answers", NOT_ASKED: "not asked yet", 0: "no answer"}
     names = [f"{name} ({answers.get(code, code)})" for name, code in sorted(waiting.items())]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"still unhealthy, {left:.0f} s left: {', '.join(names[:3])}{more}"
 
 
-def _gated(world: World, probes: list[dict[str, Any]]) -> dict[str, int]:
+def _gated(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict[str, int]:
     """As `once`; ANOTHERS for an answer at the port of a service whose unit is not active: it is another program's."""
-    seen = once(world, probes)
-    answering = [probe for probe in probes if probe["url"] and seen[probe["service"]] == 200]
+    seen = once(world, probes, end)
+    answering = [probe for probe in probes if probe["url"] and seen.get(probe["service"]) == 200]
     active = units.active(world, [probe["unit"] for probe in answering])
     return seen | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
 
@@ -184,6 +191,8 @@ def _said(world: World, probe: dict[str, Any], code: int) -> str:
         return f"({probe['unit']}) " + ("did not keep running" if code == 200 else units.why_not(world, probe["unit"]))
     if code == ANOTHERS:
         return f"({probe['unit']}) {units.why_not(world, probe['unit'])}; what answers at {probe['url']} is not its own"
+    if code == NOT_ASKED:
+        return f"({probe['unit']}) was not asked in time: the answers of others took all of it"
     if code == 0 and (fault := checks.fault(world, probe["url"])):
         return f"({probe['unit']}) {fault}"
     said = {0: "did not answer", 200: "did not answer 200 often enough in a row"}.get(code, f"answered {code}")

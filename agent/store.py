@@ -82,7 +82,7 @@ def keep(world: World, release: Release) -> None:
     world.directory(STATE, 0o700, "root", "root")
     for file in release.files:
         _write(world, f"{RELEASES}/{release.id}/files{file.path}", file.content)
-    _write(world, f"{RELEASES}/{release.id}/manifest.json", _packed(release.manifest))
+    _write(world, f"{RELEASES}/{release.id}/manifest.json", _spelled(release.manifest))
 
 
 def _is_whole(world: World, id: str) -> bool:
@@ -108,7 +108,15 @@ def manifest(world: World, id: str) -> dict[str, Any]:
         raise Refused(f"release {id[:12]} was made for another agent (format {found['format']})")
     if not set(found) >= NEEDED:
         raise Damaged(f"release {id[:12]} is damaged: parts of its manifest are missing")
+    # An earlier agent kept it spelled otherwise
+    if digest(text) != id and digest(_spelled(found)) != id:
+        raise Damaged(f"release {id[:12]} is damaged: its manifest is not what it was")
     return LATER | found
+
+
+def _spelled(manifest: dict[str, Any]) -> bytes:
+    """As rendering/archive.py does, so that its hash is the id of the release."""
+    return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 def load(world: World, id: str) -> Release:

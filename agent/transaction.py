@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agent import answers, existing, quoting, slots, store
-from agent.desired import Wanted
+from agent import answers, existing, inventory, quoting, slots, store
+from agent.desired import Wanted, digest
 from agent.job import Job
 from agent.outcome import Refused
+from agent.places import Entry
 from agent.plan import Plan
 from agent.store import STATE
-from agent.world import World
+from agent.world import PERMISSIONS, World
 
 TRANSACTION = f"{STATE}/transaction.json"
 BEFORE = f"{STATE}/before"
@@ -24,8 +25,9 @@ class Transaction:
     """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
     unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
     set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
-    `rolled` are the replicas that were restarted, or had begun to. `committed` is the mark of a release that was the
-    current one before the switch as well. `reason` says why it goes back, once it does."""
+    `rolled` are the replicas that were restarted, or had begun to. `inventory` is what else ran (agent/inventory.py).
+    `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
+    back, once it does."""
 
     job: str
     kind: str
@@ -44,6 +46,7 @@ class Transaction:
     certificates: list[dict[str, Any]] = field(default_factory=list)
     existing: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    inventory: dict[str, Any] = field(default_factory=dict)
     rolled: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -69,6 +72,7 @@ def begin(
         job.id, job.kind, job.who, job.host, plan.target.id, store.current_id(world), world.wall(),
         before, plan.states, plan.stops, plan.at_once, sick,
         certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
+        inventory=inventory.taken(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
     )  # fmt: skip
     begun.store(world)
     return begun
@@ -134,7 +138,8 @@ def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[di
         if found.kind == "link":
             entry |= {"kind": "link", "target": found.target}
         elif found.kind == "file":
-            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}"}
+            entry |= {"kind": "file", "copy": f"{BEFORE}/{number}", "sha256": digest(found.content)}
+            entry |= {"owner": found.owner, "group": found.group, "mode": found.mode}
             world.write(entry["copy"], found.content, found.mode, found.owner, found.group)
         elif found.kind == "other":
             raise Refused(in_the_way(path, found.what))
@@ -164,6 +169,23 @@ def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
         except (OSError, KeyError, ValueError) as error:
             failures.append(f"{entry['path']} could not be put back: {quoting.error(error)}")
     return failures
+
+
+def differing(world: World, entries: list[dict[str, Any]]) -> list[str]:
+    """The paths that are not as they were after all has been put back."""
+    seen = [(entry, world.entry(entry["path"])) for entry in entries if not world.barred(entry["path"])]
+    return [entry["path"] for entry, found in seen if not _is_as_before(entry, found)]
+
+
+def _is_as_before(entry: dict[str, Any], found: Entry) -> bool:
+    if entry["kind"] == "link":
+        return (found.kind, found.target) == ("link", entry["target"])
+    if entry["kind"] != "file":
+        return entry["kind"] != "absent" or found.kind == "absent"
+    # An older agent noted down no hash
+    content = found.kind == "file" and entry.get("sha256", digest(found.content)) == digest(found.content)
+    owned = all(getattr(found, name) == entry.get(name, getattr(found, name)) for name in ("owner", "group"))
+    return content and owned and found.mode & PERMISSIONS == entry.get("mode", found.mode) & PERMISSIONS
 
 
 def remembered_here(world: World, files: list[str], links: list[str]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
 LIMIT = 60  # seconds
+UNKNOWN = "whether the last update was killed while it created something is not known"
 
 
 def ask() -> "subprocess.Popen[str] | None":
@@ -22,11 +23,13 @@ def ask() -> "subprocess.Popen[str] | None":
             ["pulumi", "stack", "export", "--stack", pulumi.get_stack(), "--non-interactive"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
         )
     except OSError:
-        # The engine was started by its path, and is not on PATH
+        # The engine was started by its path
+        pulumi.log.warn(f"{UNKNOWN}: pulumi is not on PATH")
         return None
 
 
@@ -41,20 +44,21 @@ def note_engine() -> None:
 
 
 def refuse(asked: "subprocess.Popen[str] | None") -> None:
-    """Raises pulumi.RunError where creations of the last update were interrupted, which another one would repeat; a
-    preview only warns. Interrupted commands are repeated by design."""
+    """Raises pulumi.RunError where creations of the last update were interrupted, which another one would repeat, or
+    where that is not known; a preview only warns. Interrupted commands are repeated by design."""
     if asked is None:
         return
     try:
-        said, _ = asked.communicate(timeout=LIMIT)
+        said, complaint = asked.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        # A backend that does not answer holds up the engine itself
         asked.kill()
+        _object(f"{UNKNOWN}: pulumi stack export did not end within {LIMIT} s. Run again")
         return
     try:
         urns = creations(json.loads(said))
-    except ValueError:
-        # Nothing is certain then, and the engine warns by itself
+    except (ValueError, AttributeError, LookupError, TypeError):
+        why = (complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200]
+        _object(f"{UNKNOWN}: pulumi stack export says {why}. Run again")
         return
     names = [name for name, type in urns if type.startswith("aws:")]
     first = f"uv run infra orphans --adopt --stack {pulumi.get_stack()}"
@@ -67,10 +71,14 @@ def refuse(asked: "subprocess.Popen[str] | None") -> None:
         f"an update was killed while creating {', '.join(names[:3])}{others}: AWS may have made it, and creating it "
         f"again would leave that behind. First: {first}"
     )
-    if pulumi.runtime.is_dry_run():
-        pulumi.log.warn(line)
-    else:
+    _object(line)
+
+
+def _object(line: str) -> None:
+    """A preview warns. Raises pulumi.RunError in an update."""
+    if not pulumi.runtime.is_dry_run():
         raise pulumi.RunError(f"nothing was touched: {line}")
+    pulumi.log.warn(line)
 
 
 def creations(state: dict[str, Any]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.errors import InfraError
 from infra.foreign import one_line
+from infra.writing import put
 
 ABSENT = ("manifest unknown", "name unknown", "repository does not exist", "repository name not known")
 LIMIT = 1800  # seconds for one image
@@ -31,8 +32,7 @@ class Copier:
             raise InfraError("skopeo is not on PATH: install it (apt install skopeo, brew install skopeo); run again")
         # Never on a command line, which every account of this machine could see
         self.file = folder / "auth.json"
-        self.file.touch(0o600)
-        self.file.write_text(json.dumps({"auths": {**given, **auths}}))
+        put(self.file, json.dumps({"auths": {**given, **auths}}), 0o600)
 
     def digest(self, name: str) -> str | None:
         """The digest of an image or an index; None where the registry has none of that name. Raises InfraError."""

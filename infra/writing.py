@@ -5,7 +5,10 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from infra.errors import InfraError
 
@@ -43,6 +46,22 @@ def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def appended(path: Path) -> Iterator[BinaryIO]:
+    """A file to whose end is written, such as a log; a new one is this account's alone. Raises InfraError where
+    something other than a regular file is there."""
+    try:
+        # Without a reader, opening a pipe would wait
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise InfraError(f"{path} cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "ab") as file:
+        if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+            raise InfraError(f"{path} is {describe(mode)}, and a file is to be written there: remove it first")
+        yield file
 
 
 def fill_directory(path: Path, files: dict[str, tuple[bytes, int]]) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from catalogue.problems import CatalogueError
+from infra.errors import InfraError
 from lab.say import LabError, step
 
 try:
@@ -52,7 +53,7 @@ def main(command: str) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "status"))
-    except (LabError, CatalogueError) as error:
+    except (LabError, CatalogueError, InfraError) as error:
         sys.exit(f"lab: {error}")
     except KeyboardInterrupt:
         sys.exit("lab: interrupted; run it again to go on, or `make lab-down` to remove it")

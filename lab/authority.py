@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from infra.writing import put
+
 DAY = datetime.timedelta(days=1)
 
 
@@ -18,11 +20,9 @@ def _name(text: str) -> x509.Name:
 
 def _write(path: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = path.with_suffix(".key")
-    private.touch(0o600)
+    put(path.with_suffix(".crt"), certificate.public_bytes(serialization.Encoding.PEM))
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    private.write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
+    put(path.with_suffix(".key"), key.private_bytes(encoding, form, serialization.NoEncryption()), 0o600)
 
 
 def make_root(path: Path) -> None:

@@ -12,6 +12,7 @@ from catalogue.problems import nearest
 from catalogue.service import Image
 from infra import artefact
 from infra.errors import InfraError
+from infra.writing import put
 from lab import elsewhere, registry
 from lab.images import build_programs
 from lab.products import lay_out
@@ -120,4 +121,4 @@ def _push_changed(lab: Lab, regions: Sequence[str], name: str, source: str, mark
             with step(f"pushing {name}"):
                 registry.push_image(lab, region, source, name)
             pushed[f"{region} {name}"] = mark
-            record.write_text(json.dumps(pushed))
+            put(record, json.dumps(pushed))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalogue.service import Image
+from infra.writing import appended
 from lab import machine, registry, tools
 from lab.images import build_programs
 from lab.products import PROGRAMS, packages_of, read
@@ -93,8 +94,8 @@ def built(folder: Path, note: str = "", version: str = "") -> str:
                 pinned = folder / "requirements" / f"{version}.txt"
                 packages = packages_of(pinned, f"{folder.name}-{version}", "--require-hashes")
                 shutil.copytree(packages, context / "site", ignore=shutil.ignore_patterns("__pycache__"))
-            with (context / "Dockerfile").open("a") as file:
-                file.write(f'LABEL note="{note}"\n' if note else "")
+            with appended(context / "Dockerfile") as file:
+                file.write(f'LABEL note="{note}"\n'.encode() if note else b"")
             machine.build(context, name, {"BASE": machine.BARE_IMAGE})
     return name
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from infra.writing import put
 from lab import ports
 from lab.cloud import confinement
 from lab.cloud.hosts import RUN, boot_options
@@ -31,8 +32,8 @@ def start(lab: Lab, name: str, number: int, public_key: str, kind: str = "host")
         run("docker", "rm", "-f", "-v", container)
     seed.mkdir(parents=True, exist_ok=True)
     user = {"name": USER, "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL", "ssh_authorized_keys": [public_key]}
-    (seed / "user-data").write_text("#cloud-config\n" + yaml.safe_dump({"hostname": name, "users": [user]}))
-    (seed / "meta-data").write_text(yaml.safe_dump({"instance-id": name, "local-hostname": name}))
+    put(seed / "user-data", "#cloud-config\n" + yaml.safe_dump({"hostname": name, "users": [user]}))
+    put(seed / "meta-data", yaml.safe_dump({"instance-id": name, "local-hostname": name}))
     names = [f"--add-host={host}:{place}" for host, place in lab.host_names.items()]
     published = [option for port in ports.PUBLIC for option in ("-p", f"{address}:{port + lab.shift}:{port}")]
     options, command = boot_options(lab)

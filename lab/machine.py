@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from infra.writing import put
 from lab import products, tools
 from lab.cloud import disks
 from lab.run import Daemon, run, succeeds, wait_until
@@ -104,7 +105,7 @@ def ensure_images(lab: Lab) -> None:
             f"RUN {' && '.join(['update-ca-certificates', *commands])}",
             f"LABEL {LABEL}={lab.name}",
         ]
-        (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+        put(context / "Dockerfile", "\n".join(lines) + "\n")
         build(context, lab.image(kind), {})
 
 

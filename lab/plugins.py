@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.writing import put
 from lab.say import LabError
 from lab.settings import ROOT
 from lab.tools import ensure_pulumi
@@ -102,11 +103,7 @@ def _write(program: Path, content: bytes) -> None:
     if program.exists() and program.read_bytes() == content:
         return
     program.parent.mkdir(parents=True, exist_ok=True)
-    # One that runs cannot be written to, and can be replaced
-    part = program.with_suffix(".part")
-    part.write_bytes(content)
-    part.chmod(0o755)
-    part.replace(program)
+    put(program, content, 0o755)
 
 
 def _downloaded(home: Path, name: str) -> bool:

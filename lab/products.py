@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from infra.writing import put
 from lab.images import build_go
 from lab.reading import Model, read_model
 from lab.run import run
@@ -81,7 +82,7 @@ def lay_out(tree: Path, folders: Sequence[Path]) -> list[str]:
             _copy(folder / source, tree / place)
         for place, text in program.write.items():
             (tree / place).parent.mkdir(parents=True, exist_ok=True)
-            (tree / place).write_text(text)
+            put(tree / place, text)
         if program.venv:
             _venv(tree / program.venv.into, folder / "requirements.txt", program.venv)
         commands += program.run
@@ -118,13 +119,12 @@ def _venv(home: Path, requirements: Path, wanted: Environment) -> None:
         packages, home / "lib/python3.11/site-packages", ignore=shutil.ignore_patterns("bin", "__pycache__")
     )
     (home / "bin").mkdir()
-    (home / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11\n")
+    put(home / "pyvenv.cfg", "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11\n")
     (home / "bin/python3").symlink_to("/usr/bin/python3")
     for name, entry in scripts.items():
         module, function = entry.split(":")
         text = f"#!{place}/bin/python3\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n"
-        (home / "bin" / name).write_text(text)
-        (home / "bin" / name).chmod(0o755)
+        put(home / "bin" / name, text, 0o755)
 
 
 def _copy(source: Path, target: Path) -> None:

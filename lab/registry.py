@@ -15,6 +15,7 @@ from typing import Any
 import bcrypt
 import yaml
 
+from infra.writing import put
 from lab import ports
 from lab.images import write_layout
 from lab.run import Daemon, run, wait_until
@@ -54,7 +55,7 @@ def start_in(lab: Lab, region: str) -> None:
     process.log.unlink(missing_ok=True)
     config = lab.path("registry", f"{region}.yaml")
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(yaml.safe_dump(_config(lab, region, lab.path("registry", "htpasswd"))))
+    put(config, yaml.safe_dump(_config(lab, region, lab.path("registry", "htpasswd"))))
     process.start(str(BIN / "docker-registry"), "serve", str(config), env={"OTEL_TRACES_EXPORTER": "none"})
     wait_until(f"registry of {region}", lambda: b"listening on" in process.log.read_bytes(), process)
 
@@ -62,10 +63,7 @@ def start_in(lab: Lab, region: str) -> None:
 def _write_secret(lab: Lab, name: str, text: str) -> None:
     folder = lab.path("registry")
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{name}.part"
-    part.touch(0o600)
-    part.write_text(text)
-    part.rename(folder / name)
+    put(folder / name, text, 0o600)
 
 
 def _secret(lab: Lab, name: str) -> str:
@@ -79,7 +77,7 @@ def rotate_token(lab: Lab) -> None:
 
 def set_lifetime(lab: Lab, seconds: float | None) -> None:
     """How long the logins live that are handed out from now on; None: as long as ECR's."""
-    lab.path("registry", "lifetime").write_text(str(LIFETIME if seconds is None else seconds))
+    put(lab.path("registry", "lifetime"), str(LIFETIME if seconds is None else seconds))
 
 
 def token(lab: Lab) -> str:

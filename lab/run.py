@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from infra.writing import appended, put
 from lab.say import LabError
 
 LONGEST = 1800.0  # seconds of any command: a build, or packages over a slow line
@@ -72,7 +73,7 @@ class Daemon:
 
     def start(self, *argv: str, env: dict[str, str] | None = None) -> None:
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.log, "ab") as log:
+        with appended(self.log) as log:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -81,7 +82,7 @@ class Daemon:
                 env=surroundings(env),
                 start_new_session=True,
             )
-        self.record.write_text(f"{process.pid} {_start_time(process.pid)}")
+        put(self.record, f"{process.pid} {_start_time(process.pid)}")
 
     def stop(self, patience: float = 20) -> None:
         """SIGTERM, then SIGKILL after `patience` seconds."""

@@ -6,6 +6,7 @@ import sys
 import urllib.request
 from typing import Any
 
+from infra.writing import put
 from lab import authority, ports
 from lab.run import Daemon, wait_until
 from lab.settings import OTHER_REGISTRIES, REGISTRIES, ROOT, Lab
@@ -24,7 +25,7 @@ def make_certificates(lab: Lab) -> None:
     authority.issue(root, lab.path("tls", "acme"), ["acme.lab.internal", lab.gateway])
     trust = lab.path("tls", "trust")
     trust.mkdir(exist_ok=True)
-    (trust / "ca.crt").write_bytes(root.with_suffix(".crt").read_bytes())
+    put(trust / "ca.crt", root.with_suffix(".crt").read_bytes())
 
 
 def cloud_daemon(lab: Lab) -> Daemon:
@@ -57,7 +58,7 @@ def start_pebble(lab: Lab) -> None:
         }
     }
     path = lab.path("run", "pebble.json")
-    path.write_text(json.dumps(config))
+    put(path, json.dumps(config))
     daemon = pebble_daemon(lab)
     calm = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "0"}
     daemon.start(str(ensure_pebble()), "-config", str(path), "-dnsserver", f"{lab.gateway}:{ports.DNS}", env=calm)
@@ -77,7 +78,7 @@ def _acme_root(lab: Lab) -> str | None:
 def write_bundle(lab: Lab) -> None:
     """`LAB_CA`: the lab's root and the root that the sites' certificates come from."""
     root = lab.path("tls", "root.crt").read_text()
-    lab.path("ca.pem").write_text(root + (_acme_root(lab) or ""))
+    put(lab.path("ca.pem"), root + (_acme_root(lab) or ""))
 
 
 def credentials(lab: Lab) -> dict[str, Any]:

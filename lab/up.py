@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from infra.writing import put
 from lab import (
     contents,
     existing,
@@ -43,7 +44,7 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         # The emulator's state is in memory: what is left of an ended or half-started lab belongs to nothing
         clear(lab)
     lab.directory.mkdir(parents=True, exist_ok=True)
-    _put(lab.path("name"), f"{lab.name}:{lab.number}")
+    put(lab.path("name"), f"{lab.name}:{lab.number}")
     if is_running(lab):
         contents.fill(lab, filled)
         return
@@ -57,14 +58,7 @@ def start(lab: Lab, filled: Sequence[str] = REGIONS) -> None:
         services.start_pebble(lab)
         services.write_bundle(lab)
     contents.fill(lab, filled)
-    _put(_whole(lab), json.dumps(CLOUD))
-
-
-def _put(file: Path, text: str) -> None:
-    """A file as a whole, or as it was."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text)
-    part.rename(file)
+    put(_whole(lab), json.dumps(CLOUD))
 
 
 def _refuse_another_cloud(lab: Lab) -> None:
@@ -114,10 +108,10 @@ def _choose_ports(lab: Lab) -> None:
     found, needs = examine(lab)
     if found.shift is None:
         raise LabError(needs.problems[0])
-    lab.path("shift").write_text(str(found.shift))
+    put(lab.path("shift"), str(found.shift))
     boot = lab.path("run", "boot.json")
     boot.parent.mkdir(parents=True, exist_ok=True)
-    boot.write_text(json.dumps({"run": needs.run, "command": needs.command}))
+    put(boot, json.dumps({"run": needs.run, "command": needs.command}))
 
 
 def ready(lab: Lab) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from catalogue.loading import load
 from catalogue.stack import read_stack
+from infra.writing import put
 from lab import plugins, ports
 from lab.run import find_program, run
 from lab.services import credentials
@@ -59,12 +60,11 @@ def write_skopeo(lab: Lab) -> None:
     """`skopeo` as a user of the lab has it: ECR's names lead to the lab's registries (lab/cloud/proxy.py)."""
     real = find_program("skopeo")
     bundle = lab.path("tls", "everybody.pem")
-    bundle.write_text(Path(certifi.where()).read_text() + lab.path("tls", "root.crt").read_text())
+    put(bundle, Path(certifi.where()).read_text() + lab.path("tls", "root.crt").read_text())
     proxy = f"http://{lab.services}:{ports.PROXY}"
     target = lab.path("bin", "skopeo")
     target.parent.mkdir(exist_ok=True)
-    target.write_text(f'#!/bin/sh\nHTTPS_PROXY={proxy} SSL_CERT_FILE={shlex.quote(str(bundle))} exec {real} "$@"\n')
-    target.chmod(0o755)
+    put(target, f'#!/bin/sh\nHTTPS_PROXY={proxy} SSL_CERT_FILE={shlex.quote(str(bundle))} exec {real} "$@"\n', 0o755)
 
 
 def write_env(lab: Lab) -> None:
@@ -72,9 +72,8 @@ def write_env(lab: Lab) -> None:
     write_skopeo(lab)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(lab).items()]
     lines.append(f'export PATH={":".join(path_entries(lab))}:"$PATH"')
-    target = lab.path("env")
-    target.touch(0o600)
-    target.write_text(f"# Made by the lab. Use it: . {lab.directory.name}/env\n" + "\n".join(lines) + "\n")
+    text = "\n".join([f"# Made by the lab. Use it: . {lab.directory.name}/env", *lines, ""])
+    put(lab.path("env"), text, 0o600)
 
 
 def install_plugins(lab: Lab) -> dict[str, str]:
@@ -87,8 +86,7 @@ def prepare(lab: Lab, project: Path = ROOT) -> None:
     lab.path("state").mkdir(parents=True, exist_ok=True)
     passphrase = lab.path("passphrase")
     if not passphrase.exists():
-        passphrase.touch(0o600)
-        passphrase.write_text(secrets.token_urlsafe(24))
+        put(passphrase, secrets.token_urlsafe(24), 0o600)
     env = process_environment(lab)
     if not lab.config_file.exists():
         _make_stack(lab, project, env)
@@ -121,7 +119,7 @@ def set_secrets(lab: Lab, project: Path) -> None:
     set_all({path: value for path, value in given.items() if before.get(path) != marks[path]})
     for path in sorted({*before} - {*given}):
         run("pulumi", "config", "rm", "--path", f"infra:secrets.{path}", cwd=project, env=env)
-    record.write_text(json.dumps(marks))
+    put(record, json.dumps(marks))
     catalogue = load(project, read_stack(project, "lab", lab.config_file))
     services = [service for system in catalogue.running.values() for service in system.active]
     known = catalogue.secrets
@@ -136,7 +134,7 @@ def take_over_edits(lab: Lab, project: Path) -> None:
     rest."""
     edited = project / "Pulumi.lab.yaml"
     before, after, here = (yaml.safe_load(path.read_text()) for path in (_origin(lab), edited, lab.config_file))
-    lab.config_file.write_text(yaml.safe_dump(taken_over(before, after, here), sort_keys=False))
+    put(lab.config_file, yaml.safe_dump(taken_over(before, after, here), sort_keys=False))
     shutil.copy(edited, _origin(lab))
     run("infra", "init", "--stack", "lab", cwd=project, env=process_environment(lab))
 

@@ -14,6 +14,7 @@ from infra.adopt import facts as looking
 from infra.adopt import keys, mapping
 from infra.errors import InfraError
 from infra.pulumi import attempt, pulumi
+from infra.writing import put
 from rendering.host import zone_names
 
 
@@ -80,7 +81,7 @@ def _import(catalogue: Catalogue, found: looking.Facts, taken: list[mapping.Take
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.json"
-        file.write_text(json.dumps(mapping.import_file(stack, left)))
+        put(file, json.dumps(mapping.import_file(stack, left)))
         done = attempt(
             "import", "--file", str(file), "--stack", stack.name, "--yes", "--protect=false", "--generate-code=false",
             "--skip-preview",

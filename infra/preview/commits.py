@@ -13,6 +13,7 @@ from typing import Any
 from infra.errors import InfraError
 from infra.git import git
 from infra.paths import config_file
+from infra.writing import put
 
 PROGRAM = Path(__file__).parent / "snapshot.py"
 MERGED = "origin/main"
@@ -50,7 +51,7 @@ def checkout(commit: str) -> Iterator[Path]:
     """The files of a commit in a directory of their own; gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="infra-preview-") as folder:
         archive = Path(folder) / "archive.tar"
-        archive.write_bytes(git("archive", "--format=tar", commit))
+        put(archive, git("archive", "--format=tar", commit))
         target = Path(folder) / "tree"
         with tarfile.open(archive) as tar:
             tar.extractall(target, filter="data")

@@ -174,7 +174,7 @@ def _validate(files: dict[str, File], system: str) -> None:
         for path, file in files.items():
             target = Path(scratch) / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.content)
+            put(target, file.content)
         read_system(Path(scratch) / SYSTEMS / f"{system}.yaml")
 
 

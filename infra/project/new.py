@@ -21,7 +21,7 @@ from infra.errors import InfraError
 from infra.git import git
 from infra.project.composed import entries, exposed
 from infra.project.program import HERE, Program, program_in, write_record
-from infra.writing import refuse_system
+from infra.writing import put, refuse_system
 
 # YAML's own words, and Docker's and our own networks
 TAKEN = {
@@ -165,7 +165,7 @@ def _composed(answers: Answers) -> tuple[str, str]:
 
 def _write(place: Path, content: bytes, executable: bool) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
+    put(place, content)
     place.chmod(0o755 if executable else 0o644)
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from infra.errors import InfraError
 from infra.git import git
 from infra.project.program import EXECUTABLE, RECORD, File, Program, Record, file_at, mark_of, read_record, write_record
+from infra.writing import appended, put
 
 Fate = Literal["added", "replaced", "removed", "merged", "kept", "absent", "conflict"]
 WORDS: dict[Fate, str] = {
@@ -152,7 +153,7 @@ def _merged(root: Path, path: str, before: Record, have: File, new: File) -> Fil
     with tempfile.TemporaryDirectory(prefix="infra-merge-") as folder:
         places = [Path(folder) / name for name in ("here", "origin", "program")]
         for place, content in zip(places, (have.content, origin, new.content), strict=True):
-            place.write_bytes(content)
+            put(place, content)
         words = ["git", "merge-file", "--stdout", *map(str, places)]
         try:
             done = subprocess.run(words, capture_output=True, check=False, timeout=60)
@@ -207,7 +208,7 @@ def alone(root: Path) -> Iterator[None]:
     """One upgrade at a time. Raises InfraError."""
     folder = root / ".infra"
     folder.mkdir(exist_ok=True)
-    with open(folder / "upgrade.lock", "w") as lock:
+    with appended(folder / "upgrade.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

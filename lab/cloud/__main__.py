@@ -10,6 +10,7 @@ from typing import Any
 
 from werkzeug.serving import make_server
 
+from infra.writing import put
 from lab import ports
 from lab.cloud import dns, ecr, ecr_api, firewall, machine_images
 from lab.cloud.cloudflare import Cloudflare
@@ -97,10 +98,7 @@ def serve(app: Any, address: str, port: int, certificate: Path | None = None) ->
 
 def tell_ready(lab: Lab, keys: dict[str, str]) -> None:
     """The administrator's keys, for `.lab/env`; their file's arrival says that the cloud answers."""
-    part = lab.path("run", "credentials.part")
-    part.touch(0o600)
-    part.write_text(json.dumps(keys))
-    part.rename(lab.path("run", "credentials.json"))
+    put(lab.path("run", "credentials.json"), json.dumps(keys), 0o600)
 
 
 if __name__ == "__main__":

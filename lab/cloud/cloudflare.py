@@ -12,6 +12,8 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from infra.writing import put
+
 HOST, PREFIX = "api.cloudflare.com", "/client/v4"
 MOST_COMMENT, SHORTEST, LONGEST, AUTOMATIC = 100, 60, 86400, 1
 ADDRESSED = {"A", "AAAA", "CNAME"}
@@ -39,10 +41,7 @@ class Cloudflare:
         self.entries: dict[str, Entry] = {}
         self.lock = threading.Lock()
         self.faults = file.with_name("cloudflare-faults.json")
-        part = file.with_suffix(".part")
-        part.touch(0o600)
-        part.write_text(json.dumps(self.tokens))
-        part.rename(file)
+        put(file, json.dumps(self.tokens), 0o600)
 
     def is_asked(self, environ: dict[str, Any]) -> bool:
         return environ.get("PATH_INFO", "").startswith(f"{PREFIX}/")
@@ -87,7 +86,7 @@ class Cloudflare:
             return
         wanted = json.loads(self.faults.read_text())
         if wanted["times"] > 1:
-            self.faults.write_text(json.dumps({**wanted, "times": wanted["times"] - 1}))
+            put(self.faults, json.dumps({**wanted, "times": wanted["times"] - 1}))
         else:
             self.faults.unlink()
         raise Refusal(wanted["fail"], 0, "the lab fails on purpose", wanted.get("after", ""))

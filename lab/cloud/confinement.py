@@ -2,8 +2,8 @@
 machine's own kernel, devices or clock."""
 
 import json
-import uuid
 
+from infra.writing import put
 from lab.settings import Lab
 
 # Docker's own defaults, which programs inside expect
@@ -33,9 +33,6 @@ def options(lab: Lab) -> list[str]:
     """Options of `docker run`."""
     file = lab.path("run", "seccomp.json")
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Hosts start side by side: none reads it half-written
-    part = file.with_suffix(f".{uuid.uuid4().hex}")
-    part.write_text(profile())
-    part.replace(file)
+    put(file, profile())
     kept = [word for name in (*USUAL, *MORE) for word in ("--cap-add", name)]
     return ["--cap-drop", "ALL", *kept, "--security-opt", f"seccomp={file}", "--security-opt", "apparmor=unconfined"]

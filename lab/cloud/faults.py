@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.writing import appended
+
 SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/")
 
 
@@ -56,8 +58,8 @@ def hold(file: Path) -> None:
 
 def remember(file: Path, request: Asked) -> None:
     """What was refused or held back, for a test that wants to know: a line a request, beside the file of faults."""
-    with file.with_suffix(".log").open("a") as log:
-        log.write(f"{request.region} {request.action}\n")
+    with appended(file.with_suffix(".log")) as log:
+        log.write(f"{request.region} {request.action}\n".encode())
 
 
 def answer(request: Asked, reason: str, status: str = "400 Bad Request") -> tuple[str, str, bytes]:

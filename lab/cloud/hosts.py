@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from catalogue.sizes import INSTANCE_TYPES, MiB
+from infra.writing import put
 from lab import ports
 from lab.cloud import confinement, firewall, meminfo
 from lab.cloud.forward import Forwarder
@@ -151,10 +152,8 @@ def tag(instance: Any, name: str) -> str:
 
 def _seed(seed: Path, instance: Any) -> None:
     data = base64.b64decode(instance.user_data.as_bytes()) if instance.user_data else b"#cloud-config\n{}\n"
-    user_data = seed / "user-data"
-    user_data.touch(0o600)
-    user_data.write_bytes(data)
-    (seed / "meta-data").write_text(json.dumps({"instance-id": instance.id, "local-hostname": instance.id}))
+    put(seed / "user-data", data, 0o600)
+    put(seed / "meta-data", json.dumps({"instance-id": instance.id, "local-hostname": instance.id}))
 
 
 class DockerFailed(Exception):

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from infra.writing import put
+
 AMI = {"arm64": "ami-0a71000000000arm0", "x86_64": "ami-0a71000000000amd6"}
 PARAMETERS = {
     "/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id": AMI["arm64"],
@@ -11,7 +13,7 @@ PARAMETERS = {
 
 
 def write(path: Path) -> None:
-    path.write_text(json.dumps([_image(architecture, ami) for architecture, ami in AMI.items()]))
+    put(path, json.dumps([_image(architecture, ami) for architecture, ami in AMI.items()]))
 
 
 def _image(architecture: str, ami: str) -> dict[str, object]:

@@ -21,7 +21,9 @@ def write(file: Path, size: int, used: int, cache: int) -> None:
     text = "".join(f"{name + ':':<16}{value // 1024:>12} kB\n" for name, value in values.items())
     text += "".join(f"{name + ':':<16}{0:>12} kB\n" for name in ("SwapCached", "SwapTotal", "SwapFree"))
     file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "r+b" if file.exists() else "wb", buffering=0) as opened:
+    # In place, since a host has this very file mounted
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "wb", buffering=0) as opened:
         opened.write(text.encode())
 
 

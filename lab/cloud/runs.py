@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from infra.writing import appended
+
 
 class Runs:
     """A WSGI app that appends `seconds service instance` to a file for each POST."""
@@ -16,7 +18,7 @@ class Runs:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         instance = self.instance_at(environ["REMOTE_ADDR"]) or environ["REMOTE_ADDR"]
         line = f"{time.time():.3f} {environ['PATH_INFO'].strip('/')} {instance}\n"
-        with self.lock, open(self.file, "a") as log:
-            log.write(line)
+        with self.lock, appended(self.file) as log:
+            log.write(line.encode())
         start("204 No Content", [])
         return []

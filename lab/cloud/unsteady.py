@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.writing import appended
 from lab.cloud.faults import Asked
 
 Records = Callable[[], list[dict[str, Any]]]
@@ -101,8 +102,8 @@ class Unsteady:
         return self.day
 
     def _logged(self, request: Asked, reason: str) -> str:
-        with self.file.with_suffix(".log").open("a") as log:
-            log.write(f"{request.service} {request.action} {reason}\n")
+        with appended(self.file.with_suffix(".log")) as log:
+            log.write(f"{request.service} {request.action} {reason}\n".encode())
         return reason
 
 

@@ -21,6 +21,7 @@ class Docker:
     stopped: set[str] = field(default_factory=set)
     # Started by hand or by another compose project: id → what Docker says of it
     foreign: dict[str, dict[str, Any]] = field(default_factory=dict)
+    volumes: set[str] = field(default_factory=set)
     killed: list[str] = field(default_factory=list)
     silence: str = ""
     # Image → the places for data that it declares, as Docker has them
@@ -60,6 +61,7 @@ class Docker:
                 {
                     "Id": id,
                     "Names": [entry["Name"]],
+                    "State": "running" if entry["State"]["Running"] else "exited",
                     "Labels": entry["Config"]["Labels"],
                     "NetworkSettings": entry["NetworkSettings"],
                 }
@@ -72,6 +74,8 @@ class Docker:
             return json.dumps(self._container(way[1])).encode()
         if way[0] == "images" and way[-1] == "json":
             return json.dumps({"Config": {"Volumes": self.declared.get("/".join(way[1:-1]))}}).encode()
+        if way == ["volumes"]:
+            return json.dumps({"Volumes": [{"Name": name} for name in sorted(self.volumes)]}).encode()
         if way == ["networks"]:
             return json.dumps([self._network(name) for name in self.networks]).encode()
         if way == ["events"]:
@@ -131,4 +135,9 @@ class Docker:
     def _network(self, name: str) -> dict[str, Any]:
         subnet, gateway, project = self.networks[name]
         labels = {"com.docker.compose.project": project} if project else None
-        return {"Name": name, "IPAM": {"Config": [{"Subnet": subnet, "Gateway": gateway}]}, "Labels": labels}
+        return {
+            "Id": f"id of {name}",
+            "Name": name,
+            "IPAM": {"Config": [{"Subnet": subnet, "Gateway": gateway}]},
+            "Labels": labels,
+        }

@@ -21,20 +21,10 @@ INSTALLED = (
 # Commands of which what they print depends on the host's versions: what is not in `lacks`
 OPTIONS = {"systemd-analyze": ("--recursive-errors",)}
 LOOKS = (
-    "docker image inspect",
-    "systemd-analyze --help",
-    *(f"{path} version" for path in compose.PLACES),
-    "docker info",
-    "docker ps",
-    "iptables",
-    "nginx -T",
-    "systemctl is-",
-    "journalctl",
-    "ss ",
-    "systemctl show",
-    "runuser -u ice -- env systemctl --user is-",
-    "runuser -u ice -- env systemctl --user show",
-)
+    "docker image inspect", "systemd-analyze --help", *(f"{path} version" for path in compose.PLACES), "docker info",
+    "docker ps", "iptables", "nginx -T", "systemctl is-", "systemctl list-units", "journalctl", "ss ", "systemctl show",
+    "runuser -u ice -- env systemctl --user is-", "runuser -u ice -- env systemctl --user show",
+)  # fmt: skip
 
 
 class Killed(BaseException):

@@ -1,5 +1,6 @@
 """What a rollback, a kill or damage leaves: nothing that is passed over in silence."""
 
+import json
 import os
 import socket
 import threading
@@ -11,7 +12,16 @@ from agent import images, jobs, prune, slots, store, validate, web
 from agent.job import Job
 from agent.world import Ran, World
 from tests.agent.fake import Killed
-from tests.agent.releases import applied, bigger, blue_green, blue_green_changed, release, serving, world_for
+from tests.agent.releases import (
+    applied,
+    bigger,
+    blue_green,
+    blue_green_changed,
+    gone_back,
+    release,
+    serving,
+    world_for,
+)
 
 NEW = "watchme-admin.service"
 
@@ -186,3 +196,12 @@ def test_a_handshake_that_goes_on_and_on_has_an_end(monkeypatch):
         assert World().status_of(f"https://127.0.0.1:{server.getsockname()[1]}/") == 0
     finally:
         server.close()
+
+
+def test_a_release_that_an_earlier_agent_kept_is_known_by_its_content():
+    """It was spelled in one line then, and its hash is another."""
+    first, second = release(), release(bigger)
+    world = serving(first, second)
+    path = f"{store.RELEASES}/{first.id}/manifest.json"
+    world.files[path] = (json.dumps(first.manifest, sort_keys=True).encode(), 0o600, "root", "root")
+    assert gone_back(world, first.id).outcome == "applied" and store.current_id(world) == first.id

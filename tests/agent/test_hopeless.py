@@ -85,3 +85,26 @@ def test_an_answer_of_systemd_that_says_nothing_ends_nothing():
     world = Restarting(web=lambda url: 0)
     world.answers["systemctl show -p ActiveState -p NRestarts"] = Ran(1, "Failed to connect to bus")
     assert waited(world)[0] >= DEADLINE
+
+
+class Slow(FakeWorld):
+    """Each answer takes its time, as of services that drip theirs byte by byte."""
+
+    each = 10.0
+
+    def status_of(self, url, name=None):
+        self.clock += self.each
+        return 503
+
+
+def test_a_round_of_slow_answers_ends_with_the_deadline():
+    """One answer may be late, and not one after the other: those who were not asked are not called unhealthy."""
+    world, number = Slow(), 12
+    probes = [probe(f"api{one}", 8000 + one) for one in range(number)]
+    world.active |= {one["unit"] for one in probes}
+    with pytest.raises(Failed) as failure:
+        health.wait(world, probes, {}, 15.0)
+    said = str(failure.value)
+    assert world.clock <= 15.0 + health.AT_ONCE * world.each
+    assert "api0 answered 503 at http://127.0.0.1:8000/health" in said
+    assert "(api11.service) was not asked in time: the answers of others took all of it" in said

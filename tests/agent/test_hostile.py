@@ -248,7 +248,15 @@ def test_a_damaged_kept_release_stops_no_job_and_is_not_gone_back_to(content):
     assert jobs.secret_values(world, None) is not None
 
 
-SHAPES = {**DAMAGE, "parts missing": b'{"format": 3}', "a list": b"[1]", "a wrong format": b'{"format": "3"}'}
+# Readable, and not what the release came with
+EDITED = json.dumps({**release(bigger).manifest, "keep": 6}).encode()
+SHAPES = {
+    **DAMAGE,
+    "edited": EDITED,
+    "parts missing": b'{"format": 3}',
+    "a list": b"[1]",
+    "a wrong format": b'{"format": "3"}',
+}
 
 
 @pytest.mark.parametrize("content", SHAPES.values(), ids=SHAPES)

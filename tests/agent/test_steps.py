@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agent import jobs, steps, store
+from agent import desired, jobs, steps, store
 from agent.recover import recover
 from agent.world import Ran
 from tests.agent.fake import FakeWorld, Killed
@@ -231,8 +231,10 @@ def test_a_release_that_an_earlier_agent_kept_has_none(served):
     assert applied_with(served, old).outcome == "applied" and not ran(served)
     manifest = json.loads(served.files[f"{store.RELEASES}/{old.id}/manifest.json"][0])
     del manifest["steps"]
-    served.files[f"{store.RELEASES}/{old.id}/manifest.json"] = (json.dumps(manifest).encode(), 0o600, "root", "root")
-    assert store.manifest(served, old.id)["steps"] == []
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    earlier = desired.digest(text)
+    served.files[f"{store.RELEASES}/{earlier}/manifest.json"] = (text, 0o600, "root", "root")
+    assert store.manifest(served, earlier)["steps"] == []
 
 
 def test_native_ones_have_none():

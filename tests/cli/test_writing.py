@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -12,8 +13,8 @@ import pytest
 
 from infra import scan
 from infra.errors import InfraError
-from infra.writing import MARKER, fill_directory, put
-from tests.support import execute
+from infra.writing import MARKER, appended, fill_directory, put
+from tests.support import ROOT, execute
 
 OLD, NEW = "ap-southeast-2", "ap-northeast-1"
 INFRA = Path(sys.executable).with_name("infra")
@@ -53,6 +54,45 @@ def test_what_is_no_file_is_not_written_through(tmp_path, lay, what):
     with pytest.raises(InfraError, match=f"report.md is {what}, and a file is to be written there"):
         put(tmp_path / "report.md", "after")
     assert victim.read_text() == "as it was"
+
+
+@pytest.mark.parametrize("what", ["a link", "a pipe", "a directory"])
+def test_nothing_is_appended_to_what_is_no_file(tmp_path, what):
+    path, victim = tmp_path / "server.log", tmp_path / "victim"
+    victim.write_text("kept")
+    {"a link": lambda: path.symlink_to(victim), "a pipe": lambda: os.mkfifo(path), "a directory": path.mkdir}[what]()
+    with pytest.raises(InfraError, match=r"server\.log"), appended(path) as file:
+        file.write(b"more")
+    assert victim.read_text() == "kept"
+
+
+def test_lines_are_appended_and_a_new_log_is_the_accounts_alone(tmp_path):
+    path = tmp_path / "server.log"
+    for line in (b"one\n", b"two\n"):
+        with appended(path) as file:
+            file.write(line)
+    assert path.read_bytes() == b"one\ntwo\n" and stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+# What is no file of a disk's, is written by root there, streams, or needs a name of its own
+BY_THEMSELVES = {
+    "lab/network.py", "infra/adopt/keys.py", "infra/layout.py", "infra/artefact.py",
+    "infra/project/upgrade.py",
+}  # fmt: skip
+WRITES = re.compile(r"\.write_(?:text|bytes)\(|\bopen\([^()]*(?:\([^()]*\)[^()]*)*,\s*\"[rwax]b?\+?b?\"")
+
+
+def test_no_other_code_writes_files():
+    """All that `infra` and the lab write goes through `infra.writing`."""
+    reads = re.compile(r",\s*\"rb?\"")
+    found = {
+        str(path.relative_to(ROOT))
+        for folder in ("infra", "lab", "components", "policy")
+        for path in (ROOT / folder).rglob("*.py")
+        for match in WRITES.finditer(path.read_text())
+        if not reads.search(match[0])
+    }
+    assert found - {"infra/writing.py"} == BY_THEMSELVES
 
 
 def test_a_failure_leaves_the_file_and_nothing_beside_it(tmp_path, monkeypatch):

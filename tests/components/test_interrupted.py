@@ -22,13 +22,13 @@ def test_the_program_knows_which_creations_it_would_repeat():
 class Asked(subprocess.Popen):
     """`pulumi stack export` that says something, or nothing at all."""
 
-    def __init__(self, said: str | None) -> None:
-        self.said, self.is_killed, self.returncode = said, False, 0
+    def __init__(self, said: str | None, complaint: str = "") -> None:
+        self.said, self.complaint, self.is_killed, self.returncode = said, complaint, False, 0
 
     def communicate(self, input=None, timeout=None):
         if self.said is None:
             raise subprocess.TimeoutExpired("pulumi", timeout or 0)
-        return self.said, None
+        return self.said, self.complaint
 
     def kill(self) -> None:
         self.is_killed = True
@@ -59,14 +59,32 @@ def test_a_preview_only_warns_and_commands_are_no_reason(engine_says, monkeypatc
     assert "First: uv run infra orphans --adopt --stack prod" in engine_says.pop()
 
 
-@pytest.mark.parametrize("said", ["", "error: no such stack", json.dumps(state())])
-def test_where_nothing_is_known_the_update_goes_on(engine_says, said):
-    interrupted.refuse(Asked(said))
+def test_where_nothing_was_interrupted_the_update_goes_on(engine_says):
+    interrupted.refuse(Asked(json.dumps(state())))
     interrupted.refuse(None)
     assert engine_says == []
 
 
-def test_a_backend_that_does_not_answer_holds_up_nothing(engine_says):
+@pytest.mark.parametrize("said", ["", "[]", '{"deployment": {"pending_operations": [{"type": "creating"}]}}'])
+def test_an_update_does_not_guess_what_it_cannot_read(engine_says, monkeypatch, said):
+    """A preview changes nothing, and goes on."""
+    with pytest.raises(
+        pulumi.RunError, match=r"nothing was touched: whether .* is not known: .* says error: no access"
+    ):
+        interrupted.refuse(Asked(said, "warning: one\nerror: no access\n"))
+    monkeypatch.setattr(interrupted.pulumi.runtime, "is_dry_run", lambda: True)
+    interrupted.refuse(Asked(said))
+    assert "says nothing that can be read. Run again" in engine_says.pop()
+
+
+def test_a_backend_that_does_not_answer_ends_the_update(engine_says):
     asked = Asked(None)
-    interrupted.refuse(asked)
+    with pytest.raises(pulumi.RunError, match="did not end within 60 s"):
+        interrupted.refuse(asked)
     assert asked.is_killed
+
+
+def test_an_engine_that_is_not_on_the_path_is_only_warned_of(engine_says, monkeypatch):
+    monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert interrupted.ask() is None and engine_says.pop().endswith("is not known: pulumi is not on PATH")

@@ -101,6 +101,7 @@ def test_what_came_along_meanwhile_is_a_change_like_any_other_then_there_is_none
     assert ran.code == 0, ran.output
 
 
+@pytest.mark.nightly
 def test_a_standby_gets_every_release_and_image(sydney):
     push(sydney, TOKYO, "watchme-admin", 5)
     output = sydney.must_up()

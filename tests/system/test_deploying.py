@@ -84,6 +84,7 @@ def test_one_service_is_deployed_and_nothing_else(system: System):
     assert json.loads(system.output("deployed"))["watchme"][SERVICE] == {f"{REPOSITORY}:latest": digest}
 
 
+@pytest.mark.nightly
 def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
     digest = serving(system)
     push(system, REPOSITORY, build="3")
@@ -93,6 +94,7 @@ def test_what_was_deployed_stays_whatever_its_tag_means_later(system: System):
     assert serving(system) == digest
 
 
+@pytest.mark.nightly
 def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
     push(system, REPOSITORY, "bad", health="/elsewhere")
     system.set("infra:healthDeadline", "15")
@@ -107,6 +109,7 @@ def test_a_bad_build_is_rolled_back_and_the_stack_is_as_it_was(system: System):
     assert not changes(system)
 
 
+@pytest.mark.nightly
 def test_a_service_goes_back_to_the_image_before(system: System):
     first = serving(system)
     second = push(system, REPOSITORY, "4", build="4")
@@ -118,6 +121,7 @@ def test_a_service_goes_back_to_the_image_before(system: System):
     assert f"{first[:19]} serves on watchme already: nothing to do" in said, said
 
 
+@pytest.mark.nightly
 def test_a_change_of_something_else_is_refused_and_named(watchme: System):
     before = started(watchme)
     watchme.edit(YAML, "max_body: 10M}]\n    memory: {limit: 200m}", "max_body: 10M}]\n    memory: {limit: 210m}")
@@ -139,6 +143,7 @@ def test_what_cannot_be_deployed_is_a_line(system: System):
         assert ran.code == 1 and line in ran.output and "Traceback" not in ran.output, ran.output
 
 
+@pytest.mark.nightly
 def test_a_service_follows_its_tag_again(system: System):
     digest = push(system, REPOSITORY, build="6")
     assert "follows its tag from now on" in must(infra(system, "deploy", SERVICE, "--follow"))

@@ -136,7 +136,7 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", rows(ROWS, always=["killed while switching", "never well", "registry down"]))
+@pytest.mark.parametrize("name", rows(ROWS, always=["killed while switching", "never well"]))
 def test_fault(watchme, name):
     row = ROWS[name]
     before, image = serving(watchme), image_of(watchme)

@@ -47,6 +47,7 @@ def test_a_release_of_one_service_loses_no_request(watchme: System) -> None:
     assert leads_to_services(watchme)
 
 
+@pytest.mark.nightly
 def test_while_an_unhealthy_release_goes_back_requests_wait_for_the_earlier_one(watchme: System) -> None:
     release = serving(watchme)
     push(watchme, "never")

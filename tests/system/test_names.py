@@ -14,7 +14,7 @@ from tests.system.faults import Load
 from tests.system.on import until, wait_until_well
 
 PATHS = [e["routes"][0]["public"] for e in WATCHME["services"] if not e.get("retired") and not e.get("single")]
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 NAME = "api.hey-watch.me"
 RENEWAL = f"/etc/letsencrypt/renewal/{NAME}.conf"
 

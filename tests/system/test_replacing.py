@@ -41,6 +41,7 @@ def replaced(system: System, host: str, *words: str) -> str:
     return ran.output
 
 
+@pytest.mark.nightly
 def test_a_host_becomes_another_machine_and_goes_back_without_a_lost_request(watchme: System) -> None:
     old = serves(watchme, NAME, "watchme")
     until("the scheduler", lambda: watchme.lab.path("run", "runs").exists())

@@ -73,6 +73,7 @@ def test_a_release_restarts_one_after_the_other_and_loses_no_request(watchme_of_
     assert all(one != other for one, other in zip(before, [requests_of(system, unit) for unit in UNITS], strict=True))
 
 
+@pytest.mark.nightly
 def test_one_that_is_unhealthy_is_never_seen_by_a_user(watchme_of_two: System) -> None:
     system = watchme_of_two
     release, second = serving(system), requests_of(system, UNITS[1])
@@ -113,6 +114,7 @@ def test_a_kill_between_them_loses_no_request(watchme_of_two: System) -> None:
     assert links == ["1.conf", "2.conf"]
 
 
+@pytest.mark.nightly
 def test_fewer_of_them_lose_no_request(watchme_of_two: System) -> None:
     system = watchme_of_two
     system.edit(YAML, SEVERAL.format(2), SEVERAL.format(1))

@@ -20,6 +20,7 @@ from infra.adopt.host.locations import REDIRECTS, Found, Read
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Tree, all_of, inherited
 from infra.errors import InfraError
+from infra.writing import put
 
 MAIN = "/etc/nginx/nginx.conf"
 PRIVATE = re.compile(r"(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|localhost|\[::1\]|\[f[cd]|unix:)")
@@ -39,7 +40,7 @@ def parsed(text: str, path: str = "") -> Tree:
     """One file, its comments included. Raises InfraError."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "file.conf"
-        file.write_text(text)
+        put(file, text)
         said = crossplane.parse(str(file), single=True, comments=True, check_ctx=False, check_args=False)
     if said["errors"]:
         wrong = said["errors"][0]["error"].replace(str(file), path)
