@@ -212,7 +212,7 @@ def writers(paths):
             # A path of the same text in a container is another file
             ours = [(fd, link) for fd, link in links.items() if f"{link}/".startswith(own) and os.path.exists(link)]
             if int(pid) != os.getpid() and any(os.path.samefile(fd, link) for fd, link in ours):
-                with open(f"/proc/{pid}/comm") as file:
+                with open(f"/proc/{pid}/comm", errors="replace") as file:
                     found.append(f"process {pid} ({file.read().strip()})")
     return list(dict.fromkeys(found))
 

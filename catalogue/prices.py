@@ -37,7 +37,7 @@ class Table:
 @cache
 def table() -> Table:
     """The one of this repository, prices.yaml."""
-    found = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
+    found = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text(encoding="utf-8"))
     regions = {
         name: Prices(entry["machines"], entry["disk"], found["address"]) for name, entry in found["regions"].items()
     }

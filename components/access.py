@@ -47,7 +47,7 @@ def ready(
     """Waits until the host answers SSH with its own key, runs `first`, and prepares it. The script comes along and is
     safe to repeat: what failed at the first boot is reported now, and can be fixed. One that `is_kept` is prepared for
     nothing more."""
-    script = {"script": PREPARE.read_text(), "first": first, "arguments": [str(swap_mib), *needs]}
+    script = {"script": PREPARE.read_text(encoding="utf-8"), "first": first, "arguments": [str(swap_mib), *needs]}
     request = target(stack, host, address).apply(
         lambda known: json.dumps({"target": known, "limit": stack.readyTimeout, **script}, sort_keys=True)
     )

@@ -103,7 +103,7 @@ def deploying(stack: str) -> Deploying | None:
     if note.exists():
         raise pulumi.RunError(
             "nothing was touched: an infra deploy was interrupted here, and it is not recorded what it brought: run it "
-            f"again ({note.read_text().strip()}); where that is not to be, remove {note}"
+            f"again ({note.read_text(encoding='utf-8').strip()}); where that is not to be, remove {note}"
         )
     return None
 

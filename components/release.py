@@ -71,7 +71,7 @@ def to_settle(host: str, before: str) -> str:
     it did is not in Pulumi's state, in which nothing may have changed."""
     for note in sorted(JOBS.glob(f"{host}-*.json")):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return str(json.loads(note.read_text())["id"])
+            return str(json.loads(note.read_text(encoding="utf-8"))["id"])
     return before
 
 

@@ -44,7 +44,7 @@ class Engine:
 def identify(pid: int) -> Engine:
     """A process that runs now; without what this system does not provide."""
     with contextlib.suppress(OSError, IndexError):
-        machine, boot = MACHINE.read_text().strip(), BOOT.read_text().strip()
+        machine, boot = MACHINE.read_text(encoding="utf-8").strip(), BOOT.read_text(encoding="utf-8").strip()
         return Engine(pid, machine, boot, os.readlink("/proc/self/ns/pid"), _started(pid))
     return Engine(pid, "", "", "", "")
 
@@ -56,7 +56,7 @@ def _started(pid: int) -> str:
 
 def _fields(pid: int) -> list[str]:
     """What the kernel says of a process after its name, which may have spaces and parentheses: its state first."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def remember(stack: str, pid: int) -> None:
@@ -72,7 +72,12 @@ def engine_above(pid: int) -> int | None:
     """The Pulumi that a process was started by; None where there is none above it."""
     with contextlib.suppress(OSError, IndexError, ValueError):
         while pid > 1:
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+            name, _, rest = (
+                Path(f"/proc/{pid}/stat")
+                .read_text(encoding="utf-8", errors="replace")
+                .partition("(")[2]
+                .rpartition(")")
+            )
             state, parent = rest.split()[:2]
             # One that was killed, and which its parent has not noticed, holds nothing
             if name == "pulumi" and state not in ("Z", "X"):

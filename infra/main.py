@@ -1,5 +1,10 @@
 """The `infra` command line."""
 
+import codecs
+import locale
+import os
+import sys
+
 import typer
 
 from catalogue.problems import CatalogueError
@@ -40,8 +45,17 @@ def _teach() -> None:
 _teach()
 
 
+def _speak_utf8() -> None:
+    """Files, hosts and Pulumi speak UTF-8, whatever a terminal's locale is: where Python does not, it starts again."""
+    if codecs.lookup(locale.getpreferredencoding(False)).name != "utf-8":
+        # For what it starts as well
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
 def run() -> None:
     """The console script: a user's mistake is a line on stderr and exit code 1, never a traceback."""
+    _speak_utf8()
     try:
         app()
     except Exception as error:

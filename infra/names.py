@@ -62,7 +62,7 @@ def _by_resolver(zone: str) -> list[Server]:
 def resolvers() -> list[Server]:
     """Those that this machine asks."""
     try:
-        lines = RESOLVERS.read_text(errors="replace").splitlines()
+        lines = RESOLVERS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     words = [line.split() for line in lines]

@@ -276,4 +276,4 @@ def _files(facts: Facts, endings: tuple[str, ...]) -> Iterator[tuple[str, str, s
 
 @cache
 def documented() -> dict[str, Any]:
-    return yaml.safe_load((Path(__file__).parent / "hardening.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parent / "hardening.yaml").read_text(encoding="utf-8"))

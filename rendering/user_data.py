@@ -32,7 +32,7 @@ def user_data(
         "ssh_deletekeys": True,
         # OpenSSH takes no key without its last line break, and configuration loses it
         "ssh_keys": {"ed25519_private": host_key.strip() + "\n", "ed25519_public": host_public_key},
-        "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text()}],
+        "write_files": [{"path": PREPARED, "permissions": "0755", "content": PREPARE.read_text(encoding="utf-8")}],
         "runcmd": [[PREPARED, str(to_bytes(swap) // MiB), *needs]],
     }
     return "#cloud-config\n" + yaml.safe_dump(config, sort_keys=False, width=1000)

@@ -9,7 +9,7 @@ import yaml
 
 @cache
 def _databases() -> dict[str, list[str]]:
-    return yaml.safe_load((Path(__file__).parent / "databases.yaml").read_text())
+    return yaml.safe_load((Path(__file__).parent / "databases.yaml").read_text(encoding="utf-8"))
 
 
 def data_paths(repository: str) -> list[str]:

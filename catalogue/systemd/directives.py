@@ -55,7 +55,7 @@ class Finding:
 @cache
 def table() -> dict[str, dict[str, str]]:
     """Section → directive → kind of value, in the order in which they are rendered."""
-    return yaml.load((Path(__file__).parent / "directives.yaml").read_text(), yaml.CSafeLoader)
+    return yaml.load((Path(__file__).parent / "directives.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]|\\\s*$")

@@ -165,7 +165,7 @@ def _up(
     progress = Progress({(phase.step, phase.region): phase for phase in planned}, say, time.monotonic)
     command = ["pulumi", "up", "--yes", "--skip-preview", "--json", "--non-interactive", "--stack", stack, *words]
     with (
-        tempfile.TemporaryFile("w+") as complaints,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as complaints,
         _as_interrupts(signal.SIGTERM, signal.SIGHUP),
         _started(command, complaints, environment) as process,
     ):

@@ -229,7 +229,7 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROC
     found: dict[str, Any] = {"stack": name, "problems": [], "error": "", "code": code_of(root)}
     try:
         read_stack(root, name, file)
-        raw = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
+        raw = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("config") or {}
         values = sealed(raw)
         mark_sources(values)
         stack = stack_from(name, values, file.name)

@@ -1,10 +1,12 @@
 """After a rollback the host is compared with what ran before the switch: what is missing is named, and no success claimed."""
 
+import socket
+
 import pytest
 
-from agent import store, transaction
+from agent import inventory, store, transaction
 from agent.inventory import BOOT
-from agent.world import Ran
+from agent.world import Ran, World
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import AVATAR, applied, bigger, release, serving, world_for
 
@@ -196,3 +198,14 @@ def test_a_file_that_is_not_as_before_is_named():
     world.move = edited_at_once
     outcome = applied(world, release(bigger))
     assert outcome.outcome == "rollback failed" and f"{AVATAR} is not as it was before" in outcome.line
+
+
+def test_a_real_host_says_what_runs_on_it():
+    """By the kernel's own files, which a host in memory does not have."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = inventory.taken(World(), [])
+        assert len(found["boot"]) == 36
+        # Given at random, and so not counted
+        assert not any(place.endswith(f":{port}") for place in found.get("listening", ()))
+    assert inventory.lost(World(), {**found, "units": {}, "containers": {}}) == []

@@ -28,7 +28,7 @@ def ports(cgroup: str) -> list[int]:
 
 def read(path: str) -> str | None:
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError:
         return None
