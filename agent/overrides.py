@@ -81,7 +81,12 @@ def check(world: World, base: Release | None, target: Release) -> None:
 def of_release(world: World, release: Release) -> list[Override]:
     """What is in force in the place of the release that serves."""
     ours = {file.path for file in release.files} | {link["path"] for link in release.manifest["links"]}
-    return [*_of_units(world, release, ours), *_of_nginx(world, release, ours), *_of_caddy(world, release)]
+    return [
+        *_of_units(world, release, ours),
+        *_not_read(world, release),
+        *_of_nginx(world, release, ours),
+        *_of_caddy(world, release),
+    ]
 
 
 def _of_nginx(world: World, release: Release, ours: set[str]) -> list[Override]:
@@ -114,6 +119,18 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
                 content = _head(world, path)
                 if names := overridden(released, directives(content, path.rsplit("/", 1)[1])):
                     yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+
+
+def _not_read(world: World, release: Release) -> Iterator[Override]:
+    """Units whose files, and drop-ins, are not those that systemd has read."""
+    names = [unit["name"] for unit in release.manifest["units"] if not split(unit["name"])[0]]
+    names = [name for name in names if "@." not in name]
+    shown = world.run("systemctl", "show", "--property=Id,NeedDaemonReload", *names, timeout=30).output if names else ""
+    for block in shown.split("\n\n"):
+        state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if state.get("NeedDaemonReload") == "yes" and (name := state.get("Id")) in names:
+            what = "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload"
+            yield Override(f"{SYSTEM}/{name}", what)
 
 
 def _order(file: Wanted) -> str:

@@ -10,7 +10,8 @@ from agent.world import World
 
 # ELF's numbers of machines, in Docker's words
 MACHINES = {62: "amd64", 183: "arm64", 3: "386", 40: "arm"}
-HEAD = 256  # bytes, in which a program says what it is
+HEAD = 4096  # bytes, in which a program says what it is, and what starts it
+LOADER = 3  # of ELF's program headers, the one that names it
 
 
 def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str | None:
@@ -19,7 +20,9 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str
     head = world.head(path, HEAD)
     if head is None or not world.is_executable(path):
         return None
-    return built_for_another(world, head) or (_of_script(world, head, place) if head.startswith(b"#!") else None)
+    if head.startswith(b"#!"):
+        return _of_script(world, head, place)
+    return built_for_another(world, head) or _without_loader(world, head)
 
 
 def built_for_another(world: World, head: bytes) -> str | None:
@@ -35,6 +38,32 @@ def machine_of(head: bytes) -> str:
         return ""
     (machine,) = struct.unpack(">H" if head[5] == 2 else "<H", head[18:20])
     return MACHINES.get(machine, f"ELF machine {machine}")
+
+
+def _without_loader(world: World, head: bytes) -> str | None:
+    """A program that another C library's loader starts (musl's, on a host of glibc) is not found, says the kernel."""
+    loader = loader_of(head)
+    return f"needs the loader {loader}, which is not here" if loader and not world.exists(loader) else None
+
+
+def loader_of(head: bytes) -> str:
+    """The program that starts a dynamically linked one, by its first bytes; "" for any other file."""
+    if not head.startswith(b"\x7fELF") or len(head) < 64:
+        return ""
+    is_wide, order = head[4] == 2, ">" if head[5] == 2 else "<"
+    try:
+        (begin,) = struct.unpack_from(f"{order}Q" if is_wide else f"{order}I", head, 32 if is_wide else 28)
+        size, count = struct.unpack_from(f"{order}HH", head, 54 if is_wide else 42)
+        for number in range(count):
+            at = begin + number * size
+            if struct.unpack_from(f"{order}I", head, at)[0] != LOADER:
+                continue
+            (place,) = struct.unpack_from(f"{order}Q" if is_wide else f"{order}I", head, at + (8 if is_wide else 4))
+            return head[place : head.index(b"\0", place)].decode(errors="replace")
+    except (struct.error, ValueError):
+        # It says so beyond these bytes, or is none
+        pass
+    return ""
 
 
 def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | None:

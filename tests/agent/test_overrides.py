@@ -261,3 +261,14 @@ def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, differs):
         [Override("caddy.service", "runs another configuration than /etc/caddy/Caddyfile says")] if differs else []
     )
     assert overrides.of_release(world, current(world)) == expected
+
+
+def test_a_unit_that_systemd_has_not_read_again_is_named():
+    """Edited, read, and put back by hand: its file is right, and what is in force is another one."""
+    world = serving(release())
+    shown = f"Id=docker.service\nNeedDaemonReload=yes\n\nId={UNIT}\nNeedDaemonReload={{}}\n"
+    world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("no"))
+    assert overrides.of_release(world, current(world)) == []
+    world.answers["systemctl show --property=Id,NeedDaemonReload"] = Ran(0, shown.format("yes"))
+    (found,) = overrides.of_release(world, current(world))
+    assert found.path == f"/etc/systemd/system/{UNIT}" and "systemctl daemon-reload" in found.found

@@ -1,5 +1,6 @@
 """Programs of a host that a release starts: what the kernel could not start is refused before anything is touched."""
 
+import struct
 from dataclasses import replace
 
 import pytest
@@ -14,16 +15,27 @@ from tests.agent.native import machine, release
 from tests.agent.releases import applied
 from tests.catalogue.programs import AMD64, ARM64
 
+MUSL = b"/lib/ld-musl-x86_64.so.1"
 PATH = "/opt/totton_audio/bin/gpu_upsampler_alsa"
+
+
+def started_by(loader: bytes, offset: int = 120) -> bytes:
+    """A dynamically linked program of this architecture."""
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 3, 4, offset, 0, 0, len(loader), len(loader), 1) + loader + b"\0"
+
+
 WRONG = {
     "another architecture": (ARM64, "is built for arm64, and this machine is amd64"),
     "Windows line ends": (b"#!/bin/sh\r\nexit 0\r\n", "has Windows line ends after its #!"),
+    "no loader": (started_by(MUSL), "needs the loader /lib/ld-musl-x86_64.so.1, which is not here"),
     "no interpreter": (b"#!/opt/python/bin/python3 -I\nx\n", "needs the interpreter /opt/python/bin/python3, which is not here"),
     "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which is not here"),
 }  # fmt: skip
 RIGHT = {
     "this architecture": AMD64, "a script": b"#!/bin/sh -e\nexit 0\n", "an interpreter of env": b"#!/usr/bin/env python3\n",
-    "text": b"hello", "nothing": b"", "half a program": b"\x7fELF\x02",
+    "a loader that is here": started_by(b"/bin/sh"), "a loader far behind": started_by(MUSL, 1 << 40),
+    "a loader without an end": started_by(MUSL)[:-1], "text": b"hello", "nothing": b"", "half a program": b"\x7fELF\x02",
 }  # fmt: skip
 
 
