@@ -8,7 +8,7 @@ from functools import partial
 from catalogue.machines import of_instance
 from catalogue.stack import Stack
 from infra import aws, zone_records
-from infra.drift import looks, refreshed
+from infra.drift import looks, refreshed, rights
 from infra.drift.finding import Finding
 from infra.drift.looks import Machine
 from infra.errors import InfraError
@@ -50,24 +50,27 @@ def look(stack: Stack) -> Drift:
     topics = [entry["id"] for entry in own if entry["type"] == TOPIC]
     made, words = Drift(len(own), regions, topics), refreshed.Words(stack.name, stack.hosts)
     made.findings.extend(refreshed.findings(refresh_preview("--stack", stack.name), words))
+    asked: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
+    if any(entry["type"] in rights.WORDS for entry in own):
+        asked.append(("rights of roles and users", "us-east-1", partial(rights.added, aws.client("iam", ""), known)))
     for region in regions:
         ec2, machines = aws.client("ec2", region), _machines(stack, known, region)
         groups, rules = state.ids(known, GROUP, region), set().union(*(state.ids(known, t, region) for t in RULES))
-        asked: list[tuple[str, Callable[[], Iterable[Finding]]]] = []
         if machines:
-            asked.append(("the state of machines", partial(looks.machines, ec2, machines)))
-            asked.append(("snapshots", partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
+            asked.append(("the state of machines", region, partial(looks.machines, ec2, machines)))
+            asked.append(("snapshots", region, partial(looks.snapshots, ec2, machines, stack.keepSnapshots)))
         if machines or stack.keepSnapshots:
             now = datetime.now(UTC)
-            asked.append(("old snapshots", partial(looks.lost_snapshots, ec2, stack.name, region, now)))
+            asked.append(("old snapshots", region, partial(looks.lost_snapshots, ec2, stack.name, region, now)))
         if groups:
-            asked.append(("rules of security groups", partial(looks.openings, ec2, region, sorted(groups), rules)))
-        for what, ask in asked:
-            try:
-                with aws.asking(what, region):
-                    made.findings.extend(ask())
-            except InfraError as error:
-                made.unknown.append(str(error))
+            openings = partial(looks.openings, ec2, region, sorted(groups), rules)
+            asked.append(("rules of security groups", region, openings))
+    for what, region, ask in asked:
+        try:
+            with aws.asking(what, region):
+                made.findings.extend(ask())
+        except InfraError as error:
+            made.unknown.append(str(error))
     if stack.dns.provider == "cloudflare":
         try:
             made.findings.extend(zone_records.findings(stack, zone_records.zone_of(stack), zone_records.written(known)))
