@@ -3,33 +3,48 @@ after a rollback."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agent import checks, health
 from agent.world import World
+
+PATIENCE = 60.0  # seconds in which all are asked before a switch
 
 
 def taken(world: World, probes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each address that answers, with its status; a `public` one is asked of the host's own proxy. What answers 500 or
     more is broken already, and is not waited for."""
     asked = [(probe[kind], kind == "public") for kind in ("url", "public") for probe in probes if probe[kind]]
-    answers = [{"url": url, "public": public, "status": _status(world, url, public)} for url, public in asked]
-    return [answer for answer in answers if 0 < answer["status"] < 500]
+    answers = [{"url": url, "public": public} for url, public in asked]
+    seen = [{**answer, "status": status} for answer, status in _asked(world, answers, world.now() + PATIENCE)]
+    return [answer for answer in seen if 0 < answer["status"] < 500]
 
 
 def lost(world: World, answers: list[dict[str, Any]], deadline: float) -> list[str]:
     """The addresses that do not answer as they did within `deadline` seconds, and how they answer."""
     end = world.now() + deadline
+    latest: dict[str, int] = {}
     while True:
-        now = [(answer, _status(world, answer["url"], answer["public"])) for answer in answers]
-        answers = [answer for answer, status in now if status != answer["status"]]
+        latest |= {answer["url"]: status for answer, status in _asked(world, answers, end)}
+        answers = [answer for answer in answers if latest.get(answer["url"]) != answer["status"]]
         if not answers or world.now() >= end:
             return [
-                f"{answer['url']} answered {answer['status']} before, and now {status or 'nothing'}"
-                for answer, status in now
-                if status != answer["status"]
+                f"{answer['url']} answered {answer['status']} before, and now {latest.get(answer['url']) or 'nothing'}"
+                for answer in answers
             ]
         world.sleep(health.INTERVAL)
+
+
+def _asked(world: World, answers: list[dict[str, Any]], end: float) -> list[tuple[dict[str, Any], int]]:
+    """Each with its status now; without those whose turn does not come until `end`."""
+
+    def ask(answer: dict[str, Any]) -> int | None:
+        return _status(world, answer["url"], answer["public"]) if world.now() <= end else None
+
+    with ThreadPoolExecutor(health.AT_ONCE) as pool:
+        pairs = zip(answers, pool.map(ask, answers))
+        return [(answer, status) for answer, status in pairs if status is not None]
 
 
 def _status(world: World, url: str, is_public: bool) -> int:

@@ -97,10 +97,16 @@ def _bring(world: World, job: Job, target: Release) -> Outcome:
             # Nothing else would have the proxy read them
             units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
         return _unchanged(world, job, target, obtained)
-    store.keep(world, target)
-    edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
-    sick = _sick(world, ready)
-    begun = transaction.begin(world, job, ready, sick, replaced)
+    try:
+        store.keep(world, target)
+        edited = edits.keep_aside(world, edits.edited(world, ready.base, ready.change), job.id)
+        begun = transaction.begin(world, job, ready, _sick(world, ready), replaced)
+    except Exception:
+        if not transaction.unfinished(world):
+            # Nothing is switched, and so nothing may be another
+            certificates.give_back(world)
+            edits.drop(world, job.id)
+        raise
     try:
         certificates.forget(world)
         services, sick = _switched(world, job, ready, begun)

@@ -42,7 +42,7 @@ def in_the_way(
         return []
     found = []
     for container in listed(world):
-        name = next((name.lstrip("/") for name in container.get("Names", []) if name.lstrip("/") in wanted), None)
+        name = next((name.lstrip("/") for name in container.get("Names") or [] if name.lstrip("/") in wanted), None)
         labels = container.get("Labels") or {}
         if not name or _is_ours(labels, wanted[name]):
             continue
@@ -116,7 +116,7 @@ def _give_back(world: World, entry: dict[str, Any]) -> None:
         # What a unit of ours made meanwhile and its stop did not remove
         for other in listed(world):
             labels = other.get("Labels") or {}
-            if f"/{entry['name']}" in other.get("Names", []) and labels.get(PROJECT, "").startswith(OURS):
+            if f"/{entry['name']}" in (other.get("Names") or []) and labels.get(PROJECT, "").startswith(OURS):
                 _must(world, "rm", "--force", other["Id"])
         _must(world, "rename", entry["id"], entry["name"])
     _must(world, "update", f"--restart={entry['restart']}", entry["id"])

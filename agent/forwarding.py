@@ -69,7 +69,7 @@ def restart(world: World, manifests: list[dict[str, Any]]) -> None:
 
 def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
     for container in existing.listed(world):
-        names = [name.lstrip("/") for name in container.get("Names", [])]
+        names = [name.lstrip("/") for name in container.get("Names") or []]
         if container.get("State") == "running" and names and not ours & {*names}:
             details = json.loads(world.docker_has(f"/containers/{container['Id']}/json"))
             if (details["HostConfig"].get("RestartPolicy") or {}).get("Name") in (None, "", "no"):

@@ -147,7 +147,8 @@ def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
         return [f"which container has which port is not known: docker ps: {shown.last_lines(1)}"]
     published: dict[int, set[str]] = {}
     for name, _, ports in (line.partition(" ") for line in shown.output.splitlines()):
-        for first, last in re.findall(r":(\d+)(?:-(\d+))?->", ports):
+        # At another address, or over UDP, it is no service's of ours
+        for first, last in re.findall(r"(?:0\.0\.0\.0|127\.0\.0\.1|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/tcp", ports):
             for port in range(int(first), int(last or first) + 1):
                 published.setdefault(port, set()).add(name)
     return [

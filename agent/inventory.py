@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from agent import existing
@@ -14,88 +14,141 @@ from agent.world import World
 
 SETTLES = 20.0  # seconds in which what was disturbed runs again by itself
 PAUSE = 1.0
-BOOT = "/proc/sys/kernel/random/boot_id"
-EPHEMERAL = 32768  # ports that the kernel gives away at random begin here
+BOOT, FIRST_PROCESS = "/proc/sys/kernel/random/boot_id", "/proc/1/stat"
+STARTED = 19  # of the fields after a process's name: when it began
+RANDOM_PORTS, EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range", 32768
+DOCKER = "/run/docker.pid"
 ANONYMOUS = re.compile(r"[0-9a-f]{64}")
-# They end with a session or when nothing asks them
+OF_DOCKER = {"bridge", "host", "none"}  # made again each time that it starts
+# They end with a session, or are the agent's
 COME_AND_GO = ("user@", "user-runtime-dir@", "session-", "infra-")
 # These are there after another boot as well
 LASTING = ("networks", "volumes")
-STARTED_AT_BOOT = {"enabled", "enabled-runtime", "generated"}
+NAMED = 3  # of what is missing of a kind
 WORDS = {
-    "containers": "the container {name} ran before, and does not now",
-    "networks": "Docker's network {name} existed before, and is gone",
-    "volumes": "the volume {name} existed before, and is gone",
-    "units": "{name} ran before, and does not now",
-    "listening": "a program listened at {name} before, and none does now",
+    "containers": ("containers", "ran before, and do not now", "Docker"),
+    "networks": ("Docker's networks", "existed before, and are gone", "Docker"),
+    "volumes": ("volumes", "existed before, and are gone", "Docker"),
+    "units": ("units", "ran before, and do not now", "systemd"),
+    "listening": ("ports", "were listened at before, and are not now", "ss"),
 }
+# What another program's answer may be that is none
+UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+Inventory = dict[str, Any]
 
 
-def taken(world: World, manifests: Collection[dict[str, Any]]) -> dict[str, Any]:
+def taken(world: World, manifests: Collection[dict[str, Any]]) -> Inventory:
     """Kind → key → name of what runs and is not of one of these manifests; a kind that the host does not answer for has
-    no entry. `boot` is the host's boot."""
+    no entry. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
     own = {
         kind: {entry["name"] for manifest in manifests for entry in manifest[kind]}
         for kind in ("containers", "networks", "units")
     }
-    found = _looked(world)
-    others = {
-        kind: {key: name for key, name in of.items() if name not in own.get(kind, ())} for kind, of in found.items()
+    ports = sorted({int(entry["port"]) for manifest in manifests for entry in manifest["ports"]})
+    found: Inventory = {"boot": _boot(world), "docker": _docker(world), "ports": ports}
+    looks: dict[str, Callable[[], dict[str, str]]] = {
+        "containers": lambda: _containers_that_stay(world),
+        "networks": lambda: _networks(world),
+        "volumes": lambda: _volumes(world),
+        "units": lambda: _units(world, "active"),
+        "listening": lambda: _listening(world, own["units"], ports),
     }
-    return {"boot": _boot(world), **others}
+    for kind, look in looks.items():
+        seen = _answer(look)
+        if seen is not None:
+            found[kind] = {key: name for key, name in seen.items() if name not in own.get(kind, ())}
+    return found
 
 
-def lost(world: World, before: dict[str, Any], but: Collection[int] = ()) -> list[str]:
-    """What of an inventory is not there any more after SETTLES seconds; ports in `but` are passed over. After another
-    boot only what outlives one counts."""
-    kinds = [kind for kind in WORDS if kind in before]
+def lost(world: World, before: Inventory) -> list[str]:
+    """What of an inventory is not there any more after SETTLES seconds, a line a kind. After another boot only what
+    outlives one counts. Raises nothing: what is not known is said to be so."""
+    kinds = [kind for kind in WORDS if before.get(kind)]
     if before.get("boot") != _boot(world):
         kinds = [kind for kind in kinds if kind in LASTING]
     end = world.now() + SETTLES
     while True:
-        now = _looked(world)
-        missing = {
-            kind: {key: name for key, name in before[kind].items() if key not in now[kind]}
-            for kind in kinds
-            if kind in now
-        }
-        missing["units"] = _enabled(world, missing.get("units", {}))
-        missing["listening"] = {
-            key: name for key, name in missing.get("listening", {}).items() if _port(key) not in but
-        }
-        if not any(missing.values()) or world.now() >= end:
-            return [WORDS[kind].format(name=name) for kind in WORDS for name in missing.get(kind, {}).values()]
+        missing = {kind: _missing(world, before, kind) for kind in kinds}
+        if not any(names is None or names for names in missing.values()) or world.now() >= end:
+            return [_line(kind, names) for kind, names in missing.items() if names is None or names]
         world.sleep(PAUSE)
 
 
+def _line(kind: str, names: list[str] | None) -> str:
+    what, happened, source = WORDS[kind]
+    if names is None:
+        return f"whether other {what} are as before is not known: {source} does not answer"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{what} {', '.join(names[:NAMED])}{more} {happened}"
+
+
+def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
+    """The names of what is gone; None where that is not known."""
+    looks: dict[str, Callable[[], dict[str, str]]] = {
+        "containers": lambda: _containers(world, {"running", "restarting", "paused"}),
+        "networks": lambda: _networks(world),
+        "volumes": lambda: _volumes(world),
+        "units": lambda: _units(world, "active,activating,reloading"),
+        "listening": lambda: _listening(world, (), before.get("ports", ())),
+    }
+    now = _answer(looks[kind])
+    if now is None:
+        return None
+    gone = {key: name for key, name in before[kind].items() if key not in now}
+    if kind == "containers":
+        same = before.get("docker") == _docker(world)
+        return [name for id, name in gone.items() if not (same and _has_done_its_work(world, id))]
+    return _stopped(world, list(gone)) if kind == "units" and gone else list(gone.values())
+
+
+def _answer(look: Callable[[], Any]) -> Any:
+    """None where it is not installed, is deaf, or says what cannot be read."""
+    try:
+        return look()
+    except UNREADABLE:
+        return None
+
+
 def _boot(world: World) -> str:
-    # The kernel refuses to be asked for more than it could ever say there
-    return (world.head(BOOT, 64) or b"").decode().strip()
+    """Of this host: a container on a machine has the machine's boot, and a first process of its own."""
+    process = (_answer(lambda: world.head(FIRST_PROCESS, 4096)) or b"").rpartition(b")")[2].split()
+    boot = _answer(lambda: world.head(BOOT, 64)) or b""
+    return (
+        f"{boot.decode(errors='replace').strip()} {process[STARTED].decode() if len(process) > STARTED else ''}".strip()
+    )
 
 
-def _looked(world: World) -> dict[str, dict[str, str]]:
-    looks = {
-        "containers": _containers, "networks": _networks, "volumes": _volumes, "units": _units, "listening": _listening,
-    }  # fmt: skip
-    found = {}
-    for kind, look in looks.items():
-        try:
-            found[kind] = look(world)
-        except (OSError, Declined, ValueError):
-            # Not installed yet, or deaf: nothing is said of it
-            continue
-    return found
+def _docker(world: World) -> str:
+    return (_answer(lambda: world.head(DOCKER, 64)) or b"").decode(errors="replace").strip()
 
 
-def _containers(world: World) -> dict[str, str]:
-    running = [entry for entry in existing.listed(world) if entry.get("State") == "running"]
-    return {entry["Id"]: entry["Names"][0].lstrip("/") for entry in running if not _is_ours(entry)}
+def _containers(world: World, states: Collection[str]) -> dict[str, str]:
+    found = [entry for entry in existing.listed(world) if entry.get("State") in states and not _is_ours(entry)]
+    return {entry["Id"]: (entry.get("Names") or [entry["Id"][:12]])[0].lstrip("/") for entry in found}
+
+
+def _containers_that_stay(world: World) -> dict[str, str]:
+    """Without those that Docker removes when they have ended, and those that are gone by now."""
+    found = _containers(world, {"running"})
+    details = {id: _answer(lambda id=id: _inspected(world, id)["HostConfig"]) for id in found}
+    return {id: name for id, name in found.items() if details[id] and not details[id].get("AutoRemove")}
+
+
+def _inspected(world: World, id: str) -> dict[str, Any]:
+    return json.loads(world.docker_has(f"/containers/{id}/json"))
+
+
+def _has_done_its_work(world: World, id: str) -> bool:
+    """A job that ended by itself, and that Docker does not start again."""
+    details = _answer(lambda: _inspected(world, id)) or {}
+    policy = ((details.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "no"
+    state = details.get("State") or {}
+    return policy in ("no", "on-failure") and state.get("Status") == "exited" and state.get("ExitCode") == 0
 
 
 def _networks(world: World) -> dict[str, str]:
     listed = [entry for entry in json.loads(world.docker_has("/networks")) if not _is_ours(entry)]
-    # Docker makes its own ones each time that it starts
-    return {entry["Id"]: entry["Name"] for entry in listed if entry["Name"] not in ("bridge", "host", "none")}
+    return {entry["Id"]: entry["Name"] for entry in listed if entry["Name"] not in OF_DOCKER}
 
 
 def _volumes(world: World) -> dict[str, str]:
@@ -108,10 +161,9 @@ def _is_ours(entry: dict[str, Any]) -> bool:
     return str((entry.get("Labels") or {}).get(existing.PROJECT, "")).startswith(existing.OURS)
 
 
-def _units(world: World) -> dict[str, str]:
-    ran = world.run(
-        "systemctl", "list-units", "--type=service,socket,timer", "--state=active", "--plain", "--no-legend", timeout=30
-    )  # fmt: skip
+def _units(world: World, states: str) -> dict[str, str]:
+    kinds = "--type=service,socket,timer"
+    ran = world.run("systemctl", "list-units", kinds, f"--state={states}", "--plain", "--no-legend", timeout=30)
     if ran.code:
         raise OSError(ran.output)
     rows = [line.split(None, 4) for line in ran.output.splitlines()]
@@ -120,20 +172,42 @@ def _units(world: World) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _enabled(world: World, names: dict[str, str]) -> dict[str, str]:
-    """Those that systemd starts at boot: others are started by what asks them, and end by themselves."""
-    how = {name: world.run("systemctl", "is-enabled", name, timeout=30).output.split() for name in names}
-    return {name: name for name in names if STARTED_AT_BOOT & {*how[name][-1:]}}
+def _stopped(world: World, names: list[str]) -> list[str] | None:
+    """Without those that end by themselves: what a socket, a timer or a request over D-Bus starts, and what was started
+    for once; None where systemd does not say."""
+    asked = "--property=Id,Type,BusName,TriggeredBy,Transient"
+    ran = world.run("systemctl", "show", asked, *names, timeout=30)
+    if ran.code:
+        return None
+    blocks = [
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in ran.output.split("\n\n")
+    ]
+    by_themselves = {
+        state.get("Id")
+        for state in blocks
+        if state.get("Type") == "dbus"
+        or state.get("BusName")
+        or state.get("TriggeredBy")
+        or state.get("Transient") == "yes"
+    }
+    return [name for name in names if name not in by_themselves]
 
 
-def _listening(world: World) -> dict[str, str]:
-    ran = world.run("ss", "-Hnlt", timeout=30)
+def _listening(world: World, units: Collection[str], ports: Collection[int]) -> dict[str, str]:
+    """Where root's programs listen: not those of sessions, of these units, or at these ports. A port of another
+    account's is its own to close."""
+    ran = world.run("ss", "-Hnltpe", timeout=30)
     if ran.code:
         raise OSError(ran.output)
-    places = {fields[3] for line in ran.output.splitlines() if len(fields := line.split()) > 3}
-    return {place: place for place in places if 0 < _port(place) < EPHEMERAL}
-
-
-def _port(place: str) -> int:
-    number = place.rpartition(":")[2]
-    return int(number) if number.isdigit() else 0
+    first = int((world.head(RANDOM_PORTS, 64) or b"%d" % EPHEMERAL).split()[0])
+    found: dict[str, str] = {}
+    for line in ran.output.splitlines():
+        fields, process = line.split(), re.search(r"pid=(\d+)", line)
+        place = fields[3] if len(fields) > 3 else ""
+        port = int(number) if (number := place.rpartition(":")[2]).isdigit() else 0
+        if not process or re.search(r"\buid:[1-9]", line) or not 0 < port < first or port in ports:
+            continue
+        group = (world.head(f"/proc/{process[1]}/cgroup", 4096) or b"").decode(errors="replace")
+        if "/user.slice/" not in group and not any(f"/{unit}" in group for unit in units):
+            found[place] = place
+    return found

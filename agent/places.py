@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 LARGEST = 256 << 20  # bytes of a file that the agent reads
+PIECE = 1 << 20
 DEEPEST = 40  # links after each other, as the kernel has it
 
 
@@ -174,8 +175,14 @@ def _bounded(file: BinaryIO, size: int) -> bytes | None:
     /proc have no size; one may grow while it is read."""
     if size > LARGEST:
         return None
-    content = file.read(LARGEST + 1)
-    return content if len(content) <= LARGEST else None
+    content = bytearray()
+    # By pieces: one read of all would take that much memory at once, and of its settings the kernel refuses it
+    while len(content) <= LARGEST:
+        piece = file.read(PIECE)
+        if not piece:
+            return bytes(content)
+        content += piece
+    return None
 
 
 def read_file(path: str, head: int | None = None) -> bytes | None:

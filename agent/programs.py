@@ -60,7 +60,7 @@ def loader_of(head: bytes) -> str:
                 continue
             (place,) = struct.unpack_from(f"{order}Q" if is_wide else f"{order}I", head, at + (8 if is_wide else 4))
             return head[place : head.index(b"\0", place)].decode(errors="replace")
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, OverflowError):
         # It says so beyond these bytes, or is none
         pass
     return ""

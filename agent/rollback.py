@@ -8,7 +8,6 @@ from typing import Any
 from agent import (
     accounts,
     answers,
-    checks,
     existing,
     forwarding,
     health,
@@ -122,24 +121,9 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
     complaints += answers.lost(world, begun.answers, DEADLINE)
-    complaints += _other_than_before(world, begun, others, paths, base)
+    complaints += transaction.differing(world, others, paths)
+    complaints += inventory.lost(world, begun.inventory)
     return list(dict.fromkeys(paths)), complaints
-
-
-def _other_than_before(
-    world: World, begun: Transaction, entries: list[dict[str, Any]], failed: list[str], base: Release | None
-) -> list[str]:
-    """What the host has not again, compared with what was noted down before the switch. What could not be put back is
-    among `failed` already; what was unhealthy before may listen or not."""
-    named = " ".join(failed)
-    changed = [path for path in transaction.differing(world, entries) if path not in named]
-    probes = slots.probes(world, base.manifest) if base else []
-    unhealthy = [probe["url"] for probe in probes if probe["service"] in begun.sick and probe["url"]]
-    ports = [port for url in unhealthy if (port := checks.port_of(url))]
-    return [
-        *(f"{path} is not as it was before" for path in changed),
-        *inventory.lost(world, begun.inventory, ports),
-    ]
 
 
 def _manifest(world: World, id: str) -> list[dict[str, Any]]:

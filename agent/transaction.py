@@ -171,10 +171,17 @@ def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
     return failures
 
 
-def differing(world: World, entries: list[dict[str, Any]]) -> list[str]:
-    """The paths that are not as they were after all has been put back."""
-    seen = [(entry, world.entry(entry["path"])) for entry in entries if not world.barred(entry["path"])]
-    return [entry["path"] for entry, found in seen if not _is_as_before(entry, found)]
+def differing(world: World, entries: list[dict[str, Any]], failures: list[str]) -> list[str]:
+    """What is not as it was after all has been put back, but for what `failures` name already. Each entry is looked at
+    by itself."""
+    complaints = []
+    for path, entry in {entry["path"]: entry for entry in entries}.items():
+        try:
+            if not world.barred(path) and not _is_as_before(entry, world.entry(path)):
+                complaints.append(f"{path} is not as it was before")
+        except (OSError, KeyError, ValueError) as error:
+            complaints.append(f"{path} cannot be looked at: {quoting.error(error)}")
+    return [line for line in complaints if not any(known.startswith(line.split(" ")[0] + " ") for known in failures)]
 
 
 def _is_as_before(entry: dict[str, Any], found: Entry) -> bool:
@@ -184,7 +191,8 @@ def _is_as_before(entry: dict[str, Any], found: Entry) -> bool:
         return entry["kind"] != "absent" or found.kind == "absent"
     # An older agent noted down no hash
     content = found.kind == "file" and entry.get("sha256", digest(found.content)) == digest(found.content)
-    owned = all(getattr(found, name) == entry.get(name, getattr(found, name)) for name in ("owner", "group"))
+    # A number stood for one that had no name then
+    owned = all(entry.get(name, "0").isdigit() or getattr(found, name) == entry[name] for name in ("owner", "group"))
     return content and owned and found.mode & PERMISSIONS == entry.get("mode", found.mode) & PERMISSIONS
 
 

@@ -64,6 +64,9 @@ def test_a_rollback_that_systemd_does_not_follow_claims_no_success(words, compla
         ("another 0.0.0.0:8014->80/tcp, :::8014->80/tcp", "rolled back"),
         ("another 127.0.0.1:8010-8020->8010-8020/tcp", "rolled back"),
         ("another 8014/tcp", "applied"),
+        ("another 0.0.0.0:8014->8014/udp", "applied"),
+        ("another 10.0.0.5:8014->80/tcp", "applied"),
+        ("another [::]:8014->80/tcp", "rolled back"),
         ("", "applied"),
     ],
 )

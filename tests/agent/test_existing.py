@@ -253,6 +253,21 @@ def with_a_certificate_of(authority: str) -> FakeWorld:
     return world
 
 
+def test_nothing_touched_is_said_where_certificates_are_as_they_were():
+    """The disk fills up after the new ones were obtained, and before the switch."""
+    start, made, seen = with_a_certificate_of("https://other.example/directory"), release(), 0
+    whole = copy.deepcopy(start)
+    applied(whole, made)
+    for number in changes(whole.changes - start.changes):
+        world = copy.deepcopy(start)
+        world.break_at = world.changes + number
+        outcome = applied(world, made)
+        if outcome.outcome == "refused" and "nothing touched" in outcome.line:
+            seen += 1
+            assert world.files[RENEWAL] == start.files[RENEWAL], (number, outcome.line)
+    assert seen > 10
+
+
 @pytest.mark.parametrize("end", ["rolled back", "refused"])
 def test_how_certbot_renews_is_as_it_was(end):
     world = with_a_certificate_of("https://other.example/directory")

@@ -1,16 +1,20 @@
 """After a rollback the host is compared with what ran before the switch: what is missing is named, and no success claimed."""
 
+import copy
+import re
 import socket
 
 import pytest
 
 from agent import inventory, store, transaction
 from agent.inventory import BOOT
+from agent.recover import recover
 from agent.world import Ran, World
-from tests.agent.fake import FakeWorld
-from tests.agent.releases import AVATAR, applied, bigger, release, serving, world_for
+from tests.agent.fake import FakeWorld, Killed
+from tests.agent.releases import AVATAR, JOB, applied, bigger, release, serving, world_for
+from tests.rows import changes
 
-UNITS = "systemctl list-units"
+UNITS, SHOWS = "systemctl list-units", "systemctl show --property=Id,Type"
 LISTS = """\
 cron.service                 loaded active running Regular background program processing daemon
 infra-monitor.timer          loaded active waiting ours
@@ -19,11 +23,15 @@ resolvconf.service           loaded active exited  has done its work
 shop.timer                   loaded active waiting nightly
 user@1000.service            loaded active running User Manager for UID 1000
 """
-PORTS = "ss -Hnlt"
+PORTS = "ss -Hnltpe"
 LISTENS = """\
-LISTEN 0 128 0.0.0.0:22 0.0.0.0:*
-LISTEN 0 511 [::]:8080 [::]:*
-LISTEN 0 511 127.0.0.1:41234 0.0.0.0:*
+LISTEN 0 128 0.0.0.0:22      0.0.0.0:* users:(("sshd",pid=700,fd=3)) ino:1 sk:1 <->
+LISTEN 0 511 [::]:8080       [::]:*    users:(("blog",pid=701,fd=3)) ino:2 sk:2 v6only:0 <->
+LISTEN 0 511 127.0.0.1:41234 0.0.0.0:* users:(("x",pid=702,fd=3)) ino:3 sk:3 <->
+LISTEN 0 5   0.0.0.0:8000    0.0.0.0:* users:(("python3",pid=703,fd=3)) uid:1000 ino:4 sk:4 <->
+LISTEN 0 5   127.0.0.1:6010  0.0.0.0:* users:(("sshd",pid=704,fd=9)) ino:5 sk:5 <->
+LISTEN 0 128 127.0.0.1:8014  0.0.0.0:* users:(("docker-proxy",pid=705,fd=9)) ino:6 sk:6 <->
+LISTEN 0 64  0.0.0.0:2049    0.0.0.0:* ino:7 sk:7 <->
 """
 
 
@@ -46,9 +54,12 @@ def busy() -> FakeWorld:
     """A host that serves a release, beside what its owner runs."""
     world = serving(release())
     world.docker.run_by_hand("d" * 64, "blog")
+    world.docker.run_by_hand("e" * 64, "nightly", AutoRemove=True)
     world.docker.networks["shop_default"] = ("172.30.0.0/16", "172.30.0.1", "shop")
     world.docker.volumes = {"shop_data", "e" * 64}
     world.answers |= {UNITS: Ran(0, LISTS), PORTS: Ran(0, LISTENS)}
+    world.answers[SHOWS] = Ran(0, "Id=packagekit.service\nType=dbus\n\nId=cron.service\nType=simple\nTriggeredBy=\n")
+    world.files["/proc/704/cgroup"] = (b"0::/user.slice/user-1000.slice/session-4.scope\n", 0o444, "root", "root")
     world.enabled |= {"cron.service", "shop.timer", "resolvconf.service"}
     world.files[BOOT] = (b"boot-1\n", 0o444, "root", "root")
     return world
@@ -83,12 +94,12 @@ def close_the_port(world: FakeWorld) -> None:
 
 
 LOST = {
-    "a container": (stop_the_container, "the container blog ran before, and does not now"),
-    "a network": (remove_the_network, "Docker's network shop_default existed before, and is gone"),
-    "a volume": (remove_the_volume, "the volume shop_data existed before, and is gone"),
-    "a service": (stop_the_service, "cron.service ran before, and does not now"),
-    "a timer": (stop_the_timer, "shop.timer ran before, and does not now"),
-    "a port": (close_the_port, "a program listened at [::]:8080 before, and none does now"),
+    "a container": (stop_the_container, "containers blog ran before, and do not now"),
+    "a network": (remove_the_network, "Docker's networks shop_default existed before, and are gone"),
+    "a volume": (remove_the_volume, "volumes shop_data existed before, and are gone"),
+    "a service": (stop_the_service, "units cron.service ran before, and do not now"),
+    "a timer": (stop_the_timer, "units shop.timer ran before, and do not now"),
+    "a port": (close_the_port, "ports [::]:8080 were listened at before, and are not now"),
 }
 
 
@@ -118,18 +129,103 @@ def test_what_is_missing_after_a_rollback_is_named(name):
         lambda world: world.answers.update({UNITS: without(LISTS, "infra-")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "resolvconf")}),
         lambda world: world.answers.update({PORTS: without(LISTENS, "41234")}),
-        lambda world: world.answers.update({PORTS: Ran(127, "ss: not found")}),
-        lambda world: world.answers.update({UNITS: Ran(124, "no end after 30 s")}),
+        lambda world: world.answers.update({PORTS: without(LISTENS, "8000")}),
+        lambda world: world.answers.update({PORTS: without(LISTENS, "6010")}),
+        lambda world: world.answers.update({PORTS: without(LISTENS, "8014")}),
+        lambda world: world.docker.foreign["d" * 64]["State"].update(Running=False, Status="exited", ExitCode=0),
+        lambda world: world.docker.foreign.pop("e" * 64),
     ],
     ids=[
         "an anonymous volume", "a service that ends by itself", "a session's end", "a unit of the agent's own",
-        "what had done its work", "a port given at random", "ss is silent", "systemd is silent",
+        "what had done its work", "a port given at random", "a port of another account", "a port of a session",
+        "a port of the release's own", "a container that had done its work", "one that Docker removes when it has ended",
     ],
 )  # fmt: skip
 def test_what_comes_and_goes_makes_no_rollback_fail(happens):
     world = busy()
     outcome = applied(unhealthy(world, lambda: happens(world)), release(bigger))
     assert outcome.outcome == "rolled back", outcome.line
+
+
+SILENT = {
+    "systemd": (
+        UNITS,
+        Ran(124, "no end after 30 s"),
+        "whether other units are as before is not known: systemd does not",
+    ),
+    "ss": (PORTS, Ran(127, "ss: not found"), "whether other ports are as before is not known: ss does not answer"),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_is_not_known_is_never_called_as_before(name):
+    command, answer, line = SILENT[name]
+    world = busy()
+    outcome = applied(unhealthy(world, lambda: world.answers.update({command: answer})), release(bigger))
+    assert outcome.outcome == "rollback failed" and line in outcome.line, outcome.line
+
+
+ODD = {
+    "/containers/json?all=1": [b"null", b'[{"Id": "a", "Names": null, "State": "running"}]', b"[null]", b"{"],
+    "/volumes": [b"{}", b'{"Volumes": [null]}', b"[]"],
+    "/networks": [b'[{"Id": 1}]', b"null"],
+}
+
+
+@pytest.mark.parametrize(("path", "answer"), [(path, answer) for path, of in ODD.items() for answer in of])
+def test_an_odd_answer_of_dockers_ends_no_comparison(path, answer):
+    world = busy()
+    before = inventory.taken(world, [release().manifest])
+    ask = world.docker_has
+    world.docker_has = lambda asked, timeout=10: answer if asked == path else ask(asked, timeout)
+    assert inventory.taken(world, [release().manifest])["boot"] == before["boot"]
+    lines = inventory.lost(world, before)
+    assert (len(lines) == 1 and "is not known: Docker does not answer" in lines[0]) or "containers blog" in lines[0]
+
+
+def test_many_that_are_missing_are_one_line_and_one_question():
+    world = busy()
+    names = [f"unit-{number}.service" for number in range(500)]
+    world.answers[UNITS] = Ran(0, "".join(f"{name} loaded active running x\n" for name in names))
+    before = inventory.taken(world, [])
+    world.answers[UNITS] = Ran(0, "")
+    world.ran.clear()
+    assert inventory.lost(world, before) == [
+        "units unit-0.service, unit-1.service, unit-2.service and 497 more ran before, and do not now"
+    ]
+    assert len(world.commands("systemctl show")) <= inventory.SETTLES + 1
+
+
+def test_killed_at_any_change_what_runs_beside_the_release_makes_no_rollback_fail():
+    start, made, seen = busy(), release(bigger), set()
+    whole = copy.deepcopy(start)
+    assert applied(whole, made).outcome == "applied"
+    for number in changes(whole.changes - start.changes):
+        world = copy.deepcopy(start)
+        world.kill_at = world.changes + number
+        with pytest.raises(Killed):
+            applied(world, made)
+        world.kill_at = None
+        if found := recover(world, JOB, "the host restarted in the middle"):
+            seen.add(found[1].outcome)
+            assert found[1].outcome in ("applied", "rolled back"), found[1].line
+    assert seen >= {"rolled back"}
+
+
+def test_a_path_that_cannot_be_looked_at_keeps_nothing_else_from_being_said():
+    world = unhealthy(busy(), lambda: None)
+    look, move = world.entry, world.move
+
+    def broken(path: str):
+        if path == AVATAR and (begun := transaction.unfinished(world)) and begun.reason:
+            stop_the_container(world)
+            raise OSError(5, "Input/output error")
+        return look(path)
+
+    world.entry = broken
+    outcome = applied(world, release(bigger))
+    assert outcome.outcome == "rollback failed" and "containers blog ran before" in outcome.line, outcome.line
+    assert f"{AVATAR} could not be put back" in outcome.line and outcome.line.count(AVATAR) == 1 and move
 
 
 def test_what_comes_back_by_itself_is_waited_for():
@@ -149,6 +245,19 @@ def test_what_comes_back_by_itself_is_waited_for():
     assert applied(unhealthy(world, stop), release(bigger)).outcome == "rolled back"
 
 
+def test_what_starts_again_and_again_is_there():
+    world = busy()
+    before = inventory.taken(world, [])
+    listed = f"{UNITS} --type=service,socket,timer --state=active"
+    again = LISTS.replace("active running Regular", "activating auto-restart Regular")
+    world.answers = {f"{listed} ": without(LISTS, "cron"), f"{listed},activating": Ran(0, again), **world.answers}
+    world.docker.foreign["d" * 64]["State"]["Running"] = False
+    listing = world.docker_has("/containers/json?all=1").replace(b"exited", b"restarting")
+    ask = world.docker_has
+    world.docker_has = lambda path, timeout=10: listing if path == "/containers/json?all=1" else ask(path, timeout)
+    assert inventory.lost(world, before) == []
+
+
 def test_after_another_boot_only_what_outlives_one_counts():
     world = busy()
 
@@ -160,14 +269,14 @@ def test_after_another_boot_only_what_outlives_one_counts():
     assert applied(unhealthy(world, reboot), release(bigger)).outcome == "rolled back"
     world = busy()
     outcome = applied(unhealthy(world, lambda: reboot(remove_the_volume)), release(bigger))
-    assert outcome.outcome == "rollback failed" and "the volume shop_data" in outcome.line
+    assert outcome.outcome == "rollback failed" and "volumes shop_data" in outcome.line
 
 
 def test_a_first_release_is_compared_too():
     world = world_for(release())
     world.docker.run_by_hand("d" * 64, "blog")
     outcome = applied(unhealthy(world, lambda: stop_the_container(world)), release())
-    assert outcome.outcome == "rollback failed" and "the container blog ran before" in outcome.line
+    assert outcome.outcome == "rollback failed" and "containers blog ran before" in outcome.line
     assert "verything is as it was" not in outcome.line
 
 
@@ -182,7 +291,7 @@ def test_what_docker_does_not_answer_takes_nothing_from_the_rest():
 
     world.docker_has = silent
     outcome = applied(unhealthy(world, lambda: stop_the_service(world)), release(bigger))
-    assert outcome.outcome == "rollback failed" and "cron.service ran before" in outcome.line
+    assert outcome.outcome == "rollback failed" and "units cron.service ran before" in outcome.line
 
 
 def test_a_file_that_is_not_as_before_is_named():
@@ -205,7 +314,7 @@ def test_a_real_host_says_what_runs_on_it():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         found = inventory.taken(World(), [])
-        assert len(found["boot"]) == 36
+        assert re.fullmatch(r"[0-9a-f-]{36} \d+", found["boot"])
         # Given at random, and so not counted
         assert not any(place.endswith(f":{port}") for place in found.get("listening", ()))
     assert inventory.lost(World(), {**found, "units": {}, "containers": {}}) == []

@@ -95,3 +95,11 @@ def test_a_site_that_listens_in_a_family_that_the_host_lacks_is_refused():
     with pytest.raises(Refused, match=r"this host has no IPv6, and /etc/nginx/.* ipv6: false in infra:hosts, home"):
         preflight.check_families(world, Release("a", {"host": "home"}, [site]))
     preflight.check_families(world, Release("a", {"host": "home"}, [replace(site, content=b"listen 443;")]))
+
+
+def test_a_crafted_program_is_no_fault_of_the_agents():
+    """Its program headers are where no file can be."""
+    head = bytearray(started_by(MUSL))
+    for begin in (1 << 63, (1 << 64) - 1, 63):
+        head[32:40] = struct.pack("<Q", begin)
+        assert programs.complaint(having(bytes(head)), PATH) is None
