@@ -25,10 +25,16 @@ class Problem:
     @property
     def said(self) -> str:
         """Without its level, where that is shown another way."""
-        return f"{self.file}: {self.where}: {self.found}; {self.allowed}"
+        file, where, found = map(printable, (self.file, self.where, self.found))
+        return f"{file}: {where}: {found}; {self.allowed}"
 
     def __str__(self) -> str:
         return f"{self.level}: {self.said}"
+
+
+def printable(text: str) -> str:
+    """On one line, and without what would order a terminal about: names in a file are whatever its writer made them."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class CatalogueError(Exception):

@@ -10,6 +10,8 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.settings import get_monitor
 
+from catalogue.problems import printable
+
 LIMIT = 60  # seconds
 UNKNOWN = "whether the last update was killed while it created something is not known"
 
@@ -56,8 +58,8 @@ def refuse(asked: "subprocess.Popen[str] | None") -> None:
         return
     try:
         urns = creations(json.loads(said))
-    except (ValueError, AttributeError, LookupError, TypeError):
-        why = (complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200]
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError):
+        why = printable((complaint.strip().splitlines() or ["nothing that can be read"])[-1][:200])
         _object(f"{UNKNOWN}: pulumi stack export says {why}. Run again")
         return
     names = [name for name, type in urns if type.startswith("aws:")]
@@ -83,7 +85,9 @@ def _object(line: str) -> None:
 
 def creations(state: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and type of the resources whose creation did not come to its end. Pure."""
-    operations = state.get("deployment", {}).get("pending_operations") or []
+    operations = (state.get("deployment") or {}).get("pending_operations") or []
     resources = [operation["resource"] for operation in operations if operation.get("type") == "creating"]
     found = {resource["urn"]: resource["type"] for resource in resources}
+    if not all(isinstance(text, str) for text in (*found, *found.values())):
+        raise TypeError("a resource without a name or a kind")
     return [(urn.rsplit("::", 1)[-1], type) for urn, type in found.items()]

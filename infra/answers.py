@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from infra.forms import MOST, Form, Names, Seconds, Text, held
+from infra.forms import MOST, Form, Names, Seconds, Text, Whole, WholeSeconds, held
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
 
 
@@ -34,8 +34,9 @@ class HistoryEntry(Form):
     who: Text
     kind: Text
     changed: Names
+    restarted: Names = []
     outcome: Text
-    code: int
+    code: Whole
     line: Text
 
 
@@ -67,14 +68,14 @@ Certificate = Annotated[list[Text | float | None], Field(min_length=3, max_lengt
 
 
 class LastJob(Form):
-    code: int
+    code: Whole
     line: Text
     began: Text | None = None
 
 
 class Maintenance(Form):
-    since: int
-    until: int
+    since: WholeSeconds
+    until: WholeSeconds
     who: Text
 
 
@@ -91,7 +92,7 @@ class Status(Form):
     unfinished: Unfinished | None
     holder: Text | None
     units: Annotated[dict[str, bool], Field(max_length=MOST)]
-    services: Annotated[dict[str, int], Field(max_length=MOST)]
+    services: Annotated[dict[str, Whole], Field(max_length=MOST)]
     certificates: Annotated[list[Certificate], Field(max_length=MOST)]
     alerts: Annotated[list[Alert], Field(max_length=MOST)]
     drifted: Names = []
@@ -144,7 +145,7 @@ class Reach(Form):
 
 
 class Pruned(Form):
-    freed: Annotated[int, Field(ge=0)]
+    freed: Annotated[Whole, Field(ge=0)]
 
 
 class Milestone(Form):
@@ -172,7 +173,7 @@ class EnvironmentFileOfManifest(Form):
 class Manifest(Form):
     """What a preview reads of it."""
 
-    memory: int
+    memory: Whole
     units: Annotated[list[UnitOfManifest], Field(max_length=MOST)]
     environment_files: Annotated[list[EnvironmentFileOfManifest], Field(max_length=MOST)]
 
@@ -196,8 +197,8 @@ class LogLine(Form):
 
 
 class Came(Form):
-    files: int
-    bytes: int
+    files: Whole
+    bytes: Whole
     kept: int
     failed: int = 0
 

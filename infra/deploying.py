@@ -21,7 +21,7 @@ from infra.locks import Locked, Unsettled
 from infra.move import run
 from infra.paths import project_root
 from infra.remote import ask
-from infra.writing import put
+from infra.writing import put_below
 from rendering.images import PREFIX
 
 Say = Callable[[str], None]
@@ -221,9 +221,8 @@ def deploy(catalogue: Catalogue, wanted: Deployment, say: Say, ask_lock: run.Ask
     # Of everything else what was brought last, whatever was pushed since
     images = {**served, **own} if wanted.follow else dict(served)
     words = _targets(catalogue, wanted.host)
-    note.parent.mkdir(parents=True, exist_ok=True)
     is_again = note.exists()
-    put(note, f"{command}\n")
+    put_below(project_root(), UNSETTLED.format(stack=stack.name), f"{command}\n")
     basis = before, outputs["releases"].get(wanted.host, {}).get("id")
     progress = run.up(stack.name, [], say, ask_lock, words, _variables(images, wanted, after, basis))
     reason = progress.reasons[0].strip() if progress.reasons else ""

@@ -3,7 +3,6 @@
 `python -m infra.locks STACK` is how the program of an update keeps which engine it was started by."""
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -14,10 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from infra import notes
 from infra.errors import InfraError
-from infra.paths import project_root
 from infra.pulumi import attempt
-from infra.writing import put
 
 LOCKED = "the stack is currently locked by"
 # Accounts of Windows and names of machines can have spaces
@@ -62,10 +60,8 @@ def _fields(pid: int) -> list[str]:
 def remember(stack: str, pid: int) -> None:
     """Keeps which engine works on a stack, for the day it is killed. A checkout that cannot be written to is no reason
     not to go on."""
-    place = project_root() / FOLDER / f"{stack}.json"
     with contextlib.suppress(OSError, InfraError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        put(place, json.dumps(asdict(identify(pid))))
+        notes.keep(FOLDER / f"{stack}.json", asdict(identify(pid)))
 
 
 def engine_above(pid: int) -> int | None:
@@ -88,9 +84,9 @@ def engine_above(pid: int) -> int | None:
 
 def remembered(stack: str) -> Engine | None:
     try:
-        entry = json.loads((project_root() / FOLDER / f"{stack}.json").read_text())
+        entry = notes.kept(FOLDER / f"{stack}.json")
         return Engine(**{name: entry[name] for name in Engine.__dataclass_fields__})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (TypeError, KeyError):
         return None
 
 

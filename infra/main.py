@@ -25,6 +25,7 @@ from infra.cli import (  # noqa: F401 (their commands come with them)
 )
 from infra.cli.examples import epilog
 from infra.errors import InfraError
+from infra.foreign import visible
 
 
 def _teach() -> None:
@@ -68,5 +69,6 @@ def run() -> None:
         else:
             said = f"{type(error).__name__}: {error}"
             line = f"infra: internal error: {said}; infra --debug COMMAND shows where: please report it"
-        typer.echo(line, err=True)
+        # Names of fields, files and stacks are others' text: they order no terminal about
+        typer.echo(visible(line), err=True)
         raise SystemExit(1) from None

@@ -2,14 +2,12 @@
 
 import contextlib
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra import notes
 from infra.errors import InfraError
-from infra.paths import project_root
 from infra.ssh import Target
-from infra.writing import put
 
 FOLDER = Path(".infra/jobs")
 
@@ -26,21 +24,19 @@ class Unfinished:
 def _place(target: Target) -> Path:
     # The same name may be another machine in another stack
     machine = hashlib.sha256(f"{target.address}:{target.port} {target.host_key}".encode()).hexdigest()[:12]
-    return project_root() / FOLDER / f"{target.host}-{machine}.json"
+    return FOLDER / f"{target.host}-{machine}.json"
 
 
 def remember(target: Target, job: Unfinished) -> None:
-    place = _place(target)
     # A checkout that cannot be written to is no reason not to release
-    with contextlib.suppress(OSError, InfraError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        put(place, json.dumps(asdict(job)))
+    with contextlib.suppress(InfraError):
+        notes.keep(_place(target), asdict(job))
 
 
 def remembered(target: Target) -> Unfinished | None:
     try:
-        found = Unfinished(**json.loads(_place(target).read_text()))
-    except (OSError, ValueError, TypeError, RecursionError):
+        found = Unfinished(**notes.kept(_place(target)))
+    except TypeError:
         return None
     # Another form is another program's, or torn: the host itself knows what became of its jobs
     known = (found.id, found.release, "" if found.base is None else found.base)
@@ -48,5 +44,5 @@ def remembered(target: Target) -> Unfinished | None:
 
 
 def forget(target: Target) -> None:
-    with contextlib.suppress(OSError):
-        _place(target).unlink()
+    with contextlib.suppress(InfraError):
+        notes.forget(_place(target))

@@ -111,7 +111,7 @@ def _read(text: str) -> Lock:
         entry = json.loads(text)
         at = datetime.fromisoformat(entry["timestamp"]).timestamp() if entry.get("timestamp") else None
         return Lock(one_line(str(entry["username"])), one_line(str(entry["hostname"])), int(entry["pid"]), at)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise InfraError("a lock of the stack cannot be read, and may be held: pulumi cancel removes it") from None
 
 

@@ -7,7 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from infra.errors import InfraError
@@ -48,6 +48,43 @@ def put(path: Path, content: str | bytes, mode: int | None = None) -> None:
         raise
 
 
+def below(root: Path, path: PurePath | str) -> Path:
+    """Where a path of a directory's own lies. Raises InfraError where a link, or something that is no directory, is on
+    the way: what is planted in a project leads nowhere else."""
+    place = root
+    for part in PurePath(path).parts[:-1]:
+        place = place / part
+        current = _status(place)
+        if part == ".." or (current is not None and not stat.S_ISDIR(current.st_mode)):
+            what = describe(current.st_mode) if current else "not below it"
+            raise InfraError(f"{place} is {what}, and a directory of the project is to be there: move it away")
+    return root / path
+
+
+def put_below(root: Path, path: PurePath | str, content: str | bytes, mode: int | None = None) -> None:
+    """As `put`, with the directories on the way. Raises InfraError."""
+    place = below(root, path)
+    make_directory(place.parent)
+    put(place, content, mode)
+
+
+def remove_below(root: Path, path: PurePath | str) -> None:
+    """Removes a file, where there is one. Raises InfraError."""
+    place = below(root, path)
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise InfraError(f"{place} cannot be removed: {error.strerror}") from None
+
+
+def make_directory(path: Path) -> None:
+    """With those above it. Raises InfraError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InfraError(f"{path} cannot be made: {error.strerror}") from None
+
+
 @contextmanager
 def appended(path: Path) -> Iterator[BinaryIO]:
     """A file to whose end is written, such as a log; a new one is this account's alone. Raises InfraError where
@@ -72,12 +109,12 @@ def fill_directory(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
     """
     refuse_system(path)
     _empty(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_directory(path)
     # First, so that an interrupted call can be repeated
     put(path / MARKER, json.dumps({name: _hash(content) for name, (content, _) in files.items()}, indent=1) + "\n")
     for name, (content, mode) in files.items():
         target = path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(target.parent)
         put(target, content, mode)
 
 
@@ -106,6 +143,8 @@ def _empty(path: Path) -> None:
                 f"{path} has files that `infra` did not make, or that were changed since, such as {name}: "
                 "name another directory, or move them away"
             )
+    if there and not listed and not found:
+        raise InfraError(f"{path} has directories that `infra` did not make: name another directory, or move them away")
     if found and not listed and path / MARKER in found:
         raise InfraError(f"{path / MARKER} is none of `infra`'s: name another directory, or move it away")
     for file in found:
@@ -137,8 +176,14 @@ def is_file(path: Path) -> bool:
 
 
 def describe(mode: int) -> str:
-    """What a thing is that is no regular file, in words."""
-    kinds = {stat.S_ISLNK: "a link", stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    """What a thing is, in words."""
+    kinds = {
+        stat.S_ISREG: "a file",
+        stat.S_ISLNK: "a link",
+        stat.S_ISDIR: "a directory",
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
+    }
     return next((words for is_kind, words in kinds.items() if is_kind(mode)), "a device")
 
 

@@ -13,9 +13,10 @@ NAME = re.compile(
     # DB_PASS, dbPass, requirepass; neither bypass nor passive
     r"|(?-i:(?<![bB]y)(?<![cC]om)[pP]ass(?![a-z])|(?<!BY)(?<!COM)PASS(?![A-Z]))"
     r"|(?:api|auth|priv|private|signing|encryption|access|account|master|service|session|client|database|db)[-_]?key"
-    r"|connection[-_]?string"
+    r"|conn(?:ection)?[-_]?str(?:ing)?(?![a-z])|basic[-_]?auth|fernet|unseal|snmp[-_]?community|sas[-_]?key"
+    r"|(?:mfa|2fa|totp|recovery|backup)[-_]?codes?(?![a-z])|(?:root|admin|db|user|mail|smtp|redis|mysql|pg)pw(?![a-z])"
     r"|(?:^|[-_.])(?:keys?|auths?|pw)(?:[-_.]|$)|(?-i:[a-z]Key$)"
-    r"|(?:^|[-_.])(?:sk|pat|jwt|otp|pin|seed|hmac|pepper|mnemonic)$",
+    r"|(?:^|[-_.])(?:sk|pat|jwt|jwks?|otp|pin|seed|hmac|pepper|mnemonic|psk|cred|private)$",
     re.IGNORECASE,
 )
 # A setting of something secret, such as how long it is or where it is kept

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from posixpath import normpath
 
 from catalogue.environment import control, unwritable
@@ -27,6 +28,15 @@ OF_THE_HOST = re.compile(
     r"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|nginx|caddy|ca-certificates)"
     r"(?:/|$)|/etc/systemd/(?:system|user)(?:/|$)|/var/spool/cron(?:/|$)|/root/\.(?:aws|docker|bashrc|profile)(?:/|$)"
     r"|/var/lib/(?:systemd|apt|cloud|polkit-1|private)(?:/|$)|/(?:.*/)?\.ssh(?:/|$)"
+    r"|/etc/(?:docker|containerd|tmpfiles\.d|sysusers\.d|environment\.d|binfmt\.d|apparmor|apparmor\.d|kernel|nftables\.conf)(?:/|$)"
+    r"|/etc/systemd/(?!journald\.conf\.d/)[^/]+|/usr/local/lib/(?:systemd|python[^/]*)(?:/|$)|/(?:var/)?tmp/"
+    r"|/(?:.*/)?\.config/systemd(?:/|$)|/(?:.*/)?\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zshenv)$"
+)
+# What the agent, the preparation of a host and its own programs start by name: the place comes first on their PATH
+STARTED_BY_NAME = re.compile(
+    r"/usr/local/s?bin/(?:python[0-9.]*|docker(?:-.*)?|sudo|su|sh|bash|dash|env|systemctl|systemd-.*|journalctl|loginctl|ss|ip"
+    r"|iptables.*|ip6tables.*|nft|nginx|caddy|certbot|openssl|useradd|usermod|runuser|unshare|restic|rsync|tar|gzip|curl"
+    r"|ssh.*|apt.*|dpkg.*|rm|mv|cp|cat|mkdir|chown|chmod|install|mount|umount|kill|sleep|id|getent|infra-.*)"
 )
 # What a host empties by itself, and what its own programs read as a whole
 OF_NO_ARTEFACT = re.compile(r"/(?:tmp|var/tmp|var/cache)(?:/|$)|/etc/[^/]+\.d(?:/|$)")
@@ -79,6 +89,7 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
         artefacts = [(f"service {s.name}", a.into) for s in system.native_services for a in s.artefact]
         taken = [item for item in named if OF_THE_HOST.match(plain(item[1]))]
+        taken += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
         taken += [item for item in artefacts if item not in taken and OF_NO_ARTEFACT.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
         places += artefacts
@@ -89,15 +100,29 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
 
 
 def unique_files(catalogue: Catalogue) -> Iterator[Problem]:
-    """Of two files at one path only the second would be there."""
+    """Of two files at one path only the second would be there; and below a file there is nothing."""
     for host in catalogue.stack.hosts:
+        systems = catalogue.systems_on(host)
+        directories = {plain(item.path) for system in systems for item in system.directories}
+        # What an artefact brings may be a directory
+        native = [service for system in systems for service in system.native_services]
+        brought = {plain(artefact.into) for service in native for artefact in service.artefact}
+        named = [(system, *item) for system in systems for item in files_of(system)]
+        files = {plain(path) for _, _, path in named} - brought
         owners: dict[str, str] = {}
-        for system in catalogue.systems_on(host):
-            for where, path in files_of(system):
-                if plain(path) in owners:
-                    found = f"file {path} is {owners[plain(path)]}'s already"
-                    yield Problem(catalogue.file_of(system), where, found, "each file of a host has a path of its own")
-                owners.setdefault(plain(path), where)
+        for system, where, path in named:
+            place = plain(path)
+            above = [str(parent) for parent in PurePosixPath(place).parents if str(parent) in files]
+            if place in owners:
+                found, rule = f"file {path} is {owners[place]}'s already", "each file of a host has a path of its own"
+            elif above:
+                found, rule = f"file {path} is below {above[0]}, which is a file", "a path in a directory"
+            elif place in directories & files:
+                found, rule = f"{path} is a file, and one of directories", "one of the two"
+            else:
+                owners[place] = where
+                continue
+            yield Problem(catalogue.file_of(system), where, found, rule)
 
 
 def files_of(system: System) -> list[tuple[str, str]]:

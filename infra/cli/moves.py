@@ -7,6 +7,7 @@ import typer
 
 from infra.cli import StackName, app, catalogue_of, sound_catalogue_of
 from infra.errors import InfraError
+from infra.foreign import one_line, visible
 
 
 @app.command(name="scan-regions")
@@ -35,22 +36,20 @@ def scan_regions(
     for file in found:
         for mention in file.mentions:
             left = "" if mention.becomes else ": cannot be changed without knowing what has this name"
-            typer.echo(
-                f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}: {mention.found}{left}"
-            )
+            where = f"{file.shown}:{mention.line}: {mention.kind} in {scan.a_file(file.kind)}"
+            typer.echo(one_line(f"{where}: {mention.found}{left}"))
     left = sum(mention.becomes is None or not change for file in found for mention in file.mentions)
     for file in found if change else []:
         scan.write(file)
     if not change and (diffs := "\n".join(file.diff for file in found if file.changed != file.text)):
-        typer.echo(f"\n{diffs}\n")
+        typer.echo(f"\n{visible(diffs)}\n")
     total = sum(len(file.mentions) for file in found)
     if any(mention.kind in scan.ELSEWHERE for file in found for mention in file.mentions):
         typer.echo("an ARN or an endpoint may name what does not move with a stack (a bucket, a queue): look at those")
     for file in found:
         for line, place in scan.places_left(file, old):
-            typer.echo(
-                f"{file.shown}:{line}: names {place} beside the region: places are not changed, correct it by hand"
-            )
+            what = f"names {place} beside the region: places are not changed, correct it by hand"
+            typer.echo(one_line(f"{file.shown}:{line}: {what}"))
     written = ", changed" if change and total > left else ""
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
     why = "a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable"
@@ -58,7 +57,7 @@ def scan_regions(
     for reason, passed in ((why, passed_over.unread), (of_others, passed_over.vendored)):
         if passed:
             others = f", and {len(passed) - 1} more" if len(passed) > 1 else ""
-            typer.echo(f"not looked at ({reason}): {passed[0]}{others}")
+            typer.echo(one_line(f"not looked at ({reason}): {passed[0]}{others}"))
     if left:
         raise typer.Exit(2)
 

@@ -1,12 +1,10 @@
 """What an `infra move` that was stopped leaves for the one that goes on: the report is of both."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from infra import notes
 from infra.move.report import Latency
-from infra.paths import project_root
-from infra.writing import put
 
 FOLDER = Path(".infra/moves")
 
@@ -29,24 +27,22 @@ class Attempts:
 
 
 def _place(stack: str, region: str) -> Path:
-    return project_root() / FOLDER / f"{stack}-{region}.json"
+    return FOLDER / f"{stack}-{region}.json"
 
 
 def kept(stack: str, region: str) -> Attempts | None:
     """Of a move to a region that has not come to its end; None where there is none, or another checkout began it."""
     try:
-        found = json.loads(_place(stack, region).read_text())
+        found = notes.kept(_place(stack, region))
         before = {name: Latency(**entry) for name, entry in found["before"].items()}
         return Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def keep(stack: str, region: str, attempts: Attempts) -> None:
-    place = _place(stack, region)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    put(place, json.dumps(asdict(attempts)))
+    notes.keep(_place(stack, region), asdict(attempts))
 
 
 def forget(stack: str, region: str) -> None:
-    _place(stack, region).unlink(missing_ok=True)
+    notes.forget(_place(stack, region))

@@ -1,5 +1,6 @@
 """The same report from the truth: what Pulumi would do, and what the hosts have."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +18,13 @@ from catalogue.problems import CatalogueError, Problem
 from catalogue.stack import PROJECT, read_stack, stack_from
 from infra import aws, hosts, remote, sources, ssh
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.mirror import resolved
 from infra.paths import config_file, project_root
 from infra.preview.commits import snapshots
 from infra.preview.compare import Snapshot, reported
 from infra.preview.graph import PLUMBING, Op, Step, ordered
+from infra.preview.hosts import compared
 from infra.preview.marks import unspoken
 from infra.preview.report import StackReport
 from infra.preview.snapshot import code_of, hosts_of, machines, stable, wanted_images
@@ -178,6 +181,8 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     for name, answer in answers.items():
         if isinstance(answer, str):
             unbound.append(f"{name} could not be asked, its files are shown as new: {answer}")
+        elif answer["release"] is not None and (complaint := _complaint(answer)):
+            unbound.append(f"{name} could not be asked, its files are shown as new: {complaint}")
         elif answer["release"] is not None:
             if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
                 said.append(f"{name} serves {answer['release'][:12]}; the stack brought {wanted[:12]} last")
@@ -195,6 +200,21 @@ def _asked(target: ssh.Target) -> dict[str, Any] | str:
         return {**remote.ask(target, "contents"), "drift": remote.ask(target, "drift")["drift"]}
     except InfraError as error:
         return str(error)
+
+
+def _complaint(answer: dict[str, Any]) -> str:
+    """Why what a host says of its release cannot be compared with another one; "" where it can."""
+    host = {"manifest": answer["manifest"], "files": answer["files"], "addresses": {}, "spec": {}, "room": None}
+    other = copy.deepcopy(host)
+    other["manifest"]["memory"] += 1
+    try:
+        compared({"host": host}, {"host": other})
+        compared({"host": other}, {"host": host})
+        _serving(host["manifest"])
+        _same_credentials(host["manifest"], other)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return f"what it says of its release cannot be read ({one_line(repr(error))[:200]})"
+    return ""
 
 
 def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:

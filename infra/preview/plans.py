@@ -9,13 +9,13 @@ from typing import Any
 from catalogue.files import read_json
 from catalogue.problems import CatalogueError
 from catalogue.stack import APPROVED_IMAGES, OF_ONE_UPDATE
+from infra import notes
 from infra.errors import InfraError
 from infra.orphans import command as orphans
 from infra.paths import project_root
 from infra.preview import command, compare
 from infra.preview.formats import as_json
 from infra.preview.report import Report
-from infra.writing import put
 
 FOLDER = Path(".infra/plans")
 
@@ -24,9 +24,7 @@ def keep(report: Report) -> None:
     """Keeps each stack's report under its fingerprint, so that a later refusal can say what changed since."""
     for stack in json.loads(as_json.text(report))["stacks"]:
         if stack["fingerprint"]:
-            path = project_root() / FOLDER / f"{stack['fingerprint']}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            put(path, json.dumps(stack))
+            notes.keep(FOLDER / f"{stack['fingerprint']}.json", stack)
 
 
 def up(stack: str, approved: str, base: str) -> int:

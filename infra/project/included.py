@@ -15,7 +15,7 @@ from catalogue.loading import STATIC, SYSTEMS, read_system
 from infra.errors import InfraError
 from infra.git import cloned, git
 from infra.project.program import File, file_at, is_safe
-from infra.writing import put
+from infra.writing import below, put, put_below, remove_below
 
 RECORD = SYSTEMS / ".included.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -114,13 +114,12 @@ def apply(root: Path, inclusion: Inclusion) -> None:
     """Writes it. Interrupted, the same again ends it. Raises InfraError."""
     for path, file in inclusion.changes.items():
         if file is None:
-            (root / path).unlink(missing_ok=True)
+            remove_below(root, path)
             continue
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        put(root / path, file.content, 0o755 if file.executable else 0o644)
+        put_below(root, path, file.content, 0o755 if file.executable else 0o644)
     known = {**origins(root), inclusion.system: inclusion.origin}
     body = {system: known[system].__dict__ for system in sorted(known)}
-    put(root / RECORD, json.dumps(body, indent=1) + "\n")
+    put_below(root, RECORD, json.dumps(body, indent=1) + "\n")
 
 
 @contextmanager
@@ -183,7 +182,7 @@ def _changes(root: Path, before: Origin | None, files: dict[str, File], theirs: 
     changes: dict[str, File | None] = {}
     edited, own = [], []
     for path in sorted({*known, *files}):
-        here, now = file_at(root / path), files.get(path)
+        here, now = file_at(below(root, path)), files.get(path)
         if os.path.lexists(root / path) and here is None:
             raise InfraError(f"{path} is no file here: remove it first")
         mark = here.mark if here else None

@@ -13,7 +13,7 @@ from typing import Literal
 from infra.errors import InfraError
 from infra.git import git
 from infra.project.program import EXECUTABLE, RECORD, File, Program, Record, file_at, mark_of, read_record, write_record
-from infra.writing import appended, put
+from infra.writing import appended, below, make_directory, put
 
 Fate = Literal["added", "replaced", "removed", "merged", "kept", "absent", "conflict"]
 WORDS: dict[Fate, str] = {
@@ -206,9 +206,9 @@ def _is_committed(root: Path, path: str, seen: File) -> bool:
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """One upgrade at a time. Raises InfraError."""
-    folder = root / ".infra"
-    folder.mkdir(exist_ok=True)
-    with appended(folder / "upgrade.lock") as lock:
+    place = below(root, ".infra/upgrade.lock")
+    make_directory(place.parent)
+    with appended(place) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

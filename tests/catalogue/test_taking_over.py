@@ -2,8 +2,10 @@
 
 import pytest
 
+from agent import capabilities
 from catalogue.checks import check
 from catalogue.problems import CatalogueError
+from catalogue.rules.contents import STARTED_BY_NAME
 from catalogue.rules.units import is_of_the_host
 from rendering.host import render
 from tests.catalogue.changes import configured, networked, setting
@@ -58,6 +60,12 @@ TAKEN_OVER = {
         "/etc/systemd/system/ssh.service", "/etc/systemd/system/ssh.service.d/x.conf", "/var/spool/cron/crontabs/root",
         "/root/.aws/credentials", "/etc/ld.so.conf.d/x", "/etc/polkit-1/rules.d/x", "/srv/recall/.ssh/authorized_keys",
         "/etc/nginx/nginx.conf", "/etc/caddy/Caddyfile", "/etc/profile.d/x.sh", "/etc/apt/apt.conf.d/x", "/etc/hosts",
+        "/etc/docker/daemon.json", "/etc/tmpfiles.d/x.conf", "/etc/sysusers.d/x.conf", "/etc/environment.d/x.conf",
+        "/etc/binfmt.d/x.conf", "/etc/apparmor.d/x", "/etc/kernel/postinst.d/x", "/etc/nftables.conf",
+        "/etc/systemd/system.conf.d/x.conf", "/etc/systemd/resolved.conf", "/etc/systemd/network/x.network", "/tmp/x",
+        "/var/tmp/x", "/usr/local/lib/systemd/system/ssh.service", "/usr/local/lib/python3.11/dist-packages/x.pth",
+        "/home/ice/.config/systemd/user/x.service", "/home/ice/.bashrc", "/srv/recall/.profile",
+        "/usr/local/bin/python3", "/usr/local/bin/docker", "/usr/local/sbin/sudo", "/usr/local/bin/docker-compose",
     ],
 }  # fmt: skip
 
@@ -210,3 +218,51 @@ def test_a_variable_of_a_unit_means_itself(value):
 def test_specifiers_are_read_where_a_service_says_so():
     text = {file.path: file.content.decode() for file in render(whole(), "home").files}
     assert "Environment=XDG_RUNTIME_DIR=/run/user/%U" in text["/home/ice/.config/systemd/user/vocoder.service"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *capabilities.ALWAYS,
+        *capabilities.FOR_ACCOUNTS,
+        *capabilities.FOR_MANAGERS,
+        *capabilities.FOR_CERTIFICATES,
+        *capabilities.FOR_PROXIES,
+    ],
+)
+def test_no_file_stands_before_a_program_that_the_agent_starts(name):
+    assert STARTED_BY_NAME.fullmatch(f"/usr/local/bin/{name}") and STARTED_BY_NAME.fullmatch(f"/usr/local/sbin/{name}")
+    assert not STARTED_BY_NAME.fullmatch(f"/usr/local/bin/my-{name}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/systemd/journald.conf.d/x.conf",
+        "/etc/udev/rules.d/x.rules",
+        "/etc/sysctl.d/x.conf",
+        "/srv/recall/.env",
+        "/usr/local/bin/recall",
+    ],
+)
+def test_what_a_product_needs_on_its_host_is_its_own(path):
+    def change(data):
+        service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
+
+    assert "is the host's or the agent's own" not in problems("recall", change)
+
+
+def test_below_a_file_there_is_nothing():
+    def change(data):
+        for path in ("/srv/recall/x", "/srv/recall/x/y"):
+            service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
+
+    assert "file /srv/recall/x/y is below /srv/recall/x, which is a file" in problems("recall", change)
+
+
+def test_a_file_is_no_directory():
+    def change(data):
+        data["directories"].append({"path": "/srv/recall/x"})
+        service(data, "recall-api")["files"].append({"path": "/srv//recall/x", "source": "recall/gunicorn.conf.py"})
+
+    assert "/srv//recall/x is a file, and one of directories" in problems("recall", change)

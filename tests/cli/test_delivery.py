@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra import deliver, delivery, unfinished
+from infra import deliver, delivery, notes, unfinished
 from infra.errors import InfraError
 from infra.init import key_pair
 from infra.remote import ask
@@ -202,7 +202,7 @@ def settling(
     monkeypatch, tmp_path, agent: Agent, base: str | None, left: Unfinished
 ) -> tuple[dict[str, Any], list[str]]:
     """A delivery after one that was interrupted; Pulumi remembers `base`."""
-    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     monkeypatch.setenv("PULUMI_COMMAND_STDOUT", json.dumps({"release": base}))
     unfinished.remember(agent.target, left)
     said: list[str] = []
@@ -247,7 +247,7 @@ def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
     agent.server.close()
     left = Unfinished("j1", "r1", None)
     target = Target(**{**vars(agent.target), "port": 9})
-    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     unfinished.remember(target, left)
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(target)}, print)
     assert ended["outcome"] == "refused" and unfinished.remembered(target) == left
@@ -255,7 +255,7 @@ def test_a_host_that_is_away_keeps_the_note(monkeypatch, tmp_path):
 
 def test_a_checkout_that_cannot_be_written_to_is_no_reason_not_to_release(monkeypatch, tmp_path):
     (tmp_path / ".infra").write_text("no folder")
-    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     agent = Agent([APPLIED])
     ended = deliver.Delivery().deliver({**REQUEST, "target": vars(agent.target)}, print)
     assert ended["outcome"] == "applied"
@@ -267,7 +267,7 @@ ODD = ["null", "[]", "{", '{"id": "a"}', '{"id": 1, "release": "r", "base": null
 
 @pytest.mark.parametrize("text", ODD)
 def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
-    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     agent = Agent([APPLIED])
     unfinished.remember(agent.target, Unfinished("j1", "r1", None))
     (place,) = (tmp_path / unfinished.FOLDER).iterdir()
@@ -279,7 +279,7 @@ def test_a_note_of_another_form_is_none(monkeypatch, tmp_path, text):
 
 def test_an_interrupted_delivery_says_what_is_true(monkeypatch, tmp_path):
     """Before anything was sent it ends at once; afterwards the release comes to its end, and the note of it stays."""
-    monkeypatch.setattr(unfinished, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     work = deliver.Delivery()
     assert work.on_interrupt() == "" and "nothing touched: interrupted before anything was sent" in work.left()
     agent = Agent([{"say": "switching"}, APPLIED])

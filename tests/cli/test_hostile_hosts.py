@@ -321,3 +321,21 @@ def test_a_url_of_a_hosts_that_is_none_is_a_reason(url, said):
 def test_what_is_to_be_looked_at_is_bounded(look_at):
     with pytest.raises(InfraError, match=r"has another form than this program knows \(look_at"):
         answers.checked_job_event({"awaiting": 60, "look_at": look_at}, "web1")
+
+
+NUMBERS = [-1, 10**12, 10**30, 10**400, 1.5, "1", None, [], True]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_a_time_that_is_none_is_refused(number):
+    event = {"release": "a", "drift": [], "maintenance": {"shop": {"since": 0, "until": number, "who": "x"}}}
+    with pytest.raises(InfraError, match="the answer to 'drift' has another form"):
+        answers.checked("drift", event, "web1")
+
+
+@pytest.mark.parametrize("restarted", [5, [5], {"a": 1}, "a", None])
+def test_a_job_that_restarted_what_is_no_name_is_refused(restarted):
+    job = {"release": "a", "began": "b", "who": "w", "kind": "restart", "changed": [], "outcome": "applied", "code": 0}
+    event = {"current": "a", "kept": [], "history": [{**job, "line": "l", "restarted": restarted}]}
+    with pytest.raises(InfraError, match="the answer to 'releases' has another form"):
+        answers.checked("releases", event, "web1")

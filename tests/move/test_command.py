@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import typer
 
+from infra import notes
 from infra.errors import InfraError
 from infra.move import attempts, command, run
 from infra.move.attempts import Attempts
@@ -53,7 +54,7 @@ def stage(tmp_path, monkeypatch):
         played.asked.append(question)
         return played.confirm(question) if played.confirm else played.answer
 
-    for module in (command, run, attempts):
+    for module in (command, run, notes):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(command, "preflight", lambda *_: played.fine)
     monkeypatch.setattr(command, "config_file", lambda name: config)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra import locks
+from infra import locks, notes
 from tests.move.programs import pulumi_that
 from tests.support import execute
 
@@ -140,14 +140,14 @@ def test_an_engine_of_another_boot_may_be_a_copied_machines(ended):
 
 @pytest.mark.parametrize("kept", ["[]", "{}", '{"pid": 1}', "[" * 3000, "x"])
 def test_a_note_that_cannot_be_read_says_nothing(tmp_path, monkeypatch, kept):
-    monkeypatch.setattr(locks, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     (tmp_path / locks.FOLDER).mkdir(parents=True)
     (tmp_path / locks.FOLDER / "lab.json").write_text(kept)
     assert locks.remembered("lab") is None
 
 
 def test_a_note_of_an_earlier_version_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(notes, "project_root", lambda: tmp_path)
     locks.remember("lab", os.getpid())
     place = tmp_path / locks.FOLDER / "lab.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | {"noted": 1.0}))

@@ -8,7 +8,10 @@ import pytest
 from catalogue.problems import Problem
 from infra import pulumi
 from infra.errors import InfraError
-from infra.preview.live import machines_before, news, steps
+from infra.preview.hosts import compared
+from infra.preview.live import _complaint, _serving, machines_before, news, steps
+from infra.preview.snapshot import hosts_of
+from tests.support import digests, whole
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
 
@@ -135,3 +138,31 @@ def test_a_preview_that_fails_says_all_it_knows(monkeypatch):
         previewed(
             monkeypatch, 255, diagnostics=[spoken("error", "nothing was touched"), spoken("info", "an update failed")]
         )
+
+
+SPOILED = [None, 5, "x", [], {}, [5], [None], [{}], [[]], {"a": 5}]
+
+
+def test_what_a_host_says_of_its_release_ends_no_preview():
+    """Part by part of a true one is something else: it is named, or can be compared."""
+    host = hosts_of(whole(), {name: {":latest": f"sha256:{0:064}"} for name in digests()}, b"key")["watchme"]
+    answer = {"manifest": host["manifest"], "files": host["files"]}
+    assert _complaint(answer) == ""
+    named = set()
+    for key, true in answer["manifest"].items():
+        for spoiled in ["", *SPOILED]:
+            manifest = {name: value for name, value in answer["manifest"].items() if name != key or spoiled != ""}
+            manifest |= {} if spoiled == "" else {key: spoiled}
+            if isinstance(true, list) and true and spoiled not in ("", [], None):
+                manifest[key] = [*true, *(spoiled if isinstance(spoiled, list) else [spoiled])]
+            if manifest.get("memory", "") != true and key == "memory":
+                # Its form is held against it before
+                continue
+            said = _complaint({**answer, "manifest": manifest})
+            if said:
+                named.add(key)
+                assert said.startswith("what it says of its release cannot be read ("), said
+                continue
+            compared({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
+            _serving(manifest)
+    assert named >= {"files", "links", "probes", "containers", "units", "environment_files"}, named

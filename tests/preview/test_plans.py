@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infra import notes
 from infra.errors import InfraError
 from infra.preview import plans
 from infra.preview.compare import differing
@@ -68,7 +69,8 @@ def test_which_part_of_a_fingerprint_differs():
 def previewing(monkeypatch, tmp_path):
     """`infra up` with a preview that a test gives; what it runs is kept instead."""
     ran: list[list[str]] = []
-    monkeypatch.setattr(plans, "project_root", lambda: tmp_path)
+    for module in (plans, notes):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     monkeypatch.setattr(plans.orphans, "settle", lambda stack, say: None)
 
     class Done:

@@ -172,6 +172,28 @@ def test_a_record_names_no_file_of_others(project, shop, path):
         bring(project, "", "HEAD")
 
 
+def test_a_link_in_a_directorys_place_is_not_followed(project, shop, tmp_path):
+    """Neither written through, nor deleted through when the file goes from the other repository."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "app.toml").write_text("theirs")
+    (project / "files/static").mkdir(parents=True, exist_ok=True)
+    (project / "files/static/shop").symlink_to(victim)
+    with pytest.raises(InfraError, match="files/static/shop is a link, and a directory of the project is to be there"):
+        bring(project, str(shop))
+    assert (victim / "app.toml").read_text() == "theirs" and not origins(project)
+    # One that was planted later
+    (project / "files/static/shop").unlink()
+    bring(project, str(shop))
+    (project / "files/static/shop/app.toml").unlink()
+    (project / "files/static/shop").rmdir()
+    (project / "files/static/shop").symlink_to(victim)
+    commit(shop, **{"deploy__static__shop__app.toml": None})
+    with pytest.raises(InfraError, match="is a link, and a directory of the project"):
+        bring(project, theirs=True)
+    assert (victim / "app.toml").read_text() == "theirs"
+
+
 def test_a_link_in_the_records_place_is_not_followed(project, shop, tmp_path):
     os.symlink(tmp_path / "elsewhere", project / RECORD)
     with pytest.raises(InfraError):

@@ -15,7 +15,7 @@ from rendering import images
 from tests.system.conftest import System
 from tests.system.on import REGION, main_pid, until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.nightly]
 HOST, UNIT, NAME = "services", "whisper-backend.service", "whisper.hey-watch.me"
 REPOSITORY, TAG, INTO = "whisper-backend", "latest", "/opt/whisper/WhisperBackendAPI"
 OURS = ARCHITECTURES[0]
@@ -73,7 +73,6 @@ def test_another_build_is_shown_before_it_is_released_and_restarts_its_service_a
     )
 
 
-@pytest.mark.nightly
 def test_a_build_that_does_not_run_is_rolled_back(system: System, tmp_path):
     before = link(system)
     push(system, build(tmp_path / "dist", content=b"#!/bin/sh\necho broken >&2\nexit 3\n"))
@@ -84,7 +83,6 @@ def test_a_build_that_does_not_run_is_rolled_back(system: System, tmp_path):
     assert link(system) == before and is_healthy(system)
 
 
-@pytest.mark.nightly
 def test_a_build_for_another_processor_is_refused(system: System, tmp_path):
     before, pid = link(system), main_pid(system, HOST, UNIT)
     elf = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 183) + bytes(44)
@@ -96,7 +94,6 @@ def test_a_build_for_another_processor_is_refused(system: System, tmp_path):
     assert "is for arm64" in ran.output and (link(system), main_pid(system, HOST, UNIT)) == (before, pid)
 
 
-@pytest.mark.nightly
 def test_going_back_needs_no_registry(system: System):
     """The tag still leads to a build that does not run here."""
     before = link(system)

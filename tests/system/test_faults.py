@@ -197,6 +197,7 @@ def test_a_rollback_that_cannot_serve_either_says_so_and_is_mended_by_the_next(w
     wait_until_well(watchme)
 
 
+@pytest.mark.nightly
 def test_a_connection_that_is_cut_changes_nothing_about_the_release(watchme):
     push(watchme)
     with at(watchme, "(re)starting", "pkill -KILL -f 'sshd: ubuntu@'"):

@@ -8,6 +8,8 @@ from infra.answers import MOST, Form, Names, Text, held
 
 # A file's text: on_host.py reads none that is larger
 Content = Annotated[str, Field(max_length=16 * 1024**2)]
+# As systemd has it: its kind is its ending
+UnitName = Annotated[str, Field(max_length=256, pattern=r"^[^/\s]+\.[a-z]+$")]
 Contents = Annotated[dict[str, Content], Field(max_length=MOST)]
 
 
@@ -23,7 +25,7 @@ class Account(Form):
 
 class Unit(Form):
     path: Text
-    name: Text
+    name: UnitName
     account: Text
     text: Content
     enabled: bool
@@ -65,7 +67,7 @@ class FactsForm(Form):
     networks: Annotated[list[Network] | None, Field(max_length=MOST)]
     compose: Contents
     nginx: Contents
-    caddy: Any
+    caddy: dict[str, Any] | bool | None
     certificates: Annotated[dict[str, Text], Field(max_length=MOST)]
     journald: Contents
 

@@ -56,7 +56,9 @@ class Connection:
     def entries(self, text: list[str], names: list[str], stat: list[str]) -> Entries:
         """What there is at paths; see on_host.paths. Raises InfraError."""
         asked = {"ask": "paths", "text": text, "names": names, "stat": stat}
-        return checked_entries(self._asked(asked, "paths"), str(self.target))
+        found = checked_entries(self._asked(asked, "paths"), str(self.target))
+        # What it says nothing of is not there
+        return {path: found.get(path, {"kind": "none"}) for path in {*text, *names, *stat}}
 
     def _asked(self, payload: dict[str, Any], wanted: str) -> Any:
         for event in run_program(self.transport, self.target, program(), payload):

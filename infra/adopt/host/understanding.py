@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from catalogue.models import Directory, DropIn, System
+from catalogue.models import Account, Directory, DropIn, System
 from catalogue.rules.openings import openings
 from catalogue.rules.places import OWN_PAGE, PORTS
 from catalogue.services import AnyService, ComposeService
@@ -83,7 +83,7 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     led: set[tuple[str, str]] = set()
     for draft in _waiting(_named_once(drafts), remarks):
         made = _finished(draft, cors, remarks)
-        if _fits(made, remarks):
+        if _fits(made, remarks) and _has_account(made, facts, remarks):
             services.append(made)
             led |= {(route.site, route.public) for route in draft.routes}
         else:
@@ -104,7 +104,13 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     }  # fmt: skip
     text = "purpose_ja, single (one in the world), stop_priority, data, retired services, packages, milestones"
     remarks.append(guess(name, f"{text}: write them down where there are any"))
-    return Understood(_with_exceptions(System.model_validate(_without_nothing(data)), remarks), remarks)
+    try:
+        system = System.model_validate(_without_nothing(data))
+    except ValidationError as error:
+        found = problems_of(error, "", lambda path: ".".join(map(str, path)))
+        said = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in found[:3])
+        raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {said}") from None
+    return Understood(_with_exceptions(system, remarks), remarks)
 
 
 def _with_exceptions(system: System, remarks: list[Remark]) -> System:
@@ -261,6 +267,29 @@ def _mains(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [whole.get("Service", {}) for whole in wholes]
 
 
+def _account_of(made: dict[str, Any]) -> set[str]:
+    named = {text(value) for main in _mains([made]) for value in texts(main.get("User", []))}
+    return named | ({made["account"]} if made.get("account") else set())
+
+
+def _has_account(made: dict[str, Any], facts: Facts, remarks: list[Remark]) -> bool:
+    """Can the accounts that it runs as be written in the catalogue."""
+    known = {account["name"]: account for account in facts["accounts"]}
+    wrong = [name for name in sorted(_account_of(made)) if name in known and not _is_fit(Account, known[name])]
+    for name in wrong:
+        what = f"runs as account {name!r} of home {known[name]['home']!r}, which the catalogue cannot name"
+        remarks.append(unfit(made["name"], f"{what}: the service is left out"))
+    return not wrong
+
+
+def _is_fit(model: type[BaseModel], entry: dict[str, Any]) -> bool:
+    try:
+        model.model_validate({"name": entry["name"], "home": entry["home"]})
+    except ValidationError:
+        return False
+    return True
+
+
 def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark]) -> list[dict[str, Any]]:
     names = [text(value) for main in _mains(services) for value in texts(main.get("User", []))]
     names += [made["account"] for made in services if made.get("account")]
@@ -271,7 +300,13 @@ def _accounts(facts: Facts, services: list[dict[str, Any]], remarks: list[Remark
         if account is None:
             remarks.append(unfit(f"account {name}", "units run as it, and it is not there"))
         else:
-            found.append({key: account[key] for key in ("name", "home", "login", "lingering", "groups")})
+            groups = [group for group in account["groups"] if _is_fit(Account, {**account, "name": group})]
+            if left := sorted({*account["groups"]} - {*groups}):
+                remarks.append(
+                    unfit(f"account {name}", f"is in {', '.join(left)}: the catalogue cannot name that group")
+                )
+            entry = {key: account[key] for key in ("name", "home", "login", "lingering")}
+            found.append({**entry, "groups": groups})
     return found
 
 
