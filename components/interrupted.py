@@ -22,7 +22,7 @@ def ask() -> "subprocess.Popen[str] | None":
         return None
     try:
         return subprocess.Popen(
-            ["pulumi", "stack", "export", "--stack", pulumi.get_stack(), "--non-interactive"],
+            ["pulumi", "stack", "export", "--stack", _stack(), "--non-interactive"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -33,6 +33,14 @@ def ask() -> "subprocess.Popen[str] | None":
         # The engine was started by its path
         pulumi.log.warn(f"{UNKNOWN}: pulumi is not on PATH")
         return None
+
+
+def _stack() -> str:
+    """As Pulumi itself names the stack: one of an organization in Pulumi Cloud has it before its name."""
+    organization = pulumi.get_organization()
+    # What backends without organizations say
+    own = organization == "organization"
+    return pulumi.get_stack() if own else f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 def note_engine() -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from catalogue.files import read_text
 from catalogue.loading import SYSTEMS, read_system
 from infra import reference
 from infra.errors import InfraError
-from infra.writing import put
+from infra.writing import put_below
 from rendering.tables import ENGLISH, JAPANESE, with_tables
 
 PAGES = Path("docs/systems")
@@ -22,7 +23,7 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
             if not path.exists():
                 raise InfraError(f"{path.relative_to(root)} is missing: each system has a page in English and Japanese")
             try:
-                yield path, with_tables(path.read_text(), read_system(source), language)
+                yield path, with_tables(read_text(path, str(path.relative_to(root))), read_system(source), language)
             except ValueError as error:
                 raise InfraError(f"{path.relative_to(root)}: {error}") from None
     yield from reference.pages(root)
@@ -31,6 +32,7 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
 def write_pages(root: Path) -> Iterator[Path]:
     """Writes the pages that are behind, and names them."""
     for path, text in pages(root):
-        if not path.exists() or path.read_text() != text:
-            put(path, text)
-            yield path.relative_to(root)
+        name = path.relative_to(root)
+        if not path.exists() or read_text(path, str(name)) != text:
+            put_below(root, name, text)
+            yield name

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import yaml
@@ -21,12 +22,17 @@ ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
 UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
-RUNNERS = ("docker", "podman", "nerdctl")
+RUNNERS = ("docker", "podman", "podman-remote", "nerdctl")
+# What of the host a container can share, as compose and `docker run` name it
+HOSTS_OWN = ("pid", "ipc", "uts", "userns", "userns_mode", "cgroup", "cgroupns")
+# Drivers of networks in which a container has an address of its own on the host's network
+OUTSIDE = ("host", "macvlan", "ipvlan")
 SHELLS = ("sh", "bash", "dash", "env")
 # Options of `docker run` that take no value
 FLAGS = {
     "--rm", "--init", "--detach", "--interactive", "--tty", "--privileged", "--read-only", "--publish-all",
-    "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--quiet",
+    "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--quiet", "--use-api-socket", "--no-deps", "--build",
+    "--service-ports", "--use-aliases", "--no-TTY", "--quiet-pull", "--remove-orphans", "--disable-content-trust",
 }  # fmt: skip
 YES = ("yes", "true", "on", "1", "y", "t")
 # Directives whose values add up
@@ -84,11 +90,8 @@ def ports(facts: Facts) -> Iterator[Finding]:
             continue
         services = _mapping(parsed.get("services"))
         place = f"{host}:{path}"
-        for name, network in _mapping(parsed.get("networks")).items():
-            if _mapping(network).get("name", name) == "host" and _mapping(network).get("external"):
-                yield Finding(
-                    "loopback", f"{host}:{path}", f"network {name} is the host's own", "a network of the project's"
-                )
+        for found, rule in _of_project(parsed):
+            yield Finding("loopback", place, found, rule)
         for service, body in services.items():
             allowed = facts.exceptions.get(f"{place} {service}", {})
             for name, found in _exposed(service, _mapping(body)):
@@ -102,7 +105,8 @@ def ports(facts: Facts) -> Iterator[Finding]:
         for section, name, value in assignments(text):
             if section == "Service" and name.startswith("Exec"):
                 for found in _exposed_by_command(value):
-                    yield Finding("loopback", f"{host}:{path}", found, "-p 127.0.0.1:PORT:PORT")
+                    rule = "-p 127.0.0.1:PORT:PORT, and no more of the host than the product's own data"
+                    yield Finding("loopback", f"{host}:{path}", found, rule)
 
 
 def exceptions(facts: Facts) -> Iterator[Finding]:
@@ -112,6 +116,34 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "exception", place.rpartition(" ")[0], f"{name}: {said}", "remove it once it is not needed", "warning"
             )
+
+
+def _of_project(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a compose file as a whole opens, and what should be there."""
+    for name, given in _mapping(parsed.get("networks")).items():
+        network = _mapping(given)
+        external, options = network.get("external"), " ".join(map(str, _mapping(network.get("driver_opts")).values()))
+        named = _mapping(external).get("name") or network.get("name", name)
+        if (
+            (named == "host" and external)
+            or network.get("driver") in OUTSIDE
+            or re.search(r"\b(routed|nat-unprotected)\b", options)
+        ):
+            yield f"network {name} is the host's own, or reached past the host's firewall", "a network of the project's"
+    for name, given in _mapping(parsed.get("volumes")).items():
+        if has_sockets(_way(_mapping(_mapping(given).get("driver_opts")).get("device"))):
+            yield f"volume {name} is a place of the host's with its sockets", "a volume of the project's"
+    for kind in ("secrets", "configs"):
+        for name, given in _mapping(parsed.get(kind)).items():
+            if str(_mapping(given).get("file") or "").startswith("/"):
+                yield f"{kind} {name} is a file of the host's, whoever may read it", "a file beside the compose file"
+    elsewhere = [name for name, body in _mapping(parsed.get("services")).items() if "extends" in _mapping(body)]
+    if parsed.get("include") or elsewhere:
+        yield "it includes or extends another file, which is not looked into", "one file that says all"
+
+
+def _way(path: Any) -> str:
+    return normpath(str(path)) if path else ""
 
 
 def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -130,12 +162,14 @@ def _beyond(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The exception that each needs, and what of the host a container reaches by it."""
     if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"
-    for word in ("pid", "ipc"):
+    if body.get("use_api_socket") or any(_mapping(hook).get("privileged") for hook in _list(body.get("post_start"))):
+        yield "privileged", f"{service} has Docker's own rights (use_api_socket, or a privileged post_start)"
+    for word in HOSTS_OWN:
         if str(body.get(word) or "") == "host":
             yield "host-processes", f"{service} has {word}: host"
     for mount in _list(body.get("volumes")):
         source = mount.get("source") if isinstance(mount, dict) else str(mount).split(":")[0]
-        if has_sockets(str(source)):
+        if str(source).startswith("/") and has_sockets(_way(source)):
             yield "docker-socket", f"{service} has Docker's socket"
     if wide := [str(name) for name in _list(body.get("cap_add")) if str(name).removeprefix("CAP_") not in ADDED]:
         yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"
@@ -156,13 +190,14 @@ def _exposed_by_command(command: str) -> Iterator[str]:
     runner = next((n for n, word in enumerate(words) if word.rsplit("/", 1)[-1] in RUNNERS), None)
     verbs = words[runner + 1 :] if runner is not None else []
     started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
-    if started is None or "compose" in verbs[:started] or {"exec", "cp"} & set(verbs[:started]):
+    if started is None or {"exec", "cp"} & set(verbs[:started]):
         return
-    yield from _exposed_by_options(verbs[started + 1 :])
+    yield from _exposed_by_options(verbs[started + 1 :], is_compose="compose" in verbs[:started])
 
 
-def _exposed_by_options(words: list[str]) -> Iterator[str]:
-    """Of the options of `docker run`, up to the image: what follows it is the container's own."""
+def _exposed_by_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
+    """Of the options of `docker run`, up to the image: what follows it is the container's own. Those of `docker compose
+    run` come before the service."""
     number = 0
     while number < len(words) and words[number].startswith("-"):
         option, has_value, given = words[number].partition("=")
@@ -171,16 +206,40 @@ def _exposed_by_options(words: list[str]) -> Iterator[str]:
         value = given if has_value else following
         if short:
             value = short[1] + (f"={given}" if has_value else "") or following
-        if option in ("--net", "--network") and value == "host":
+        if option in ("--net", "--network") and {"host", "name=host"} & {*value.split(",")}:
             yield "a container is in the host's own network (--network host)"
-        if option == "--publish-all" or re.fullmatch(r"-[a-zA-Z]*P[a-zA-Z]*", option):
+        if found := _beyond_by_option(option, given, value):
+            yield found
+        # Those of a compose file are looked at in it
+        if not is_compose and (option == "--publish-all" or re.fullmatch(r"-[a-zA-Z]*P[a-zA-Z]*", option)):
             yield "all ports of a container are bound off loopback (-P)"
         if (short or option == "--publish") and not LOOPBACK.match(value):
             yield f"port {value} is bound off loopback"
         takes_next = (
-            not has_value and not (short and short[1]) and option not in FLAGS and not re.fullmatch(r"-[ditP]+", option)
+            not has_value
+            and not (short and short[1])
+            and option not in FLAGS
+            and not re.fullmatch(r"-[ditTP]+", option)
         )
         number += 2 if takes_next else 1
+
+
+def _beyond_by_option(option: str, given: str, value: str) -> str:
+    """What of the host an option of `docker run` gives to a container; "" for nothing."""
+    if option in ("--privileged", "--use-api-socket") and given not in ("false", "0"):
+        return f"a container has the host's own rights ({option})"
+    if option.removeprefix("--") in HOSTS_OWN and value == "host":
+        return f"a container is among the host's own processes ({option} host)"
+    if option == "--cap-add" and value.upper().removeprefix("CAP_") not in ADDED:
+        return f"a container has a right of the host's (--cap-add {value})"
+    if option == "--security-opt" and UNCONFINED.fullmatch(value):
+        return f"a container is unconfined (--security-opt {value})"
+    if option in ("-v", "--volume", "--mount"):
+        named = dict(part.partition("=")[::2] for part in value.split(","))
+        source = (named.get("source") or named.get("src") or "") if option == "--mount" else value.split(":")[0]
+        if source.startswith("/") and has_sockets(_way(source)):
+            return f"a container has the host's sockets ({option} {source})"
+    return ""
 
 
 def _published(port: Any) -> str:

@@ -84,7 +84,19 @@ def test_a_backend_that_does_not_answer_ends_the_update(engine_says):
     assert asked.is_killed
 
 
+@pytest.mark.parametrize(("organization", "asked"), [("organization", STACK), ("acme", f"acme/infra/{STACK}")])
+def test_a_stack_of_an_organization_is_asked_for_by_its_whole_name(engine_says, monkeypatch, organization, asked):
+    ran: list[list[str]] = []
+    monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
+    monkeypatch.setattr(interrupted.pulumi, "get_organization", lambda: organization)
+    monkeypatch.setattr(interrupted.pulumi, "get_project", lambda: "infra")
+    monkeypatch.setattr(interrupted.subprocess, "Popen", lambda argv, **_: ran.append(argv))
+    interrupted.ask()
+    assert ran == [["pulumi", "stack", "export", "--stack", asked, "--non-interactive"]]
+
+
 def test_an_engine_that_is_not_on_the_path_is_only_warned_of(engine_says, monkeypatch):
     monkeypatch.setattr(interrupted, "get_monitor", lambda: None)
+    monkeypatch.setattr(interrupted.pulumi, "get_organization", lambda: "organization")
     monkeypatch.setenv("PATH", "/nowhere")
     assert interrupted.ask() is None and engine_says.pop().endswith("is not known: pulumi is not on PATH")
