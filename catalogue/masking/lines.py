@@ -8,7 +8,21 @@ import itertools
 import re
 from collections.abc import Callable
 
-from .names import DIGEST, MARK, MARKED, NAME, QUOTED, SHAPES, WORD, is_secrets_name, looks_secret
+from .names import (
+    BEHIND_WORDS,
+    DEFINED,
+    DIGEST,
+    MARK,
+    MARKED,
+    NAME,
+    PGPASS,
+    QUOTED,
+    SHAPES,
+    SHORT,
+    WORD,
+    is_secrets_name,
+    looks_secret,
+)  # fmt: skip
 from .nested import end_of_brackets, mask_nested, quoted_mark
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
@@ -28,24 +42,16 @@ OPTION = re.compile(
     r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
 )
 GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
-# Programs of which one letter means a password
-SHORT = (
-    (re.compile(r"\bredis-cli\b"), re.compile(r"((?<![\w-])-a(?:[ =]|[\"']?,[ ]*)?[\"']?)([^\s\"',\]]+)")),
-    (
-        re.compile(r"mysql|mariadb|\bsshpass\b|\blogin\b"),
-        re.compile(r"((?<![\w-])-p(?:[ =]|[\"']?,[ ]*)?[\"']?)(?![\d.:]*:\d+(?:/\w+)?(?![^\s\"',\]]))([^\s\"',\]]+)"),
-    ),
-)
 HEADER = re.compile(
     rf"(?P<head>\b(?:(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?"
     r"|secure_link_(?:secret|md5))\s+)(?P<value>[^;]+)"
 )
 CADDY = re.compile(
-    rf"^(?P<head>\s*(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
+    rf"^(?P<head>\s*(?:@\S+\s+)?(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
     r"(?P<value>\S.*?)(?P<rest>\s*)$"
 )
 PAIR = re.compile(
-    r"^(?P<head>\s*(?P<name>requirepass|masterauth|(?:\w+_)?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
+    r"^(?P<head>\s*(?P<name>requirepass|masterauth|mac_key|(?:[\w.-]+[_.-])?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
 )
 STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
 COMPARED = re.compile(
@@ -100,6 +106,8 @@ class Masker:
         text = TOO_LONG.sub(lambda found: self._mark(found[0]), text)
         for shape in SHAPES:
             text = shape.sub(lambda found: self._mark(found[0]), text)
+        if path.rsplit("/", 1)[-1] in (".pgpass", "pgpass"):
+            text = PGPASS.sub(lambda found: found["head"] + self._mark(found["value"]), text)
         text = mask_nested(path, text, self._mark)
         if path.endswith((".yml", ".yaml")):
             return "".join(f"{line}\n" for line in self._compose(_lines_of(text)))
@@ -195,6 +203,9 @@ class Masker:
     def _plain(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, PAIR):
             line = pattern.sub(self._pair, line)
+        for pattern in BEHIND_WORDS:
+            line = pattern.sub(lambda found: found["head"] + self._mark(found["value"]), line)
+        line = DEFINED.sub(self._option, line)
         line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
         # What is masked further on in a line is no matter of the names before it
         return self._assigned(

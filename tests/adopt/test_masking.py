@@ -131,6 +131,23 @@ MORE_WAYS = {
     "a password of Redis": ("/etc/redis/redis.conf", "requirepass {}\n"),
     "a key of Caddy's for AWS": ("/etc/caddy/Caddyfile", "  secret_access_key {}\n"),
     "an element": ("/srv/app.xml", "<password>{}</password>\n"),
+    "a key of an authority's account": ("/etc/caddy/Caddyfile", "  mac_key {}\n"),
+    "a header that Caddy compares": ("/etc/caddy/Caddyfile", "@known header X-Token {}\n"),
+    "an option of MongoDB's": ("/x.sh", "mongodump --host a -u x -p {} --out b\n"),
+    "an option of OpenSSL's": ("/x.sh", "openssl enc -aes-256-cbc -k {} -in a\n"),
+    "an option of LDAP's": ("/x.sh", "ldapsearch -x -D cn=a -w {} b\n"),
+    "a user of a site": ("/x.sh", "htpasswd -nbB shop {}\n"),
+    "a user of a site, in a file": ("/x.sh", "htpasswd -b /etc/nginx/users shop {}\n"),
+    "a signed address": ("/srv/.env", "PLACE=https://a.blob.core.windows.net/b?sv=1&sig={}&sr=c\n"),
+    "a constant of PHP's": ("/srv/config.php", "define('DB_PASSWORD', '{}');\n"),
+    "a login of netrc": ("/root/.netrc", "machine a.example.com login b password {}\n"),
+    "a login of PostgreSQL's": ("/root/.pgpass", "# host:port\ndb:5432:*:shop:{}\n"),
+    "a role of SQL": ("/srv/a.sql", "CREATE ROLE shop WITH LOGIN PASSWORD '{}';\n"),
+    "a user of SQL": ("/srv/a.sql", "CREATE USER shop IDENTIFIED BY '{}';\n"),
+    "a user of Redis'": ("/etc/redis/users.acl", "user shop on >{} ~* +@all\n"),
+    "a user of coturn's": ("/etc/turnserver.conf", "user=shop:{}\n"),
+    "a property": ("/srv/app.properties", "db.password {}\n"),
+    "a network's key": ("/etc/wpa.conf", '  psk="{}"\n'),
 }
 
 
@@ -149,6 +166,12 @@ HARMLESS = {
         COMPOSE,
         "services:\n  a:\n    environment:\n      MAX_TOKENS: 4096\n      COOKIE_SECURE: 'true'\n",
     ),
+    "a user of Nginx's": ("/etc/nginx/nginx.conf", "user nginx nginx;\n"),
+    "a look at a certificate": ("/x.sh", "openssl x509 -in a.pem -noout -ext subjectAltName\n"),
+    "a constant that is no secret": ("/srv/config.php", "define('APP_NAME', 'shop');\n"),
+    "a file of passwords": ("/x.sh", "htpasswd -c /etc/nginx/users shop\n"),
+    "a comment of SQL": ("/srv/a.sql", "-- the column PASSWORD is gone\n"),
+    "a place in PostgreSQL's terms": ("/srv/a.conf", "db:5432:shop:app:x\n"),
     "a setting in TOML": ("/a.toml", 'max_tokens = 4096\ntokenizer = "bpe"\n'),
 }
 
