@@ -136,7 +136,7 @@ def _of_project(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for kind in ("secrets", "configs"):
         for name, given in _mapping(parsed.get(kind)).items():
             if str(_mapping(given).get("file") or "").startswith("/"):
-                yield f"{kind} {name} is a file of the host's, also where no account may read it", "a file beside the compose file"
+                yield f"{kind} {name} is a file of the host's", "a file beside the compose file"
     elsewhere = [name for name, body in _mapping(parsed.get("services")).items() if "extends" in _mapping(body)]
     if parsed.get("include") or elsewhere:
         yield "it includes or extends another file, which is not looked into", "one file that says all"
