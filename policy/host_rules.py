@@ -235,7 +235,8 @@ def _beyond_by_option(option: str, given: str, value: str) -> str:
     if option == "--security-opt" and UNCONFINED.fullmatch(value):
         return f"a container is unconfined (--security-opt {value})"
     if option in ("-v", "--volume", "--mount"):
-        named = dict(part.partition("=")[::2] for part in value.split(","))
+        parts = (part.partition("=") for part in value.split(","))
+        named = {name: of for name, _, of in parts}
         source = (named.get("source") or named.get("src") or "") if option == "--mount" else value.split(":")[0]
         if source.startswith("/") and has_sockets(_way(source)):
             return f"a container has the host's sockets ({option} {source})"
