@@ -3,7 +3,6 @@ after a rollback."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agent import checks, health
@@ -38,13 +37,7 @@ def lost(world: World, answers: list[dict[str, Any]], deadline: float) -> list[s
 
 def _asked(world: World, answers: list[dict[str, Any]], end: float) -> list[tuple[dict[str, Any], int]]:
     """Each with its status now; without those whose turn does not come until `end`."""
-
-    def ask(answer: dict[str, Any]) -> int | None:
-        return _status(world, answer["url"], answer["public"]) if world.now() <= end else None
-
-    with ThreadPoolExecutor(health.AT_ONCE) as pool:
-        pairs = zip(answers, pool.map(ask, answers))
-        return [(answer, status) for answer, status in pairs if status is not None]
+    return health.asked_until(world, answers, lambda answer: _status(world, answer["url"], answer["public"]), end)
 
 
 def _status(world: World, url: str, is_public: bool) -> int:

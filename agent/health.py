@@ -24,13 +24,21 @@ LOOK, ENDS, AFTER = 5.0, 5, 2
 
 def once(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict[str, int]:
     """Service → status, each asked one time; no entry for one whose turn did not come until `end`, by World.now."""
+    asked = asked_until(world, probes, lambda probe: status(world, probe), end)
+    return {probe["service"]: answer for probe, answer in asked}
 
-    def ask(probe: dict[str, Any]) -> int | None:
-        return status(world, probe) if world.now() <= end else None
+
+def asked_until(
+    world: World, entries: list[dict[str, Any]], ask: Callable[[dict[str, Any]], int], end: float
+) -> list[tuple[dict[str, Any], int]]:
+    """Each with its answer, several asked at a time; without those whose turn does not come until `end`."""
+
+    def in_time(entry: dict[str, Any]) -> int | None:
+        return ask(entry) if world.now() <= end else None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = zip((probe["service"] for probe in probes), pool.map(ask, probes))
-        return {service: answer for service, answer in answers if answer is not None}
+        pairs = zip(entries, pool.map(in_time, entries))
+        return [(entry, answer) for entry, answer in pairs if answer is not None]
 
 
 def wait(

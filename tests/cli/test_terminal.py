@@ -24,7 +24,7 @@ def project(tmp_path) -> Iterator[Path]:
 
 
 def shown(project: Path, *argv: str) -> bytes:
-    """What a terminal is told."""
+    """What a terminal shows."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(project)
