@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from .names import (
     BEHIND_WORDS,
+    DEFAULT,
     DEFINED,
     DIGEST,
     MARK,
@@ -22,8 +23,10 @@ from .names import (
     WORD,
     is_secrets_name,
     looks_secret,
+    with_letters,
 )  # fmt: skip
 from .nested import end_of_brackets, mask_nested, quoted_mark
+from .proxies import CADDY, COMPARED, HANDED_ON, HEADER, MAP, PAIR, STATEMENT
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
@@ -42,24 +45,6 @@ OPTION = re.compile(
     r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
 )
 GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
-HEADER = re.compile(
-    rf"(?P<head>\b(?:(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?"
-    r"|secure_link_(?:secret|md5))\s+)(?P<value>[^;]+)"
-)
-CADDY = re.compile(
-    rf"^(?P<head>\s*(?:@\S+\s+)?(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
-    r"(?P<value>\S.*?)(?P<rest>\s*)$"
-)
-PAIR = re.compile(
-    r"^(?P<head>\s*(?P<name>requirepass|masterauth|mac_key|(?:[\w.-]+[_.-])?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
-)
-STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
-COMPARED = re.compile(
-    rf"(?P<head>\$(?P<name>\w+)\s*(?:!?=|!?~\*?)\s*)(?P<value>{QUOTED}|\S+?(?=\)\s*(?:\{{|$))|[^\s){{]+)"
-)
-MAP = re.compile(rf"(?P<head>\bmap\s+(?P<names>[^{{}};#]+)\{{)(?P<body>(?:{QUOTED}|#[^\n]*|[^\"'}}#]|[\"'][^}}]*)*)")
-# What a proxy hands on: one of its variables
-HANDED_ON = re.compile(r"[\"']?\$\w+[\"']?\s*")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
     rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
@@ -100,7 +85,14 @@ class Masker:
         return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
 
     def masked(self, path: str, text: str) -> str:
-        """A file's text without what looks like a secret; a line beyond all that people write is not looked into."""
+        """A file's text without what looks like a secret; a line beyond all that people write is not looked into.
+        Letters that are written by their numbers are read, and shown, where a secret is among them."""
+        shown, read = self._masked(path, text), with_letters(text)
+        if read == text or (plain := self._masked(path, read)) == with_letters(shown):
+            return shown
+        return plain
+
+    def _masked(self, path: str, text: str) -> str:
         if CERTIFICATES.fullmatch(text):
             return text
         text = TOO_LONG.sub(lambda found: self._mark(found[0]), text)
@@ -205,7 +197,8 @@ class Masker:
             line = pattern.sub(self._pair, line)
         for pattern in BEHIND_WORDS:
             line = pattern.sub(lambda found: found["head"] + self._mark(found["value"]), line)
-        line = DEFINED.sub(self._option, line)
+        for pattern in (DEFINED, DEFAULT):
+            line = pattern.sub(self._option, line)
         line = COMPARED.sub(self._option, HEADER.sub(self._header, self._arguments(line, before)))
         # What is masked further on in a line is no matter of the names before it
         return self._assigned(

@@ -75,7 +75,13 @@ BEHIND_WORDS = (
     ),
     re.compile(r"(?P<head>^\s*user=[\w.-]+:)(?P<value>[^\s:]+)$"),  # coturn
 )
-DEFINED = re.compile(rf"(?P<head>\bdefine\(\s*[\"'](?P<name>{WORD})[\"']\s*,\s*)(?P<value>{QUOTED})")
+# A constant of PHP; what a variable is where nothing sets it, in a shell and in Compose
+DEFINED = re.compile(
+    rf"(?P<head>\bdefine\(\s*[\"'](?P<name>{WORD})[\"']\s*,\s*)(?P<value>{QUOTED})"
+)
+DEFAULT = re.compile(rf"(?P<head>\$\{{(?P<name>{WORD}):?[-=+])(?P<value>{QUOTED}|(?!\$\{{)[^}}\s]+)(?=\}})")
+# How systemd, YAML, JSON and shells write a letter by its number
+ESCAPED = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(1[0-7]{2}|0[4-7][0-7]))")
 PGPASS = re.compile(r"(?P<head>^(?:[^:#\n]*:){4})(?P<value>\S.*)$", re.MULTILINE)
 
 
@@ -89,6 +95,18 @@ def looks_secret(name: str, value: str = "") -> bool:
 def is_secrets_name(name: str) -> bool:
     """Whether what has this name is one, and no setting of one."""
     return bool(NAME.search(name) and not SETTING.search(name))
+
+
+def with_letters(text: str) -> str:
+    """A text in which what is written by its number is a letter, a digit or an underscore, where it is one."""
+
+    def letter(found: re.Match[str]) -> str:
+        hexadecimal = found[1] or found[2] or found[3]
+        number = int(hexadecimal, 16) if hexadecimal else int(found[4], 8)
+        read = chr(number) if number < 128 else ""
+        return read if read.isalnum() or read in ("_", "-") else found[0]
+
+    return ESCAPED.sub(letter, text)
 
 
 def is_setting(key: str, value: str) -> bool:

@@ -52,14 +52,51 @@ ONLY_A_MARK = re.compile(rf"{MARK}\w*")
 PLACEHOLDER = re.compile(r"\{[\w.$:/-]+\}")
 
 
+# YAML's values that stand once and are used by their names
+ALIAS = re.compile(rf"(?<![\w.-])(?P<name>{WORD})[\"']?[ \t]*:[ \t]+\*(?P<alias>[\w.-]+)")
+OPTIONS_ALIAS = re.compile(rf"--?(?P<name>{WORD})[\"']?,?\s+(?:- +)?\*(?P<alias>[\w.-]+)")
+
+
 def mask_nested(path: str, text: str, mark: Mark) -> str:
     """A file's text with marks in place of values whose secret's name does not stand before them in their line."""
     of_yaml = path.endswith((".yml", ".yaml"))
     for pattern in BESIDE:
         text = pattern.sub(lambda found: _beside(found, mark), text)
     text = ELEMENT.sub(lambda found: _element(found, mark), text)
-    text = _below(text, of_yaml, mark)
+    text = _below(_anchored(text, mark) if of_yaml else text, of_yaml, mark)
     return text if of_yaml else "\n".join(_sections(text.split("\n"), mark))
+
+
+def _anchored(text: str, mark: Mark) -> str:
+    """A value of YAML that a secret has by its alias."""
+    uses = [*ALIAS.finditer(text), *OPTIONS_ALIAS.finditer(text)]
+    for alias in sorted({use["alias"] for use in uses if is_secrets_name(use["name"])}):
+        anchor = re.search(rf"&{re.escape(alias)}(?=\s)[ \t]*(?:#[^\n]*)?", text)
+        if anchor:
+            begin = anchor.end()
+            end, shown = _anchors_value(text, begin, mark)
+            text = text[:begin] + shown + text[end:]
+    return text
+
+
+def _anchors_value(text: str, begin: int, mark: Mark) -> tuple[int, str]:
+    """Where the value that begins there ends, and what is shown in its place."""
+    line = text[text.rfind("\n", 0, begin) + 1 :].split("\n", 1)[0]
+    indent = line[: len(line) - len(line.lstrip())]
+    first = text[begin : begin + 1]
+    if first in ("{", "["):
+        end = end_of_brackets(text, begin)
+        return end, _tokens(text[begin:end], mark)
+    if first == "\n":
+        end = _end_of_lines(text, begin + 1, indent)
+        return end, "\n" + "".join(_lines(text[begin + 1 : end], mark))
+    if quoted := re.compile(QUOTED).match(text, begin):
+        return quoted.end(), quoted_mark(quoted[0], mark)
+    if first in ("|", ">"):
+        end = _end_of_lines(text, text.find("\n", begin) + 1 or len(text), indent)
+        return end, mark(text[begin:end]) + "\n"
+    end = re.compile(r"[^\n,\]}]*").match(text, begin)
+    return (end.end(), mark(end[0])) if end else (begin, "")
 
 
 def _beside(found: re.Match[str], mark: Mark) -> str:

@@ -36,6 +36,17 @@ EXAMPLES = {
     "a value of which a part is known": ("a.json", '{"credentials": {"github": "SECRET ghp_abcdefghijklmnop more"}}\n', ["credentials"]),
     "an account that is called as a setting is": ("a.yaml", "password:\n  age: SECRET\n  size: 12\nport: 80\n", ["size: 12", "port: 80"]),
     "the same on one line": ("a.json", '{"password": {"age": "SECRET", "length": 12}}\n', ['"length": 12']),
+    "a value by its alias": ("compose.yml", "x-one: &one SECRET # now\nservices:\n  a:\n    environment:\n      DB_PASSWORD: *one\n    command: [x, --port, 80]\n", ["&one", "--port, 80"]),
+    "a quoted value by its alias": ("compose.yml", 'x-one: {a: &one "SECRET x", b: 80}\nx-two: {api_key: *one}\n', ["b: 80"]),
+    "a block by its alias": ("a.yaml", "x: &one |\n  SECRET\n  SECRET\ny:\n  token: *one\nport: 80\n", ["port: 80"]),
+    "a mapping by its alias": ("a.yaml", "x: &one\n  a: SECRET\n  b: SECRET\ny:\n  credentials: *one\nport: 80\n", ["port: 80"]),
+    "an argument by its alias": ("compose.yml", 'x: [&one SECRET, other]\ncommand: ["--password", *one]\nport: 80\n', ["other", "port: 80"]),
+    "an item by its alias": ("compose.yml", "x: &one SECRET\ncommand:\n  - --password\n  - *one\nport: 80\n", ["port: 80"]),
+    "what a variable is without a value": ("a.sh", "x ${DB_PASS:-SECRET} ${API_TOKEN:=SECRET} ${PORT:-80}\n", ["${PORT:-80}"]),
+    "the same in compose": ("compose.yml", "services:\n  a:\n    environment:\n      ONE: ${DB_PASS:-SECRET}\n      PORT: ${PORT:-80}\n", ["${PORT:-80}"]),
+    "a name with letters by their numbers": ("a.json", '{"p\\u0061ssword": "SECRET",\n"port": 80}\n', ['"port": 80']),
+    "the same in YAML": ("a.yaml", '"p\\x61ssword": "SECRET"\nport: 80\n', ["port: 80"]),
+    "the same in a unit": ("systemd/system/a.service", "[Service]\nEnvironment=DB_P\\x41SSWORD=SECRET PORT=80\nExecStart=/x --p\\141ssword SECRET\n", ["PORT=80"]),
     "a word and a value": ("redis.conf", "session_token SECRET\nport 80\n", ["port 80"]),
 }  # fmt: skip
 
@@ -59,6 +70,8 @@ KEPT = {
     "what pages of other sites may send": ("nginx.conf", 'add_header "Access-Control-Allow-Credentials" "true" always;\n'),
     "a resolver": ("dhcp.conf", "dns 192.0.2.1 192.0.2.2\n"),
     "other names and values": ("a.json", '[{"name": "PORT", "value": "80"}, {"name": "colour", "value": "red"}]\n'),
+    "letters by their numbers": ("systemd/system/a.service", "[Service]\nExecStart=/x/a\\x2db\\x41 \\x41\n"),
+    "an alias of something else": ("compose.yml", "x: &one red\ny:\n  colour: *one\n"),
     "a section of a unit": ("a.conf", "[Service]\nUser=root\n"),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ MASKING = Path(masking.__file__).parent
 PLACES = Path(places.__file__)
 # Its modules, each after those that it imports, and the package itself
 BESIDE = ("by_run", "kernel")  # what on_host.py imports
-MODULES = ("names", "nested", "lines", "")
+MODULES = ("names", "nested", "proxies", "lines", "")
 Facts = dict[str, Any]
 # Path → what is there: kind (file, directory, link, none), owner, group, mode, target, text, names of variables
 Entries = dict[str, dict[str, Any]]
