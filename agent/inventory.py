@@ -20,8 +20,8 @@ RANDOM_PORTS, EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range", 32768
 DOCKER = "/run/docker.pid"
 ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 OF_DOCKER = {"bridge", "host", "none"}  # made again each time that it starts
-# They end with a session, or are the agent's
-COME_AND_GO = ("user@", "user-runtime-dir@", "session-", "infra-")
+# They end with a session, or are the agent's own for a while
+COME_AND_GO = ("user@", "user-runtime-dir@", "session-", "infra-job-", "infra-maintenance-", "infra-moving-")
 # These are there after another boot as well
 LASTING = ("networks", "volumes")
 NAMED = 3  # of what is missing of a kind

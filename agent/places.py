@@ -236,3 +236,9 @@ def aside(name: str, parent: int, make: Callable[[str], Any]) -> tuple[Any, str]
 def unlink(name: str, parent: int) -> None:
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=parent)
+
+
+def remove_empty(path: str) -> None:
+    """Removes a directory in which nothing is."""
+    with suppress(OSError), parent_of(path) as (parent, name):
+        os.rmdir(name, dir_fd=parent)

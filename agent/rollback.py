@@ -120,6 +120,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
+    transaction.remove_made(world, begun)
     complaints += answers.lost(world, begun.answers, DEADLINE)
     complaints += transaction.differing(world, others, paths)
     complaints += inventory.lost(world, begun.inventory)

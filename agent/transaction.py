@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -25,7 +26,8 @@ class Transaction:
     """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
     unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
     set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
-    `rolled` are the replicas that were restarted, or had begun to. `inventory` is what else ran (agent/inventory.py).
+    `made` are the directories that it makes, the deepest first, `rolled` the replicas that were restarted, or had begun
+    to. `inventory` is what else ran (agent/inventory.py).
     `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
     back, once it does."""
 
@@ -47,6 +49,7 @@ class Transaction:
     existing: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     inventory: dict[str, Any] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
     rolled: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -73,6 +76,7 @@ def begin(
         before, plan.states, plan.stops, plan.at_once, sick,
         certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
         inventory=inventory.taken(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
+        made=_missing_directories(world, manifest, plan.change.paths),
     )  # fmt: skip
     begun.store(world)
     return begun
@@ -124,6 +128,24 @@ def _directories(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]
             owned = {"owner": found.owner, "group": found.group, "mode": found.mode}
             entries.append({"path": path, "kind": "directory", "slot": False, **owned})
     return entries
+
+
+def _missing_directories(world: World, manifest: dict[str, Any], paths: list[str]) -> list[str]:
+    """What a switch makes on the way to its files, and what its services get."""
+    missing: set[str] = set()
+    for path in [*(item["path"] for item in manifest["directories"]), *map(posixpath.dirname, paths)]:
+        while path not in ("", "/") and path not in missing and world.directory_entry(path) is None:
+            missing.add(path)
+            path = posixpath.dirname(path)
+    return sorted(missing, key=lambda path: (-path.count("/"), path))
+
+
+def remove_made(world: World, begun: Transaction) -> None:
+    """What a switch made goes again where nothing is in it by now."""
+    for path in begun.made:
+        if not world.exists(path) or world.barred(path):
+            continue
+        world.remove_empty(path)
 
 
 def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:

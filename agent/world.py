@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from agent import cgroups, ending, engine, namespaces, processes, trees, web
+from agent import cgroups, ending, engine, namespaces, places, processes, trees, web
 from agent.capabilities import Capabilities
 from agent.places import Entry, aside, look_at, look_at_directory, open_directory, parent_of, read_file, unlink, way_to
 from agent.processes import TIMED_OUT, Ran
@@ -293,6 +293,7 @@ class World:
         is whole, else why it is not."""
         return web.download(url, authorization, path, size)
 
+    remove_empty = staticmethod(places.remove_empty)
     digest_of = staticmethod(trees.digest_of)
     unpack = staticmethod(trees.unpack)
     tree = staticmethod(trees.look)

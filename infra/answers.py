@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from infra.forms import MOST, Form, Names, Seconds, Text, Whole, WholeSeconds, held
+from infra.forms import MOST, Form, Names, Number, Seconds, Text, Whole, WholeSeconds, held
 from infra.move.forms import MOVING, Moving, PreparedData, ReadyData, StartedData, UndoneData
 
 
@@ -64,7 +64,7 @@ class Repair(Form):
 
 
 # Public name, days that are left, what is wrong
-Certificate = Annotated[list[Text | float | None], Field(min_length=3, max_length=3)]
+Certificate = Annotated[list[Text | Number | None], Field(min_length=3, max_length=3)]
 
 
 class LastJob(Form):
@@ -151,8 +151,8 @@ class Pruned(Form):
 class Milestone(Form):
     name: Text
     unit: Text
-    seconds: Annotated[float | None, Field(allow_inf_nan=False)]
-    within: Annotated[float, Field(allow_inf_nan=False)]
+    seconds: Number | None
+    within: Number
 
 
 class BootTimes(Form):
@@ -199,8 +199,8 @@ class LogLine(Form):
 class Came(Form):
     files: Whole
     bytes: Whole
-    kept: int
-    failed: int = 0
+    kept: Whole
+    failed: Whole = 0
 
 
 class Restored(Form):
@@ -215,7 +215,7 @@ class Backup(Form):
 
 class GoodBackup(Form):
     at: Seconds
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Annotated[Whole, Field(ge=0)]
 
 
 class BadBackup(Form):
@@ -243,8 +243,8 @@ class Backups(Form):
 class MadeBackup(Form):
     service: Text
     snapshot: Text
-    bytes: Annotated[int, Field(ge=0)]
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    bytes: Annotated[Whole, Field(ge=0)]
+    seconds: Seconds
     warning: Text = ""
 
 
@@ -265,9 +265,9 @@ class Drilled(Form):
     service: Text
     snapshot: Text
     of: Text
-    bytes: Annotated[int, Field(ge=0)]
+    bytes: Annotated[Whole, Field(ge=0)]
     started: bool
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Seconds
 
 
 class Copied(Form):
@@ -285,13 +285,13 @@ class Copying(Form):
 
 
 # Address, and how many requests it made
-Client = Annotated[list[Text | int], Field(min_length=2, max_length=2)]
+Client = Annotated[list[Text | Whole], Field(min_length=2, max_length=2)]
 
 
 class Traffic(Form):
-    requests: Annotated[int, Field(ge=0)]
-    open: Annotated[int, Field(ge=0)]
-    ago: Annotated[float | None, Field(ge=0, allow_inf_nan=False)]
+    requests: Annotated[Whole, Field(ge=0)]
+    open: Annotated[Whole, Field(ge=0)]
+    ago: Seconds | None
     clients: Annotated[list[Client], Field(max_length=MOST)]
 
 

@@ -11,6 +11,7 @@ Text = Annotated[str, Field(max_length=100_000)]
 Seconds = Annotated[float, Field(ge=0, le=253_402_300_799)]  # since 1970, to the year 9999
 WholeSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Number = Annotated[float, Field(ge=-(2.0**63), lt=2.0**63)]
 Names = Annotated[list[Text], Field(max_length=MOST)]
 
 

@@ -100,15 +100,17 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
     wanted = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
-    said: queue.Queue[tuple[str, dict[str, Any] | InfraError | None]] = queue.Queue()
+    said: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue()
 
     def listen(name: str, target: Target, service: str) -> None:
         try:
             for event in remote.stream(target, "logs", {"service": service, **wanted}):
                 said.put((name, event))
-        except InfraError as error:
+        except Exception as error:
+            # Raised by who reads it: a thread that ends in silence would be waited for for ever
             said.put((name, error))
-        said.put((name, None))
+        finally:
+            said.put((name, None))
 
     for entry in asked:
         threading.Thread(target=listen, args=entry, daemon=True).start()
@@ -119,6 +121,8 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
             going -= 1
         elif isinstance(event, InfraError):
             wrong.append(str(event))
+        elif isinstance(event, Exception):
+            raise event
         else:
             yield name, event
     if wrong:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from infra.forms import MOST, Form, Names, Text
+from infra.forms import MOST, Form, Names, Text, Whole
 
 
 class AwayData(Form):
@@ -27,15 +27,15 @@ class TakenData(Form):
 
 
 class DescribedData(Form):
-    bytes: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(max_length=MOST)]
+    bytes: Annotated[dict[str, Annotated[Whole, Field(ge=0)]], Field(max_length=MOST)]
     rsync: Text
     held: Text
     away: AwayData | None
     records: Annotated[dict[str, AwayData | None], Field(max_length=MOST)] = {}
     arriving: ArrivingData | None
     taken: TakenData | None
-    users: Annotated[dict[str, int], Field(max_length=MOST)]
-    groups: Annotated[dict[str, int], Field(max_length=MOST)]
+    users: Annotated[dict[str, Whole], Field(max_length=MOST)]
+    groups: Annotated[dict[str, Whole], Field(max_length=MOST)]
     steps: Names
 
 

@@ -247,6 +247,11 @@ class FakeWorld(World):
         self._change(takes_space=path not in self.directories)
         self.directories[path] = (owner, group, mode)
 
+    def remove_empty(self, path):
+        self._change()
+        if not any(name.startswith(f"{path}/") for name in (*self.files, *self.links, *self.directories, *self.there)):
+            self.directories.pop(path, None)
+
     def barred(self, path):
         return next((why for place, why in self.links_of_users.items() if path.startswith(f"{place}/")), None)
 
@@ -332,9 +337,10 @@ class FakeWorld(World):
     def commands(self, beginning: str) -> list[str]:
         return [command for command in self.ran if command.startswith(beginning)]
 
-    def seen_by_programs(self) -> tuple[dict, dict, set, set]:
+    def seen_by_programs(self) -> tuple[dict, dict, set, set, dict]:
         """What programs on the host see: not what the agent keeps for itself, nor what is only prepared."""
         own = ("/var/lib/infra/", "/run/infra/", "/etc/letsencrypt/")
         files = {path: file for path, file in self.files.items() if not path.startswith(own)}
         links = {path: target for path, target in self.links.items() if not path.startswith(own)}
-        return files, links, set(self.active), set(self.enabled)
+        directories = {path: entry for path, entry in self.directories.items() if not f"{path}/".startswith(own)}
+        return files, links, set(self.active), set(self.enabled), directories

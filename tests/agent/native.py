@@ -25,8 +25,9 @@ def release(host, system="totton", change=unchanged, config=unchanged):
 
 def machine():
     world = ParcelWorld(
-        active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there={*PROGRAMS, "/bin/sh", "/bin/bash"}
-    )
+        active=set(), enabled=set(), accounts={"ice": "/home/ice"}, there={*PROGRAMS, "/bin/sh", "/bin/bash"},
+        directories={"/opt/totton_audio": ("root", "root", 0o755)},
+    )  # fmt: skip
     for name, files in ARTEFACTS.items():
         world.publish(name, files)
     return world

@@ -179,6 +179,31 @@ def test_a_link_is_no_directory_whatever_it_leads_to(tmp_path, monkeypatch):
     assert World().directory_entry(str(tmp_path / "nothing")) is None
 
 
+def test_of_the_directories_that_a_first_release_made_those_with_something_in_them_stay():
+    world = world_for(release())
+    kept = "/home/ubuntu/api_ast"
+    assert not world.directories
+
+    def web(url):
+        world.files[f"{kept}/written.by.the.service"] = (b"x", 0o644, "ubuntu", "ubuntu")
+        return 503 if ":8020" in url or ":8017" in url else 200
+
+    world.web = web
+    assert applied(world, release()).outcome == "rolled back"
+    assert [path for path in world.directories if path.startswith("/home/")] == [kept]
+
+
+def test_a_directory_is_removed_where_nothing_is_in_it(tmp_path):
+    (tmp_path / "full/deep").mkdir(parents=True)
+    (tmp_path / "linked").symlink_to(tmp_path / "full/deep")
+    for name in ("full", "linked", "nothing", "full/deep/not/there"):
+        World().remove_empty(str(tmp_path / name))
+    assert (tmp_path / "full/deep").is_dir() and (tmp_path / "linked").is_symlink()
+    World().remove_empty(str(tmp_path / "full/deep"))
+    World().remove_empty(str(tmp_path / "full"))
+    assert not (tmp_path / "full").exists()
+
+
 def test_a_handshake_that_goes_on_and_on_has_an_end(monkeypatch):
     monkeypatch.setattr(web, "WHOLE", 0.5)
     server = socket.create_server(("127.0.0.1", 0))

@@ -37,9 +37,10 @@ def new(world):
 
 def seen(world):
     """All that programs see, but for the places that nothing leads to: their settings and sockets."""
-    files, links, active, *rest = world.seen_by_programs()
+    files, links, active, enabled, directories = world.seen_by_programs()
+    directories = {path: one for path, one in directories.items() if path != holding.PLACE}
     files = {path: one for path, one in files.items() if not path.startswith(holding.PLACE)}
-    return [files, links, {unit for unit in active if not unit.startswith("infra-waiting@")}, *rest]
+    return [files, links, {unit for unit in active if not unit.startswith("infra-waiting@")}, enabled, directories]
 
 
 def watched(world, made):

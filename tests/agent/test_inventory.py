@@ -17,7 +17,8 @@ from tests.rows import changes
 UNITS, SHOWS = "systemctl list-units", "systemctl show --property=Id,Type"
 LISTS = """\
 cron.service                 loaded active running Regular background program processing daemon
-infra-monitor.timer          loaded active waiting ours
+infra-job-0f3a.service       loaded active running a job of the agent's own
+infra-sync.service           loaded active running of another team
 packagekit.service           loaded active running PackageKit Daemon
 resolvconf.service           loaded active exited  has done its work
 shop.timer                   loaded active waiting nightly
@@ -85,6 +86,10 @@ def stop_the_service(world: FakeWorld) -> None:
     world.answers[UNITS] = without(LISTS, "cron")
 
 
+def stop_what_is_called_as_ours(world: FakeWorld) -> None:
+    world.answers[UNITS] = without(LISTS, "infra-sync")
+
+
 def stop_the_timer(world: FakeWorld) -> None:
     world.answers[UNITS] = without(LISTS, "shop")
 
@@ -98,6 +103,10 @@ LOST = {
     "a network": (remove_the_network, "Docker's networks shop_default existed before, and are gone"),
     "a volume": (remove_the_volume, "volumes shop_data existed before, and are gone"),
     "a service": (stop_the_service, "units cron.service ran before, and do not now"),
+    "a service that is called as ours are": (
+        stop_what_is_called_as_ours,
+        "units infra-sync.service ran before, and do not now",
+    ),
     "a timer": (stop_the_timer, "units shop.timer ran before, and do not now"),
     "a port": (close_the_port, "ports [::]:8080 were listened at before, and are not now"),
 }
@@ -126,7 +135,7 @@ def test_what_is_missing_after_a_rollback_is_named(name):
         lambda world: world.docker.volumes.discard("e" * 64),
         lambda world: world.answers.update({UNITS: without(LISTS, "packagekit")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "user@")}),
-        lambda world: world.answers.update({UNITS: without(LISTS, "infra-")}),
+        lambda world: world.answers.update({UNITS: without(LISTS, "infra-job")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "resolvconf")}),
         lambda world: world.answers.update({PORTS: without(LISTENS, "41234")}),
         lambda world: world.answers.update({PORTS: without(LISTENS, "8000")}),

@@ -24,7 +24,7 @@ def saying(monkeypatch):
     def stream(target, verb, payload):
         # A service may have lines of its own
         for entry in said.get(f"{target.host} {payload['service']}", said.get(target.host, [])):
-            if isinstance(entry, InfraError):
+            if isinstance(entry, Exception):
                 raise entry
             yield entry
 
@@ -60,6 +60,12 @@ def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, foll
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
         next(found)
+
+
+def test_a_fault_while_one_host_is_listened_to_ends_the_command(saying):
+    saying["watchme"] = [ValueError("not foreseen")]
+    with pytest.raises(ValueError, match="not foreseen"):
+        list(logs.lines(whole(), ["ast-api"], "watchme", logs.Wanted(follow=True)))
 
 
 MISTAKES = {

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from infra.answers import MOST, Form, Names, Text, held
+from infra.forms import MOST, Form, Names, Text, Whole, held
 
 # A file's text: on_host.py reads none that is larger
 Content = Annotated[str, Field(max_length=16 * 1024**2)]
@@ -15,7 +15,7 @@ Contents = Annotated[dict[str, Content], Field(max_length=MOST)]
 
 class Account(Form):
     name: Text
-    uid: int
+    uid: Whole
     home: Text
     group: Text
     login: bool
@@ -32,7 +32,7 @@ class Unit(Form):
     active: bool
     drop_ins: Contents
     instances: Names
-    ports: Annotated[list[int], Field(max_length=MOST)]
+    ports: Annotated[list[Whole], Field(max_length=MOST)]
     compose: Names
 
 
@@ -41,10 +41,10 @@ class Container(Form):
     image: Text
     digests: Names
     running: bool
-    memory: int
-    limit: int
+    memory: Whole
+    limit: Whole
     networks: dict[str, Text]
-    ports: Annotated[list[Annotated[list[str | int], Field(min_length=3, max_length=4)]], Field(max_length=MOST)]
+    ports: Annotated[list[Annotated[list[Text | Whole], Field(min_length=3, max_length=4)]], Field(max_length=MOST)]
     health: Names
     key: Text
     files: Names
@@ -59,7 +59,7 @@ class Network(Form):
 
 class FactsForm(Form):
     hostname: Text
-    memory: Annotated[int, Field(ge=0)]
+    memory: Annotated[Whole, Field(ge=0)]
     adopted: bool
     accounts: Annotated[list[Account], Field(max_length=MOST)]
     units: Annotated[list[Unit], Field(max_length=MOST)]
