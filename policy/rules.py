@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from catalogue.networks import too_wide
@@ -45,9 +45,16 @@ def ssh_open(facts: Facts) -> Iterator[Finding]:
         blocks = [*(rule.get("cidrBlocks") or []), *(rule.get("ipv6CidrBlocks") or [])]
         if _opens(rule, 22):
             networks[owner] = [*networks.get(owner, []), rule.get("cidrIpv4"), rule.get("cidrIpv6"), *blocks]
-    for owner, given in networks.items():
-        if found := too_wide([str(network) for network in given if network]):
-            yield Finding("ssh-open", owner, f"SSH is open to {found}", "infra:adminCidrs: your own networks")
+    # A machine can be in several groups, each of which lets in a part
+    together = [network for given in networks.values() for network in given]
+    alone = {owner: found for owner, given in networks.items() if (found := too_wide(_texts(given)))}
+    wide = alone or {" and ".join(networks): found for found in [too_wide(_texts(together))] if found}
+    for owner, found in wide.items():
+        yield Finding("ssh-open", owner, f"SSH is open to {found}", "infra:adminCidrs: your own networks")
+
+
+def _texts(networks: Sequence[Any]) -> list[str]:
+    return [str(network) for network in networks if network]
 
 
 def _group_of(rule: Resource) -> str:

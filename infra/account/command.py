@@ -6,7 +6,7 @@ from functools import partial
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from infra import aws
-from infra.account import limits, rights
+from infra.account import limits, networks, rights
 from infra.account.region import Region
 from infra.errors import InfraError
 from infra.orphans.command import exported
@@ -23,12 +23,13 @@ def problems(catalogue: Catalogue) -> list[Problem]:
     if account != stack.accountId:
         whose = f"these credentials are of account {account}"
         return [Problem("AWS", "infra:accountId", whose, f"the stack is of {stack.accountId}: use its credentials")]
-    created = limits.new(_wanted(stack.name), _known(stack.name))
+    wanted, known = _wanted(stack.name), _known(stack.name)
+    created, larger = limits.new(wanted, known), limits.growth(wanted, known)
     found: list[Problem] = []
     for role in ("plan", "deploy"):
         found += _asked(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
     for region in [stack.region, *stack.standbyRegions]:
-        found += _asked("limits", region, partial(_in_region, stack.region, region, created))
+        found += _asked("limits", region, partial(_in_region, catalogue, region, created, larger[region]))
     # What cannot be asked is the same of several
     return list(dict.fromkeys(found))
 
@@ -45,12 +46,14 @@ def _asked(what: str, region: str, ask: Callable[[], Iterable[Problem]]) -> list
     return found
 
 
-def _in_region(asking: str, region: str, created: list[dict]) -> Iterator[Problem]:
-    if Region(asking).enabled(region) is False:
+def _in_region(catalogue: Catalogue, region: str, created: list[dict], larger: int) -> Iterator[Problem]:
+    if Region(catalogue.stack.region).enabled(region) is False:
         remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
         yield Problem(region, "region", "is not enabled in this account", remedy)
     else:
-        yield from limits.findings(created, region, Region(region))
+        asked = Region(region)
+        yield from limits.findings(created, region, asked, larger)
+        yield from networks.findings(catalogue, region, asked)
 
 
 def _wanted(stack: str) -> list[dict]:

@@ -42,11 +42,22 @@ def new(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) -> li
     return [made for made in wanted if made["custom"] and made["urn"] not in there]
 
 
-def findings(created: list[dict[str, Any]], region: str, asked: Region) -> Iterator[Problem]:
-    """Of what is created in a region: every quota that does not suffice, and names that are taken."""
+def growth(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) -> Counter[str]:
+    """Region → vCPUs that its machines are to have more than they have, of those that stay. Pure."""
+    there = {entry["urn"]: entry for entry in known if entry["type"] == INSTANCE}
+    more: Counter[str] = Counter()
+    for made in wanted:
+        if made["type"] == INSTANCE and made["urn"] in there:
+            more[region_of(made)] += max(0, _vcpus(made) - _vcpus(there[made["urn"]]))
+    return more
+
+
+def findings(created: list[dict[str, Any]], region: str, asked: Region, larger: int = 0) -> Iterator[Problem]:
+    """Of what is created in a region, where existing machines get `larger` more vCPUs: every quota that does not
+    suffice, and names that are taken."""
     here = [made for made in created if region_of(made) == region]
     needed = Counter({kind: sum(made["type"] == kind for made in here) for kind in QUOTAS})
-    needed[INSTANCE] = sum(_vcpus(made) for made in here if made["type"] == INSTANCE)
+    needed[INSTANCE] = larger + sum(_vcpus(made) for made in here if made["type"] == INSTANCE)
     for kind, more in needed.items():
         if more:
             yield from _short(QUOTAS[kind], more, region, asked)

@@ -77,6 +77,27 @@ class Region:
     def gateways(self) -> int:
         return self._count("describe_internet_gateways", "InternetGateways")
 
+    def blocks(self, vpc: str) -> list[str] | None:
+        """The IPv4 addresses of a network; None where this account has no such network."""
+        try:
+            (found,) = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+        except ClientError as error:
+            if aws.is_absence(error):
+                return None
+            raise
+        ends = ("disassociating", "disassociated", "failing", "failed")
+        blocks = found.get("CidrBlockAssociationSet") or [{"CidrBlock": found["CidrBlock"]}]
+        return [entry["CidrBlock"] for entry in blocks if entry.get("CidrBlockState", {}).get("State") not in ends]
+
+    def routes(self, vpc: str, subnet: str) -> list[str]:
+        """The IPv4 networks that a subnet has routes to: its own table's, or the network's main one's."""
+        for wanted in (("association.subnet-id", subnet), ("association.main", "true")):
+            filters: Any = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": wanted[0], "Values": [wanted[1]]}]
+            if tables := self.ec2.describe_route_tables(Filters=filters)["RouteTables"]:
+                routes = [route for table in tables for route in table["Routes"]]
+                return [route["DestinationCidrBlock"] for route in routes if "DestinationCidrBlock" in route]
+        return []
+
     def _count(self, operation: str, key: str) -> int:
         return sum(len(page[key]) for page in self.ec2.get_paginator(operation).paginate())
 

@@ -2,6 +2,7 @@
 a second time; afterwards the account has what the state has."""
 
 import json
+import re
 import time
 
 import pytest
@@ -135,7 +136,7 @@ FURTHER = {
     "infra:records[0].type": "TXT",
     "infra:records[0].values[0]": "of a test",
 }
-OF_NO_REGION = ["CreateUser", "PutUserPolicy", "CreateAccessKey", "rrset"]
+OF_NO_REGION = ["CreateUser", "PutUserPolicy", "CreateAccessKey", "POST .*rrset"]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ def test_after_each_creation_that_belongs_to_no_region(widened):
         adopted = orphans(widened, "--adopt", "--yes")
         assert adopted.code == 0, adopted.output
         assert "made by an update that was killed while creating" in adopted.output
-        left = [wanted for wanted in left if not any(wanted in action for action in made)]
+        left = [wanted for wanted in left if not any(re.search(wanted, action) for action in made)]
 
 
 @pytest.mark.nightly

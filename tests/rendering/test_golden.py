@@ -36,8 +36,10 @@ def led_to(lines: list[str]) -> list[str]:
 
 
 def on_loopback(lines: list[str]) -> list[str]:
-    """The document writes localhost; ports are published on 127.0.0.1 only, and localhost is ::1 too."""
-    return [line.replace("//localhost:", "//127.0.0.1:") for line in lines]
+    """The document writes localhost; ports are published on 127.0.0.1 only, and localhost is ::1 too. It hands on what
+    a client says of its own address."""
+    lines = [line.replace("//localhost:", "//127.0.0.1:") for line in lines]
+    return [line.replace("$proxy_add_x_forwarded_for", "$remote_addr") for line in lines]
 
 
 @pytest.mark.parametrize(("name", "path"), [("ast", "api_ast"), ("superb", "api_superb_v1")])

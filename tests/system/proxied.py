@@ -85,6 +85,15 @@ def _requests(system: System) -> None:
     assert len(shown["x-large"]) == 20000 and len(shown["cookie"]) == 9000
     assert shown["host"] == shown["x-forwarded-host"] == "api.hey-watch.me" and shown["x-forwarded-proto"] == "https"
     assert shown.get("connection", "") in ("", "close") and "upgrade" not in shown
+    lies = {
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Real-IP": "198.51.100.7",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "a",
+    }
+    honest = json.loads(_client(system).ask("GET", "/show", None, lies)[2])["headers"]
+    assert {name: honest[name.lower()] for name in lies} == {name: shown[name.lower()] for name in lies}
+    assert honest["x-forwarded-for"] == honest["x-real-ip"]
     assert json.loads(_client(system).ask("GET", "/show", None, {"X_Api_Key": "k"})[2])["headers"]["x_api_key"] == "k"
 
 
