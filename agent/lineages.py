@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from agent.world import World
 
 HOME = "/etc/letsencrypt"
 PARTS = ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem")
 PARAMETERS = ("account", "authenticator", "server")
+OF_ACCOUNT = ("private_key.json", "regr.json")
 DAMAGED = "damaged"
 
 
@@ -62,6 +65,28 @@ def fault(world: World, name: str) -> str:
         target = re.fullmatch(rf"(?:\.\./\.\.|{HOME})/archive/({re.escape(name)}/[^/]+)", found.target)
         if not target or not world.exists(f"{HOME}/archive/{target[1]}"):
             return f"{link} leads to {found.target}, which is not there"
+        if not world.head(f"{HOME}/archive/{target[1]}", 1):
+            return f"{HOME}/archive/{target[1]} is empty"
+    return _accounts_fault(world, settings["server"], settings["account"])
+
+
+def _accounts_fault(world: World, server: str, account: str) -> str:
+    """Why certbot cannot log in to an authority as the account of a renewal file; "" where it can."""
+    address = urlsplit(server)
+    place = f"{HOME}/accounts/{address.netloc}{address.path}".rstrip("/")
+    # certbot takes over what it has of the first version of this authority's protocol
+    older = place.replace("/acme-v02.", "/acme-v01.").replace("/acme-staging-v02.", "/acme-staging.")
+    own = next((f"{at}/{account}" for at in (place, older) if world.exists(f"{at}/{account}/{OF_ACCOUNT[0]}")), "")
+    for file in OF_ACCOUNT:
+        path = f"{own or f'{place}/{account}'}/{file}"
+        found = world.entry(path)
+        if found.kind != "file":
+            return f"{path} is missing"
+        try:
+            if not isinstance(json.loads(found.content), dict):
+                return f"{path} is damaged"
+        except (ValueError, RecursionError):
+            return f"{path} is {'damaged' if found.content.strip() else 'empty'}"
     return ""
 
 

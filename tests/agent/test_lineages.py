@@ -36,6 +36,15 @@ def without(world: FakeWorld, *words: str) -> None:
     world.files[RENEWAL] = ("\n".join(kept).encode(), *OWNED)
 
 
+def of_account(world: FakeWorld, content: bytes | None) -> None:
+    """What is in the account that the certificate is renewed as; None for no file."""
+    (path,) = [path for path in world.files if path.endswith("/1/private_key.json")]
+    if content is None:
+        del world.files[path]
+    else:
+        world.files[path] = (content, *OWNED)
+
+
 DAMAGE = {
     "an empty renewal file": (lambda w: w.files.update({RENEWAL: (b"", *OWNED)}), f"{RENEWAL} is empty"),
     "no renewal file": (lambda w: w.files.pop(RENEWAL), f"{RENEWAL} is missing"),
@@ -46,6 +55,10 @@ DAMAGE = {
     "plain files": (plain, f"{LIVE}/cert.pem is no link into /etc/letsencrypt/archive"),
     "a link is missing": (lambda w: w.links.pop(f"{LIVE}/chain.pem"), f"{LIVE}/chain.pem is missing"),
     "its file is missing": (lambda w: w.files.pop(f"{ARCHIVE}/cert1.pem"), "which is not there"),
+    "its file is empty": (lambda w: w.files.update({f"{ARCHIVE}/privkey1.pem": (b"", *OWNED)}), f"{ARCHIVE}/privkey1.pem is empty"),
+    "the account is gone": (lambda w: of_account(w, None), "/1/private_key.json is missing"),
+    "an empty key of the account": (lambda w: of_account(w, b""), "/1/private_key.json is empty"),
+    "zeros in the account": (lambda w: of_account(w, bytes(90)), "/1/private_key.json is damaged"),
     "another place": (lambda w: w.links.update({f"{LIVE}/chain.pem": "/root/chain.pem"}), "leads to /root/chain.pem"),
     "another lineage's": (
         lambda w: w.files.update({RENEWAL: (w.files[RENEWAL][0].replace(b"live/api", b"live/www"), *OWNED)}),
