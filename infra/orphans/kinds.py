@@ -125,15 +125,16 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
     found = client("route53").list_resource_record_sets(
         HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
     )["ResourceRecordSets"]
-    # A record with other values has another owner
+    # A record with other values has another owner. The provider adds the outer quotes of a text
+    quote = '"' if kind in ("TXT", "SPF") else ""
     ours = {
-        "Name": f"{name.rstrip('.')}.",
+        "Name": f"{name.rstrip('.').lower()}.",
         "Type": kind,
-        "values": sorted(str(value) for value in inputs.get("records") or []),
+        "values": sorted(f"{quote}{value}{quote}" for value in inputs.get("records") or []),
     }
     there = [
         {
-            "Name": f"{entry['Name'].rstrip('.')}.",
+            "Name": f"{entry['Name'].rstrip('.').lower()}.".replace("\\052", "*"),
             "Type": entry["Type"],
             "values": sorted(value["Value"] for value in entry.get("ResourceRecords", [])),
         }

@@ -3,7 +3,11 @@
 import pytest
 
 from infra.orphans import command, kinds
+from lab.fakes.plain import plain_map, property_map
 from tests.orphans.world import INPUTS, STACK, emulated_account, kind, operation, provider_of, state
+
+
+RECORD = "aws:route53/record:Record"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,23 @@ def others(inputs: dict) -> dict:
     }
     changed = inputs | {key: value for key, value in changes.items() if key in inputs}
     return changed | ({"tags": {**inputs["tags"], "stack": "dev"}} if "tags" in inputs else {})
+
+
+RECORDS = {
+    "a text": {"type": "TXT", "records": ["of a test", 'with \\"quotes\\"']},
+    "all names below one": {"name": "*.example.com", "type": "CNAME", "records": ["api.example.com"]},
+    "large letters": {"name": "API2.example.com"},
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_is_known_as_route_53_writes_it(built, name):
+    asked = built.inputs(RECORD) | RECORDS[name]
+    call = built.plugin._call(f"urn:pulumi:prod::infra::{RECORD}::{name}", 60)
+    id, _ = built.plugin.kinds[RECORD].create(call, plain_map(property_map(asked)))
+    ask = command._asker(provider_of(RECORD))
+    assert kinds.KINDS[RECORD](ask, asked) == [f"{asked['zoneId']}_{asked['name']}_{asked['type']}"] == [id]
+    assert kinds.KINDS[RECORD](ask, asked | {"records": ["another"]}) == []
 
 
 @pytest.mark.parametrize("type", INPUTS)
