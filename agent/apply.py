@@ -71,6 +71,10 @@ def refused(world: World, job: Job, id: str, reason: str, untouched: str = Refus
     serves = f"release {serving[:12]} serves on" if serving else "there was no earlier release"
     if transaction.unfinished(world):
         return Outcome("refused", id, f"refused on {job.host}: {reason} (what serves: infra status)")
+    if certificates.are_replaced(world):
+        untouched = (
+            "and the certificates that it obtained are in force until the next pulumi up brings the earlier ones back"
+        )
     return Outcome("refused", id, f"refused on {job.host}, {untouched}: {reason} ({serves})")
 
 
@@ -92,10 +96,14 @@ def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Re
 def _bring(world: World, job: Job, target: Release) -> Outcome:
     ready, replaced, obtained = _prepared(world, job, target)
     if ready.is_empty:
+        try:
+            if obtained:
+                # Nothing else would have the proxy read them
+                units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
+        except Exception:
+            certificates.give_back(world)
+            raise
         certificates.forget(world)
-        if obtained:
-            # Nothing else would have the proxy read them
-            units.react(world, [target.manifest], {file.path for file in target.files if is_of_proxy(file.path)})
         return _unchanged(world, job, target, obtained)
     try:
         store.keep(world, target)

@@ -70,11 +70,27 @@ def of_the_switch(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def give_back(world: World) -> None:
-    """What a preparation that came to no switch has replaced is in force again. Safe to repeat."""
-    text = world.read(REPLACED)
-    if text:
-        transaction.put_back(world, json.loads(text))
+    """What a preparation that came to no switch has replaced is in force again. Safe to repeat: what could not be put
+    back now is tried again by the next job. Raises Refused for a record that cannot be read."""
+    if not world.exists(REPLACED):
+        return
+    text = world.read(REPLACED) or b""
+    try:
+        entries = json.loads(text) if text.strip() else []
+        if not isinstance(entries, list) or not all(entry["kind"] and entry["path"] for entry in entries):
+            raise ValueError("it is no list of what was replaced")
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise Refused(
+            f"the record of the certificates that a killed job replaced cannot be read ({quoting.error(error)}): "
+            f"`certbot certificates` on the host shows what is in force; remove {REPLACED} once that is right"
+        ) from None
+    if not transaction.put_back(world, entries):
         forget(world)
+
+
+def are_replaced(world: World) -> bool:
+    """Are certificates in force that a release obtained which came to no switch, since the disk took no earlier one."""
+    return world.exists(REPLACED)
 
 
 def forget(world: World) -> None:

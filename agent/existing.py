@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from agent import quoting
@@ -141,15 +140,17 @@ def remove(world: World, entries: list[dict[str, Any]]) -> list[str]:
     """After the commit. Returns what to say of it: their volumes stay."""
     lines = []
     for entry in entries:
-        with suppress(Declined):
+        kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
+        left = f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
+        try:
             _inspected(world, entry["id"])
             ran = world.run("docker", "rm", "--force", entry["id"])
-            kept = f"; its volumes are kept: {', '.join(entry['volumes'])}" if entry["volumes"] else ""
-            lines.append(
-                f"the existing container {entry['name']} could not be removed, and is stopped as {_aside(entry)}"
-                if ran.code
-                else f"the existing container {entry['name']} was replaced{kept}"
-            )
+            lines.append(left if ran.code else f"the existing container {entry['name']} was replaced{kept}")
+        except Declined:
+            continue
+        except (OSError, ValueError, KeyError) as error:
+            # The release is committed, and serves
+            lines.append(f"{left}: {quoting.error(error)}")
     return lines
 
 

@@ -84,13 +84,18 @@ def run(world: World, id: str) -> int:
     world.remove(f"{place}/payload.json")
     mask = Mask(secret_values(world, payload))
 
+    half: list[str] = []  # a line's end that is missing, where a disk was full
+
     def tell(event: dict[str, Any]) -> None:
         line = quoting.event_line(mask.all_of(event))
         # What happens happens, whether or not its reader is still there
         with contextlib.suppress(OSError):
             print(line, flush=True)
         with contextlib.suppress(OSError), open(f"{place}/events", "a") as file:
-            file.write(line + "\n")
+            before, half[:] = "".join(half), ["\n"]
+            file.write(before + line + "\n")
+            file.flush()
+            half.clear()
 
     began = world.wall()
     job = Job(
@@ -267,9 +272,14 @@ def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
 
 
 def _events(world: World, id: str) -> list[dict[str, Any]]:
-    lines = (world.read(f"{JOBS}/{id}/events") or b"").decode().split("\n")
-    # The last one is being written, or empty
-    return [json.loads(line) for line in lines[:-1]]
+    lines = (world.read(f"{JOBS}/{id}/events") or b"").decode(errors="replace").split("\n")
+    # The last one is being written, or empty; of what a full disk broke off nothing can be made
+    found = []
+    for line in lines[:-1]:
+        with contextlib.suppress(ValueError, RecursionError):
+            event = json.loads(line)
+            found += [event] if isinstance(event, dict) else []
+    return found
 
 
 def _unanswered(world: World, id: str, seen: int) -> dict[str, Any] | None:

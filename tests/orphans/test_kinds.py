@@ -6,7 +6,6 @@ from infra.orphans import command, kinds
 from lab.fakes.plain import plain_map, property_map
 from tests.orphans.world import INPUTS, STACK, emulated_account, kind, operation, provider_of, state
 
-
 RECORD = "aws:route53/record:Record"
 
 

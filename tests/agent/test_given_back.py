@@ -1,0 +1,77 @@
+"""Certificates that a release replaced before its switch are in force again where it comes to none, or it is said."""
+
+import copy
+
+import pytest
+
+from agent import certificates, existing, lineages
+from agent.outcome import Refused
+from agent.recover import recover
+from agent.world import Ran
+from tests.agent.fake import FakeWorld
+from tests.agent.releases import JOB, applied, bigger, release, serving, world_for
+
+NAME = "api.hey-watch.me"
+RENEWAL = lineages.renewal(NAME)
+
+
+def with_another_authoritys() -> FakeWorld:
+    world = world_for(release())
+    world.certify(NAME, "https://other.example/directory")
+    return world
+
+
+def test_a_disk_that_stays_full_is_no_nothing_touched_and_the_next_job_puts_them_back():
+    start, seen = with_another_authoritys(), 0
+    before = start.files[RENEWAL]
+    whole = copy.deepcopy(start)
+    assert applied(whole, release()).outcome == "applied" and whole.files[RENEWAL] != before
+    for number in range(1, whole.changes - start.changes, 3):
+        world = copy.deepcopy(start)
+        world.break_at, world.stays_full = world.changes + number, True
+        try:
+            outcome = applied(world, release())
+        except OSError:
+            continue  # within the switch: the job starts again, and recovers
+        if outcome.outcome == "refused" and world.files[RENEWAL] != before:
+            seen += 1
+            assert "nothing touched" not in outcome.line and "until the next pulumi up" in outcome.line, outcome.line
+            world.break_at, world.stays_full = None, False
+            recover(world, JOB, "the host restarted")
+            assert world.files[RENEWAL] == before and not world.exists(certificates.REPLACED)
+    assert seen > 3
+
+
+def test_those_that_the_proxy_does_not_take_are_given_back():
+    """Nothing changes but a certificate, and the proxy cannot be reloaded."""
+    world = serving(release())
+    world.certify(NAME, "https://other.example/directory")
+    before = world.files[RENEWAL]
+    world.answers["systemctl try-reload-or-restart nginx"] = Ran(1, "nginx: [emerg] host not found")
+    outcome = applied(world, release())
+    assert outcome.outcome == "refused" and "nothing touched" in outcome.line and "host not found" in outcome.line
+    assert world.commands("certbot certonly") and world.files[RENEWAL] == before
+    del world.answers["systemctl try-reload-or-restart nginx"]
+    assert applied(world, release()).outcome == "unchanged" and world.files[RENEWAL] != before
+
+
+@pytest.mark.parametrize("text", [b'[{"path"', b"{}", b"[1]", b"null", b"7", b"[" * 5000, b'[{"path": "/x"}]'])
+def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
+    world = serving(release())
+    world.files[certificates.REPLACED] = (text, 0o600, "root", "root")
+    with pytest.raises(Refused, match=f"remove {certificates.REPLACED} once that is right"):
+        recover(world, JOB, "the host restarted")
+    world.remove(certificates.REPLACED)
+    assert applied(world, release(bigger)).outcome == "applied"
+
+
+def test_docker_that_does_not_answer_holds_up_no_commit():
+    world = serving(release())
+    entry = {"id": "d" * 64, "name": "cache", "running": True, "restart": "no", "networks": [], "volumes": ["data"]}
+
+    def deaf(path, timeout=10):
+        raise OSError("timed out")
+
+    world.docker_has = deaf
+    (line,) = existing.remove(world, [entry])
+    assert "cache could not be removed, and is stopped as cache.before-dddddddddddd" in line and "timed out" in line
