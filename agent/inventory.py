@@ -3,6 +3,7 @@ then that all is as before. The release's own files and units are in the transac
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Collection
@@ -38,8 +39,8 @@ Inventory = dict[str, Any]
 
 
 def taken(world: World, manifests: Collection[dict[str, Any]]) -> Inventory:
-    """Kind → key → name of what runs and is not of one of these manifests; a kind that the host does not answer for has
-    no entry. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
+    """Kind → key → name of what runs and is not of one of these manifests; None for a kind of which the host says
+    nothing. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
     own = {
         kind: {entry["name"] for manifest in manifests for entry in manifest[kind]}
         for kind in ("containers", "networks", "units")
@@ -50,20 +51,33 @@ def taken(world: World, manifests: Collection[dict[str, Any]]) -> Inventory:
         "containers": lambda: _containers_that_stay(world),
         "networks": lambda: _networks(world),
         "volumes": lambda: _volumes(world),
-        "units": lambda: _units(world, "active"),
+        "units": lambda: _units_that_stay(world),
         "listening": lambda: _listening(world, own["units"], ports),
     }
     for kind, look in looks.items():
-        seen = _answer(look)
-        if seen is not None:
-            found[kind] = {key: name for key, name in seen.items() if name not in own.get(kind, ())}
+        seen = _answer(look) if _has_such(world, kind) else {}
+        found[kind] = seen and {key: name for key, name in seen.items() if name not in own.get(kind, ())}
     return found
+
+
+def _has_such(world: World, kind: str) -> bool:
+    """Does this host have such things at all: a Docker that does not run, or is not there, has none."""
+    if kind in ("units", "listening"):
+        return kind == "units" or world.has_command("ss")
+    try:
+        world.docker_has("/_ping")
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    except UNREADABLE:
+        pass
+    return True
 
 
 def lost(world: World, before: Inventory) -> list[str]:
     """What of an inventory is not there any more after SETTLES seconds, a line a kind. After another boot only what
     outlives one counts. Raises nothing: what is not known is said to be so."""
-    kinds = [kind for kind in WORDS if before.get(kind)]
+    # An older agent noted down nothing of what it did not know
+    kinds = [kind for kind in WORDS if before.get(kind, {}) is None or before.get(kind)]
     if before.get("boot") != _boot(world):
         kinds = [kind for kind in kinds if kind in LASTING]
     end = world.now() + SETTLES
@@ -84,6 +98,8 @@ def _line(kind: str, names: list[str] | None) -> str:
 
 def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
     """The names of what is gone; None where that is not known."""
+    if before[kind] is None:
+        return None
     looks: dict[str, Callable[[], dict[str, str]]] = {
         "containers": lambda: _containers(world, {"running", "restarting", "paused"}),
         "networks": lambda: _networks(world),
@@ -98,7 +114,7 @@ def _missing(world: World, before: Inventory, kind: str) -> list[str] | None:
     if kind == "containers":
         same = before.get("docker") == _docker(world)
         return [name for id, name in gone.items() if not (same and _has_done_its_work(world, id))]
-    return _stopped(world, list(gone)) if kind == "units" and gone else list(gone.values())
+    return list(gone.values())
 
 
 def _answer(look: Callable[[], Any]) -> Any:
@@ -129,9 +145,12 @@ def _containers(world: World, states: Collection[str]) -> dict[str, str]:
 
 def _containers_that_stay(world: World) -> dict[str, str]:
     """Without those that Docker removes when they have ended, and those that are gone by now."""
-    found = _containers(world, {"running"})
-    details = {id: _answer(lambda id=id: _inspected(world, id)["HostConfig"]) for id in found}
-    return {id: name for id, name in found.items() if details[id] and not details[id].get("AutoRemove")}
+    stay = {}
+    for id, name in _containers(world, {"running"}).items():
+        with contextlib.suppress(Declined):
+            if not _inspected(world, id)["HostConfig"].get("AutoRemove"):
+                stay[id] = name
+    return stay
 
 
 def _inspected(world: World, id: str) -> dict[str, Any]:
@@ -172,13 +191,16 @@ def _units(world: World, states: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-def _stopped(world: World, names: list[str]) -> list[str] | None:
+def _units_that_stay(world: World) -> dict[str, str]:
     """Without those that end by themselves: what a socket, a timer or a request over D-Bus starts, and what was started
-    for once; None where systemd does not say."""
+    for once. Asked while they run: systemd forgets what has ended."""
+    names = list(_units(world, "active"))
+    if not names:
+        return {}
     asked = "--property=Id,Type,BusName,TriggeredBy,Transient"
     ran = world.run("systemctl", "show", asked, *names, timeout=30)
     if ran.code:
-        return None
+        raise OSError(ran.output)
     blocks = [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in ran.output.split("\n\n")
     ]
@@ -190,7 +212,7 @@ def _stopped(world: World, names: list[str]) -> list[str] | None:
         or state.get("TriggeredBy")
         or state.get("Transient") == "yes"
     }
-    return [name for name in names if name not in by_themselves]
+    return {name: name for name in names if name not in by_themselves}
 
 
 def _listening(world: World, units: Collection[str], ports: Collection[int]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from agent import accounts, lock, steps
+from agent import accounts, lock, steps, trees
 from agent.outcome import Refused
 from agent.places import aside, parent_of
 from agent.units import must
@@ -26,6 +26,7 @@ GRACE = 10.0  # seconds more until its parts are
 # What is the matter with one path, and with no other
 OF_ONE_PATH = {
     errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENAMETOOLONG, errno.EINVAL,
+    errno.EIO, errno.EUCLEAN,
 }  # fmt: skip
 SHOWN = 5  # paths of a directory that are named
 SIGN = 5.0  # seconds between signs of life: a listener gives up after 30
@@ -66,7 +67,7 @@ def restore(world: World, payload: dict[str, Any], say: Say) -> dict[str, Any]:
     with lock.lock(PURPOSE, say), _mounted(world, payload["volume"], payload["paths"], say) as there:
         accounts.agree(world, payload["accounts"])
         found = [path for path in payload["paths"] if _is_directory(there, path)]
-        missing = sum(status.st_size for path in found for _, status in absent(f"{there}{path}", path))
+        missing = sum(status.st_size for path in found for _, status in absent(f"{there}{path}", path, []))
         if missing + SPARE > world.free("/"):
             raise Refused(
                 f"{missing // 1024**2} MiB are to come, and {world.free('/') // 1024**2} MiB are free, of which 1 GiB "
@@ -157,22 +158,29 @@ def _numbers(names: set[str], there: str, here: str) -> dict[int, int]:
 
 def _names(path: str) -> Iterator[tuple[str, int]]:
     if os.path.exists(path):
-        with open(path) as file:
+        # What is not UTF-8 is no name of ours
+        with open(path, errors="replace") as file:
             for line in file:
                 name, _, number, *_ = [*line.split(":"), "", "", ""]
                 if number.isdigit():
                     yield name, int(number)
 
 
-def absent(source: str, target: str) -> Iterator[tuple[str, os.stat_result]]:
-    """What is below `source` and not below `target`: its path below them, directories before what is in them."""
-    for place, folders, files in os.walk(source):
-        below = os.path.relpath(place, source)
-        for name in [*folders, *files]:
-            path = os.path.normpath(os.path.join(below, name))
-            status = os.lstat(os.path.join(source, path))
-            if not os.path.lexists(os.path.join(target, path)):
-                yield path, status
+def absent(source: str, target: str, failed: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """What is below `source` and not below `target`: its path below them, directories before what is in them. What
+    cannot be read is added to `failed`."""
+
+    def left_out(path: str, error: OSError) -> None:
+        failed.append(f"{os.path.join(target, os.path.relpath(path, source))}: {error.strerror}")
+
+    for _, entries in trees.walk(source, left_out):
+        for entry in entries:
+            path = os.path.relpath(entry.path, source)
+            try:
+                if not os.path.lexists(os.path.join(target, path)):
+                    yield path, entry.stat(follow_symlinks=False)
+            except OSError as error:
+                left_out(entry.path, error)
 
 
 def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lambda size: None) -> Brought:
@@ -181,7 +189,7 @@ def bring(source: str, target: str, ids: Ids, came: Callable[[int], None] = lamb
     brought = Brought(kept=_files(source))
     if not os.path.lexists(target):
         _directory(target, os.lstat(source), ids)
-    for path, status in absent(source, target):
+    for path, status in absent(source, target, brought.failed):
         try:
             _bring_one(os.path.join(source, path), os.path.join(target, path), status, ids, came, brought)
         except OSError as error:
@@ -207,9 +215,7 @@ def _bring_one(
 
 
 def _files(place: str) -> int:
-    return sum(
-        stat.S_ISREG(os.lstat(os.path.join(at, name)).st_mode) for at, _, names in os.walk(place) for name in names
-    )
+    return sum(entry.is_file(follow_symlinks=False) for _, entries in trees.walk(place) for entry in entries)
 
 
 def _directory(path: str, status: os.stat_result, ids: Ids) -> None:

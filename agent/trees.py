@@ -10,14 +10,29 @@ import os
 import stat
 import tarfile
 import zlib
+from collections.abc import Callable, Iterator
 
 BLOCK = 1 << 20
 ENTRY = 4096  # bytes of a block
 DEEPEST = 100  # directories in each other
+LONGEST_HEADER = 1 << 20  # bytes of what stands before an entry, such as a long name: it is read into memory
 
 
 class Unfit(ValueError):
     """An archive that cannot be unpacked; its text says why."""
+
+
+class _Entry(tarfile.TarInfo):
+    """One that has no header beyond all names."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        extended = (
+            tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+        )  # fmt: skip
+        if self.type in extended and self.size > LONGEST_HEADER:
+            raise Unfit(f"an entry has a header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
 
 
 def taken(size: int) -> int:
@@ -30,7 +45,7 @@ def unpack(archive: str, folder: str, most: int) -> None:
     a file can be run counts. Raises Unfit for anything else in it, and for what takes more than `most` bytes of the
     disk; OSError where the disk is full."""
     try:
-        with tarfile.open(archive, "r|*", errorlevel=2) as tar:
+        with tarfile.open(archive, "r|*", errorlevel=2, tarinfo=_Entry) as tar:
             for member in tar:
                 most -= taken(member.size if member.isreg() else 0)
                 if most < 0:
@@ -97,12 +112,30 @@ def _prepared(folder: str, parts: list[str], name: str) -> str:
     return f"{here}/{parts[-1]}"
 
 
+def walk(
+    top: str, failed: Callable[[str, OSError], None] = lambda path, error: None
+) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+    """A folder, and each below it before what is in it: its path and what is in it. However deep, since os.walk has an
+    end there; `failed` gets those that cannot be read."""
+    waiting = [top]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            failed(place, error)
+            continue
+        yield place, entries
+        waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+
+
 def look(folder: str) -> dict[str, str]:
     """A folder and what lies below: path from there ("." is itself) → a file's size and time, anything's owner and
     mode, where a link leads. Nothing of what is no folder. What goes meanwhile is left out."""
     found = {}
-    for place, directories, names in os.walk(folder):
-        for path in [place, *(f"{place}/{name}" for name in [*names, *directories])]:
+    for place, entries in walk(folder):
+        for path in [place, *(entry.path for entry in entries)]:
             with contextlib.suppress(FileNotFoundError):
                 found[os.path.relpath(path, folder)] = _facts(path)
     return found

@@ -204,7 +204,7 @@ class World:
             pass
 
     def remove_tree(self, path: str) -> None:
-        shutil.rmtree(path, ignore_errors=True)
+        self.run("rm", "-rf", "--one-file-system", "--", path, timeout=3600)  # however deep it is
 
     def listing(self, path: str) -> list[str]:
         """Names in a directory, sorted; none where there is no directory."""
@@ -256,8 +256,8 @@ class World:
 
     def settle(self, tree: str) -> None:
         """What is below a directory is on the disk."""
-        for folder, _, names in os.walk(tree):
-            files = (path for name in names if not os.path.islink(path := f"{folder}/{name}"))
+        for folder, entries in trees.walk(tree):
+            files = (entry.path for entry in entries if entry.is_file(follow_symlinks=False))
             for path in (*files, folder):
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
                 try:

@@ -22,6 +22,7 @@ infra-sync.service           loaded active running of another team
 packagekit.service           loaded active running PackageKit Daemon
 resolvconf.service           loaded active exited  has done its work
 shop.timer                   loaded active waiting nightly
+run-u7.service               loaded active running a backup that was begun by hand
 user@1000.service            loaded active running User Manager for UID 1000
 """
 PORTS = "ss -Hnltpe"
@@ -59,7 +60,10 @@ def busy() -> FakeWorld:
     world.docker.networks["shop_default"] = ("172.30.0.0/16", "172.30.0.1", "shop")
     world.docker.volumes = {"shop_data", "e" * 64}
     world.answers |= {UNITS: Ran(0, LISTS), PORTS: Ran(0, LISTENS)}
-    world.answers[SHOWS] = Ran(0, "Id=packagekit.service\nType=dbus\n\nId=cron.service\nType=simple\nTriggeredBy=\n")
+    world.answers[SHOWS] = Ran(
+        0,
+        "Id=packagekit.service\nType=dbus\n\nId=run-u7.service\nTransient=yes\n\nId=cron.service\nType=simple\nTriggeredBy=\n",
+    )
     world.files["/proc/704/cgroup"] = (b"0::/user.slice/user-1000.slice/session-4.scope\n", 0o444, "root", "root")
     world.enabled |= {"cron.service", "shop.timer", "resolvconf.service"}
     world.files[BOOT] = (b"boot-1\n", 0o444, "root", "root")
@@ -134,6 +138,7 @@ def test_what_is_missing_after_a_rollback_is_named(name):
     [
         lambda world: world.docker.volumes.discard("e" * 64),
         lambda world: world.answers.update({UNITS: without(LISTS, "packagekit")}),
+        lambda world: world.answers.update({UNITS: without(LISTS, "run-u7")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "user@")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "infra-job")}),
         lambda world: world.answers.update({UNITS: without(LISTS, "resolvconf")}),
@@ -145,7 +150,7 @@ def test_what_is_missing_after_a_rollback_is_named(name):
         lambda world: world.docker.foreign.pop("e" * 64),
     ],
     ids=[
-        "an anonymous volume", "a service that ends by itself", "a session's end", "a unit of the agent's own",
+        "an anonymous volume", "a service that ends by itself", "what was started for once", "a session's end", "a unit of the agent's own",
         "what had done its work", "a port given at random", "a port of another account", "a port of a session",
         "a port of the release's own", "a container that had done its work", "one that Docker removes when it has ended",
     ],
@@ -172,6 +177,42 @@ def test_what_is_not_known_is_never_called_as_before(name):
     world = busy()
     outcome = applied(unhealthy(world, lambda: world.answers.update({command: answer})), release(bigger))
     assert outcome.outcome == "rollback failed" and line in outcome.line, outcome.line
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_nor_is_what_was_not_known_before(name):
+    command, answer, line = SILENT[name]
+    world = busy()
+    world.answers[command] = answer
+    outcome = applied(unhealthy(world, lambda: None), release(bigger))
+    assert outcome.outcome == "rollback failed" and line in outcome.line, outcome.line
+
+
+def test_a_docker_that_hangs_at_one_container_is_not_known():
+    world = busy()
+    ask = world.docker_has
+
+    def hanging(path, timeout=10):
+        if path.startswith(f"/containers/{'d' * 64}"):
+            raise TimeoutError("timed out")
+        return ask(path, timeout)
+
+    world.docker_has = hanging
+    before = inventory.taken(world, [])
+    assert before["containers"] is None and before["networks"]
+    assert inventory.lost(world, before)[0].startswith("whether other containers are as before is not known")
+
+
+def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
+    world = busy()
+
+    def gone(path, timeout=10):
+        raise ConnectionRefusedError("no listener")
+
+    world.docker_has = gone
+    before = inventory.taken(world, [])
+    assert before["containers"] == before["networks"] == before["volumes"] == {}
+    assert inventory.lost(world, before) == []
 
 
 ODD = {

@@ -6,7 +6,7 @@ import pytest
 
 from agent import restore
 from agent.outcome import Refused
-from agent.world import Ran
+from agent.world import Ran, World
 from tests.agent.fake import FakeWorld
 
 SAME = lambda user, group: (user, group)  # noqa: E731
@@ -124,6 +124,50 @@ def test_a_link_on_the_way_leads_out_of_no_disk(tmp_path):
     (tmp_path / "disk/opt/data").mkdir(parents=True)
     assert not restore._is_directory(str(tmp_path / "disk"), "/home/whisper/data")
     assert restore._is_directory(str(tmp_path / "disk"), "/opt/data")
+
+
+def nested(top, depth, length=1):
+    """Directories in each other, which only descriptors reach once their path is too long."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("n" * length, dir_fd=here)
+        deeper = os.open("n" * length, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
+@pytest.mark.parametrize(("depth", "length"), [(30, 190), (1500, 1)])
+def test_what_is_deep_or_long_keeps_nothing_else_from_coming(disk, tmp_path, depth, length):
+    nested(disk / "models", depth, length)
+    assert sum(1 for _ in restore.absent(str(disk), str(tmp_path / "here"), [])) > 20
+    brought = restore.bring(str(disk), str(tmp_path / "here"), SAME)
+    assert (tmp_path / "here/server").read_bytes() == b"program" and (tmp_path / "here/models/large.bin").exists()
+    assert any("name too long" in line for line in brought.failed) is (length > 1), brought.failed
+    World().remove_tree(str(tmp_path / "here"))
+    World().remove_tree(str(disk))
+    assert not (tmp_path / "here").exists() and not disk.exists()
+
+
+def test_a_directory_that_cannot_be_read_is_named_and_the_rest_comes(disk, tmp_path, monkeypatch):
+    listed = os.scandir
+
+    def broken(path):
+        if str(path).endswith("/models"):
+            raise OSError(5, "Input/output error", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    brought = restore.bring(str(disk), str(tmp_path / "here"), SAME)
+    assert brought.failed == [f"{tmp_path / 'here/models'}: Input/output error"] and brought.files == 1
+
+
+def test_a_name_of_the_other_disk_that_is_no_utf_8_stops_nothing(tmp_path):
+    (tmp_path / "passwd").write_bytes("whisper:x:997:996:Jos\u00e9\n".encode("latin-1") + b"\xff:x:1:1\n")
+    (tmp_path / "own").write_text("whisper:x:5:5\n")
+    own, other = str(tmp_path / "own"), str(tmp_path / "passwd")
+    assert restore.owners({"whisper"}, other, other, own, own)(997, 997) == (5, 5)
 
 
 def test_accounts_are_known_by_their_names(tmp_path):

@@ -90,6 +90,24 @@ def test_what_leads_out_or_is_no_file_is_refused(folder, tmp_path, members, expe
     assert not list(tmp_path.rglob("evil"))
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_beyond_all_names_is_refused_before_it_is_read(folder, tmp_path, kind):
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = kind, 1 << 30
+    (tmp_path / "a").write_bytes(entry.tobuf() + b"x" * 10240)
+    with pytest.raises(Unfit, match="a header of 1073741824 bytes"):
+        unpack(str(tmp_path / "a"), str(folder), MOST)
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_are_names(folder, tmp_path, form):
+    name = "/".join(["directory" * 5] * 20) + "/file"
+    entry = tarfile.TarInfo(name)
+    (tmp_path / "a").write_bytes(entry.tobuf(form) + bytes(10240))
+    unpack(str(tmp_path / "a"), str(folder), MOST)
+    assert (folder / name).exists()
+
+
 def test_a_later_layer_may_replace_a_link_and_does_not_write_through_it(folder, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("safe")
