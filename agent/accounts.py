@@ -49,6 +49,21 @@ def ensure(world: World, accounts: list[dict[str, Any]]) -> None:
             _linger(world, account["name"])
 
 
+def changes(world: World, accounts: list[dict[str, Any]]) -> list[str]:
+    """What `ensure` is going to change of them, and nothing takes back."""
+    lines = []
+    for account in accounts:
+        name = account["name"]
+        if world.account(name) is None:
+            lines.append(f"the account {name} is new")
+            continue
+        has = world.run("id", "-nG", name).output.split()
+        lines += [f"{name} is in the group {group}" for group in account["groups"] if group not in has]
+        if account["lingering"] and not world.exists(f"{LINGER}/{name}"):
+            lines.append(f"{name} lingers")
+    return lines
+
+
 def _making(account: dict[str, Any]) -> list[str]:
     if account["login"]:
         kind = ["--create-home", "--shell", "/bin/bash"]

@@ -7,8 +7,9 @@ from typing import Any
 
 from agent import lineages, proofs, quoting, transaction
 from agent.outcome import Refused
+from agent.places import Entry
 from agent.store import STATE, Release
-from agent.world import World
+from agent.world import PERMISSIONS, World
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 RENEWED = 30  # days before its end that a certificate is renewed
@@ -59,9 +60,34 @@ def remember(world: World, target: Release, renewing: bool = True) -> list[dict[
         [link for name in in_force for link in lineages.links(name)],
     )
     entries += [entry for name in damaged for entry in lineages.asides(world, name)]
+    entries += _owners(world, items)
     if entries:
         world.write(REPLACED, json.dumps(entries).encode(), 0o600, "root", "root")
     return entries
+
+
+def _owners(world: World, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whose those files are now that a proxy is going to be let read."""
+    shared = [item for item in items if item.get("group", "root") != "root"]
+    entries: list[dict[str, Any]] = []
+    for path in (f"{lineages.HOME}/{name}" for name in ("live", "archive") if shared):
+        if found := world.directory_entry(path):
+            entries.append({"path": path, "kind": "directory"} | _owner(found))
+    for item in shared:
+        for path in _keys(world, item["name"]):
+            found = world.entry(path)
+            if found.kind == "file":
+                entries.append({"path": path, "kind": "owned"} | _owner(found))
+    return [{**entry, "slot": False} for entry in entries if entry["group"] not in {item["group"] for item in shared}]
+
+
+def _owner(found: Entry) -> dict[str, Any]:
+    return {"owner": found.owner, "group": found.group, "mode": found.mode & PERMISSIONS}
+
+
+def _keys(world: World, name: str) -> list[str]:
+    folder = f"{lineages.HOME}/archive/{name}"
+    return [f"{folder}/{file}" for file in world.listing(folder) if file.startswith("privkey")]
 
 
 def of_the_switch(replaced: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -197,11 +223,9 @@ def _share(world: World, name: str, group: str) -> None:
     """Lets a proxy that is not root read one certificate's key; certbot keeps that at renewals."""
     for directory in ("live", "archive"):
         world.directory(f"/etc/letsencrypt/{directory}", 0o750, "root", group)
-    for file in world.listing(f"/etc/letsencrypt/archive/{name}"):
-        if file.startswith("privkey"):
-            path = f"/etc/letsencrypt/archive/{name}/{file}"
-            world.run("chgrp", group, path)
-            world.run("chmod", "0640", path)
+    for path in _keys(world, name):
+        world.run("chgrp", group, path)
+        world.run("chmod", "0640", path)
 
 
 def _is_here(world: World, target: Release, item: dict[str, Any], renewing: bool = True) -> bool:

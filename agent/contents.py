@@ -1,11 +1,16 @@
 """What a host has now, to be compared with what is to come. Reads only; no secret is in it."""
 
+from __future__ import annotations
+
 import hashlib
 from typing import Any
 
-from agent import store
+from agent import quoting, store
 from agent.desired import Wanted
 from agent.world import World
+
+# What a file was edited to is sent up to so many times what the release has, or up to so many bytes
+LARGER, ANY = 4, 1 << 20
 
 
 def contents(world: World) -> dict[str, Any]:
@@ -19,15 +24,28 @@ def contents(world: World) -> dict[str, Any]:
     environment = {item["path"]: item for item in release.manifest["environment_files"]}
     files: dict[str, str] = {}
     for file in release.files:
-        content = world.read(file.path)
-        if content is not None:
+        try:
+            content = world.read(file.path)
+        except OSError as error:
+            files[file.path] = f"(cannot be read: {quoting.error(error)})\n"
+            continue
+        if content is not None and len(content) > max(LARGER * len(file.content), ANY):
+            files[file.path] = f"({len(content)} bytes: too large to be compared)\n"
+        elif content is not None:
             item = environment.get(file.path)
             files[file.path] = _without_secrets(file, content, item) if item else _text(content)
     # Which slot a link names is no difference: it is the host's own affair
     chosen = {slot["link"] for slot in release.manifest["slots"]}
-    links = {link["path"]: world.link_target(link["path"]) for link in release.manifest["links"]}
+    links = {link["path"]: _target(world, link["path"]) for link in release.manifest["links"]}
     files |= {path: f"-> {target}\n" for path, target in links.items() if target and path not in chosen}
     return {"release": release.id, "manifest": release.manifest, "files": files}
+
+
+def _target(world: World, path: str) -> str | None:
+    try:
+        return world.link_target(path)
+    except OSError as error:
+        return f"(cannot be read: {quoting.error(error)})"
 
 
 def _text(content: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from agent import artefacts, overrides, slots, store, units
+from agent import artefacts, overrides, quoting, slots, store, units
 from agent.desired import Wanted
 from agent.overrides import Override
 from agent.world import World
@@ -22,7 +22,11 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[dict[s
     plain = {item["path"]: item["values"] for item in release.manifest["environment_files"]}
     found = [finding for file in release.files for finding in _file(world, file, plain.get(file.path))]
     for link in release.manifest["links"]:
-        target = world.link_target(link["path"])
+        try:
+            target = world.link_target(link["path"])
+        except OSError as error:
+            found.append({"path": link["path"], "found": f"cannot be looked at: {quoting.error(error)}"})
+            continue
         if target != link["target"]:
             found.append({"path": link["path"], "found": f"links to {target or 'nothing'}, not to {link['target']}"})
     for entry in release.manifest["artefacts"]:
@@ -37,7 +41,11 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[dict[s
 
 
 def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict[str, str]]:
-    entry = world.entry(file.path)
+    try:
+        entry = world.entry(file.path)
+    except OSError as error:
+        # An account may have laid something on the way: it hides nothing else
+        return [{"path": file.path, "found": f"cannot be looked at: {quoting.error(error)}"}]
     if entry.kind != "file":
         what = {"link": f"is a link to {entry.target}", "other": f"is {entry.what}"}.get(entry.kind, "is missing")
         return [{"path": file.path, "found": what}]

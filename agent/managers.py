@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from typing import Any
 
 from agent.world import TIMED_OUT, Ran, World
 
@@ -64,20 +66,31 @@ def told_of(world: World, unit: str) -> list[str]:
 def announced(world: World, message: str, within: float, timeout: float) -> list[tuple[str, str]]:
     """What managers said with a message's id in the last `within` seconds: for each time the number of the account that
     a unit is of ("" for the host's own) and the unit. Raises OSError where the journal cannot be read."""
-    asked = [f"MESSAGE_ID={message}", "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
-    ran = world.run("journalctl", *asked, timeout=timeout)
+    # The journal vouches for fields that begin with _; an account's manager can only speak of its own units, and what
+    # an account writes, however much, pushes out nothing that the host's own said
+    found = [("", entry["UNIT"]) for entry in _said(world, [message, "_PID=1"], within, timeout) if _is_of_host(entry)]
+    for entry in _said(world, [message], within, timeout):
+        if not _is_of_host(entry) and isinstance(entry.get("_UID"), str) and isinstance(entry.get("USER_UNIT"), str):
+            found.append((entry["_UID"], entry["USER_UNIT"]))
+    return found
+
+
+def _is_of_host(entry: dict[str, Any]) -> bool:
+    return entry.get("_PID") == "1" and isinstance(entry.get("UNIT"), str)
+
+
+def _said(world: World, matches: list[str], within: float, timeout: float) -> list[dict[str, Any]]:
+    asked = [f"MESSAGE_ID={matches[0]}", *matches[1:], "--since", f"-{within}s", "-o", "json", "--no-pager", "-q"]
+    ran = world.run("journalctl", *asked, "--output-fields=UNIT,USER_UNIT,_PID,_UID", timeout=timeout)
     if ran.code:
         raise OSError(f"journalctl: {ran.last_lines(1)}")
-    entries = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
-    found = []
-    for entry in entries:
-        # The journal vouches for fields that begin with _; an account's manager can only speak of its own units
-        own, theirs = entry.get("UNIT"), entry.get("USER_UNIT")
-        if entry.get("_PID") == "1" and isinstance(own, str):
-            found.append(("", own))
-        elif isinstance(entry.get("_UID"), str) and isinstance(theirs, str):
-            found.append((entry["_UID"], theirs))
-    return found
+    entries = []
+    for line in ran.output.splitlines():
+        # The first one may have lost its beginning
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            entries += [entry] if isinstance(entry, dict) else []
+    return entries
 
 
 def journal_of(world: World, units: list[str]) -> list[str]:

@@ -144,8 +144,8 @@ def describe(payload):
 
 
 def size(path):
-    words = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].split()  # files come and go meanwhile
-    return next((int(word) for word in words if word.isdigit()), 0)
+    lines = run("du", "-sx", "--block-size=1", path, timeout=3600.0)[1].splitlines()  # files come and go meanwhile
+    return next((int(n) for n, _, of in (line.partition("\t") for line in lines) if n.isdigit() and of == path), 0)
 
 
 def share(payload):

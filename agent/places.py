@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-LARGEST = 256 << 20  # bytes of a file that the agent reads
+LARGEST = 64 << 20  # bytes of a file that the agent reads
 PIECE = 1 << 20
 DEEPEST = 40  # links after each other, as the kernel has it
 
@@ -149,7 +149,7 @@ def look_at(path: str) -> Entry:
     except OSError as error:
         if error.errno in ABSENT:
             return Entry("absent")
-        raise
+        raise OSError(error.errno, error.strerror, path) from None
 
 
 def _opened(parent: int, name: str) -> Entry | None:
@@ -159,6 +159,8 @@ def _opened(parent: int, name: str) -> Entry | None:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             return None
+        if error.errno == errno.EAGAIN:
+            return Entry("other", what="a file on which another program has a lease")
         raise
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
@@ -203,6 +205,14 @@ def read_file(path: str, head: int | None = None) -> bytes | None:
         raise
 
 
+@contextmanager
+def _leased(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        raise OSError(errno.EAGAIN, "another program has a lease on it", path) from None
+
+
 def _opened_at_last(parent: int, name: str, shown: str) -> int:
     """A descriptor of a file, of root's own links the last one's."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -212,7 +222,8 @@ def _opened_at_last(parent: int, name: str, shown: str) -> int:
             if not name or name == "..":
                 raise OSError(errno.EISDIR, "is a directory", shown)
             if not stat.S_ISLNK(os.lstat(name, dir_fd=place).st_mode):
-                return os.open(name, flags, dir_fd=place)
+                with _leased(shown):
+                    return os.open(name, flags, dir_fd=place)
             there, name = _followed(place, name, shown, depth)
             os.close(place)
             place = there

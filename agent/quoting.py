@@ -18,6 +18,8 @@ REASON = 3072  # why something was refused or failed
 LINE = 4096  # one text of an event: what people read
 EVENT = 32768  # a whole event, the lists of a result included
 CUT = "… (cut)"
+# Of what a program says: so many times what is shown, and its end, in characters
+MUCH, LATEST = 16, 1 << 20
 MORE = "… and {} more"
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -67,12 +69,17 @@ def cut(text: str, limit: int = PIECE, whole: str = "") -> str:
 
 def quoted(text: str, limit: int = PIECE, whole: str = "") -> str:
     """Foreign text as a part of a line."""
-    return cut(visible(masked(text)), limit, whole)
+    return cut(_shown(text, limit), limit, whole)
+
+
+def _shown(text: str, limit: int) -> str:
+    """Of a text without an end only as much as could be shown is gone through, once its secrets are out of it."""
+    return visible(masked(text)[: MUCH * limit])
 
 
 def joined(texts: list[str], separator: str, limit: int, whole: str = "") -> str:
     """Several foreign texts in one; where they are too long together, each has the same share."""
-    texts = [visible(masked(text)) for text in texts]
+    texts = [_shown(text, limit) for text in texts]
     if size(separator.join(texts)) <= limit:
         return separator.join(texts)
     share = max(16, (limit - size(separator) * (len(texts) - 1)) // len(texts))
@@ -81,7 +88,7 @@ def joined(texts: list[str], separator: str, limit: int, whole: str = "") -> str
 
 def last_lines(output: str, count: int, limit: int = PIECE, whole: str = "") -> str:
     """The end of a program's output in one line; what it says again and again is said once."""
-    lines = [line.strip() for line in masked(output).splitlines() if line.strip()]
+    lines = [line.strip() for line in masked(output)[-LATEST:].splitlines() if line.strip()]
     latest = list(dict.fromkeys(reversed(lines)))[:count]
     return joined(latest[::-1], " | ", limit, whole)
 

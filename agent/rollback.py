@@ -29,6 +29,7 @@ from agent.world import World
 
 DEADLINE = 180.0  # seconds in which what answered before a switch answers again
 LOOK_AGAIN = 3.0  # seconds in which a program that cannot run has ended
+SHOWN = 3  # directories that stay and are named
 HALF = quoting.REASON // 2  # of a line that has two reasons
 
 
@@ -46,8 +47,14 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         if begun.base != begun.release and store.current_id(world) == begun.release:
             # The commit failed after its one write
             store.make_current(world, begun.base)
-        paths, complaints = _undone(world, job, begun, interrupted)
-        left = transaction.left_alone(world, [*begun.certificates, *begun.before])
+        left: list[str] = []
+        paths, complaints = _undone(world, job, begun, interrupted, left)
+        left = list(dict.fromkeys([*left, *transaction.left_alone(world, [*begun.certificates, *begun.before])]))
+        if stays := transaction.remove_made(world, begun):
+            more = f" and {len(stays) - SHOWN} more" if len(stays) > SHOWN else ""
+            left.append(f"it made {', '.join(stays[:SHOWN])}{more}, where something is by now")
+        if begun.accounts:
+            left.append(f"of what it made of accounts nothing is taken back: {', '.join(begun.accounts)}")
         outcome = _not_all_back(begun, paths, complaints) if paths else _outcome(begun, complaints, left)
         job.record(outcome)
         if not paths:
@@ -63,8 +70,11 @@ def roll_back(world: World, job: Job, begun: Transaction, reason: str, interrupt
         return Outcome("rollback failed", begun.release, line)
 
 
-def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tuple[list[str], list[str]]:
-    """Everything back: the paths that could not be put back, and what else went wrong."""
+def _undone(
+    world: World, job: Job, begun: Transaction, interrupted: bool, left: list[str]
+) -> tuple[list[str], list[str]]:
+    """Everything back: the paths that could not be put back, and what else went wrong; `left` gets what was left
+    alone."""
     since = world.wall()
     base = _base(world, begun.base) if begun.base else None
     complaints: list[str] = []
@@ -84,7 +94,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
             attempt(accounts.await_manager, account["name"])
     slot_links = [entry for entry in begun.before if entry["slot"] and entry["kind"] == "link"]
     if slot_links:
-        paths += transaction.put_back(world, slot_links)
+        paths += transaction.put_back(world, slot_links, left)
         attempt(units.react, manifests, {entry["path"] for entry in slot_links})
     # By the files that they were started from, and while systemd still knows them
     joined = [Roll(**one) for one in begun.rolled if one["is_new"]]
@@ -97,7 +107,7 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     units.stop(world, [*begun.starts, *(one.unit for one in joined)])
     units.disable(world, [name for name, state in begun.states.items() if not state["enabled"]])
     others = [entry for entry in begun.before if entry not in slot_links]
-    paths += transaction.put_back(world, [*begun.certificates, *others])
+    paths += transaction.put_back(world, [*begun.certificates, *others], left)
     attempt(units.react, manifests, begun.paths)
     attempt(forwarding.restore, manifests, job.say)
     complaints += existing.give_back(world, begun.existing)
@@ -115,12 +125,11 @@ def _undone(world: World, job: Job, begun: Transaction, interrupted: bool) -> tu
     for known in manifests:
         attempt(holding.open_again, known, known["held"])
         # The next job goes on with it, and none waits for ever
-        left = holding.waiting(world, known["held"])
-        paths += [f"{entry['link']} still leads to where requests wait" for entry in left]
+        waiting_still = holding.waiting(world, known["held"])
+        paths += [f"{entry['link']} still leads to where requests wait" for entry in waiting_still]
     if base:
         needed = {probe["service"]: int(base.manifest["health"]["successes"]) for probe in probes}
         attempt(partial(health.wait, since=since), probes, needed, base.manifest["health"]["deadline"])
-    transaction.remove_made(world, begun)
     complaints += answers.lost(world, begun.answers, DEADLINE)
     complaints += transaction.differing(world, others, paths)
     complaints += inventory.lost(world, begun.inventory)
@@ -205,7 +214,7 @@ def _outcome(begun: Transaction, complaints: list[str], left: list[str]) -> Outc
     if complaints:
         line = (
             f"rollback failed on {begun.host}: {quoting.cut(begun.reason, HALF)}; "
-            f"the files are back as they were, but: {quoting.joined(complaints, '; ', HALF)}. "
+            f"the files are back as they were, but: {quoting.joined([*complaints, *left], '; ', HALF)}. "
             "Look at that unit on the host, fix it, and run pulumi up again"
         )
         return Outcome("rollback failed", begun.release, line)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from agent import answers, existing, inventory, quoting, slots, store
+from agent import accounts, answers, existing, inventory, quoting, slots, store
 from agent.desired import Wanted, digest
 from agent.job import Job
 from agent.outcome import Refused
@@ -26,8 +26,8 @@ class Transaction:
     """`before` has an entry a path: what was there. `states` are what the units were, `sick` the services that were
     unhealthy. `certificates` has entries like `before` for what certbot replaced, `existing` the containers that are
     set aside (see agent/existing.py), `answers` what answered at the addresses of services that the base does not have.
-    `made` are the directories that it makes, the deepest first, `rolled` the replicas that were restarted, or had begun
-    to. `inventory` is what else ran (agent/inventory.py).
+    `made` are the directories that it makes, the deepest first, `accounts` what it changes of accounts, `rolled` the
+    replicas that were restarted, or had begun to. `inventory` is what else ran (agent/inventory.py).
     `committed` is the mark of a release that was the current one before the switch as well. `reason` says why it goes
     back, once it does."""
 
@@ -50,11 +50,12 @@ class Transaction:
     answers: list[dict[str, Any]] = field(default_factory=list)
     inventory: dict[str, Any] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
     rolled: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def paths(self) -> set[str]:
-        return {entry["path"] for entry in self.before if entry["kind"] != "directory"}
+        return {entry["path"] for entry in self.before if entry["kind"] not in ("directory", "owned")}
 
     def store(self, world: World) -> None:
         world.write(TRANSACTION, json.dumps(asdict(self), sort_keys=True).encode(), 0o600, "root", "root")
@@ -77,6 +78,7 @@ def begin(
         certificates=list(certificates), existing=aside, answers=answers.taken(world, new),
         inventory=inventory.taken(world, [manifest, *([plan.base.manifest] if plan.base else [])]),
         made=_missing_directories(world, manifest, plan.change.paths),
+        accounts=accounts.changes(world, manifest["accounts"]),
     )  # fmt: skip
     begun.store(world)
     return begun
@@ -134,18 +136,18 @@ def _missing_directories(world: World, manifest: dict[str, Any], paths: list[str
     """What a switch makes on the way to its files, and what its services get."""
     missing: set[str] = set()
     for path in [*(item["path"] for item in manifest["directories"]), *map(posixpath.dirname, paths)]:
-        while path not in ("", "/") and path not in missing and world.directory_entry(path) is None:
+        while path not in ("", "/") and path not in missing and not world.exists(path):
             missing.add(path)
             path = posixpath.dirname(path)
     return sorted(missing, key=lambda path: (-path.count("/"), path))
 
 
-def remove_made(world: World, begun: Transaction) -> None:
-    """What a switch made goes again where nothing is in it by now."""
+def remove_made(world: World, begun: Transaction) -> list[str]:
+    """What a switch made goes again where nothing is in it by now; those that stay."""
     for path in begun.made:
-        if not world.exists(path) or world.barred(path):
-            continue
-        world.remove_empty(path)
+        if world.exists(path) and not world.barred(path):
+            world.remove_empty(path)
+    return [path for path in reversed(begun.made) if world.exists(path)]
 
 
 def _remembered(world: World, paths: list[str], slot_links: set[str]) -> list[dict[str, Any]]:
@@ -180,13 +182,15 @@ def left_alone(world: World, entries: list[dict[str, Any]]) -> list[str]:
     return [f"{path} was left alone: {why}" for path, why in barred.items() if why]
 
 
-def put_back(world: World, entries: list[dict[str, Any]]) -> list[str]:
-    """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself. Safe to repeat: a
-    copy that is gone was put back already."""
+def put_back(world: World, entries: list[dict[str, Any]], left: list[str] | None = None) -> list[str]:
+    """Everything as it was; what of it could not be put back, and why. Each entry is tried by itself; `left` gets those
+    that are left alone. Safe to repeat: a copy that is gone was put back already."""
     failures = []
     for entry in entries:
         try:
-            if not world.barred(entry["path"]):
+            if alone := left_alone(world, [entry]):
+                (left if left is not None else failures).extend(alone)
+            else:
                 _put_back(world, entry)
         except (OSError, KeyError, ValueError) as error:
             failures.append(f"{entry['path']} could not be put back: {quoting.error(error)}")
@@ -236,6 +240,13 @@ def _put_back(world: World, entry: dict[str, Any]) -> None:
     path = entry["path"]
     if entry["kind"] == "directory":
         world.directory(path, entry["mode"], entry["owner"], entry["group"])
+        return
+    if entry["kind"] == "owned":
+        if world.exists(path):
+            for words in (("chown", f"{entry['owner']}:{entry['group']}"), ("chmod", f"{entry['mode']:04o}")):
+                ran = world.run(*words, path)
+                if ran.code:
+                    raise OSError(f"{words[0]}: {ran.last_lines(1)}")
         return
     if entry["kind"] == "text":
         content = entry["content"].encode(errors="surrogateescape")

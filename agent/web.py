@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from agent import quoting
@@ -27,7 +28,7 @@ def fetch(
     url: str, headers: dict[str, str], method: str = "GET", body: bytes | None = None, timeout: float = 20
 ) -> tuple[int, bytes]:
     """See World.fetch."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_trust()))
+    opener = _opener()
     try:
         request = urllib.request.Request(url, body, method=method)
         for name, value in headers.items():
@@ -56,7 +57,7 @@ def fetch(
 
 def download(url: str, authorization: str, path: str, size: int, stalled: float = 60) -> str:
     """See World.download."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_trust()))
+    opener = _opener()
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as file:
         have = file.seek(0, os.SEEK_END)
         if have == size:
@@ -86,6 +87,56 @@ def download(url: str, authorization: str, path: str, size: int, stalled: float 
     return "" if have == size else f"the connection ended after {have} of {size} bytes"
 
 
+class _Timed:
+    """A connection whose handshake and headers have one time limit, however slowly they come: its own timeout."""
+
+    _over: threading.Timer
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._create_connection = self._begun
+        self._late = threading.Event()
+
+    def _begun(self, address: Any, timeout: float, *more: Any) -> socket.socket:
+        made = socket.create_connection(address, timeout, *more)
+        self._over = threading.Timer(timeout, _end, [made.dup(), self._late])
+        self._over.daemon = True
+        self._over.start()
+        return made
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        try:
+            found = super().getresponse()  # type: ignore[misc]
+        finally:
+            self._over.cancel()
+        if self._late.is_set():
+            raise TimeoutError("timed out")
+        return found
+
+
+class _Plain(_Timed, http.client.HTTPConnection):
+    pass
+
+
+class _Secure(_Timed, http.client.HTTPSConnection):
+    pass
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Plain, req)  # type: ignore[arg-type]
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Secure, req, context=_trust())  # type: ignore[arg-type]
+
+
+def _opener(secure: bool = True) -> urllib.request.OpenerDirector:
+    """Without a proxy of the environment's."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), _Http, *([_Https] if secure else []))
+
+
 def _trust() -> ssl.SSLContext:
     """The certificates that the host trusts; the newest, however long this process runs."""
     with contextlib.suppress(OSError, TypeError):
@@ -101,9 +152,8 @@ def _trust_of(written_at: int) -> ssl.SSLContext:
 
 def date_at(url: str, timeout: float = 2) -> str:
     """See World.date_at."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=timeout) as response:
+        with _opener(secure=False).open(url, timeout=timeout) as response:
             return response.headers.get("Date", "")
     except urllib.error.HTTPError as error:
         return error.headers.get("Date", "")

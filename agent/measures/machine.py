@@ -1,5 +1,6 @@
 """The machine: memory, swap, disks, clock."""
 
+import os
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -52,7 +53,7 @@ def inodes(look: HostFacts, _: dict[str, Any]) -> Measures:
 def _disks(look: HostFacts) -> Iterable[tuple[str, Usage]]:
     """What can be full, each once: every file system that is mounted to be written to, but for containers' own."""
     seen: dict[int, tuple[str, Usage]] = {}
-    lines = (look.world.read("/proc/mounts") or b"").decode().splitlines()
+    lines = os.fsdecode(look.world.read("/proc/mounts") or b"").split("\n")
     mounts = [fields for line in lines if len(fields := line.split(" ")) > 3]
     places = [place for _, place, kind, options, *_ in mounts if kind in DISKS and "ro" not in options.split(",")]
     for path in ["/", *sorted(place for place in places if not place.startswith(NOT_OURS))]:

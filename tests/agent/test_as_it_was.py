@@ -8,11 +8,12 @@ import time
 
 import pytest
 
-from agent import images, jobs, prune, slots, store, validate, web
+from agent import images, jobs, prune, slots, store, transaction, validate, web
 from agent.job import Job
 from agent.world import Ran, World
 from tests.agent.fake import Killed
 from tests.agent.releases import (
+    AVATAR,
     applied,
     bigger,
     blue_green,
@@ -191,6 +192,32 @@ def test_of_the_directories_that_a_first_release_made_those_with_something_in_th
     world.web = web
     assert applied(world, release()).outcome == "rolled back"
     assert [path for path in world.directories if path.startswith("/home/")] == [kept]
+
+
+def test_what_stays_of_a_release_that_went_back_is_said():
+    world = world_for(release())
+    world.web = lambda url: 503
+    world.files["/home/ubuntu/api_ast/written.by.the.service"] = (b"x", 0o644, "ubuntu", "ubuntu")
+    outcome = applied(world, release())
+    assert outcome.outcome == "rolled back"
+    assert "it made /home/ubuntu/api_ast, where something is by now" in outcome.line, outcome.line
+
+
+def test_a_link_that_was_there_for_a_moment_is_said():
+    """An account lays it while files are put back, and takes it away again."""
+    world = serving(release())
+    world.web = lambda url: 503 if ":8014" in url and b"300m" in world.files[AVATAR][0] else 200
+    barred, asked = world.barred, []
+
+    def for_a_moment(path):
+        if path == AVATAR and (begun := transaction.unfinished(world)) and begun.reason:
+            asked.append(path)
+            return "a symbolic link that is not root's own" if len(asked) < 3 else None
+        return barred(path)
+
+    world.barred = for_a_moment
+    outcome = applied(world, release(bigger))
+    assert f"{AVATAR} was left alone: a symbolic link" in outcome.line, outcome.line
 
 
 def test_a_directory_is_removed_where_nothing_is_in_it(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from agent import certificates, existing, lineages
 from agent.outcome import Refused
 from agent.recover import recover
+from agent.store import Release
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
 from tests.agent.releases import JOB, applied, bigger, release, serving, world_for
@@ -63,6 +64,26 @@ def test_a_record_that_cannot_be_read_is_named_with_what_to_do(text):
         recover(world, JOB, "the host restarted")
     world.remove(certificates.REPLACED)
     assert applied(world, release(bigger)).outcome == "applied"
+
+
+def test_who_may_read_certificates_is_as_it_was():
+    """The proxy is let read one before the switch, which does not come."""
+    world = serving(release())
+    for name in ("live", "archive"):
+        world.directories[f"{lineages.HOME}/{name}"] = ("root", "ssl-cert", 0o755)
+    before = dict(world.directories)
+    item = {**release().manifest["certificates"][0], "group": "caddy"}
+    target = Release("a" * 64, {"certificates": [item], "trusted_roots": []}, [])
+    world.ran.clear()
+    replaced = certificates.remember(world, target)
+    certificates.obtain(world, target, {}, replaced)
+    assert world.directories != before and world.commands("chgrp caddy")
+    certificates.give_back(world)
+    assert world.directories == before
+    key = f"{lineages.HOME}/archive/{NAME}/privkey1.pem"
+    assert world.commands("chown")[-1] == f"chown root:root {key}"
+    assert world.commands("chmod")[-1] == f"chmod 0600 {key}"
+    assert certificates.of_the_switch(replaced) == replaced
 
 
 def test_docker_that_does_not_answer_holds_up_no_commit():

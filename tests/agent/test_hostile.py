@@ -121,7 +121,7 @@ def test_a_file_of_terabytes_fills_no_memory(tmp_path):
         f"print(look_at({str(path)!r}).what)"
     )
     assert execute(sys.executable, "-c", script, cwd=ROOT).stdout.strip() == f"a file of {8 << 40} bytes"
-    with pytest.raises(OSError, match="is larger than 256 MiB"):
+    with pytest.raises(OSError, match="is larger than 64 MiB"):
         read_file(str(path))
 
 

@@ -158,6 +158,14 @@ def test_killed_at_any_change_the_host_ends_at_one_release_as_a_whole(scene):
         assert applied(world, made).outcome in ("applied", "unchanged") and world.seen_by_programs() == after
 
 
+def test_what_stays_of_accounts_is_said():
+    world = machine()
+    world.web = lambda url: 503
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "rolled back"
+    assert "nothing is taken back: the account totton_audio is new" in outcome.line, outcome.line
+
+
 def test_a_link_that_a_user_laid_is_refused_before_anything_is_touched():
     world = serving(release("home", change=without_web))
     before = world.seen_by_programs()
