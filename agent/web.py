@@ -107,11 +107,16 @@ class _Timed:
     def getresponse(self) -> http.client.HTTPResponse:
         try:
             found = super().getresponse()  # type: ignore[misc]
+            self._over.cancel()
+            if self._late.is_set():
+                raise TimeoutError("timed out")
+            return found
+        except http.client.HTTPException:
+            if self._late.is_set():
+                raise TimeoutError("timed out") from None
+            raise
         finally:
             self._over.cancel()
-        if self._late.is_set():
-            raise TimeoutError("timed out")
-        return found
 
 
 class _Plain(_Timed, http.client.HTTPConnection):
