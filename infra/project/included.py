@@ -103,7 +103,7 @@ def planned(root: Path, system: str, source: str, version: str, folder: str | No
         raise InfraError(f"--folder {inside}: a folder of {place}, such as deploy")
     wanted = version or (before.version if before and not source else "")
     with _checkout(root, place, wanted) as checkout:
-        files = _files(checkout / inside, system, place)
+        files = _files(checkout, inside, system, place)
         commit = _commit(checkout)
     _validate(files, system)
     origin = Origin(place, inside, wanted, commit, {path: file.mark for path, file in sorted(files.items())})
@@ -143,10 +143,23 @@ def _commit(checkout: Path) -> str:
         return ""
 
 
-def _files(place: Path, system: str, source: str) -> dict[str, File]:
+def _refuse_links(checkout: Path, way: Path, source: str) -> None:
+    """Raises InfraError where one of the directories on the way is something else: a link leads to files of the
+    account that includes it."""
+    place = checkout
+    for part in way.parts:
+        place = place / part
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            path = place.relative_to(checkout)
+            raise InfraError(f"{source}: {path} is no directory: a system's files are included from directories alone")
+
+
+def _files(checkout: Path, inside: str, system: str, source: str) -> dict[str, File]:
     """A system's files by their paths in a project: its own, and those below a directory of its name. They lie as in a
-    project, or beside each other."""
-    yaml, static = SYSTEMS / f"{system}.yaml", STATIC / system
+    project, or beside each other. Raises InfraError."""
+    yaml, static, place = SYSTEMS / f"{system}.yaml", STATIC / system, checkout / inside
+    for way in (SYSTEMS, STATIC / system, Path("static") / system):
+        _refuse_links(checkout, inside / way, source)
     is_project = (place / yaml).exists()
     own, below = (place / yaml, place / static) if is_project else (place / yaml.name, place / "static" / system)
     found = file_at(own)

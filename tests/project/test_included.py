@@ -159,6 +159,22 @@ def test_links_do_not_come_along(project, shop):
         bring(project, str(shop))
 
 
+@pytest.mark.parametrize("folder", ["deploy", ""], ids=["beside each other", "as in a project"])
+@pytest.mark.parametrize("at", ["static/shop", "static", ""])
+def test_a_link_on_the_way_leads_to_no_files_of_the_operators(project, shop, tmp_path, folder, at):
+    """In a directory, and in a clone, which has the link too."""
+    system, static = (YAML, "files/static/shop/key") if not folder else ("deploy/shop.yaml", "deploy/static/shop/key")
+    commit(shop, **{"deploy/shop.yaml": None, "deploy/static/shop/app.toml": None, system: SHOP, static: "x"})
+    linked = shop / ("files" if not folder else "deploy") / at
+    home = tmp_path / "home"
+    linked.rename(home)
+    linked.symlink_to(home)
+    commit(shop)
+    for version in ("", "HEAD"):
+        with pytest.raises(InfraError, match=f"{linked.relative_to(shop)} is no directory: a system's files"):
+            planned(project, "shop", str(shop), version, folder)
+
+
 @pytest.mark.parametrize(
     "path", ["../../x", "files/systems/other.yaml", "files/static/other/x", "/etc/passwd", ".git/config"]
 )
