@@ -1,5 +1,6 @@
 """What a catalogue begins with for a compose file that is run already: an entry for each service. Pure."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,13 +10,21 @@ import yaml
 from catalogue.compose import once
 from catalogue.compose.environment import of_file, pairs
 from catalogue.compose.reading import memory_limit
-from catalogue.compose.variables import filled, missing
+from catalogue.compose.variables import VARIABLE, missing
 from catalogue.loading import TO_WRITE
 from catalogue.masking.lines import Masker
-from catalogue.masking.names import MARK, looks_secret
+from catalogue.masking.names import looks_secret
 
 FIRST_PORT = 8040
 MEMORY = "256m"
+VALUE = "_variable_"  # what stands for a variable's value; no long run of letters, which looks like a secret
+OF_SHELL = re.compile(r"\$\$(?:\{[A-Za-z_]\w*\}|[A-Z_][A-Z0-9_]*(?![\w$]))")
+COMMENT = re.compile(r"(?:^|\s)#+(.*)$")
+# A variable, and what may be around it: a name before it, an address
+AROUND = re.compile(
+    r"(?:[\w.-]+[:=])*[\"']?(?:[^A-Za-z0-9]*\0[^A-Za-z0-9]*"
+    r"|[a-z][a-z0-9+.]*://(?:[\w.-]*:?\0@)?[\w.,:\0-]+(?:/(?:[A-Za-z._-]+|v?[0-9]+|\0)?)*(?:\?\w+=(?:[A-Za-z]+|[0-9]+|\0))?)[\"']?"
+)
 
 
 def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[str, Any]:
@@ -48,15 +57,81 @@ def entries(document: Mapping[str, Any], system: str, beside: str = "") -> dict[
     return {"compose": compose, "services": made}
 
 
-def exposed(document: Mapping[str, Any]) -> Iterator[str]:
-    """Where something that looks like a secret stands in the file itself, such as services.db.environment.PASSWORD."""
-    masker = Masker()
+def exposed(document: Mapping[str, Any], text: str) -> Iterator[str]:
+    """Where something that looks like a secret stands in the file itself, whose text this is: in a value, such as
+    services.db.environment.PASSWORD, or in a comment."""
     for place, key, item in _leaves(document):
-        # A secret of a variable stands elsewhere, its default here
-        if not missing(item, {}):
-            text = yaml.safe_dump({key: filled(item, {})} if key else {"command": [filled(item, {})]}, width=2**20)
-            if MARK in masker.masked("compose.yml", text):
-                yield place
+        if _shows_secret(key, item):
+            yield place
+    for place, words in _lists(document):
+        # What an option and its value are together
+        if not any(_shows_secret("", word) for word in words) and _shows_secret("", *words):
+            yield place
+    comments = [
+        (number, found[1]) for number, line in enumerate(text.split("\n"), 1) if (found := COMMENT.search(line))
+    ]
+    yield from (f"the comment in line {number}" for number, comment in comments if _shows_secret("", comment))
+
+
+class _Seen(Masker):
+    """Keeps what it would put a mark in place of, where that is more than a variable that has its value elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = False
+
+    def _mark(self, value: str) -> str:
+        if _is_variable(value):
+            return value
+        self.found = True
+        return super()._mark(value)
+
+
+def _shows_secret(key: str, *items: str) -> bool:
+    """Whether a value has a secret in it, whatever its variables are; of a list all items."""
+    seen = _Seen()
+    known = [_without_variables(item, seen) for item in items]
+    if any("\n" in item.strip() for item in known):
+        seen.found |= looks_secret(key) and not _is_variable(" ".join(known))
+        seen.masked("", "\n".join(known))
+    else:
+        named = {key: known[0]} if key not in ("", "environment", "args") else {"command": known}
+        # An option of one letter is understood in one line alone, any other in words below each other
+        for in_one_line in (False, None) if len(known) > 1 else (False,):
+            seen.masked("compose.yml", yaml.safe_dump(named, width=2**20, default_flow_style=in_one_line))
+    return seen.found
+
+
+def _without_variables(text: str, seen: _Seen) -> str:
+    """A text with what its variables are by default, from the inner to the outer; a mark for one that has no default.
+    A default that is a secret by the variable's name is seen."""
+
+    def other(found: re.Match[str]) -> str:
+        if found["escaped"]:
+            return found[0]
+        default = (found["other"] or "") if (found["how"] or "?")[-1] in "-+" else ""
+        seen.found |= looks_secret(found["name"] or "", default) and bool(default) and not _is_variable(default)
+        return default or VALUE
+
+    text, before = OF_SHELL.sub(VALUE, text), ""
+    while text != before:
+        text, before = VARIABLE.sub(other, text), text
+    return text
+
+
+def _is_variable(value: str) -> bool:
+    """Whether nothing but a variable is secret in what has a secret's name: the rest is an address, a login's name,
+    settings or a command."""
+    words = re.split(r"[\s;&]+", value.strip(" \"'").replace(VALUE, "\0"))
+    had = False
+    for before, word in itertools.pairwise(["", *words]):
+        pair = re.fullmatch(r"(\w[\w.-]*)=([^\0]*)", word)
+        is_setting = pair and not looks_secret(pair[1], pair[2])
+        goes_on = had and (before.startswith("-") or word.startswith("-") or not re.search("[0-9]", word))
+        if not (AROUND.fullmatch(word) or is_setting or goes_on or word in ("Bearer", "Basic")):
+            return False
+        had = had or "\0" in word
+    return had
 
 
 def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, str, str]]:
@@ -69,6 +144,15 @@ def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, s
             yield from _leaves(item, f"{place}.{number}")
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield place, key, str(value)
+
+
+def _lists(value: Any, place: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each list of texts of a document, such as a command's words, and where it stands."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        yield place, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inner:
+        yield from _lists(item, f"{place}.{name}" if place else str(name))
 
 
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:

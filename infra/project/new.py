@@ -18,6 +18,7 @@ from catalogue.files import read_mapping, read_text
 from catalogue.loading import TO_WRITE
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.git import git
 from infra.project.composed import entries, exposed
 from infra.project.program import HERE, Program, program_in, write_record
@@ -154,9 +155,9 @@ def _composed(answers: Answers) -> tuple[str, str]:
         raise InfraError(str(error)) from None
     if not isinstance(document.get("services"), dict) or not document["services"]:
         raise InfraError(f"{file} has no services: it is no compose file")
-    if secrets := [*exposed(document)]:
+    if secrets := [*exposed(document, text)]:
         raise InfraError(
-            f"{file} has secrets in plain text, and a project goes into git: {', '.join(secrets)}. "
+            f"{file} has secrets in plain text, and a project goes into git: {', '.join(map(one_line, secrets))}. "
             "Write ${NAME} in the place of each value in a copy of the file, and name that copy"
         )
     found = entries(document, answers.system, beside)

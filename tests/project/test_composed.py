@@ -84,6 +84,23 @@ PLAIN = {
     "a default": "services: {db: {image: x, environment: {POSTGRES_PASSWORD: '${PW:-hunter2}'}}}",
     "a command": "services: {web: {image: x, command: ['--password=hunter2']}}",
     "a label": "services: {web: {image: x, labels: {auth.password: hunter2}}}",
+    "two words of a command": 'services: {r: {image: x, command: ["redis-server", "--requirepass", "hunter2secret"]}}',
+    "words of a check": "services: {r: {image: x, healthcheck: {test: [CMD, redis-cli, -a, hunter2, ping]}}}",
+    "a command with a variable": "services: {r: {image: x, command: '--password hunter2 --host ${H}'}}",
+    "words with a variable": 'services: {r: {image: x, command: ["--password", "hunter2", "--host", "${H}"]}}',
+    "an address with a variable": "services: {w: {image: x, environment: {U: 'postgres://a:hunter2@${DB_HOST}/x'}}}",
+    "an address with two": "services: {w: {image: x, environment: {U: 'postgres://${U}:hunter2@${DB_HOST}/x'}}}",
+    "a default and a variable": "services: {w: {image: x, environment: {ADMIN_PASSWORD: '${PW:-hunter2s}${SUFFIX}'}}}",
+    "a variable and a default": "services: {w: {image: x, environment: {ADMIN_PASSWORD: '${SUFFIX}-hunter2s'}}}",
+    "one like an option": "services: {w: {image: x, environment: {ADMIN_PASSWORD: '-hunter2s${SUFFIX}'}}}",
+    "a default in a default": "services: {w: {image: x, environment: {LEVEL: '${X:-${DB_PASSWORD:-hunter2}}'}}}",
+    "an alternative": "services: {w: {image: x, environment: {LEVEL: '${DB_PASSWORD:+hunter2}'}}}",
+    "one in a secret's name": "services: {w: {image: x, environment: {DB_PASSWORD: '${P:+hunter2}'}}}",
+    "a comment": "# admin login: DB_PASSWORD=oldhunter2\nservices: {web: {image: x}}",
+    "a comment behind a value": "services:\n  web:\n    image: x  # --password hunter2\n",
+    "a config": 'services: {w: {image: x}}\nconfigs: {c: {content: "host = ${H}\\npassword = hunter2\\n"}}',
+    "a query": "services: {w: {image: x, environment: {U: 'http://x/?token=${T}&password=hunter2'}}}",
+    "a hook": "services: {w: {image: x, environment: {WEBHOOK_URL: 'https://${H}/hooks/hunter2x'}}}",
 }
 
 
@@ -110,8 +127,27 @@ def test_what_is_no_compose_file_is_a_line(tmp_path, text):
     assert not (tmp_path / "shop").exists()
 
 
-def test_a_value_that_a_setting_has_is_none():
-    text = (
-        "services: {web: {image: x, environment: {PASSWORD_MIN_LENGTH: '12', COOKIE_SECURE: 'true', URL: 'http://x'}}}"
-    )
-    assert [*exposed(yaml.safe_load(text))] == []
+HARMLESS = {
+    "settings": "environment: {PASSWORD_MIN_LENGTH: '12', COOKIE_SECURE: 'true', URL: 'http://x'}",
+    "a variable": "environment: {DB_PASSWORD: '${DB_PASSWORD}', TOKEN: $TOKEN, API_KEY: '${K:-}', PW: '${PW:?set it}'}",
+    "an address": "environment: {DATABASE_URL: 'postgres://app:${PW}@db:5432/app?sslmode=disable', U: '${S}://${H}/a'}",
+    "an address by name": "environment: {SENTRY_DSN: 'https://${KEY}@o1.example.com/12', WEBHOOK_URL: 'https://${H}/'}",
+    "settings in one": "environment: {CONNECTION_STRING: 'Server=db;User=app;Password=${PW};Port=5432'}",
+    "a header": "environment: {AUTH_HEADER: 'Bearer ${TOKEN}', COOKIE_DOMAIN: '.${DOMAIN}'}",
+    "a command": "command: redis-server --requirepass ${PW} --port 6379",
+    "words": "command: [redis-server, --requirepass, '${PW}', --port, '6379']",
+    "a shell's variable": 'healthcheck: {test: [CMD-SHELL, "mysqladmin ping -p$$MYSQL_ROOT_PASSWORD -h db1"]}',
+    "of a command": "command: sh -c 'PGPASSWORD=${PW} psql -h db1'",
+    "a comment": "image: x  # the first of them; DB_PASSWORD=${PW}\n    # see https://docs.example.com/#secrets",
+}
+
+
+@pytest.mark.parametrize("text", HARMLESS.values(), ids=HARMLESS)
+def test_what_has_its_secret_elsewhere_is_no_secret(text):
+    text = f"services:\n  web:\n    {text}\n"
+    assert [*exposed(yaml.safe_load(text), text)] == []
+
+
+def test_where_a_secret_stands_is_named():
+    text = "services:\n  r: {image: x, command: [redis-server, --requirepass, hunter2]}  # PASSWORD=hunter2\n"
+    assert [*exposed(yaml.safe_load(text), text)] == ["services.r.command", "the comment in line 2"]
