@@ -14,6 +14,7 @@ from infra.errors import InfraError
 from infra.ssh import Target
 
 OF_HOSTS = ("monitor", "watch", "memory", "releases")
+WAITING = 1000  # lines that are not shown yet
 
 
 def services_of(catalogue: Catalogue, names: Sequence[str]) -> dict[str, list[str]]:
@@ -100,11 +101,15 @@ def _all(asked: Sequence[tuple[str, Target, str]], which: Wanted) -> Iterator[tu
     """What services say on their hosts, as it comes. Raises InfraError once all have ended, if one could not be
     asked."""
     wanted = {"lines": which.count, "follow": which.follow, "since": which.since, "grep": which.grep}
-    said: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue()
+    # What comes faster than it is shown waits on its host
+    said: queue.Queue[tuple[str, dict[str, Any] | Exception | None]] = queue.Queue(WAITING)
 
     def listen(name: str, target: Target, service: str) -> None:
         try:
-            for event in remote.stream(target, "logs", {"service": service, **wanted}):
+            for number, event in enumerate(remote.stream(target, "logs", {"service": service, **wanted})):
+                if not which.follow and number >= which.count:
+                    more = f"{name} says more of {service} than the {which.count} lines that it was asked for"
+                    raise InfraError(f"{more}: the connection is closed")
                 said.put((name, event))
         except Exception as error:
             # Raised by who reads it: a thread that ends in silence would be waited for for ever

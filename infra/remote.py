@@ -295,8 +295,9 @@ def stream(target: Target, verb: str, payload: Any | None = None) -> Iterator[di
     """What the host's agent says, one after the other. Raises InfraError, a refusal of the agent's included."""
     with connected(target) as transport:
         # Logs can be followed for days
-        total = None if verb == "logs" else MOST
-        for said in events(transport, target, Command(verb, payload or {}), total, has_end=verb != "logs"):
+        follows = verb == "logs" and bool((payload or {}).get("follow"))
+        total = None if follows else MOST
+        for said in events(transport, target, Command(verb, payload or {}), total, has_end=not follows):
             if "result" in said:
                 refused = checked_job_event(cleaned(said), str(target))
                 raise InfraError(f"{target.host}: {refused['result']['line']}")

@@ -96,12 +96,21 @@ def test_what_a_move_is_answered_passes():
     assert answers.checked_traffic(seen, "web1") == seen
 
 
-def test_logs_may_go_on_and_are_not_kept(monkeypatch):
+def test_logs_that_are_followed_may_go_on_and_are_not_kept(monkeypatch):
     monkeypatch.setattr(remote, "MOST", 1024)
     line = json.dumps({"at": 1.0, "from": "web", "line": "z" * 100})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert sum(1 for _ in remote.stream(target(server(line, times=100)), "logs")) == 100
+    assert sum(1 for _ in remote.stream(target(server(line, times=100)), "logs", {"follow": True})) == 100
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_logs_that_are_not_followed_have_an_end(monkeypatch):
+    monkeypatch.setattr(remote, "MOST", 1024**2)
+    with pytest.raises(InfraError, match=r"web1 .* says more than 1 MiB"):
+        list(remote.stream(target(server("z" * 1000, times=3000)), "logs", {"follow": False}))
+    monkeypatch.setattr(remote, "QUIET", 0.3)
+    with pytest.raises(InfraError, match=r"web1 .* comes to no end of 'logs' within "):
+        list(remote.stream(target(endless("{}")), "logs", {"follow": False}))
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{" * 5000, "\x00\xff", "nonsense", "[1]", "null"])

@@ -1,5 +1,7 @@
 """`infra logs`: which hosts are asked, and how what they say becomes one stream."""
 
+import itertools
+
 import pytest
 
 from infra import logs
@@ -59,6 +61,15 @@ def test_a_host_that_does_not_answer_is_told_after_what_others_said(saying, foll
     found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(follow=follow))
     assert next(found).endswith("first")
     with pytest.raises(InfraError, match="does not answer"):
+        next(found)
+
+
+def test_a_host_that_says_more_than_it_was_asked_for_is_not_waited_for(saying):
+    saying["watchme"] = (event(number, "on and on") for number in itertools.count())
+    saying["watchme@ap-southeast-2"] = [event(1.5, "other")]
+    found = logs.lines(whole(), ["ast-api"], None, logs.Wanted(count=2))
+    assert [next(found).rsplit(": ", 1)[1] for _ in range(3)] == ["on and on", "on and on", "other"]
+    with pytest.raises(InfraError, match="watchme says more of ast-api than the 2 lines that it was asked for"):
         next(found)
 
 
