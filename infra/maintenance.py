@@ -8,7 +8,7 @@ from catalogue.loading import Catalogue
 from catalogue.problems import nearest
 from infra import hosts, remote
 from infra.delivery import who
-from infra.errors import InfraError
+from infra.errors import InfraError, gathered
 from infra.releases import until
 from infra.ssh import Target
 
@@ -39,14 +39,18 @@ def switch(catalogue: Catalogue, names: Sequence[str], begin: bool, seconds: flo
     """Begins or ends it, on one host after the other; a line for each site. Raises InfraError."""
     if begin and not 1 <= seconds <= LONGEST:
         raise InfraError("--for is 1s to 168h (7 days): a maintenance ends by itself")
-    for host, target, sites in _reached(catalogue, names):
-        yield from _asked(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
+    with gathered() as alone:
+        for host, target, sites in _reached(catalogue, names):
+            with alone():
+                yield from _asked(host, target, sites, {"sites": sites, "begin": begin, "seconds": int(seconds)})
 
 
 def show(catalogue: Catalogue, names: Sequence[str]) -> Iterator[str]:
     """A line for each site. Raises InfraError."""
-    for host, target, sites in _reached(catalogue, names):
-        yield from _asked(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
+    with gathered() as alone:
+        for host, target, sites in _reached(catalogue, names):
+            with alone():
+                yield from _asked(host, target, sites, {"sites": [], "begin": False, "seconds": 0})
 
 
 def _reached(catalogue: Catalogue, names: Sequence[str]) -> Iterator[tuple[str, Target, list[str]]]:

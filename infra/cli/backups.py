@@ -1,11 +1,14 @@
 """Commands about backups."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.cli import HostName, StackName, app, catalogue_of
-from infra.errors import InfraError
+from infra.errors import InfraError, gathered
+
+if TYPE_CHECKING:
+    from catalogue.loading import Catalogue
 
 backups = typer.Typer(no_args_is_help=True, help="Backups of services: list, make, verify, restore and try them.")
 app.add_typer(backups, name="backup")
@@ -28,25 +31,33 @@ def list_backups(
     """List the backups of each service, the newest first, and how the last attempt and the last drill ended."""
     from infra import backups as known
 
-    for name, target in known.hosts_of(catalogue_of(stack), service, host).items():
-        answer = known.ask(target, _say, "list")
-        answer["services"] = [entry for entry in answer["services"] if service in (None, entry["service"])]
-        for line in known.listing(name, answer, 10**6 if everything else 10):
-            typer.echo(line)
+    with gathered() as alone:
+        for name, target in known.hosts_of(catalogue_of(stack), service, host).items():
+            with alone():
+                answer = known.ask(target, _say, "list")
+                answer["services"] = [entry for entry in answer["services"] if service in (None, entry["service"])]
+                for line in known.listing(name, answer, 10**6 if everything else 10):
+                    typer.echo(line)
+
+
+def _backed_up(catalogue: "Catalogue", name: str) -> list[str]:
+    from rendering.backups import backed_up
+
+    return [entry.name for _, entry, _ in backed_up(catalogue, name.partition("@")[0])]
 
 
 @backups.command()
 def now(stack: StackName, service: SomeService = None, host: HostName = None) -> None:
     """Take a backup now, whatever its schedule says."""
     from infra import backups as known
-    from rendering.backups import backed_up
 
     catalogue = catalogue_of(stack)
-    for name, target in known.hosts_of(catalogue, service, host).items():
-        here = [entry.name for _, entry, _ in backed_up(catalogue, name.partition("@")[0])]
-        for one in [service] if service else here:
-            for line in known.made(name, known.ask(target, _say, "now", service=one)):
-                typer.echo(line)
+    with gathered() as alone:
+        for name, target in known.hosts_of(catalogue, service, host).items():
+            for one in [service] if service else _backed_up(catalogue, name):
+                with alone():
+                    for line in known.made(name, known.ask(target, _say, "now", service=one)):
+                        typer.echo(line)
 
 
 @backups.command()
@@ -58,8 +69,10 @@ def verify(
     """Check that each host's repository of backups is whole, and read a tenth of its data, each day another one."""
     from infra import backups as known
 
-    for name, target in known.hosts_of(catalogue_of(stack), None, host).items():
-        typer.echo(f"{name}: {known.ask(target, _say, 'verify', everything=everything)['line']}")
+    with gathered() as alone:
+        for name, target in known.hosts_of(catalogue_of(stack), None, host).items():
+            with alone():
+                typer.echo(f"{name}: {known.ask(target, _say, 'verify', everything=everything)['line']}")
 
 
 @backups.command()

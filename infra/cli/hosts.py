@@ -10,7 +10,7 @@ import typer
 from catalogue.problems import CatalogueError
 from catalogue.stack import Stack
 from infra.cli import HostName, StackName, app, catalogue_of, duration, sound_catalogue_of, stack_of
-from infra.errors import InfraError
+from infra.errors import InfraError, gathered
 
 if TYPE_CHECKING:
     from catalogue.loading import Catalogue
@@ -71,10 +71,12 @@ def boot_times(stack: StackName, host: HostName = None) -> None:
     from infra import hosts, releases, remote
 
     fine = True
-    for name, target in hosts.targets(stack_of(stack), host).items():
-        lines, in_time = releases.boot_times(name, remote.ask(target, "boot-times"))
-        fine = fine and in_time
-        typer.echo("\n".join(lines))
+    with gathered() as alone:
+        for name, target in hosts.targets(stack_of(stack), host).items():
+            with alone():
+                lines, in_time = releases.boot_times(name, remote.ask(target, "boot-times"))
+                fine = fine and in_time
+                typer.echo("\n".join(lines))
     if not fine:
         raise typer.Exit(2)
 
@@ -105,21 +107,22 @@ def drift(
         _drift_of_cloud(stack_of(stack), host, notify)
         return
     made = stack_of(stack)
-    found = {}
-    for name, target in hosts.targets(made, host).items():
-        answer = remote.ask(target, "drift")
-        found |= {name: (target, answer)} if answer["drift"] else {}
-        typer.echo(releases.drift(name, answer))
-    if restore:
-        for name, (target, answer) in found.items():
+    found, code = {}, 0
+    with gathered() as alone:
+        for name, target in hosts.targets(made, host).items():
+            with alone():
+                answer = remote.ask(target, "drift")
+                found |= {name: (target, answer)} if answer["drift"] else {}
+                typer.echo(releases.drift(name, answer))
+        for name, (target, answer) in found.items() if restore else ():
             if not (yes or typer.confirm(restoring.question(name, answer), err=True)):
                 raise InfraError(f"{name}: nothing was put back")
             line, code = restoring.restore(made, target, answer, lambda line: typer.echo(line, err=True))
             typer.echo(line)
             if code:
-                raise typer.Exit(code)
-    elif found:
-        raise typer.Exit(2)
+                break
+    if code or (found and not restore):
+        raise typer.Exit(code or 2)
 
 
 def _drift_of_cloud(stack: Stack, host: str | None, notify: bool) -> None:
@@ -142,12 +145,14 @@ def list_releases(stack: StackName, host: HostName = None) -> None:
 
     from infra import hosts, releases, remote
 
-    for name, target in hosts.targets(stack_of(stack), host).items():
-        answer = remote.ask(target, "releases")
-        # Into a file or a pipe whole, whatever a terminal's width would be
-        Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, answer))
-        for line in releases.damage(name, answer):
-            typer.echo(line)
+    with gathered() as alone:
+        for name, target in hosts.targets(stack_of(stack), host).items():
+            with alone():
+                answer = remote.ask(target, "releases")
+                # Into a file or a pipe whole, whatever a terminal's width would be
+                Console(width=None if sys.stdout.isatty() else 220).print(releases.history(name, answer))
+                for line in releases.damage(name, answer):
+                    typer.echo(line)
 
 
 def _with_service(stack: str, name: str) -> "Catalogue | None":
@@ -248,5 +253,7 @@ def prune(stack: StackName, host: HostName = None) -> None:
     """Remove the images on each host that no kept release needs and no container uses."""
     from infra import hosts, remote
 
-    for name, target in hosts.targets(stack_of(stack), host).items():
-        typer.echo(f"{name}: freed up to {remote.ask(target, 'prune')['freed'] // 1024**2} MiB")
+    with gathered() as alone:
+        for name, target in hosts.targets(stack_of(stack), host).items():
+            with alone():
+                typer.echo(f"{name}: freed up to {remote.ask(target, 'prune')['freed'] // 1024**2} MiB")

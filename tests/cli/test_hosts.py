@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
-from infra import hosts
+from infra import backups, hosts, maintenance, remote
 from infra.errors import InfraError
-from tests.support import whole
+from infra.main import app
+from infra.ssh import Target
+from tests.support import ROOT, whole
 
 URN = "urn:pulumi:prod::infra::infra:index:Host$aws:ec2/eip:Eip::"
 
@@ -40,3 +43,42 @@ def test_a_stack_without_an_update_has_no_hosts(monkeypatch):
 def test_outputs_come_first(monkeypatch):
     known(monkeypatch, {"addresses": {"watchme": "192.0.2.9"}}, [address("x", "192.0.2.1")])
     assert hosts.outputs(whole().stack)["addresses"] == {"watchme": "192.0.2.9"}
+
+
+AT, UNTIL = {"who": "alice", "since": 0, "until": 3600}, "until 1970-01-01 01:00 UTC"
+ANSWERS = {
+    "drift": ({"release": "a" * 64, "drift": []}, "web2: as release aaaaaaaaaaaa left it"),
+    "releases": ({"current": None, "kept": [], "history": [], "damaged_jobs": ["j1"]}, "web2: 1 damaged entries"),
+    "boot-times": ({"milestones": []}, "web2: no milestones"),
+    "prune": ({"freed": 0}, "web2: freed up to 0 MiB"),
+    "backup list": ({"services": [{"service": "db", "backups": []}]}, "web2: db: 0 backup(s)"),
+    "backup now db": (
+        {"service": "db", "bytes": 0, "seconds": 1, "snapshot": "1"},
+        "web2: db: backup 1",
+    ),
+    "backup verify": ({"line": "whole"}, "web2: whole"),
+    "maintenance show": ({"maintenance": {"a.example": AT}}, f"web2: a.example is in maintenance {UNTIL}"),
+    "maintenance on": ({"maintenance": {"a.example": AT}}, f"web2: a.example is in maintenance {UNTIL}"),
+}
+
+
+@pytest.mark.parametrize("command", ANSWERS)
+def test_a_host_that_answers_badly_keeps_no_other_from_being_asked(monkeypatch, command):
+    """Its error comes at the end, those of several beside each other."""
+    answer, line = ANSWERS[command]
+    targets = {name: Target(name, "192.0.2.1", 22, "root", "", "") for name in ("web1", "web2", "web3")}
+
+    def ask(target, *_, **named):
+        if target.host != "web2":
+            raise InfraError(f"{target.host}: what it says has another form")
+        return answer
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(hosts, "targets", lambda *_: targets)
+    monkeypatch.setattr(remote, "ask", ask)
+    monkeypatch.setattr(backups, "ask", ask)
+    monkeypatch.setattr(backups, "hosts_of", lambda *_: targets)
+    monkeypatch.setattr(maintenance, "chosen", lambda *_: {name: ["a.example"] for name in targets})
+    ran = CliRunner().invoke(app, [*command.split(), "--stack", "prod"])
+    assert line in ran.output and ran.exit_code == 1
+    assert str(ran.exception) == "; ".join(f"{name}: what it says has another form" for name in ("web1", "web3"))
