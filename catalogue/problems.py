@@ -25,8 +25,8 @@ class Problem:
     @property
     def said(self) -> str:
         """Without its level, where that is shown another way."""
-        file, where, found = map(printable, (self.file, self.where, self.found))
-        return f"{file}: {where}: {found}; {self.allowed}"
+        file, where, found, allowed = map(printable, (self.file, self.where, self.found, self.allowed))
+        return f"{file}: {where}: {found}; {allowed}"
 
     def __str__(self) -> str:
         return f"{self.level}: {self.said}"

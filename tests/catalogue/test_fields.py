@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from catalogue.checks import check
 from catalogue.loading import read_sources
 from catalogue.models import System
-from catalogue.problems import CatalogueError
+from catalogue.problems import CatalogueError, Problem
 from catalogue.validation import INSTEAD, problems_of
 from tests.catalogue.changes import configured, setting
 from tests.support import ROOT, catalogue, changed, service, whole
@@ -118,3 +118,9 @@ def test_a_word_of_composes_has_another_here(field, said):
         catalogue(lambda data: data["services"][0].update({field: "x"}))
     (problem,) = problems_of(raised.value, "x.yaml", lambda _: "a service")
     assert problem.said == f"x.yaml: a service: unknown field {field!r}; {said}"
+
+
+@pytest.mark.parametrize("part", ["file", "where", "found", "allowed"])
+def test_a_problem_is_one_line_whatever_a_file_is_called(part):
+    parts = dict.fromkeys(("file", "where", "found", "allowed"), "x") | {part: "a\n::error::forged\x1b[31m\u202e"}
+    assert str(Problem(**parts)).isprintable() and r"a\n::error::forged" in str(Problem(**parts))
