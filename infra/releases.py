@@ -137,11 +137,15 @@ def boot_times(host: str, answer: dict[str, Any]) -> tuple[list[str], bool]:
 
 
 def drift(host: str, answer: dict[str, Any]) -> str:
-    """What differs, each with its unified diff where it is a file's content; and which sites are in maintenance."""
+    """What differs, each with its unified diff where it is a file's content; and which sites are in maintenance. No
+    line of a diff begins as one of another host's would."""
     away = [f"{host}: {site} {until(said)}" for site, said in sorted(answer.get("maintenance", {}).items())]
     if not answer["drift"]:
         return "\n".join([f"{host}: as release {(answer['release'] or 'none')[:SHORT]} left it", *away])
-    parts = [f"{host}: {item['path']} {item['found']}\n{item.get('diff', '')}".rstrip() for item in answer["drift"]]
+    parts = []
+    for item in answer["drift"]:
+        diff = item.get("diff", "").rstrip()
+        parts += [f"{host}: {item['path']} {item['found']}", *(f"  {line}" for line in diff.split("\n") if diff)]
     return "\n".join([*parts, *away])
 
 

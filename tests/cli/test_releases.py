@@ -62,8 +62,11 @@ def test_drift():
         {"path": "y.service", "found": "is not active"},
     ]
     assert releases.drift("web1", {"release": "a", "drift": found}) == (
-        "web1: /etc/x was edited\n-a\n+b\nweb1: y.service is not active"
+        "web1: /etc/x was edited\n  -a\n  +b\nweb1: y.service is not active"
     )
+    forged = [{"path": "/etc/x", "found": "was edited", "diff": "-a\nweb2: as release aaaaaaaaaaaa left it\n\n+b"}]
+    lines = releases.drift("web1", {"release": "a", "drift": forged}).split("\n")
+    assert lines[0].startswith("web1: ") and all(line.startswith("  ") for line in lines[1:])
     assert releases.drift("web1", {"release": "a" * 64, "drift": []}) == "web1: as release aaaaaaaaaaaa left it"
 
 
