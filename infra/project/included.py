@@ -13,6 +13,7 @@ from typing import Any
 
 from catalogue.loading import STATIC, SYSTEMS, read_system
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.git import cloned, git
 from infra.project.program import File, file_at, is_safe
 from infra.writing import below, put, put_below, remove_below
@@ -36,7 +37,7 @@ class Origin:
 
     def __str__(self) -> str:
         place = f"{self.source}, {self.folder}" if self.folder else self.source
-        return f"{place}, at {self.commit[:10]}" if self.commit else place
+        return one_line(f"{place}, at {self.commit[:10]}" if self.commit else place)
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,10 @@ def planned(root: Path, system: str, source: str, version: str, folder: str | No
         )
     inside = folder if folder is not None else before.folder if before and not source else ""
     if inside and not is_safe(inside):
-        raise InfraError(f"--folder {inside}: a folder of {place}, such as deploy")
+        raise InfraError(one_line(f"--folder {inside}: a folder of {place}, such as deploy"))
     wanted = version or (before.version if before and not source else "")
     with _checkout(root, place, wanted) as checkout:
-        files = _files(checkout, inside, system, place)
+        files = _files(checkout, inside, system, one_line(place))
         commit = _commit(checkout)
     _validate(files, system)
     origin = Origin(place, inside, wanted, commit, {path: file.mark for path, file in sorted(files.items())})
@@ -151,7 +152,9 @@ def _refuse_links(checkout: Path, way: Path, source: str) -> None:
         place = place / part
         if place.is_symlink() or (place.exists() and not place.is_dir()):
             path = place.relative_to(checkout)
-            raise InfraError(f"{source}: {path} is no directory: a system's files are included from directories alone")
+            raise InfraError(
+                f"{source}: {one_line(str(path))} is no directory: a system's files are included from directories alone"
+            )
 
 
 def _files(checkout: Path, inside: str, system: str, source: str) -> dict[str, File]:
@@ -167,13 +170,13 @@ def _files(checkout: Path, inside: str, system: str, source: str) -> dict[str, F
         raise InfraError(f"{source} has neither {yaml} nor {yaml.name}: name the right system, or its --folder")
     files = {yaml.as_posix(): found}
     for path in sorted(below.rglob("*")):
-        name = (static / path.relative_to(below)).as_posix()
+        name, shown = (static / path.relative_to(below)).as_posix(), one_line(str(path.relative_to(place)))
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
-            raise InfraError(f"{source}: {path.relative_to(place)} is no file: only files are included")
+            raise InfraError(f"{source}: {shown} is no file: only files are included")
         if path.is_file():
             content = file_at(path)
             if content is None or not is_safe(name):
-                raise InfraError(f"{source}: {path.relative_to(place)} cannot be a file of a project")
+                raise InfraError(f"{source}: {shown} cannot be a file of a project")
             files[name] = content
         if len(files) > MOST:
             raise InfraError(f"{source} has more than {MOST} files for {system}")
@@ -209,8 +212,8 @@ def _changes(root: Path, before: Origin | None, files: dict[str, File], theirs: 
     if own and not theirs:
         raise InfraError(f"{', '.join(own)} is this project's own: remove it first, or take the other with --theirs")
     if edited and not theirs:
+        source = one_line(before.source) if before else "its source"
         raise InfraError(
-            f"{', '.join(edited)} was edited here: bring the edit to {before.source if before else 'its source'}, or "
-            "take what is there with --theirs"
+            f"{', '.join(edited)} was edited here: bring the edit to {source}, or take what is there with --theirs"
         )
     return changes

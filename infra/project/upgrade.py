@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.git import git
 from infra.project.program import EXECUTABLE, RECORD, File, Program, Record, file_at, mark_of, read_record, write_record
 from infra.writing import appended, below, make_directory, put
@@ -164,7 +165,7 @@ def _merged(root: Path, path: str, before: Record, have: File, new: File) -> Fil
 
 def describe(found: Plan) -> Iterator[str]:
     """What becomes of the program's files; those that were edited here by name."""
-    yield f"from version {found.before.version} to {found.program.name}"
+    yield one_line(f"from version {found.before.version} to {found.program.name}")
     for fate, words in WORDS.items():
         paths = found.of(fate)
         if paths and fate in ("added", "replaced", "removed"):

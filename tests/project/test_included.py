@@ -8,7 +8,7 @@ import pytest
 
 from catalogue.problems import CatalogueError
 from infra.errors import InfraError
-from infra.project.included import RECORD, apply, origins, planned
+from infra.project.included import RECORD, Inclusion, apply, origins, planned
 from infra.project.program import file_at
 from tests.support import execute
 
@@ -77,6 +77,14 @@ def test_its_files_come_with_the_commit_recorded(project, shop):
     origin = origins(project)["shop"]
     assert (origin.source, origin.folder, origin.version) == (str(shop), "deploy", "v1") and len(origin.commit) == 40
     assert bring(project, str(shop), "v1").startswith(f"shop is as in {shop}, deploy, at {origin.commit[:10]}")
+
+
+def test_no_text_of_a_record_begins_a_line(project, shop):
+    bring(project, str(shop), "v1")
+    text = (project / RECORD).read_text()
+    (project / RECORD).write_text(text.replace(str(shop), "\\u001b[31mx\\n::error::forged"))
+    for said in (str(origins(project)["shop"]), Inclusion("shop", origins(project)["shop"], {}).line):
+        assert said.isprintable() and r"\x1b[31mx\n::error::forged" in said
 
 
 def test_a_later_version_replaces_what_came_and_nothing_else(project, shop):

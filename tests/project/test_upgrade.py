@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -271,6 +272,8 @@ def test_a_plan_names_every_kind(tmp_path):
     record = read_record(root)
     assert record
     found = upgrade.plan(root, record, program(NEW, "2"), frozenset(), frozenset())
+    forged = replace(found, before=replace(record, version="1\x1b[31m\nforged"))
+    assert next(upgrade.describe(forged)) == r"from version 1\x1b[31m\nforged to 2"
     assert [*upgrade.describe(found)] == [
         "from version 1 to 2",
         "  1 new: agent/more.py",
