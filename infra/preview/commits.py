@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InfraError
+from infra.foreign import one_line
 from infra.git import git
 from infra.paths import config_file
 from infra.writing import put
@@ -54,8 +55,19 @@ def checkout(commit: str) -> Iterator[Path]:
         put(archive, git("archive", "--format=tar", commit))
         target = Path(folder) / "tree"
         with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
+            tar.extractall(target, filter=_inside)
         yield target
+
+
+def _inside(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
+    """An entry of a commit, unless it is a link that leads out of its files: no program of a commit's needs one. Raises
+    InfraError for anything else that could be written elsewhere."""
+    try:
+        return tarfile.data_filter(member, target)
+    except tarfile.FilterError as error:
+        if member.issym() or member.islnk():
+            return None
+        raise InfraError(f"the commit cannot be looked at: {one_line(str(error))}") from None
 
 
 def snapshots(base: Path | None, head: Path, names: list[str]) -> dict[str, dict[str, Any]]:

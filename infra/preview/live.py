@@ -185,7 +185,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
             unbound.append(f"{name} could not be asked, its files are shown as new: {complaint}")
         elif answer["release"] is not None:
             if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
-                said.append(f"{name} serves {answer['release'][:12]}; the stack brought {wanted[:12]} last")
+                said.append(f"{name} serves {one_line(answer['release'])[:12]}; the stack brought {wanted[:12]} last")
             said += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
             found["hosts"][name] = {
                 "manifest": answer["manifest"],

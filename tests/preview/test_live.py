@@ -6,12 +6,13 @@ from subprocess import CompletedProcess
 import pytest
 
 from catalogue.problems import Problem
-from infra import pulumi
+from infra import git, hosts, pulumi
 from infra.errors import InfraError
+from infra.preview import commits, live
 from infra.preview.hosts import compared
 from infra.preview.live import _complaint, _serving, machines_before, news, steps
 from infra.preview.snapshot import hosts_of
-from tests.support import digests, whole
+from tests.support import digests, execute, whole
 
 URN = "urn:pulumi:prod::infra::aws:ec2/instance:Instance::watchme-ap-northeast-1-instance"
 
@@ -166,3 +167,29 @@ def test_what_a_host_says_of_its_release_ends_no_preview():
             compared({"watchme": {**host, "manifest": manifest}}, {"watchme": host})
             _serving(manifest)
     assert named >= {"files", "links", "probes", "containers", "units", "environment_files"}, named
+
+
+def test_no_text_of_a_host_begins_a_line(monkeypatch):
+    catalogue = whole()
+    made = hosts_of(catalogue, {name: {":latest": f"sha256:{0:064}"} for name in digests()}, b"key")["watchme"]
+    answer = {"release": "a\n::error::x", "manifest": made["manifest"], "files": made["files"], "drift": []}
+    outputs = {"addresses": {"watchme": "192.0.2.1"}, "releases": {"watchme": {"id": "b" * 64}}}
+    monkeypatch.setattr(hosts, "outputs", lambda _: outputs)
+    monkeypatch.setattr(hosts, "reached", lambda *_: {"watchme": None})
+    monkeypatch.setattr(live, "_asked", lambda _: answer)
+    _, said, unbound = live._hosts(catalogue)
+    assert said == [r"watchme serves a\n::error::; the stack brought bbbbbbbbbbbb last"] and unbound == []
+
+
+def test_a_link_of_a_commit_that_leads_out_of_it_is_left_out(tmp_path, monkeypatch):
+    repository = tmp_path / "repository"
+    (repository / "docs").mkdir(parents=True)
+    (repository / "Pulumi.yaml").write_text("name: infra")
+    for name, to in {"inside": "../Pulumi.yaml", "absolute": "/etc/passwd", "out": "../../x"}.items():
+        (repository / "docs" / name).symlink_to(to)
+    execute("git", "init", "-q", cwd=repository)
+    execute("git", "add", "-A", cwd=repository)
+    execute("git", "-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "x", cwd=repository)
+    monkeypatch.setattr(git, "project_root", lambda: repository)
+    with commits.checkout("HEAD") as tree:
+        assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*")) == ["Pulumi.yaml", "docs", "docs/inside"]
