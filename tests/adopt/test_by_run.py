@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from infra.adopt.host import by_run, on_host, understanding
+from infra.adopt.host.forms import checked_facts
+from infra.adopt.host.remarks import unfit
 from tests.adopt import hosts
 from tests.support import stack
 
@@ -86,8 +88,8 @@ def test_its_text_says_the_same(entry):
     assert yaml.safe_load(by_run.written(made)) == made
 
 
-def read(monkeypatch, entry):
-    answers = {"containers": "1", "container": json.dumps([entry])}
+def read(monkeypatch, *entries):
+    answers = {"containers": "1", "container": json.dumps(entries)}
     monkeypatch.setattr(
         on_host,
         "_ask",
@@ -124,3 +126,25 @@ def test_one_that_does_not_run_is_left_out_and_said(monkeypatch):
     remarks: list = []
     assert understanding.compose.entries(facts, remarks) == []
     assert "does not run, and no unit starts it: left out" in remarks[0].text
+
+
+RANGE = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8000-8010"}, {"HostIp": "", "HostPort": "8001"}]}}
+ODD = {
+    "a range of ports": (
+        started(host=RANGE),
+        ["notes"],
+        "publishes 80/tcp at 8000-8010, which is not one port: left out",
+    ),
+    "no state": ({**PLAIN, "State": None}, [], "what Docker says of it cannot be read (TypeError): left out"),
+    "no configuration": ({"Name": "/notes"}, [], "what Docker says of it cannot be read (KeyError): left out"),
+}
+
+
+@pytest.mark.parametrize(("entry", "names", "said"), ODD.values(), ids=ODD)
+def test_one_that_cannot_be_read_concerns_no_other(monkeypatch, entry, names, said):
+    facts = checked_facts(read(monkeypatch, entry, started(Name="/other")), "box")
+    assert [container["name"] for container in facts["containers"]] == [*names, "other"]
+    assert [place[1] for container in facts["containers"] for place in container["ports"]] == [8001 for _ in names]
+    remarks: list = []
+    understanding.compose.entries(facts, remarks)
+    assert remarks == [unfit("notes", said)]

@@ -209,7 +209,7 @@ def test_what_docker_says_is_told_without_a_value_of_a_variable(monkeypatch):
     }  # fmt: skip
     answers = {"containers": "1", "container": json.dumps([inspected]), "image": '["r/shop@sha256:2"]'}
     monkeypatch.setattr(on_host, "_ask", lambda command, *_: answers[command])
-    [found] = on_host._containers(hosts.masked) or []
+    [found] = on_host._containers(hosts.masked, {}) or []
     assert "hunter2" not in json.dumps(found)
     assert found == {
         "name": "shop", "image": "r/shop:latest", "digests": ["r/shop@sha256:2"], "running": True, "memory": 0,

@@ -79,6 +79,7 @@ class Shared:
 def entries(facts: Facts, remarks: list[Remark]) -> list[Entry]:
     """Every service of every compose file that runs, or that a unit would start."""
     found = []
+    remarks += [unfit(name, text) for name, text in facts.get("unread", {}).items()]
     for path, text in facts["compose"].items():
         unit = _unit_of(facts, path)
         for key, body in _services(path, text, remarks):

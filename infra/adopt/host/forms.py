@@ -70,6 +70,7 @@ class FactsForm(Form):
     caddy: dict[str, Any] | bool | None
     certificates: Annotated[dict[str, Text], Field(max_length=MOST)]
     journald: Contents
+    unread: Annotated[dict[str, Text], Field(max_length=MOST)] = {}
 
 
 class Entry(Form):

@@ -57,7 +57,8 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
     accounts = _accounts()
     units = [unit for folder, account in _folders(accounts) for unit in _units(folder, account, mask)]
     yield {"step": "containers"}
-    containers, networks = _containers(mask), _networks()
+    unread: dict[str, str] = {}
+    containers, networks = _containers(mask, unread), _networks()
     named = [path for unit in units for path in unit["compose"]]
     named += [path for container in containers or [] for path in container["files"]]
     # What no file describes is said as one would
@@ -67,7 +68,7 @@ def facts(mask: Mask) -> Iterator[dict[str, Any]]:
         "facts": {
             "hostname": socket.gethostname(), "memory": kernel.memory(),
             "adopted": os.path.lexists("/var/lib/infra/current"), "accounts": accounts, "units": units,
-            "containers": containers, "networks": networks,
+            "containers": containers, "networks": networks, "unread": unread,
             "compose": {
                 **{path: text for path in dict.fromkeys(named) if (text := _text(path, mask)) is not None}, **by_hand,
             },
@@ -239,19 +240,27 @@ def _named_files(words: list[str]) -> Iterator[str]:
             yield value
 
 
-def _containers(mask: Mask) -> list[dict[str, Any]] | None:
-    """None where there is no Docker, or it does not answer. Variables are not looked at."""
+def _containers(mask: Mask, unread: dict[str, str]) -> list[dict[str, Any]] | None:
+    """None where there is no Docker, or it does not answer. Variables are not looked at. What of a container cannot be
+    read is added to `unread`, by its name."""
     ids = _ask("containers")
     if ids is None:
         return None
     found = json.loads((_ask("container", *ids.split()) if ids.split() else None) or "[]")
-    return [_container(entry, mask) for entry in found]
+    made = []
+    for number, entry in enumerate(found, 1):
+        try:
+            made.append(_container(entry, mask, unread))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            name = entry.get("Name") if isinstance(entry, dict) else None
+            said = f"what Docker says of it cannot be read ({type(error).__name__}): left out"
+            unread[str(name or f"container {number}").lstrip("/")] = said
+    return made
 
 
-def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
+def _container(entry: dict[str, Any], mask: Mask, unread: dict[str, str]) -> dict[str, Any]:
     config, host, labels = entry["Config"], entry["HostConfig"], entry["Config"].get("Labels") or {}
     networks = entry["NetworkSettings"]["Networks"] or {}
-    published = entry["HostConfig"].get("PortBindings") or {}
     digests = json.loads(_ask("image", "--format", "{{json .RepoDigests}}", entry["Image"]) or "[]") or []
     health = (config.get("Healthcheck") or {}).get("Test") or []
     files = labels.get("com.docker.compose.project.config_files", "")
@@ -265,16 +274,25 @@ def _container(entry: dict[str, Any], mask: Mask) -> dict[str, Any]:
         "running": entry["State"]["Running"], "memory": kernel.memory_of(entry["State"].get("Pid") or 0),
         "limit": host.get("Memory") or 0,
         "networks": {name: network.get("IPAddress", "") for name, network in networks.items()},
-        "ports": [
-            [binding.get("HostIp", ""), int(binding["HostPort"] or 0), int(port.split("/")[0]), port.split("/")[-1]]
-            for port, bindings in published.items() for binding in bindings or []
-        ],
+        "ports": list(_published(host.get("PortBindings") or {}, name, unread)),
         "health": [mask("", path) for path in re.findall(r"https?://[^\s/\"']+(/[^\s\"'?#]*)", " ".join(health))[:1]],
         "key": labels.get("com.docker.compose.service", "") if not said else name,
         "said": mask(files, said) if said else "",
         "volumes": {mount["Destination"]: mount["Name"] for mount in entry.get("Mounts") or [] if mount.get("Name")},
         "files": [os.path.join(folder, name) for name in files.split(",") if name],
     }  # fmt: skip
+
+
+def _published(bindings: dict[str, Any], name: str, unread: dict[str, str]) -> Iterator[list[Any]]:
+    """Address, port of the host (0 where Docker chooses it), port of the container, protocol."""
+    for inside, places in bindings.items():
+        for place in places or []:
+            outside = place["HostPort"] or "0"
+            if outside.isdigit():
+                yield [place.get("HostIp", ""), int(outside), int(inside.split("/")[0]), inside.split("/")[-1]]
+            else:
+                # Docker chooses one of them
+                unread[name] = f"publishes {inside} at {outside}, which is not one port: left out"
 
 
 def _networks() -> list[dict[str, str]]:
