@@ -44,7 +44,7 @@ def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator
     for stack, text in sorted(texts.items()):
         body = _safe(text, head)
         found = known.get(stack)
-        if found is None and text.split("\n")[1].startswith("### ✅"):
+        if found is None and text.partition("\n")[2].startswith("### ✅"):
             yield f"{stack}: no change, no comment"
         elif found is None:
             _ask(pull, f"/repos/{pull.repository}/issues/{pull.number}/comments", "POST", {"body": body})
@@ -78,7 +78,7 @@ def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
     texts = {}
     for path in files:
         text = read_text(path, str(path))
-        if not (mark := MARKED.match(text)):
+        if not (mark := MARKED.match(text)) or not text[mark.end() :].strip():
             raise InfraError(
                 f"{path}: is no preview of infra; make it with: infra preview --format markdown --out {path}"
             )

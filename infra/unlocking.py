@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from catalogue.files import read_bytes
+from catalogue.problems import CatalogueError
 from catalogue.stack import PROJECT
 from infra import aws, locks
 from infra.errors import InfraError
@@ -89,9 +91,9 @@ def _files(parts: Any, place: str) -> Iterator[str]:
     folder = Path(unquote(parts.netloc + parts.path)).expanduser() / ".pulumi" / place
     for path in sorted(folder.glob("*.json"))[:MOST]:
         try:
-            yield path.read_text()
-        except OSError as error:
-            raise InfraError(f"{path} cannot be read: {error.strerror}") from None
+            yield read_bytes(path, str(path)).decode(errors="replace")
+        except CatalogueError as error:
+            raise InfraError(f"a lock of the stack cannot be read, and may be held: {error}") from None
 
 
 def _objects(parts: Any, place: str) -> Iterator[str]:

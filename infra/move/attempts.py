@@ -7,6 +7,7 @@ from infra import notes
 from infra.move.report import Latency
 
 FOLDER = Path(".infra/moves")
+LATEST = 10**11  # seconds since 1970 that are still a date
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,19 @@ def kept(stack: str, region: str) -> Attempts | None:
     try:
         found = notes.kept(_place(stack, region))
         before = {name: Latency(**entry) for name, entry in found["before"].items()}
-        return Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
+        made = Attempts(found["began"], before, [(a, b, c) for a, b, c in found["steps"]], found["spent"])
+        texts = [text for step, did, _ in made.steps for text in (step, did)]
+        numbers = [made.began, made.spent, *(seconds for _, _, seconds in made.steps)]
+        numbers += [number for entry in before.values() for number in (entry.open, entry.new)]
+        # Another form is another program's, or torn
+        are_all = all(isinstance(text, str) for text in texts) and all(map(_is_number, numbers))
+        return made if are_all else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST
 
 
 def keep(stack: str, region: str, attempts: Attempts) -> None:

@@ -88,6 +88,10 @@ def test_a_comment_that_may_be_there_already_is_not_written_again(github, monkey
     assert github.writes == [] and github.failures == []
 
 
+def test_a_text_of_one_line_is_posted_as_any_other(github):
+    assert posted(github, PROD.split("\n")[0]) == ["prod: written"]
+
+
 def test_a_change_whose_diff_looks_like_no_change_is_told(github):
     assert posted(github, PROD + "### ✅ nothing\n") == ["prod: written"]
 
@@ -110,9 +114,10 @@ def test_a_refusal_is_one_line_without_the_token(github, monkeypatch, named, fai
 
 
 def test_only_previews_are_posted(tmp_path):
-    (tmp_path / "x.md").write_text("hello")
-    with pytest.raises(InfraError, match="is no preview of infra"):
-        read([tmp_path / "x.md"], ["prod"])
+    for text in ("hello", "<!-- infra preview prod -->\n", "<!-- infra preview prod -->\n\n \n"):
+        (tmp_path / "x.md").write_text(text)
+        with pytest.raises(InfraError, match="is no preview of infra"):
+            read([tmp_path / "x.md"], ["prod"])
     (tmp_path / "x.md").write_text(PROD.replace("prod", "staging"))
     with pytest.raises(InfraError, match="there is no stack staging; stacks: prod"):
         read([tmp_path / "x.md"], ["prod"])

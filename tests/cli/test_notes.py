@@ -7,6 +7,7 @@ import pytest
 from infra import locks, notes, unfinished, unlocking
 from infra.errors import InfraError
 from infra.move import attempts
+from infra.move.report import Latency
 from infra.ssh import Target
 from infra.unfinished import Unfinished
 from infra.writing import below, fill_directory, put_below, remove_below
@@ -25,7 +26,7 @@ def remember_all() -> None:
     """As commands do it: some go on where nothing can be kept."""
     locks.remember("prod", os.getpid())
     unfinished.remember(TARGET, JOB)
-    attempts.keep("prod", "ap-northeast-1", attempts.Attempts("now"))
+    attempts.keep("prod", "ap-northeast-1", attempts.Attempts(1.0))
 
 
 def test_what_is_kept_is_remembered(project):
@@ -47,7 +48,7 @@ def test_a_link_on_the_way_leads_nowhere(project, tmp_path_factory, at):
     unfinished.forget(TARGET)
     if at in (".infra", ".infra/moves"):
         with pytest.raises(InfraError, match="is a link, and a directory of the project is to be there"):
-            attempts.keep("prod", "ap-northeast-1", attempts.Attempts("now"))
+            attempts.keep("prod", "ap-northeast-1", attempts.Attempts(1.0))
     assert list(victim.iterdir()) == []
 
 
@@ -59,6 +60,25 @@ def test_one_that_cannot_be_read_is_none(project, text):
         path.unlink()
         os.mkfifo(path) if text is None else path.write_text(text, encoding="latin-1")
     assert locks.remembered("prod") is None and unfinished.remembered(TARGET) is None
+    assert attempts.kept("prod", "ap-northeast-1") is None
+
+
+MOVE = {"began": 1.0, "before": {"a": {"open": 1.0, "new": 2.0}}, "steps": [["a", "did", 1.0]], "spent": 2.0}
+SPOILT = [
+    {"spent": "y"}, {"spent": float("nan")}, {"spent": True}, {"began": "now"}, {"began": float("inf")},
+    {"began": 10**400}, {"steps": [[["a"], "did", 1.0]]}, {"steps": [["a", 5, 1.0]]}, {"steps": [["a", "did", None]]},
+    {"before": {"a": {"open": "1", "new": 2.0}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SPOILT)
+def test_a_move_of_another_form_is_none(project, change):
+    place = attempts._place("prod", "ap-northeast-1")
+    notes.keep(place, MOVE)
+    assert attempts.kept("prod", "ap-northeast-1") == attempts.Attempts(
+        1.0, {"a": Latency(1.0, 2.0)}, [("a", "did", 1.0)], 2.0
+    )
+    notes.keep(place, MOVE | change)
     assert attempts.kept("prod", "ap-northeast-1") is None
 
 

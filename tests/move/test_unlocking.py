@@ -73,6 +73,15 @@ def test_any_other_stays(state, ended, monkeypatch, case):
     assert asked == []
 
 
+@pytest.mark.parametrize("content", [None, b"\xff\xfe{", b"x" * 5 * 1024**2], ids=["a pipe", "no text", "too large"])
+def test_what_is_no_file_of_pulumis_may_be_a_lock_that_is_held(state, content):
+    place = state[0] / "0.json"
+    os.mkfifo(place) if content is None else place.write_bytes(content)
+    with pytest.raises(InfraError, match="a lock of the stack cannot be read, and may be held"):
+        unlocking.unlock("prod")
+    assert state[1] == []
+
+
 @contextmanager
 def engine(folder):
     """A process that is called as Pulumi is, once it is."""
