@@ -226,7 +226,7 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
         runs = world.socket_has(CADDY_ADMIN, "/config/")
         # What it warns of comes before
         same = _json(adapted.output) == json.loads(runs)
-    except (OSError, Declined, ValueError, StopIteration):
+    except (OSError, Declined, ValueError, StopIteration, RecursionError):
         return []
     return [] if same else [Override(CADDY, f"runs another configuration than {CADDYFILE} says")]
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,3 +78,41 @@ def test_no_socket_is_silence(tmp_path, monkeypatch):
 def test_a_docker_that_hangs_is_silence(says):
     with pytest.raises(OSError, match="timed out"):
         engine.ask("GET", "/networks", 0.2)
+
+
+ENDLESS = {
+    "a body": b"HTTP/1.1 200 OK\r\n\r\n%s" % (b"x" * 65536),
+    "a length that is only claimed": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (10**18, b"x" * 65536),
+    "a piece that is only claimed": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s" % (10**17, b"x" * 65536),
+    "answers before the answer": b"HTTP/1.1 100 Continue\r\n\r\n" * 3000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [True, False], ids=["of another program", "of Docker"])
+@pytest.mark.parametrize("raw", ENDLESS.values(), ids=ENDLESS)
+def test_an_answer_without_an_end_is_silence(says, raw, place, monkeypatch):
+    """What listens there may be anyone who has taken a proxy over: neither memory nor time is theirs."""
+    monkeypatch.setattr(engine, "MiB", 1024)
+    monkeypatch.setattr(engine, "LARGEST", 48 * 1024)
+    monkeypatch.setattr(engine, "LARGEST_OF_OTHERS", 16 * 1024)
+    says(raw)
+    with pytest.raises(OSError, match="answers with more than 16 MiB" if place else "answers with more than 48 MiB"):
+        engine.ask("GET", "/config/", 5, engine.SOCKET if place else "")
+
+
+def test_an_answer_byte_by_byte_ends_with_the_time_that_it_has(says, monkeypatch):
+    """Each byte would be in time for itself."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    received = socket.socket.recv_into
+    monkeypatch.setattr(socket.socket, "recv_into", lambda self, buffer, *_: received(self, memoryview(buffer)[:1]))
+    says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n%s" % (b"x" * 100))
+    with pytest.raises(OSError, match="timed out"):
+        engine.ask("GET", "/config/", 60, engine.SOCKET)
+    assert next(clock) <= 70
+
+
+def test_a_no_that_nests_without_an_end_has_no_reason(says):
+    says(no(b"[" * 200_000))
+    with pytest.raises(engine.Declined, match=r"404 to /networks$"):
+        engine.ask("GET", "/networks", 5)

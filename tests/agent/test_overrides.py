@@ -239,6 +239,7 @@ RUNS = {
     "it declines": (Ran(0, json.dumps(CADDY)), Declined(), False),
     "files that it does not take": (Ran(1, "Error: adapting config"), b"{}", False),
     "no JSON": (Ran(0, "{x"), b"{}", False),
+    "JSON without an end": (Ran(0, json.dumps(CADDY)), b"[" * 200_000, False),
 }  # fmt: skip
 
 
