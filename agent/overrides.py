@@ -4,14 +4,13 @@ of its public names, a proxy that runs something else than its files say. The re
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from agent import away, nginx
 from agent.desired import Wanted
+from agent.dropins import directives, overridden
 from agent.engine import Declined
 from agent.managers import split
 from agent.outcome import Refused
@@ -20,29 +19,23 @@ from agent.units import OF_ACCOUNT
 from agent.world import World
 
 SYSTEM = "/etc/systemd/system"
-# In systemd's order; a unit in one of FIRST hides the release's
+# In systemd's order; a unit in one of FIRST hides the release's. What is below /usr/lib is of packages
 FIRST = (
     "/etc/systemd/system.control",
     "/run/systemd/system.control",
     "/run/systemd/transient",
     "/run/systemd/generator.early",
 )
-SYSTEM_PLACES = (*FIRST, SYSTEM, "/run/systemd/system")
-ACCOUNT_PLACES = ("/etc/systemd/user", "/run/systemd/user")
+LATER = (
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
 FENCED = (SYSTEM, "/etc/systemd/user")  # where agent/away.py keeps units from starting
-LARGEST = 64 * 1024  # bytes of a drop-in that are read
-# What systemd adds up over a unit and its drop-ins
-ADDED = {
-    "After", "Before", "Wants", "Requires", "Requisite", "BindsTo", "PartOf", "Conflicts", "OnFailure",
-    "Documentation", "PassEnvironment", "UnsetEnvironment", "ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths",
-    "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths", "TemporaryFileSystem", "SupplementaryGroups",
-    "CapabilityBoundingSet", "AmbientCapabilities", "SystemCallFilter", "RestrictAddressFamilies", "DeviceAllow",
-    "LoadCredential", "SetCredential", "LogExtraFields", "ExecStart", "ExecStartPre", "ExecStartPost",
-    "ExecCondition", "ExecReload", "ExecStop", "ExecStopPost", "RequiresMountsFor", "RuntimeDirectory",
-    "StateDirectory", "CacheDirectory", "LogsDirectory", "ConfigurationDirectory", "OnCalendar", "ListenStream",
-    "ConditionPathExists",
-}  # fmt: skip
-OTHER_NAMES = {"MemoryLimit": "MemoryMax", "CPUShares": "CPUWeight", "StartLimitInterval": "StartLimitIntervalSec"}
+MOST, MOST_BYTES = 64, 256 * 1024  # drop-ins of a unit, and their bytes, that are read: an account can lay any number
 CADDY, CADDYFILE = "caddy.service", "/etc/caddy/Caddyfile"
 CADDY_ADMIN = "/var/lib/caddy/admin.sock"  # as in rendering/caddy.py
 
@@ -52,15 +45,6 @@ class Override(NamedTuple):
 
     path: str
     found: str
-
-
-class Directive(NamedTuple):
-    """`file` is the name of the drop-in that it stands in, "" for the unit itself: systemd reads them in this order."""
-
-    section: str
-    name: str
-    value: str
-    file: str = ""
 
 
 def check(world: World, base: Release | None, target: Release) -> None:
@@ -95,30 +79,72 @@ def _of_nginx(world: World, release: Release, ours: set[str]) -> list[Override]:
     return [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours)]
 
 
+class Places(NamedTuple):
+    """Where systemd looks for a unit and its drop-ins, in its order: `first` hides what is in `own`, the release's."""
+
+    first: tuple[str, ...]
+    own: str
+    later: tuple[str, ...]
+
+
+def _places(world: World, account: str | None, home: str) -> Places:
+    if account is None:
+        return Places(FIRST, SYSTEM, LATER)
+    found = world.account(account)
+    run = f"/run/user/{found.uid}/systemd" if found else ""
+    first = (f"{run}/user.control", f"{run}/transient", f"{run}/generator.early") if run else ()
+    later = (f"{run}/user", "/run/systemd/user", f"{run}/generator") if run else ("/run/systemd/user",)
+    shared = (f"{home}/.local/share/systemd/user", "/usr/local/share/systemd/user", "/usr/local/lib/systemd/user")
+    last = (f"{run}/generator.late",) if run else ()
+    own = f"{home}/{OF_ACCOUNT}"
+    return Places((f"{own}.control", *first), own, ("/etc/systemd/user", *later, *shared, *last))
+
+
 def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
     homes = {account["name"]: account["home"] for account in release.manifest["accounts"]}
     there: dict[str, list[str]] = {}
     for unit in release.manifest["units"]:
         account, name = split(unit["name"])
-        own = f"{homes.get(account, '')}/{OF_ACCOUNT}" if account else SYSTEM
+        places = _places(world, account, homes.get(account or "", ""))
         released = [
             entry
-            for file in sorted((file for file in release.files if _is_of(file, own, name)), key=_order)
+            for file in sorted((file for file in release.files if _is_of(file, places.own, name)), key=_order)
             for entry in directives(file.content, _order(file))
         ]
         if not released:
             # A unit of a package, which the release only starts
             continue
-        for place in (own, *ACCOUNT_PLACES) if account else SYSTEM_PLACES:
-            if place in FIRST and world.exists(f"{place}/{name}"):
-                yield Override(f"{place}/{name}", f"stands in the place of {unit['name']}")
-            # Most places have few folders, and a host many units
-            there[place] = there[place] if place in there else _listing(world, place)
-            folders = [folder for folder in _folders(name) if folder in there[place]]
-            for path in _drop_ins(world, place, name, folders, ours):
-                content = _head(world, path)
-                if names := overridden(released, directives(content, path.rsplit("/", 1)[1])):
-                    yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+        for path in _hiding(world, places, name, ours):
+            yield Override(path, f"stands in the place of {unit['name']}")
+        named = {_order(file): file.path for file in release.files if _is_of(file, places.own, name)}
+        count, size = 0, 0
+        for path in _drop_ins(world, places, name, there, ours):
+            content = _head(world, path, MOST_BYTES - size + 1)
+            count, size = count + 1, size + len(content)
+            if count > MOST or size > MOST_BYTES:
+                limit = f"{MOST} drop-ins, and {MOST_BYTES // 1024} KiB of them"
+                yield Override(path, f"is more than is looked at for {unit['name']}: {limit}")
+                break
+            file = path.rsplit("/", 1)[1]
+            if file in named:
+                yield Override(path, f"stands in the place of {named[file]}")
+            elif names := overridden(released, directives(content, file)):
+                yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+
+
+def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:
+    """Units that systemd takes for the release's. Of an instance a file of its own comes before its template."""
+    own = f"{places.own}/{name}"
+    for place in places.first:
+        yield from (
+            f"{place}/{one}" for one in dict.fromkeys((name, _template(name))) if world.exists(f"{place}/{one}")
+        )
+    if _template(name) != name and own not in ours:
+        for path in (f"{place}/{name}" for place in (places.own, *places.later)):
+            # An alias of the template is the template
+            target = (world.link_target(path) or "").rsplit("/", 1)[-1]
+            if path not in ours and target != _template(name) and world.exists(path):
+                yield path
 
 
 def _not_read(world: World, release: Release) -> Iterator[Override]:
@@ -137,15 +163,32 @@ def _order(file: Wanted) -> str:
     return file.path.rsplit("/", 1)[1] if file.path.rsplit("/", 1)[0].endswith(".d") else ""
 
 
-def _drop_ins(world: World, place: str, name: str, folders: list[str], ours: set[str]) -> Iterator[str]:
-    for folder in folders:
-        if place.startswith("/run/") and folder != f"{name}.d":
-            # Of the machine that this one runs in (LXC), made again at each boot
-            continue
-        for file in _listing(world, f"{place}/{folder}"):
+def _drop_ins(world: World, places: Places, name: str, there: dict[str, list[str]], ours: set[str]) -> Iterator[str]:
+    """Those that are not of the release, in systemd's order: its own name's before its kind's. `there` is what places
+    were seen to have: most have few folders, and a host many units."""
+    kind = f"{name.rpartition('.')[2]}.d"
+    everywhere = (*places.first, places.own, *places.later)
+    for place in everywhere:
+        there[place] = there[place] if place in there else _listing(world, place)
+    folders = [(place, folder) for place in everywhere for folder in _folders(name) if folder != kind]
+    # In /run it is of the machine that this one runs in (LXC), made again at each boot
+    folders += [(place, kind) for place in everywhere if not place.startswith("/run/")]
+    seen: set[str] = set()
+    for place, folder in folders:
+        # Of two of a name the first counts
+        here = (
+            [file for file in _listing(world, f"{place}/{folder}") if file not in seen]
+            if folder in there[place]
+            else []
+        )
+        for file in here:
             is_fence = place in FENCED and file.startswith(away.DROP_IN)
             if file.endswith(".conf") and not is_fence and f"{place}/{folder}/{file}" not in ours:
                 yield f"{place}/{folder}/{file}"
+        seen.update(here)
+        if place == places.own:
+            # Those that the release is yet to bring, too
+            seen.update(path.rsplit("/", 1)[1] for path in ours if path.startswith(f"{place}/{folder}/"))
 
 
 def _listing(world: World, path: str) -> list[str]:
@@ -155,63 +198,33 @@ def _listing(world: World, path: str) -> list[str]:
     return []
 
 
-def _head(world: World, path: str) -> bytes:
+def _head(world: World, path: str, size: int) -> bytes:
     with suppress(OSError):
-        return world.head(path, LARGEST) or b""
+        return world.head(path, size) or b""
     return b""
 
 
 def _is_of(file: Wanted, place: str, name: str) -> bool:
-    return file.path == f"{place}/{name}" or file.path.startswith(f"{place}/{name}.d/")
+    names = (name, _template(name))
+    return any(file.path == f"{place}/{one}" or file.path.startswith(f"{place}/{one}.d/") for one in names)
+
+
+def _template(name: str) -> str:
+    """The unit that an instance is made of; any other unit itself."""
+    stem, _dot, kind = name.rpartition(".")
+    prefix, sign, _instance = stem.partition("@")
+    return f"{prefix}@.{kind}" if sign else name
 
 
 def _folders(name: str) -> list[str]:
-    """Where systemd looks for a unit's drop-ins: of its own name, of what its name begins with, of its kind."""
+    """Where systemd looks for a unit's drop-ins: of its own name, of its template's, of what these begin with, of its
+    kind."""
     stem, _dot, kind = name.rpartition(".")
-    parts = stem.split("-")
-    prefixes = ["-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1)]
-    return [f"{name}.d", *(f"{prefix}.{kind}.d" for prefix in prefixes), f"{kind}.d"]
-
-
-def directives(content: bytes, file: str = "") -> list[Directive]:
-    """What a unit or drop-in says, in its order; [Install] means nothing in a drop-in."""
-    section, found = "", []
-    text = re.sub(r"\\\n\s*", " ", content.decode(errors="replace"))
-    for line in map(str.strip, text.splitlines()):
-        if line.startswith("[") and line.endswith("]"):
-            section = line[1:-1]
-        elif "=" in line and not line.startswith(("#", ";")) and section != "Install":
-            name, value = (part.strip() for part in line.split("=", 1))
-            found.append(Directive(section, OTHER_NAMES.get(name, name), value, file))
-    return found
-
-
-def overridden(released: list[Directive], others: list[Directive]) -> list[str]:
-    """The directives that a drop-in gives another value than the release; of variables their names, and no value. What
-    systemd adds up is overridden only where it is emptied first."""
-    last = {(entry.section, entry.name): entry for entry in released}
-    variables = {name: value for entry in released if entry.name == "Environment" for name, value in _variables(entry)}
-    found: list[str] = []
-    for entry in others:
-        ours = last.get((entry.section, entry.name))
-        if entry.name == "Environment":
-            again = [f"Environment={name}" for name, value in _variables(entry) if variables.get(name, value) != value]
-            found += again if entry.value or not variables else ["Environment"]
-        elif entry.name == "EnvironmentFile" and entry.value:
-            found += ["EnvironmentFile"] if variables or ours else []
-        elif ours and (
-            not entry.value if entry.name in ADDED else entry.value != ours.value and entry.file > ours.file
-        ):
-            found.append(entry.name)
-    return list(dict.fromkeys(found))
-
-
-def _variables(entry: Directive) -> list[tuple[str, str]]:
-    try:
-        words = shlex.split(entry.value)
-    except ValueError:
-        words = entry.value.split()
-    return [(name, value) for name, sign, value in (word.partition("=") for word in words) if sign]
+    prefix, sign, instance = stem.partition("@")
+    parts = prefix.split("-")
+    prefixes = [prefix, *("-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1))]
+    ends = dict.fromkeys([f"@{instance}", "@"] if sign else [""])
+    return [*(f"{one}{end}.{kind}.d" for one in prefixes for end in ends), f"{kind}.d"]
 
 
 def _of_caddy(world: World, release: Release) -> list[Override]:

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from agent import drift, nginx, overrides
+from agent.dropins import directives, overridden
 from agent.engine import Declined
 from agent.monitor.conditions import firing
 from agent.monitor.look import HostFacts
-from agent.overrides import CADDY_ADMIN, Override, directives, overridden
+from agent.overrides import CADDY_ADMIN, Override
 from agent.store import current
 from agent.world import Ran
 from tests.agent.conditions import watchme

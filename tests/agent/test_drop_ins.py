@@ -1,0 +1,111 @@
+"""Where systemd takes a unit's settings from, and what of a release's they change there."""
+
+import pytest
+
+from agent import overrides, store
+from tests.agent.conditions import watchme
+from tests.agent.fake import FakeWorld
+from tests.agent.native import USER, release, serving
+
+UNIT = "watchme-ast-api.service"
+INSTANCE = "vocoder@production.service"
+SYSTEM, RUN = "/etc/systemd/system", "/run/user/1003/systemd"
+TIMEOUT = b"[Service]\nTimeoutStartSec=5\n"
+OTHER = b"[Service]\nExecStart=\nExecStart=/bin/other\n"
+
+
+def found(world: FakeWorld) -> list[tuple[str, str]]:
+    current = store.current(world)
+    assert current
+    return [(path, what) for path, what in overrides.of_release(world, current)]
+
+
+def lay(world: FakeWorld, path: str, text: bytes) -> None:
+    world.files[path] = (text, 0o644, "root", "root")
+
+
+OF_SYSTEM = [
+    f"{place}/{UNIT}.d/x.conf"
+    for place in (
+        SYSTEM, "/etc/systemd/system.control", "/etc/systemd/system.attached", "/run/systemd/system",
+        "/run/systemd/system.attached", "/run/systemd/generator", "/run/systemd/generator.early",
+        "/run/systemd/generator.late", "/run/systemd/transient", "/usr/local/lib/systemd/system",
+    )
+] + ["/run/systemd/system/watchme-ast-.service.d/x.conf"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OF_SYSTEM)
+def test_a_drop_in_is_found_wherever_systemd_reads_one(path):
+    world = watchme()
+    lay(world, path, TIMEOUT)
+    assert found(world) == [(path, f"sets TimeoutStartSec of {UNIT}")]
+
+
+OF_ACCOUNT = [
+    f"{place}/{folder}/x.conf"
+    for place in (
+        USER, f"{USER}.control", "/home/ice/.local/share/systemd/user", "/etc/systemd/user", "/run/systemd/user",
+        "/usr/local/lib/systemd/user", "/usr/local/share/systemd/user", f"{RUN}/user", f"{RUN}/user.control",
+        f"{RUN}/transient", f"{RUN}/generator.late",
+    )
+    for folder in (f"{INSTANCE}.d", "vocoder@.service.d")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OF_ACCOUNT)
+def test_an_instance_is_held_against_its_template(path):
+    world = serving(release("home"))
+    lay(world, path, OTHER)
+    assert (path, f"sets ExecStart of ice/{INSTANCE}") in found(world) and {entry[0] for entry in found(world)} == {
+        path
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{RUN}/user.control/{INSTANCE}", f"{RUN}/transient/vocoder@.service", f"{USER}/{INSTANCE}",
+        f"/usr/local/lib/systemd/user/{INSTANCE}",
+    ],
+)  # fmt: skip
+def test_a_unit_that_hides_the_releases_is_named(path):
+    world = serving(release("home"))
+    lay(world, path, OTHER)
+    assert (path, f"stands in the place of ice/{INSTANCE}") in found(world)
+    assert {entry[0] for entry in found(world)} == {path}
+
+
+def test_another_name_of_the_template_is_the_template():
+    world = serving(release("home"))
+    world.links[f"{USER}/{INSTANCE}"] = f"{USER}/vocoder@.service"
+    assert found(world) == []
+
+
+def test_of_two_drop_ins_of_a_name_the_first_counts():
+    """The release's own is `override.conf`, in the account's directory."""
+    world = serving(release("home"))
+    lay(world, "/usr/local/lib/systemd/user/vocoder.service.d/override.conf", OTHER)
+    assert found(world) == []
+    path = f"{USER}.control/vocoder.service.d/override.conf"
+    lay(world, path, b"")
+    assert found(world) == [(path, f"stands in the place of {USER}/vocoder.service.d/override.conf")]
+
+
+MANY = {
+    "many": {f"{number:05}.conf": b"# nothing" for number in range(1000)},
+    "large ones": {f"{number}.conf": b"#" * 64 * 1024 for number in range(5)},
+    "a large one": {"x.conf": b"#" * 300 * 1024 + b"\n" + TIMEOUT},
+}
+
+
+@pytest.mark.parametrize("files", MANY.values(), ids=MANY)
+def test_more_drop_ins_than_a_unit_has_are_named_and_not_read(files, monkeypatch):
+    """An account can lay one a thousand times, and each release and each look of the monitor would read them all."""
+    world, folder = serving(release("home")), f"{USER}/vocoder.service.d"
+    for name, text in files.items():
+        lay(world, f"{folder}/{name}", text)
+    read, head = [], world.head
+    monkeypatch.setattr(world, "head", lambda path, size: read.append(head(path, size)) or read[-1])
+    ((path, what),) = found(world)
+    assert path.startswith(folder) and what.startswith("is more than is looked at for ice/vocoder.service: 64 drop-ins")
+    assert len(read) <= 65 and sum(map(len, read)) <= 256 * 1024 + 1
