@@ -20,6 +20,18 @@ ADDED = {
 OTHER_NAMES = {"MemoryLimit": "MemoryMax", "CPUShares": "CPUWeight", "StartLimitInterval": "StartLimitIntervalSec"}
 
 
+YES, NO = {"1", "yes", "y", "true", "t", "on"}, {"0", "no", "n", "false", "f", "off"}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([BKMGTPE]?)")
+SIZES = {unit: 1024**power for power, unit in enumerate("BKMGTPE")} | {"": 1}
+TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+TIMES = {
+    **dict.fromkeys(("us", "usec"), 1e-6), **dict.fromkeys(("ms", "msec"), 1e-3),
+    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1), **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600), **dict.fromkeys(("d", "day", "days"), 86400),
+}  # fmt: skip
+ASKED = ("Condition", "Assert")  # a unit is not started where one of these does not hold
+
+
 class Directive(NamedTuple):
     """`file` is the name of the drop-in that it stands in, "" for the unit itself: systemd reads them in this order."""
 
@@ -42,11 +54,15 @@ def directives(content: bytes, file: str = "") -> list[Directive]:
     return found
 
 
-def overridden(released: list[Directive], others: list[Directive]) -> list[str]:
+def overridden(
+    released: list[Directive], others: list[Directive], from_files: frozenset[str] = frozenset()
+) -> list[str]:
     """The directives that a drop-in gives another value than the release; of variables their names, and no value. What
-    systemd adds up is overridden only where it is emptied first."""
+    systemd adds up is overridden only where it is emptied first. `from_files` are the variables of the release's
+    environment files."""
     last = {(entry.section, entry.name): entry for entry in released}
     variables = {name: value for entry in released if entry.name == "Environment" for name, value in _variables(entry)}
+    asked = {entry[:3] for entry in released}
     found: list[str] = []
     for entry in others:
         ours = last.get((entry.section, entry.name))
@@ -55,16 +71,49 @@ def overridden(released: list[Directive], others: list[Directive]) -> list[str]:
             found += again if entry.value or not variables else ["Environment"]
         elif entry.name == "EnvironmentFile" and entry.value:
             found += ["EnvironmentFile"] if variables or ours else []
+        elif entry.name == "UnsetEnvironment" and entry.value:
+            names = [word.partition("=")[0] for word in _words(entry)]
+            found += [f"UnsetEnvironment={name}" for name in names if name in variables or name in from_files]
+        elif entry.name.startswith(ASKED) and entry.value:
+            found += [entry.name] if entry[:3] not in asked else []
         elif ours and (
-            not entry.value if entry.name in ADDED else entry.value != ours.value and entry.file > ours.file
+            not entry.value if entry.name in ADDED else _meaning(entry) != _meaning(ours) and entry.file > ours.file
         ):
             found.append(entry.name)
     return list(dict.fromkeys(found))
 
 
+def variables_of(content: bytes) -> list[str]:
+    """The names of an environment file's variables."""
+    lines = content.decode(errors="replace").splitlines()
+    return [
+        line.partition("=")[0].strip() for line in lines if "=" in line and not line.lstrip().startswith(("#", ";"))
+    ]
+
+
+def _meaning(entry: Directive) -> object:
+    """A value as systemd understands it: one thing can be written in several ways."""
+    name, value = entry.name, entry.value
+    if value.lower() in YES | NO:
+        return value.lower() in YES
+    if name.endswith("Sec"):
+        parts = TIME.findall(value)
+        if TIME.sub("", value) == "" and all(unit in TIMES for _, unit in parts):
+            return round(sum(float(number) * TIMES[unit] for number, unit in parts), 6)
+    elif name.startswith(("Memory", "Limit")):
+        # A limit alone is both of its two
+        parts = [SIZE.fullmatch(part) for part in value.split(":")]
+        sizes = [float(part[1]) * SIZES[part[2]] if part else value for part in parts]
+        return (sizes * 2)[:2] if name.startswith("Limit") else sizes
+    return value
+
+
 def _variables(entry: Directive) -> list[tuple[str, str]]:
+    return [(name, value) for name, sign, value in (word.partition("=") for word in _words(entry)) if sign]
+
+
+def _words(entry: Directive) -> list[str]:
     try:
-        words = shlex.split(entry.value)
+        return shlex.split(entry.value)
     except ValueError:
-        words = entry.value.split()
-    return [(name, value) for name, sign, value in (word.partition("=") for word in words) if sign]
+        return entry.value.split()

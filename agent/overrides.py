@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agent import away, nginx
 from agent.desired import Wanted
-from agent.dropins import directives, overridden
+from agent.dropins import directives, overridden, variables_of
 from agent.engine import Declined
 from agent.managers import split
 from agent.outcome import Refused
@@ -116,6 +116,9 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             continue
         for path in _hiding(world, places, name, ours):
             yield Override(path, f"stands in the place of {unit['name']}")
+        files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
+        given = (variables_of(file.content) for file in release.files if file.path in files)
+        variables = frozenset(name for names in given for name in names)
         named = {_order(file): file.path for file in release.files if _is_of(file, places.own, name)}
         count, size = 0, 0
         for path in _drop_ins(world, places, name, there, ours):
@@ -128,7 +131,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             file = path.rsplit("/", 1)[1]
             if file in named:
                 yield Override(path, f"stands in the place of {named[file]}")
-            elif names := overridden(released, directives(content, file)):
+            elif names := overridden(released, directives(content, file), variables):
                 yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from agent import overrides, store
+from agent.dropins import directives, overridden
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import USER, release, serving
@@ -109,3 +110,39 @@ def test_more_drop_ins_than_a_unit_has_are_named_and_not_read(files, monkeypatch
     ((path, what),) = found(world)
     assert path.startswith(folder) and what.startswith("is more than is looked at for ice/vocoder.service: 64 drop-ins")
     assert len(read) <= 65 and sum(map(len, read)) <= 256 * 1024 + 1
+
+
+MEANT = {
+    "yes": ("NoNewPrivileges=true", "NoNewPrivileges=yes", []),
+    "one": ("PrivateTmp=on", "PrivateTmp=1", []),
+    "no": ("NoNewPrivileges=true", "NoNewPrivileges=no", ["NoNewPrivileges"]),
+    "bytes": ("MemoryMax=512M", "MemoryMax=536870912", []),
+    "a part of a larger unit": ("MemoryMax=1536M", "MemoryMax=1.5G", []),
+    "the older name": ("MemoryMax=1G", "MemoryLimit=1024M", []),
+    "no limit": ("MemoryMax=512M", "MemoryMax=infinity", ["MemoryMax"]),
+    "the number zero": ("MemoryMax=0B", "MemoryMax=no", ["MemoryMax"]),
+    "a share": ("MemoryMax=50%", "MemoryMax=50", ["MemoryMax"]),
+    "both limits": ("LimitNOFILE=65536", "LimitNOFILE=64K:65536", []),
+    "another lower limit": ("LimitNOFILE=65536", "LimitNOFILE=1024:65536", ["LimitNOFILE"]),
+    "seconds": ("TimeoutStopSec=30", "TimeoutStopSec=30s", []),
+    "a minute": ("TimeoutStopSec=90", "TimeoutStopSec=1min 30s", []),
+    "an hour": ("RestartSec=60min", "RestartSec=1h", []),
+    "parts of a second": ("RestartSec=0.1", "RestartSec=100ms", []),
+    "a month": ("RestartSec=1m", "RestartSec=1M", ["RestartSec"]),
+    "a second is no minute": ("TimeoutStopSec=30", "TimeoutStopSec=30min", ["TimeoutStopSec"]),
+    "a word": ("Restart=always", "Restart=no", ["Restart"]),
+    "a variable taken away": ("Environment=TOKEN=a B=c", "UnsetEnvironment=TOKEN OTHER", ["UnsetEnvironment=TOKEN"]),
+    "with its value": ("Environment=TOKEN=a", "UnsetEnvironment=TOKEN=a", ["UnsetEnvironment=TOKEN"]),
+    "of a file": ("EnvironmentFile=/etc/x", "UnsetEnvironment=IN_A_FILE", ["UnsetEnvironment=IN_A_FILE"]),
+    "one that the release does not have": ("Environment=TOKEN=a", "UnsetEnvironment=HOME", []),
+    "a condition": ("Restart=always", "ConditionPathExists=/x", ["ConditionPathExists"]),
+    "an assertion": ("Restart=always", "AssertPathExists=/x", ["AssertPathExists"]),
+    "the release's own condition": ("ConditionPathExists=/x", "ConditionPathExists=/x", []),
+    "no condition any more": ("ConditionHost=a", "ConditionHost=", ["ConditionHost"]),
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs", "names"), MEANT.values(), ids=MEANT)
+def test_values_are_compared_by_what_they_mean(ours, theirs, names):
+    parts = [directives(f"[Service]\n{text}\n".encode(), file) for text, file in ((ours, ""), (theirs, "x.conf"))]
+    assert overridden(*parts, frozenset({"IN_A_FILE"})) == names
