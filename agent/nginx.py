@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,18 +15,23 @@ TOKENS = re.compile(
     r"""\s+|\#[^\n]*|(?P<word>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{};]|(?:\$\{[^}\s{]*\}|\\.|[^\s{};"'\\\#])(?:\$\{[^}\s{]*\}|\\.|[^\s{};\\])*)""",
     re.DOTALL,
 )
+FIRST = re.compile(r"^# configuration file ", re.MULTILINE)
+PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+MAIN = "/etc/nginx/nginx.conf"
 OURS = {80, 443}
 
 
 @dataclass
 class Server:
     """A `server` block of a file. `ports` are those that others reach, `addresses` where it listens at one address of
-    the host alone; `listens` where it names any address at all; `includes` are the files that it takes in."""
+    the host alone, `proxied` are ports with proxy_protocol; `listens` where it names any address at all; `includes` are
+    the files that it takes in."""
 
     path: str
     names: list[str] = field(default_factory=list)
     ports: set[int] = field(default_factory=set)
     addresses: list[str] = field(default_factory=list)
+    proxied: set[int] = field(default_factory=set)
     listens: bool = False
     includes: list[str] = field(default_factory=list)
 
@@ -36,17 +42,25 @@ class Server:
         return name.lower() in names and bool((self.ports if self.listens else {80}) & OURS)
 
 
-def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, str]]:
+def others(world: World, names: list[str], ours: set[str], serves: bool = False) -> list[tuple[str, str]]:
     """Files that are not `ours` and have one of the names: of two Nginx takes the first that it reads, and says no
-    more than a warning; or that listen at one address alone, which it chooses before the names. Nothing where there is
-    no Nginx, or where its configuration cannot be read."""
+    more than a warning; or that listen at one address alone, which it chooses before the names. Where the
+    release `serves`, also a site of its own that Nginx does not read. Nothing where there is no Nginx, or where its
+    configuration cannot be read."""
     if not names or not world.has_command("nginx"):
         return []
     ran = world.run("nginx", "-T", "-q")
     if ran.code:
         return []
     found = {}
-    for server in (server for server in servers(ran.output) if server.path not in ours):
+    read = list(servers(ran.output, (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip()))
+    for name in names if serves and FIRST.search(ran.output) else []:
+        if not any(server.path in ours and server.has(name) for server in read):
+            found[MAIN] = f"does not read /etc/nginx/sites-enabled/{name}: this site is not served"
+    for server in (server for server in read if server.path not in ours):
+        if server.proxied & OURS:
+            port = min(server.proxied & OURS)
+            found[server.path] = f"has proxy_protocol at port {port}, which Nginx then expects of every site's clients"
         if server.addresses:
             found[server.path] = (
                 f"listens at {server.addresses[0]} alone, which Nginx chooses before any site at all addresses"
@@ -57,8 +71,9 @@ def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, st
     return list(found.items())
 
 
-def servers(dump: str) -> Iterator[Server]:
-    """The `server` blocks in the answer of `nginx -T`, with what they take in from other files."""
+def servers(dump: str, host: str = "") -> Iterator[Server]:
+    """The `server` blocks in the answer of `nginx -T`, with what they take in from other files. `host`
+    is this host's name, which a site can have by a variable."""
     path, lines = "", []
     made: list[Server] = []
     parts: dict[str, Server] = {}
@@ -70,11 +85,19 @@ def servers(dump: str) -> Iterator[Server]:
         else:
             lines.append(line)
     for server in made:
-        for part in (part for name, part in parts.items() if any(fnmatch(name, one) for one in server.includes)):
-            server.names += part.names
-            server.ports |= part.ports
-            server.addresses += part.addresses
-            server.listens = server.listens or part.listens
+        seen: set[str] = set()
+        wanted = [*server.includes]
+        while wanted:
+            pattern = wanted.pop()
+            for part in (part for name, part in parts.items() if name not in seen and fnmatch(name, pattern)):
+                seen.add(part.path)
+                wanted += part.includes
+                server.names += part.names
+                server.ports |= part.ports
+                server.addresses += part.addresses
+                server.proxied |= part.proxied
+                server.listens = server.listens or part.listens
+        server.names = [host if name == "$hostname" else name for name in server.names]
         yield server
 
 
@@ -113,14 +136,34 @@ def _note(server: Server, statement: list[str]) -> None:
         server.names += values
     elif directive == "listen" and values:
         server.listens = True
-        address, _, after = values[0].rpartition(":") if not values[0].endswith("]") else (values[0], "", "")
-        if not address and not after.isdigit():
-            # An address without a port
-            address, after = after, "80"
-        port = int(after) if after.isdigit() else 80
-        if not values[0].startswith(("unix:", "127.", "localhost", "[::1]")):
-            server.ports.add(port)
-            if port in OURS and address not in ("", "*", "0.0.0.0", "[::]"):
-                server.addresses.append(f"{address}:{port}")
+        address, ports = _address(values[0])
+        if address not in ("unix:", "localhost") and not _is(address, "is_loopback"):
+            server.ports |= ports
+            is_everywhere = address in ("", "*") or _is(address, "is_unspecified")
+            if OURS & ports and not is_everywhere:
+                server.addresses.append(f"{address}:{min(OURS & ports)}")
+            elif "proxy_protocol" in values:
+                server.proxied |= ports
     elif directive == "include" and values:
         server.includes.append(values[0] if values[0].startswith("/") else f"/etc/nginx/{values[0]}")
+
+
+def _address(value: str) -> tuple[str, set[int]]:
+    """The address ("" for all) and the ports that a `listen` names: one can be a range."""
+    if value.startswith("unix:"):
+        return "unix:", set()
+    address, _, after = value.rpartition(":") if not value.endswith("]") else (value, "", "")
+    if not address and not PORTS.fullmatch(after):
+        # An address without a port
+        address, after = after, ""
+    if not (found := PORTS.fullmatch(after)):
+        return address, {80}
+    first, last = int(found[1]), int(found[2] or found[1])
+    return address, set(range(first, min(last, 65535) + 1))
+
+
+def _is(address: str, kind: str) -> bool:
+    try:
+        return getattr(ipaddress.ip_address(address.strip("[]")), kind)
+    except ValueError:
+        return False

@@ -68,15 +68,15 @@ def of_release(world: World, release: Release) -> list[Override]:
     return [
         *_of_units(world, release, ours),
         *_not_read(world, release),
-        *_of_nginx(world, release, ours),
+        *_of_nginx(world, release, ours, serves=True),
         *_of_caddy(world, release),
     ]
 
 
-def _of_nginx(world: World, release: Release, ours: set[str]) -> list[Override]:
+def _of_nginx(world: World, release: Release, ours: set[str], serves: bool = False) -> list[Override]:
     if not any(file.path.startswith("/etc/nginx/") for file in release.files):
         return []
-    return [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours)]
+    return [Override(*entry) for entry in nginx.others(world, release.manifest["names"], ours, serves)]
 
 
 class Places(NamedTuple):
