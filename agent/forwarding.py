@@ -145,7 +145,7 @@ def _left_ports(world: World, ports: set[int]) -> list[int]:
 
 
 def _held_for_nothing(world: World, ports: set[int]) -> set[int]:
-    held = {port: address for port, address in map(_held, world.arguments_of(PROXY)) if port in ports}
+    held = {port: address for port, address in map(_held, world.arguments_of(PROXY, DAEMON)) if port in ports}
     if not held:
         return set()
     has = {

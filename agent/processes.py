@@ -32,15 +32,30 @@ class Ran:
         return quoting.last_lines(self.output, count, limit, whole)
 
 
-def arguments_of(program: str) -> list[list[str]]:
-    """See World.arguments_of. Another account's process can call itself anything, and does not count."""
+def arguments_of(program: str, parent: str = "") -> list[list[str]]:
+    """See World.arguments_of. A process's name and arguments are whatever its starter chose, also of a set-user-ID
+    program's: what counts is the file that runs, for root alone, and beside the host's first process."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         # One may end meanwhile
         with suppress(OSError):
-            if os.stat(f"/proc/{pid}").st_uid == 0 and _text(pid, "comm").strip() == program:
+            if _is_roots(pid, program) and (not parent or _is_roots(_status(pid)["PPid"], parent)):
                 found.append(_text(pid, "cmdline").split("\0"))
     return found
+
+
+def _is_roots(pid: str, program: str) -> bool:
+    # One that was replaced by an upgrade still runs
+    running = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    status = _status(pid)
+    # Real and effective account, and its number in each namespace of processes down to its own
+    is_roots, is_beside = status["Uid"].split()[:2] == ["0", "0"], len(status.get("NSpid", pid).split()) == 1
+    return os.path.basename(running) == program and is_roots and is_beside
+
+
+def _status(pid: str) -> dict[str, str]:
+    pairs = (line.partition(":") for line in _text(pid, "status").splitlines())
+    return {key: value.strip() for key, _, value in pairs}
 
 
 def _text(pid: str, name: str) -> str:

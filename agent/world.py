@@ -233,9 +233,9 @@ class World:
         """Bytes that a process's control group uses, without what can be dropped at once; None where none counts."""
         return cgroups.memory_of(pid)
 
-    def arguments_of(self, program: str) -> list[list[str]]:
-        """What each running process of root's with this name was started with."""
-        return processes.arguments_of(program)
+    def arguments_of(self, program: str, parent: str = "") -> list[list[str]]:
+        """What each running process of root's was started with that runs this program, started by `parent`."""
+        return processes.arguments_of(program, parent)
 
     def signal_container(self, name: str, signal: str) -> None:
         """Sends a container a signal; what has ended by itself needs none."""

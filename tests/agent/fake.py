@@ -298,7 +298,7 @@ class FakeWorld(World):
         self._change()
         self.ran.append(f"settle {tree}")
 
-    def arguments_of(self, program):
+    def arguments_of(self, program, parent=""):
         return self.processes.get(program, [])
 
     def reach_inside(self, asked):
