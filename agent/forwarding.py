@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from agent import existing, quoting
 from agent.engine import Declined
@@ -24,7 +24,13 @@ NO_RULES = re.compile(r"--iptables=(?!true|1)")
 UNKNOWN = (OSError, Declined, ValueError, KeyError, TypeError, AttributeError)
 PROXY = "docker-proxy"
 ONCE_MORE = 2.0  # seconds; of a container that is just starting Docker shows no address yet
+# Where FORWARD leads to what Docker accepts: up to 27 by bridges, in 28.0.0 by a set of them, then by a chain
+JUMP = r"filter -A FORWARD .*-j DOCKER(-FORWARD|-ISOLATION-STAGE-1)?$"
+# Up to 27, which have both of these always
+OF_A_BRIDGE = r"filter -A FORWARD -o \S+ -j DOCKER$"
+ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -78,11 +84,13 @@ def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
 
 def faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
-    names = {entry["name"] for manifest in manifests for entry in manifest["networks"]}
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
-    missing = _missing_rules(world, names) if _keeps_rules(world) else []
+    missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
     gone = f"the firewall has lost rules of Docker's ({', '.join(missing)})" if missing else ""
-    left = [f"port {port} is held for a container that is gone" for port in _left_ports(world, ports)]
+    left = [
+        f"port {port} is held for a container that is gone"
+        for port in sorted(_twice(world, lambda: _held_for_nothing(world, ports)))
+    ]
     return [*([gone] if gone else []), *left]
 
 
@@ -103,7 +111,9 @@ def _keeps_rules(world: World) -> bool:
     return "nftables" not in f"{settings.get('firewall-backend')} {words}" and not NO_RULES.search(words)
 
 
-def _missing_rules(world: World, names: set[str]) -> list[str]:
+def _missing_rules(world: World, manifests: list[dict[str, Any]]) -> list[str]:
+    names = {entry["name"] for manifest in manifests for entry in manifest["networks"]}
+    translated, published = _translated(world, names), _published(world, manifests)
     rules: list[str] = []
     for table in ("nat", "filter"):
         ran = world.run("iptables", "--wait", "10", "--table", table, "--list-rules")
@@ -115,33 +125,74 @@ def _missing_rules(world: World, names: set[str]) -> list[str]:
         "nat DOCKER": r"nat -N DOCKER$",
         "nat PREROUTING": r"nat -A PREROUTING .*-j DOCKER$",
         "filter DOCKER": r"filter -N DOCKER$",
-        "filter FORWARD": r"filter -A FORWARD .*-j DOCKER",
-    } | {
-        f"nat POSTROUTING of {subnet}": rf"nat -A POSTROUTING -s {re.escape(subnet)} .*-j (MASQUERADE|SNAT)\b"
-        for subnet in _translated(world, names)
+        "filter FORWARD": JUMP,
     }
-    return [name for name, rule in wanted.items() if not any(re.match(rule, line) for line in rules)]
+    wanted |= {
+        f"nat POSTROUTING of {subnet}": rf"nat -A POSTROUTING -s {re.escape(subnet)} .*-j (MASQUERADE|SNAT)\b"
+        for subnet in translated
+    }
+    wanted |= {
+        f"nat DOCKER of port {port}": rf"nat -A DOCKER .*-p {protocol} .*--dport {port} .*-j DNAT\b"
+        for port, protocol in sorted(published)
+    }
+    if "filter -N DOCKER-FORWARD" in rules:
+        wanted["filter DOCKER-FORWARD"] = r"filter -A DOCKER-FORWARD "
+    elif any(re.match(OF_A_BRIDGE, line) for line in rules):
+        wanted |= {f"filter {chain}": rf"filter -N {chain}$" for chain in ISOLATION}
+    missing = [name for name, rule in wanted.items() if not any(re.match(rule, line) for line in rules)]
+    return [*missing, *(["filter FORWARD before a DROP"] if _drops_first(rules) else [])]
+
+
+def _drops_first(rules: list[str]) -> bool:
+    """Is everything dropped before it comes to Docker's one jump (since 28): a restart puts that first again."""
+    chain = [line for line in rules if line.startswith("filter -A FORWARD ")]
+    first = next((line for line in chain if not re.search(r"-j (LOG|NFLOG)\b", line)), "")
+    return bool(re.match(r"filter -A FORWARD -j (DROP|REJECT)\b", first)) and any(
+        line.endswith(" -j DOCKER-FORWARD") for line in chain
+    )
 
 
 def _translated(world: World, names: set[str]) -> list[str]:
     """The IPv4 subnets of these networks, as Docker has them, whose containers go out under the host's address."""
     found = []
     for network in json.loads(world.docker_has("/networks")):
-        options = network.get("Options") or {}
-        is_plain = options.get(f"{OPTION}.enable_ip_masquerade", "true") == "true"
-        if network["Name"] in names and is_plain and f"{OPTION}.gateway_mode_ipv4" not in options:
+        if network["Name"] in names and _is_plain(network):
             subnets = [plan.get("Subnet", "") for plan in network["IPAM"]["Config"] or []]
             found += [subnet for subnet in subnets if "." in subnet]
     return found
 
 
-def _left_ports(world: World, ports: set[int]) -> list[int]:
-    """Those of the ports that are held for an address that no container has, twice in a row."""
-    found = _held_for_nothing(world, ports)
+def _is_plain(network: dict[str, Any]) -> bool:
+    """Does Docker translate addresses of this network."""
+    options = network.get("Options") or {}
+    is_bridge = network.get("Driver", "bridge") == "bridge" and not network.get("Internal")
+    is_translated = options.get(f"{OPTION}.enable_ip_masquerade", "true") == "true"
+    return is_bridge and is_translated and f"{OPTION}.gateway_mode_ipv4" not in options
+
+
+def _published(world: World, manifests: list[dict[str, Any]]) -> set[tuple[int, str]]:
+    """(port, protocol) of what running containers of these manifests publish over IPv4 on such networks."""
+    ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
+    plain = {network["Name"] for network in json.loads(world.docker_has("/networks")) if _is_plain(network)}
+    return {
+        (port["PublicPort"], port["Type"])
+        for container in existing.listed(world)
+        if container.get("State") == "running"
+        and ours & {name.lstrip("/") for name in container.get("Names") or []}
+        and plain >= {*((container.get("NetworkSettings") or {}).get("Networks") or {})}
+        for port in container.get("Ports") or []
+        if port.get("PublicPort") and "." in (port.get("IP") or "")
+    }
+
+
+def _twice(world: World, find: Callable[[], Iterable[T]]) -> list[T]:
+    """What is found twice in a row: a container or Docker itself may be just starting."""
+    found = list(find())
     if found:
         world.sleep(ONCE_MORE)
-        found &= _held_for_nothing(world, ports)
-    return sorted(found)
+        again = set(find())
+        found = [entry for entry in found if entry in again]
+    return found
 
 
 def _held_for_nothing(world: World, ports: set[int]) -> set[int]:

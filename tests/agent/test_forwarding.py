@@ -27,10 +27,30 @@ NAT = [
     "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
     "-A DOCKER -d 127.0.0.1/32 ! -i br-e85fc8e09802 -p tcp -m tcp --dport 8014 -j DNAT --to-destination 172.27.0.16:8014",
 ]  # fmt: skip
-# Of 20.10, and of 28
+# As each version leaves them, from its own sources
+STAGES = ["-N DOCKER-ISOLATION-STAGE-1", "-N DOCKER-ISOLATION-STAGE-2"]
 FILTERS = {
-    "20.10": ["-P FORWARD DROP", "-N DOCKER", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -o docker0 -j DOCKER"],
-    "28": ["-P FORWARD DROP", "-N DOCKER", "-N DOCKER-FORWARD", "-A FORWARD -j DOCKER-FORWARD"],
+    "20.10": [
+        "-P FORWARD DROP", "-N DOCKER", *STAGES, "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER",
+        "-A FORWARD -j DOCKER-ISOLATION-STAGE-1", "-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -o docker0 -j DOCKER", "-A FORWARD -i docker0 ! -o docker0 -j ACCEPT",
+    ],
+    "27, without a bridge": [
+        "-P FORWARD DROP", "-N DOCKER", *STAGES, "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-ISOLATION-STAGE-1",
+    ],
+    "28.0.0": [
+        "-P FORWARD DROP", "-N DOCKER", *STAGES, "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER",
+        "-A FORWARD -m set --match-set docker-ext-bridges-v4 dst -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "-A FORWARD -j DOCKER-ISOLATION-STAGE-1", "-A FORWARD -m set --match-set docker-ext-bridges-v4 dst -j DOCKER",
+    ],
+    "28": [
+        "-P FORWARD DROP", "-N DOCKER", "-N DOCKER-FORWARD", *STAGES, "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD",
+        "-A DOCKER-FORWARD -j DOCKER-CT", "-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1", "-A DOCKER-FORWARD -j DOCKER-BRIDGE",
+    ],
+    "29": [
+        "-P FORWARD DROP", "-N DOCKER", "-N DOCKER-FORWARD", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -j DOCKER-FORWARD",
+        "-A FORWARD -j DROP", "-A DOCKER-FORWARD -j DOCKER-CT", "-A DOCKER-FORWARD -j DOCKER-INTERNAL", "-A DOCKER-FORWARD -j DOCKER-BRIDGE",
+    ],
 }  # fmt: skip
 LEFT = ["/usr/sbin/docker-proxy", "-proto", "tcp", "-host-ip", "127.0.0.1", "-host-port", "8014", "-container-ip", "172.27.0.216", "-container-port", "8014"]  # fmt: skip
 
@@ -40,6 +60,21 @@ def rules(world: FakeWorld, nat: list[str] = NAT, filters: list[str] = FILTERS["
     world.processes["dockerd"] = [["/usr/sbin/dockerd", "-H", "fd://"]]
     for table, lines in (("nat", nat), ("filter", filters)):
         world.answers[f"iptables --wait 10 --table {table} --list-rules"] = Ran(0, "\n".join(lines))
+    return world
+
+
+def publishing(world: FakeWorld, network: str = "watchme-network", **changes: object) -> FakeWorld:
+    """Docker lists a container of ours, with the port that the host gives it."""
+    port = {"IP": "127.0.0.1", "PrivatePort": 8014, "PublicPort": 8014, "Type": "tcp"}
+    entry = {
+        "Id": "a" * 64,
+        "Names": ["/watchme-avatar-uploader"],
+        "State": "running",
+        "Ports": [port | {"IP": "::"}, port],
+    }
+    entry |= {"NetworkSettings": {"Networks": {network: {"IPAddress": "172.27.0.16"}}}} | changes
+    has = world.docker_has
+    world.docker_has = lambda path, timeout=10: json.dumps([entry]).encode() if "json?all" in path else has(path)  # type: ignore[method-assign]
     return world
 
 
@@ -53,7 +88,7 @@ def faults(world: FakeWorld) -> list[str]:
 
 @pytest.mark.parametrize("version", FILTERS)
 def test_a_firewall_as_docker_leaves_it_has_no_fault(version):
-    assert faults(rules(watchme(), filters=FILTERS[version])) == []
+    assert faults(rules(publishing(watchme()), filters=FILTERS[version])) == []
 
 
 LOST = {
@@ -62,12 +97,57 @@ LOST = {
     "nat only": (without(NAT, "DOCKER", "MASQUERADE"), FILTERS["28"], f"nat DOCKER, nat PREROUTING, nat POSTROUTING of {SUBNET}"),
     "one network's": (without(NAT, SUBNET), FILTERS["28"], f"nat POSTROUTING of {SUBNET}"),
     "forwarding": (NAT, without(FILTERS["20.10"], "-A FORWARD"), "filter FORWARD"),
+    "forwarding but for a person's own chain": (NAT, [line for line in FILTERS["28"] if line != "-A FORWARD -j DOCKER-FORWARD"], "filter FORWARD"),
+    "all that the chain had": (NAT, without(FILTERS["28"], "-A DOCKER-FORWARD"), "filter DOCKER-FORWARD"),
+    "chains between networks": (NAT, without(FILTERS["20.10"], "ISOLATION"), "filter DOCKER-ISOLATION-STAGE-1, filter DOCKER-ISOLATION-STAGE-2"),
+    "after a rule that drops": (NAT, ["-A FORWARD -j DROP", *FILTERS["28"]], "filter FORWARD before a DROP"),
+    "after one that logs and one that drops": (NAT, ["-A FORWARD -j LOG", "-A FORWARD -j REJECT --reject-with icmp-port-unreachable", *FILTERS["29"]], "filter FORWARD before a DROP"),
+    "a port": (without(NAT, "--dport 8014"), FILTERS["28"], "nat DOCKER of port 8014"),
+    "all ports": ([*without(NAT, "-A DOCKER"), "-A DOCKER -i docker0 -j RETURN"], FILTERS["20.10"], "nat DOCKER of port 8014"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("nat", "filters", "named"), LOST.values(), ids=LOST)
 def test_lost_rules_are_named(nat, filters, named):
-    assert faults(rules(watchme(), nat, filters)) == [f"the firewall has lost rules of Docker's ({named})"]
+    world = rules(watchme() if "PREROUTING" in named else publishing(watchme()), nat, filters)
+    assert faults(world) == [f"the firewall has lost rules of Docker's ({named})"]
+
+
+HELD_OTHERWISE = {
+    "it ended": {"State": "exited"},
+    "it is another's": {"Names": ["/cache"]},
+    "over IPv6 alone": {"Ports": [{"IP": "::1", "PrivatePort": 8014, "PublicPort": 8014, "Type": "tcp"}]},
+    "not published": {"Ports": [{"PrivatePort": 8014, "Type": "tcp"}]},
+    "in a network of another kind": {"network": "routed"},
+    "also in one": {"NetworkSettings": {"Networks": {"routed": {}, "watchme-network": {}}}},
+}
+
+
+@pytest.mark.parametrize("changes", HELD_OTHERWISE.values(), ids=HELD_OTHERWISE)
+def test_a_port_that_needs_no_rule_lacks_none(changes):
+    assert faults(rules(publishing(watchme(), **changes), without(NAT, "--dport"))) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"Internal": True}, {"Driver": "macvlan"}, {"Options": {f"{forwarding.OPTION}.gateway_mode_ipv4": "routed"}}],
+)
+def test_a_network_whose_addresses_are_not_translated_needs_no_rule(kind, monkeypatch):
+    world = publishing(watchme())
+    networks = [entry | kind for entry in json.loads(world.docker_has("/networks"))]
+    has = world.docker_has
+    monkeypatch.setattr(
+        world,
+        "docker_has",
+        lambda path, timeout=10: json.dumps(networks).encode() if path == "/networks" else has(path),
+    )
+    assert faults(rules(world, without(NAT, "MASQUERADE", "--dport"))) == []
+
+
+def test_a_docker_that_is_just_starting_has_lost_nothing(monkeypatch):
+    world = rules(watchme(), [], [])
+    monkeypatch.setattr(world, "sleep", lambda seconds: rules(world))
+    assert faults(world) == []
 
 
 ELSEWHERE = {
