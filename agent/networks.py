@@ -13,6 +13,7 @@ from agent.store import Release
 from agent.world import World
 
 ROUTES = "/proc/net/route"  # the main table, IPv4, numbers in the host's own order of bytes
+WIDEST = 8  # bits; what is wider is no network but everything, in pieces, as a VPN takes it
 Network = ipaddress.IPv4Network
 
 
@@ -66,14 +67,16 @@ def _routes(world: World, base: Release | None, target: Release, docker: dict[st
 
 
 def routes(world: World) -> list[tuple[str, Network, str]]:
-    """The host's ways to networks, without the one to everything else: interface, network, and gateway ("" where the
+    """The host's ways to networks, without those to everything else: interface, network, and gateway ("" where the
     network is the interface's own)."""
     lines = (world.read(ROUTES) or b"").decode(errors="replace").splitlines()[1:]
     found = []
     for fields in (line.split() for line in lines):
-        if len(fields) < 8 or not int(fields[3], 16) & 1 or not int(fields[7], 16):
+        if len(fields) < 8 or not int(fields[3], 16) & 1:
             continue
         network = Network(f"{_address(fields[1])}/{_address(fields[7])}")
+        if network.prefixlen < WIDEST:
+            continue
         gateway = _address(fields[2]) if int(fields[2], 16) else ""
         found.append((fields[0], network, gateway))
     return found
