@@ -31,6 +31,7 @@ START = (
     'print("\\n" + mark, flush=True); said = json.load(sys.stdin); exec(said["first"])\''
 )
 FIRST = Path(__file__).with_name("on_host.py").read_text()
+SHORTAGE = 4  # RFC 4254, 5.1: of resources, which passes
 SILENCE = 30.0  # seconds; the agent gives a sign of life every 5
 LONGEST = 64 * 1024**2  # bytes of a line of an answer: every file of a host can be in one
 MOST = 2 * LONGEST  # bytes of an answer
@@ -125,6 +126,13 @@ def _opened(transport: paramiko.Transport, target: Target, line: str, limit: flo
         # The library waits for the answer to this without a limit
         with ended_after(SILENCE, transport.close):
             channel.exec_command(line)
+    except paramiko.ChannelException as error:
+        if error.code == SHORTAGE:
+            raise ConnectionLost(f"{target} has no resources for a session now") from None
+        raise NotStarted(
+            f"{target} takes the login and opens no session ({error.text}): nothing was sent. Look there at "
+            "MaxSessions in sshd_config, and at the sessions that are open"
+        ) from None
     except paramiko.SSHException as error:
         if not transport.is_active():
             raise

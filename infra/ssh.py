@@ -24,6 +24,7 @@ from infra.foreign import one_line
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 RSA = ("rsa-sha2-512", "rsa-sha2-256")  # signatures by an RSA key
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 WORDS = 300  # characters of a server's words in a reason
 
 
@@ -69,7 +70,13 @@ def connected(target: Target, timeout: float = 15) -> Iterator[paramiko.Transpor
     pinned, key = _pinned(target), private_key(target)
     try:
         plain = socket.create_connection((target.address, target.port), timeout)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # A resolver that does not answer now is another fault
+        if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno in UNKNOWN_NAME):
+            raise NeverConnects(
+                f"{target}: no address is known for {target.address}, so that nothing was sent; correct the host's "
+                "address in the configuration, or its record in the zone"
+            ) from None
         raise InfraError(
             f"{target} does not answer: {error}; is it up, and are you in infra:adminCidrs? Whether a machine is gone "
             "in AWS, pulumi preview says"

@@ -66,10 +66,14 @@ class NoCommands(Server):
 
 
 class NoSessions(Server):
-    """Lets in for forwarding alone (MaxSessions 0)."""
+    """Lets in for forwarding alone (MaxSessions 0), or has too many sessions."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(lambda *_: 0)
 
     def check_channel_request(self, kind, chanid):
-        return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return self.code
 
 
 LOGINS = {
@@ -86,7 +90,11 @@ LOGINS = {
     "no python3": (lambda: Login(errors=b"sh: 1: python3: not found\n", code=127), "sh: 1: python3: not found"),
     "sudo": (lambda: Login(errors=b"sudo: a password is required\n", code=1), "sudo: a password is required"),
     "no commands": (lambda: NoCommands(lambda *_: 0), "Channel closed"),
-    "no sessions": (lambda: NoSessions(lambda *_: 0), "Administratively prohibited"),
+    "no sessions": (
+        lambda: NoSessions(paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED),
+        "opens no session (Administratively prohibited): nothing was sent. Look there at MaxSessions in sshd_config",
+    ),
+    "too many sessions": (lambda: NoSessions(paramiko.OPEN_FAILED_CONNECT_FAILED), "opens no session (Connect failed)"),
     "control characters": (lambda: Login(b"\x1b]0;x\x07 no\n", code=1), "\\x1b]0;x\\x07 no"),
 }  # fmt: skip
 
@@ -149,6 +157,12 @@ def test_what_a_login_shell_prints_is_noise(kind):
     said: list[str] = []
     ended = delivery.send(target(made), REQUEST, None, lambda urls: None, said.append)
     assert (ended["line"], said, made.logins) == ("applied on web1", ["pulling"], 1)
+
+
+def test_a_shortage_of_resources_passes():
+    made = NoSessions(paramiko.OPEN_FAILED_RESOURCE_SHORTAGE)
+    with pytest.raises(ConnectionLost, match="has no resources for a session now"):
+        ask(target(made), "status")
 
 
 def test_a_connection_lost_before_the_command_runs_is_the_end():

@@ -91,6 +91,30 @@ def test_a_closed_port_is_the_reason_when_the_time_is_over():
     assert len(lines) == 1 and lines[0].startswith("waiting for web1: web1 (root@127.0.0.1:")
 
 
+UNKNOWN = {"no such name": "no-such-host.invalid", "no name at all": f"{'a' * 64}.example"}
+
+
+@pytest.mark.parametrize("address", UNKNOWN.values(), ids=UNKNOWN)
+def test_a_name_without_an_address_ends_it_at_once(monkeypatch, address):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    if address.endswith(".invalid"):
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    ended, lines = waited(target(server(), address=address))
+    assert (ended.code, lines) == (1, []) and f"no address is known for {address}" in ended.line
+
+
+def test_a_resolver_that_does_not_answer_is_asked_again(monkeypatch):
+    def silent(*_, **__):
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    made = target(server(), address="web1.example")
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    ended, lines = waited(made, limit=0.5)
+    assert lines and "Temporary failure" in ended.line and "cannot take a release after" in ended.line
+
+
 def test_a_host_that_takes_connections_and_speaks_no_ssh():
     """Paused, or something else that listens there: each attempt has a limit, and so has all of it."""
     made = server()
