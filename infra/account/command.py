@@ -29,7 +29,7 @@ def problems(catalogue: Catalogue) -> list[Problem]:
     for role in ("plan", "deploy"):
         found += _asked(f"rights of {role}", stack.region, partial(rights.missing, catalogue, role))
     for region in [stack.region, *stack.standbyRegions]:
-        found += _asked("limits", region, partial(_in_region, catalogue, region, created, larger[region]))
+        found += _asked("limits", region, partial(_in_region, catalogue, region, created, larger[region], known))
     # What cannot be asked is the same of several
     return list(dict.fromkeys(found))
 
@@ -46,13 +46,15 @@ def _asked(what: str, region: str, ask: Callable[[], Iterable[Problem]]) -> list
     return found
 
 
-def _in_region(catalogue: Catalogue, region: str, created: list[dict], larger: int) -> Iterator[Problem]:
+def _in_region(
+    catalogue: Catalogue, region: str, created: list[dict], larger: int, known: list[dict]
+) -> Iterator[Problem]:
     if Region(catalogue.stack.region).enabled(region) is False:
         remedy = f"enable it: aws account enable-region --region-name {region} (minutes to hours)"
         yield Problem(region, "region", "is not enabled in this account", remedy)
     else:
         asked = Region(region)
-        yield from limits.findings(created, region, asked, larger)
+        yield from limits.findings(created, region, asked, larger, known)
         yield from networks.findings(catalogue, region, asked)
 
 

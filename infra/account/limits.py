@@ -7,10 +7,15 @@ from typing import Any
 
 from catalogue.problems import Problem
 from catalogue.sizes import INSTANCE_TYPES
-from infra.account.region import ADDRESSES, GATEWAYS, NETWORKS, VCPUS, Region
+from infra.account.region import ADDRESSES, GATEWAYS, NETWORKS, RULES, VCPUS, Region
 
 INSTANCE = "aws:ec2/instance:Instance"
 REPOSITORY = "aws:ecr/repository:Repository"
+# A region's hosts have one group
+OF_GROUP = {
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "inbound",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "outbound",
+}
 
 
 @dataclass(frozen=True)
@@ -52,21 +57,42 @@ def growth(wanted: Iterable[dict[str, Any]], known: Iterable[dict[str, Any]]) ->
     return more
 
 
-def findings(created: list[dict[str, Any]], region: str, asked: Region, larger: int = 0) -> Iterator[Problem]:
-    """Of what is created in a region, where existing machines get `larger` more vCPUs: every quota that does not
-    suffice, and names that are taken."""
+def findings(
+    created: list[dict[str, Any]],
+    region: str,
+    asked: Region,
+    larger: int = 0,
+    known: Iterable[dict[str, Any]] = (),
+) -> Iterator[Problem]:
+    """Of what is created in a region beside what is `known` there, where existing machines get `larger` more vCPUs:
+    every quota that does not suffice, and names that are taken."""
     here = [made for made in created if region_of(made) == region]
     needed = Counter({kind: sum(made["type"] == kind for made in here) for kind in QUOTAS})
     needed[INSTANCE] = larger + sum(_vcpus(made) for made in here if made["type"] == INSTANCE)
     for kind, more in needed.items():
         if more:
             yield from _short(QUOTAS[kind], more, region, asked)
+    had = _rules(entry for entry in known if region_of(entry) == region)
+    for (kind, version), more in _rules(here).items():
+        # What an update removes goes last
+        used = had[kind, version]
+        quota = Quota(f"{OF_GROUP[kind]} {version} rules of a security group", RULES, 60, lambda _, used=used: used)
+        yield from _short(quota, more, region, asked)
     names = {made["inputs"]["name"] for made in here if made["type"] == REPOSITORY}
     if names and (taken := sorted(names & asked.repositories())):
         remedy = (
             "infra adopt aws takes them over with their images; infra:sharedRepositories where another stack has them"
         )
         yield Problem(region, "repositories", f"{len(taken)} are there already: {', '.join(taken)}", remedy)
+
+
+def _rules(resources: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """AWS counts each way, and IPv4's and IPv6's, by itself."""
+    return Counter(
+        (made["type"], "IPv6" if made["inputs"].get("cidrIpv6") else "IPv4")
+        for made in resources
+        if made["type"] in OF_GROUP
+    )
 
 
 def _vcpus(made: dict[str, Any]) -> int:

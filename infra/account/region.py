@@ -14,7 +14,7 @@ from infra.errors import InfraError
 VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
 # Families of types by their first letter
 STANDARD = "acdhimrtz"
-NETWORKS, GATEWAYS = ("vpc", "L-F678F1CE"), ("vpc", "L-A4707A72")
+NETWORKS, GATEWAYS, RULES = ("vpc", "L-F678F1CE"), ("vpc", "L-A4707A72"), ("vpc", "L-0EA8095F")
 
 RUNNING = {"Name": "instance-state-name", "Values": ["pending", "running"]}
 

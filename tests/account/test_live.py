@@ -78,6 +78,25 @@ def test_what_is_there_already_needs_no_room(account):
     assert said(limits.findings(created, "us-east-1", region(0))) == [], "another region's"
 
 
+RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+ROOM = {
+    "just enough": (0, 60, None, ""),
+    "first ones": (0, 73, 60, "inbound IPv4 rules of a security group: 0 in use and 73 needed, 60 allowed"),
+    "more": (50, 11, 60, "inbound IPv4 rules of a security group: 50 in use and 11 needed, 60 allowed"),
+    "a larger quota": (50, 11, 100, ""),
+    "as it is": (73, 0, 60, ""),
+}
+
+
+@pytest.mark.parametrize(("there", "more", "quota", "found"), ROOM.values(), ids=ROOM)
+def test_rules_that_a_security_group_cannot_have_are_counted(account, there, more, quota, found):
+    known = [wanted(RULE, f"old-{n}", cidrIpv4=f"192.0.2.{n}/32") for n in range(there)]
+    created = [wanted(RULE, f"new-{n}", cidrIpv4=f"198.51.100.{n}/32") for n in range(more)]
+    created += [wanted("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "out", cidrIpv4="0.0.0.0/0")]
+    lines = said(limits.findings(created, REGION, region(quota), 0, known))
+    assert len(lines) == bool(found) and all(found in line and "--quota-code L-0EA8095F" in line for line in lines)
+
+
 def test_a_repository_of_that_name_is_named(account):
     boto3.client("ecr", region_name=REGION).create_repository(repositoryName="watchme-web")
     (line,) = said(limits.findings([wanted(REPOSITORY, "r", name="watchme-web")], REGION, region(5)))
