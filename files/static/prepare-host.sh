@@ -12,7 +12,7 @@ swap=/swapfile
 begun=/var/lib/prepare-host.begun
 log=$(mktemp)
 patience=600 # seconds that another installation may take
-trap 'rm -f "$log" "$swap.new"; allow_starts' EXIT
+trap 'rm -f "$log" "$log.lists" "$swap.new"; allow_starts' EXIT
 trap 'exit 1' HUP INT TERM
 
 fail() {
@@ -90,8 +90,8 @@ install_missing() {
     until install_once; do
         absent=$(unavailable)
         # Where the lists could not be fetched, what is in them is not known
-        [ -z "$absent" ] || grep -q 'Failed to fetch' "$log" || fail "no package source of this host has:$absent"
-        [ "$attempt" -lt 6 ] || fail "cannot install:${absent:-$(missing_packages)}: $(last_error)"
+        [ -z "$absent" ] || grep -qs 'Failed to fetch' "$log" "$log.lists" || fail "no package source of this host has:$absent"
+        [ "$attempt" -lt 6 ] || fail "cannot install:${absent:-$(missing_packages)}: $(reason)"
         attempt=$((attempt + 1))
         sleep 10
     done
@@ -103,7 +103,10 @@ install_missing() {
 
 install_once() {
     : > "$log"
-    patiently apt-get update -q || return 1
+    # What a broken source of another product lacks may not be what is installed here
+    patiently apt-get update -q || [ "$code" != locked ] || return 1
+    mv "$log" "$log.lists"
+    : > "$log"
     packages=$(missing_packages)
     # shellcheck disable=SC2086
     [ -z "$packages" ] || patiently apt-get -o DPkg::Lock::Timeout=60 -o Dpkg::Options::=--force-confold install -q -y --no-install-recommends $packages
@@ -133,7 +136,14 @@ unavailable() {
     done
 }
 
-last_error() { grep -E '^(E|Err|dpkg: error|W)' "$log" | tail -n 1; }
+# The cause, and neither what follows from it nor a source that is broken besides
+reason() {
+    first "$log" 'dpkg: error processing' || first "$log" '[EW]: Failed to fetch' || first "$log" 'Err:|dpkg: error' ||
+        first "$log" 'E:' 'Unable to locate package|no installation candidate' ||
+        first "$log.lists" '[EW]: Failed to fetch' || first "$log.lists" 'Err:|E:' || first "$log" 'E:|W:' || first "$log.lists" 'W:'
+}
+
+first() { grep -vE "${3:-^$}" "$1" 2>/dev/null | grep -E "^($2)" | sed -n '1p' | grep .; }
 
 # By a host that lost its power, or an installation that was ended
 is_dpkg_interrupted() {

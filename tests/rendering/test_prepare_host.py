@@ -28,10 +28,12 @@ TOOLS = {
     "apt-get": """case "$*" in
         *update*) locked /var/lib/apt/lists/lock
             [ ! -e state/offline ] || { echo "W: Failed to fetch http://deb.debian.org/  Could not resolve"; exit 0; }
+            [ ! -e state/lists-say ] || { cat state/lists-say; exit 100; }
             [ ! -e state/unlisted ] || mv state/unlisted/* state/available/ ;;
         *fix-broken*) rm -f state/half state/stuck ;;
         *install*) locked /var/lib/dpkg/lock-frontend; forbidden
             [ ! -e state/half ] || { echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'"; exit 100; }
+            [ ! -e state/install-says ] || { cat state/install-says; exit 100; }
             for package in $(echo "$*" | sed 's/.*--no-install-recommends//'); do
                 [ -e state/available/$package ] || { echo "E: Unable to locate package $package"; exit 100; }
             done
@@ -219,6 +221,35 @@ def test_without_a_network_nothing_is_said_of_the_sources(machine):
     ran = machine.run()
     assert ran.returncode == 1 and "prepare-host: cannot install: ca-certificates" in ran.stderr
     assert "no package source" not in ran.stderr and ran.stderr.count("\n") == 1
+
+
+VENDORS = "Err:3 https://vendor.example stable Release\n  404  Not Found\nE: The repository 'https://vendor.example stable Release' does not have a Release file.\n"
+FETCH = "E: Failed to fetch http://deb.debian.org/n/nginx.deb  404  Not Found"
+DPKG = "dpkg: error processing package nginx (--configure):"
+REASONS = {
+    "dpkg's": ("", f"{DPKG}\n installed script returned 1\nErrors were encountered\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n", DPKG),
+    "a file": ("", f"Err:1 http://deb.debian.org nginx\n{FETCH}\n{FETCH}2\nE: Unable to fetch some archives, maybe run apt-get update\n", FETCH),
+    "another one's source besides": (VENDORS, "E: You don't have enough free space in /var/cache/apt/archives/.\n", "E: You don't have enough free space in /var/cache/apt/archives/."),
+    "its warning besides": ("", "E: Unable to correct problems, you have held broken packages.\nW: Some index files failed\n", "E: Unable to correct problems, you have held broken packages."),
+    "lists": ("W: Failed to fetch http://deb.debian.org/  Could not resolve\nE: Some index files failed\n", "E: Unable to locate package nginx\n", "W: Failed to fetch http://deb.debian.org/  Could not resolve"),
+    "no other one": ("", "E: Unable to locate package nginx\n", "E: Unable to locate package nginx"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lists", "install", "reason"), REASONS.values(), ids=REASONS)
+def test_the_reason_is_the_cause_and_not_what_follows_from_it(machine, lists, install, reason):
+    if lists:
+        machine.set("lists-say", lists)
+    machine.set("install-says", install)
+    ran = machine.run()
+    assert ran.returncode == 1 and ran.stderr.startswith("prepare-host: cannot install: ")
+    assert ran.stderr.endswith(f": {reason}\n")
+
+
+def test_a_broken_source_of_another_product_keeps_nothing_from_being_installed(machine):
+    machine.set("lists-say", VENDORS)
+    ran = machine.run()
+    assert ran.returncode == 0 and machine.faults() == [], ran
 
 
 def test_another_policy_is_anothers(machine):
