@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import struct
 from collections.abc import Callable
 
@@ -10,6 +11,12 @@ from agent.world import World
 
 # ELF's numbers of machines, in Docker's words
 MACHINES = {62: "amd64", 183: "arm64", 3: "386", 40: "arm"}
+# What a kernel runs besides, where the program's own loader is here
+RUNS_TOO = {"amd64": ("386",)}
+BOM = b"\xef\xbb\xbf"
+# Of env, those whose value is the next word; what `-S` has is words
+ENV_VALUES = ("-u", "--unset", "-C", "--chdir", "-a", "--argv0")
+LINKS = 40  # in each other, as many as the kernel follows
 HEAD = 4096  # bytes, in which a program says what it is, and what starts it
 LOADER = 3  # of ELF's program headers, the one that names it
 
@@ -20,14 +27,24 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str
     head = world.head(path, HEAD)
     if head is None or not world.is_executable(path):
         return None
+    if head.startswith(BOM + b"#!"):
+        return "has a byte order mark before its #!: save it as UTF-8 without one"
+    if head.startswith(b"MZ"):
+        return "is a program for Windows"
     if head.startswith(b"#!"):
         return _of_script(world, head, place)
+    return _of_binary(world, head)
+
+
+def _of_binary(world: World, head: bytes) -> str | None:
     return built_for_another(world, head) or _without_loader(world, head)
 
 
 def built_for_another(world: World, head: bytes) -> str | None:
     """Why a program of Linux does not run on this processor, by its first bytes; None for any other file."""
     built, ours = machine_of(head), registry.architecture(world)
+    if built in RUNS_TOO.get(ours, ()):
+        return None
     return f"is built for {built}, and this machine is {ours}" if built and built != ours else None
 
 
@@ -68,12 +85,57 @@ def loader_of(head: bytes) -> str:
 
 def _of_script(world: World, head: bytes, place: Callable[[str], str]) -> str | None:
     line = head[2:].split(b"\n", 1)[0]
-    words = line.decode(errors="replace").split()
+    words = line.decode(errors="replace").split(maxsplit=1)
     if line.endswith(b"\r"):
         return "has Windows line ends after its #!: no such interpreter"
-    if words and not world.exists(place(words[0])):
+    if not words:
+        return None
+    if not world.exists(place(words[0])):
         return f"needs the interpreter {words[0]}, which is not here"
-    named = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    if words and words[0].endswith("/env") and named and not world.has_command(named[0]):
-        return f"needs the interpreter {named[0]}, which is not here"
+    if fault := _of_interpreter(world, place(words[0]), place):
+        return f"needs the interpreter {words[0]}, which {fault}"
+    if words[0].endswith("/env") and words[1:]:
+        return _of_env(world, words[1].rstrip())
+    return None
+
+
+def _of_interpreter(world: World, path: str, place: Callable[[str], str]) -> str | None:
+    """Why what is there starts no script; None where nothing is wrong, or it is not known."""
+    end = path
+    for _ in range(LINKS):
+        target = world.link_target(end)
+        if target is None:
+            break
+        # Not made shorter: a directory in it may be a link too
+        end = place(posixpath.join(posixpath.dirname(end), target))
+        if not world.exists(end):
+            return f"leads to {end}, which is not here"
+    if world.directory_entry(end) is not None:
+        return "is a directory"
+    head = world.head(end, HEAD)
+    if head is None:
+        return None
+    return _of_binary(world, head) if world.is_executable(end) else "may not be executed (chmod +x)"
+
+
+def _of_env(world: World, rest: str) -> str | None:
+    """What `env` starts: the kernel gives it all that follows as one word, which `-S` splits."""
+    name = rest
+    if rest.startswith(("-S", "-vS", "--split-string")):
+        words = rest.split()
+        while words and (words[0].startswith("-") or "=" in words[0]):
+            if words[0] in ("-S", "-vS", "--split-string"):
+                words = words[1:]
+            elif words[0].startswith(("-S", "--split-string=")):
+                words[0] = words[0].removeprefix("--split-string=").removeprefix("-S")
+            else:
+                words = words[2 if words[0] in ENV_VALUES else 1 :]
+        name = words[0] if words else ""
+    elif rest.startswith("-") or "=" in rest.split()[0]:
+        # env's own words, which older versions of it take in other ways
+        return None
+    elif len(rest.split()) > 1:
+        return f"has several words after env in its #!, which are one name there: env -S {rest}"
+    if name and "/" not in name and "$" not in name and not world.has_command(name):
+        return f"needs the interpreter {name}, which is not here"
     return None

@@ -29,7 +29,12 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
             if config.path in started and not int(config.mode, 8) & 0o111:
                 rule = f'mode: "0755" for the file {config.path}'
                 yield Problem(file, where, f"{config.path} is started, and its mode {config.mode} forbids it", rule)
-            if config.path in started and content and not content.startswith((b"#!", b"\x7fELF")):
+            if content.startswith(b"\xef\xbb\xbf#!"):
+                rule = f"UTF-8 without one: sed -i '1s/^\\xef\\xbb\\xbf//' {source}"
+                yield Problem(
+                    file, where, f"{source} has a byte order mark before its #!: no script to the kernel", rule
+                )
+            elif config.path in started and content and not content.startswith((b"#!", b"\x7fELF")):
                 rule = "a script that begins with #! and its interpreter, or a program for Linux"
                 yield Problem(file, where, f"{source} is started, and is no program", rule)
             yield from _for_the_machine(catalogue, system.system, file, where, config, content)

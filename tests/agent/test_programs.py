@@ -30,10 +30,21 @@ WRONG = {
     "Windows line ends": (b"#!/bin/sh\r\nexit 0\r\n", "has Windows line ends after its #!"),
     "no loader": (started_by(MUSL), "needs the loader /lib/ld-musl-x86_64.so.1, which is not here"),
     "no interpreter": (b"#!/opt/python/bin/python3 -I\nx\n", "needs the interpreter /opt/python/bin/python3, which is not here"),
+    "a byte order mark": (b"\xef\xbb\xbf#!/bin/sh\n", "has a byte order mark before its #!"),
+    "a program for Windows": (b"MZ\x90\0", "is a program for Windows"),
+    "an interpreter that may not be executed": (b"#!/opt/data\n", "needs the interpreter /opt/data, which may not be executed (chmod +x)"),
+    "one behind a link to nothing": (b"#!/opt/dangling\n", "needs the interpreter /opt/dangling, which leads to /opt/gone, which is not here"),
+    "a directory": (b"#!/opt/folder\n", "needs the interpreter /opt/folder, which is a directory"),
+    "one of another architecture": (b"#!/opt/linked\n", "needs the interpreter /opt/linked, which is built for arm64, and this machine is amd64"),
+    "several words for env": (b"#!/usr/bin/env python3 -u\n", "has several words after env in its #!, which are one name there: env -S python3 -u"),
+    "none behind env's own words": (b"#!/usr/bin/env -S -u FOO A=1 node\n", "needs the interpreter node, which is not here"),
     "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which is not here"),
 }  # fmt: skip
 RIGHT = {
     "this architecture": AMD64, "a script": b"#!/bin/sh -e\nexit 0\n", "an interpreter of env": b"#!/usr/bin/env python3\n",
+    "env unsets": b"#!/usr/bin/env -S -u FOO python3\n", "env unsets, in one word": b"#!/usr/bin/env -u FOO python3\n",
+    "env goes elsewhere": b"#!/usr/bin/env -S -C /tmp A=1 python3 -u\n", "env splits": b"#!/usr/bin/env -Spython3 -u\n",
+    "an interpreter behind a link": b"#!/opt/link\n", "32 bits of the same": AMD64.replace(b"\x3e", b"\x03"),
     "a loader that is here": started_by(b"/bin/sh"), "a loader far behind": started_by(MUSL, 1 << 40),
     "a loader without an end": started_by(MUSL)[:-1], "text": b"hello", "nothing": b"", "half a program": b"\x7fELF\x02",
 }  # fmt: skip
@@ -43,6 +54,14 @@ def having(content: bytes, mode: int = 0o755) -> FakeWorld:
     world = machine()
     world.installed |= {"env", "python3"}
     world.files[PATH] = (content, mode, "root", "root")
+    for path, inside, bits in (
+        ("/opt/data", b"text", 0o644),
+        ("/opt/right", AMD64, 0o755),
+        ("/opt/wrong", ARM64, 0o755),
+    ):
+        world.files[path] = (inside, bits, "root", "root")
+    world.links |= {"/opt/dangling": "gone", "/opt/link": "/opt/right", "/opt/linked": "wrong"}
+    world.directories["/opt/folder"] = ("root", "root", 0o755)
     return world
 
 
