@@ -169,13 +169,27 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
 
 def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
     """What is written by hand stays inside of its site: no listener, no other site, no other file."""
-    for _, _, site, where in _sites(catalogue):
+    for _, system, site, where in _sites(catalogue):
         given = site.snippet or Snippet()
+        own = _own(catalogue, system)
         for name, faults in ((given.nginx, snippets.faults_of_nginx), (given.caddy, snippets.faults_of_caddy)):
             text = catalogue.sources.get(name or "", b"").decode(errors="replace")
-            for fault in dict.fromkeys(faults(text) if name else []):
-                rule = "directives that concern this site alone, such as location, return or add_header (docs/sites.md)"
+            for fault in dict.fromkeys(faults(text, own) if name else []):
+                rule = (
+                    "directives that concern this site alone, such as location, return or add_header; files below "
+                    "/srv/NAME/, /opt/NAME/ or /var/www/NAME/; ports of this host's services, or names (docs/sites.md)"
+                )
                 yield Problem(f"{STATIC}/{name}", where, f"its snippet {fault}", rule)
+
+
+def _own(catalogue: Catalogue, system: System) -> snippets.Own:
+    """What a system's snippets may lead to: its own directories, and services of the hosts that run it."""
+    beside = [catalogue.systems_on(host) for host in catalogue.stack.hosts]
+    near = [other for systems in beside if system in systems for other in systems]
+    ports = {port for other in near for service in other.active for port in service.ports}
+    directories = [item.path for item in system.directories]
+    directories += [artefact.into for service in system.native_services for artefact in service.artefact]
+    return snippets.Own(frozenset(ports), tuple(directories))
 
 
 def serving(catalogue: Catalogue) -> Iterator[Problem]:

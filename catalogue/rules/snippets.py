@@ -3,6 +3,9 @@ alone. What is not known to do so is refused: a list of what reaches further wou
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from catalogue.rules.contents import OF_THE_HOST, plain
 
 # Directives of Nginx that stay inside of a server
 OF_NGINX = re.compile(
@@ -27,25 +30,90 @@ OF_CADDY = re.compile(
 )
 # Where a host's own services answer that are no one else's
 INSIDE = re.compile(r"169\.254\.|fd00:ec2|unix[:/]|admin\.sock", re.IGNORECASE)
+# What one reader takes for a space or a line's end, and another for none
+UNREAD = re.compile(r"[^\S \t\r\n]|[\x00-\x08\x0e-\x1f\x7f]|\r(?!\n)")
+# Directories of products, and of what is published
+PUBLISHED = re.compile(r"/(?:srv|opt|mnt|media|var/www|usr/local/share|usr/share/nginx)/[^/]+")
+ADDRESS = re.compile(
+    r"(?:(?:https?|h2c|s?uwsgi|fastcgi|tcp)://|tcp/)?(?P<host>[^/:?#]*)(?::(?P<port>[0-9]+))?(?:[/?#].*)?"
+)
+# The last part of a name begins with a letter: any other is a way to write a number
+HOST = re.compile(r"(?:[A-Za-z0-9_-]+\.)*[A-Za-z][A-Za-z0-9_-]*\.?")
+LOCAL = re.compile(r"|127\.0\.0\.1|(?:.*\.)?localhost(?:\.localdomain)?\.?", re.IGNORECASE)
+# Other names of the host itself, and of what knows its rights
+NO_SERVICE = re.compile(r"ip6-.*|instance-data(?:\..*)?|metadata(?:\..*)?|host\.docker\.internal\.?", re.IGNORECASE)
+# Files by the path that is asked for. Any other variable can be an argument, and have .. in it
+BY_PATH = ("try_files", "index", "error_page", "rewrite")
+OF_THE_PATH = re.compile(r"\$(?:uri|document_uri|request_uri|host)\b|\$\{(?:uri|document_uri|request_uri|host)\}")
+FILLED_IN = re.compile(r"\{\$|\{(?:env|file)\.|placeholder\s*\(|\bph\s*\(", re.IGNORECASE)
 
 
-def faults_of_nginx(text: str) -> Iterator[str]:
+@dataclass(frozen=True)
+class Own:
+    """What a snippet may lead to: the ports of the services on its hosts, and its system's directories."""
+
+    ports: frozenset[int] = frozenset()
+    directories: tuple[str, ...] = ()
+
+    def has(self, path: str) -> bool:
+        place = plain(path)
+        below = any(f"{place}/".startswith(f"{plain(directory)}/") for directory in self.directories)
+        return path.startswith("/") and bool(below or PUBLISHED.match(place)) and not OF_THE_HOST.match(place)
+
+    def is_service(self, address: str) -> bool:
+        """Whether one of the host's services answers there, or another machine by its name."""
+        parts = ADDRESS.fullmatch(address)
+        if not parts or NO_SERVICE.fullmatch(parts["host"]):
+            return False
+        if LOCAL.fullmatch(parts["host"]):
+            return int(parts["port"] or 0) in self.ports
+        return bool(HOST.fullmatch(parts["host"]))
+
+
+def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
     """What is wrong with it, each in a few words."""
-    depth, is_first = 0, True
+    if UNREAD.search(text):
+        yield "has a control character, or a space that is none for Nginx: spaces, tabs and line breaks alone"
+        return
+    depth = 0
+    words: list[str] = []
     for token, is_plain in _nginx_tokens(text):
         if is_plain and token in ("{", "}", ";"):
-            depth, is_first = depth + {"{": 1, "}": -1, ";": 0}[token], True
-        elif is_first:
-            is_first = False
-            if not OF_NGINX.fullmatch(token):
+            depth += {"{": 1, "}": -1, ";": 0}[token]
+            yield from _leading_away(words, own)
+            words = []
+        else:
+            if not words and not OF_NGINX.fullmatch(token):
                 yield f"has the directive {token}"
+            words.append(token)
         if INSIDE.search(token):
             yield f"leads to {token}"
         if depth < 0:
             yield "closes a { that it has not opened"
             return
-    if depth or not is_first:
+    if depth or words:
         yield "has a { or a quote that is not closed, or no ; at its end"
+
+
+def _leading_away(words: list[str], own: Own) -> Iterator[str]:
+    """What a directive of Nginx reaches beyond the product's own."""
+    name, given = (words or [""])[0], words[1:]
+    if name in ("root", "alias"):
+        yield from (f"serves files of {path}" for path in given if "$" in path or not own.has(path))
+    elif name.endswith("_pass"):
+        # A request's whole path begins with a slash
+        addresses = [address.replace("$request_uri", "/", 1) for address in given]
+        yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
+    elif name in BY_PATH:
+        if name == "rewrite":
+            # What is found goes behind all else, once: two could be two dots
+            given = [] if {"redirect", "permanent"} & {*given} else [re.sub(r"\$\d$", "", word) for word in given[1:2]]
+        for word in given:
+            if word.startswith(("http://", "https://", "$scheme://")):
+                continue
+            path = re.sub(r"\$is_args\$(?:args|query_string)$", "", word.partition("?")[0])
+            if ".." in path or "$" in OF_THE_PATH.sub("", path):
+                yield f"serves files of any path by {name} {word}"
 
 
 def _nginx_tokens(text: str) -> Iterator[tuple[str, bool]]:
@@ -53,7 +121,7 @@ def _nginx_tokens(text: str) -> Iterator[tuple[str, bool]]:
     place = 0
     while place < len(text):
         sign = text[place]
-        if sign.isspace():
+        if sign in " \t\r\n":
             place += 1
         elif sign in "{};":
             yield sign, True
@@ -71,7 +139,7 @@ def _nginx_tokens(text: str) -> Iterator[tuple[str, bool]]:
             place = end + 1
         else:
             end = place
-            while end < len(text) and not text[end].isspace() and text[end] not in ";{":
+            while end < len(text) and text[end] not in " \t\r\n;{":
                 if text[end] == "\\" or text[end : end + 2] == "${":
                     end += 1
                 end += 1
@@ -79,49 +147,107 @@ def _nginx_tokens(text: str) -> Iterator[tuple[str, bool]]:
             place = end
 
 
-def faults_of_caddy(text: str) -> Iterator[str]:
+@dataclass
+class _Block:
+    """Of Caddy: whether it says where files are, and whether it serves any."""
+
+    has_root: bool = False
+    serves: bool = False
+
+
+@dataclass
+class _Blocks:
+    open: list[_Block] = field(default_factory=lambda: [_Block()])
+
+    def close(self) -> bool:
+        """Whether what the innermost one serves has its place still to be said, by one around it."""
+        inner = self.open.pop()
+        lacks = inner.serves and not inner.has_root
+        if self.open:
+            self.open[-1].serves |= lacks
+        return lacks
+
+
+def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
     """The same of Caddy's: a directive is a line's first word, and a brace that opens a block is its last."""
+    if UNREAD.search(text):
+        yield "has a control character, or a space other than spaces, tabs and line breaks"
+        return
     if "`" in text or "<<" in text:
         yield 'has a ` or <<, in which lines of other kinds could stand: quote by "'
         return
-    depth = 0
-    for line in text.splitlines():
+    if found := FILLED_IN.search(text):
+        yield f"has {found[0]}, by which Caddy fills in what the host keeps to itself"
+    blocks = _Blocks()
+    for line in text.split("\n"):
         words = _caddy_words(line)
-        if words is None:
-            yield "has a quote that is not closed on its line"
+        if isinstance(words, str):
+            yield words
             return
         if not words:
             continue
         first, is_quoted = words[0]
-        if is_quoted or not (first == "}" or OF_CADDY.fullmatch(first)):
+        opens, closes = words[-1] == ("{", False), words == [("}", False)]
+        if is_quoted or not (closes or OF_CADDY.fullmatch(first)):
             yield f"has the directive {first}"
         for word, _ in words:
             if INSIDE.search(word):
                 yield f"leads to {word}"
-        depth += (words[-1] == ("{", False)) - (words[0] == ("}", False))
-        if first == "{" or depth < 0:
+        if (closes and len(blocks.open) == 1) or first == "{":
             yield "closes a { that it has not opened"
             return
-    if depth:
+        # Caddy counts those in quotes and inside of a line too
+        if any(word in ("{", "}") for word, _ in words[: -1 if opens or closes else None]):
+            yield "has a { or } that is neither a line's last word nor a line: join it to another sign"
+            return
+        if closes:
+            blocks.close()
+            continue
+        given = [word for word, _ in (words[:-1] if opens else words)]
+        yield from _leading_away_in_caddy(given, own)
+        # By a matcher it is said for some paths alone
+        blocks.open[-1].has_root |= first == "root" and (len(given) == 2 or given[1:2] == ["*"])
+        if opens:
+            blocks.open.append(_Block(serves=first == "file_server"))
+        else:
+            blocks.open[-1].serves |= first == "file_server"
+    if len(blocks.open) > 1:
         yield "has a { that is not closed"
+    elif blocks.close():
+        yield "has a file_server without a root for all that it serves: it would serve the host's own files"
 
 
-def _caddy_words(line: str) -> list[tuple[str, bool]] | None:
-    """Each with whether it is a quoted one; None where a quote stays open."""
+def _leading_away_in_caddy(words: list[str], own: Own) -> Iterator[str]:
+    name, given = words[0], words[1:]
+    if name in ("reverse_proxy", "forward_auth", "to"):
+        addresses = given[1:] if given and name != "to" and given[0][:1] in ("@", "/", "*") else given
+        yield from (f"leads to {address}" for address in addresses if not own.is_service(address))
+    elif name == "root" or (name == "vars" and "root" in given):
+        path = given[-1] if given else ""
+        if "{" in path or not own.has(path):
+            yield f"serves files of {path}"
+    elif name == "map" and any("vars." in word for word in given):
+        yield "has a map that sets vars"
+
+
+def _caddy_words(line: str) -> list[tuple[str, bool]] | str:
+    """Each with whether it is a quoted one; what is wrong with a line that cannot be read."""
     words: list[tuple[str, bool]] = []
     rest = line
     while rest := rest.lstrip():
         if rest.startswith("#"):
-            return words
+            return "has a \\ at a line's end" if rest.rstrip("\r").endswith("\\") else words
         if rest.startswith('"'):
             found = re.match(r'"((?:[^"\\]|\\.)*)"', rest)
             if not found:
-                return None
+                return "has a quote that is not closed on its line"
             words.append((found[1], True))
-            rest = rest[found.end() :]
         else:
-            word = re.match(r"\S+", rest)
-            assert word
-            words.append((word[0].replace("\\", ""), False))
-            rest = rest[word.end() :]
+            found = re.match(r"\S+", rest)
+            assert found
+            # By it a line goes on below, and a brace may be a word
+            if "\\" in found[0]:
+                return f'has \\ outside of quotes in {found[0]}: quote by "'
+            words.append((found[0], False))
+        rest = rest[found.end() :]
     return words

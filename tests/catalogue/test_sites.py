@@ -69,7 +69,7 @@ REACHING = {
     "a quote that stays open": ("nginx", 'return 200 "x;', "has a { or a quote that is not closed"),
     "a file of Caddy's": ("caddy", "handle /x {\n import /etc/passwd\n}", "has the directive import"),
     "a file of Caddy's in quotes": ("caddy", 'handle /x {\n "import" /etc/passwd\n}', "has the directive import"),
-    "an escaped word": ("caddy", "im\\port /etc/passwd", "has the directive import"),
+    "an escaped word": ("caddy", "im\\port /etc/passwd", "has \\ outside of quotes"),
     "a listener of Caddy's": ("caddy", "bind 0.0.0.0", "has the directive bind"),
     "another site of Caddy's": ("caddy", "}\nother.example {", "closes a { that it has not opened"),
     "another site behind a text of several lines": (
@@ -82,20 +82,64 @@ REACHING = {
         "reverse_proxy unix//var/lib/caddy/admin.sock",
         "leads to unix//var/lib/caddy/admin.sock",
     ),
-}
+    **{f"what is no space for Nginx: {sign!a}": ("nginx", f'set $a x{sign}"; }} server {{ listen 1; }} set $b y{sign}";', "has a control character") for sign in "\x0b\x0c\x1c\x1f\x85\xa0\u2028\u3000"},
+    "what ends no line for Caddy": ("caddy", "respond a\x0bb", "has a control character"),
+    "a sign that Caddy leaves out": ("caddy", "im\rport x", "has a control character"),
+    "escaped braces": ("caddy", 'respond \\{\n}\nLocalhost {\nheader {\n\\} x\n}\nrespond "owned"\n', "has \\ outside of quotes"),
+    "a comment that goes on below": ("caddy", "respond x # a \\\nimport y", "has a \\ at a line's end"),
+    "a brace in quotes, which Caddy counts": ("caddy", 'handle /x {\n header X "}"\n}\nLocalhost {\n header Y "{"\n}', "has a { or }"),
+    "a brace inside of a line": ("caddy", "handle /x {\n respond } 200\n}", "has a { or }"),
+    **{f"files of the host: {text}": ("nginx", text, "serves files of") for text in (
+        "location /f/ { alias /etc/; }", "location / { root /; }", "root /srv;", "alias /srv/shop/../../etc/;", "root html;", "root /opt/infra/x;",
+        "root /srv/shop/$arg_x;", "root $document_root;", "alias /home/a/.ssh/;", "alias /var/lib/infra/;", "root /srv/shop/.ssh;",
+        "try_files /../../etc/passwd =404;", "try_files $arg_x =404;", "set $x a; try_files /$x =404;", "try_files $args =404;", "index ../../etc/passwd;",
+        "error_page 404 /../../etc/passwd;", "rewrite ^ /../../etc/passwd break;", "rewrite ^ $arg_x break;", "rewrite ^/a(.*)b(.*)$ /$1$2/x break;",
+    )},
+    **{f"files of the host: {text}": ("caddy", text, "serves files of") for text in (
+        "root * /etc\nfile_server browse", "root /etc", "file_server {\n root /\n}", "root * {http.request.header.x}", "root * /srv/{path}", "vars root /etc",
+        "vars {\n root /etc\n}", '@x {\n file {\n  root "/etc"\n }\n}',
+    )},
+    **{f"where Caddy works: {text}": ("caddy", text, "has a file_server without a root") for text in (
+        "file_server browse", "handle /a {\n root * /srv/shop\n}\nhandle /b {\n file_server\n}", "root /x/* /srv/shop\nfile_server", "root @x /srv/shop\nfile_server {\n browse\n}",
+    )},
+    **{f"elsewhere: {text}": ("nginx", text, "leads to") for text in (
+        "proxy_pass http://2852039166/;", "set $h 169.25; proxy_pass http://${h}4.169.254/;", "proxy_pass http://127.0.0.1:2375;", "proxy_pass http://127.0.0.1;", "proxy_pass $x;",
+        "proxy_pass http://0xa9fea9fe/;", "proxy_pass http://[::1]:8041;", "proxy_pass http://0:8041;", "proxy_pass http://127.1:8041;", "proxy_pass http://10.0.0.1:8041;",
+        "proxy_pass http://localhost:22;", "proxy_pass http://x.localhost:22;", "fastcgi_pass 127.0.0.1:22;", "uwsgi_pass $x:8041;", "proxy_pass http://a@127.0.0.1:8041;",
+        "proxy_pass http://127.0.0.1:8041@x;", "proxy_pass http://a.example:$x;", "proxy_pass http://a.example$x;", "proxy_pass http://instance-data/;",
+    )},
+    **{f"elsewhere: {text}": ("caddy", text, "leads to") for text in (
+        "reverse_proxy 127.0.0.1:2375", "reverse_proxy /x/* 127.0.0.1:8041 127.0.0.1:2019", "reverse_proxy {\n to :2019\n}", "forward_auth {http.request.host}", "reverse_proxy @x 2852039166",
+        "reverse_proxy 127.0.0.1:8000-9000", "reverse_proxy http://localhost:2019", "reverse_proxy tcp/127.0.0.1:22",
+    )},
+    **{f"what the host keeps: {text}": ("caddy", text, "by which Caddy fills in") for text in (
+        "respond {file./etc/passwd}", "respond {env.AWS_SECRET}", "respond {$SECRET}", "# {$SECRET}", "@x expression caddyPlaceholder(request, 'env.X') == 'a'",
+    )},
+    "files by a map": ("caddy", "map {host} {http.vars.root} {\n default /etc\n}", "has a map that sets vars"),
+}  # fmt: skip
 STAYING = {
     "an escaped end": ("nginx", "return 200 a\\;\ninclude x;"),
     "a word in a text": ("nginx", 'location /x { return 200 "include listen; }"; }'),
     "a variable": ("nginx", 'location /x { return 200 "${host}"; add_header X ${host}; }'),
     "nothing": ("nginx", "# nothing yet\n"),
     "a pattern with a brace": ("nginx", 'location ~ "^/a{2}$" { return 204; }'),
-    "another service": ("nginx", "location /x/ { proxy_pass http://127.0.0.1:9000/; proxy_set_header Host $host; }"),
+    "another service": ("nginx", "location /x/ { proxy_pass http://127.0.0.1:8041/; proxy_set_header Host $host; }"),
     "a matcher of Caddy's": ("caddy", "@x path /x\nheader @x X-Y {host}\n"),
     "another service of Caddy's": (
         "caddy",
-        'handle /x/* {\n reverse_proxy 127.0.0.1:9000 {\n  header_up Host "a b"\n }\n}\n',
+        'handle /x/* {\n reverse_proxy 127.0.0.1:8041 {\n  header_up Host "a b"\n }\n}\n',
     ),
-}
+    **{text: ("nginx", text) for text in (
+        "location /a/ { alias /srv/shop/a/; try_files $uri $uri/ /index.html; }", "root /var/www/shop/web;", "root /var/www/shop;", "location / { root /opt/shop; index index.html a.php; }",
+        "proxy_pass https://a.example;", "proxy_pass http://web;", "proxy_pass http://127.0.0.1:8040$request_uri;", "proxy_pass http://localhost:8040/a/$1?x=$arg_x;", "fastcgi_pass 127.0.0.1:8040;",
+        "rewrite ^/a/(.*)$ /b/$1 last;", "rewrite ^/a/(.*)/(.*)$ /b?x=$1&y=$2;", "rewrite ^/a/(.*)/(.*)$ https://b.example/$1/$2;", "rewrite ^/(.*)/(.*)$ /$2/$1 permanent;",
+        "try_files $uri /index.php$is_args$args;", "error_page 404 =200 /a.html;", "error_page 403 = @away;", "set $a b;\r\nset $c d;\r\n",
+    )},
+    **{text: ("caddy", text) for text in (
+        "root * /srv/shop\nfile_server", "file_server\nroot * /var/www/shop", "file_server /x/* {\n root /opt/shop\n}", "handle /x {\n root /srv/shop\n route {\n  file_server\n }\n}",
+        "@x path_regexp \"\\.php$\"", "reverse_proxy /x/* web:80 https://a.example", "reverse_proxy :8040", 'respond "{}" 200', "respond {host}\r\n",
+    )},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("proxy", "text", "said"), REACHING.values(), ids=REACHING)
