@@ -8,8 +8,9 @@ from catalogue.compose.keeping import covers, data_paths
 from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
-from catalogue.rules.contents import OF_THE_HOST, ROOTS, plain
+from catalogue.rules.contents import ROOTS, plain
 from catalogue.rules.each import compose_services
+from catalogue.rules.hosts_own import OF_THE_HOST
 from catalogue.service import Service
 from catalogue.services import ComposeService
 from catalogue.sizes import to_bytes

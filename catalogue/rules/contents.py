@@ -10,6 +10,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
+from catalogue.rules.hosts_own import STARTED_BY_NAME, is_anothers, is_the_hosts
 from catalogue.services import ComposeService, RetiredService, repositories_of
 from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
@@ -20,24 +21,6 @@ FOREIGN_REPOSITORY = re.compile(
 # A region's own: a name of it in the catalogue would survive a region move
 ECR = re.compile(r".*\.amazonaws\.com(?:\.cn)?")
 ADDRESS = re.compile(r"https?://[!-~]+")
-OF_THE_HOST = re.compile(
-    r"/(?:proc|sys|dev|boot|run|var/run|bin|sbin|lib|lib64)(?:/|$)|/usr/(?:bin|sbin|lib|lib64)(?:/|$)"
-    r"|/opt/infra(?:/|$)|/var/lib/(?:infra|dpkg|docker)(?:/|$)|/etc/(?:passwd|shadow|group|gshadow|sudoers|fstab|ld\.so\.preload)[-~]?$"
-    r"|/etc/(?:sudoers\.d|ssh|pam\.d|security|infra|crontab|cron\.[^/]*|profile|profile\.d|environment|apt|alternatives"
-    r"|ld\.so\.conf|ld\.so\.conf\.d|ld\.so\.cache|polkit-1|dbus-1|init\.d|rc\.local|netplan|network|hosts|hostname"
-    r"|resolv\.conf|nsswitch\.conf|bash\.bashrc|shells|subuid|subgid|machine-id|letsencrypt|nginx|caddy|ca-certificates)"
-    r"(?:/|$)|/etc/systemd/(?:system|user)(?:/|$)|/var/spool/cron(?:/|$)|/root/\.(?:aws|docker|bashrc|profile)(?:/|$)"
-    r"|/var/lib/(?:systemd|apt|cloud|polkit-1|private)(?:/|$)|/(?:.*/)?\.ssh(?:/|$)"
-    r"|/etc/(?:docker|containerd|tmpfiles\.d|sysusers\.d|environment\.d|binfmt\.d|apparmor|apparmor\.d|kernel|nftables\.conf)(?:/|$)"
-    r"|/etc/systemd/(?!journald\.conf\.d/)[^/]+|/usr/local/lib/(?:systemd|python[^/]*)(?:/|$)|/(?:var/)?tmp/"
-    r"|/(?:.*/)?\.config/systemd(?:/|$)|/(?:.*/)?\.(?:bashrc|bash_profile|bash_login|profile|zshrc|zshenv)$"
-)
-# What the agent, the preparation of a host and its own programs start by name: the place comes first on their PATH
-STARTED_BY_NAME = re.compile(
-    r"/usr/local/s?bin/(?:python[0-9.]*|docker(?:-.*)?|sudo|su|sh|bash|dash|env|systemctl|systemd-.*|journalctl|loginctl|ss|ip"
-    r"|iptables.*|ip6tables.*|nft|nginx|caddy|certbot|openssl|useradd|usermod|runuser|unshare|restic|rsync|tar|gzip|curl"
-    r"|ssh.*|apt.*|dpkg.*|rm|mv|cp|cat|mkdir|chown|chmod|install|mount|umount|kill|sleep|id|getent|infra-.*)"
-)
 # What a host empties by itself, and what its own programs read as a whole
 OF_NO_ARTEFACT = re.compile(r"/(?:tmp|var/tmp|var/cache)(?:/|$)|/etc/[^/]+\.d(?:/|$)")
 # Directories that are there on every host: a release that names one would take it over
@@ -88,7 +71,7 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         named = [*files_of(system), *places, *(("monitor_names", path) for path in system.monitor_names)]
         named += [(f"service {service.name}", service.directory) for service in system.compose_services]
         artefacts = [(f"service {s.name}", a.into) for s in system.native_services for a in s.artefact]
-        taken = [item for item in named if OF_THE_HOST.match(plain(item[1]))]
+        taken = [item for item in named if is_the_hosts(plain(item[1]))]
         taken += [item for item in named if STARTED_BY_NAME.fullmatch(plain(item[1])) and item[0] != "monitor_names"]
         taken += [item for item in artefacts if item not in taken and OF_NO_ARTEFACT.match(plain(item[1]))]
         # A file may lie in one of these; as a whole they are no product's
@@ -97,6 +80,23 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         for where, path in taken:
             rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
             yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
+        for where, path, owner in [item for item in _owned(system) if (item[0], item[1]) not in taken]:
+            if is_anothers(plain(path), *owner):
+                found = f"path {path} is read or run by the host as root, and not root's alone"
+                yield Problem(
+                    catalogue.file_of(system), where, found, 'owner: root, and a mode such as "0644" or "0755"'
+                )
+
+
+def _owned(system: System) -> Iterator[tuple[str, str, tuple[str, str | None, str]]]:
+    """What a system says the owner, group and mode of."""
+    for item in system.directories:
+        yield "directories", item.path, (item.owner, item.group, item.mode)
+    for account in system.accounts:
+        yield f"account {account.name}", account.home, (account.name, None, "0755")
+    for service in system.native_services:
+        for file in service.files:
+            yield f"service {service.name}", file.path, (file.owner, file.group, file.mode)
 
 
 def unique_files(catalogue: Catalogue) -> Iterator[Problem]:

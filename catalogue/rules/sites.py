@@ -8,7 +8,8 @@ from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem
 from catalogue.rules import snippets
-from catalogue.rules.contents import OF_THE_HOST, plain
+from catalogue.rules.contents import ROOTS, plain
+from catalogue.rules.hosts_own import is_the_hosts
 from catalogue.rules.places import OWN_PAGE
 from catalogue.sites import Redirect, Serving, Site, Snippet
 from catalogue.stack import is_sealed
@@ -135,7 +136,8 @@ def static(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(file, place, "has both" if entry.source else "has neither source nor directory", rule)
             if said := [name for name in OF_SERVICES if getattr(entry, name)]:
                 yield Problem(file, place, f"has {', '.join(said)}", "nothing of the kind: files are no service's")
-            if entry.directory and OF_THE_HOST.match(plain(entry.directory)):
+            shown = plain(entry.directory) if entry.directory else ""
+            if is_the_hosts(shown) or ROOTS.fullmatch(shown):
                 found = f"directory {entry.directory} is the host's or the agent's own"
                 yield Problem(file, place, found, "a directory of the product's, such as an artefact's into")
             if entry.source:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from catalogue.rules.contents import OF_THE_HOST, plain
+from catalogue.rules.contents import plain
+from catalogue.rules.hosts_own import OF_THE_HOST
 
 # Directives of Nginx that stay inside of a server
 OF_NGINX = re.compile(

@@ -5,7 +5,7 @@ import pytest
 from agent import capabilities
 from catalogue.checks import check
 from catalogue.problems import CatalogueError
-from catalogue.rules.contents import STARTED_BY_NAME
+from catalogue.rules.hosts_own import STARTED_BY_NAME
 from catalogue.rules.units import is_of_the_host
 from rendering.host import render
 from tests.catalogue.changes import configured, networked, setting
@@ -66,8 +66,36 @@ TAKEN_OVER = {
         "/var/tmp/x", "/usr/local/lib/systemd/system/ssh.service", "/usr/local/lib/python3.11/dist-packages/x.pth",
         "/home/ice/.config/systemd/user/x.service", "/home/ice/.bashrc", "/srv/recall/.profile",
         "/usr/local/bin/python3", "/usr/local/bin/docker", "/usr/local/sbin/sudo", "/usr/local/bin/docker-compose",
+        "/usr/local/sbin/prepare-host", "/usr/local/sbin/mkswap", "/usr/local/sbin/fallocate", "/usr/local/bin/grep",
+        "/etc/hosts.deny", "/etc/pam.conf", "/etc/anacrontab", "/etc/needrestart/x", "/etc/python3/x", "/etc/python3.11/x",
+        "/etc/initramfs-tools/hooks/x", "/etc/ssl/openssl.cnf", "/etc/ssl/certs/ca-certificates.crt", "/etc/gitconfig",
+        "/etc/cloud/x", "/etc/dhcp/x", "/etc/default/ssh", "/etc/default/grub", "/etc/sysctl.conf", "/etc/debconf.conf",
+        "/usr/share/polkit-1/rules.d/x", "/usr/libexec/x", "/usr/share/x", "/usr/local/lib/libssl.so.3",
+        "/usr/local/lib/sysctl.d/x", "/usr/local/share/dbus-1/x", "/usr/x", "/var/lib/snapd/x", "/var/lib/caddy/x",
     ],
 }  # fmt: skip
+NOT_ROOTS = [
+    "/usr/local/bin/recall", "/usr/local/sbin/recall", "/etc/update-motd.d/x", "/etc/udev/rules.d/x.rules", "/etc/modprobe.d/x",
+    "/etc/sysctl.d/x.conf", "/etc/default/recall", "/etc/logrotate.d/recall", "/etc/systemd/journald.conf.d/x.conf",
+    "/etc/recall.conf", "/etc/supervisor/conf.d/x.conf", "/usr/local/share/ca-certificates/x.crt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", [{"owner": "recall"}, {"mode": "0666"}, {"mode": "0664", "group": "recall"}, {}])
+@pytest.mark.parametrize("path", NOT_ROOTS)
+def test_what_the_host_reads_or_runs_as_root_is_roots_alone(path, given):
+    def change(data):
+        file = {"path": path, "source": "recall/gunicorn.conf.py", **given}
+        service(data, "recall-api")["files"].append(file)
+
+    said = f"path {path} is read or run by the host as root, and not root's alone"
+    assert (said in problems("recall", change)) == bool(given)
+
+
+@pytest.mark.parametrize("path", ["/etc/udev/rules.d", "/etc/default/recall", "/usr/local/bin/x", "/etc/recall.d"])
+def test_a_directory_of_what_the_host_reads_is_roots_alone(path):
+    said = f"directories: path {path} is read or run by the host as root"
+    assert said in problems("recall", lambda data: data["directories"].append({"path": path, "owner": "recall"}))
 
 
 @pytest.mark.parametrize(("field", "path"), [(field, path) for field, paths in TAKEN_OVER.items() for path in paths])
@@ -243,6 +271,14 @@ def test_no_file_stands_before_a_program_that_the_agent_starts(name):
         "/etc/sysctl.d/x.conf",
         "/srv/recall/.env",
         "/usr/local/bin/recall",
+        "/usr/local/lib/recall/x",
+        "/usr/local/share/recall/x",
+        "/usr/local/cuda/x",
+        "/usr/local/etc/recall.toml",
+        "/etc/recall.d/x",
+        "/etc/redis/redis.conf",
+        "/etc/ssl/recall/key.pem",
+        "/var/lib/recall/x",
     ],
 )
 def test_what_a_product_needs_on_its_host_is_its_own(path):
