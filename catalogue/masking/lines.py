@@ -29,9 +29,11 @@ from .nested import end_of_brackets, mask_nested, quoted_mark
 from .proxies import CADDY, COMPARED, HANDED_ON, HEADER, MAP, PAIR, STATEMENT
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
-# With a space after a colon, or a quote before it: FOLDER:/FOLDER is none
+# With a space after a colon, or a quote before it: FOLDER:/FOLDER is none. A run of letters
+# is read from its begin alone
 ASSIGNED = re.compile(
-    rf"(?<![A-Za-z_.])(?P<name>{WORD})(?:[\"']?[ \t]*(?:!?=|!?~\*?(?=[ \t]))|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*"
+    rf"(?<![A-Za-z0-9_.-])[0-9-]*(?P<name>{WORD})"
+    r"(?:[\"']?[ \t]*(?:!?=|!?~\*?(?=[ \t]))|[\"']?[ \t]*:(?=[ \t])|[\"']:)[ \t]*"
     r"(?=(?P<value>.*\S.*)$)"
 )
 TOO_LONG = re.compile(r"[^\n]{8193,}")
@@ -47,7 +49,7 @@ OPTION = re.compile(
 GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
 CREDENTIAL = re.compile(r"(\s*[#;]?\s*SetCredential(?:Encrypted)?\s*=\s*[^:]*:?)(.*)")
 VARIABLE = re.compile(
-    rf"(?:(?P<quote>[\"'])|(?<![A-Za-z_.]))(?P<name>{WORD})="
+    rf"(?:(?P<quote>[\"'])|(?<![A-Za-z0-9_.]))(?P<name>{WORD})="
     r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote))[^\\])*|(?:\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"'\\]|[\"'\\])*))"
     r"(?(quote)(?P=quote))"
 )

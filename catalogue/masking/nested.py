@@ -54,7 +54,7 @@ PLACEHOLDER = re.compile(r"\{[\w.$:/-]+\}")
 
 # YAML's values that stand once and are used by their names
 ALIAS = re.compile(rf"(?<![\w.-])(?P<name>{WORD})[\"']?[ \t]*:[ \t]+\*(?P<alias>[\w.-]+)")
-OPTIONS_ALIAS = re.compile(rf"--?(?P<name>{WORD})[\"']?,?\s+(?:- +)?\*(?P<alias>[\w.-]+)")
+OPTIONS_ALIAS = re.compile(rf"(?<![\w-])--?(?P<name>{WORD})[\"']?,?\s+(?:- +)?\*(?P<alias>[\w.-]+)")
 
 
 def mask_nested(path: str, text: str, mark: Mark) -> str:

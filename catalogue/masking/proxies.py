@@ -5,8 +5,8 @@ import re
 from .names import QUOTED, WORD
 
 HEADER = re.compile(
-    rf"(?P<head>\b(?:(?:set|\w+_set_header|\w+_param|add_header)\s+[\"']?\$?(?P<name>{WORD})[\"']?"
-    r"|secure_link_(?:secret|md5))\s+)(?P<value>[^;]+)"
+    rf"(?P<head>\b(?:(?:set|\w{{1,40}}_set_header|\w{{1,40}}_param|add_header)\s{{1,200}}[\"']?\$?(?P<name>{WORD})[\"']?"
+    r"|secure_link_(?:secret|md5))\s{1,200})(?P<value>[^;]+)"
 )
 CADDY = re.compile(
     rf"^(?P<head>\s*(?:@\S+\s+)?(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
@@ -15,7 +15,7 @@ CADDY = re.compile(
 PAIR = re.compile(
     r"^(?P<head>\s*(?P<name>requirepass|masterauth|mac_key|(?:[\w.-]+[_.-])?(?:password|secret|token|secret_access_key|api_key))\s+)(?P<value>[^\s=:]\S*)(?P<rest>\s*)$"
 )
-STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s*)(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
+STATEMENT = re.compile(rf"(?:^|(?<=[;{{}}]))(?P<before>\s{{0,200}})(?={HEADER.pattern})(?P<rest>[^;]+)", re.MULTILINE)
 COMPARED = re.compile(
     rf"(?P<head>\$(?P<name>\w+)\s*(?:!?=|!?~\*?)\s*)(?P<value>{QUOTED}|\S+?(?=\)\s*(?:\{{|$))|[^\s){{]+)"
 )

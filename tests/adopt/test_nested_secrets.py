@@ -112,8 +112,11 @@ def test_a_document_with_a_line_for_each_value_keeps_its_form(document, indent):
         assert list(shown) == list(document)
 
 
-@pytest.mark.parametrize("unit", ["\\", "a=", '{"', "//x:y", "<a>", "- ", "name: a\n", "-----BEGIN PRIVATE KEY-----"])
-@pytest.mark.parametrize("begin", ['Environment="A=', "map $token x {", '{"credentials": {"', "//x:"])
+@pytest.mark.parametrize(
+    "unit",
+    ["\\", "a=", '{"', "//x:y", "<a>", "- ", "name: a\n", "-----BEGIN PRIVATE KEY-----", "A1A1A1A1", "a-", " \n" * 16],
+)
+@pytest.mark.parametrize("begin", ['Environment="A=', "map $token x {", '{"credentials": {"', "//x:", "set\n"])
 def test_no_text_takes_for_ever(begin, unit):
     # A pattern that tries every way to read this would run into the limit of all tests
     text = f"[Service]\n{begin}{unit * 1000}"
