@@ -14,6 +14,7 @@ from catalogue.compose.container import ADDED
 from catalogue.compose.values import has_sockets
 from catalogue.files import ComposeLoader, parse_yaml
 from catalogue.masking import MARK, looks_secret, masked
+from catalogue.masking.names import SHAPES
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding
 
@@ -21,6 +22,8 @@ LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
 ASSIGNED = re.compile(r"(?:export )?([\w.-]+)=")
 # A preview's mark in place of a secret
 HIDDEN = re.compile(rf"\[secret [^\]]*\]|{MARK}\w*")
+# Folders of what sites serve: everyone reads it, and its programs only name secrets
+PUBLISHED = "/var/www/"
 UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
 RUNNERS = ("docker", "podman", "podman-remote", "nerdctl")
 # What of the host a container can share, as compose and `docker run` name it
@@ -59,7 +62,7 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
         for path, text in files.items():
             place = f"{host}:{path}"
             plain = facts.plain.get(place)
-            for line in masked(path, text).splitlines():
+            for line in _masked(path, text).splitlines():
                 if not HIDDEN.search(line):
                     continue
                 name = ASSIGNED.match(line)
@@ -70,6 +73,14 @@ def plain_secrets(facts: Facts) -> Iterator[Finding]:
                 if (place, what) not in reported:
                     reported.add((place, what))
                     yield _plain_secret(place, what)
+
+
+def _masked(path: str, text: str) -> str:
+    if not path.startswith(PUBLISHED):
+        return masked(path, text)
+    for shape in SHAPES:
+        text = shape.sub(MARK, text)
+    return text
 
 
 def _plain_secret(place: str, what: str) -> Finding:

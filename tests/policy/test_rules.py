@@ -275,6 +275,12 @@ EXAMPLES = {
         "DATABASE is in plain text",
         Facts("prod", plain={"h:/x.env": ["COLOUR"]}, files={"h": {"/x.env": "COLOUR=red\nTOKEN=[secret 0123456789abcdef]\n"}}),
     ),
+    "a key in a published file": (
+        rules.plain_secrets,
+        files("/var/www/infra/a.example/static-0/a.js", "const key = 'AKIA0123456789ABCDEF';\n"),
+        "const key = '…'; is in plain text",
+        files("/var/www/infra/a.example/static-0/a.js", "const token = getToken(); const password = 'Passwort';\n" + "x=1;" * 3000),
+    ),
     "a secret that a preview has hidden already": (
         rules.plain_secrets,
         files("/x.conf", "password=[secret 0123456789ab]\n"),
