@@ -21,6 +21,10 @@ class Declined(Exception):
     """Docker answered, and does not have what was asked, or will not do it."""
 
 
+class NotRunning(OSError):
+    """Nothing listens at its socket, or there is none."""
+
+
 def ask(method: str, path: str, timeout: float, place: str = "") -> bytes:
     """The body of an answer of Docker's, or of what else listens at `place`; `timeout` are seconds until all of it is
     here. Raises Declined, and OSError where it says nothing, or more than an answer can be."""
@@ -29,11 +33,16 @@ def ask(method: str, path: str, timeout: float, place: str = "") -> bytes:
     connection.sock.settimeout(timeout)
     with connection.sock:
         try:
-            connection.sock.connect(place or SOCKET)
+            try:
+                connection.sock.connect(place or SOCKET)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                raise NotRunning(f"{place or SOCKET}: {error.strerror}") from None
             # At a socket of its own Caddy takes requests without a host alone
             connection.request(method, path, headers={"Host": ""} if place else {})
             answer = connection.getresponse()
             body = _whole(answer)
+        except NotRunning:
+            raise
         except (OSError, http.client.HTTPException) as error:
             raise OSError(f"{place or SOCKET}: {getattr(error, 'strerror', '') or error}") from None
     if answer.status >= 300:

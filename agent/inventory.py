@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from agent import existing
-from agent.engine import Declined
+from agent.engine import Declined, NotRunning
 from agent.world import World
 
 SETTLES = 20.0  # seconds in which what was disturbed runs again by itself
@@ -66,7 +66,7 @@ def _has_such(world: World, kind: str) -> bool:
         return kind == "units" or world.has_command("ss")
     try:
         world.docker_has("/_ping")
-    except (FileNotFoundError, ConnectionRefusedError):
+    except NotRunning:
         return False
     except UNREADABLE:
         pass

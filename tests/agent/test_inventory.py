@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from agent import inventory, transaction
+from agent.engine import NotRunning
 from agent.inventory import BOOT
 from agent.recover import recover
 from agent.world import Ran, World
@@ -149,7 +150,7 @@ def test_where_no_docker_runs_there_is_nothing_of_it_to_lose():
     world = busy()
 
     def gone(path, timeout=10):
-        raise ConnectionRefusedError("no listener")
+        raise NotRunning("no listener")
 
     world.docker_has = gone
     before = inventory.taken(world, [])
