@@ -7,14 +7,14 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 HOSTS, SUBNET = IPv4Network("10.20.0.0/16"), IPv4Network("10.20.1.0/24")
 # A large organisation's network, and no more: an IPv4 /8, an IPv6 /16
 WIDEST = {4: 2**24, 6: 2**112}
-
-
-FOR_CONTAINERS = "a private subnet, /8 to /29, such as 172.27.0.0/16"
+# Of RFC 1918: Python counts also link-local, documentation and reserved addresses as private
+PRIVATE = [IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+FOR_CONTAINERS = "a private subnet, /8 to /29, of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as 172.27.0.0/16"
 
 
 def is_for_containers(subnet: IPv4Network) -> bool:
     """Can containers have a subnet to themselves, with room for some."""
-    return subnet.is_private and 8 <= subnet.prefixlen <= 29
+    return subnet.prefixlen <= 29 and any(subnet.subnet_of(private) for private in PRIVATE)
 
 
 def too_wide(given: Iterable[str]) -> str:

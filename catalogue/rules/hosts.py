@@ -133,6 +133,10 @@ def _networks_reached(stack: Stack, host: str) -> list[tuple[str, IPv4Network, L
     if isinstance(spec, SshHost):
         with suppress(ValueError):
             reached.append((f"the host's own address {spec.address}", IPv4Network(spec.address), "error"))
+    for server in stack.nameServers:
+        with suppress(ValueError):
+            address = server.partition(":")[0]
+            reached.append((f"the name server {address} of infra:nameServers", IPv4Network(address), "error"))
     for key in ("adminCidrs", "statusCidrs"):
         networks: list[IPv4Network] = getattr(stack, key)
         for network in [network for network in networks if network.prefixlen]:
