@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra import vendored
+from infra.foreign import one_line
 from infra.writing import is_file, put
 
 KEEP = "infra:keep-region"
@@ -95,8 +96,10 @@ class Scanned:
 
     @property
     def diff(self) -> str:
+        # A line break in a name would begin a line of the diff
+        name = one_line(self.shown)
         lines = difflib.unified_diff(
-            self.text.splitlines(), self.changed.splitlines(), f"a/{self.shown}", f"b/{self.shown}", lineterm=""
+            self.text.splitlines(), self.changed.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
         # Shown as far as it can be
         return "\n".join(lines).encode(errors="replace").decode()
@@ -115,26 +118,56 @@ def files(roots: list[Path], passed_over: PassedOver, everything: bool = False) 
     """Every file below the roots and its path from there, in order. With `everything` vendored ones too, a repository's
     own records aside."""
 
-    def unread(error: OSError) -> None:
-        passed_over.unread.append(Path(error.filename))
-
     for root in roots:
         if is_file(root):
             yield root, root.name
             continue
-        for folder, folders, names in os.walk(root, onerror=unread):
-            place = Path(folder)
-            passed_over.unread.extend(place / name for name in sorted(folders) if (place / name).is_symlink())
+        # No recursion: a tree can be deeper than Python's stack
+        waiting = [root]
+        while waiting:
+            place = waiting.pop()
+            folders, names, links = _listed(place, passed_over)
+            passed_over.unread.extend(place / name for name in links)
             theirs = REPOSITORIES if everything else vendored.folders(place, folders)
             built = set() if everything else vendored.files(place, names, folders)
             passed_over.vendored.extend(place / name for name in sorted({*folders} & theirs - REPOSITORIES | built))
-            folders[:] = sorted(name for name in folders if name not in theirs)
-            for name in sorted(name for name in names if name not in built):
+            for name in (name for name in names if name not in built):
                 path = place / name
-                if is_file(path):
+                if _is_file(path):
                     yield path, path.relative_to(root).as_posix()
                 else:
                     passed_over.unread.append(path)
+            waiting.extend(place / name for name in reversed(folders) if name not in theirs)
+
+
+def _listed(place: Path, passed_over: PassedOver) -> tuple[list[str], list[str], list[str]]:
+    """The folders, all that is none, and the links to folders in a folder, in order."""
+    folders, names, links = [], [], []
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if not _is_folder(entry):
+                    names.append(entry.name)
+                else:
+                    (links if entry.is_symlink() else folders).append(entry.name)
+    except OSError:
+        # Not readable, or a path longer than the system takes
+        passed_over.unread.append(place)
+    return sorted(folders), sorted(names), sorted(links)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return is_file(path)
+    except OSError:
+        return False
 
 
 def scan(

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from catalogue.files import read_bytes
+from catalogue.problems import CatalogueError
+
 FOLDERS = {
     ".git", ".hg", ".venv", "venv", "node_modules", "bower_components", "vendor", "site-packages", "dist-packages",
     "__pycache__", ".terraform", ".next", ".nuxt", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache",
@@ -36,9 +39,12 @@ def is_minified(name: str, content: bytes) -> bool:
 def _brought(information: Path) -> set[str]:
     """What an installed package has beside its information: the first parts of the paths in its RECORD."""
     for name in ("RECORD", "top_level.txt"):
+        path = information / name
+        if path.is_symlink() or information.is_symlink():
+            continue
         try:
-            text = (information / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
+            text = read_bytes(path, name).decode(errors="replace")
+        except CatalogueError:
             continue
         firsts = {line.partition(",")[0].partition("/")[0].strip('"') for line in text.splitlines()}
         return {first for first in firsts if first and first not in (".", "..")}

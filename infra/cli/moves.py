@@ -52,7 +52,7 @@ def scan_regions(
             typer.echo(one_line(f"{file.shown}:{line}: {what}"))
     written = ", changed" if change and total > left else ""
     typer.echo(f"{total} mention(s) of {old} in {len(found)} file(s){written}, {left} left")
-    why = "a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable"
+    why = "a link, a pipe, a device, over 4 MiB, too deep, in UTF-16, or not readable"
     of_others = "installed packages and built files; --vendored looks into them"
     for reason, passed in ((why, passed_over.unread), (of_others, passed_over.vendored)):
         if passed:

@@ -205,3 +205,55 @@ def test_copies_of_other_peoples_work_are_passed_over_unless_asked(tmp_path):
     everything = {file.shown for file in scan.scan([tmp_path], OLD, NEW, everything=True)}
     assert everything == {*OURS, *(name for name, text in OF_OTHERS.items() if OLD in text)}
     assert "web/app.min.js" in infra(tmp_path, "--from", OLD, "--to", NEW, "--vendored").stdout
+
+
+def deeper(place: Path, levels: int) -> None:
+    """Makes folders in each other, at last deeper than a path can name, and a file on each level."""
+    here = os.open(place, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("dd", dir_fd=here)
+        below = os.open("dd", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+        os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+
+
+def test_a_tree_of_any_depth_is_looked_through_and_the_rest_of_it_named(tmp_path):
+    (tmp_path / "z.txt").write_text(OLD)
+    (tmp_path / "a").mkdir()
+    deeper(tmp_path / "a", 1500)
+    passed = scan.PassedOver()
+    try:
+        assert [file.shown for file in scan.scan([tmp_path], OLD, NEW, passed)] == ["z.txt"]
+        assert passed.unread and all(path.name in ("dd", "x") for path in passed.unread)
+    finally:
+        execute("rm", "-rf", str(tmp_path / "a"))
+
+
+def test_a_line_break_in_a_name_begins_no_line_of_the_diff(tmp_path):
+    (tmp_path / "a\n+++ b").write_text(OLD)
+    ran = infra(tmp_path, "--from", OLD, "--to", NEW)
+    assert "--- a/a\\n+++ b" in ran.stdout.splitlines()
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    (path.parent / "elsewhere").write_text("ours.py,,\n")
+    path.symlink_to("elsewhere")
+
+
+def huge(path: Path) -> None:
+    path.write_text("ours.py,,\n")
+    os.truncate(path, 2**31)
+
+
+@pytest.mark.parametrize("make", [fifo, link, huge])
+def test_what_a_package_brought_is_read_out_of_a_plain_file_alone(tmp_path, make):
+    (tmp_path / "pkg.dist-info").mkdir()
+    make(tmp_path / "pkg.dist-info/RECORD")
+    (tmp_path / "ours.py").write_text(OLD)
+    assert [file.shown for file in scan.scan([tmp_path], OLD, NEW)] == ["ours.py"]
