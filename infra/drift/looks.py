@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from catalogue.networks import too_wide
 from infra.drift.finding import Finding
 
 # Of a scheduled event → what AWS does then, and what a person can do before
@@ -108,12 +109,15 @@ def openings(ec2: Any, region: str, groups: list[str], rules: set[str]) -> Itera
         group = rule["GroupId"]
         one = f"--group-id {group} --security-group-rule-ids {rule['SecurityGroupRuleId']} --region {region}"
         close = f"close it: aws ec2 revoke-security-group-{way} {one}"
-        keep = "; to keep it, write the network into infra:adminCidrs" if _is_of_ssh(rule) else ""
+        keep = "; to keep it, write the network into infra:adminCidrs" if _may_be_an_operators(rule) else ""
         yield Finding(f"security group {group} ({region})", f"{found}, which the stack does not ask for", close + keep)
 
 
-def _is_of_ssh(rule: dict[str, Any]) -> bool:
-    return not rule["IsEgress"] and (rule.get("FromPort"), rule.get("ToPort")) == (22, 22)
+def _may_be_an_operators(rule: dict[str, Any]) -> bool:
+    """Does it open SSH for a network that infra:adminCidrs can have: one of IPv4, and no part of the world."""
+    network = rule.get("CidrIpv4", "")
+    is_of_ssh = not rule["IsEgress"] and (rule.get("FromPort"), rule.get("ToPort")) == (22, 22)
+    return is_of_ssh and bool(network) and not too_wide([network])
 
 
 def _peer(rule: dict[str, Any]) -> str:

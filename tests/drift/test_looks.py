@@ -85,12 +85,13 @@ def opened(**peer) -> dict:
 @pytest.mark.parametrize(
     ("permission", "found"),
     [
+        (opened(IpRanges=[{"CidrIp": "198.51.100.7/32"}]), "lets 198.51.100.7/32 reach port 22, which"),
         (opened(IpRanges=[{"CidrIp": "0.0.0.0/0"}]), "lets 0.0.0.0/0 reach port 22, which"),
         (opened(Ipv6Ranges=[{"CidrIpv6": "::/0"}]), "lets ::/0 reach port 22, which"),
         ({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach every port, which"),
         ({"IpProtocol": "udp", "FromPort": 1, "ToPort": 9, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}, "lets 192.0.2.0/24 reach ports 1–9 (udp), which"),
     ],
-    ids=["the world", "the world by IPv6", "every port", "a range"],
+    ids=["an operator", "the world", "the world by IPv6", "every port", "a range"],
 )  # fmt: skip
 def test_an_opening_made_by_hand_is_named_with_the_command_that_closes_it(ec2, account, group, permission, found):
     own = account.create("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
@@ -100,7 +101,8 @@ def test_an_opening_made_by_hand_is_named_with_the_command_that_closes_it(ec2, a
     id = made["SecurityGroupRuleId"]
     close = f"aws ec2 revoke-security-group-ingress --group-id {group} --security-group-rule-ids {id} --region {REGION}"
     assert found in line and close in line
-    assert ("infra:adminCidrs" in line) == (permission.get("FromPort") == 22)
+    # What is wider infra check would refuse
+    assert ("infra:adminCidrs" in line) == ("198.51.100.7/32" in found)
 
 
 def test_a_way_out_made_by_hand_is_named_too(ec2, group):
