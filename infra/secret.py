@@ -1,6 +1,7 @@
 """Secrets of a stack: which its services name, which have a value, and how one is set. Values come from a prompt or
 standard input and go to Pulumi over standard input: no history and no list of processes has one."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from catalogue.stack import (
     Stack,
 )
 from infra.errors import InfraError
+from infra.foreign import visible
 from infra.pulumi import pulumi
 from rendering.proofs import has_token
 
@@ -108,6 +110,12 @@ def is_password(catalogue: Catalogue, group: str, name: str) -> bool:
 
 
 def put(stack: Stack, group: str, name: str, value: str, is_password: bool = False) -> None:
+    """Raises InfraError as `check`."""
+    check(group, name, value, is_password)
+    pulumi("config", "set", "--stack", stack.name, "--secret", "--path", _key(group, name), value=value)
+
+
+def check(group: str, name: str, value: str, is_password: bool = False) -> None:
     """Raises InfraError for a value that no environment file can hold, without showing it; a password of a site's user
     is in none."""
     if not value:
@@ -118,7 +126,14 @@ def put(stack: Stack, group: str, name: str, value: str, is_password: bool = Fal
         raise InfraError(
             f"{group}.{name}: the value has {found}, which an environment file cannot hold; nothing was set"
         )
-    pulumi("config", "set", "--stack", stack.name, "--secret", "--path", _key(group, name), value=value)
+    for sign, where in ((value[0], "begins"), (value[-1], "ends")):
+        # Copied along with it from a page or a document
+        if sign != "\t" and (not sign.isprintable() or visible(sign) != sign):
+            what = unicodedata.name(sign, "a character that is not seen")
+            raise InfraError(
+                f"{group}.{name}: the value {where} with U+{ord(sign):04X} ({what}), which is not seen: give it "
+                "without that character; nothing was set"
+            )
 
 
 def remove(catalogue: Catalogue, path: str) -> None:
@@ -142,7 +157,10 @@ def of_environment(catalogue: Catalogue, service: str, text: str) -> tuple[dict[
         raise InfraError(
             f"{service}: no running service has this name: {nearest(service, sorted(services), 'services')}"
         )
-    values = {name: value for name, value in of_file(text).items() if value}
+    try:
+        values = {name: value for name, value in of_file(text, "$").items() if value}
+    except ValueError as error:
+        raise InfraError(f"{error}; nothing was set") from None
     own = catalogue.stack.secretsFrom.get(service, {})
     taken = {name: value for name, value in values.items() if name in services[service].secrets and name not in own}
     return taken, sorted({*values} - {*taken})

@@ -1,6 +1,13 @@
 """Variables as compose files and the files that they name write them."""
 
+import re
 from typing import Any
+
+# As Docker Compose reads a file of variables: a name, = or :, and a value in quotes, which may have lines, or without
+_NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z0-9_][A-Za-z0-9_.\[\]-]*)[ \t]*([=:]?)")
+_QUOTED = {'"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL), "'": re.compile(r"'([^']*)'")}
+_COMMENT, _EMPTY = re.compile(r"[ \t]#"), re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
+_ESCAPE, _ESCAPED = re.compile(r'\\([nrt"\\$])'), {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def pairs(given: Any) -> dict[str, Any]:
@@ -10,20 +17,50 @@ def pairs(given: Any) -> dict[str, Any]:
     return dict(_pair(str(item)) for item in given or [])
 
 
-def of_file(text: str) -> dict[str, str | None]:
-    """The variables of a file of `env_file`."""
-    lines = [line.strip().removeprefix("export ") for line in text.splitlines()]
-    found = [_pair(line) for line in lines if line and not line.startswith("#")]
-    return {name.strip(): None if value is None else _unquoted(value.strip()) for name, value in found}
+def of_file(text: str, dollar: str = "$$") -> dict[str, str | None]:
+    """The variables of a file of `env_file`. `dollar` is written for a $ that begins no variable: in single quotes each
+    sign is itself.
+
+    Raises ValueError, with a variable's name or a line's number and never its text, for what is no variable.
+    """
+    # Python's own lines also end at \x0c, \x85 and \u2028, which a value can have
+    text = text.replace("\r\n", "\n")
+    found: dict[str, str | None] = {}
+    place = 0
+    while place < len(text):
+        if empty := _EMPTY.match(text, place):
+            place = empty.end() if empty.end() > place else place + 1
+            continue
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        named = _NAME.match(text, place, end)
+        if not named or (not named[2] and not _EMPTY.match(text, named.end())):
+            number = text.count("\n", 0, place) + 1
+            raise ValueError(f"line {number} is no NAME=VALUE (a value of several lines stands in quotes)")
+        found[named[1]], place = _value(text, named, end, dollar) if named[2] else (None, end)
+    return found
+
+
+def _value(text: str, named: re.Match[str], end: int, dollar: str) -> tuple[str, int]:
+    """The value after a name, and where the text goes on. Raises ValueError."""
+    raw = text[named.end() : end]
+    begins = end - len(raw.lstrip(" \t"))
+    quote = text[begins : begins + 1]
+    if quote not in _QUOTED:
+        return _COMMENT.split(raw, maxsplit=1)[0].strip(" \t"), end
+    quoted = _QUOTED[quote].match(text, begins)
+    if not quoted:
+        raise ValueError(f"the value of {named[1]} begins with a {quote}, and has none at its end")
+    if not _EMPTY.match(text, quoted.end()):
+        raise ValueError(f"the value of {named[1]} goes on after its closing {quote}")
+    value = quoted[1].replace("$", dollar) if quote == "'" else _ESCAPE.sub(lambda each: _sign(each, dollar), quoted[1])
+    return value, quoted.end()
+
+
+def _sign(escaped: re.Match[str], dollar: str) -> str:
+    return dollar if escaped[1] == "$" else _ESCAPED.get(escaped[1], escaped[1])
 
 
 def _pair(text: str) -> tuple[str, str | None]:
     name, sign, value = text.partition("=")
     return name, value if sign else None
-
-
-def _unquoted(value: str) -> str:
-    """In single quotes each sign is itself."""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1].replace("$", "$$") if value[0] == "'" else value[1:-1]
-    return value.partition(" #")[0].rstrip()

@@ -186,7 +186,12 @@ class Upstream:
         if not paths or None in texts.values():
             return {}
         body.pop("env_file")
-        known = {name: value for text in texts.values() for name, value in of_file(text or "").items()}
+        known: dict[str, str | None] = {}
+        for path, text in texts.items():
+            try:
+                known |= of_file(text or "")
+            except ValueError as error:
+                self.add(f"{where}: env_file", f"{path}: {error}", "a file that Docker Compose can read")
         return {"environment": {**known, **pairs(written.get("environment"))}}
 
     def _variables(self, where: str, value: Any, key: str = "") -> None:

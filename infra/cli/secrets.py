@@ -77,6 +77,9 @@ def import_file(
     if not taken:
         raise InfraError(f"{file} has no secret of {service}: write its names under secrets: in the catalogue first")
     for name, value in taken.items():
+        # All of them first: one that is refused leaves nothing half done
+        secret.check(service, name, value)
+    for name, value in taken.items():
         secret.put(catalogue.stack, service, name, value)
         typer.echo(f"{service}.{name} is set in stack {stack}")
     if others:

@@ -13,6 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import Field, TypeAdapter, ValidationError
 
+from catalogue.compose.environment import of_file
 from catalogue.fields import AccountId, Email, HostName, Network, Region
 from catalogue.files import read_mapping, read_text
 from catalogue.loading import TO_WRITE
@@ -160,6 +161,10 @@ def _composed(answers: Answers) -> tuple[str, str]:
             f"{file} has secrets in plain text, and a project goes into git: {', '.join(map(one_line, secrets))}. "
             "Write ${NAME} in the place of each value in a copy of the file, and name that copy"
         )
+    try:
+        of_file(beside)
+    except ValueError as error:
+        raise InfraError(f"{dotenv}: {error}: correct it, as Docker Compose could not read it either") from None
     found = entries(document, answers.system, beside)
     return "".join(yaml.safe_dump({key: value}, sort_keys=False, width=110) for key, value in found.items()), text
 

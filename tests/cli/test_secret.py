@@ -124,6 +124,53 @@ def test_a_file_of_variables_gives_a_service_its_secrets_alone(asked, tmp_path):
     assert [value for _, value in asked] == [VALUE]
 
 
+PEM = f"-----BEGIN KEY-----\n{VALUE}\n-----END KEY-----"
+IMPORTED = {
+    "a comment after quotes": (f'API_KEY="{VALUE}" # production', VALUE),
+    "a comment after none": (f"API_KEY={VALUE} # production", VALUE),
+    "a # of its own": (f"API_KEY={VALUE}#1", f"{VALUE}#1"),
+    "a comment alone": (f"API_KEY= # {VALUE}\nSHARED={VALUE}", VALUE),
+    "a $ in single quotes": (f"API_KEY='{VALUE}$x'", f"{VALUE}$x"),
+    "an escaped quote": (f'API_KEY="{VALUE}\\"x"', f'{VALUE}"x'),
+    "Windows lines": (f"A=1\r\nAPI_KEY={VALUE}\r\nB=2\r\n", VALUE),
+    "spaces around it": (f"API_KEY = {VALUE} ", VALUE),
+    "as Compose also writes it": (f"API_KEY: {VALUE}", VALUE),
+    "after a value of lines": (f"CERT='{PEM}'\n\nAPI_KEY={VALUE}", VALUE),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), IMPORTED.values(), ids=IMPORTED)
+def test_a_value_is_imported_as_docker_compose_reads_it(asked, tmp_path, text, value):
+    (tmp_path / "FILE").write_bytes(text.encode())
+    ran = command("import", "FILE", "shop-web")
+    assert ran.exit_code == 0 and [given for _, given in asked] == [value], ran.exception
+
+
+NOT_IMPORTED = {
+    "several lines in quotes": (f'API_KEY="{PEM}"', "shop-web.API_KEY: the value has a line break"),
+    "several lines in single quotes": (f"API_KEY='{PEM}'", "shop-web.API_KEY: the value has a line break"),
+    "an escaped line break": (f'API_KEY="{VALUE}\\nx"', "shop-web.API_KEY: the value has a line break"),
+    "several lines without quotes": (f"API_KEY={PEM}", "line 3 is no NAME=VALUE (a value of several lines stands"),
+    "an open quote": (f"A=1\nAPI_KEY='{VALUE}\nB=1", "the value of API_KEY begins with a ', and has none at its end"),
+    "text after quotes": (f"API_KEY='{VALUE}'x", "the value of API_KEY goes on after its closing '"),
+    "a line separator": (f"API_KEY={VALUE}\u2028x", "the value has a line separator (U+2028)"),
+    "a form feed": (f"API_KEY={VALUE}\x0cx", "the value has a control character (U+000C)"),
+    "Latin-1's next line": (f"API_KEY={VALUE}\x85x", "the value has a control character (U+0085)"),
+    "a separator of files": (f"API_KEY={VALUE}\x1cx", "the value has a control character (U+001C)"),
+    "a space of no width": (f"API_KEY={VALUE}\u200b", "the value ends with U+200B (ZERO WIDTH SPACE), which is not"),
+    "a space that does not break": (f"API_KEY=\u00a0{VALUE}", "the value begins with U+00A0 (NO-BREAK SPACE)"),
+    "a mark of Windows": (f"API_KEY=\ufeff{VALUE}", "the value begins with U+FEFF (ZERO WIDTH NO-BREAK SPACE)"),
+    "one of two": (f"SHARED=x\nAPI_KEY={VALUE}'", "the value has a ', which an environment file cannot hold"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), NOT_IMPORTED.values(), ids=NOT_IMPORTED)
+def test_what_would_become_another_value_is_refused_by_name(asked, tmp_path, text, said):
+    (tmp_path / "FILE").write_bytes(text.encode())
+    ran = command("import", "FILE", "shop-web")
+    assert ran.exit_code == 1 and said in str(ran.exception) and asked == []
+
+
 def test_pulumis_refusal_is_the_commands(asked, monkeypatch):
     def refusing(*words, value=None):
         raise InfraError("pulumi config set: passphrase must be set")
