@@ -84,7 +84,6 @@ PathBelow = Annotated[str, Field(pattern=_BELOW)]
 _PACKAGE = r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$"
 _PATH = r"^(/+[\p{L}\p{N}._@:+,=~-]+)+$"
 _MODE = r"^0?[0-7]{3}$"
-_URL = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
 _EMAIL = r"^[A-Za-z0-9._+-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( [^\x00-\x1f\x7f]*)?$"
@@ -107,7 +106,6 @@ ALLOWED = {
     _PACKAGE: "the name of a Debian package, such as ffmpeg",
     _PATH: "a path from the root, such as /srv/app/app.toml: letters, digits and . _ @ : + , = ~ - between its slashes",
     _MODE: 'permissions such as "0644"; setuid, setgid and sticky bits are never installed',
-    _URL: "an address such as https://acme.example.com/directory",
     _EMAIL: "an e-mail address such as ops@example.com",
     _VARIABLE: "the name of a variable: letters, digits and _",
     _KEY: "an SSH public key in one line, such as ssh-ed25519 AAAA…",
@@ -128,7 +126,6 @@ AbsolutePath = Annotated[str, Field(pattern=_PATH)]
 # Of a container's own file system, and of what it sees of a host's: said in one way only
 ContainerPath = Annotated[AbsolutePath, AfterValidator(_plain_path)]
 Permissions = Annotated[str, Field(pattern=_MODE)]
-Url = Annotated[str, Field(pattern=_URL)]
 Email = Annotated[str, Field(pattern=_EMAIL)]
 Origin = Annotated[str, Field(pattern=_ORIGIN)]
 UserName = Annotated[str, Field(pattern=_USER)]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from catalogue.elsewhere import MachineAddress
 from catalogue.fields import Model, Name, PublicKey
 from catalogue.instances import Instance
 from catalogue.machines import FIRST
@@ -88,7 +89,7 @@ class SshHost(Host):
     infra:sshPublicKey."""
 
     kind: Literal["ssh"]
-    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")]
+    address: MachineAddress
     port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
     user: Name = "root"
     hostKey: PublicKey

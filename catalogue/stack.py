@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError
 
 from catalogue.dns import Dns
-from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, Url
+from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
+from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
@@ -58,8 +59,6 @@ class Login:
 
 
 ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
-_PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
-NameServer = Annotated[str, Field(pattern=rf"^[A-Za-z0-9.-]+(:{_PORT})?$")]
 
 
 class Place(Model):
@@ -107,7 +106,7 @@ class Stack(Model):
     nameServers: list[NameServer] = []
     acmeDirectory: Url = "https://acme-v02.api.letsencrypt.org/directory"
     acmeEmail: Email
-    trustedRoots: list[str] = []
+    trustedRoots: list[Certificates] = []
     records: list[Record] = []
     pushers: dict[GitRepository, Pusher] = {}
     recordTtl: Annotated[int, Field(ge=1, le=86400, strict=False)] = 60
@@ -116,7 +115,7 @@ class Stack(Model):
     confirmDeadline: Annotated[int, Field(ge=5, le=3600, strict=False)] = 60
     keepSnapshots: Annotated[int, Field(ge=0, le=1000, strict=False)] = 7
     backupRegion: Region | Literal[""] = ""
-    backupBucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")] = ""
+    backupBucket: Bucket | Literal[""] = ""
     keepReleases: Annotated[int, Field(ge=2, le=50, strict=False)] = 5
     sshPublicKey: PublicKey | None = None
     sshPrivateKey: str | None = None

@@ -19,6 +19,8 @@ from catalogue.stack import Stack
 OVERHEAD_MIB, UNIT_OVERHEAD_MIB = 400, 25
 DOCKERS_NETWORK = IPv4Network("172.17.0.0/16")
 DOCKERS_OWN = {"bridge", "host", "none", "default", "ingress", "docker_gwbridge"}
+# What the name of its role in IAM (64 characters) leaves for HOST-PLACE: -permissions-role and Pulumi's suffix of 8
+LONGEST_MADE = 64 - len("-permissions-role") - 8
 DOCUMENTATION_NETWORKS = [IPv4Network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")]
 
 
@@ -29,6 +31,11 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
         if host.memory_mib is None:
             known = ", ".join(INSTANCE_TYPES)
             yield Problem(file, where, f"instanceType {host.machine!r}", f"known types: {known}")
+        places = catalogue.stack.places(name) if isinstance(host, Ec2Host) else ()
+        longest = max((len(f"{name}-{place}") for place in places), default=0)
+        if longest > LONGEST_MADE:
+            found = f"its name has {len(name)} characters, with which its role's name in IAM has more than 64"
+            yield Problem(file, where, found, f"a name of at most {len(name) - longest + LONGEST_MADE} characters")
         for system in host.runs:
             if system not in catalogue.systems and system not in {one.known_as for one in host.instances}:
                 yield Problem(file, where, f"system {system!r}", nearest(system, sorted(catalogue.systems), "systems"))

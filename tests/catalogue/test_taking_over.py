@@ -4,6 +4,7 @@ import pytest
 
 from agent import capabilities
 from catalogue.checks import check
+from catalogue.host import SshHost
 from catalogue.problems import CatalogueError
 from catalogue.rules.hosts_own import STARTED_BY_NAME
 from catalogue.rules.units import is_of_the_host
@@ -181,17 +182,61 @@ def test_the_second_container_of_a_rollout_is_no_other_services():
 
 
 STRINGS = {
-    "acmeDirectory": ["https://x\n}\nevil.com { respond 200 }\n{", "https://x y", "x", "https://x/{$HOME}"],
+    "acmeDirectory": [
+        "https://x\n}\nevil.com { respond 200 }\n{", "https://x y", "x", "https://x/{$HOME}", "https://a..b/x", "https://-a/x",
+        "https://x:99999/x", "https://256.1.1.1/x", "https://x:0/x",
+    ],
+    "nameServers": [["a..b"], ["-"], ["256.1.1.1"], ["192.0.2.053"], ["0.0.0.0"], ["ns.example.com:0"], ["ns.example.com:x"]],
+    "backupBucket": ["a..b", "1.2.3.4", "xn--abc", "a", "A-b", "a.-b", "abc-s3alias"],
+    "trustedRoots": [["../../etc/passwd"], [""], ["-----BEGIN CERTIFICATE-----"], ["-----BEGIN PRIVATE KEY-----\nAA\n-----END PRIVATE KEY-----"]],
     "acmeEmail": ["{$HOME}@b.c", "#@b.cc", '"x@b.cc', "a b@c.dd", "a@b"],
     "sshPublicKey": ["ssh-ed25519 AAAA\nssh-rsa BBBB", "ssh-ed25519 AAAA x\r\ny", "AAAA"],
     "budget": [float("inf"), 0],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in STRINGS.items() for value in values])
 def test_a_configurations_text_is_no_configuration_of_a_programs(key, value):
     with pytest.raises(REFUSED, match=key):
         catalogue(config=configured(**{key: value}))
+
+
+NO_ADDRESSES = [
+    "256.1.1.1", "1.2.3", "a..b", "-x", "x-", "host:22", "192.168.001.010", "0.0.0.0", "::", "a" * 64, "a." * 130 + "b", "fe80::x", ":", ".",
+]  # fmt: skip
+ADDRESSES = [
+    "192.0.2.7",
+    "2001:db8::7",
+    "box.example.com",
+    "box",
+    "Box.lan",
+    "xn--q9jyb4c",
+    "1.2.3.4.nip.io",
+    "localhost",
+]
+
+
+@pytest.mark.parametrize("address", [*NO_ADDRESSES, *ADDRESSES])
+def test_an_address_of_a_machine_is_one_that_can_be(address):
+    host = {"kind": "ssh", "systems": [], "address": address, "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
+    if address in ADDRESSES:
+        assert SshHost.model_validate(host).address == address
+    else:
+        with pytest.raises(REFUSED, match="an IP address, or a host name"):
+            SshHost.model_validate(host)
+
+
+OTHER_TEXTS = {
+    "nameServers": [["192.0.2.53", "192.0.2.53:5353", "ns.example.com", "ns.example.com:53", "127.73.255.9:53"]],
+    "acmeDirectory": ["https://acme.lab.internal:14000/dir", "https://192.0.2.7/dir", "https://pebble:14000/dir"],
+    "backupBucket": ["", "theirs", "our.backups-1", "123-x"],
+    "trustedRoots": [["# Ours\n-----BEGIN CERTIFICATE-----\nMIIB+/==\n-----END CERTIFICATE-----\n"]],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in OTHER_TEXTS.items() for value in values])
+def test_what_can_be_is_taken(key, value):
+    catalogue(config=configured(**{key: value}))
 
 
 @pytest.mark.parametrize("name", ["-Server", "+X", "#x", "X*", "?X", ">X", "X:", "_", ""])
@@ -302,3 +347,11 @@ def test_a_file_is_no_directory():
         service(data, "recall-api")["files"].append({"path": "/srv//recall/x", "source": "recall/gunicorn.conf.py"})
 
     assert "/srv//recall/x is a file, and one of directories" in problems("recall", change)
+
+
+@pytest.mark.parametrize(("generation", "most"), [(1, 24), (12, 20)])
+def test_a_hosts_role_has_a_name_that_iam_takes(generation, most):
+    for length in (most, most + 1):
+        hosts = {"h" * length: {"kind": "ec2", "systems": ["watchme"], "generation": generation}}
+        said = [problem.said for problem in check(catalogue(config=configured(hosts=hosts))) if "role" in problem.found]
+        assert len(said) == (length > most) and all(f"a name of at most {most} characters" in line for line in said)

@@ -1,0 +1,74 @@
+"""What a configuration says of machines and places elsewhere: addresses, name servers, buckets, authorities."""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+# Amazon S3's user guide, "General purpose bucket naming rules"
+_BUCKET = re.compile(r"(?!.*[.-]\.|.*\.-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_RESERVED = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)")
+
+
+def is_address(text: str) -> bool:
+    """Is it an address that a machine can have."""
+    try:
+        return "%" not in text and not ip_address(text).is_unspecified
+    except ValueError:
+        return False
+
+
+def is_name(text: str) -> bool:
+    """Can a machine have the name: also one without a domain, in capitals, but none that ends like an address."""
+    labels = text.split(".")
+    return len(text) <= 253 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+
+
+def _machine(text: str) -> str:
+    if not is_address(text) and not is_name(text):
+        raise ValueError("an IP address, or a host name such as box.example.com, without a port")
+    return text
+
+
+def _is_place(host: str, port: str | None) -> bool:
+    """Is there a machine, by its IPv4 address or its name, and where a port is given, one from 1 on."""
+    return (is_name(host) or is_address(host)) and (port is None or (port.isdecimal() and 0 < int(port) < 65536))
+
+
+def _name_server(text: str) -> str:
+    host, colon, port = text.partition(":")
+    if not text.isascii() or not _is_place(host, port if colon else None):
+        raise ValueError(
+            "an IPv4 address or a host name, with a port or without, such as 192.0.2.53 or 192.0.2.53:5353"
+        )
+    return text
+
+
+def _url(text: str) -> str:
+    parts = _URL.fullmatch(text)
+    if not parts or not _is_place(parts[1], parts[2]):
+        raise ValueError("an address such as https://acme.example.com/directory")
+    return text
+
+
+def _bucket(name: str) -> str:
+    if not _BUCKET.fullmatch(name) or is_address(name) or _RESERVED.fullmatch(name):
+        raise ValueError("the name of an S3 bucket, such as shop-backups: 3 to 63 lower-case letters, digits, - and .")
+    return name
+
+
+def _certificates(text: str) -> str:
+    if not _PEM.search(text):
+        raise ValueError("a certificate itself (PEM), -----BEGIN CERTIFICATE----- and what follows, and no path to one")
+    return text
+
+
+MachineAddress = Annotated[str, AfterValidator(_machine)]
+NameServer = Annotated[str, AfterValidator(_name_server)]
+Url = Annotated[str, AfterValidator(_url)]
+Bucket = Annotated[str, AfterValidator(_bucket)]
+Certificates = Annotated[str, AfterValidator(_certificates)]
