@@ -30,6 +30,11 @@ OWN_HEADERS = {
     "host", "connection", "upgrade", "content-length", "transfer-encoding", "x-real-ip", "x-forwarded-for",
     "x-forwarded-proto", "x-forwarded-host",
 }  # fmt: skip
+# What says where an answer ends, how it is packed and how this connection goes on: one more of it breaks answers
+OF_THE_CONNECTION = {
+    "connection", "content-encoding", "content-length", "content-range", "date", "keep-alive", "proxy-authenticate",
+    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+}  # fmt: skip
 
 
 def _path(path: str) -> str:
@@ -44,6 +49,18 @@ def _request_header(name: str) -> str:
     return name
 
 
+def _response_header(name: str) -> str:
+    if name.lower() in OF_THE_CONNECTION:
+        raise ValueError("any other header: this one is of the connection or of the body, and the proxy writes it")
+    return name
+
+
+def _given(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a header's value with characters; leave the header out where it has none")
+    return value
+
+
 def _closed(path: str) -> str:
     _path(path.removesuffix("*"))
     return path
@@ -51,6 +68,8 @@ def _closed(path: str) -> str:
 
 ClosedPath = Annotated[str, AfterValidator(_closed)]
 SitePath = Annotated[str, AfterValidator(_path)]
+ResponseHeader = Annotated[HeaderName, AfterValidator(_response_header)]
+ResponseValue = Annotated[HeaderValue, AfterValidator(_given)]
 RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
 Seconds = Annotated[int, Field(ge=1, le=3600)]
 
@@ -154,7 +173,7 @@ class Serving(Model):
     forward_auth: Annotated[ForwardAuth | None, BeforeValidator(_none_for_false)] = None
     rate: Rate | None = None
     connections: Annotated[int, Field(ge=1, le=65535)] | None = None
-    headers: dict[HeaderName, HeaderValue] = {}
+    headers: dict[ResponseHeader, ResponseValue] = {}
     request_headers: dict[RequestHeader, HeaderValue] = {}
     cors: Annotated[Cors | None, BeforeValidator(_methods_alone)] = None
 

@@ -245,6 +245,21 @@ def test_a_headers_name_is_no_sign_of_a_proxys(name):
         catalogue(lambda data: data["sites"][0].update(headers={name: "x"}))
 
 
+OF_THE_PROXY = ["Content-Length", "transfer-encoding", "Connection", "Upgrade", "Trailer", "Keep-Alive", "TE", "Date"]
+
+
+@pytest.mark.parametrize("name", [*OF_THE_PROXY, "Content-Encoding", "Content-Range", "Proxy-Connection"])
+def test_a_header_that_frames_an_answer_is_the_proxys(name):
+    with pytest.raises(REFUSED, match="any other header: this one is of the connection or of the body"):
+        catalogue(lambda data: data["sites"][0].update(headers={name: "x"}))
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_a_header_of_an_answer_has_a_value(value):
+    with pytest.raises(REFUSED, match="a header's value with characters"):
+        catalogue(lambda data: data["sites"][0].update(headers={"X-A": value}))
+
+
 @pytest.mark.parametrize("value", ["{$HOME}", "a`b", "\\{x", "x\\"])
 def test_a_headers_value_that_a_proxy_could_not_write_is_refused(value):
     with pytest.raises(REFUSED, match="headers"):
