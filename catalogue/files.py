@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import tomllib
+import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,10 @@ LONGEST_PLAIN = 100  # characters of a number: reading it takes its square
 NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
+VALUE = "tag:yaml.org,2002:value"
+# What keyboards and documents put in the place of YAML's own signs
+LOOKS_LIKE = {"\uff1a": ":", "\u201c": '"', "\u201d": '"', "\u3000": "a space", "\xa0": "a space"}
+MERGES = {"!reset", "!override"}  # of Docker Compose, where several files are merged
 NOT_OF_ITS_TYPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -36,6 +41,10 @@ class _StrictLoader(yaml.CSafeLoader):
             if key.tag not in (TEXT, MERGE):
                 problem = f"key {key.value} is not text: put it in quotes"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            for sign in (key.value[:1], key.value[-1:]) if not key.style else ():
+                if not sign.isprintable():
+                    problem = f"{_named(sign)} beside the key {key.value.strip()!r}: use spaces"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
             seen.add(key.value)
@@ -51,6 +60,35 @@ class _StrictLoader(yaml.CSafeLoader):
                 kind = node.tag.rpartition(":")[2]
                 problem = f"{node.value[:60]!r} does not fit its type, {kind}: put it in quotes where it is a text"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+def _unknown_tag(_: _StrictLoader, node: yaml.Node) -> NoReturn:
+    tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+    problem = f"the tag {tag[:60]} is not understood: remove it"
+    if node.tag in (MERGE, VALUE):
+        problem = f"{node.value} alone has a meaning of its own in YAML: put it in quotes where it is a text"
+    elif tag in MERGES:
+        problem = f"{tag} is for compose files that are merged, and one is read here: write the value that is left"
+    raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+_StrictLoader.add_constructor(None, _unknown_tag)
+for _tag in (MERGE, VALUE):
+    _StrictLoader.add_constructor(_tag, _unknown_tag)
+
+
+def _named(sign: str) -> str:
+    return f"U+{ord(sign):04X} ({unicodedata.name(sign, 'a character without a name')})"
+
+
+def _lookalike(lines: list[str], line: int) -> str:
+    """What stands in the place of one of YAML's own signs, on a line that cannot be read or the one above it."""
+    for number in (line, line - 1):
+        text = lines[number - 1].partition("#")[0] if 0 < number <= len(lines) else ""
+        for sign, meant in LOOKS_LIKE.items():
+            if sign in text:
+                return f"line {number} has {_named(sign)}, and YAML wants {meant} there"
+    return ""
 
 
 def read_bytes(
@@ -89,6 +127,8 @@ def read_text(path: Path, file: str) -> str:
 
 def decoded(content: bytes, file: str) -> str:
     """As `read_text`, of a content that was read already. Raises CatalogueError."""
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0" in content[:4]:
+        raise _error(file, "line 1", "the file is in UTF-32", "save the file as UTF-8")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]:
         raise _error(file, "line 1", "the file is in UTF-16, as Windows programs save it", "save the file as UTF-8")
     try:
@@ -117,7 +157,12 @@ def read_yaml(path: Path, file: str, loader: type[yaml.CSafeLoader] | None = Non
         text_of_line = [*text.split("\n"), ""][line - 1 if line else -1]
         if "cannot start any token" in str(error.problem) and "\t" in text_of_line:
             raise _error(file, f"line {line}", "a tab, which YAML does not indent with", "use spaces") from None
-        raise _error(file, f"line {line}", str(error.problem), "write valid YAML") from None
+        if "another document" in str(error.problem):
+            found, rule = "a second document begins here", "one document in a file: remove the line with ---"
+            raise _error(file, f"line {line}", found, rule) from None
+        looks = "" if isinstance(error, yaml.constructor.ConstructorError) else _lookalike(text.split("\n"), line)
+        rule = f"write valid YAML: {looks}" if looks else "write valid YAML"
+        raise _error(file, f"line {line}", str(error.problem), rule) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position if isinstance(error.position, int) else 0) + 1
         raise _error(file, f"line {line}", f"character {error.character!r} is not allowed", "remove it") from None

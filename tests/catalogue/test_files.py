@@ -21,10 +21,38 @@ WRONG_YAML = {
     "a tab": (b"a:\n\tx: 1\n", "line 2: a tab, which YAML does not indent with; use spaces"),
     "not UTF-8": (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
     "UTF-16": ("a: 1\n".encode("utf-16"), "line 1: the file is in UTF-16"),
+    "UTF-32": ("a: 1\n".encode("utf-32"), "line 1: the file is in UTF-32; save the file as UTF-8"),
+    "UTF-32 without its mark": ("a: 1\n".encode("utf-32-be"), "line 1: the file is in UTF-32"),
+    "UTF-32 the other way": ("a: 1\n".encode("utf-32-le"), "line 1: the file is in UTF-32"),
     "UTF-16 without its mark": ("a: 1\n".encode("utf-16-be"), "line 1: the file is in UTF-16"),
     "Shift_JIS": ("a: 1\nb: 音声\n".encode("shift_jis"), "line 2: byte 0x89 is not UTF-8"),
     "a control character": (b"a: 1\nb: \x07\n", "line 2: "),
-    "a tag": (b"a: 1\nb: !!python/object:os.system {}\n", "line 2: could not determine a constructor for the tag"),
+    "a tag": (
+        b"a: 1\nb: !!python/object:os.system {}\n",
+        "line 2: the tag !!python/object:os.system is not understood: remove it",
+    ),
+    "a tag of a program's": (b"a: !Ref x\n", "line 1: the tag !Ref is not understood: remove it"),
+    "a sign of YAML's": (b"a: =\n", "line 1: = alone has a meaning of its own in YAML: put it in quotes"),
+    "a merge of nothing": (b"a: 1\nb: <<\n", "line 2: << alone has a meaning of its own in YAML: put it in quotes"),
+    "a reset": (b"a: !reset null\n", "line 1: !reset is for compose files that are merged, and one is read here"),
+    "an override": (b"a: !override {x: 1}\n", "line 1: !override is for compose files that are merged"),
+    "a space that does not break": (
+        "a:\n\xa0\xa0b: 1\n".encode(),
+        "line 2: U+00A0 (NO-BREAK SPACE) beside the key 'b': use",
+    ),
+    "a wide space": (
+        "a: 1\nb\u3000: 1\n".encode(),
+        "line 2: U+3000 (IDEOGRAPHIC SPACE) beside the key 'b': use spaces",
+    ),
+    "a wide colon": ("a: 1\nb\uff1a 1\n".encode(), "line 2 has U+FF1A (FULLWIDTH COLON), and YAML wants : there"),
+    "a wide colon in a list": (
+        "a:\n  - b\uff1a x\n    c: y\n".encode(),
+        "line 2 has U+FF1A (FULLWIDTH COLON), and YAML",
+    ),
+    "quotes of a document": (
+        "a: \u201cx: y\u201d\n".encode(),
+        "line 1 has U+201C (LEFT DOUBLE QUOTATION MARK), and YAML",
+    ),
     "an unknown alias": (b"a: *nothing\n", "line 1: found undefined alias"),
     "in itself": (b"a: 1\nb: &b\n  x: *b\n", "line 3: alias *b is inside the value that it stands for"),
     "a list in itself": (b"a: &a [*a]\n", "line 1: alias *a is inside the value that it stands for"),
@@ -51,7 +79,7 @@ WRONG_YAML = {
         "line 1: a number of more than 100 digits",
     ),
     "a hexadecimal number without an end": (b"a: 0x" + b"f" * 4000 + b"\n", "line 1: a number of more than 100 digits"),
-    "two documents": (b"a: 1\n---\nb: 1\n", "line 2: but found another document"),
+    "two documents": (b"a: 1\n---\nb: 1\n", "line 2: a second document begins here; one document in a file"),
 }
 
 
