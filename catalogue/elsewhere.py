@@ -1,10 +1,11 @@
 """What a configuration says of machines and places elsewhere: addresses, name servers, buckets, authorities."""
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?")
@@ -67,8 +68,13 @@ def _certificates(text: str) -> str:
     return text
 
 
-MachineAddress = Annotated[str, AfterValidator(_machine)]
-NameServer = Annotated[str, AfterValidator(_name_server)]
-Url = Annotated[str, AfterValidator(_url)]
-Bucket = Annotated[str, AfterValidator(_bucket)]
-Certificates = Annotated[str, AfterValidator(_certificates)]
+def _text(check: Callable[[str], str]) -> BeforeValidator:
+    """What no text is gets the same rule, and no advice to put it in quotes."""
+    return BeforeValidator(lambda value: check(value if isinstance(value, str) else ""))
+
+
+MachineAddress = Annotated[str, _text(_machine)]
+NameServer = Annotated[str, _text(_name_server)]
+Url = Annotated[str, _text(_url)]
+Bucket = Annotated[str, _text(_bucket)]
+Certificates = Annotated[str, _text(_certificates)]

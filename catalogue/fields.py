@@ -15,7 +15,11 @@ def _text_as(cls: type, allowed: str) -> Any:
 
     def read(value: Any) -> Any:
         try:
-            return cls(value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                return cls(value)
+            if not isinstance(value, cls):
+                raise ValueError("YAML reads no text here")
+            return value
         except ValueError as error:
             close = f" ({error})" if "host bits" in str(error) else ""
             raise ValueError(f"{allowed}{close}") from None

@@ -232,7 +232,7 @@ class Written:
         if not isinstance(node, yaml.ScalarNode) or node.style:
             return None
         try:
-            read = yaml.load(node.value, yaml.CSafeLoader)
+            read = yaml.load(node.value, _StrictLoader)
         except (yaml.YAMLError, ValueError):
             return None
         return node.value if (type(read), read) == (type(value), value) else None

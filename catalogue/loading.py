@@ -27,7 +27,7 @@ from catalogue.services import KINDS, ConfigFile
 from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place
-from catalogue.validation import problems_of
+from catalogue.validation import misread, problems_of
 from catalogue.variants import chosen
 
 SYSTEMS = Path("files/systems")
@@ -160,11 +160,13 @@ def read_system(path: Path, variant: str | None = None) -> System:
         rule = "its value, or remove it"
         raise CatalogueError([Problem(file, place, "is still TODO", rule) for place in unwritten])
     data = _with_compose_file(path, data)
+    written = _written(path, file, data)
     try:
         system = System.model_validate(data)
     except ValidationError as error:
-        written = _written(path, file, data)
         raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields, written)) from None
+    if found := [*misread(data, system, file, lambda path: _where(data, path), written)]:
+        raise CatalogueError(found)
     if system.system != path.stem:
         raise CatalogueError([Problem(file, "system", f"found {system.system!r}", f"the file's name, {path.stem!r}")])
     return with_assigned(system)
@@ -296,7 +298,9 @@ def _where(data: Any, path: tuple[int | str, ...]) -> str:
 def _entry(kind: str, entries: list[Any], index: int, key: str, rest: tuple[int | str, ...]) -> str:
     """One of a list by what `key` says that it is called, else by which one it is; and the `rest` of the path in it."""
     entry = entries[index]
-    name = entry[key] if isinstance(entry, dict) and key in entry else f"number {index + 1}"
+    name = entry.get(key) if isinstance(entry, dict) else None
+    # YAML makes `no` and 0700 no names
+    name = name if isinstance(name, str) else f"number {index + 1}"
     return f"{kind} {name}: {'.'.join(map(str, rest))}" if rest else f"{kind} {name}"
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
 
 MiB = 1024**2
 _UNITS = {"k": 1024, "m": MiB, "g": 1024**3}
@@ -32,12 +32,14 @@ def shown(size: int) -> str:
     return f"{size // 1024**3}g" if size % 1024**3 == 0 else f"{size // MiB}m"
 
 
-def _checked(size: str) -> str:
+def _checked(size: object) -> object:
+    if not isinstance(size, str):
+        raise ValueError("a size: a whole number above 0 and k, m or g, such as 512m")
     to_bytes(size)
     return size
 
 
-Size = Annotated[str, AfterValidator(_checked)]
+Size = Annotated[str, BeforeValidator(_checked)]
 Architecture = Literal["arm64", "amd64"]
 
 

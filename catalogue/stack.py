@@ -20,7 +20,7 @@ from catalogue.pushers import GitRepository, Pusher
 from catalogue.records import Record
 from catalogue.sizes import Architecture
 from catalogue.sources import AnySource
-from catalogue.validation import problems_of
+from catalogue.validation import misread, problems_of
 
 PROJECT = "infra"
 ENCRYPTED = "[encrypted]"
@@ -233,20 +233,22 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
             fields[field] = value
     if "aws:region" in values:
         fields["region"] = values["aws:region"]
+    text = Written(read_text(path, file)) if path else None
+
+    def written_at(place: tuple[int | str, ...], value: Any) -> str | None:
+        key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
+        return text.at(("config", key, *place[1:]), value) if text else None
+
     try:
         made = Stack.model_validate(fields)
         made._file = file
         for group, names in made.secretsFrom.items():
             # Asked for where the program runs (components/configuration.py)
             made.secrets[group] = dict.fromkeys(names, ENCRYPTED) | made.secrets.get(group, {})
+        if found := [*misread(fields, made, file, _key, written_at)]:
+            raise CatalogueError(found)
         return made
     except ValidationError as error:
-        text = Written(read_text(path, file)) if path else None
-
-        def written_at(place: tuple[int | str, ...], value: Any) -> str | None:
-            key = "aws:region" if place[0] == "region" else f"{PROJECT}:{place[0]}"
-            return text.at(("config", key, *place[1:]), value) if text else None
-
         raise CatalogueError(problems_of(error, file, _key, _fields, written_at)) from None
 
 

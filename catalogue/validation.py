@@ -1,7 +1,8 @@
 """Pydantic's findings, said in the catalogue's one-line form."""
 
 import difflib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from catalogue.fields import ALLOWED
 from catalogue.problems import Problem, nearest
 
+DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 Path = tuple[int | str, ...]
 # Field → how it is written, where a person may have written something simpler
 EXAMPLES = {
@@ -86,6 +88,58 @@ def problems_of(
     ]
 
 
+def misread(
+    given: Any,
+    made: Any,
+    file: str,
+    where: Callable[[Path], str],
+    written: Callable[[Path, Any], str | None],
+    path: Path = (),
+) -> Iterator[Problem]:
+    """A problem for each number that is written in another way than people write one: YAML reads 0100 as 64, yes as 1.
+    `given` is what a file holds, `made` what it became; the rest is as in `problems_of`."""
+    if isinstance(given, dict | list):
+        # Of a service and of a host the way has its kind in it
+        tag = (made.kind,) if len(path) == 2 and hasattr(made, "kind") else ()
+        for key, value in given.items() if isinstance(given, dict) else enumerate(given):
+            below = _part(made, key)
+            yield from misread(value, below, file, where, written, (*path, *tag, key))
+        return
+    is_number = isinstance(made, int | float) and not isinstance(made, bool)
+    if isinstance(given, int | float) and (is_number or not isinstance(given, bool)):
+        text = written(path, given)
+        if text is not None and not DECIMAL.fullmatch(text):
+            found = (
+                f"found {_cut(text)}, which YAML reads as {'a number' if isinstance(given, bool) else _shown(given)}"
+            )
+            yield Problem(file, where(path), found, _as_number(text))
+
+
+def _part(made: Any, key: int | str) -> Any:
+    """What an entry became, where it is found."""
+    if isinstance(made, dict):
+        return made.get(key)
+    if isinstance(made, list):
+        return made[key] if isinstance(key, int) and key < len(made) else None
+    return getattr(made, str(key), None)
+
+
+def _as_number(text: str) -> str:
+    """How a number is written that stands in a file without quotes."""
+    for pattern, base in (
+        (r"0+([1-9][0-9]*)", 10),
+        (r"([0-9][0-9_]*)", 10),
+        (r"0o([0-7]+)", 8),
+        (r"0x([0-9A-Fa-f]+)", 16),
+    ):
+        if match := re.fullmatch(pattern, text):
+            return f"write {int(match[1].replace('_', ''), base)}"
+    # 180s; what 3e1 is meant for is not known
+    if match := re.fullmatch(r"([0-9]{1,9})[A-Za-z%]+", text):
+        return f"write a number alone, such as {match[1]}"
+    return "write a number alone, in digits, such as 30"
+
+
 def _as_written(path: Path) -> Path:
     """Without the tags that say which of several ways of writing was chosen."""
     return tuple(part for part in path if not str(part).startswith("<"))
@@ -98,6 +152,7 @@ def _nearest(finding: Any, fields: Callable[[Path], list[str]]) -> Path | None:
 
 def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str, str]:
     value, name = finding["input"], str(finding["loc"][-1]) if finding["loc"] else ""
+    plain = written
     # A text is shown in quotes, so that spaces at its ends are seen
     written = None if value is None or isinstance(value, str) else written
     found = f"found {_cut(written) if written else _shown(value)}"
@@ -129,7 +184,9 @@ def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str
         case "too_short":
             return found, f"at least one{_such_as(name)}"
         case "int_type" | "int_parsing" | "float_type" | "float_parsing" | "int_from_float":
-            return found, "a number, without quotes"
+            if isinstance(value, str) and plain is None:
+                return found, "a number, without quotes"
+            return f"found {_cut(plain or _shown(value))}", _as_number(plain or "")
         case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
             return found, ALLOWED[finding["ctx"]["pattern"]]
         case "value_error":

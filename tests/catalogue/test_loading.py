@@ -101,6 +101,62 @@ def test_the_message_quotes_the_file_and_its_advice_works(tmp_path, raw):
     assert raw in {service.purpose for service in read_system(path).services}
 
 
+# Field, what stands there, what is advised and works
+NUMBERS = [
+    ("port", "08090", "8090"), ("port", "0443", "443"), ("port", "0x1F9A", "8090"), ("port", "8_090", "8090"), ("port", "0o17", "15"),
+    ("infra:recordTtl", "0100", "100"), ("infra:recordTtl", "yes", "30"), ("infra:budget", "on", "30"), ("infra:drainQuiet", "no", "30"),
+    ("infra:drainQuiet", "1:30", "30"), ("infra:healthDeadline", "180s", "180"), ("infra:keepReleases", "0x5", "5"), ("volume", "036", "36"),
+    ("volume", "3e1", "30"),
+]  # fmt: skip
+
+
+def read_with(tmp_path, field, raw):
+    """A system or a stack, with another value for a field."""
+    is_port = field == "port"
+    text = (ROOT / ("files/systems/watchme.yaml" if is_port else "Pulumi.prod.yaml")).read_text()
+    changed = re.sub(rf"\b{field}: .*", f"{field}: {raw}", text, count=1)
+    if field not in text:
+        changed = f"{text.rstrip()}\n  {field}: {raw}\n"
+    (tmp_path / ("watchme.yaml" if is_port else "Pulumi.prod.yaml")).write_text(changed)
+    return read_system(tmp_path / "watchme.yaml") if is_port else read_stack(tmp_path, "prod")
+
+
+@pytest.mark.parametrize(("field", "raw", "number"), NUMBERS)
+def test_a_number_is_one_in_digits_and_the_advice_works(tmp_path, field, raw, number):
+    with pytest.raises(CatalogueError) as error:
+        read_with(tmp_path, field, raw)
+    said = re.search(rf"{field}: found (\S+?)(, which YAML reads as .*)?; write (.*)", str(error.value))
+    assert said and said[1] == raw, str(error.value)
+    assert re.findall(r"\d+", said[3]) == [number]
+    read_with(tmp_path, field, number)
+
+
+@pytest.mark.parametrize(
+    ("field", "raw", "line"),
+    [
+        ("swap", "2048", "swap: found 2048; a size: a whole number above 0 and k, m or g, such as 512m"),
+        ("swap", "~", "swap: found nothing; a size: a whole number above 0"),
+        ("infra:statusCidrs", "[10]", "infra:statusCidrs.0: found 10; a network of IPv4 such as 198.51.100.7/32"),
+        ("infra:statusCidrs", "[~]", "infra:statusCidrs.0: found nothing; a network of IPv4"),
+        ("infra:acmeDirectory", "null", "found nothing; an address such as https://acme.example.com/directory"),
+    ],
+)
+def test_what_is_no_text_is_advised_no_quotes_where_they_would_not_help(tmp_path, field, raw, line):
+    with pytest.raises(CatalogueError) as error:
+        read_with(tmp_path, field, raw)
+    assert line in str(error.value)
+
+
+@pytest.mark.parametrize("raw", ["no", "0700", "null"])
+def test_a_service_without_a_name_is_called_by_its_number(tmp_path, raw):
+    path = tmp_path / "watchme.yaml"
+    path.write_text(
+        (ROOT / "files/systems/watchme.yaml").read_text().replace("- name: ast-api\n", f"- name: {raw}\n", 1)
+    )
+    with pytest.raises(CatalogueError, match="service number 1: name: found"):
+        read_system(path)
+
+
 @pytest.mark.parametrize(("field", "raw"), [("purpose", "on"), ("mode", "0700"), ("mode", "0644")])
 def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
     """Its kind, `unit`, is the name of one of its fields as well."""
