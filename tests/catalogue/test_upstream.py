@@ -174,6 +174,17 @@ def test_files_beside_it_come_along(tmp_path):
     assert len(found["volumes"]) == 1
 
 
+def test_a_file_of_variables_that_compose_could_not_read_is_named(tmp_path):
+    static = tmp_path / "files/static/paperless"
+    static.mkdir(parents=True)
+    (static / "x.env").write_text("A=1\nKEY='hunter2\n")
+    text = UPSTREAM.replace("    mem_limit: 512m\n", "    mem_limit: 512m\n    env_file: x.env\n", 1)
+    with pytest.raises(CatalogueError) as error:
+        read(tmp_path, text)
+    assert "env_file: x.env: the value of KEY begins with a ', and has none at its end" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
 def test_a_file_that_is_not_beside_it_is_no_directory(tmp_path):
     line = changed(tmp_path, "broker", volumes=["./conf/redis.conf:/etc/redis.conf:ro"])
     assert "./conf/redis.conf is not there: a directory would be mounted in its place" in line
