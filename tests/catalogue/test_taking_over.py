@@ -2,11 +2,9 @@
 
 import pytest
 
-from agent import capabilities
 from catalogue.checks import check
 from catalogue.host import SshHost
 from catalogue.problems import CatalogueError
-from catalogue.rules.hosts_own import STARTED_BY_NAME
 from catalogue.rules.units import is_of_the_host
 from rendering.host import render
 from tests.catalogue.changes import configured, networked, setting
@@ -306,67 +304,3 @@ def test_a_variable_of_a_unit_means_itself(value):
 def test_specifiers_are_read_where_a_service_says_so():
     text = {file.path: file.content.decode() for file in render(whole(), "home").files}
     assert "Environment=XDG_RUNTIME_DIR=/run/user/%U" in text["/home/ice/.config/systemd/user/vocoder.service"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *capabilities.ALWAYS,
-        *capabilities.FOR_ACCOUNTS,
-        *capabilities.FOR_MANAGERS,
-        *capabilities.FOR_CERTIFICATES,
-        *capabilities.FOR_PROXIES,
-    ],
-)
-def test_no_file_stands_before_a_program_that_the_agent_starts(name):
-    assert STARTED_BY_NAME.fullmatch(f"/usr/local/bin/{name}") and STARTED_BY_NAME.fullmatch(f"/usr/local/sbin/{name}")
-    assert not STARTED_BY_NAME.fullmatch(f"/usr/local/bin/my-{name}")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/systemd/journald.conf.d/x.conf",
-        "/etc/udev/rules.d/x.rules",
-        "/etc/sysctl.d/x.conf",
-        "/srv/recall/.env",
-        "/usr/local/bin/recall",
-        "/usr/local/lib/recall/x",
-        "/usr/local/share/recall/x",
-        "/usr/local/cuda/x",
-        "/usr/local/etc/recall.toml",
-        "/etc/recall.d/x",
-        "/etc/redis/redis.conf",
-        "/etc/ssl/recall/key.pem",
-        "/var/lib/recall/x",
-    ],
-)
-def test_what_a_product_needs_on_its_host_is_its_own(path):
-    def change(data):
-        service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
-
-    assert "is the host's or the agent's own" not in problems("recall", change)
-
-
-def test_below_a_file_there_is_nothing():
-    def change(data):
-        for path in ("/srv/recall/x", "/srv/recall/x/y"):
-            service(data, "recall-api")["files"].append({"path": path, "source": "recall/gunicorn.conf.py"})
-
-    assert "file /srv/recall/x/y is below /srv/recall/x, which is a file" in problems("recall", change)
-
-
-def test_a_file_is_no_directory():
-    def change(data):
-        data["directories"].append({"path": "/srv/recall/x"})
-        service(data, "recall-api")["files"].append({"path": "/srv//recall/x", "source": "recall/gunicorn.conf.py"})
-
-    assert "/srv//recall/x is a file, and one of directories" in problems("recall", change)
-
-
-@pytest.mark.parametrize(("generation", "most"), [(1, 24), (12, 20)])
-def test_a_hosts_role_has_a_name_that_iam_takes(generation, most):
-    for length in (most, most + 1):
-        hosts = {"h" * length: {"kind": "ec2", "systems": ["watchme"], "generation": generation}}
-        said = [problem.said for problem in check(catalogue(config=configured(hosts=hosts))) if "role" in problem.found]
-        assert len(said) == (length > most) and all(f"a name of at most {most} characters" in line for line in said)
