@@ -20,6 +20,7 @@ MEMORY = "256m"
 VALUE = "_variable_"  # what stands for a variable's value; no long run of letters, which looks like a secret
 OF_SHELL = re.compile(r"\$\$(?:\{[A-Za-z_]\w*\}|[A-Z_][A-Z0-9_]*(?![\w$]))")
 COMMENT = re.compile(r"(?:^|\s)#+(.*)$")
+ASSIGNED = re.compile(r"(?:=|:\s)\s*(?:\S+|\"[^\"]*\"|'[^']*')\s*$|=\S|//|\s--?\w")
 # A variable, and what may be around it: a name before it, an address
 AROUND = re.compile(
     r"(?:[\w.-]+[:=])*[\"']?(?:[^A-Za-z0-9]*\0[^A-Za-z0-9]*"
@@ -70,7 +71,9 @@ def exposed(document: Mapping[str, Any], text: str) -> Iterator[str]:
     comments = [
         (number, found[1]) for number, line in enumerate(text.split("\n"), 1) if (found := COMMENT.search(line))
     ]
-    yield from (f"the comment in line {number}" for number, comment in comments if _shows_secret("", comment))
+    # Prose has more than one word where an assignment has its value
+    assigned = [(number, comment) for number, comment in comments if ASSIGNED.search(comment)]
+    yield from (f"the comment in line {number}" for number, comment in assigned if _shows_secret("", comment))
 
 
 class _Seen(Masker):
