@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from agent import away, nginx
+from agent import away, caddy, nginx
 from agent.desired import Wanted
 from agent.dropins import directives, overridden, variables_of
 from agent.engine import Declined
@@ -52,7 +52,11 @@ def check(world: World, base: Release | None, target: Release) -> None:
     by the release."""
     ours = {file.path for release in (base, target) if release for file in release.files}
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
-    found = [*_of_units(world, target, ours), *_of_nginx(world, target, ours | links)]
+    found = [
+        *_of_units(world, target, ours),
+        *_of_nginx(world, target, ours | links),
+        *_of_caddys_files(world, target, ours | links),
+    ]
     if found:
         path, what = found[0]
         more = f" (and {len(found) - 1} more: {', '.join(entry[0] for entry in found[1:])})" if len(found) > 1 else ""
@@ -69,6 +73,7 @@ def of_release(world: World, release: Release) -> list[Override]:
         *_of_units(world, release, ours),
         *_not_read(world, release),
         *_of_nginx(world, release, ours, serves=True),
+        *_of_caddys_files(world, release, ours),
         *_of_caddy(world, release),
     ]
 
@@ -228,6 +233,12 @@ def _folders(name: str) -> list[str]:
     prefixes = [prefix, *("-".join(parts[:count]) + "-" for count in range(len(parts) - 1, 0, -1))]
     ends = dict.fromkeys([f"@{instance}", "@"] if sign else [""])
     return [*(f"{one}{end}.{kind}.d" for one in prefixes for end in ends), f"{kind}.d"]
+
+
+def _of_caddys_files(world: World, release: Release, ours: set[str]) -> list[Override]:
+    if not any(file.path == CADDYFILE for file in release.files):
+        return []
+    return [Override(*entry) for entry in caddy.others(world, release.manifest["names"], ours)]
 
 
 def _of_caddy(world: World, release: Release) -> list[Override]:

@@ -1,0 +1,81 @@
+"""Caddy's configuration, as Caddy itself reads it: which files beside a release's have a public name."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatch
+
+from agent.world import World
+
+SITES = "/etc/caddy/sites/*.caddy"  # as files/templates/Caddyfile.j2 imports them
+MOST_BYTES = 256 * 1024  # of a file that are read
+# A comment begins where a word could
+TOKENS = re.compile(r"""[^\S\n]+|\\\n|\#[^\n]*|(?P<word>\n|"(?:[^"\\]|\\.)*"|`[^`]*`|\S+)""", re.DOTALL)
+ADDRESS = re.compile(r"(?:https?://)?(?P<host>[^/:]+)(?::(?P<port>[0-9]+))?(?:/.*)?", re.IGNORECASE)
+OURS = ("80", "443")
+
+
+def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, str]]:
+    """Files that are not `ours` and have one of the names: written in the same way Caddy takes neither, and in another
+    one (capitals, a path, a scheme, an address of the host) that site alone, without a word."""
+    known = {name.lower(): name for name in names}
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    wanted = [SITES] if names else []
+    while wanted:
+        for path in _matching(world, wanted.pop()):
+            if path in seen or path in ours:
+                continue
+            seen.add(path)
+            for directive, value in _outermost(_head(world, path)):
+                if directive == "import":
+                    wanted.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
+                elif name := known.get(_host(value)):
+                    what = "of two sites of a name Caddy takes the one that it chooses, or no configuration at all"
+                    found[path] = f"has the public name {name}: {what}"
+    return list(found.items())
+
+
+def _outermost(text: str) -> Iterator[tuple[str, str]]:
+    """What stands in no block: ("import", pattern) and ("", address of a site)."""
+    depth, line = 0, []
+    for match in TOKENS.finditer(text):
+        word = match["word"]
+        if word is None:
+            continue
+        if word == "\n":
+            line = []
+        elif word == "{":
+            depth += 1
+        elif word == "}":
+            depth = max(depth - 1, 0)
+        elif depth == 0:
+            line.append(word.strip('"`'))
+            if line[0] != "import":
+                yield from (("", address) for address in line[-1].split(","))
+            elif len(line) == 2:
+                yield "import", line[1]
+
+
+def _host(address: str) -> str:
+    """The name of an address, "" where it is at no port of a public site."""
+    found = ADDRESS.fullmatch(address)
+    return found["host"].lower() if found and (found["port"] or OURS[0]) in OURS else ""
+
+
+def _matching(world: World, pattern: str) -> list[str]:
+    folder, _, name = pattern.rpartition("/")
+    found: list[str] = []
+    for place in _matching(world, folder) if "*" in folder else [folder]:
+        with suppress(OSError):
+            found += [f"{place}/{entry}" for entry in world.listing(place) if fnmatch(entry, name)]
+    return found
+
+
+def _head(world: World, path: str) -> str:
+    with suppress(OSError):
+        return (world.head(path, MOST_BYTES) or b"").decode(errors="replace")
+    return ""
