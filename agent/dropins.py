@@ -29,6 +29,9 @@ TIMES = {
     **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1), **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
     **dict.fromkeys(("h", "hr", "hour", "hours"), 3600), **dict.fromkeys(("d", "day", "days"), 86400),
 }  # fmt: skip
+# What a release's files are for a proxy, and where a program lies that reads them without being asked to
+PROXIES = {"nginx.service": "/etc/nginx/nginx.conf", "caddy.service": "/etc/caddy/Caddyfile"}
+USUAL = {"", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 ASKED = ("Condition", "Assert")  # a unit is not started where one of these does not hold
 
 
@@ -81,6 +84,29 @@ def overridden(
         ):
             found.append(entry.name)
     return list(dict.fromkeys(found))
+
+
+def starts_otherwise(unit: str, said: list[Directive]) -> bool:
+    """Does it start a proxy by a command that is not certain to take the release's configuration."""
+    commands = [_words(entry) for entry in said if (entry.section, entry.name) == ("Service", "ExecStart")]
+    return any(words and not _takes(unit, words) for words in commands)
+
+
+def _takes(unit: str, words: list[str]) -> bool:
+    folder, _, program = words[0].lstrip("-@:+!|").rpartition("/")
+    options: dict[str, str] = {}
+    for word, after in zip(words[1:], [*words[2:], ""]):
+        if word.startswith("--"):
+            name, sign, value = word.partition("=")
+            options[name] = value if sign else after
+        elif word.startswith("-"):
+            options[word[:2]] = word[2:] or after
+    if unit == "nginx.service":
+        file = options.get("-c", PROXIES[unit] if folder in USUAL else "")
+        return program == "nginx" and file == PROXIES[unit] and "-p" not in options
+    file, adapter = (options.get(long, options.get(short)) for long, short in (("--config", "-c"), ("--adapter", "-a")))
+    is_run = program == "caddy" and words[1:2] == ["run"] and not {"--resume", "-r"} & {*options}
+    return is_run and file == PROXIES[unit] and adapter in (None, "caddyfile")
 
 
 def variables_of(content: bytes) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agent import away, caddy, nginx
 from agent.desired import Wanted
-from agent.dropins import directives, overridden, variables_of
+from agent.dropins import PROXIES, directives, overridden, starts_otherwise, variables_of
 from agent.engine import Declined
 from agent.managers import split
 from agent.outcome import Refused
@@ -54,6 +54,7 @@ def check(world: World, base: Release | None, target: Release) -> None:
     links = {link["path"] for release in (base, target) if release for link in release.manifest["links"]}
     found = [
         *_of_units(world, target, ours),
+        *_of_proxies(world, target, ours),
         *_of_nginx(world, target, ours | links),
         *_of_caddys_files(world, target, ours | links),
     ]
@@ -71,6 +72,7 @@ def of_release(world: World, release: Release) -> list[Override]:
     ours = {file.path for file in release.files} | {link["path"] for link in release.manifest["links"]}
     return [
         *_of_units(world, release, ours),
+        *_of_proxies(world, release, ours),
         *_not_read(world, release),
         *_of_nginx(world, release, ours, serves=True),
         *_of_caddys_files(world, release, ours),
@@ -138,6 +140,17 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
                 yield Override(path, f"stands in the place of {named[file]}")
             elif names := overridden(released, directives(content, file), variables):
                 yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+
+
+def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
+    """What starts a proxy, whose unit is a package's, with another configuration than the release's."""
+    for name in (unit["name"] for unit in release.manifest["units"] if unit["name"] in PROXIES):
+        # A package's own unit is read before the generator's last
+        units = [f"{place}/{name}" for place in (*FIRST, SYSTEM, *LATER[:-1]) if f"{place}/{name}" not in ours]
+        in_its_place = [path for path in units if world.exists(path)][:1]
+        for path in [*in_its_place, *_drop_ins(world, Places(FIRST, SYSTEM, LATER), name, {}, ours)]:
+            if starts_otherwise(name, directives(_head(world, path, MOST_BYTES))):
+                yield Override(path, f"sets ExecStart of {name} to what may not read {PROXIES[name]}")
 
 
 def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent import overrides, store
-from agent.dropins import directives, overridden
+from agent.dropins import directives, overridden, starts_otherwise
 from tests.agent.conditions import watchme
 from tests.agent.fake import FakeWorld
 from tests.agent.native import USER, release, serving
@@ -146,3 +146,39 @@ MEANT = {
 def test_values_are_compared_by_what_they_mean(ours, theirs, names):
     parts = [directives(f"[Service]\n{text}\n".encode(), file) for text, file in ((ours, ""), (theirs, "x.conf"))]
     assert overridden(*parts, frozenset({"IN_A_FILE"})) == names
+
+
+STARTS = {
+    "nginx": {
+        "/usr/sbin/nginx -g 'daemon on; master_process on;'": False, "-/sbin/nginx -c /etc/nginx/nginx.conf": False,
+        "/opt/nginx/sbin/nginx -c/etc/nginx/nginx.conf": False, "": False, "/usr/sbin/nginx -c /srv/nginx.conf": True,
+        "/usr/sbin/nginx -c/srv/nginx.conf": True, "/usr/sbin/nginx -p /srv": True, "/opt/nginx/sbin/nginx": True,
+        "/bin/sh -c 'exec nginx'": True, "/usr/sbin/nginx -c 'unclosed": True, "''": True,
+    },
+    "caddy": {
+        "/usr/bin/caddy run --environ --config /etc/caddy/Caddyfile": False, "": False,
+        "/usr/local/bin/caddy run -c /etc/caddy/Caddyfile --adapter=caddyfile --watch": False,
+        "/usr/bin/caddy run --environ": True, "/usr/bin/caddy run --config=/srv/Caddyfile": True,
+        "/usr/bin/caddy run --resume --config /etc/caddy/Caddyfile": True, "/usr/bin/caddy file-server": True,
+        "/usr/bin/caddy run --config /etc/caddy/Caddyfile --adapter nginx": True,
+        "/usr/bin/caddy run --config ${CONFIG}": True,
+    },
+}  # fmt: skip
+COMMANDS = [(f"{name}.service", *row) for name, rows in STARTS.items() for row in rows.items()]
+
+
+@pytest.mark.parametrize(("unit", "command", "otherwise"), COMMANDS)
+def test_what_starts_a_proxy_with_another_configuration(unit, command, otherwise):
+    text = f"[Unit]\nExecStart=/bin/x\n[Service]\nExecStart=\nExecStart={command}\nExecReload=/bin/x\n"
+    assert starts_otherwise(unit, directives(text.encode())) == otherwise
+
+
+@pytest.mark.parametrize(("host", "unit"), [("services", "caddy.service"), ("home", "nginx.service")])
+def test_a_unit_of_another_proxy_is_not_looked_at(host, unit):
+    def config(data):
+        data["infra:hosts"]["services"]["proxy"] = "nginx"
+
+    world = serving(release("services", "recall", config=config) if host == "services" else release(host))
+    path = f"{SYSTEM}/{unit}.d/x.conf"
+    lay(world, path, OTHER)
+    assert path not in [entry[0] for entry in found(world)]

@@ -21,6 +21,8 @@ from tests.agent.releases import applied, bigger, release, serving
 OWNED = (0o644, "root", "root")
 NAME = "api.hey-watch.me"
 UNIT = "watchme-ast-api.service"
+NGINX = "/etc/systemd/system/nginx.service"
+ELSEWHERE = b"[Service]\nExecStart=\nExecStart=/usr/sbin/nginx -c /srv/nginx.conf\n"
 TIMEOUT = b"[Service]\nTimeoutStartSec=5\n"
 
 
@@ -128,6 +130,8 @@ IN_FORCE = {
     "of a name's beginning": lambda w: drop_in(w, "/etc/systemd/system/watchme-ast-.service.d/x.conf"),
     "by set-property": lambda w: drop_in(w, f"/etc/systemd/system.control/{UNIT}.d/50-x.conf"),
     "until the next boot": lambda w: drop_in(w, f"/run/systemd/system/{UNIT}.d/x.conf"),
+    "another configuration of the proxy": lambda w: drop_in(w, f"{NGINX}.d/x.conf", ELSEWHERE),
+    "of a unit in the place of its package's": lambda w: drop_in(w, NGINX, ELSEWHERE),
     "a unit": lambda w: drop_in(w, f"/etc/systemd/system.control/{UNIT}"),
 }  # fmt: skip
 
@@ -190,6 +194,9 @@ def test_what_a_package_brings_is_no_override():
     world = watchme()
     drop_in(world, "/usr/lib/systemd/system/service.d/10-timeout-abort.conf")
     drop_in(world, "/etc/systemd/system/nginx.service.d/limits.conf", b"[Service]\nLimitNOFILE=65536\n")
+    drop_in(
+        world, f"{NGINX}.d/rlimit.conf", b"[Service]\nExecStart=\nExecStart=nginx -g 'daemon on; worker_priority 1;'\n"
+    )
     drop_in(world, f"/etc/systemd/system/{UNIT}.d/notes.txt")
     assert overrides.of_release(world, current(world)) == []
 
