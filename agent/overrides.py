@@ -258,15 +258,22 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
     """It can be given another configuration while it runs, and one that it does not take is passed over."""
     if not any(file.path == CADDYFILE for file in release.files):
         return []
-    adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
-    if adapted.code:
-        # Not known: whether it runs, and its files, are looked at by themselves
-        return []
     try:
         runs = world.socket_has(CADDY_ADMIN, "/config/")
+    except (OSError, Declined) as error:
+        # One that was started with another configuration listens elsewhere; whether it runs is looked at by itself
+        is_active = world.run("systemctl", "is-active", CADDY).output.strip() == "active"
+        how = "declines to answer" if isinstance(error, Declined) else "does not answer"
+        what = f"{how} at {CADDY_ADMIN}: what it serves is not known. systemctl restart {CADDY}"
+        return [Override(CADDY, what)] if is_active else []
+    adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
+    if adapted.code:
+        # Not known: its files are looked at by themselves
+        return []
+    try:
         # What it warns of comes before
         same = _json(adapted.output) == json.loads(runs)
-    except (OSError, Declined, ValueError, StopIteration, RecursionError):
+    except (ValueError, StopIteration, RecursionError):
         return []
     return [] if same else [Override(CADDY, f"runs another configuration than {CADDYFILE} says")]
 

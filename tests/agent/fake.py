@@ -294,6 +294,9 @@ class FakeWorld(World):
     def docker_has(self, path, timeout=10):
         return self.docker.has(path)
 
+    def socket_has(self, place, path, timeout=5):
+        return b"{}"
+
     def settle(self, tree):
         self._change()
         self.ran.append(f"settle {tree}")

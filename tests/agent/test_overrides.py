@@ -240,19 +240,23 @@ def test_what_a_drop_in_overrides(text, names):
 
 
 CADDY = {"apps": {"http": {}}}
+OTHERWISE = "runs another configuration than /etc/caddy/Caddyfile says"
+SILENT = f"does not answer at {CADDY_ADMIN}: what it serves is not known. systemctl restart caddy.service"
+DECLINES = SILENT.replace("does not", "declines to")
 RUNS = {
-    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), False),
-    "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', True),
-    "nothing answers": (Ran(0, json.dumps(CADDY)), OSError(), False),
-    "it declines": (Ran(0, json.dumps(CADDY)), Declined(), False),
-    "files that it does not take": (Ran(1, "Error: adapting config"), b"{}", False),
-    "no JSON": (Ran(0, "{x"), b"{}", False),
-    "JSON without an end": (Ran(0, json.dumps(CADDY)), b"[" * 200_000, False),
+    "the same": (Ran(0, f'2026/11/28 WARN x\n{json.dumps(CADDY)}\n'), json.dumps(CADDY).encode(), ""),
+    "another": (Ran(0, json.dumps(CADDY)), b'{"apps": {}}', OTHERWISE),
+    "nothing answers": (Ran(0, json.dumps(CADDY)), OSError(), SILENT),
+    "it declines": (Ran(0, json.dumps(CADDY)), Declined(), DECLINES),
+    "nothing answers, and its files are not taken": (Ran(1, "Error"), OSError(), SILENT),
+    "files that it does not take": (Ran(1, "Error: adapting config"), b"{}", ""),
+    "no JSON": (Ran(0, "{x"), b"{}", ""),
+    "JSON without an end": (Ran(0, json.dumps(CADDY)), b"[" * 200_000, ""),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("adapted", "answer", "differs"), RUNS.values(), ids=RUNS)
-def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, differs):
+@pytest.mark.parametrize(("adapted", "answer", "found"), RUNS.values(), ids=RUNS)
+def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, found):
     def caddy(config):
         config["infra:hosts"]["services"]["proxy"] = "caddy"
 
@@ -266,10 +270,12 @@ def test_what_caddy_runs_is_compared_with_its_files(adapted, answer, differs):
         return answer
 
     world.socket_has = has  # type: ignore[method-assign]
-    expected = (
-        [Override("caddy.service", "runs another configuration than /etc/caddy/Caddyfile says")] if differs else []
-    )
-    assert overrides.of_release(world, current(world)) == expected
+    assert overrides.of_release(world, current(world)) == ([Override("caddy.service", found)] if found else [])
+    # One that does not run is named for that alone, and a release starts it
+    world.active.discard("caddy.service")
+    named = [entry.found for entry in overrides.of_release(world, current(world))]
+    assert named == ([] if found in ("", SILENT, DECLINES) else [found])
+    overrides.check(world, None, current(world))
 
 
 def test_a_unit_that_systemd_has_not_read_again_is_named():
