@@ -19,13 +19,15 @@ FIRST = re.compile(r"^# configuration file ", re.MULTILINE)
 PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 MAIN = "/etc/nginx/nginx.conf"
 OURS = {80, 443}
+# What refuses requests of every site, where it stands outside of any
+GUARDS = {"auth_basic", "auth_request", "deny"}
 
 
 @dataclass
 class Server:
     """A `server` block of a file. `ports` are those that others reach, `addresses` where it listens at one address of
     the host alone, `proxied` are ports with proxy_protocol; `listens` where it names any address at all; `includes` are
-    the files that it takes in."""
+    the files that it takes in, `guards` what of GUARDS it says. An `http` block is noted as one too, and a file."""
 
     path: str
     names: list[str] = field(default_factory=list)
@@ -34,6 +36,8 @@ class Server:
     proxied: set[int] = field(default_factory=set)
     listens: bool = False
     includes: list[str] = field(default_factory=list)
+    guards: list[str] = field(default_factory=list)
+    is_http: bool = False
 
     def has(self, name: str) -> bool:
         """Does it answer to exactly this name, at a port of a public site."""
@@ -44,19 +48,25 @@ class Server:
 
 def others(world: World, names: list[str], ours: set[str], serves: bool = False) -> list[tuple[str, str]]:
     """Files that are not `ours` and have one of the names: of two Nginx takes the first that it reads, and says no
-    more than a warning; or that listen at one address alone, which it chooses before the names. Where the
-    release `serves`, also a site of its own that Nginx does not read. Nothing where there is no Nginx, or where its
-    configuration cannot be read."""
+    more than a warning; or that listen at one address alone, which it chooses before the names; or that refuse requests
+    of all sites. Where the release `serves`, also a site of its own that Nginx does not read. Nothing where there is no
+    Nginx, or where its configuration cannot be read."""
     if not names or not world.has_command("nginx"):
         return []
     ran = world.run("nginx", "-T", "-q")
     if ran.code:
         return []
     found = {}
-    read = list(servers(ran.output, (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip()))
+    made, parts = _parsed(ran.output)
+    read = list(
+        _servers_of(made, parts, (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip())
+    )
     for name in names if serves and FIRST.search(ran.output) else []:
         if not any(server.path in ours and server.has(name) for server in read):
             found[MAIN] = f"does not read /etc/nginx/sites-enabled/{name}: this site is not served"
+    for path, guard in _of_all_sites(made, parts):
+        if path not in ours:
+            found[path] = f"has {guard} outside of any site, which refuses requests of every site"
     for server in (server for server in read if server.path not in ours):
         if server.proxied & OURS:
             port = min(server.proxied & OURS)
@@ -71,20 +81,40 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     return list(found.items())
 
 
-def servers(dump: str, host: str = "") -> Iterator[Server]:
-    """The `server` blocks in the answer of `nginx -T`, with what they take in from other files. `host`
-    is this host's name, which a site can have by a variable."""
+def _parsed(dump: str) -> tuple[list[Server], dict[str, Server]]:
+    """The blocks in the answer of `nginx -T`, and by its path what stands in no block of a file."""
     path, lines = "", []
     made: list[Server] = []
     parts: dict[str, Server] = {}
     for line in [*dump.splitlines(), "# configuration file -:"]:
         if found := FILE.match(line):
             parts[path] = Server(path)
-            made += _servers(path, "\n".join(lines), parts[path])
+            made += _blocks(path, "\n".join(lines), parts[path])
             path, lines = found["path"], []
         else:
             lines.append(line)
-    for server in made:
+    return made, parts
+
+
+def _of_all_sites(made: list[Server], parts: dict[str, Server]) -> Iterator[tuple[str, str]]:
+    """What of GUARDS stands in `http` itself, or in a file that it takes in there: its path, and which."""
+    seen: set[str] = set()
+    wanted = [block for block in made if block.is_http]
+    while wanted:
+        block = wanted.pop()
+        yield from ((block.path, guard) for guard in block.guards)
+        for pattern in block.includes:
+            # What lies deeper a site may take in
+            depth = pattern.count("/")
+            new = [path for path in parts if path not in seen and path.count("/") == depth and fnmatch(path, pattern)]
+            seen.update(new)
+            wanted += [parts[path] for path in new]
+
+
+def _servers_of(made: list[Server], parts: dict[str, Server], host: str) -> Iterator[Server]:
+    """The `server` blocks with what they take in from other files. `host` is this host's name, which a site can have by
+    a variable."""
+    for server in (block for block in made if not block.is_http):
         seen: set[str] = set()
         wanted = [*server.includes]
         while wanted:
@@ -101,7 +131,7 @@ def servers(dump: str, host: str = "") -> Iterator[Server]:
         yield server
 
 
-def _servers(path: str, text: str, outside: Server) -> Iterator[Server]:
+def _blocks(path: str, text: str, outside: Server) -> Iterator[Server]:
     """Those of one file; what stands in no block of it is noted of `outside`."""
     statement: list[str] = []
     blocks: list[Server | None] = []
@@ -113,7 +143,8 @@ def _servers(path: str, text: str, outside: Server) -> Iterator[Server]:
         if word == "{":
             # Mail and streams have servers too
             is_site = statement[:1] == ["server"] and not {"mail", "stream"} & {*names}
-            blocks.append(Server(path) if is_site else None)
+            is_http = statement[:1] == ["http"]
+            blocks.append(Server(path, is_http=is_http) if is_site or is_http else None)
             names.append((statement or [""])[0])
         elif word == "}":
             if blocks:
@@ -144,6 +175,8 @@ def _note(server: Server, statement: list[str]) -> None:
                 server.addresses.append(f"{address}:{min(OURS & ports)}")
             elif "proxy_protocol" in values:
                 server.proxied |= ports
+    elif directive in GUARDS and values[:1] != ["off"]:
+        server.guards.append(directive)
     elif directive == "include" and values:
         server.includes.append(values[0] if values[0].startswith("/") else f"/etc/nginx/{values[0]}")
 

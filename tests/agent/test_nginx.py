@@ -46,3 +46,46 @@ def test_a_site_that_nginx_does_not_read_is_not_served():
     assert found == (nginx.MAIN, f"does not read {PATH}: this site is not served")
     # The files of a release that is yet to come are not there
     assert nginx.others(made, [NAME], {PATH}) == []
+
+
+REFUSES = "outside of any site, which refuses requests of every site"
+BASIC = 'auth_basic "closed"; auth_basic_user_file /etc/x;'
+WIDE = {
+    "a password": (BASIC, "auth_basic"),
+    "a question": ("auth_request /ask;", "auth_request"),
+    "addresses": ("allow 10.0.0.0/8; deny all;", "deny"),
+    "in a file that it takes in": ("include deep.conf;", None),
+    "none": ("auth_basic off; auth_request off; allow all;", None),
+    "limits": ("client_max_body_size 1k; keepalive_timeout 1s; limit_req zone=a; add_header X y;", None),
+    "of a site": (f"server {{ server_name x; {BASIC} deny all; location / {{ deny all; }} }}", None),
+    "of a map": ("map $a $b { deny 1; auth_basic 2; }", None),
+    "in a comment": ("# deny all;", None),
+}
+
+
+@pytest.mark.parametrize(("text", "guard"), WIDE.values(), ids=WIDE)
+def test_what_refuses_requests_of_every_site(text, guard):
+    main = (nginx.MAIN, "events { } http { include conf.d/*.conf; include sites-enabled/*; }")
+    deep = ("/etc/nginx/deep.conf", "deny all;")
+    made = world(main, (OTHER, text), *([deep] if "deep" in text else []), (PATH, OURS))
+    expected = [(OTHER, f"has {guard} {REFUSES}")] if guard else []
+    expected += [(deep[0], f"has deny {REFUSES}")] if "deep" in text else []
+    assert nginx.others(made, [NAME], {PATH}) == expected
+
+
+def test_the_main_file_counts_and_what_sites_or_streams_take_in_does_not():
+    snippet, stream = "/etc/nginx/conf.d/snippets/x.conf", "/etc/nginx/streams.conf"
+    body = "events { } stream { include streams.conf; deny all; } http { include conf.d/*.conf; %s }"
+    files = [
+        (OTHER, "server { server_name x; include conf.d/snippets/x.conf; }"),
+        (snippet, BASIC),
+        (stream, "deny all;"),
+    ]
+    assert nginx.others(world((nginx.MAIN, body % ""), *files, (PATH, OURS)), [NAME], {PATH}) == []
+    (found,) = nginx.others(world((nginx.MAIN, body % BASIC), *files, (PATH, OURS)), [NAME], {PATH})
+    assert found == (nginx.MAIN, f"has auth_basic {REFUSES}")
+
+
+def test_a_guard_that_a_release_brings_is_its_own():
+    made = world((nginx.MAIN, "http { include conf.d/*.conf; }"), (OTHER, "deny all;"))
+    assert nginx.others(made, [NAME], {OTHER}) == []

@@ -100,6 +100,12 @@ def copied_link(world: FakeWorld) -> str:
     return path
 
 
+def closed(world: FakeWorld) -> str:
+    path = "/etc/nginx/conf.d/closed.conf"
+    world.answers["nginx -T -q"] = sites(MAIN, (path, "deny all;"), OURS)
+    return path
+
+
 def one_address(world: FakeWorld) -> str:
     """Nginx chooses by the address first, and by names only among servers of that address."""
     path = "/etc/nginx/conf.d/inner.conf"
@@ -124,6 +130,7 @@ IN_FORCE = {
     "a site": legacy,
     "a copied link": copied_link,
     "a site of one address": one_address,
+    "what refuses every site's requests": closed,
     "a name in a file that a site takes in": name_in_a_snippet,
     "a drop-in": drop_in,
     "of all services": lambda w: drop_in(w, "/etc/systemd/system/service.d/all.conf"),
