@@ -58,12 +58,9 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
         return []
     found = {}
     made, parts = _parsed(ran.output)
-    read = list(
-        _servers_of(made, parts, (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip())
-    )
-    for name in names if serves and FIRST.search(ran.output) else []:
-        if not any(server.path in ours and server.has(name) for server in read):
-            found[MAIN] = f"does not read /etc/nginx/sites-enabled/{name}: this site is not served"
+    read = list(_servers_of(made, parts, _host(world)))
+    for name in unread(world, ran.output, names, ours) if serves else []:
+        found[MAIN] = f"does not read /etc/nginx/sites-enabled/{name}: this site is not served"
     for path, guard in _of_all_sites(made, parts):
         if path not in ours:
             found[path] = f"has {guard} outside of any site, which refuses requests of every site"
@@ -79,6 +76,18 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
             if server.has(name):
                 found[server.path] = f"has the public name {name}, and of two Nginx takes the first that it reads"
     return list(found.items())
+
+
+def unread(world: World, dump: str, names: list[str], ours: set[str]) -> list[str]:
+    """The names that no file of `ours` has, in the answer of `nginx -T`; none where it is no such answer."""
+    if not FIRST.search(dump):
+        return []
+    read = list(_servers_of(*_parsed(dump), _host(world)))
+    return [name for name in names if not any(server.path in ours and server.has(name) for server in read)]
+
+
+def _host(world: World) -> str:
+    return (world.read("/proc/sys/kernel/hostname") or b"").decode(errors="replace").strip()
 
 
 def _parsed(dump: str) -> tuple[list[Server], dict[str, Server]]:

@@ -5,7 +5,7 @@ import shlex
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from agent import artefacts, compose, journald, quoting
+from agent import artefacts, compose, journald, nginx, quoting
 from agent.desired import Difference
 from agent.outcome import Refused
 from agent.store import Release
@@ -14,9 +14,9 @@ from agent.world import Ran, World
 
 STAGE = "/run/infra/stage"
 UNITS = "/etc/systemd/system/"
-# Where a proxy's configuration lies, and how it judges it
+# Where a proxy's configuration lies, and how it judges it; -T is -t, and shows what it read
 PROXIES = {
-    "/etc/nginx/": "nginx -t -q",
+    "/etc/nginx/": "nginx -T -q",
     "/etc/caddy/": "caddy validate --adapter caddyfile --config /etc/caddy/Caddyfile",
 }
 JOURNALD = "/etc/systemd/journald.conf.d/"
@@ -38,7 +38,7 @@ def validate(world: World, target: Release, change: Difference) -> None:
             *_units(world, change, UNITS),
             *(text for home in _homes(target) for text in _units(world, change, f"{home}/{OF_ACCOUNT}/", "--user")),
             *_compose(world, change),
-            *(text for place, test in PROXIES.items() for text in _proxy(world, change, place, test)),
+            *(text for place, test in PROXIES.items() for text in _proxy(world, target, change, place, test)),
             *_journald(change),
         ]
     finally:
@@ -129,7 +129,7 @@ def is_compose(path: str) -> bool:
     return name.startswith("docker-compose") and name.endswith((".yml", ".yaml"))
 
 
-def _proxy(world: World, change: Difference, place: str, test: str) -> list[str]:
+def _proxy(world: World, target: Release, change: Difference, place: str, test: str) -> list[str]:
     """What the proxy says of its whole directory as it is going to be."""
     if not any(path.startswith(place) for path in [*(file.path for file in change.write), *change.link]):
         return []
@@ -141,10 +141,19 @@ def _proxy(world: World, change: Difference, place: str, test: str) -> list[str]
     for file in change.write:
         if file.path.startswith(place):
             world.write(f"{staged}/{file.path[len(place) :]}", file.content, file.mode, "root", "root")
-    for path, target in change.link.items():
+    for path, leads_to in change.link.items():
         if path.startswith(place):
-            world.link(f"{staged}/{path[len(place) :]}", target)
+            world.link(f"{staged}/{path[len(place) :]}", leads_to)
     # In a mount namespace of its own the staged tree stands where the proxy will look, and nowhere else
     script = f"mount --bind {shlex.quote(staged)} {place.rstrip('/')} && exec {test}"
     ran = world.run("unshare", "--mount", "sh", "-c", script, environment={"XDG_DATA_HOME": f"{STAGE}/data"})
-    return [f"{' '.join(test.split()[:2])}: {ran.last_lines(2)}"] if ran.code else []
+    if ran.code:
+        return [f"{' '.join(test.split()[:2]).replace('-T', '-t')}: {ran.last_lines(2)}"]
+    links = {link["path"] for link in target.manifest["links"]}
+    sites = [name for name in target.manifest["names"] if f"/etc/nginx/sites-enabled/{name}" in links]
+    ours = {file.path for file in target.files} | links
+    return [
+        f"{nginx.MAIN} does not read /etc/nginx/sites-enabled/{name}, and this site would not be served: have it "
+        "include /etc/nginx/sites-enabled/* in http, and run again"
+        for name in (nginx.unread(world, ran.output, sites, ours) if place in nginx.MAIN else [])
+    ]

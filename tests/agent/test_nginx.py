@@ -5,6 +5,7 @@ import pytest
 from agent import nginx
 from agent.world import Ran
 from tests.agent.fake import FakeWorld
+from tests.agent.releases import applied, longer, release, serving
 
 NAME, PATH, OTHER = "api.hey-watch.me", "/etc/nginx/sites-enabled/api.hey-watch.me", "/etc/nginx/conf.d/x.conf"
 OURS = f"server {{ listen 443 ssl; listen [::]:443 ssl; server_name {NAME}; }}"
@@ -89,3 +90,22 @@ def test_the_main_file_counts_and_what_sites_or_streams_take_in_does_not():
 def test_a_guard_that_a_release_brings_is_its_own():
     made = world((nginx.MAIN, "http { include conf.d/*.conf; }"), (OTHER, "deny all;"))
     assert nginx.others(made, [NAME], {OTHER}) == []
+
+
+READS = {
+    "none of it": (f"# configuration file {nginx.MAIN}:\nevents {{ }} http {{ }}", False),
+    "it": (f"# configuration file {nginx.MAIN}:\nhttp {{ }}\n# configuration file {PATH}:\n{OURS}", True),
+    "no answer that it knows": ("nginx: [warn] x", True),
+}
+
+
+@pytest.mark.parametrize(("dump", "is_read"), READS.values(), ids=READS)
+def test_a_site_that_nginx_would_not_read_is_refused_before_the_switch(dump, is_read):
+    made = serving(release())
+    made.answers["unshare"] = Ran(0, dump)
+    before = made.seen_by_programs()
+    outcome = applied(made, release(longer))
+    assert outcome.outcome == ("applied" if is_read else "refused")
+    if not is_read:
+        assert f"nothing touched: {nginx.MAIN} does not read {PATH}" in outcome.line
+        assert made.seen_by_programs() == before
