@@ -184,7 +184,8 @@ def _note(server: Server, statement: list[str]) -> None:
                 server.addresses.append(f"{address}:{min(OURS & ports)}")
             elif "proxy_protocol" in values:
                 server.proxied |= ports
-    elif directive in GUARDS and values[:1] != ["off"]:
+    # A list of single addresses that are shut out closes a site for no one else
+    elif directive in GUARDS and values[:1] != ["off"] and (directive != "deny" or values[:1] == ["all"]):
         server.guards.append(directive)
     elif directive == "include" and values:
         server.includes.append(values[0] if values[0].startswith("/") else f"/etc/nginx/{values[0]}")

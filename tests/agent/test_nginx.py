@@ -61,6 +61,7 @@ WIDE = {
     "of a site": (f"server {{ server_name x; {BASIC} deny all; location / {{ deny all; }} }}", None),
     "of a map": ("map $a $b { deny 1; auth_basic 2; }", None),
     "in a comment": ("# deny all;", None),
+    "of single addresses": ("deny 192.0.2.1; deny 198.51.100.0/24;", None),
 }
 
 
