@@ -15,6 +15,13 @@ PARTS = ("cert.pem", "chain.pem", "fullchain.pem", "privkey.pem")
 PARAMETERS = ("account", "authenticator", "server")
 OF_ACCOUNT = ("private_key.json", "regr.json")
 DAMAGED = "damaged"
+SECTION = "renewalparams"
+# As configobj reads them, which certbot does
+KEYED = re.compile(r"""(?:"(.*?)"|'(.*?)'|([^'"=].*?))\s*=\s*(.*)""")
+HEADED = re.compile(r"""(\[+)\s*(["']?)([^\s\[\]"'][^\[\]"']*?)\2\s*(\]+)\s*(?:#.*)?""")
+QUOTED = re.compile(r"""(?:"([^"]*)"|'([^']*)')\s*(?:#.*)?""")
+LONG_QUOTES = ('"""', "'''")
+ON = ("true", "yes", "on", "1")
 
 
 def renewal(name: str) -> str:
@@ -48,15 +55,32 @@ def way(world: World, name: str) -> tuple[str, str]:
 def fault(world: World, name: str) -> str:
     """Why certbot cannot renew a certificate; "" where it can."""
     path = renewal(name)
-    settings = _settings(world, name)
-    if not settings:
+    sections, broken = _sections(world, name)
+    if not any(sections.values()):
         return f"{path} is {'empty' if world.exists(path) else 'missing'}"
-    needed = [*(part.removesuffix(".pem") for part in PARTS), *PARAMETERS]
-    if missing := [key for key in needed if not settings.get(key)]:
-        return f"{path} has no {missing[0]}"
+    if broken:
+        return f"{path} {broken}"
+    files, settings = sections[""], sections.get(SECTION)
+    if missing := [key for key in (part.removesuffix(".pem") for part in PARTS) if not files.get(key)]:
+        return f"{path} has no {missing[0]}" + (" above its sections" if _settings(world, name).get(missing[0]) else "")
+    if settings is None:
+        return f"{path} has no section [{SECTION}]"
+    if missing := [key for key in PARAMETERS if not settings.get(key)]:
+        return f"{path} has no {missing[0]} in [{SECTION}]"
+    return (
+        _files_fault(world, name, files)
+        or _accounts_fault(world, settings["server"], settings["account"])
+        or _ways_fault(world, path, settings)
+    )
+
+
+def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
+    """What is wrong with a lineage's files, by its renewal file's keys for them."""
+    numbers: dict[str, str] = {}
     for part, link in zip(PARTS, links(name)):
-        if settings[part.removesuffix(".pem")] != link:
-            return f"{path} does not name {link}"
+        key = part.removesuffix(".pem")
+        if files[key] != link:
+            return f"{renewal(name)} does not name {link}"
         found = world.entry(link)
         if found.kind == "absent":
             return f"{link} is missing"
@@ -67,7 +91,29 @@ def fault(world: World, name: str) -> str:
             return f"{link} leads to {found.target}, which is not there"
         if not world.head(f"{HOME}/archive/{target[1]}", 1):
             return f"{HOME}/archive/{target[1]} is empty"
-    return _accounts_fault(world, settings["server"], settings["account"])
+        number = re.fullmatch(rf"{re.escape(name)}/{key}([0-9]+)\.pem", target[1])
+        if not number:
+            return f"{link} leads to {found.target}, which is no {key}NUMBER.pem"
+        numbers[link] = number[1]
+    first = next(iter(numbers))
+    if others := [link for link, number in numbers.items() if number != numbers[first]]:
+        return f"{others[0]} leads to number {numbers[others[0]]}, and {first} to number {numbers[first]}"
+    return ""
+
+
+def _ways_fault(world: World, path: str, settings: dict[str, str]) -> str:
+    """Why certbot does not renew by itself what it could."""
+    if settings.get("autorenew", "true").lower() not in ON:
+        return f"{path} has an autorenew that is not True: certbot passes it over"
+    plugin = settings["authenticator"]
+    if plugin == "manual" and settings.get("manual_auth_hook", "None") in ("", "None"):
+        return f"{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name"
+    port = settings.get("http01_port", "None")
+    # What runs before may free the port for it
+    is_freed = settings.get("pre_hook", "None") not in ("", "None") or world.listing(f"{HOME}/renewal-hooks/pre")
+    if plugin == "standalone" and port in ("None", "80") and not is_freed:
+        return f"{path} has authenticator = standalone, which needs port 80, and that is the proxy's"
+    return ""
 
 
 def _accounts_fault(world: World, server: str, account: str) -> str:
@@ -92,12 +138,56 @@ def _accounts_fault(world: World, server: str, account: str) -> str:
 
 def _settings(world: World, name: str) -> dict[str, str]:
     """What the renewal file says, sections aside; nothing where there is no file, or none that can be read."""
+    sections, _ = _sections(world, name)
+    return {**sections[""], **sections.get(SECTION, {})}
+
+
+def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
+    """A renewal file's sections ("" is above the first, a/b one in another), and why certbot cannot read the file; ""
+    where it can. What follows a broken line counts too."""
     found = world.entry(renewal(name))
     if found.kind != "file":
-        return {}
-    lines = found.content.decode(errors="replace").splitlines()
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith(("#", "[")))
-    return {key.strip(): value.strip() for key, value in pairs}
+        return {"": {}}, ""
+    sections: dict[str, dict[str, str]] = {"": {}}
+    broken, within = [] if _is_utf8(found.content) else ["is not UTF-8"], ""
+    lines = enumerate(found.content.decode("utf-8-sig", errors="replace").splitlines(), 1)
+    for number, line in ((number, line.strip()) for number, line in lines):
+        if not line or line.startswith("#"):
+            continue
+        if headed := HEADED.fullmatch(line):
+            depth, parents = len(headed[1]), within.split("/") if within else []
+            if depth != len(headed[4]) or depth > len(parents) + 1:
+                broken.append(f"is broken in line {number}: its brackets are those of no section")
+            within = "/".join([*parents[: depth - 1], headed[3]])
+            if within in sections:
+                broken.append(f"has [{headed[3]}] twice, again in line {number}")
+            sections.setdefault(within, {})
+        elif keyed := KEYED.fullmatch(line):
+            key, value = next(text for text in keyed.groups()[:3] if text is not None), keyed[4]
+            if key in sections[within]:
+                where = f"in [{within.rsplit('/', 1)[-1]}]" if within else "above its sections"
+                broken.append(f"has {key} twice {where}, again in line {number}")
+            if value.startswith(LONG_QUOTES):
+                while value.count(value[:3]) < 2 and (more := next(lines, None)):
+                    value += f"\n{more[1]}"
+                value = value[3:].partition(value[:3])[0]
+            elif quoted := QUOTED.fullmatch(value):
+                value = next(text for text in quoted.groups() if text is not None)
+            elif value.startswith(('"', "'")) and "," not in value and value.count(value[0]) < 3:
+                broken.append(f"is broken in line {number}: its quotes do not match")
+            else:
+                value = value.partition("#")[0].rstrip()
+            sections[within].setdefault(key, value)
+        else:
+            broken.append(f"is broken in line {number}, which is neither a section nor KEY = VALUE")
+    return sections, broken[0] if broken else ""
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        return content.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def set_aside(world: World, entries: list[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,7 @@
 """certbot's lineages: what is damaged is named, asked about once, and replaced once it matters."""
 
 import copy
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -45,6 +46,24 @@ def of_account(world: FakeWorld, content: bytes | None) -> None:
         world.files[path] = (content, *OWNED)
 
 
+def saying(old: str, new: str) -> Callable[[FakeWorld], None]:
+    """A renewal file in which something else is written."""
+
+    def change(world: FakeWorld) -> None:
+        content = world.files[RENEWAL][0]
+        assert old.encode() in content
+        world.files[RENEWAL] = (content.replace(old.encode(), new.encode()), *OWNED)
+
+    return change
+
+
+def another_key(world: FakeWorld) -> None:
+    """As a copy leaves it that brought a part of a lineage."""
+    world.files[f"{ARCHIVE}/privkey2.pem"] = (b"another", *OWNED)
+    world.links[KEY] = f"../../archive/{NAME}/privkey2.pem"
+
+
+HTTP = "authenticator = webroot"
 DAMAGE = {
     "an empty renewal file": (lambda w: w.files.update({RENEWAL: (b"", *OWNED)}), f"{RENEWAL} is empty"),
     "no renewal file": (lambda w: w.files.pop(RENEWAL), f"{RENEWAL} is missing"),
@@ -52,6 +71,23 @@ DAMAGE = {
     "no authority": (lambda w: without(w, "server"), f"{RENEWAL} has no server"),
     "no account": (lambda w: without(w, "account"), f"{RENEWAL} has no account"),
     "half of it": (lambda w: without(w, "fullchain", "[", "account", "server", "authenticator"), f"{RENEWAL} has no fullchain"),
+    "no header": (saying("[renewalparams]\n", ""), f"{RENEWAL} has no section [renewalparams]"),
+    "a header too early": (lambda w: w.files.update({RENEWAL: (b"[renewalparams]\n" + w.files[RENEWAL][0].replace(b"[renewalparams]\n", b""), *OWNED)}), f"{RENEWAL} has no cert above its sections"),
+    "another section": (saying("[renewalparams]", "[renewalparams]\n[other]"), f"{RENEWAL} has no account in [renewalparams]"),
+    "a key twice": (saying("account = 1", "account = 1\naccount = 2"), f"{RENEWAL} has account twice in [renewalparams], again in line 7"),
+    "a file twice": (saying("[renewalparams]", f"cert = {LIVE}/cert.pem\n[renewalparams]"), f"{RENEWAL} has cert twice above its sections, again in line 5"),
+    "a section twice": (saying("[renewalparams]", "[renewalparams]\n[renewalparams]"), f"{RENEWAL} has [renewalparams] twice, again in line 6"),
+    "a broken line": (saying("account = 1", "account = 1\nwebroot_pa"), f"{RENEWAL} is broken in line 7, which is neither"),
+    "a broken header": (saying("[renewalparams]", "[renewalparams"), f"{RENEWAL} is broken in line 5, which is neither"),
+    "a header of another depth": (saying("[renewalparams]", "[[renewalparams]]"), f"{RENEWAL} is broken in line 5: its brackets"),
+    "an open quote": (saying("account = 1", "account = '1"), f"{RENEWAL} is broken in line 6: its quotes do not match"),
+    "no text": (lambda w: w.files.update({RENEWAL: (b"\xff\xfe=\n" + w.files[RENEWAL][0], *OWNED)}), f"{RENEWAL} is not UTF-8"),
+    "switched off": (saying("account = 1", "account = 1\nautorenew = False"), f"{RENEWAL} has an autorenew that is not True"),
+    "alone at the proxy's port": (saying(HTTP, "authenticator = standalone"), f"{RENEWAL} has authenticator = standalone, which needs port 80"),
+    "by hand": (saying(HTTP, "authenticator = manual"), f"{RENEWAL} has authenticator = manual, and no manual_auth_hook"),
+    "by hand, without a hook": (saying(HTTP, "authenticator = manual\nmanual_auth_hook = None"), "and no manual_auth_hook"),
+    "a key of another time": (another_key, f"{KEY} leads to number 2, and {LIVE}/cert.pem to number 1"),
+    "a part of another kind": (lambda w: w.links.update({KEY: w.links[f"{LIVE}/cert.pem"]}), "which is no privkeyNUMBER.pem"),
     "plain files": (plain, f"{LIVE}/cert.pem is no link into /etc/letsencrypt/archive"),
     "a link is missing": (lambda w: w.links.pop(f"{LIVE}/chain.pem"), f"{LIVE}/chain.pem is missing"),
     "its file is missing": (lambda w: w.files.pop(f"{ARCHIVE}/cert1.pem"), "which is not there"),
@@ -78,6 +114,35 @@ def test_what_certbot_leaves_has_no_fault():
     assert lineages.fault(world, NAME) == "" and lineages.server(world, NAME).startswith("https://acme-v02")
     world.links[CHAIN] = f"/etc/letsencrypt/archive/{NAME}/fullchain1.pem"
     assert lineages.fault(world, NAME) == ""
+
+
+RENEWED = {
+    "webroot": ("/directory", f"/directory\nwebroot_path = /var/www/a,\n[[webroot_map]]\n{NAME} = /var/www/a"),
+    "nginx's plugin": (HTTP, "authenticator = nginx"),
+    "a proof by DNS": (HTTP, "authenticator = dns-route53"),
+    "a hook": (HTTP, "authenticator = manual\nmanual_auth_hook = /opt/prove --all"),
+    "alone at another port": (HTTP, "authenticator = standalone\nhttp01_port = 8888"),
+    "alone, once the proxy is stopped": (HTTP, "authenticator = standalone\npre_hook = systemctl stop nginx"),
+    "switched on": (HTTP, f"{HTTP}\nautorenew = True"),
+    "quotes": ("account = 1", 'account = "1" # the only one'),
+    "comments and space": ("[renewalparams]", "\n# of certbot\n  [ renewalparams ] # all of it"),
+    "a text of several lines": (HTTP, f"{HTTP}\npost_hook = '''a\nb'''"),
+    "a list of quotes": (HTTP, f"{HTTP}\ndomains = 'a', 'b'"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), RENEWED.values(), ids=RENEWED)
+def test_what_certbot_renews_has_no_fault(old, new):
+    world = serving(release())
+    saying(old, new)(world)
+    assert lineages.fault(world, NAME) == ""
+
+
+def test_an_authority_in_quotes_is_the_same_one():
+    world = serving(release())
+    known = lineages.server(world, NAME)
+    saying(f"server = {known}", f'server = "{known}"')(world)
+    assert lineages.server(world, NAME) == known and lineages.fault(world, NAME) == ""
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
