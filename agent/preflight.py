@@ -107,7 +107,10 @@ def check_programs(world: World, target: Release) -> None:
         named = "; ".join(dict.fromkeys(f"{item['path']} ({item['reason']})" for item in missing))
         raise Refused(f"missing on this host: {named}. Put it there, or correct the path, and run again")
 
-    wrong = [f"{item['path']} {complaint}" for item in wanted if (complaint := programs.complaint(world, item["path"]))]
+    started, paths = programs.started(target.files), [item["path"] for item in wanted]
+    found = {path: programs.complaint(world, path, is_started=path in started) for path in paths}
+    found |= {path: programs.of_its_mount(world, path) for path in sorted(started & brought)}
+    wrong = [f"{path} {complaint}" for path, complaint in found.items() if complaint]
     if wrong:
         raise Refused(f"cannot be started on this host: {'; '.join(wrong)}. Put another one there, and run again")
     own = [
@@ -144,7 +147,11 @@ def check_programs_of_artefacts(world: World, target: Release) -> None:
         if world.exists(inside) and not world.is_executable(inside)
     ]
     found = {path: inside for path, inside in found.items() if path not in scripts_of} | programs_of
-    wrong += [f"{path} {why}" for path, inside in found.items() if (why := programs.complaint(world, inside, place))]
+    wrong += [
+        f"{path} {why}"
+        for path, inside in found.items()
+        if (why := programs.complaint(world, inside, place, is_started=path in programs_of))
+    ]
     if wrong:
         raise Refused(f"the release's artefact is not what its service needs: {'; '.join(wrong)}. Push another one")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from agent import registry
+from agent.desired import Wanted
 from agent.world import World
 
 # ELF's numbers of machines, in Docker's words
@@ -18,12 +21,23 @@ BOM = b"\xef\xbb\xbf"
 ENV_VALUES = ("-u", "--unset", "-C", "--chdir", "-a", "--argv0")
 LINKS = 40  # in each other, as many as the kernel follows
 HEAD = 4096  # bytes, in which a program says what it is, and what starts it
+# A unit's command of which it is known what the kernel is given: not one that may fail, or that a shell reads
+STARTS = re.compile(
+    r'^Exec(?:Condition|Start|StartPre|StartPost|Reload|Stop|StopPost)\s*=\s*[@:+!]*\s*"?(/[^\s"]+)', re.MULTILINE
+)
+UNIT = re.compile(r"\.service(\.d/[^/]+\.conf)?$")
 LOADER = 3  # of ELF's program headers, the one that names it
 
 
-def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str | None:
+def started(files: Iterable[Wanted]) -> set[str]:
+    """The programs that units among these files start by themselves, and not by a shell or another program."""
+    texts = [file.content.decode(errors="replace") for file in files if UNIT.search(file.path)]
+    return {path for text in texts for path in STARTS.findall(text)}
+
+
+def complaint(world: World, path: str, place: Callable[[str], str] = str, is_started: bool = False) -> str | None:
     """Why a program cannot be started; None where nothing is wrong, or what is there is no program. `place` says where
-    a script's interpreter lies now."""
+    a script's interpreter lies now, `is_started` that a unit starts this file itself."""
     head = world.head(path, HEAD)
     if head is None or not world.is_executable(path):
         return None
@@ -31,9 +45,55 @@ def complaint(world: World, path: str, place: Callable[[str], str] = str) -> str
         return "has a byte order mark before its #!: save it as UTF-8 without one"
     if head.startswith(b"MZ"):
         return "is a program for Windows"
+    if is_started and (found := _not_by_itself(head) or of_its_mount(world, path)):
+        return found
     if head.startswith(b"#!"):
         return _of_script(world, head, place)
     return _of_binary(world, head)
+
+
+def _not_by_itself(head: bytes) -> str | None:
+    """Why a unit cannot start a file itself, which a shell may take for a script of its own."""
+    if not head.strip(b"\0"):
+        return "has nothing but zeros in it" if head else "is empty"
+    # Of another binary format the host may know a loader (binfmt_misc)
+    if head.startswith(b"#!") or b"\0" in head:
+        return None
+    if head.lstrip().startswith(b"#!"):
+        return "has space before its #!, which are to be its first two characters"
+    return "has no #! in its first line, and a unit starts it without a shell: #!/bin/sh, or its own interpreter"
+
+
+def of_its_mount(world: World, path: str) -> str | None:
+    """Why the file system on which a path lies lets nothing of it be started."""
+    end = _end(world, path)
+    options, longest = "", ""
+    for line in os.fsdecode(world.read("/proc/mounts") or b"").split("\n"):
+        fields = line.split(" ")
+        # A later one covers an earlier one
+        if len(fields) > 3 and f"{end}/".startswith(f"{fields[1].rstrip('/')}/") and len(fields[1]) >= len(longest):
+            longest, options = fields[1], fields[3]
+    heal = f"mount -o remount,exec {longest}, and without noexec in /etc/fstab"
+    return f"is on {longest}, which is mounted noexec ({heal})" if "noexec" in options.split(",") else None
+
+
+def _end(world: World, path: str) -> str:
+    """Where a path leads, links of its directories followed."""
+    done, waiting, links = "", path.split("/"), 0
+    while waiting:
+        part = waiting.pop(0)
+        if part in ("", "."):
+            continue
+        if part == "..":
+            done = posixpath.dirname(done).rstrip("/")
+            continue
+        target = world.link_target(f"{done}/{part}") if links < LINKS else None
+        if target is None:
+            done = f"{done}/{part}"
+            continue
+        links += 1
+        done, waiting = "" if target.startswith("/") else done, [*target.split("/"), *waiting]
+    return done
 
 
 def _of_binary(world: World, head: bytes) -> str | None:

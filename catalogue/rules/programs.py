@@ -21,7 +21,7 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         started = {command.program for command in commands([service.run, *service.all_sections])}
         for config in service.files:
-            content = catalogue.sources.get(config.source, b"")
+            content, is_here = catalogue.sources.get(config.source, b""), config.source in catalogue.sources
             source = f"files/static/{config.source}"
             if content.startswith(b"#!") and content.split(b"\n", 1)[0].endswith(b"\r"):
                 rule = f"lines that end as Linux has them: sed -i 's/\\r$//' {source}"
@@ -34,9 +34,10 @@ def programs(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(
                     file, where, f"{source} has a byte order mark before its #!: no script to the kernel", rule
                 )
-            elif config.path in started and content and not content.startswith((b"#!", b"\x7fELF")):
+            elif config.path in started and is_here and not content.startswith((b"#!", b"\x7fELF")):
                 rule = "a script that begins with #! and its interpreter, or a program for Linux"
-                yield Problem(file, where, f"{source} is started, and is no program", rule)
+                what = "no program" if content else "empty"
+                yield Problem(file, where, f"{source} is started, and is {what}", rule)
             yield from _for_the_machine(catalogue, system.system, file, where, config, content)
 
 

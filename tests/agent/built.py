@@ -11,7 +11,7 @@ from tests.support import changed, service, whole
 
 INTO = "/srv/recall/venv"
 UNIT = "recall-api.service"
-FILES = {"bin/gunicorn": "program", "lib/x.py": "text"}
+FILES = {"bin/gunicorn": "#!/bin/sh\n", "lib/x.py": "text"}
 
 
 def host() -> ParcelWorld:

@@ -12,8 +12,8 @@ PROGRAMS = {
     "/opt/totton_audio/venv/bin/uvicorn", "/opt/totton_audio/web/main.py", "/home/ice/dev/vocoder/bin/vocoder",
 }  # fmt: skip
 ARTEFACTS = {
-    "whisper-backend": {"WhisperBackendAPI": "program"}, "whisper-models": {"ggml-large-v3-turbo-q5_0.bin": "model"},
-    "recall-api": {"venv/bin/gunicorn": "program", "backend/app.py": "text"},
+    "whisper-backend": {"WhisperBackendAPI": "#!/bin/sh\n"}, "whisper-models": {"ggml-large-v3-turbo-q5_0.bin": "model"},
+    "recall-api": {"venv/bin/gunicorn": "#!/bin/sh\n", "backend/app.py": "text"},
 }  # fmt: skip
 
 

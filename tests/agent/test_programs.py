@@ -40,6 +40,15 @@ WRONG = {
     "none behind env's own words": (b"#!/usr/bin/env -S -u FOO A=1 node\n", "needs the interpreter node, which is not here"),
     "none that env finds": (b"#!/usr/bin/env -S node --x\n", "needs the interpreter node, which is not here"),
 }  # fmt: skip
+# What a shell takes for a script, and systemd does not
+NOT_BY_ITSELF = {
+    "nothing": (b"", "is empty"),
+    "zeros after a loss of power": (bytes(500), "has nothing but zeros in it"),
+    "no interpreter named": (b"exec sleep 9\n", "has no #! in its first line, and a unit starts it without a shell"),
+    "a space before it": (b" #!/bin/sh\n", "has space before its #!"),
+    "a line before it": (b"\n#!/bin/sh\n", "has space before its #!"),
+}
+MOUNTS = "/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {} ext4 rw,nosuid,noexec 0 0\n"
 RIGHT = {
     "this architecture": AMD64, "a script": b"#!/bin/sh -e\nexit 0\n", "an interpreter of env": b"#!/usr/bin/env python3\n",
     "env unsets": b"#!/usr/bin/env -S -u FOO python3\n", "env unsets, in one word": b"#!/usr/bin/env -u FOO python3\n",
@@ -73,6 +82,59 @@ def test_what_cannot_be_started_is_refused_and_named(content, line):
     # What is not to be executed is no program
     world.files[PATH] = (content, 0o644, "root", "root")
     assert programs.complaint(world, PATH) is None
+
+
+@pytest.mark.parametrize(("content", "line"), NOT_BY_ITSELF.values(), ids=NOT_BY_ITSELF)
+def test_what_only_a_shell_could_start_is_refused_where_a_unit_does(content, line):
+    world = having(content)
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "refused" and f"{PATH} {line}" in outcome.line
+    # A shell is given it, or it may fail
+    assert programs.complaint(world, PATH) is None
+
+
+UNITS = {
+    "ExecStart=/opt/x -a": True, "ExecStartPre = +@/opt/x x": True, 'ExecStart="/opt/x" -a': True, "ExecStop=/opt/x": True,
+    "ExecStart=/bin/sh /opt/x": False, "ExecStart=-/opt/x": False, "ExecStart=|/opt/x": False, "ExecStart=/opt/xy": False,
+    "# ExecStart=/opt/x": False, "Environment=ExecStart=/opt/x": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "is_started"), UNITS.items(), ids=UNITS)
+def test_what_units_start_by_themselves(line, is_started):
+    for path in ("/etc/systemd/system/a.service", "/home/ice/.config/systemd/user/a.service.d/infra.conf"):
+        unit = Wanted(path, f"[Service]\n{line}\n".encode(), 0o644, "root", "")
+        assert ("/opt/x" in programs.started([unit])) is is_started
+    assert not programs.started([Wanted("/opt/a", f"{line}\n".encode(), 0o644, "root", "")])
+
+
+@pytest.mark.parametrize("place", ["/opt/totton_audio", "/data"])
+def test_a_program_where_none_may_be_started_is_refused(place):
+    world = having(AMD64)
+    world.files["/proc/mounts"] = (MOUNTS.format(place).encode(), 0o444, "root", "root")
+    if place == "/data":
+        world.files[f"{place}/gpu"] = world.files[PATH]
+        world.links[PATH] = f"{place}/gpu"
+    outcome = applied(world, release("home"))
+    assert outcome.outcome == "refused" and f"{PATH} is on {place}, which is mounted noexec" in outcome.line
+    assert programs.complaint(world, PATH) is None, "what no unit starts"
+
+
+def test_where_a_later_mount_covers_it_a_program_is_started():
+    world = having(AMD64)
+    mounts = f"{MOUNTS.format('/opt')}/dev/sdc1 /opt/totton_audio ext4 rw 0 0\n/dev/sdd1 /opt/totton ext4 noexec 0 0\n"
+    world.files["/proc/mounts"] = (mounts.encode(), 0o444, "root", "root")
+    assert programs.complaint(world, PATH, is_started=True) is None
+
+
+def test_a_program_of_the_releases_is_started_only_where_that_is_allowed():
+    world, path = machine(), "/srv/x/serve"
+    unit = Wanted("/etc/systemd/system/x.service", f"[Service]\nExecStart={path}\n".encode(), 0o644, "root", "")
+    brought = Release("a", {"requirements": []}, [unit, Wanted(path, AMD64, 0o755, "root", "")])
+    preflight.check_programs(world, brought)
+    world.files["/proc/mounts"] = (MOUNTS.format("/srv").encode(), 0o444, "root", "root")
+    with pytest.raises(Refused, match=f"{path} is on /srv, which is mounted noexec"):
+        preflight.check_programs(world, brought)
 
 
 @pytest.mark.parametrize("content", RIGHT.values(), ids=RIGHT)

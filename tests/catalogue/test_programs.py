@@ -15,6 +15,8 @@ BROKEN = {
     "a mode without execution": (started_by(b"#!/bin/sh\n", "0644"), 'its mode 0644 forbids it; mode: "0755" for the file /srv/recall/serve'),
     "a byte order mark": (started_by(b"\xef\xbb\xbf#!/bin/sh\n"), "has a byte order mark before its #!: no script to the kernel; UTF-8 without one: sed"),
     "text": (started_by(b"exec x\n"), "files/static/recall/gunicorn.conf.py is started, and is no program"),
+    "nothing": (started_by(b""), "files/static/recall/gunicorn.conf.py is started, and is empty; a script that begins with #!"),
+    "a space before it": (started_by(b" #!/bin/sh\n"), "files/static/recall/gunicorn.conf.py is started, and is no program"),
     "another architecture": (started_by(AMD64), "is built for amd64, and services (t4g.medium) is arm64; a program built for arm64"),
     "an unknown architecture": (started_by(ARM64.replace(b"\xb7", b"\xf3")), "is built for ELF machine 243"),
     "before the start": (
