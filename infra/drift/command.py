@@ -7,8 +7,8 @@ from functools import partial
 
 from catalogue.machines import of_instance
 from catalogue.stack import Stack
-from infra import aws, zone_records
-from infra.drift import looks, refreshed, rights
+from infra import aws, route53, zone_records
+from infra.drift import looks, records, refreshed, rights
 from infra.drift.finding import Finding
 from infra.drift.looks import Machine
 from infra.errors import InfraError
@@ -53,6 +53,9 @@ def look(stack: Stack) -> Drift:
     asked: list[tuple[str, str, Callable[[], Iterable[Finding]]]] = []
     if any(entry["type"] in rights.WORDS for entry in own):
         asked.append(("rights of roles and users", "us-east-1", partial(rights.added, aws.client("iam", ""), known)))
+    if any(entry["type"] == records.RECORD for entry in own):
+        keepable = {record.name for record in stack.records}
+        asked.append(("records", "Route 53", partial(records.added, route53.client(), known, keepable)))
     for region in regions:
         ec2, machines = aws.client("ec2", region), _machines(stack, known, region)
         groups, rules = state.ids(known, GROUP, region), set().union(*(state.ids(known, t, region) for t in RULES))
