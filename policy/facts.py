@@ -58,3 +58,10 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.level}: {self.rule}: {self.where}: {self.found}; {self.remedy}"
+
+
+def files_ending(facts: Facts, endings: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    for host, files in facts.files.items():
+        for path, text in files.items():
+            if path.endswith(endings):
+                yield host, path, text

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from catalogue.networks import too_wide
+from policy.containers import exceptions, ports
 from policy.facts import Facts, Finding, Resource
-from policy.host_rules import exceptions, hardening, plain_secrets, ports
+from policy.host_rules import hardening, plain_secrets
 
 INSTANCE = "aws:ec2/instance:Instance"
 OPENING = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
