@@ -3,20 +3,38 @@
 import re
 import shlex
 from collections.abc import Iterator
-from posixpath import normpath
+from posixpath import dirname, join, normpath
 from typing import Any
 
 import yaml
 
-from catalogue.compose.container import ADDED
+from catalogue.compose.container import ADDED, PLAIN_DEVICE
 from catalogue.compose.values import has_sockets
 from catalogue.files import ComposeLoader, parse_yaml
+from catalogue.rules.containers import READABLE
+from catalogue.rules.contents import ROOTS
+from catalogue.rules.hosts_own import OF_THE_HOST
 from catalogue.systemd.parsing import assignments
 from policy.facts import Facts, Finding, files_ending
 
 LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|\[::1\]):")
-UNCONFINED = re.compile(r"(?:seccomp|apparmor|label|systempaths)[=:](?:unconfined|disable)")
-RUNNERS = ("docker", "podman", "podman-remote", "nerdctl")
+UNCONFINED = [
+    f"{what}={how}" for what in ("seccomp", "apparmor", "label", "systempaths") for how in ("unconfined", "disable")
+]
+# Of what a variable is where nothing sets it, the value; and any variable
+DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
+VARIABLE = re.compile(r"\$(?:\{[^{}]*\}|\w+)")
+# The place of the host in a mount's short form: a variable may have colons
+SOURCE = re.compile(r"(?:\$\{[^{}]*\}|[^:])*")
+# No disk and no memory either
+NO_DISK = re.compile(r"/dev/(?:null|zero|full|random|urandom)")
+RUNNERS = ("docker", "podman", "podman-remote", "nerdctl", "docker-compose", "podman-compose")
+# Their own options that take no value, before what they are to do
+SWITCHES = ("-D", "--debug", "--tls", "--tlsverify", "--remote", "--dry-run", "--compatibility", "--verbose")
+# The end of a command in a shell's text; a command in another one's place; where output goes
+ENDS = ";&|()`\n"
+INNER = re.compile(r"\$*\(([^()]*)\)|`([^`]*)`")
+REDIRECTED = re.compile(r"\d*[<>]&\d*-?|&>+")
 # What of the host a container can share, as compose and `docker run` name it
 HOSTS_OWN = ("pid", "ipc", "uts", "userns", "userns_mode", "cgroup", "cgroupns")
 # Drivers of networks in which a container has an address of its own on the host's network
@@ -28,6 +46,7 @@ FLAGS = {
     "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--quiet", "--use-api-socket", "--no-deps", "--build",
     "--service-ports", "--use-aliases", "--no-TTY", "--quiet-pull", "--remove-orphans", "--disable-content-trust",
 }  # fmt: skip
+SHORT_FLAGS = "ditPTq"
 UNIT_ENDINGS = (".service", ".socket", ".timer", ".conf")
 
 
@@ -44,14 +63,14 @@ def ports(facts: Facts) -> Iterator[Finding]:
             continue
         services = _mapping(parsed.get("services"))
         place = f"{host}:{path}"
-        for found, rule in _of_project(parsed):
+        for found, rule in _of_project(path, parsed):
             yield Finding("loopback", place, found, rule)
         for service, body in services.items():
             allowed = facts.exceptions.get(f"{place} {service}", {})
             for name, found in _exposed(service, _mapping(body)):
                 if name not in allowed:
                     yield Finding("loopback", place, found, "127.0.0.1:PORT:PORT, in a network of the project's")
-            for name, found in _beyond(service, _mapping(body)):
+            for name, found in _beyond(path, service, _mapping(body)):
                 if name not in allowed:
                     rule = f"without it, or exceptions: {{{name}: why it has to}} in the catalogue"
                     yield Finding("container-reach", place, found, rule)
@@ -72,32 +91,74 @@ def exceptions(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _of_project(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _of_project(path: str, parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What a compose file as a whole opens, and what should be there."""
     for name, given in _mapping(parsed.get("networks")).items():
         network = _mapping(given)
         external, options = network.get("external"), " ".join(map(str, _mapping(network.get("driver_opts")).values()))
         named = _mapping(external).get("name") or network.get("name", name)
         if (
-            (named == "host" and external)
-            or network.get("driver") in OUTSIDE
+            (external and _can_be(named, "host"))
+            or _can_be(network.get("driver"), *OUTSIDE)
             or re.search(r"\b(routed|nat-unprotected)\b", options)
         ):
             yield f"network {name} is the host's own, or reached past the host's firewall", "a network of the project's"
     for name, given in _mapping(parsed.get("volumes")).items():
-        if has_sockets(_way(_mapping(_mapping(given).get("driver_opts")).get("device"))):
+        if _reaches_sockets(_place(path, _mapping(_mapping(given).get("driver_opts")).get("device"))):
             yield f"volume {name} is a place of the host's with its sockets", "a volume of the project's"
     for kind in ("secrets", "configs"):
         for name, given in _mapping(parsed.get(kind)).items():
-            if str(_mapping(given).get("file") or "").startswith("/"):
+            file = str(_mapping(given).get("file") or "")
+            place = _place(path, file)
+            if DEFAULT.sub(r"\1", file).startswith("/") or _reaches_sockets(place) or _is_hosts_own(place):
                 yield f"{kind} {name} is a file of the host's", "a file beside the compose file"
     elsewhere = [name for name, body in _mapping(parsed.get("services")).items() if "extends" in _mapping(body)]
     if parsed.get("include") or elsewhere:
         yield "it includes or extends another file, which is not looked into", "one file that says all"
 
 
-def _way(path: Any) -> str:
-    return normpath(str(path)) if path else ""
+def _can_be(value: Any, *words: str) -> bool:
+    """Is a value one of the words, or can a variable in it make it one."""
+    pattern = ".*".join(re.escape(part) for part in VARIABLE.split(str(value or "")))
+    return any(re.fullmatch(pattern, word) for word in words)
+
+
+def _source(mount: Any) -> str:
+    found = SOURCE.match(str(mount))
+    return found[0] if found else ""
+
+
+def _place(file: str, source: Any) -> str:
+    """The path of the host that is mounted, without detours: one may be relative to its file, and a variable has
+    what it is without a value. What begins as no path is as it stands."""
+    path = DEFAULT.sub(r"\1", str(source or ""))
+    if path.startswith("~"):
+        path = f"/root{path[1:]}"
+    if path.startswith("."):
+        path = join(dirname(file), path)
+    return "/" + normpath(path).lstrip("/") if path.startswith("/") else path
+
+
+def _reaches_sockets(place: str) -> bool:
+    """Are the host's sockets at a place, or below it; where a variable goes on, any place may follow."""
+    fixed, variable, _ = place.partition("$")
+    return has_sockets(place) or bool(variable and fixed.startswith("/") and has_sockets(dirname(fixed)))
+
+
+def _is_hosts_own(place: str, is_read_only: bool = False) -> bool:
+    """Is a place the host's own programs' or settings, or a whole tree; a tree alone, where it is only read."""
+    if READABLE.fullmatch(place) or _is_plain_device(place):
+        return False
+    return bool(ROOTS.fullmatch(place) or (not is_read_only and OF_THE_HOST.match(place)))
+
+
+def _is_plain_device(device: str) -> bool:
+    """A device that is no disk and no memory, or all of a kind of these."""
+    return any(PLAIN_DEVICE.fullmatch(path) for path in (device, f"{device}/x")) or bool(NO_DISK.fullmatch(device))
+
+
+def _weak(option: Any) -> bool:
+    return _can_be(re.sub(r"^(\w+):(?=\w)", r"\1=", str(option)), *UNCONFINED)
 
 
 def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -112,70 +173,111 @@ def _exposed(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "host-network", f"{service} is in the host's own network (network_mode: {mode})"
 
 
-def _beyond(service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The exception that each needs, and what of the host a container reaches by it."""
     if body.get("privileged") not in (None, False, "false"):
         yield "privileged", f"{service} is privileged"
-    if body.get("use_api_socket") or any(_mapping(hook).get("privileged") for hook in _list(body.get("post_start"))):
-        yield "privileged", f"{service} has Docker's own rights (use_api_socket, or a privileged post_start)"
+    hooks = [*_list(body.get("post_start")), *_list(body.get("pre_stop"))]
+    if body.get("use_api_socket") or any(_mapping(hook).get("privileged") for hook in hooks):
+        yield (
+            "privileged",
+            f"{service} has Docker's own rights (use_api_socket, or a privileged hook)",
+        )
     for word in HOSTS_OWN:
-        if str(body.get(word) or "") == "host":
-            yield "host-processes", f"{service} has {word}: host"
+        if _can_be(body.get(word), "host"):
+            yield "host-processes", f"{service} has {word}: {body[word]}"
     for mount in _list(body.get("volumes")):
-        source = mount.get("source") if isinstance(mount, dict) else str(mount).split(":")[0]
-        if str(source).startswith("/") and has_sockets(_way(source)):
-            yield "docker-socket", f"{service} has Docker's socket"
+        source = mount.get("source") if isinstance(mount, dict) else _source(mount)
+        place = _place(path, source)
+        if _reaches_sockets(place) or str(source).startswith("$"):
+            yield "docker-socket", f"{service} has Docker's socket, or may have it (volumes: {source})"
+        elif _is_hosts_own(place):
+            yield "host-paths", f"{service} has a place of the host's own (volumes: {source})"
+    for device in _list(body.get("devices")):
+        source = device.get("source") if isinstance(device, dict) else _source(device)
+        place = _place(path, source)
+        if place.startswith(("/", "$")) and not _is_plain_device(place):
+            yield "devices", f"{service} has a device of the host's (devices: {source})"
     if wide := [str(name) for name in _list(body.get("cap_add")) if str(name).removeprefix("CAP_") not in ADDED]:
         yield "capabilities", f"{service} has cap_add: {', '.join(wide)}"
-    if weak := [str(name) for name in _list(body.get("security_opt")) if UNCONFINED.fullmatch(str(name))]:
+    if weak := [str(name) for name in _list(body.get("security_opt")) if _weak(name)]:
         yield "unconfined", f"{service} has security_opt: {', '.join(weak)}"
 
 
 def _exposed_by_command(command: str) -> Iterator[str]:
     """What a `docker run` in a unit opens."""
-    try:
-        words = shlex.split(command.lstrip("-@:+!|"))
-    except ValueError:
-        words = command.split()
-    # A shell's command is one word
-    for inner in words[1:] if words and words[0].rsplit("/", 1)[-1] in SHELLS else []:
-        if " " in inner:
-            yield from _exposed_by_command(inner)
-    runner = next((n for n, word in enumerate(words) if word.rsplit("/", 1)[-1] in RUNNERS), None)
-    verbs = words[runner + 1 :] if runner is not None else []
-    started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
-    if started is None or {"exec", "cp"} & set(verbs[:started]):
-        return
-    yield from _exposed_by_options(verbs[started + 1 :], is_compose="compose" in verbs[:started])
+    for words in _commands(command.lstrip("-@:+!|")):
+        plain = [word.rsplit("/", 1)[-1] for word in words]
+        runner = next((n for n, word in enumerate(plain) if word in RUNNERS), len(words))
+        # A shell's command is one word
+        shell = next((n for n, word in enumerate(plain[:runner]) if word in SHELLS), None)
+        for inner in words[shell + 1 :] if shell is not None else []:
+            if " " in inner:
+                yield from _exposed_by_command(inner)
+        verbs = words[runner + 1 :]
+        started = next((n for n, word in enumerate(verbs) if word in ("run", "create")), None)
+        # A value of an option is no verb
+        asked = [word for word, before in zip(verbs[:started], ["", *verbs], strict=False) if not _has_value(before)]
+        if started is not None and not {"exec", "cp"} & set(asked):
+            is_compose = plain[runner].endswith("-compose") or "compose" in asked
+            yield from _exposed_by_options(verbs[started + 1 :], is_compose)
+
+
+def _has_value(option: str) -> bool:
+    return option.startswith("-") and "=" not in option and option not in SWITCHES
+
+
+def _commands(text: str) -> Iterator[list[str]]:
+    """The words of each command of a shell's text; a command in another one's place is one of its own."""
+    text, changed = REDIRECTED.sub(" ", text), 1
+    inner: list[str] = []
+    while changed:
+        inner += [found[1] or found[2] or "" for found in INNER.finditer(text)]
+        text, changed = INNER.subn("_", text)
+    for part in [text, *inner]:
+        lexer = shlex.shlex(part, posix=True, punctuation_chars=ENDS)
+        lexer.whitespace_split, lexer.commenters, lexer.whitespace = True, "", " \t\r"
+        try:
+            words = list(lexer)
+        except ValueError:
+            words = re.findall(rf"[{ENDS}]+|[^\s{ENDS}]+", part)
+        ends = [n for n, word in enumerate(words) if not word.strip(ENDS)]
+        yield from (words[a + 1 : b] for a, b in zip([-1, *ends], [*ends, len(words)], strict=True))
 
 
 def _exposed_by_options(words: list[str], is_compose: bool = False) -> Iterator[str]:
     """Of the options of `docker run`, up to the image: what follows it is the container's own. Those of `docker compose
     run` come before the service."""
-    number = 0
-    while number < len(words) and words[number].startswith("-"):
-        option, has_value, given = words[number].partition("=")
-        short = re.fullmatch(r"-[a-zA-Z]*?p(.*)", option) if not option.startswith("--") else None
-        following = words[number + 1] if number + 1 < len(words) else ""
-        value = given if has_value else following
-        if short:
-            value = short[1] + (f"={given}" if has_value else "") or following
+    for option, given, value in _options(words):
         if option in ("--net", "--network") and {"host", "name=host"} & {*value.split(",")}:
             yield "a container is in the host's own network (--network host)"
         if found := _beyond_by_option(option, given, value):
             yield found
         # Those of a compose file are looked at in it
-        if not is_compose and (option == "--publish-all" or re.fullmatch(r"-[a-zA-Z]*P[a-zA-Z]*", option)):
+        if not is_compose and option in ("--publish-all", "-P"):
             yield "all ports of a container are bound off loopback (-P)"
-        if (short or option == "--publish") and not LOOPBACK.match(value):
+        if option in ("-p", "--publish") and not LOOPBACK.match(value):
             yield f"port {value} is bound off loopback"
-        takes_next = (
-            not has_value
-            and not (short and short[1])
-            and option not in FLAGS
-            and not re.fullmatch(r"-[ditTP]+", option)
-        )
-        number += 2 if takes_next else 1
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Each option, short ones one by one, with what stands in its own word, and with that or the next word."""
+    number = 0
+    while number < len(words) and words[number].startswith("-"):
+        word, following = words[number], "".join(words[number + 1 : number + 2])
+        number += 1
+        if word.startswith("--"):
+            option, has_value, given = word.partition("=")
+            takes_next = not has_value and option not in FLAGS
+        else:
+            letters = word[1:].lstrip(SHORT_FLAGS)
+            yield from ((f"-{letter}", "", "") for letter in word[1 : len(word) - len(letters)])
+            if not letters or letters.startswith("="):
+                continue
+            option, has_value = f"-{letters[0]}", letters[1:]
+            given, takes_next = has_value.removeprefix("="), not has_value
+        yield option, given, given if has_value else following
+        number += takes_next
 
 
 def _beyond_by_option(option: str, given: str, value: str) -> str:
@@ -186,14 +288,21 @@ def _beyond_by_option(option: str, given: str, value: str) -> str:
         return f"a container is among the host's own processes ({option} host)"
     if option == "--cap-add" and value.upper().removeprefix("CAP_") not in ADDED:
         return f"a container has a right of the host's (--cap-add {value})"
-    if option == "--security-opt" and UNCONFINED.fullmatch(value):
+    if option == "--security-opt" and _weak(value):
         return f"a container is unconfined (--security-opt {value})"
     if option in ("-v", "--volume", "--mount"):
         parts = (part.partition("=") for part in value.split(","))
         named = {name: of for name, _, of in parts}
-        source = (named.get("source") or named.get("src") or "") if option == "--mount" else value.split(":")[0]
-        if source.startswith("/") and has_sockets(_way(source)):
+        source = (named.get("source") or named.get("src") or "") if option == "--mount" else _source(value)
+        # Where the unit runs is not known: a way up may lead to the root
+        place = _place("/", source) if source.startswith(("/", "..", "~", "$")) else ""
+        if _reaches_sockets(place):
             return f"a container has the host's sockets ({option} {source})"
+        is_read_only = option != "--mount" and bool(re.search(r":(?:\w+,)*ro(?:,|$)", value))
+        if _is_hosts_own(place, is_read_only or named.get("readonly", named.get("ro", "false")) not in ("false", "0")):
+            return f"a container has a place of the host's own ({option} {source})"
+    if option == "--device" and value.startswith("/") and not _is_plain_device(_place("/", _source(value))):
+        return f"a container has a device of the host's ({option} {value})"
     return ""
 
 

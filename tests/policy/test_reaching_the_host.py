@@ -18,11 +18,18 @@ RUN = {
     "--security-opt seccomp=unconfined": "unconfined", "-v /var/run/docker.sock:/s": "the host's sockets",
     "--volume=/:/host:ro": "the host's sockets", "-v /var/../run:/r": "the host's sockets",
     "--mount type=bind,source=/run/docker.sock,target=/s": "the host's sockets", "--no-deps -p 80:80": "port 80:80",
+    "-v/:/h": "the host's sockets", "-itv /:/h": "the host's sockets", "-itP": "all ports", "-it -p=80:80": "port 80:80",
+    "-v ../../var/run/docker.sock:/s": "the host's sockets", "-v /etc:/h": "a place of the host's own",
+    "-v /etc:/h:ro": "a place of the host's own", "-v /etc/cron.d:/h": "a place of the host's own",
+    "--mount type=bind,src=/root,dst=/h": "a place of the host's own", "--device /dev/sda": "a device of the host's",
+    "--device=/dev/mem:/dev/mem:r": "a device of the host's", "-v ${D:-/var/run}/docker.sock:/s": "the host's sockets",
 }  # fmt: skip
 FINE = [
     "--network web", "--network name=hostile", "--privileged=false", "--pid container:db", "--cap-add NET_ADMIN",
     "--security-opt no-new-privileges", "-v data:/run", "-v /srv/shop:/data", "--mount type=volume,source=data,target=/run",
-    "-p 127.0.0.1:80:80", "--rm --name a",
+    "-p 127.0.0.1:80:80", "--rm --name a", "-v/srv/shop:/data", "-itv data:/run", "-dp127.0.0.1:80:80", "-v /etc/shop:/data",
+    "-v /etc/localtime:/etc/localtime:ro", "-v /etc/hosts:/etc/hosts:ro", "--device /dev/dri", "--device nvidia.com/gpu=all",
+    "--device /dev/ttyUSB0:/dev/tty", "-v ./data:/data", "-v %h/data:/data", "-v /dev/null:/x",
 ]  # fmt: skip
 
 
@@ -38,6 +45,38 @@ def test_an_option_in_a_unit(options, command):
 def test_an_option_that_gives_nothing(options):
     text = f"[Service]\nExecStart=/usr/bin/docker run {options} image --privileged --pid=host -p 80:80\n"
     assert found("/etc/systemd/system/a.service", text) == ""
+
+
+COMMANDS = {
+    '/bin/sh -c "docker exec y ls; docker run --privileged -p 0.0.0.0:80:80 y"': "own rights",
+    "docker run a && docker run --privileged y": "own rights",
+    "docker run a ; docker run --privileged y": "own rights",
+    "sh -c 'docker pull y && (docker run --privileged y || true)'": "own rights",
+    "sh -c 'docker run -e A=$$(cat /x) --privileged y 2>&1'": "own rights",
+    "sh -c 'exec docker run 2>&1 --privileged y'": "own rights",
+    "timeout 5 sh -c 'docker run --privileged y'": "own rights",
+    "docker --log-level exec run --privileged y": "own rights",
+    "docker-compose run -p 80:80 y": "port 80:80",
+    "docker-compose -f c.yml run -p 80:80 y": "port 80:80",
+}
+OTHERS = [
+    "docker -D exec db mysql run -p secret",
+    "sh -c 'docker exec db mysqldump -p x; echo done'",
+    "sh -c 'docker run --rm a --privileged; curl -p 80:80'",
+    "docker exec y sh -c 'docker run --privileged y'",
+    "docker-compose run --service-ports y",
+    "sh -c 'docker ps | grep run -p 80'",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_of_a_shells_text(command):
+    assert COMMANDS[command] in found("/etc/systemd/system/a.service", f"[Service]\nExecStart={command}\n")
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_a_command_that_starts_nothing_of_the_hosts(command):
+    assert found("/etc/systemd/system/a.service", f"[Service]\nExecStart={command}\n") == ""
 
 
 def test_a_service_of_a_compose_file_that_a_unit_runs():
@@ -65,12 +104,26 @@ COMPOSE = {
     A % "uts: host": "a has uts: host", A % "cgroup: host": "a has cgroup: host", A % "userns_mode: host": "a has userns_mode",
     A % "use_api_socket: true": "a has Docker's own rights", A % "post_start: [{privileged: true}]": "a has Docker's own rights",
     A % "volumes: ['/var/../run/docker.sock:/s']": "a has Docker's socket",
+    A % "pre_stop: [{privileged: true}]": "a has Docker's own rights", A % 'pid: "${P:-host}"': "a has pid: ${P:-host}",
+    A % 'ipc: "$P"': "a has ipc: $P", A % "devices: [/dev/sda]": "a has a device of the host's (devices: /dev/sda)",
+    A % "devices: [{source: /dev/mem, target: /dev/mem}]": "a has a device of the host's",
+    A % 'volumes: ["/etc:/h"]': "a has a place of the host's own (volumes: /etc)",
+    A % 'volumes: ["../../../var/run/docker.sock:/s"]': "a has Docker's socket",
+    A % "volumes: [{type: bind, source: ../etc, target: /h}]": "a has a place of the host's own",
+    A % 'volumes: ["${D:-/var/run}/docker.sock:/s"]': "a has Docker's socket", A % 'volumes: ["/var/$D:/s"]': "a has Docker's socket",
+    A % 'security_opt: ["${S:-seccomp=unconfined}"]': "a has security_opt", A % 'security_opt: ["seccomp=$S"]': "a has security_opt",
+    'networks: {n: {driver: "${N:-host}"}}\nservices: {}': "network n is the host's own",
+    "secrets: {s: {file: ../etc/shadow}}\nservices: {}": "secrets s is a file of the host's",
+    'volumes: {v: {driver_opts: {device: "${D:-/run}"}}}\nservices: {}': "volume v is a place of the host's",
 }  # fmt: skip
 PLAIN = [
     "networks: {n: {external: true, name: shop}, m: {driver: bridge}}\nservices: {}",
     "networks: {n: {driver_opts: {com.docker.network.driver.mtu: 1400}}}\nservices: {}",
     "volumes: {v: {driver_opts: {device: /srv/shop}}, w: null}\nservices: {}",
     "secrets: {s: {file: ./token}}\nconfigs: {c: {content: x}}\nservices: {}",
+    A
+    % "volumes: [./data:/data, ../x:/x, '/srv/${N:-a}/data:/d', /etc/localtime:/etc/localtime:ro], devices: [/dev/dri, 'a.b/c=d']",
+    A % "security_opt: ['no-new-privileges:true', 'apparmor=${P}-shop'], pre_stop: [{command: x}], ipc: 'service:${N}'",
     A % "volumes: ['/srv/run:/s', 'run:/t'], post_start: [{command: x}], uts: ''",
 ]
 
