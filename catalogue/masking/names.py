@@ -74,6 +74,9 @@ BEHIND_WORDS = (
         r"(?P<head>[?&](?:sig|signature|X-Amz-Signature|X-Goog-Signature)=)(?P<value>[^\s&\"']+)", re.IGNORECASE
     ),
     re.compile(r"(?P<head>^\s*user=[\w.-]+:)(?P<value>[^\s:]+)$"),  # coturn
+    re.compile(r"(?P<head>^\s*stats\s+auth\s+[^\s:]+:)(?P<value>\S+)"),  # HAProxy
+    re.compile(r"(?P<head>\binsecure-password\s+)(?P<value>\S+)"),
+    re.compile(r"(?P<head>^\s*bindpw\s+)(?P<value>\S.*)$"),  # LDAP
 )
 # A constant of PHP; what a variable is where nothing sets it, in a shell and in Compose
 DEFINED = re.compile(rf"(?P<head>\bdefine\(\s*[\"'](?P<name>{WORD})[\"']\s*,\s*)(?P<value>{QUOTED})")

@@ -9,7 +9,8 @@ HEADER = re.compile(
     r"|secure_link_(?:secret|md5))\s{1,200})(?P<value>[^;]+)"
 )
 CADDY = re.compile(
-    rf"^(?P<head>\s*(?:@\S+\s+)?(?:request_)?header(?:_up|_down)?\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
+    rf"^(?P<head>\s*(?:@\S+\s+)?"
+    rf"(?:(?:request_)?header(?:_up|_down)?|SetEnv|ENV)\s+(?:@\S+\s+)?[\"']?[+>?-]?(?P<name>{WORD})[\"']?\s+)"
     r"(?P<value>\S.*?)(?P<rest>\s*)$"
 )
 PAIR = re.compile(
