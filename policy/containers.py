@@ -23,6 +23,7 @@ UNCONFINED = [
 ]
 # Of what a variable is where nothing sets it, the value; and any variable
 DEFAULT = re.compile(r"\$\{\w+:?-([^{}$]*)\}")
+HERE = re.compile(r"^\$(?:PWD\b|\{PWD\})")
 VARIABLE = re.compile(r"\$(?:\{[^{}]*\}|\w+)")
 # The place of the host in a mount's short form: a variable may have colons
 SOURCE = re.compile(r"(?:\$\{[^{}]*\}|[^:])*")
@@ -131,7 +132,7 @@ def _source(mount: Any) -> str:
 def _place(file: str, source: Any) -> str:
     """The path of the host that is mounted, without detours: one may be relative to its file, and a variable has
     what it is without a value. What begins as no path is as it stands."""
-    path = DEFAULT.sub(r"\1", str(source or ""))
+    path = HERE.sub(".", DEFAULT.sub(r"\1", str(source or "")))
     if path.startswith("~"):
         path = f"/root{path[1:]}"
     if path.startswith("."):
@@ -189,7 +190,7 @@ def _beyond(path: str, service: str, body: dict[str, Any]) -> Iterator[tuple[str
     for mount in _list(body.get("volumes")):
         source = mount.get("source") if isinstance(mount, dict) else _source(mount)
         place = _place(path, source)
-        if _reaches_sockets(place) or str(source).startswith("$"):
+        if _reaches_sockets(place) or place.startswith("$"):
             yield "docker-socket", f"{service} has Docker's socket, or may have it (volumes: {source})"
         elif _is_hosts_own(place):
             yield "host-paths", f"{service} has a place of the host's own (volumes: {source})"
