@@ -31,8 +31,18 @@ def is_name(text: str) -> bool:
 
 def _machine(text: str) -> str:
     if not is_address(text) and not is_name(text):
-        raise ValueError("an IP address, or a host name such as box.example.com, without a port")
+        raise ValueError("an IP address of a machine, or a host name such as box.example.com, without a port")
+    if is_address(text) and (is_of_none := _is_of_no_machine(text)):
+        raise ValueError(f"the address of one machine, and this is {is_of_none}")
     return text
+
+
+def _is_of_no_machine(address: str) -> str:
+    """What an address is that no machine is reached at; "" for any other."""
+    found = ip_address(address)
+    kinds = {"of a group (multicast)": found.is_multicast, "link-local": found.is_link_local}
+    kinds["reserved"] = found.is_reserved and not found.is_loopback
+    return next((kind for kind, is_so in kinds.items() if is_so), "")
 
 
 def _is_place(host: str, port: str | None) -> bool:

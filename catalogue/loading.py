@@ -225,7 +225,17 @@ def load(root: Path, stack: Stack) -> Catalogue:
     """The catalogue of a stack. Raises CatalogueError with the problems of every file."""
     systems: dict[str, System] = {}
     problems: list[Problem] = []
-    for path in sorted((root / SYSTEMS).glob("*.yaml")):
+    for path in sorted((root / SYSTEMS).glob("*.y*ml")):
+        file = f"{SYSTEMS}/{path.name}"
+        if path.suffix != ".yaml":
+            problems.append(Problem(file, "file", "is not read", f"name it {path.stem}.yaml, or move it elsewhere"))
+            continue
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            # Nothing of it is shown: it may be any file of who runs this
+            problems.append(
+                Problem(file, "file", "is a link that leads out of the project", "put the file itself there")
+            )
+            continue
         try:
             systems[path.stem] = read_system(path, stack.variants.get(path.stem))
         except CatalogueError as error:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_serializer
 
 from catalogue.fields import Model
 
@@ -23,6 +23,11 @@ class Source(Model):
     secretsmanager: str = ""
     key: str = ""
     command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=50)] = []
+
+    @model_serializer
+    def _as_written(self) -> str | dict[str, list[str]]:
+        """As it stands in a stack's file, so that what was loaded can be loaded again."""
+        return {"command": self.command} if self.command else str(self)
 
     def __str__(self) -> str:
         if self.command:

@@ -15,7 +15,7 @@ NAME = re.compile(
     r"|(?:api|auth|priv|private|signing|encryption|access|account|master|service|session|client|database|db)[-_]?key"
     r"|conn(?:ection)?[-_]?str(?:ing)?(?![a-z])|basic[-_]?auth|fernet|unseal|snmp[-_]?community|sas[-_]?key"
     r"|(?:mfa|2fa|totp|recovery|backup)[-_]?codes?(?![a-z])|(?:root|admin|db|user|mail|smtp|redis|mysql|pg)pw(?![a-z])"
-    r"|(?:^|[-_.])(?:keys?|auths?|pw)(?:[-_.]|$)|(?-i:[a-z]Key$)"
+    r"|(?:^|[-_.])(?:keys?|auths?|pw)(?:[-_.]|$)|pw$|(?-i:[a-z]Key$)"
     r"|(?:^|[-_.])(?:sk|pat|jwt|jwks?|otp|pin|seed|hmac|pepper|mnemonic|psk|cred|private)$",
     re.IGNORECASE,
 )

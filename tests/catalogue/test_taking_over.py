@@ -220,8 +220,17 @@ def test_an_address_of_a_machine_is_one_that_can_be(address):
     if address in ADDRESSES:
         assert SshHost.model_validate(host).address == address
     else:
-        with pytest.raises(REFUSED, match="an IP address, or a host name"):
+        with pytest.raises(REFUSED, match="an IP address of a machine, or a host name"):
             SshHost.model_validate(host)
+
+
+@pytest.mark.parametrize(
+    "address", ["224.0.0.1", "ff02::1", "255.255.255.255", "240.1.2.3", "169.254.169.254", "fe80::1"]
+)
+def test_an_address_of_no_machine_is_called_what_it_is(address):
+    host = {"kind": "ssh", "systems": [], "address": address, "hostKey": "ssh-ed25519 AAAA", "memory": "16g"}
+    with pytest.raises(REFUSED, match=r"the address of one machine, and this is (of a group|link-local|reserved)"):
+        SshHost.model_validate(host)
 
 
 OTHER_TEXTS = {

@@ -125,7 +125,7 @@ PLAIN = [
     % "volumes: [./data:/data, ../x:/x, '/srv/${N:-a}/data:/d', /etc/localtime:/etc/localtime:ro], devices: [/dev/dri, 'a.b/c=d']",
     A % "security_opt: ['no-new-privileges:true', 'apparmor=${P}-shop'], pre_stop: [{command: x}], ipc: 'service:${N}'",
     A
-    % "volumes: ['/srv/run:/s', 'run:/t', '${DATA:-./data}:/u', '$PWD/x:/v', '${PWD}:/w'], post_start: [{command: x}], uts: ''",
+    % "volumes: ['/srv/run:/s', 'run:/t', '${DATA:-./data}:/u', '$PWD/x:/v', '${PWD}/y:/w'], post_start: [{command: x}], uts: ''",
 ]
 
 

@@ -1,0 +1,53 @@
+"""What was loaded can be written and loaded again, as previews do; nothing outside of the project is loaded."""
+
+import shutil
+
+import pytest
+
+from catalogue.loading import load
+from catalogue.problems import CatalogueError
+from catalogue.stack import Stack
+from tests.support import ROOT, whole
+
+SOURCES = {
+    "TOKEN": "ssm:/prod/shop/token",
+    "KEY": "secretsmanager:prod/shop#key",
+    "WHOLE": "secretsmanager:prod/shop",
+    "DB": {"command": ["op", "read", "op://prod/db/password"]},
+}
+
+
+def test_a_stack_with_every_kind_of_source_is_the_same_again():
+    stack = whole().stack.model_copy(deep=True)
+    given = {**stack.model_dump(mode="json"), "secretsFrom": {"shop-web": SOURCES}}
+    made = Stack.model_validate(given)
+    assert made.model_dump(mode="json")["secretsFrom"] == {"shop-web": SOURCES}
+    assert Stack.model_validate(made.model_dump(mode="json")).secretsFrom == made.secretsFrom
+
+
+@pytest.fixture
+def project(tmp_path):
+    shutil.copytree(ROOT / "files", tmp_path / "project/files")
+    return tmp_path / "project"
+
+
+def test_a_link_out_of_the_project_is_named_and_nothing_of_it_is_shown(project, tmp_path):
+    (tmp_path / "shadow").write_text("root:hunter2:1::\n")
+    (project / "files/systems/zz.yaml").symlink_to(tmp_path / "shadow")
+    with pytest.raises(CatalogueError) as error:
+        load(project, whole().stack)
+    assert "files/systems/zz.yaml: file: is a link that leads out of the project" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_link_within_the_project_is_the_file(project):
+    recall = project / "files/systems/recall.yaml"
+    recall.rename(project / "files/recall.yaml")
+    recall.symlink_to(project / "files/recall.yaml")
+    assert "recall" in load(project, whole().stack).systems
+
+
+def test_a_file_of_the_other_ending_is_not_passed_over(project):
+    (project / "files/systems/shop.yml").write_text("system: shop\n")
+    with pytest.raises(CatalogueError, match=r"shop\.yml: file: is not read; name it shop\.yaml"):
+        load(project, whole().stack)
