@@ -4,7 +4,6 @@ masked: an environment's entry that is not one plain line loses its value."""
 from __future__ import annotations
 
 import hmac
-import itertools
 import re
 from collections.abc import Callable
 
@@ -25,8 +24,8 @@ from .names import (
     looks_secret,
     with_letters,
 )  # fmt: skip
-from .nested import end_of_brackets, mask_nested, quoted_mark
-from .proxies import CADDY, COMPARED, HANDED_ON, HEADER, MAP, PAIR, STATEMENT
+from .nested import end_of_brackets, end_within, items_before, mask_nested, quoted_mark, says_nothing
+from .proxies import CADDY, COLON, COMPARED, HANDED_ON, HEADER, MAP, PAIR, STATEMENT
 
 GOES_ON = re.compile(r"[:=][ \t]*(?:[|>][-+0-9]*[ \t]*(?:#.*)?|(?P<closing>\"{3}|'{3}|[\"'])(?!.*(?P=closing)).*)$")
 # With a space after a colon, or a quote before it: FOLDER:/FOLDER is none. A run of letters
@@ -43,7 +42,7 @@ ENDED = re.compile(r"[\s,;}\])]|$")
 ONE_QUOTED = re.compile(rf"(?P<quoted>{QUOTED})(?P<rest>[\s,;}}\])]*)")
 # What an option's value is, before the next option; a list in one line ends a plain value at a comma
 OPTION = re.compile(
-    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[ ]+|=))(?P<value>(?![\"']?-){QUOTED}"
+    rf"(?P<head>(?<!\w)--?(?P<name>{WORD})(?:(?P<comma>[\"']?,[ ]*)|[\"']?[ ]+|=))(?P<value>(?![\"']?-){QUOTED}"
     r"|(?![\"']?-)(?(comma)[^\s\"',\]]+|[^\s\"']+))"
 )
 GLUED = re.compile(r"(?P<head>(?<![\w-])-(?P<name>u|U|H) ?)(?P<value>[\w.-]+:(?=[^\s/])[^\s\"',\]]+)")
@@ -87,8 +86,8 @@ class Masker:
         return MARK + hmac.new(self._key, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()[:DIGEST]
 
     def masked(self, path: str, text: str) -> str:
-        """A file's text without what looks like a secret; a line beyond all that people write is not looked into.
-        Letters that are written by their numbers are read, and shown, where a secret is among them."""
+        """A file's text without what looks like a secret. A line beyond all that people write is not looked into;
+        letters that are written by their numbers are read, and shown, where a secret is among them."""
         shown, read = self._masked(path, text), with_letters(text)
         if read == text or (plain := self._masked(path, read)) == with_letters(shown):
             return shown
@@ -197,6 +196,7 @@ class Masker:
     def _plain(self, line: str, before: str = "") -> str:
         for pattern in (CADDY, PAIR):
             line = pattern.sub(self._pair, line)
+        line = COLON.sub(lambda found: self._pair(found) if is_secrets_name(found["name"]) else found[0], line)
         for pattern in BEHIND_WORDS:
             line = pattern.sub(lambda found: found["head"] + self._mark(found["value"]), line)
         for pattern in (DEFINED, DEFAULT):
@@ -208,16 +208,22 @@ class Masker:
         )
 
     def _assigned(self, line: str, judge: Callable[[str, str], bool]) -> str:
-        """Up to the line's end: where a value ends, only its program knows."""
-        assigned = (found for found in ASSIGNED.finditer(line) if not _is_done(found["value"]))
-        found = next((found for found in assigned if judge(found["name"], found["value"])), None)
-        if found is None:
-            return line
-        head, last = line[: found.end()], found["value"].rstrip()[-1]
-        if one := ONE_QUOTED.fullmatch(found["value"]):
-            return head + quoted_mark(one["quoted"], self._mark) + one["rest"]
-        # A quote that was opened before is still closed
-        return head + self._mark(found["value"]) + (last if last in "\"'" and head.count(last) % 2 else "")
+        """Up to the line's end, where no quote or bracket says where a value ends: only its program knows."""
+        made, done = "", 0
+        for found in ASSIGNED.finditer(line):
+            value = found["value"]
+            if found.start() < done or _is_done(value) or not judge(found["name"], value):
+                continue
+            head, last = line[: found.end()], value.rstrip()[-1]
+            made += line[done : found.end()]
+            if end := end_within(head, value):
+                made, done = made + quoted_mark(value[:end], self._mark), found.end() + end
+            elif one := ONE_QUOTED.fullmatch(value):
+                return made + quoted_mark(one["quoted"], self._mark) + one["rest"]
+            else:
+                # A quote that was opened before is still closed
+                return made + self._mark(value) + (last if last in "\"'" and head.count(last) % 2 else "")
+        return made + line[done:]
 
     def _compose(self, lines: list[str]) -> list[str]:
         """YAML line by line, since the host may have nothing that reads it."""
@@ -251,7 +257,7 @@ class Masker:
                 hidden = indent if shown != line or ENTRY.match(line) else None
                 made.append(shown)
             else:
-                shown = self._next(line, made) or self._plain(line, _before(made))
+                shown = self._next(line, made) or self._plain(line, items_before(made))
                 hidden = indent if shown != line else None
                 made.append(shown)
         # What never closed took the rest with it: a reader is to notice
@@ -267,7 +273,9 @@ class Masker:
 
     def _next(self, line: str, made: list[str]) -> str:
         """A line that is the value of an option on the line before; "" for any other."""
-        opened = OPENED.search(made[-1]) if made else None
+        if says_nothing(line):
+            return ""
+        opened = OPENED.search(next((text for text in reversed(made[-9:]) if not says_nothing(text)), ""))
         found = NEXT.fullmatch(line)
         if not opened or not found or not _is_secret(opened["name"], found["value"]):
             return ""
@@ -328,12 +336,6 @@ def _is_done(value: str) -> bool:
     if UNSAID.match(value):
         return True
     return value[0] in "{[(" and ENDED.match(value, end_of_brackets(value, 0) + 1) is not None
-
-
-def _before(made: list[str]) -> str:
-    """The items of a list that stand before a line of it."""
-    items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(made))
-    return " ".join(itertools.islice(items, 20))
 
 
 def _names_one(quoted: re.Match[str]) -> bool:

@@ -80,7 +80,9 @@ BEHIND_WORDS = (
 )
 # A constant of PHP; what a variable is where nothing sets it, in a shell and in Compose
 DEFINED = re.compile(rf"(?P<head>\bdefine\(\s*[\"'](?P<name>{WORD})[\"']\s*,\s*)(?P<value>{QUOTED})")
-DEFAULT = re.compile(rf"(?P<head>\$\{{(?P<name>{WORD}):?[-=+])(?P<value>{QUOTED}|(?!\$\{{)[^}}\s]+)(?=\}})")
+DEFAULT = re.compile(
+    rf"(?P<head>\$\{{(?P<name>{WORD}):?[-=+])(?P<value>{QUOTED}|(?!\$\{{\w+\}}\}})(?:[^{{}}\n]|\$\{{[^{{}}\n]*\}})+)(?=\}})"
+)
 # How systemd, YAML, JSON and shells write a letter by its number
 ESCAPED = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(1[0-7]{2}|0[4-7][0-7]))")
 PGPASS = re.compile(r"(?P<head>^(?:[^:#\n]*:){4})(?P<value>\S.*)$", re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -14,7 +15,8 @@ GAP = r"\s{0,200}"
 OPENING = re.compile(
     rf"(?<![\w.$/@-])[\"']?(?P<name>{WORD})[\"']?[ \t]*(?::|=>?)[ \t]*(?:#[^\n]*)?(?:\r?\n\s*)?"
     rf"(?!{OF_PREVIEW})(?P<bracket>[{{\[(])"
-    rf"|^(?P<indent>[ \t]*)(?:- +)*[\"']?(?P<above>{WORD})[\"']?[ \t]*[:=][ \t]*(?:[&!]\S+[ \t]*)*(?:#[^\n]*)?\r?\n"
+    rf"|^(?P<indent>[ \t]*)(?:- +|[{{\[] *)*[\"']?(?P<above>{WORD})[\"']?[ \t]*[:=][ \t]*"
+    r"(?:[&!]\S+[ \t]*)*(?:#[^\n]*)?\r?\n"
     r"(?!\s*[{\[(])",
     re.MULTILINE,
 )
@@ -48,6 +50,9 @@ ELEMENT = re.compile(rf"(?P<head><(?P<name>{WORD})>{GAP})(?P<value>[^<\s][^<]*?)
 # Caddy's certificates by DNS: what its provider needs is a login
 CADDY_DNS = re.compile(r"(?P<head>^\s*(?:acme_)?dns\s+[a-z][\w-]*(?=\s))(?P<value>[^\n]*)$")
 ELSEWHERE = re.compile(r"\.?/|\$\{\w+\}$")
+# Up to a quote after which a value has certainly ended
+WITHIN = {quote: re.compile(rf"(?:\\.|[^{quote}\\])*(?={quote}(?:[\s,;)\]}}]|$))") for quote in "\"'"}
+IN_BRACKETS = re.compile(rf"(?:{QUOTED})(?=\s*[,}}\])])")
 ONLY_A_MARK = re.compile(rf"{MARK}\w*")
 PLACEHOLDER = re.compile(r"\{[\w.$:/-]+\}")
 
@@ -144,6 +149,20 @@ def end_of_brackets(text: str, begin: int) -> int:
             if not open_ones:
                 return token.start()
     return len(text)
+
+
+def end_within(head: str, value: str) -> int:
+    """Where a value ends that stands in a quote, or quoted in a bracket, which was opened before it on its line; 0
+    where nothing says that."""
+    bare = re.sub(QUOTED, "", head)
+    opened = re.search(r"(?:^|[\s,\[{(:=])([\"'])", bare)
+    if opened:
+        inner = WITHIN[opened[1]].match(value)
+    elif sum(map(bare.count, "{[(")) > sum(map(bare.count, "}])")):
+        inner = IN_BRACKETS.match(value)
+    else:
+        inner = None
+    return inner.end() if inner else 0
 
 
 def _end_of_lines(text: str, begin: int, indent: str) -> int:
@@ -244,3 +263,13 @@ def quoted_mark(value: str, mark: Mark) -> str:
     """The mark in the quotes of what it stands for, so that the file keeps its form."""
     quote = value[0] if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0] else ""
     return quote + mark(value) + quote
+
+
+def says_nothing(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def items_before(made: list[str]) -> str:
+    """The items of a list that stand before a line of it."""
+    items = itertools.takewhile(lambda line: line.lstrip().startswith("- "), reversed(made))
+    return " ".join(itertools.islice(items, 20))

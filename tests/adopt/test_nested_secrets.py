@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,12 @@ EXAMPLES = {
     "an item by its alias": ("compose.yml", "x: &one SECRET\ncommand:\n  - --password\n  - *one\nport: 80\n", ["port: 80"]),
     "what a variable is without a value": ("a.sh", "x ${DB_PASS:-SECRET} ${API_TOKEN:=SECRET} ${PORT:-80}\n", ["${PORT:-80}"]),
     "the same in compose": ("compose.yml", "services:\n  a:\n    environment:\n      ONE: ${DB_PASS:-SECRET}\n      PORT: ${PORT:-80}\n", ["${PORT:-80}"]),
+    "the same with a space, or another variable": ("a.sh", "x ${DB_PASS:-SECRET more} ${API_TOKEN:-${OTHER:-SECRET}} ${PORT:-80}\n", ["${PORT:-80}"]),
+    "an object's first value on the line below": ("a.json", '{"password":\n  "SECRET",\n"port": 80}\n', ['"port": 80']),
+    "a quoted option": ("systemd/system/a.service", '[Service]\nExecStart=/bin/x "--password" SECRET --port 80\n', ["--port 80"]),
+    "a colon without a space": ("a.ini", "[db]\npassword:SECRET\nfolder:/srv/x\nport:80\n", ["folder:/srv/x", "port:80"]),
+    "an item below a comment": ("compose.yml", "command:\n  - --password\n\n  # its value\n  - SECRET\n  - --port\n  - 80\n", ["- 80"]),
+    "a header with a semicolon": ("nginx/a.conf", 'location / {\n  proxy_set_header Cookie "a=b; sid=SECRET";\n  set $pass "a;SECRET";\n  return 204;\n}\n', ["return 204;"]),
     "a name with letters by their numbers": ("a.json", '{"p\\u0061ssword": "SECRET",\n"port": 80}\n', ['"port": 80']),
     "the same in YAML": ("a.yaml", '"p\\x61ssword": "SECRET"\nport: 80\n', ["port: 80"]),
     "the same in a unit": ("systemd/system/a.service", "[Service]\nEnvironment=DB_P\\x41SSWORD=SECRET PORT=80\nExecStart=/x --p\\141ssword SECRET\n", ["PORT=80"]),
@@ -74,6 +81,41 @@ KEPT = {
     "an alias of something else": ("compose.yml", "x: &one red\ny:\n  colour: *one\n"),
     "a section of a unit": ("a.conf", "[Service]\nUser=root\n"),
 }  # fmt: skip
+
+
+# Documents in which a secret has neighbours on its line: they are documents afterwards
+READABLE = [
+    'command: ["sh", "-c", "export TOKEN=hunter2 && exec run"]\n',
+    'test: ["CMD-SHELL", "PGPASSWORD=hunter2 pg_isready"]\n',
+    'options: {splunk-token: "hunter2", splunk-url: "x", b: [1, 2], db-password: \'hunter2\', z: 1}\n',
+    'labels: ["com.x.token=hunter2", "b=c"]\n',
+    'healthcheck: {test: ["CMD", "curl", "-fH", "X-Token: hunter2", "http://x/"], interval: 5s}\n',
+]
+
+
+@pytest.mark.parametrize("text", READABLE)
+def test_a_document_is_one_afterwards(text):
+    shown = masked("/srv/compose.yml", text)
+    assert "hunter2" not in shown and list(yaml.safe_load(shown)) == list(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log_format main '$remote_addr token=hunter2 \"$http_user_agent\"';\n",
+        'return 200 \'{"password": "hunter2", "a": "b"}\';\n',
+        'set $pass "a;hunter2";\n',
+    ],
+)
+def test_so_is_a_statement_of_nginx(text):
+    shown = masked("/etc/nginx/nginx.conf", f"http {{\n{text}index a;\n}}\n")
+    assert "hunter2" not in shown and shown.endswith(";\nindex a;\n}\n") and shown.count("\n") == 4
+
+
+def test_many_secrets_in_one_line_are_all_masked():
+    line = ", ".join(f'"pw=hunter{number}"' for number in range(400))
+    shown = masked("/srv/compose.yml", f"labels: [{line}]\n")
+    assert "hunter" not in shown and len(yaml.safe_load(shown)["labels"]) == 400
 
 
 @pytest.mark.parametrize(("name", "text"), KEPT.values(), ids=KEPT)
