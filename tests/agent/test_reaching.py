@@ -178,7 +178,7 @@ def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process):
     running = subprocess.Popen([sys.executable, "-c", ENTERED, str(tmp_path), "one"], stdout=its_end, cwd=ROOT)
     os.close(its_end)
     os.close(place)
-    assert running.wait(timeout=20) == 128 + signal.SIGHUP
+    assert running.wait(timeout=60) == 128 + signal.SIGHUP
 
 
 def test_what_is_not_there_to_be_entered_is_a_line(tmp_path):

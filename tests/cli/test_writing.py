@@ -121,7 +121,7 @@ def test_a_link_at_any_name_beside_a_scanned_file_is_left_alone(tmp_path):
     assert victim.read_text() == "as it was"
     assert (repository / "app.conf").read_text() == f"region: {NEW}\n"
     assert (
-        "not looked at (a link, a pipe, a device, over 4 MiB, in UTF-16, or not readable): " in ran.stdout
+        "not looked at (a link, a pipe, a device, over 4 MiB, too deep, in UTF-16, or not readable): " in ran.stdout
         and "and 3 more" in ran.stdout
     )
 
