@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from catalogue.compose.keeping import covers, data_paths
-from catalogue.loading import STATIC, Catalogue
+from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.contents import ROOTS, plain
-from catalogue.rules.each import compose_services
+from catalogue.rules.each import absent, compose_services
 from catalogue.rules.hosts_own import OF_THE_HOST
 from catalogue.service import Service
 from catalogue.services import ComposeService
@@ -214,6 +214,4 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         for source in service.sources:
             if source not in catalogue.sources:
-                rule = nearest(source, sorted(catalogue.static), f"files below {STATIC}/")
-                found = f"source {source!r}: there is no {STATIC}/{source}"
-                yield Problem(file, f"service {service.name}", found, rule)
+                yield Problem(file, f"service {service.name}", *absent(catalogue, source))

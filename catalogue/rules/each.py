@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from catalogue.loading import Catalogue
+from catalogue.loading import STATIC, Catalogue
 from catalogue.models import System
-from catalogue.problems import Problem
+from catalogue.problems import Problem, nearest
 from catalogue.service import Service
 from catalogue.services import ComposeService, NativeService
 
@@ -27,6 +27,17 @@ def native_services(catalogue: Catalogue) -> Iterator[tuple[str, System, NativeS
     for file, system, service in services(catalogue):
         if isinstance(service, NativeService):
             yield file, system, service
+
+
+def absent(catalogue: Catalogue, source: str) -> tuple[str, str]:
+    """What is wrong with a file that is not among the catalogue's, and what to do."""
+    if source in catalogue.static:
+        return f"source {source!r}: {STATIC}/{source} is a link that leads out of {STATIC}", "put the file itself there"
+    inside = [path for path in sorted(catalogue.static) if path.startswith(f"{source.rstrip('/')}/")]
+    if inside:
+        return f"source {source!r}: {STATIC}/{source} is a directory", f"one file in it, such as {inside[0]}"
+    rule = nearest(source, sorted(catalogue.static), f"files below {STATIC}/")
+    return f"source {source!r}: there is no {STATIC}/{source}", rule
 
 
 def twice(

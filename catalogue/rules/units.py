@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from catalogue.files import parse_toml
 from catalogue.loading import STATIC, Catalogue, look_up
-from catalogue.problems import CatalogueError, Problem, nearest
-from catalogue.rules.each import native_services, services, twice
+from catalogue.problems import CatalogueError, Problem
+from catalogue.rules.each import absent, native_services, services, twice
 from catalogue.services import ComposeService, NativeService, OneshotService, TimerService
 from catalogue.systemd.directives import Sections, canonical, judge, texts
 
@@ -172,8 +172,7 @@ def files(catalogue: Catalogue) -> Iterator[Problem]:
         where = f"service {service.name}"
         for config in service.files:
             if config.source not in catalogue.sources:
-                rule = nearest(config.source, sorted(catalogue.static), f"files below {STATIC}/")
-                yield Problem(file, where, f"source {config.source!r}: there is no {STATIC}/{config.source}", rule)
+                yield Problem(file, where, *absent(catalogue, config.source))
                 continue
             for key in config.must_exist:
                 if not isinstance(look_up(catalogue.settings(config), key), str):

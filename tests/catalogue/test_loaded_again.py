@@ -6,6 +6,7 @@ import pytest
 
 from catalogue.loading import load
 from catalogue.problems import CatalogueError
+from catalogue.rules.each import absent
 from catalogue.stack import Stack
 from tests.support import ROOT, whole
 
@@ -51,3 +52,18 @@ def test_a_file_of_the_other_ending_is_not_passed_over(project):
     (project / "files/systems/shop.yml").write_text("system: shop\n")
     with pytest.raises(CatalogueError, match=r"shop\.yml: file: is not read; name it shop\.yaml"):
         load(project, whole().stack)
+
+
+def test_a_source_that_is_no_file_is_called_what_it_is(project, tmp_path):
+    static = project / "files/static"
+    (static / "conf").mkdir()
+    (static / "conf/app.yaml").write_text("a: 1\n")
+    (static / "linked").symlink_to(tmp_path / "shadow")
+    (tmp_path / "shadow").write_text("hunter2")
+    made = load(project, whole().stack)
+    assert absent(made, "linked") == (
+        "source 'linked': files/static/linked is a link that leads out of files/static",
+        "put the file itself there",
+    )
+    assert absent(made, "conf")[1] == "one file in it, such as conf/app.yaml"
+    assert absent(made, "conf/ap.yaml")[1] == "did you mean 'conf/app.yaml'?"
