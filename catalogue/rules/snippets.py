@@ -33,6 +33,8 @@ OF_CADDY = re.compile(
 INSIDE = re.compile(r"169\.254\.|fd00:ec2|unix[:/]|admin\.sock", re.IGNORECASE)
 # What one reader takes for a space or a line's end, and another for none
 UNREAD = re.compile(r"[^\S \t\r\n]|[\x00-\x08\x0e-\x1f\x7f]|\r(?!\n)")
+# A line of it may be in any script
+REMARK = re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE)
 # Directories of products, and of what is published
 PUBLISHED = re.compile(r"/(?:srv|opt|mnt|media|var/www|usr/local/share|usr/share/nginx)/[^/]+")
 ADDRESS = re.compile(
@@ -73,7 +75,7 @@ class Own:
 
 def faults_of_nginx(text: str, own: Own) -> Iterator[str]:
     """What is wrong with it, each in a few words."""
-    if UNREAD.search(text):
+    if UNREAD.search(REMARK.sub("", text)):
         yield "has a control character, or a space that is none for Nginx: spaces, tabs and line breaks alone"
         return
     depth = 0
@@ -171,7 +173,7 @@ class _Blocks:
 
 def faults_of_caddy(text: str, own: Own) -> Iterator[str]:
     """The same of Caddy's: a directive is a line's first word, and a brace that opens a block is its last."""
-    if UNREAD.search(text):
+    if UNREAD.search(REMARK.sub("", text)):
         yield "has a control character, or a space other than spaces, tabs and line breaks"
         return
     if "`" in text or "<<" in text:

@@ -122,6 +122,8 @@ STAYING = {
     "a word in a text": ("nginx", 'location /x { return 200 "include listen; }"; }'),
     "a variable": ("nginx", 'location /x { return 200 "${host}"; add_header X ${host}; }'),
     "nothing": ("nginx", "# nothing yet\n"),
+    "a remark in another script": ("nginx", "  # 注意\u3000ここ\nreturn 204;\n"),
+    "the same for Caddy": ("caddy", "# 注意\u3000ここ\nrespond 204\n"),
     "a pattern with a brace": ("nginx", 'location ~ "^/a{2}$" { return 204; }'),
     "another service": ("nginx", "location /x/ { proxy_pass http://127.0.0.1:8041/; proxy_set_header Host $host; }"),
     "a matcher of Caddy's": ("caddy", "@x path /x\nheader @x X-Y {host}\n"),
