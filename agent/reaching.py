@@ -114,6 +114,8 @@ def enter(world: World, id: str) -> int:
     # A terminal's Ctrl-C is the command's
     for key in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(key, signal.SIG_IGN)
+    # What began this may ignore it, and the command would too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
         _be(way)

@@ -170,15 +170,18 @@ def test_of_a_whole_line_in_one_word_its_first_is_noted():
     assert reaching.noted(world)[-1]["program"] == "curl"
 
 
-def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process):
-    """Its connection is gone."""
+@pytest.mark.parametrize("under_nohup", [False, True])
+def test_one_of_which_no_one_takes_what_it_prints_ends(tmp_path, process, under_nohup):
+    """Its connection is gone; whether what began it ignores that, as under nohup, is no matter."""
+    begun = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"] if under_nohup else []
     way = {"pid": process.pid, "account": ME, "group": "", "words": ["sleep", "50"]}
     (tmp_path / "one").write_text(json.dumps(way))
     place, its_end = os.pipe()
-    running = subprocess.Popen([sys.executable, "-c", ENTERED, str(tmp_path), "one"], stdout=its_end, cwd=ROOT)
+    entered = [*begun, sys.executable, "-c", ENTERED, str(tmp_path), "one"]
+    running = subprocess.Popen(entered, stdout=its_end, cwd=ROOT)
     os.close(its_end)
     os.close(place)
-    assert running.wait(timeout=60) == 128 + signal.SIGHUP
+    assert running.wait(timeout=40) == 128 + signal.SIGHUP
 
 
 def test_what_is_not_there_to_be_entered_is_a_line(tmp_path):
