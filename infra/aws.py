@@ -59,3 +59,8 @@ def asking(what: str, region: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise InfraError(f"AWS cannot be asked for {what} in {region or EVERYWHERE}: {error}") from None
+
+
+def record_name(name: str) -> str:
+    """A record's name, as Route 53 or a configuration writes it, in the one form in which two can be compared."""
+    return name.rstrip(".").lower().replace("\\052", "*")

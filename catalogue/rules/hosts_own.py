@@ -23,7 +23,7 @@ STARTED_BY_NAME = re.compile(
     r"|prepare-host|mkswap|swapon|swapoff|fallocate|grep|sed|awk|ln|ls|tr|cut|head|tail|tee|sort|test|printf|echo|true|false"
     r"|mktemp|touch|stat|find|xargs|flock|timeout|nohup|nice|ionice|date|hostname|uname|ps|pgrep|pkill|df|du|dd|sync|losetup"
     r"|blkid|lsblk|fsck.*|mkfs.*|modprobe|sysctl|udevadm|login|passwd|gpg.*|git|wget|logger|cron|run-parts|readlink|realpath"
-    r"|basename|dirname|wc|env|which|chroot|nsenter|setpriv|getfacl|setfacl|update-.*|invoke-rc\.d|service|needrestart)"
+    r"|basename|dirname|wc|which|chroot|nsenter|setpriv|getfacl|setfacl|update-.*|invoke-rc\.d|service|needrestart)"
 )
 # Names below /etc that Debian and Ubuntu have of themselves, with or without .conf
 OF_ETC = frozenset(

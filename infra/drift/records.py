@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from infra.aws import record_name
 from infra.drift.finding import Finding, text
 from infra.orphans import state
 from infra.orphans.state import State
@@ -25,13 +26,13 @@ def added(route53: Any, known: State, keepable: Collection[str]) -> Iterator[Fin
     own: dict[str, set[tuple[str, str, str]]] = {}
     for entry in (entry for entry in state.of_aws(known) if entry["type"] == RECORD):
         given = {**entry.get("inputs", {}), **(entry.get("outputs") or {})}
-        key = (_plain(given["name"]), given["type"], given.get("setIdentifier") or "")
+        key = (record_name(given["name"]), given["type"], given.get("setIdentifier") or "")
         own.setdefault(given["zoneId"], set()).add(key)
     for zone, keys in sorted(own.items()):
         names = {name for name, kind, _ in keys if kind in LEADING}
         for page in route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone):
             for entry in page["ResourceRecordSets"]:
-                name, kind = _plain(entry["Name"]), entry["Type"]
+                name, kind = record_name(entry["Name"]), entry["Type"]
                 if name in names and kind in LEADING and (name, kind, entry.get("SetIdentifier", "")) not in keys:
                     yield _finding(zone, name, entry, name in keepable)
 
@@ -45,7 +46,3 @@ def _finding(zone: str, name: str, entry: dict[str, Any], may_be_kept: bool) -> 
     keep = "; to keep it, write it into infra:records" if may_be_kept else ""
     remove = f"aws route53 change-resource-record-sets --hosted-zone-id {zone} --change-batch {batch}"
     return Finding(f"record {name} {entry['Type']} in Route 53", found, f"delete it: {remove}{keep}")
-
-
-def _plain(name: str) -> str:
-    return name.rstrip(".").lower().replace("\\052", "*")

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.aws import is_absence
+from infra.aws import is_absence, record_name
 
 Inputs = dict[str, Any]
 Client = Callable[[str], Any]
@@ -128,13 +128,13 @@ def _record(client: Client, inputs: Inputs) -> list[str]:
     # A record with other values has another owner. The provider adds the outer quotes of a text
     quote = '"' if kind in ("TXT", "SPF") else ""
     ours = {
-        "Name": f"{name.rstrip('.').lower()}.",
+        "Name": record_name(name),
         "Type": kind,
         "values": sorted(f"{quote}{value}{quote}" for value in inputs.get("records") or []),
     }
     there = [
         {
-            "Name": f"{entry['Name'].rstrip('.').lower()}.".replace("\\052", "*"),
+            "Name": record_name(entry["Name"]),
             "Type": entry["Type"],
             "values": sorted(value["Value"] for value in entry.get("ResourceRecords", [])),
         }
