@@ -143,6 +143,8 @@ def test_a_difference_is_found(old, new):
     assert old in ENGLISH and shape_of(ENGLISH.replace(old, new)) != shape_of(ENGLISH)
 
 
-@pytest.mark.parametrize(("old", "new"), [("at once", "すぐに"), ("A page", "ページ"), ("this -> that", "これ -> それ")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("at once", "すぐに"), ("A page", "ページ"), ("this -> that", "これ -> それ")]
+)
 def test_words_may_differ(old, new):
     assert old in ENGLISH and shape_of(ENGLISH.replace(old, new)) == shape_of(ENGLISH)
