@@ -1,4 +1,4 @@
-"""Every page has its Japanese one beside it: the same headings, tables and commands, and links that stay in the language."""
+"""Every page has its Japanese one beside it: the same headings, tables, lists and commands, and links that stay Japanese."""
 
 import re
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ PAGES = sorted(
     if not path.name.endswith(JAPANESE) and path not in ENGLISH_ALONE
 )
 TRANSLATIONS = sorted([*ROOT.glob(f"*{JAPANESE}"), *DOCS.rglob(f"*{JAPANESE}")])
+# What is generated may say more in one language
+COMPARED = [page for page in TRANSLATIONS if page.parent != DOCS / "reference"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CELL_ENDS = re.compile(r"(?<!\\)\|")
 REMARK = re.compile(r"(?:^|\s)#(?:\s.*)?$")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
 # A link of a Japanese page that leads to an English one which has a Japanese one beside it says so
@@ -37,24 +40,27 @@ DRAWING = "text"
 class Shape:
     """What a translation has in common with its original."""
 
-    headings: list[int]
-    tables: list[list[int]]
+    parts: list[str]
     commands: list[list[str]]
 
 
 def shape_of(text: str) -> Shape:
-    """Levels of headings, numbers of cells of each row of each table, and lines of blocks without their comments."""
+    """Headings by their levels, rows by their numbers of cells and items of lists, in their order; lines of blocks
+    without their comments."""
     blocks = [body for kind, body in BLOCK.findall(text) if kind != DRAWING]
     commands = [[line for line in map(without_remark, body.splitlines()) if line] for body in blocks]
-    lines = BLOCK.sub("", text).splitlines()
-    headings = [len(line) - len(line.lstrip("#")) for line in lines if re.match(r"#+ ", line)]
-    tables: list[list[int]] = []
-    for before, line in zip(["", *lines], lines, strict=False):
-        if line.startswith("|"):
-            if not before.startswith("|"):
-                tables.append([])
-            tables[-1].append(len(re.split(r"(?<!\\)\|", line.strip())) - 2)
-    return Shape(headings, tables, commands)
+    parts: list[str] = []
+    for line in BLOCK.sub("", text).splitlines():
+        if part := re.match(r"#+ |- |\d+\. ", line):
+            parts.append(part[0].rstrip())
+        elif line.startswith("|"):
+            parts.append(f"row of {len(CELL_ENDS.split(line.strip())) - 2}")
+    return Shape(parts, commands)
+
+
+def names_in_code(text: str) -> set[str]:
+    lines = BLOCK.sub("", text).replace("\n", " ")
+    return {re.sub(r"\s+", " ", name) for name in re.findall(r"`([^`]+)`", lines)}
 
 
 def without_remark(line: str) -> str:
@@ -80,15 +86,15 @@ def test_a_page_has_a_japanese_one_and_links_to_it(page):
     assert f"[日本語]({beside.name})" in page.read_text()
 
 
-@pytest.mark.parametrize("page", TRANSLATIONS, ids=named)
+@pytest.mark.parametrize("page", COMPARED, ids=named)
 def test_a_japanese_page_has_what_its_original_has(page):
     beside = original(page)
     assert beside.is_file(), f"{named(page)}: {named(beside)} is missing"
     text = page.read_text()
     here, there = shape_of(text), shape_of(beside.read_text())
-    assert here.headings == there.headings
-    assert here.tables == there.tables
+    assert here.parts == there.parts
     assert here.commands == there.commands
+    assert names_in_code(beside.read_text()) - names_in_code(text) == set()
     assert f"[English]({beside.name})" in text
 
 
@@ -102,6 +108,40 @@ def test_a_japanese_page_leads_to_japanese_pages(page):
         if path in PAGES and translated(path).is_file() and word not in SAYS_SO
     ]
     assert astray == []
+
+
+def marks_that_stay(text: str) -> list[str]:
+    """Lines whose ** GitHub shows as they are: before a letter none can end behind a full stop or a bracket."""
+    plain = re.sub(r"`[^`\n]*`", lambda code: "`" * len(code[0]), BLOCK.sub("", text))
+    found: list[str] = []
+    for line in plain.splitlines():
+        parts = line.split("**")
+        bold = [(parts[i - 1][-1:], parts[i], parts[i + 1][:1]) for i in range(1, len(parts) - 1, 2)]
+        wrong = [
+            words
+            for before, words, after in bold
+            if (is_letter(before) and not is_letter(words[:1])) or (is_letter(after) and not is_letter(words[-1:]))
+        ]
+        found += [line] if wrong or len(parts) % 2 == 0 else []
+    return found
+
+
+def is_letter(character: str) -> bool:
+    return bool(re.fullmatch(r"\w", character))
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=named)
+def test_what_is_bold_is_shown_so(page):
+    """Japanese has no blank behind a mark, which Markdown waits for."""
+    assert marks_that_stay(page.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("これは**太字**です", True), ("**太字です。** 次", True), ("**太字です。**次", False), ("次の**`x`**も", False)],
+)
+def test_marks_before_a_letter_are_found(text, shown):
+    assert (marks_that_stay(text) == []) is shown
 
 
 ENGLISH = """# A page
@@ -118,6 +158,9 @@ curl http://h/#part
 
 ## More
 
+- `infra
+  check`
+
 ```text
 this -> that
 ```
@@ -125,7 +168,9 @@ this -> that
 
 
 def test_what_is_compared():
-    assert shape_of(ENGLISH) == Shape([1, 2], [[2, 2, 2]], [["do it --now", "curl http://h/#part"]])
+    parts = ["#", "row of 2", "row of 2", "row of 2", "##", "-"]
+    assert shape_of(ENGLISH) == Shape(parts, [["do it --now", "curl http://h/#part"]])
+    assert names_in_code(ENGLISH) == {"x", "infra check"}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +180,7 @@ def test_what_is_compared():
         ("## More\n", ""),
         ("| `x` |", "| `x` | y |"),
         ("| one", "| zero | |\n| one"),
+        ("- `infra", "`infra"),
         ("--now", "--later"),
         ("\ncurl", "\n\ndo more\ncurl"),
     ],
