@@ -1,5 +1,6 @@
 """For all tests: how long one may take, in which order they run, and which ones run only when everything does."""
 
+import gc
 import os
 import signal
 
@@ -16,6 +17,9 @@ settings.load_profile("night" if EVERYTHING else "day")
 # Seconds, with its fixtures: a lab's first test waits for the lab. Others have `timeout` of pyproject.toml
 LAB_TIMEOUT = 900
 COLLECTED = pytest.StashKey[int]()
+FREED_AFTER = 256 * 2**20  # bytes that a test's process may grow by before what no one uses any more is freed
+PAGE = os.sysconf("SC_PAGE_SIZE")
+size_when_freed = 0
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LAB_TIMEOUT))
     items[:] = [item for item in items if not item.get_closest_marker("lab")] + lab
+
+
+def pytest_runtest_logfinish() -> None:
+    """Parts of the program put off Python's collection of garbage, since they live for seconds; a test's process lives for
+    minutes, and a run of the whole program leaves 30 MB."""
+    global size_when_freed
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[1]) * PAGE
+    if size > size_when_freed + FREED_AFTER:
+        gc.collect()
+        size_when_freed = size
 
 
 @pytest.hookimpl(wrapper=True)
