@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from catalogue.loading import Catalogue
-from catalogue.problems import CatalogueError, Problem, errors
+from catalogue.problems import CatalogueError, Problem, before_values, errors
 from catalogue.rules import (
     alerts,
     artefacts,
@@ -34,9 +34,12 @@ def check(catalogue: Catalogue) -> list[Problem]:
     return sorted(found, key=lambda problem: problem.level)
 
 
-def checked(catalogue: Catalogue, warn: Callable[[Problem], None] = lambda _: None) -> Catalogue:
-    """The catalogue, its warnings given to `warn`. Raises CatalogueError with every problem when one is an error."""
-    found = check(catalogue)
+def checked(
+    catalogue: Catalogue, warn: Callable[[Problem], None] = lambda _: None, with_values: bool = True
+) -> Catalogue:
+    """The catalogue, its warnings given to `warn`; secrets may lack their values where it is not used `with_values`.
+    Raises CatalogueError with every problem when one is an error."""
+    found = check(catalogue) if with_values else before_values(check(catalogue))
     if errors(found):
         raise CatalogueError(found)
     for problem in found:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Level = Literal["error", "warning"]
@@ -13,7 +13,8 @@ class Problem:
     """One finding. `level` "error" stops every command; "warning" is only shown.
 
     `where` names the file's part (a service, a configuration key), `found` what stands there,
-    `allowed` what may stand there.
+    `allowed` what may stand there. `unset` is the secret (GROUP.NAME) that has no value yet: an update needs it, and
+    what only looks at the catalogue does not.
     """
 
     file: str
@@ -21,6 +22,7 @@ class Problem:
     found: str
     allowed: str
     level: Level = "error"
+    unset: str = ""
 
     @property
     def said(self) -> str:
@@ -50,6 +52,12 @@ def nearest(name: str, known: Iterable[str], what: str) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, 1)
     return f"did you mean {near[0]!r}?" if near else f"{what}: {', '.join(names) or 'none'}"
+
+
+def before_values(problems: Iterable[Problem]) -> list[Problem]:
+    """As they are where no secret's value is needed: that one has none yet is a warning then, errors first."""
+    said = [replace(problem, level="warning") if problem.unset else problem for problem in problems]
+    return sorted(said, key=lambda problem: problem.level)
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

@@ -19,7 +19,10 @@ def write(stack: str, out: Path) -> Iterator[str]:
     refuse_system(out / "host")
     asked = live.is_possible(stack)
     root = project_root()
-    catalogue = live.catalogue_of(stack) if asked else checked(load(root, read_stack(root, stack, config_file(stack))))
+    if asked:
+        catalogue = live.catalogue_of(stack)
+    else:
+        catalogue = checked(load(root, read_stack(root, stack, config_file(stack))), with_values=False)
     known, untold = live.digests(catalogue, catalogue.stack.region) if asked else ({}, [])
     digests = {
         f"{repository}{suffix}": digest for repository, found in known.items() for suffix, digest in found.items()

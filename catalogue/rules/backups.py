@@ -76,7 +76,7 @@ def place(catalogue: Catalogue) -> Iterator[Problem]:
     for name in BACKUP_SECRETS:
         if not given.get(name):
             rule = f"make it: uv run infra init --stack {stack.name}; keep a copy, no backup can be read without it"
-            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule)
+            yield Problem(stack.file, f"infra:secrets.{BACKUP}.{name}", "is not set", rule, unset=f"{BACKUP}.{name}")
         elif not is_sealed(given[name]) and not PASSWORD.fullmatch(given[name]):
             found = "has characters that would be another password elsewhere"
             rule = "letters, digits and _ . / : @ % + , = -, as infra init makes it"

@@ -177,7 +177,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
                 rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
                 if sum(secret in other.secrets for other in system.active) > 1:
                     rule += f", or once for all of the system: infra secret set {system.system}.{secret}"
-                yield Problem(stack.file, where, f"secret {secret} is missing", rule)
+                yield Problem(stack.file, where, f"secret {secret} is missing", rule, unset=f"{service.name}.{secret}")
         for name, value in service.environment.items():
             # Of a container a plain value may stand in its compose file, which holds any text
             found = control(value) if isinstance(service, ComposeService) else unwritable(value)
@@ -189,7 +189,8 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         for secret in sorted(system.passwords - set(stack.secrets.get(system.system, {}))):
             rule = f"set it: infra secret set {system.system}.{secret} --stack {stack.name}"
-            yield Problem(stack.file, f"system {system.system}", f"secret {secret} of basic_auth is missing", rule)
+            found, path = f"secret {secret} of basic_auth is missing", f"{system.system}.{secret}"
+            yield Problem(stack.file, f"system {system.system}", found, rule, unset=path)
     names = {service.name for _, _, service in services(catalogue)}
     for name in sorted(set(catalogue.running) - names):
         for secret in sorted(set(stack.secrets.get(name, {})) - _shared(catalogue, name)):

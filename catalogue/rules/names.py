@@ -103,4 +103,4 @@ def _secrets(stack: Stack, is_proved: bool) -> Iterator[Problem]:
                 f"a token of Cloudflare's with Zone:Read and DNS:Edit of {stack.zone} alone: "
                 f"infra secret set {DNS}.{name} --stack {stack.name}"
             )
-            yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", found, rule)
+            yield Problem(stack.file, f"infra:secrets.{DNS}.{name}", found, rule, unset=f"{DNS}.{name}")

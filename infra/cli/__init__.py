@@ -41,11 +41,11 @@ def catalogue_of(stack: str) -> "Catalogue":
     return load(project_root(), stack_of(stack))
 
 
-def sound_catalogue_of(stack: str) -> "Catalogue":
-    """One that no rule speaks against. Raises CatalogueError."""
+def sound_catalogue_of(stack: str, with_values: bool = True) -> "Catalogue":
+    """One that no rule speaks against; `with_values` also its secrets are set. Raises CatalogueError."""
     from catalogue.checks import checked
 
-    return checked(catalogue_of(stack))
+    return checked(catalogue_of(stack), with_values=with_values)
 
 
 def duration(option: str, given: str) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catalogue.problems import CatalogueError, Problem, errors
+from catalogue.problems import CatalogueError, Problem, before_values, errors
 from catalogue.stack import stack_names
 from infra.cli import StackName, app, catalogue_of, sound_catalogue_of, stack_of
 from infra.errors import InfraError
@@ -20,18 +20,24 @@ if TYPE_CHECKING:
 @app.command()
 def check(
     stack: StackName,
-    live: Annotated[bool, typer.Option("--live", help="Ask AWS too: the account, rights, quotas.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask AWS too: the account, rights, quotas; needs AWS and Pulumi logins.")
+    ] = False,
 ) -> None:
-    """Check a stack's catalogue and configuration; needs neither Pulumi nor AWS. With --live also what an update would
-    lack in AWS: rights (policies, boundaries, the organisation's), quotas, regions, names that are taken."""
+    """Check a stack's catalogue and configuration, by their files alone: without AWS, a Pulumi login or a passphrase.
+    An encrypted secret counts as set; one without a value is a warning here, and refused by an update. With --live
+    also what an update would lack: secrets' values, and in AWS rights (policies, boundaries, the organisation's),
+    quotas, regions, names that are taken."""
     from catalogue.checks import check as problems_of
     from catalogue.rules.hosts import one_stack_each
 
     catalogue = catalogue_of(stack)
     found = [*one_stack_each(catalogue, _other_catalogues(stack)), *problems_of(catalogue)]
+    unset = sum(bool(problem.unset) for problem in found)
+    found = found if live else before_values(found)
     if not errors(found):
         found += _collisions(catalogue)
-    if live and not errors(found):
+    if live and not [problem for problem in errors(found) if not problem.unset]:
         from infra.account import command
 
         found += command.problems(catalogue)
@@ -41,7 +47,8 @@ def check(
     if errors(found):
         raise typer.Exit(1)
     services = sum(len(system.active) for system in catalogue.running.values())
-    typer.echo(f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)")
+    said = f"stack {stack}: {services} services on {len(catalogue.stack.hosts)} host(s), {len(found)} warning(s)"
+    typer.echo(f"{said}; an update is refused until {unset} secret(s) have a value" if unset else said)
 
 
 def _records(catalogue: "Catalogue") -> Iterator[Problem]:
@@ -82,7 +89,7 @@ def rights(
 
     if role not in policies.ROLES:
         raise InfraError(f"no role {role!r}; roles: {', '.join(policies.ROLES)}")
-    made = policies.policy(sound_catalogue_of(stack), role)
+    made = policies.policy(sound_catalogue_of(stack, with_values=False), role)
     typer.echo(json.dumps(made, indent=2))
     if (size := policies.size(made)) > policies.LIMIT:
         said = (
@@ -93,8 +100,8 @@ def rights(
 
 @app.command()
 def render(stack: StackName, out: Annotated[Path, typer.Option(help="Directory to write DIR/HOST/… to.")]) -> None:
-    """Write the exact files of every host, byte for byte what a release carries, and its manifest. Images are named by
-    their digest where the stack's registry can be asked."""
+    """Write the exact files of every host, byte for byte what a release carries, and its manifest. Where Pulumi is
+    logged in, images are named by their digest; without a login by their tags, and no secret needs a value."""
     from infra import rendered
 
     for line in rendered.write(stack, out):

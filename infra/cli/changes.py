@@ -27,7 +27,8 @@ def preview(
     mocks: Annotated[bool, typer.Option("--mocks", help="Ask neither Pulumi nor hosts, though they could be.")] = False,
 ) -> None:
     """Show what a change does to the cloud, to every host and to the bill. Where Pulumi is logged in and knows the
-    stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, without AWS. 1 when the
+    stack, from `pulumi preview` and the hosts themselves; else by comparing two commits, which needs git and neither
+    AWS, a Pulumi login nor a passphrase: secrets stay encrypted, and one without a value is a warning. 1 when the
     catalogue does not validate or the policy refuses it."""
     from infra.preview import command, commits, plans
 

@@ -63,6 +63,14 @@ def mark_sources(values: dict[str, Any]) -> None:
             own.setdefault(name, mark(json.dumps(source, sort_keys=True)))
 
 
+def mark_unset(values: dict[str, Any], unset: list[str]) -> dict[str, Any]:
+    """The configuration with marks for secrets (GROUP.NAME) that have no value yet, without which no program runs."""
+    secrets = {group: {**given} for group, given in (values.get("infra:secrets") or {}).items()}
+    for group, _, name in (path.rpartition(".") for path in unset):
+        secrets.setdefault(group, {})[name] = mark("not set")
+    return values | {"infra:secrets": secrets} if unset else values
+
+
 # Pulumi's signature of special values, and among them of a secret
 SECRET, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 

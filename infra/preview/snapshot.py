@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 if __package__:
-    from infra.preview.marks import PROCESS_KEY, key_of, mark_sources, masked, sealed, unspoken
+    from infra.preview.marks import PROCESS_KEY, key_of, mark_sources, mark_unset, masked, sealed, unspoken
 else:
-    from marks import PROCESS_KEY, key_of, mark_sources, masked, sealed, unspoken
+    from marks import PROCESS_KEY, key_of, mark_sources, mark_unset, masked, sealed, unspoken
 
 # An attempt of a region move is named by its time, which says nothing about the change
 ATTEMPT = re.compile(r"\d{8}T\d{6}Z")
@@ -238,16 +238,19 @@ def take(root: Path, name: str, file: Path, state: Any = None, key: bytes = PROC
         problems = check(catalogue)
     except CatalogueError as error:
         return found | {"error": str(error), "problems": [asdict(problem) for problem in error.problems]}
+    # An earlier commit's problems may lack the field
+    unset = [path for problem in problems if (path := getattr(problem, "unset", ""))]
+    problems = [replace(p, level="warning") if getattr(p, "unset", "") else p for p in problems]
     found["problems"] = [asdict(problem) for problem in problems]
-    if any(problem.level == "error" for problem in problems):
-        return found | {"error": "\n".join(str(p) for p in problems if p.level == "error")}
+    if wrong := [str(problem) for problem in problems if problem.level == "error"]:
+        return found | {"error": "\n".join(wrong)}
     images = wanted_images(catalogue)
     found |= {
         "region": stack.region, "standby": list(getattr(stack, "standbyRegions", [])),
         "configuration": stack.model_dump(mode="json"), "machines": machines(stack),
         "hosts": hosts_of(catalogue, images, key),
     }  # fmt: skip
-    return found | program(root, name, values, images, state)
+    return found | program(root, name, mark_unset(values, unset), images, state)
 
 
 def state_of(snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -287,10 +290,8 @@ class Running:
     def wait(self) -> dict[str, Any]:
         os.waitpid(self.pid, 0)
         self.out.seek(0)
-        said = self.out.read()
-        if said:
-            return json.loads(said)
-        return {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
+        silent = {"stack": self.stack, "problems": [], "error": "the program ended without a word"}
+        return json.loads(said) if (said := self.out.read()) else silent
 
 
 def pair(base: str, head: str, name: str, file: str) -> dict[str, Any]:
