@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import tomllib
-import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from catalogue.problems import CatalogueError, Problem
+from catalogue.unreadable import PLAIN, Misshapen, named, said
 
 LARGEST = 4 * 1024**2  # bytes; the catalogue's own files have some tens of thousands
 DEEPEST = 60  # levels of lists and mappings in each other
@@ -24,9 +24,12 @@ NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 TEXT = "tag:yaml.org,2002:str"
 MERGE = "tag:yaml.org,2002:merge"
 VALUE = "tag:yaml.org,2002:value"
-# What keyboards and documents put in the place of YAML's own signs
-LOOKS_LIKE = {"\uff1a": ":", "\u201c": '"', "\u201d": '"', "\u3000": "a space", "\xa0": "a space"}
 MERGES = {"!reset", "!override"}  # of Docker Compose, where several files are merged
+ONCE = "each key of a mapping once: remove one of them, or put both into one"
+# What YAML takes a value for, by the end of its tag
+KINDS = {
+    "bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date or a time", "null": "nothing",
+}  # fmt: skip
 NOT_OF_ITS_TYPE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
@@ -34,20 +37,20 @@ class _StrictLoader(yaml.CSafeLoader):
     """YAML whose keys are text, each given once: the last of two would win without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping", key.start_mark)
+                raise Misshapen("a key is a list or a mapping", "a text as key, such as name:", key.start_mark)
             if key.tag not in (TEXT, MERGE):
-                problem = f"key {key.value} is not text: put it in quotes"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                found = f"key {key.value}, which YAML does not read as a text"
+                raise Misshapen(found, f'put it in quotes: "{key.value}"', key.start_mark)
             for sign in (key.value[:1], key.value[-1:]) if not key.style else ():
                 if not sign.isprintable():
-                    problem = f"{_named(sign)} beside the key {key.value.strip()!r}: use spaces"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                    raise Misshapen(f"{named(sign)} beside the key {key.value.strip()!r}", "use spaces", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
+                found = f"key {key.value!r} is given twice: here and on line {seen[key.value]}"
+                raise Misshapen(found, ONCE, key.start_mark)
+            seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -55,40 +58,28 @@ class _StrictLoader(yaml.CSafeLoader):
             return super().construct_object(node, deep)
         except NOT_OF_ITS_TYPE as error:
             # A date with a 13th month, a tag on a value that it does not fit
-            problem = f"a value does not fit its type: {error}"
+            found, allowed = f"a value does not fit its type: {error}", PLAIN
             if isinstance(node, yaml.ScalarNode):
-                kind = node.tag.rpartition(":")[2]
-                problem = f"{node.value[:60]!r} does not fit its type, {kind}: put it in quotes where it is a text"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+                kind = KINDS.get(node.tag.rpartition(":")[2], "of its tag")
+                found = f"{node.value[:60]!r}, which YAML takes for {kind}, and it is none"
+                allowed = "put it in quotes where it is a text"
+            raise Misshapen(found, allowed, node.start_mark) from None
 
 
 def _unknown_tag(_: _StrictLoader, node: yaml.Node) -> NoReturn:
     tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-    problem = f"the tag {tag[:60]} is not understood: remove it"
+    found, allowed = f"the tag {tag[:60]}, which has no meaning here", f"remove it: {PLAIN}"
     if node.tag in (MERGE, VALUE):
-        problem = f"{node.value} alone has a meaning of its own in YAML: put it in quotes where it is a text"
+        found, allowed = f"{node.value} alone has a meaning of its own in YAML", "put it in quotes where it is a text"
     elif tag in MERGES:
-        problem = f"{tag} is for compose files that are merged, and one is read here: write the value that is left"
-    raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        found = f"{tag} is for compose files that are merged, and one is read here"
+        allowed = "write the value that is left"
+    raise Misshapen(found, allowed, node.start_mark)
 
 
 _StrictLoader.add_constructor(None, _unknown_tag)
 for _tag in (MERGE, VALUE):
     _StrictLoader.add_constructor(_tag, _unknown_tag)
-
-
-def _named(sign: str) -> str:
-    return f"U+{ord(sign):04X} ({unicodedata.name(sign, 'a character without a name')})"
-
-
-def _lookalike(lines: list[str], line: int) -> str:
-    """What stands in the place of one of YAML's own signs, on a line that cannot be read or the one above it."""
-    for number in (line, line - 1):
-        text = lines[number - 1].partition("#")[0] if 0 < number <= len(lines) else ""
-        for sign, meant in LOOKS_LIKE.items():
-            if sign in text:
-                return f"line {number} has {_named(sign)}, and YAML wants {meant} there"
-    return ""
 
 
 def read_bytes(
@@ -153,21 +144,12 @@ def read_yaml(path: Path, file: str, loader: type[yaml.CSafeLoader] | None = Non
     try:
         return parse_yaml(text, loader or _StrictLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        text_of_line = [*text.split("\n"), ""][line - 1 if line else -1]
-        if "cannot start any token" in str(error.problem) and "\t" in text_of_line:
-            raise _error(file, f"line {line}", "a tab, which YAML does not indent with", "use spaces") from None
-        if "another document" in str(error.problem):
-            found, rule = "a second document begins here", "one document in a file: remove the line with ---"
-            raise _error(file, f"line {line}", found, rule) from None
-        looks = "" if isinstance(error, yaml.constructor.ConstructorError) else _lookalike(text.split("\n"), line)
-        rule = f"write valid YAML: {looks}" if looks else "write valid YAML"
-        raise _error(file, f"line {line}", str(error.problem), rule) from None
+        raise _error(file, *said(error, text)) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position if isinstance(error.position, int) else 0) + 1
         raise _error(file, f"line {line}", f"character {error.character!r} is not allowed", "remove it") from None
     except yaml.YAMLError as error:
-        raise _error(file, "file", str(error).splitlines()[0], "write valid YAML") from None
+        raise _error(file, "file", str(error).splitlines()[0], PLAIN) from None
 
 
 def parse_yaml(text: str, loader: type[yaml.CSafeLoader] = yaml.CSafeLoader) -> Any:
@@ -304,17 +286,18 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             open_values.append((event.anchor, 1))
             if len(open_values) > DEEPEST:
-                _refuse(f"more than {DEEPEST} levels of lists and mappings", event)
+                _refuse(f"more than {DEEPEST} levels of lists and mappings", "fewer in each other", event)
             continue
         if isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
             if len(event.value) > LONGEST_PLAIN and not event.style and NUMBER.fullmatch(event.value):
-                _refuse("a number of more than 100 digits", event)
+                _refuse(f"a number of more than {LONGEST_PLAIN} digits", "put it in quotes where it is a text", event)
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_values.pop()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in {anchor for anchor, _ in open_values}:
-                _refuse(f"alias *{event.anchor} is inside the value that it stands for", event)
+                found = f"alias *{event.anchor} is inside the value that it stands for"
+                _refuse(found, "an alias of a value that ends above", event)
             # Of an unknown one the loader speaks
             anchor, size = None, sizes.get(event.anchor or "", 1)
         else:
@@ -324,15 +307,15 @@ def _check_size(text: str) -> None:
         outer, before = open_values[-1]
         open_values[-1] = outer, before + size
         if before + size > MOST_VALUES:
-            _refuse(f"more than {MOST_VALUES} values", event)
+            _refuse(f"more than {MOST_VALUES} values, aliases (*NAME) counted each time", "fewer of them", event)
 
 
 def _events(text: str) -> Iterator[Any]:
     yield from yaml.parse(text, yaml.CSafeLoader)
 
 
-def _refuse(problem: str, event: Any) -> NoReturn:
-    raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+def _refuse(found: str, allowed: str, event: Any) -> NoReturn:
+    raise Misshapen(found, allowed, event.start_mark)
 
 
 def _error(file: str, where: str, found: str, allowed: str) -> CatalogueError:

@@ -29,20 +29,20 @@ WRONG_YAML = {
     "a control character": (b"a: 1\nb: \x07\n", "line 2: "),
     "a tag": (
         b"a: 1\nb: !!python/object:os.system {}\n",
-        "line 2: the tag !!python/object:os.system is not understood: remove it",
+        "line 2: the tag !!python/object:os.system, which has no meaning here; remove it: a text, a number",
     ),
-    "a tag of a program's": (b"a: !Ref x\n", "line 1: the tag !Ref is not understood: remove it"),
-    "a sign of YAML's": (b"a: =\n", "line 1: = alone has a meaning of its own in YAML: put it in quotes"),
-    "a merge of nothing": (b"a: 1\nb: <<\n", "line 2: << alone has a meaning of its own in YAML: put it in quotes"),
+    "a tag of a program's": (b"a: !Ref x\n", "line 1: the tag !Ref, which has no meaning here; remove it"),
+    "a sign of YAML's": (b"a: =\n", "line 1: = alone has a meaning of its own in YAML; put it in quotes"),
+    "a merge of nothing": (b"a: 1\nb: <<\n", "line 2: << alone has a meaning of its own in YAML; put it in quotes"),
     "a reset": (b"a: !reset null\n", "line 1: !reset is for compose files that are merged, and one is read here"),
     "an override": (b"a: !override {x: 1}\n", "line 1: !override is for compose files that are merged"),
     "a space that does not break": (
         "a:\n\xa0\xa0b: 1\n".encode(),
-        "line 2: U+00A0 (NO-BREAK SPACE) beside the key 'b': use",
+        "line 2: U+00A0 (NO-BREAK SPACE) beside the key 'b'; use",
     ),
     "a wide space": (
         "a: 1\nb\u3000: 1\n".encode(),
-        "line 2: U+3000 (IDEOGRAPHIC SPACE) beside the key 'b': use spaces",
+        "line 2: U+3000 (IDEOGRAPHIC SPACE) beside the key 'b'; use spaces",
     ),
     "a wide colon": ("a: 1\nb\uff1a 1\n".encode(), "line 2 has U+FF1A (FULLWIDTH COLON), and YAML wants : there"),
     "a wide colon in a list": (
@@ -53,25 +53,31 @@ WRONG_YAML = {
         "a: \u201cx: y\u201d\n".encode(),
         "line 1 has U+201C (LEFT DOUBLE QUOTATION MARK), and YAML",
     ),
-    "an unknown alias": (b"a: *nothing\n", "line 1: found undefined alias"),
+    "an unknown alias": (
+        b"a: *nothing\n",
+        "line 1: an alias (*NAME) of a name that nothing above has; mark the value with &NAME",
+    ),
     "in itself": (b"a: 1\nb: &b\n  x: *b\n", "line 3: alias *b is inside the value that it stands for"),
     "a list in itself": (b"a: &a [*a]\n", "line 1: alias *a is inside the value that it stands for"),
     "a bomb": (BOMB.encode(), "line 6: more than 200000 values"),
     "too deep": (b"[" * 100_000, "line 1: more than 60 levels"),
     "mappings too deep": (b"{a: " * 5_000, "line 1: more than 60 levels"),
-    "a number as key": (b"a: 1\n1: 2\n", "line 2: key 1 is not text: put it in quotes"),
-    "a truth as key": (b"a:\n  on: 2\n", "line 2: key on is not text: put it in quotes"),
-    "nothing as key": (b"a: 1\n~: 2\n", "line 2: key ~ is not text: put it in quotes"),
+    "a number as key": (b"a: 1\n1: 2\n", 'line 2: key 1, which YAML does not read as a text; put it in quotes: "1"'),
+    "a truth as key": (b"a:\n  on: 2\n", 'line 2: key on, which YAML does not read as a text; put it in quotes: "on"'),
+    "nothing as key": (b"a: 1\n~: 2\n", "line 2: key ~, which YAML does not read as a text; put it in quotes"),
     "a list as key": (b"? [a]\n: 1\n", "line 1: a key is a list or a mapping"),
-    "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice"),
+    "a key twice": (b"a: 1\na: 2\n", "line 2: key 'a' is given twice: here and on line 1; each key of a mapping once"),
     "no such date": (
         b"a: 1\nb: 2026-13-01\n",
-        "line 2: '2026-13-01' does not fit its type, timestamp: put it in quotes",
+        "line 2: '2026-13-01', which YAML takes for a date or a time, and it is none; put it in quotes",
     ),
-    "no such number": (b"a: 1\nb: 0b\nc: -0x_\n", "line 3: '-0x_' does not fit its type, int: put it in quotes"),
-    "a tag that does not fit": (b"a: !!bool x\n", "line 1: 'x' does not fit its type, bool"),
-    "a time that is none": (b"a: !!timestamp x\n", "line 1: 'x' does not fit its type, timestamp"),
-    "a number that is none": (b'a: !!int ""\n', "line 1: '' does not fit its type, int"),
+    "no such number": (
+        b"a: 1\nb: 0b\nc: -0x_\n",
+        "line 3: '-0x_', which YAML takes for a number, and it is none; put it in quotes",
+    ),
+    "a tag that does not fit": (b"a: !!bool x\n", "line 1: 'x', which YAML takes for true or false, and it is none"),
+    "a time that is none": (b"a: !!timestamp x\n", "line 1: 'x', which YAML takes for a date or a time"),
+    "a number that is none": (b'a: !!int ""\n', "line 1: '', which YAML takes for a number"),
     "a set": (b"a: !!set [x]\n", "file: a value does not fit its type"),
     "half a character": (b'"\\ud800": 1\n', ""),
     "a number to the base 60 without an end": (
@@ -79,6 +85,21 @@ WRONG_YAML = {
         "line 1: a number of more than 100 digits",
     ),
     "a hexadecimal number without an end": (b"a: 0x" + b"f" * 4000 + b"\n", "line 1: a number of more than 100 digits"),
+    "a merge with a text": (b"a:\n  <<: x\n", "line 2: << is followed by something else than a mapping; <<: *NAME"),
+    "a mapping that is none": (
+        b"a: !!map x\n",
+        "; a text, a number, true or false, a list or a mapping, without a tag",
+    ),
+    "a colon in a text": (
+        b"a: b: c\n",
+        "line 1: mapping values are not allowed in this context; put a text with a colon",
+    ),
+    "a sign at the beginning": (
+        b"a: @x\n",
+        "line 1: found character that cannot start any token; put a text that begins",
+    ),
+    "a star": (b"a: *\n", "; put a text that begins with * or & in quotes"),
+    "a path of Windows": (b'a: "C:\\x\\d"\n', "; between double quotes write each \\ twice"),
     "two documents": (b"a: 1\n---\nb: 1\n", "line 2: a second document begins here; one document in a file"),
 }
 
@@ -91,6 +112,19 @@ def test_wrong_yaml_is_named_with_its_line(tmp_path, content, line):
         read_yaml(path, "files/x.yaml")
     assert str(error.value).startswith("error: files/x.yaml: ") and line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+# What is no YAML at all
+OF_SYNTAX = {"syntax", "a wide colon", "a wide colon in a list", "quotes of a document"}
+
+
+@pytest.mark.parametrize("case", WRONG_YAML)
+def test_valid_yaml_is_not_asked_for_where_it_is_valid(tmp_path, case):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(WRONG_YAML[case][0])
+    with pytest.raises(CatalogueError) as error:
+        read_yaml(path, "files/x.yaml")
+    assert ("write valid YAML" in str(error.value)) == (case in OF_SYNTAX), str(error.value)
 
 
 def test_the_mark_that_windows_programs_begin_a_file_with_is_no_part_of_it(tmp_path):
@@ -189,7 +223,7 @@ STACKS = {
     "a text": ("hello\n", "file: is a single value"),
     "a list below config": ("config: [1]\n", "config: is a list"),
     "a text below config": ("config: hello\n", "config: is a single value"),
-    "a number as key": ("config:\n  1: 2\n", "line 2: key 1 is not text"),
+    "a number as key": ("config:\n  1: 2\n", "line 2: key 1, which YAML does not read as a text"),
     "nothing": ("", "infra:acmeEmail: field 'acmeEmail' is missing"),
     "only config": ("config:\n", "infra:acmeEmail: field 'acmeEmail' is missing"),
 }
