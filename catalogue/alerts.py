@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from catalogue.fields import Model, Name
+from catalogue.fields import Model, Name, written_as
 
 Measure = Literal[
     "unit down", "unit restarts", "unit failed", "unit stopped", "service unwell", "single twice", "proxy down",
@@ -15,7 +15,11 @@ Measure = Literal[
 ]  # fmt: skip
 PERCENT = ("memory", "swap", "disk", "inodes", "container memory", "proxy server errors")
 OF_PROXY = ("proxy down", "proxy server errors", "certificate", "certificate renewal")
-MetricName = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{0,63}$")]
+_METRIC = (
+    r"^[A-Z][A-Za-z0-9]{0,63}$",
+    "a metric's name, such as DiskUsed: a capital, then letters and digits, at most 64",
+)
+MetricName = Annotated[str, written_as(*_METRIC)]
 
 
 class Alert(Model):
@@ -55,7 +59,7 @@ class Alert(Model):
 class CloudMetric(Model):
     """What AWS itself counts of a machine: `statistic` of each `period` (seconds), for `periods` of them in a row."""
 
-    namespace: Annotated[str, Field(pattern=r"^AWS/[A-Za-z0-9]+$")]
+    namespace: Annotated[str, written_as(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS's own, such as AWS/EC2")]
     metric: MetricName
     statistic: Literal["Average", "Maximum", "Minimum", "Sum"]
     period: Annotated[int, Field(ge=60, multiple_of=60)]

@@ -57,7 +57,7 @@ Address = Annotated[IPv4Address, _text_as(IPv4Address, "an IPv4 address such as 
 Network = Annotated[
     IPv4Network, _text_as(IPv4Network, "a network of IPv4 such as 198.51.100.7/32"), PlainSerializer(str)
 ]
-_NAME = r"^[a-z0-9][a-z0-9_.-]*$"
+NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 # What names of containers, units and volumes begin with, which have limits of their own
 INSTANCE = r"^[a-z0-9][a-z0-9_-]{0,38}[a-z0-9]$"
 _ACCOUNT = r"^[a-z_][a-z0-9_-]{0,31}$"
@@ -87,7 +87,7 @@ UrlPath = Annotated[str, Field(pattern=_URL_PATH)]
 PathBelow = Annotated[str, Field(pattern=_BELOW)]
 _PACKAGE = r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$"
 _PATH = r"^(/+[\p{L}\p{N}._@:+,=~-]+)+$"
-_MODE = r"^0?[0-7]{3}$"
+MODE = r"^0?[0-7]{3}$"
 _EMAIL = r"^[A-Za-z0-9._+-]+@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _KEY = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/=]+( [^\x00-\x1f\x7f]*)?$"
@@ -102,24 +102,33 @@ ALLOWED = {
     _BELOW: "a path below its directory, such as recall/gunicorn.conf.py: no /, .. or hidden name at its beginning",
     HEALTH: "a path such as /health, or tcp, image, running, or {command: …}",
     _URL_PATH: "a path that begins with /, with a query or without, such as /health?deep=1; other characters as %20",
-    _NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
+    NAME: "a name such as notes-api: lower-case letters, digits and . _ -",
     INSTANCE: "a name such as shop-staging: 2 to 40 lower-case letters, digits, _ and -",
     _ACCOUNT: "the name of an account: lower-case letters, digits, _ and -, at most 32",
     _OWNER: 'the name of an account, or its number in quotes, such as "999"',
     _UNIT: "a unit with its ending, such as notes-worker.service",
     _PACKAGE: "the name of a Debian package, such as ffmpeg",
     _PATH: "a path from the root, such as /srv/app/app.toml: letters, digits and . _ @ : + , = ~ - between its slashes",
-    _MODE: 'permissions such as "0644"; setuid, setgid and sticky bits are never installed',
+    MODE: 'permissions such as "0644"; setuid, setgid and sticky bits are never installed',
     _EMAIL: "an e-mail address such as ops@example.com",
     _VARIABLE: "the name of a variable: letters, digits and _",
     _KEY: "an SSH public key in one line, such as ssh-ed25519 AAAA…",
+    _UPSTREAM: "a host name or an IPv4 address, with a port or without, such as localhost:3000",
     _ACCOUNT_ID: 'the 12 digits of an AWS account, in quotes: "123456789012"',
     _ORIGIN: "an origin as browsers send it, such as https://app.example.com, without a path; or * for all",
     _USER: "a user's name: letters, digits and . _ @ -",
     _TARGET: "a path, such as /new/, or an address, such as https://shop.example.com/, without ? and #",
     _REGION: "the name of an AWS region, such as ap-northeast-1",
 }
-Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def written_as(pattern: str, allowed: str, **more: Any) -> Any:
+    """A field for texts of a pattern, with what that allows, as a person reads it."""
+    ALLOWED[pattern] = allowed
+    return Field(pattern=pattern, **more)
+
+
+Name = Annotated[str, Field(pattern=NAME)]
 AccountName = Annotated[str, Field(pattern=_ACCOUNT)]
 # An account, or the number that a container knows it by
 OwnerName = Annotated[str, Field(pattern=_OWNER)]
@@ -129,7 +138,7 @@ PackageName = Annotated[str, Field(pattern=_PACKAGE)]
 AbsolutePath = Annotated[str, Field(pattern=_PATH)]
 # Of a container's own file system, and of what it sees of a host's: said in one way only
 ContainerPath = Annotated[AbsolutePath, AfterValidator(_plain_path)]
-Permissions = Annotated[str, Field(pattern=_MODE)]
+Permissions = Annotated[str, Field(pattern=MODE)]
 Email = Annotated[str, Field(pattern=_EMAIL)]
 Origin = Annotated[str, Field(pattern=_ORIGIN)]
 UserName = Annotated[str, Field(pattern=_USER)]

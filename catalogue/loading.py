@@ -164,7 +164,9 @@ def read_system(path: Path, variant: str | None = None) -> System:
     try:
         system = System.model_validate(data)
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, lambda path: _where(data, path), _fields, written)) from None
+        raise CatalogueError(
+            problems_of(error, file, lambda path: _where(data, path), _fields, written, System)
+        ) from None
     if found := [*misread(data, system, file, lambda path: _where(data, path), written)]:
         raise CatalogueError(found)
     if system.system != path.stem:
@@ -257,12 +259,13 @@ def load(root: Path, stack: Stack) -> Catalogue:
 def read_alerts(path: Path) -> list[AnyAlert]:
     """Raises CatalogueError naming every field that is wrong."""
     data = read_yaml(path, str(ALERTS))
+    form = TypeAdapter(list[AnyAlert])
     try:
-        return TypeAdapter(list[AnyAlert]).validate_python(data)
+        return form.validate_python(data)
     except ValidationError as error:
         written = Written(read_text(path, str(ALERTS))).at
         raise CatalogueError(
-            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written)
+            problems_of(error, str(ALERTS), lambda path: _where_alert(data, path), _alert_fields, written, form)
         ) from None
 
 

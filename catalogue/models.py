@@ -20,6 +20,7 @@ from catalogue.fields import (
     PathBelow,
     Permissions,
     UnitName,
+    written_as,
 )
 from catalogue.service import Route, Service
 from catalogue.services import AnyService, ComposeService, NativeService, repositories_of
@@ -57,10 +58,13 @@ class Directory(Model):
     mode: Permissions = "0755"
 
 
+_DROP_IN = r"^/etc/systemd/[a-z]+\.conf\.d/[^/]+\.conf$", "a path such as /etc/systemd/journald.conf.d/app.conf"
+
+
 class DropIn(Model):
     """A file of directives for something that is not a service of ours, such as journald."""
 
-    path: Annotated[str, Field(pattern=r"^/etc/systemd/[a-z]+\.conf\.d/[^/]+\.conf$")]
+    path: Annotated[str, written_as(*_DROP_IN)]
     sections: Sections
 
 

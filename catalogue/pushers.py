@@ -4,14 +4,20 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from catalogue.fields import Model, Name
+from catalogue.fields import Model, Name, written_as
 
 # Whose tokens AWS takes, and for whom they are made out
 ISSUER, AUDIENCE = "token.actions.githubusercontent.com", "sts.amazonaws.com"
+_ENVIRONMENT = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", "the name of an environment of GitHub's: letters, digits and . _ -"
 _REF = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$"
 # As GitHub has them in its tokens, in their own case, since AWS compares by letter; with their numbers where it does
 GitRepository = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}([@-]\d+)?/[A-Za-z0-9._-]{1,100}(@\d+)?$", max_length=160)
+    str,
+    written_as(
+        r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}([@-]\d+)?/[A-Za-z0-9._-]{1,100}(@\d+)?$",
+        "a repository of GitHub's, OWNER/NAME",
+        max_length=160,
+    ),
 ]
 
 
@@ -20,8 +26,10 @@ class Pusher(Model):
     its place."""
 
     services: Annotated[list[Name], Field(min_length=1)]
-    branch: Annotated[str, Field(pattern=_REF, max_length=200)] | None = None
-    environment: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)] | None = None
+    branch: (
+        Annotated[str, written_as(_REF, "the name of a branch, such as main or release/2", max_length=200)] | None
+    ) = None
+    environment: Annotated[str, written_as(*_ENVIRONMENT, max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Pusher":

@@ -7,12 +7,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from catalogue.fields import Model
+from catalogue.fields import Model, written_as
 
 # With _dmarc, _acme-challenge.www and *.example.com
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
-RecordName = Annotated[str, Field(pattern=rf"^{_NAME}$", max_length=253)]
+RecordName = Annotated[
+    str,
+    written_as(
+        rf"^{_NAME}$",
+        "a whole name of the zone, such as _dmarc.example.com or *.example.com: lower-case letters, digits, - and _",
+        max_length=253,
+    ),
+]
 _TARGET = re.compile(rf"{_NAME}\.?", re.IGNORECASE)
 _LONGEST = 3900  # characters of a text with its escapes, of 4000 with the quotes of its pieces
 _PIECE = 255  # bytes of a text in a TXT record

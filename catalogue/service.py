@@ -17,9 +17,13 @@ from catalogue.fields import (
     UpstreamHost,
     UrlPath,
     one_or_list,
+    written_as,
 )
 from catalogue.sites import Serving
 from catalogue.sizes import Size
+
+_TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", "a tag such as 1.4.2: at most 128 letters, digits and . _ -"
+_DIGEST = r"^sha256:[0-9a-f]{64}$", "a digest: sha256: and 64 digits or letters from a to f"
 
 
 class Image(Model):
@@ -28,8 +32,8 @@ class Image(Model):
     stack's registry, into a repository of that whole name."""
 
     repository: str
-    tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None = None
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    tag: Annotated[str, written_as(*_TAG)] | None = None
+    digest: Annotated[str, written_as(*_DIGEST)] | None = None
 
     @property
     def suffix(self) -> str:

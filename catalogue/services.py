@@ -1,5 +1,6 @@
 """The kinds of services. What all have stands in `Service` (service.py); what one kind alone has, in its model here."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from catalogue.compose.container import ContainerOptions
 from catalogue.compose.steps import ReleaseSteps
 from catalogue.compose.values import ContainerHealth, HealthCommand, Published
 from catalogue.fields import (
+    NAME,
     AbsolutePath,
     AccountName,
     Address,
@@ -20,6 +22,7 @@ from catalogue.fields import (
     Permissions,
     Port,
     UrlPath,
+    written_as,
 )
 from catalogue.service import Artefacts, Image, Memory, Service
 from catalogue.sizes import systemd_bytes, to_bytes
@@ -37,6 +40,12 @@ Opening = Literal[
     "public-ports", "host-network", "host-processes", "host-paths", "docker-socket", "privileged", "capabilities",
     "devices", "unconfined", "moving-tag",
 ]  # fmt: skip
+
+
+_COMPOSE_FILE = (
+    r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$",
+    "a file's name such as docker-compose.prod.yml: docker-compose at its beginning, .yml at its end, no directory",
+)
 
 
 class ComposeService(Service, ContainerOptions):
@@ -64,7 +73,7 @@ class ComposeService(Service, ContainerOptions):
     release: ReleaseSteps = []
     container: Name
     address: Address | None = None
-    compose_file: Annotated[str, Field(pattern=r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$")] = "docker-compose.prod.yml"
+    compose_file: Annotated[str, written_as(*_COMPOSE_FILE)] = "docker-compose.prod.yml"
     compose_key: Name
     rollout: Literal["recreate", "blue-green"] = "recreate"
     spare_port: Port | None = None
@@ -77,9 +86,11 @@ class ComposeService(Service, ContainerOptions):
     @model_validator(mode="before")
     @classmethod
     def _names(cls, given: Any) -> Any:
-        name = given.get("name") if isinstance(given, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(given, dict):
             return given
+        # Of a name that is none, one finding is enough
+        name = given.get("name")
+        name = name if isinstance(name, str) and re.fullmatch(NAME, name) else "name"
         own = {"unit": f"{name}.service", "container": name, "directory": f"/opt/{name}", "compose_key": name}
         return {**own, **given}
 

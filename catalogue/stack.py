@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, ValidationError
 
 from catalogue.dns import Dns
 from catalogue.elsewhere import Bucket, Certificates, NameServer, Url
-from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region
+from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, PublicKey, Region, written_as
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
@@ -58,14 +58,14 @@ class Login:
     host_key: str
 
 
-ZoneName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]
+ZoneName = Annotated[str, written_as(r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$", "an availability zone, such as us-east-1a")]
 
 
 class Place(Model):
     """An existing network, in which a region's hosts are."""
 
-    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
-    subnet: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
+    vpc: Annotated[str, written_as(r"^vpc-[0-9a-f]+$", "the id of a VPC, such as vpc-0a1b2c3d")]
+    subnet: Annotated[str, written_as(r"^subnet-[0-9a-f]+$", "the id of a subnet, such as subnet-0a1b2c3d")]
 
 
 class Stack(Model):
@@ -249,7 +249,7 @@ def stack_from(name: str, values: dict[str, Any], file: str, path: Path | None =
             raise CatalogueError(found)
         return made
     except ValidationError as error:
-        raise CatalogueError(problems_of(error, file, _key, _fields, written_at)) from None
+        raise CatalogueError(problems_of(error, file, _key, _fields, written_at, Stack)) from None
 
 
 def _key(path: tuple[int | str, ...]) -> str:

@@ -8,11 +8,28 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from catalogue.fields import ALLOWED
+from catalogue.fields import ALLOWED, MODE
 from catalogue.problems import Problem, nearest
+from catalogue.schemas import Described, Path, place_of, shown
 
 DECIMAL = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
-Path = tuple[int | str, ...]
+PORT = re.compile(r"(^|_)ports?$")
+# Field → what its number is
+NUMBERS = {
+    **dict.fromkeys(
+        ("hold", "drain", "timeout", "connect_timeout", "recordTtl", "ttl", "wait", "readyTimeout", "healthDeadline",
+         "confirmDeadline", "drainQuiet", "drainLimit", "singleCheck", "within", "period"), "a number of seconds",
+    ),
+    "volume": "a number of GiB", "budget": "a number of US dollars a month", "creditsBudget": "a number of US dollars",
+    "cpus": "a number of processors",
+}  # fmt: skip
+# Where the model is not known
+BOUNDS = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
+# Longest text → what it is, and why it is no longer
+LONGEST = {
+    64: "a host name of at most 64 characters, as a certificate has them, and of at most 63 between two dots",
+    253: "a host name of at most 253 characters, which is all that DNS holds",
+}
 # Field → how it is written, where a person may have written something simpler
 EXAMPLES = {
     "image": "image: {repository: notes-api, tag: latest}",
@@ -71,21 +88,23 @@ def problems_of(
     where: Callable[[Path], str],
     fields: Callable[[Path], list[str]] = lambda _: [],
     written: Callable[[Path, Any], str | None] = lambda path, value: None,
+    model: Described | None = None,
 ) -> list[Problem]:
     """One problem per finding. `where` names a path; `fields` are the names allowed beside its last part; `written` is
-    the text that the file has for a value, where it is known."""
-    findings = [{**finding, "loc": _as_written(finding["loc"])} for finding in error.errors(include_url=False)]
-    misspelt = {_nearest(finding, fields) for finding in findings if finding["type"] == "extra_forbidden"}
-    return [
-        Problem(
-            file,
-            where(finding["loc"]),
-            *_sentence(finding, fields(finding["loc"]), written(finding["loc"], finding["input"])),
-        )
-        for finding in findings
-        # The one that was meant is not missing, it is misspelt
-        if finding["type"] != "missing" or finding["loc"] not in misspelt
-    ]
+    the text that the file has for a value, where it is known; `model` is what the value was to be."""
+    findings = [_Finding(finding, model) for finding in error.errors(include_url=False)]
+    misspelt = {_nearest(one, fields) for one in findings if one.kind == "extra_forbidden"}
+    # The one that was meant is not missing, it is misspelt
+    findings = [one for one in findings if one.kind != "missing" or one.path not in misspelt]
+    # Of a union the branch that the value was meant for says more
+    deeper = {one.path[:length] for one in findings for length in range(len(one.path))}
+    findings = [one for one in findings if not (one.is_of_union and one.path in deeper)]
+    said: dict[tuple[Path, str], tuple[str, list[str]]] = {}
+    for one in findings:
+        found, allowed = one.sentence(fields(one.path), written(one.path, one.value))
+        _, rules = said.setdefault((one.path, str(one.value) if one.is_key else ""), (found, []))
+        rules += [allowed] if allowed not in rules else []
+    return [Problem(file, where(path), found, ", or ".join(rules)) for (path, _), (found, rules) in said.items()]
 
 
 def misread(
@@ -140,61 +159,137 @@ def _as_number(text: str) -> str:
     return "write a number alone, in digits, such as 30"
 
 
-def _as_written(path: Path) -> Path:
-    """Without the tags that say which of several ways of writing was chosen."""
-    return tuple(part for part in path if not str(part).startswith("<"))
+class _Finding:
+    """One of pydantic's, at the place that a person wrote."""
+
+    def __init__(self, given: Any, model: Described | None) -> None:
+        self.kind: str = given["type"]
+        self.value, self.context, self.message = given["input"], given.get("ctx", {}), given["msg"]
+        path: Path = given["loc"]
+        # The key itself of a mapping, and not what stands under it
+        self.is_key = path[-1:] == ("[key]",)
+        self.place = place_of(model, path[:-2] if self.is_key else path)
+        # Without the tags that say which of several ways of writing was chosen
+        self.path = tuple(part for part in self.place.path if not str(part).startswith("<"))
+        self.is_of_union = len(self.place.path) < len(path) - 2 * self.is_key
+        self.name = next((str(part) for part in reversed(self.path) if not isinstance(part, int)), "")
+
+    def sentence(self, fields: list[str], written: str | None) -> tuple[str, str]:
+        """What was found, and what is allowed; `written` is the text that the file has."""
+        value, plain = self.value, written
+        # A text is shown in quotes, so that spaces at its ends are seen
+        written = None if value is None or isinstance(value, str) else written
+        found = f"found {_cut(written) if written else _shown(value)}"
+        if self.is_key:
+            return f"found the name {_shown(value)}", self._allowed(value)
+        match self.kind:
+            case "extra_forbidden":
+                name, is_services = str(self.path[-1]), self.path[:1] == ("services",)
+                said = INSTEAD[name] if name in INSTEAD and is_services else nearest(name, fields, "fields")
+                return f"unknown field {name!r}", said
+            case "missing":
+                return f"field {str(self.path[-1])!r} is missing", f"it is required{_such_as(self.name)}"
+            case "union_tag_invalid" | "union_tag_not_found":
+                kinds = self.context.get("expected_tags", "compose").replace("'", "")
+                return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
+            case "string_type" if isinstance(value, (int, float, date)):
+                return found, self._as_text(written or _shown(value))
+            case "string_type" if value is None:
+                return found, 'write a text; one without characters is ""'
+            case "int_type" | "int_parsing" | "int_parsing_size" | "float_type" | "float_parsing" | "int_from_float":
+                return self._no_number(plain)
+            case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+                if PORT.search(self.name):
+                    return f"{_shown(value)} is not a port", f"a port is {self._range}"
+                return found, f"{NUMBERS.get(self.name, 'a number')}: {self._range}"
+            case "string_too_long":
+                return f"{found}, which has {len(self.value)} characters", self._allowed(value)
+            case "too_long":
+                return f"found {len(self.value)} entries", self._allowed(value)
+            case _:
+                return found, self._allowed(value)
+
+    def _allowed(self, value: Any) -> str:
+        match self.kind:
+            case "bool_type" | "bool_parsing":
+                return "write true or false, without quotes"
+            case "model_type" | "model_attributes_type" | "dict_type" | "dataclass_type":
+                return f"a mapping{_such_as(self.name)}"
+            case "list_type":
+                return f"a list{_such_as(self.name)}"
+            case "string_type":
+                return "a text"
+            case "too_short":
+                return f"at least one{_such_as(self.name)}"
+            case "too_long":
+                return f"at most {self.context['max_length']}{_such_as(self.name)}"
+            case "string_too_short":
+                return "a text with at least one character"
+            case "string_too_long":
+                most = self.context["max_length"]
+                return LONGEST.get(most, f"at most {most} characters")
+            case "string_pattern_mismatch":
+                return ALLOWED.get(self.context["pattern"], "a text of another form: see the docs of this field")
+            case "literal_error":
+                return _one_of(value, self.context["expected"])
+            case "finite_number":
+                return f"{NUMBERS.get(self.name, 'a number')}: {self._range}; neither .inf nor .nan is one"
+            case "multiple_of":
+                return f"{NUMBERS.get(self.name, 'a number')}: a multiple of {shown(self.context['multiple_of'])}"
+            case "value_error":
+                return str(self.context["error"])
+            case "form":
+                return self.message
+            case _:
+                return self.message[:1].lower() + self.message[1:]
+
+    @property
+    def _range(self) -> str:
+        said = {
+            "greater_than": "above",
+            "greater_than_equal": "at least",
+            "less_than": "below",
+            "less_than_equal": "at most",
+        }
+        bound = next((shown(value) for value in self.context.values() if isinstance(value, int | float)), "")
+        return self.place.bounds or f"{said.get(self.kind, '')} {bound}".strip() or "any that is finite"
+
+    def _no_number(self, plain: str | None) -> tuple[str, str]:
+        """Of what is no number, or none in digits; `plain` is what stands in the file without quotes."""
+        number = "a port" if PORT.search(self.name) else NUMBERS.get(self.name, "a number")
+        among = f": {self.place.bounds}" if self.place.bounds else ""
+        if isinstance(self.value, str) and plain is None:
+            return f"found {_shown(self.value)}", f"{number}, without quotes{among}"
+        if isinstance(self.value, float) and DECIMAL.fullmatch(plain or repr(self.value)):
+            return f"found {_cut(plain or _shown(self.value))}", f"a whole number{among}"
+        if isinstance(self.value, str) and not re.search("[0-9]", plain or ""):
+            return f"found {_cut(plain or _shown(self.value))}", f"{number}, in digits{among}"
+        return f"found {_cut(plain or _shown(self.value))}", _as_number(plain or "")
+
+    def _as_text(self, text: str) -> str:
+        """What is to be written where a text is wanted, and YAML read a number, a date or a truth."""
+        refused = self.place.refusal(text)
+        octal = re.fullmatch(r"(?:0o|0)?([0-7]{3})", text)
+        if self.name == "mode":
+            return f'write it in quotes: "0{octal[1]}"' if octal else ALLOWED[MODE]
+        if refused is None:
+            return f'write it in quotes: "{text}"'
+        return _Finding(refused | {"loc": ()}, None).sentence([], None)[1]
 
 
-def _nearest(finding: Any, fields: Callable[[Path], list[str]]) -> Path | None:
-    near = difflib.get_close_matches(str(finding["loc"][-1]), fields(finding["loc"]), 1)
-    return (*finding["loc"][:-1], near[0]) if near else None
+def _one_of(value: Any, expected: str) -> str:
+    """The words of a choice, the nearest alone where one is near."""
+    words = re.findall(r"'((?:[^'\\]|\\.)*)'", expected) or [expected]
+    near = difflib.get_close_matches(str(value), words, 1) if isinstance(value, str) else []
+    said = " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    if len(words) == 1 and not words[0]:
+        return "leave it empty"
+    return f"did you mean {near[0]!r}? One of: {said}" if near and len(words) > 1 else said
 
 
-def _sentence(finding: Any, fields: list[str], written: str | None) -> tuple[str, str]:
-    value, name = finding["input"], str(finding["loc"][-1]) if finding["loc"] else ""
-    plain = written
-    # A text is shown in quotes, so that spaces at its ends are seen
-    written = None if value is None or isinstance(value, str) else written
-    found = f"found {_cut(written) if written else _shown(value)}"
-    match finding["type"]:
-        case "extra_forbidden":
-            said = (
-                INSTEAD[name]
-                if name in INSTEAD and finding["loc"][:1] == ("services",)
-                else nearest(name, fields, "fields")
-            )
-            return f"unknown field {name!r}", said
-        case "missing":
-            return f"field {name!r} is missing", "it is required"
-        case "union_tag_invalid" | "union_tag_not_found":
-            kinds = finding["ctx"].get("expected_tags", "compose").replace("'", "")
-            return f"kind {_shown(value.get('kind') if isinstance(value, dict) else value)}", f"kinds: {kinds}"
-        case "string_type" if isinstance(value, (int, float, date)):
-            return found, f'write it in quotes: "{written or _shown(value)}"'
-        case "string_type" if value is None:
-            return found, 'write a text; one without characters is ""'
-        case "bool_type":
-            return found, "write true or false, without quotes"
-        case "model_type" | "model_attributes_type" | "dict_type" | "dataclass_type":
-            return found, f"a mapping{_such_as(name)}"
-        case "list_type":
-            return found, f"a list{_such_as(name)}"
-        case "string_type":
-            return found, "a text"
-        case "too_short":
-            return found, f"at least one{_such_as(name)}"
-        case "int_type" | "int_parsing" | "float_type" | "float_parsing" | "int_from_float":
-            if isinstance(value, str) and plain is None:
-                return found, "a number, without quotes"
-            return f"found {_cut(plain or _shown(value))}", _as_number(plain or "")
-        case "string_pattern_mismatch" if finding["ctx"]["pattern"] in ALLOWED:
-            return found, ALLOWED[finding["ctx"]["pattern"]]
-        case "value_error":
-            return found, str(finding["ctx"]["error"])
-        case "form":
-            return found, finding["msg"]
-        case _:
-            return found, finding["msg"][:1].lower() + finding["msg"][1:]
+def _nearest(finding: _Finding, fields: Callable[[Path], list[str]]) -> Path | None:
+    near = difflib.get_close_matches(str(finding.path[-1]), fields(finding.path), 1)
+    return (*finding.path[:-1], near[0]) if near else None
 
 
 def _such_as(name: str) -> str:
@@ -207,6 +302,8 @@ def _shown(value: Any) -> str:
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, float) and value.is_integer():
+        return _cut(f"{value:.0f}")
     try:
         return _cut(str(value) if isinstance(value, date) else repr(value))
     except ValueError:

@@ -18,18 +18,31 @@ from catalogue.compose.values import (
     Word,
     Words,
 )
-from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow
+from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow, Permissions, written_as
 from catalogue.sizes import Size
 
-Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")]
+_USER = 'a user of the container, or user:group, by name or by number, such as "1000:1000"'
+Account = Annotated[str, written_as(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$", _USER)]
 # Cards, cameras, sound, buses: no disk, no memory, no whole directory of devices
 PLAIN_DEVICE = re.compile(
     r"/dev/((dri|snd|serial|input|bus/usb|nvidia-caps)(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*){1,3}"
     r"|(video|tty(USB|ACM|AMA|S|THS)|i2c-|spidev|gpiochip|hidraw|nvidia|media|lp|rfcomm)[A-Za-z0-9_-][A-Za-z0-9_.-]*|net/tun|kvm|fuse|kfd)"
 )
-_DEVICE = r"^/dev(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*?)+(:/dev/[A-Za-z0-9_-][A-Za-z0-9_./-]*(:[rwm]{1,3})?)?$"
-_EXTRA_HOST = r"^[A-Za-z0-9][A-Za-z0-9.-]*[:=]([0-9a-fA-F.:]+|host-gateway)$"
-_PROFILE = r"^(no-new-privileges(:true)?|apparmor=[A-Za-z0-9][A-Za-z0-9_-]*|seccomp=unconfined)$"
+_DEVICE = (
+    r"^/dev(/[A-Za-z0-9_-][A-Za-z0-9_.:-]*?)+(:/dev/[A-Za-z0-9_-][A-Za-z0-9_./-]*(:[rwm]{1,3})?)?$",
+    ("a device of the host, such as /dev/dri/card0, or /dev/HOST:/dev/CONTAINER:rwm"),
+)
+_EXTRA_HOST = (
+    r"^[A-Za-z0-9][A-Za-z0-9.-]*[:=]([0-9a-fA-F.:]+|host-gateway)$",
+    ("NAME:ADDRESS, such as printer:192.0.2.7, or NAME:host-gateway for the host itself"),
+)
+_PROFILE = (
+    r"^(no-new-privileges(:true)?|apparmor=[A-Za-z0-9][A-Za-z0-9_-]*|seccomp=unconfined)$",
+    ("no-new-privileges:true, apparmor=PROFILE or seccomp=unconfined"),
+)
+Capability = Annotated[
+    str, written_as(r"^(ALL|[A-Z][A-Z_]+)$", "a capability of Linux in capitals, such as NET_ADMIN, or ALL")
+]
 # What takes Docker's protection of the host away
 UNCONFINED = ("apparmor=unconfined", "seccomp=unconfined")
 # What ends in the container, or reaches no further than its network and its own processes
@@ -45,7 +58,7 @@ class ContainerFile(Model):
 
     path: ContainerPath
     source: PathBelow
-    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0644"
+    mode: Permissions = "0644"
 
 
 class ContainerOptions(Model):
@@ -67,16 +80,16 @@ class ContainerOptions(Model):
     ulimits: dict[Resource, Limits] = {}
     shm_size: Size | None = None
     init: bool = False
-    stop_signal: Annotated[str, Field(pattern=r"^SIG[A-Z0-9+-]+$")] | None = None
+    stop_signal: Annotated[str, written_as(r"^SIG[A-Z0-9+-]+$", "the name of a signal, such as SIGINT")] | None = None
     stop_grace_period: Duration | None = None
     read_only: bool = False
-    cap_add: list[Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]] = []
-    cap_drop: list[Annotated[str, Field(pattern=r"^(ALL|[A-Z][A-Z_]+)$")]] = []
-    security_opt: list[Annotated[str, Field(pattern=_PROFILE)]] = []
-    devices: list[Annotated[str, Field(pattern=_DEVICE)]] = []
+    cap_add: list[Capability] = []
+    cap_drop: list[Capability] = []
+    security_opt: list[Annotated[str, written_as(*_PROFILE)]] = []
+    devices: list[Annotated[str, written_as(*_DEVICE)]] = []
     gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
     sysctls: dict[SystemControl, Text] = {}
-    extra_hosts: list[Annotated[str, Field(pattern=_EXTRA_HOST)]] = []
+    extra_hosts: list[Annotated[str, written_as(*_EXTRA_HOST)]] = []
     dns: list[Address] = []
     hostname: Name | None = None
     labels: dict[Label, Word] = {}

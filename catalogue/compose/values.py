@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name, Port
+from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name, Port, written_as
 from catalogue.sizes import Size
 
 _PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -25,7 +25,7 @@ _DURATION = re.compile(r"(?:[0-9]{1,6}(?:us|ms|s|m|h)){1,5}")
 def seconds(text: str) -> float:
     """Seconds of a duration such as 1m30s or 500ms. Raises ValueError for anything else."""
     if not _DURATION.fullmatch(text):
-        raise ValueError("a duration such as 30s, 1m30s or 500ms, in quotes where it is a number")
+        raise ValueError("a duration such as 30s, 1m30s or 500ms")
     return sum(int(number) * _PARTS[unit] for number, unit in re.findall(r"([0-9]+)(us|ms|s|m|h)", text))
 
 
@@ -56,7 +56,7 @@ def _pause(text: str) -> str:
 Duration = Annotated[str, AfterValidator(_duration)]
 Pause = Annotated[str, AfterValidator(_pause)]
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
-Word = Annotated[str, Field(pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Word = Annotated[str, written_as(r"^[^\x00-\x08\x0b-\x1f\x7f]*$", "a text without control characters")]
 
 
 def _words(value: Any) -> Any:
@@ -84,10 +84,19 @@ Command = Annotated[
         custom_error_message="a text, or a list of words in quotes",
     ),
 ]
-Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]*$")]
+Label = Annotated[
+    str,
+    written_as(
+        r"^[a-z0-9][a-z0-9._/-]*$", "a label's name, such as com.example.team: lower-case letters, digits, . _ / -"
+    ),
+]
 # What belongs to a container's own namespaces
 SystemControl = Annotated[
-    str, Field(pattern=r"^(net\.[a-z0-9_.-]+|kernel\.(shm|msg)[a-z]+|kernel\.sem|fs\.mqueue\.[a-z_]+)$")
+    str,
+    written_as(
+        r"^(net\.[a-z0-9_.-]+|kernel\.(shm|msg)[a-z]+|kernel\.sem|fs\.mqueue\.[a-z_]+)$",
+        "a setting that each container has for itself: net.…, kernel.shm…, kernel.msg…, kernel.sem or fs.mqueue.…",
+    ),
 ]
 Text = Annotated[Word, BeforeValidator(_text)]
 Resource = Literal[
@@ -208,6 +217,8 @@ class Published(Model):
         found = _PUBLISHED.fullmatch(str(given)) if isinstance(given, str | int) and given is not True else None
         if not found:
             raise ValueError('PORT, PORT:INSIDE, FIRST-LAST, or one of them with /udp, such as "25" or "51820/udp"')
+        if any(number and not 0 < int(number) < 65536 for number in found.groups()[:4]):
+            raise ValueError("ports from 1 to 65535")
         first, last = int(found[1]), int(found[2] or found[1])
         inside, inside_last = int(found[3] or first), int(found[4] or found[3] or last)
         if found[3] and inside_last - inside != last - first:
@@ -258,6 +269,8 @@ class Limits(Model):
     @classmethod
     def _read(cls, given: Any) -> Any:
         whole = isinstance(given, int) and not isinstance(given, bool)
+        if whole and given < -1:
+            raise ValueError("a whole number of at least 0, or -1 for no limit")
         return {"soft": given, "hard": given} if whole else given
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ BAD_YAML = {
     "a service that is a list": ("services:\n", "services:\n  - [1]\n", "service number 1: kind a list; kinds: compose"),
     "unknown field": ("    port: 8017", "    port: 8017\n    prot: 8017", "service ast-api: prot: unknown field 'prot'; did you mean 'port'"),
     "unknown route field": ("{public: /avatar/,", "{public: /avatar/, maxbody: 1m,", "routes.0.maxbody: unknown field 'maxbody'; did you mean 'max_body'"),
-    "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; a number, without quotes"),
+    "wrong type": ("    port: 8017", '    port: "8017"', "service ast-api: port: found '8017'; a port, without quotes: 1 to 65535"),
     "missing": ("    image: {repository: watchme-api-ast, tag: latest}\n", "", "service ast-api: image: field 'image' is missing"),
     "bad size": ("limit: 2g,", "limit: 2gb,", "memory.limit: found '2gb'; '2gb' is not a size"),
     "unquoted tag": ("watchme-api-ast, tag: latest", "watchme-api-ast, tag: 9", 'image.tag: found 9; write it in quotes: "9"'),
@@ -173,10 +173,10 @@ def test_a_native_services_fields_are_quoted_too(tmp_path, field, raw):
 @pytest.mark.parametrize("raw", READINGS)
 def test_a_stacks_file_is_quoted_too(tmp_path, raw):
     path = tmp_path / "Pulumi.prod.yaml"
-    path.write_text(f"config:\n  aws:region: ap-northeast-1\n  infra:zone: {raw}\n")
+    path.write_text(f"config:\n  aws:region: ap-northeast-1\n  infra:amiParameter: {raw}\n")
     with pytest.raises(CatalogueError) as error:
         read_stack(tmp_path, "prod")
-    assert f'Pulumi.prod.yaml: infra:zone: found {raw}; write it in quotes: "{raw}"' in str(error.value)
+    assert f'Pulumi.prod.yaml: infra:amiParameter: found {raw}; write it in quotes: "{raw}"' in str(error.value)
 
 
 def test_a_variant_is_quoted_where_it_says_something_else(tmp_path):
@@ -230,7 +230,10 @@ BAD_STACK = {
     "unknown key": ({"infra:adminCidr": []}, "infra:adminCidr: unknown field 'adminCidr'; did you mean 'adminCidrs'"),
     "no networks": ({"infra:adminCidrs": []}, "infra:adminCidrs: found []"),
     "no network": ({"infra:adminCidrs": ["home"]}, "infra:adminCidrs.0: found 'home'"),
-    "a date as region": ({"aws:region": date(2026, 1, 1)}, "aws:region: found 2026-01-01; write it in quotes"),
+    "a date as region": (
+        {"aws:region": date(2026, 1, 1)},
+        "aws:region: found 2026-01-01; the name of an AWS region, such as",
+    ),
     "bad region": ({"aws:region": "tokyo"}, "aws:region: found 'tokyo'"),
     "unknown host field": (
         {"infra:hosts": {"a": {"systems": [], "disk": 3}}},

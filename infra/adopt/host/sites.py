@@ -79,7 +79,7 @@ def _fitting(entry: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
     try:
         Site.model_validate({key: value for key, value in entry.items() if value is not None})
     except ValidationError as error:
-        for problem in problems_of(error, "", lambda path: ".".join(map(str, path))):
+        for problem in problems_of(error, "", lambda path: ".".join(map(str, path)), model=Site):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the site is closed until that is said"
             remarks.append(unfit(f"site {entry['name']}", text))
         return {"name": entry["name"], "challenge": entry["challenge"], "closed": ["/"]}

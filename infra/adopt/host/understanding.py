@@ -107,7 +107,7 @@ def understood(facts: Facts, entries: Entries, stack: Stack, name: str) -> Under
     try:
         system = System.model_validate(_without_nothing(data))
     except ValidationError as error:
-        found = problems_of(error, "", lambda path: ".".join(map(str, path)))
+        found = problems_of(error, "", lambda path: ".".join(map(str, path)), model=System)
         said = "; ".join(f"{problem.where}: {problem.found}; {problem.allowed}" for problem in found[:3])
         raise InfraError(f"what {facts['hostname']} has cannot be written as a system: {said}") from None
     return Understood(_with_exceptions(system, remarks), remarks)
@@ -246,10 +246,11 @@ def _health(draft: _Draft, remarks: list[Remark]) -> str:
 
 
 def _fits(made: dict[str, Any], remarks: list[Remark]) -> bool:
+    form = TypeAdapter(AnyService)
     try:
-        TypeAdapter(AnyService).validate_python(_without_nothing(made))
+        form.validate_python(_without_nothing(made))
     except ValidationError as error:
-        for problem in problems_of(error, "", lambda path: ".".join(map(str, path[1:]))):
+        for problem in problems_of(error, "", lambda path: ".".join(map(str, path[1:])), model=form):
             text = f"{problem.where}: {problem.found}; {problem.allowed}: the service is left out"
             remarks.append(unfit(made["name"], text))
         return False

@@ -1,0 +1,113 @@
+"""What a model says of the place that a finding of pydantic's names: the path as a file has it, and what fits there."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+Path = tuple[int | str, ...]
+Described = type[BaseModel] | TypeAdapter[Any]
+SCHEMA_OF = {"json-or-python": "python_schema", "lax-or-strict": "strict_schema"}
+NUMBERS = ("int", "float")
+# Pydantic names it in a library of its own, which its models have already
+VALIDATOR: Any = type(TypeAdapter(str).validator)
+
+
+@dataclass(frozen=True)
+class Place:
+    """`path` is without the branches of a union: `gpus` is a number or a word, which pydantic calls
+    `gpus.constrained-int`. `schemas` are pydantic's, of what may stand there."""
+
+    path: Path
+    schemas: list[Any] = field(default_factory=list)
+    known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def bounds(self) -> str:
+        """Which numbers are allowed, such as `1 to 65535`; "" where that is not known."""
+        found = [_plain(schema, self.known) for schema in self.schemas]
+        found += [_plain(choice, self.known) for one in found if one["type"] == "union" for choice in _choices(one)]
+        number: Any = next((one for one in found if one["type"] in NUMBERS), {})
+        least, above, largest = (number.get(name) for name in ("ge", "gt", "le"))
+        if least is not None and largest is not None:
+            return f"{shown(least)} to {shown(largest)}"
+        below = f" and at most {shown(largest)}" if largest is not None else ""
+        if above is not None:
+            return f"above {shown(above)}{below}"
+        return f"at least {shown(least)}" if least is not None else below.removeprefix(" and ")
+
+    def refusal(self, text: str) -> Any:
+        """What pydantic finds wrong with a text in the place of a value that is none; None where it fits."""
+        for schema in [schema for schema in self.schemas if _plain(schema, self.known)["type"] == "str"]:
+            try:
+                VALIDATOR(schema).validate_python(text)
+            except ValidationError as error:
+                return error.errors(include_url=False)[0]
+        return None
+
+
+def shown(number: float) -> str:
+    return f"{number:.0f}" if number == int(number) else f"{number}"
+
+
+def place_of(model: Described | None, path: Path) -> Place:
+    """The place of a finding; where no model is given its path alone."""
+    if model is None:
+        return Place(path)
+    known: dict[str, Any] = {}
+    schemas: list[Any] = [model.core_schema if isinstance(model, TypeAdapter) else model.__pydantic_core_schema__]
+    written: list[int | str] = []
+    for part in path:
+        plain = [_plain(schema, known) for schema in schemas]
+        below = [found for schema in plain for found in _below(schema, part)]
+        if not below and (unions := [schema for schema in plain if schema["type"] == "union"]):
+            named = [choice for union in unions for choice in union["choices"] if _is_called(choice, part, known)]
+            chosen = named or [choice for union in unions for choice in union["choices"]]
+            schemas = [choice[0] if isinstance(choice, tuple) else choice for choice in chosen]
+            continue
+        written.append(part)
+        schemas = below
+    return Place(tuple(written), schemas, known)
+
+
+def _is_called(choice: Any, part: int | str, known: dict[str, Any]) -> bool:
+    """Is a branch of a union the one that a path names, as far as pydantic's names for them say so."""
+    kind = _plain(choice[0] if isinstance(choice, tuple) else choice, known)["type"]
+    return str(part).removeprefix("constrained-").startswith(kind)
+
+
+def _choices(union: Any) -> list[Any]:
+    return [choice[0] if isinstance(choice, tuple) else choice for choice in union["choices"]]
+
+
+def _plain(schema: Any, known: dict[str, Any]) -> Any:
+    """A schema without what only wraps it: defaults, validators, references."""
+    while True:
+        kind = schema["type"]
+        if kind == "definitions":
+            known.update({definition["ref"]: definition for definition in schema["definitions"]})
+            schema = schema["schema"]
+        elif kind == "definition-ref":
+            schema = known[schema["schema_ref"]]
+        elif kind in SCHEMA_OF:
+            schema = schema[SCHEMA_OF[kind]]
+        elif "schema" in schema:
+            schema = schema["schema"]
+        else:
+            return schema
+
+
+def _below(schema: Any, part: int | str) -> list[Any]:
+    """The schemas of a part of a value; none where that is not known."""
+    match schema["type"]:
+        case "model-fields":
+            fields = schema["fields"].items()
+            return [one["schema"] for name, one in fields if part in (name, one.get("validation_alias"))]
+        case "tagged-union":
+            return [schema["choices"][part]] if part in schema["choices"] else []
+        case "list":
+            return [schema["items_schema"]] if isinstance(part, int) and "items_schema" in schema else []
+        case "dict":
+            return [schema["values_schema"]] if isinstance(part, str) and "values_schema" in schema else []
+        case _:
+            return []
