@@ -138,6 +138,24 @@ PackageName = Annotated[str, Field(pattern=_PACKAGE)]
 AbsolutePath = Annotated[str, Field(pattern=_PATH)]
 # Of a container's own file system, and of what it sees of a host's: said in one way only
 ContainerPath = Annotated[AbsolutePath, AfterValidator(_plain_path)]
+KERNEL = ("/proc", "/sys", "/dev")
+
+
+def _below_root(path: Any) -> Any:
+    if path == "/":
+        raise ValueError("a path in the container below /, such as /data: its root is the image itself")
+    return path
+
+
+def _outside_kernel(path: str) -> str:
+    if place := next((place for place in KERNEL[:2] if path == place or path.startswith(f"{place}/")), ""):
+        raise ValueError(f"a path outside {place}, where each container has the kernel's own files and no other can be")
+    return path
+
+
+# Where something may be put into a container; over a file of its image, such as /etc/passwd, it may
+Target = Annotated[ContainerPath, BeforeValidator(_below_root)]
+InsidePath = Annotated[Target, AfterValidator(_outside_kernel)]
 Permissions = Annotated[str, Field(pattern=MODE)]
 Email = Annotated[str, Field(pattern=_EMAIL)]
 Origin = Annotated[str, Field(pattern=_ORIGIN)]

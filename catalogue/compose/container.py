@@ -18,7 +18,7 @@ from catalogue.compose.values import (
     Word,
     Words,
 )
-from catalogue.fields import AbsolutePath, Address, ContainerPath, Model, Name, PathBelow, Permissions, written_as
+from catalogue.fields import AbsolutePath, Address, InsidePath, Model, Name, PathBelow, Permissions, written_as
 from catalogue.sizes import Size
 
 _USER = 'a user of the container, or user:group, by name or by number, such as "1000:1000"'
@@ -56,7 +56,7 @@ ADDED = {
 class ContainerFile(Model):
     """A file of `files/static/` (`source`) that a container sees at `path`, and cannot change."""
 
-    path: ContainerPath
+    path: InsidePath
     source: PathBelow
     mode: Permissions = "0644"
 
@@ -71,7 +71,7 @@ class ContainerOptions(Model):
     group_add: list[Account] = []
     working_dir: AbsolutePath | None = None
     volumes: list[Mount] = []
-    tmpfs: list[ContainerPath] = []
+    tmpfs: list[InsidePath] = []
     files: list[ContainerFile] = []
     depends_on: Dependencies = {}
     cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = None

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from catalogue.fields import ALLOWED, HEALTH, ContainerPath, Model, Name, Port, written_as
+from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, written_as
 from catalogue.sizes import Size
 
 _PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -111,7 +111,7 @@ class Mount(Model):
 
     type: Literal["volume", "bind", "tmpfs"]
     source: str | None = None
-    target: ContainerPath
+    target: Target
     read_only: bool = False
     size: Size | None = None
 
@@ -176,7 +176,6 @@ def _bare(value: Any) -> Any:
 
 _ABSOLUTE = r"(/+[\w.@:+,=~-]+)+|/"
 _VOLUME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}"
-KERNEL = ("/proc", "/sys", "/dev")
 DOCKER_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
 
 

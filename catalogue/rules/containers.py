@@ -29,8 +29,12 @@ def health(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in compose_services(catalogue):
         where = f"service {service.name}"
         if service.container_port and not service.port:
-            found = f"container_port {service.container_port} without a port"
-            yield Problem(file, where, found, "the port of the host on which it is published, under port")
+            found = f"container_port {service.container_port} with neither a port nor a route"
+            rule = (
+                "port: on the host, where something there asks it; routes, and a port is assigned; or leave it out: "
+                "other containers reach every port of it by its name"
+            )
+            yield Problem(file, where, found, rule)
         if service.check in ("http", "tcp") and not service.port:
             rule = "give it a port, or ask its health by {command: …}, image or running"
             yield Problem(file, where, f"health {service.health!r} of a container without a port", rule)

@@ -10,7 +10,7 @@ from catalogue.loading import Catalogue
 from catalogue.models import System
 from catalogue.problems import Problem, nearest
 from catalogue.rules.each import services
-from catalogue.rules.hosts_own import STARTED_BY_NAME, is_anothers, is_the_hosts
+from catalogue.rules.hosts_own import STARTED_BY_NAME, elsewhere, is_anothers, is_the_hosts
 from catalogue.services import ComposeService, RetiredService, repositories_of
 from catalogue.stack import BACKUP, DNS, ENCRYPTED, MONITOR, MONITOR_SECRETS, REGISTRIES, is_sealed
 
@@ -78,7 +78,11 @@ def own_paths(catalogue: Catalogue) -> Iterator[Problem]:
         places += artefacts
         taken += [item for item in places if item not in taken and ROOTS.fullmatch(plain(item[1]))]
         for where, path in taken:
-            rule = "a path of the service's own, such as /etc/NAME/ or /srv/NAME/"
+            place = plain(path)
+            below = f"{place.rstrip('/')}/NAME"
+            rule = f"a directory of the product's own, such as {below}" if ROOTS.fullmatch(place) else elsewhere(place)
+            if (where, path) in artefacts and OF_NO_ARTEFACT.match(place) and not is_the_hosts(place):
+                rule = "a path of the product's own, such as /opt/NAME/app: the host empties or reads this one itself"
             yield Problem(catalogue.file_of(system), where, f"path {path} is the host's or the agent's own", rule)
         for where, path, owner in [item for item in _owned(system) if (item[0], item[1]) not in taken]:
             if is_anothers(plain(path), *owner):
@@ -148,7 +152,9 @@ def both_plain_and_secret(catalogue: Catalogue) -> Iterator[Problem]:
     for file, _, service in services(catalogue):
         for name in sorted(set(service.environment) & set(service.secrets)):
             found = f"{name} is under environment and under secrets"
-            yield Problem(file, f"service {service.name}", found, "under one of them: a secret is never a plain value")
+            yield Problem(
+                file, f"service {service.name}", found, "leave it under one of them: secrets for what is secret"
+            )
 
 
 def _shared(catalogue: Catalogue, system: str) -> set[str]:
@@ -172,7 +178,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
     for file, system, service in services(catalogue):
         where = f"service {service.name}"
         given = stack.secrets.get(service.name, {})
-        for secret in service.secrets:
+        for secret in [name for name in service.secrets if name not in service.environment]:
             if secret not in secrets.get(service.name, {}):
                 rule = f"set it: infra secret set {service.name}.{secret} --stack {stack.name}"
                 if sum(secret in other.secrets for other in system.active) > 1:

@@ -45,11 +45,14 @@ def twice(
 ) -> Iterator[Problem]:
     """A problem for each value that two services of one host share."""
     for host in catalogue.stack.hosts:
-        owners: dict[object, list[tuple[str, str]]] = defaultdict(list)
+        owners: dict[object, list[tuple[str, Service]]] = defaultdict(list)
         for system in catalogue.systems_on(host):
             for service in system.active:
                 for key in values(system, service):
-                    owners[key].append((catalogue.file_of(system), service.name))
-        for key, services in owners.items():
-            for file, name in services[1:]:
-                yield Problem(file, f"service {name}", f"{what} {key} is {services[0][1]}'s already", allowed)
+                    owners[key].append((catalogue.file_of(system), service))
+        for key, ((_, first), *others) in owners.items():
+            for file, service in others:
+                # Two services of one name are a finding of their own
+                if service is first or service.name != first.name:
+                    found = f"{what} {key} is {first.name}'s already"
+                    yield Problem(file, f"service {service.name}", found, allowed)

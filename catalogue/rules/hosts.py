@@ -42,11 +42,18 @@ def hosts(catalogue: Catalogue) -> Iterator[Problem]:
     for system in sorted(set(catalogue.stack.variants) - set(catalogue.systems)):
         known = ", ".join(sorted(catalogue.systems))
         yield Problem(file, f"infra:variants.{system}", "no system has this name", f"systems: {known}")
-    placed = [system for host in catalogue.stack.hosts.values() for system in host.runs]
-    for system in sorted({system for system in placed if placed.count(system) > 1}):
+    for system, places in _placed_twice(catalogue.stack).items():
         origin = catalogue.origins[system].system if system in catalogue.origins else system
         rule = f"another name for each further one: {{system: {origin}, as: {origin}-2}} (docs/catalogue.md)"
-        yield Problem(file, "infra:hosts", f"system {system} is there twice", rule)
+        where = " and on host ".join(places)
+        yield Problem(file, "infra:hosts", f"system {system} is named twice: on host {where}", rule)
+
+
+def _placed_twice(stack: Stack) -> dict[str, list[str]]:
+    """System → the hosts that it is named on, of those that are named more than once."""
+    placed = [(system, name) for name, host in stack.hosts.items() for system in host.runs]
+    found = {system: [name for other, name in placed if other == system] for system, _ in placed}
+    return {system: found[system] for system in sorted(found) if len(found[system]) > 1}
 
 
 def one_machine_each(catalogue: Catalogue) -> Iterator[Problem]:
@@ -69,7 +76,15 @@ def names(catalogue: Catalogue) -> Iterator[Problem]:
     sites = [site.name for system in catalogue.systems.values() for site in system.sites]
     for site in sorted(set(stack.names) - set(sites)):
         yield Problem(file, f"infra:names.{site}", "no system has a site of this name", f"sites: {', '.join(sites)}")
-    served = [(host, stack.public_name(site.name)) for host in stack.hosts for site in _sites_on(catalogue, host)]
+    # Of one system on two hosts that is said already
+    twice = _placed_twice(stack)
+    served = [
+        (host, stack.public_name(site.name))
+        for host in stack.hosts
+        for system in catalogue.systems_on(host)
+        if system.system not in twice
+        for site in system.sites
+    ]
     public = [name for _, name in served]
     for name in sorted({name for name in public if public.count(name) > 1}):
         where = ", ".join(dict.fromkeys(host for host, other in served if other == name))

@@ -17,7 +17,9 @@ def unique_names(catalogue: Catalogue) -> Iterator[Problem]:
     for system in catalogue.running.values():
         names = [service.name for service in system.services]
         for name in sorted({name for name in names if names.count(name) > 1}):
-            yield Problem(catalogue.file_of(system), f"service {name}", "two services have this name", rule)
+            numbers = " and ".join(str(number) for number, other in enumerate(names, 1) if other == name)
+            found = f"{names.count(name)} services have this name: number {numbers} of the file"
+            yield Problem(catalogue.file_of(system), f"service {name}", found, rule)
     for host in catalogue.stack.hosts:
         owners: dict[str, System] = {}
         for system in catalogue.systems_on(host):

@@ -96,8 +96,19 @@ def health_paths(catalogue: Catalogue) -> Iterator[Problem]:
             rule = f"health: a path that answers 200, or look: {service.routes[0].public} at the route"
             yield Problem(file, where, found, rule, "warning")
         if path and service.routes and service.health_route is None:
-            behind = " or ".join(repr(route.inside) for route in service.routes)
-            yield Problem(file, f"service {service.name}", f"health path {path!r}", f"a path under {behind}")
+            behind = " or ".join(
+                f"health: {route.inside}health" if route.is_prefix else f"health: {route.inside}"
+                for route in service.routes
+            )
+            found = f"health path {path!r} lies behind none of its routes, so that no release can ask it from outside"
+            look = f"look: {service.routes[0].public} at a route, a public path to ask in its place"
+            yield Problem(
+                file, f"service {service.name}", found, f"a path that a route leads to, such as {behind}; or {look}"
+            )
+
+
+def _in_zone(site: str, zone: str) -> str:
+    return f"{site.partition('.')[0]}.{zone}"
 
 
 def sites(catalogue: Catalogue) -> Iterator[Problem]:
@@ -111,11 +122,19 @@ def sites(catalogue: Catalogue) -> Iterator[Problem]:
         for site in system.sites:
             name = stack.public_name(site.name)
             if site.is_proved_by_dns and not stack.in_zone(name):
-                map = "map it with infra:names (an instance: names)"
-                rule = f"a name in infra:zone, {stack.zone}; {map}, or take challenge: http-01"
                 mapped = site.name in stack.names
                 own = (catalogue.file_of(system), f"site {site.name}")
-                yield Problem(*((stack.file, "infra:names") if mapped else own), f"its name here is {name}", rule)
+                found = f"{name} is not in the zone {stack.zone} (infra:zone), so that no record there can prove it"
+                renamed = (
+                    "another value there"
+                    if mapped
+                    else f"infra:names: {{{site.name}: {_in_zone(site.name, stack.zone)}}}"
+                )
+                rule = (
+                    f"a name in the zone, such as {_in_zone(site.name, stack.zone)}: {renamed} "
+                    "(of an instance its names); or challenge: http-01 at the site"
+                )
+                yield Problem(*((stack.file, f"infra:names.{site.name}") if mapped else own), found, rule)
             if site.is_proved_by_http and stack.in_zone(name) and stack.dns.is_ours:
                 # Its record is written once the release is applied, and by HTTP there is no certificate before that
                 found = f"{name} is in infra:zone, and yet proved by HTTP"

@@ -18,6 +18,14 @@ LONGEST_PASSWORD = 72  # bytes: what bcrypt, which both proxies know, reads of o
 OWN_FOLDERS = (OWN_PAGE, "/.infra-")
 # What Caddy takes for more than text, in a header's value
 PLACEHOLDER = re.compile(r"\{\$?[A-Za-z]")
+# How the fault of a snippet begins → what is allowed
+OF_SNIPPETS = {
+    "has the directive": "directives that concern this site alone, such as location, return or add_header",
+    "leads to": "a port of one of this host's services, such as 127.0.0.1:8017, or another machine by its name",
+    "serves files of": "files below /srv/NAME/, /opt/NAME/ or /var/www/NAME/, or in a directory of the system",
+    "has a file_server": "a root before it: a directory below /srv/NAME/, /opt/NAME/ or /var/www/NAME/",
+}
+SYNTAX = "a text in which each { and each quote is closed, each directive has its end, and no sign has two readings"
 # What a directory of files has nothing to do with
 OF_SERVICES = ("max_body", "timeout", "connect_timeout", "buffering", "request_headers")
 
@@ -161,7 +169,7 @@ def pages(catalogue: Catalogue) -> Iterator[Problem]:
             )
         for name in site.pages:
             if name not in catalogue.sources:
-                yield Problem(file, where, f"{STATIC}/{name} is missing", "a file that is there")
+                yield Problem(file, where, f"{STATIC}/{name} is missing", "put the file there, or correct its name")
         if site.client_ca and b"-----BEGIN CERTIFICATE-----" not in catalogue.sources.get(
             site.client_ca, b"-----BEGIN CERTIFICATE-----"
         ):
@@ -177,11 +185,8 @@ def by_hand(catalogue: Catalogue) -> Iterator[Problem]:
         for name, faults in ((given.nginx, snippets.faults_of_nginx), (given.caddy, snippets.faults_of_caddy)):
             text = catalogue.sources.get(name or "", b"").decode(errors="replace")
             for fault in dict.fromkeys(faults(text, own) if name else []):
-                rule = (
-                    "directives that concern this site alone, such as location, return or add_header; files below "
-                    "/srv/NAME/, /opt/NAME/ or /var/www/NAME/; ports of this host's services, or names (docs/sites.md)"
-                )
-                yield Problem(f"{STATIC}/{name}", where, f"its snippet {fault}", rule)
+                rule = next((rule for words, rule in OF_SNIPPETS.items() if fault.startswith(words)), SYNTAX)
+                yield Problem(f"{STATIC}/{name}", where, f"its snippet {fault}", f"{rule} (docs/sites.md)")
 
 
 def _own(catalogue: Catalogue, system: System) -> snippets.Own:

@@ -144,7 +144,7 @@ def _leaves(value: Any, place: str = "", key: str = "") -> Iterator[tuple[str, s
             yield from _leaves(item, f"{place}.{name}" if place else str(name), str(name))
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _leaves(item, f"{place}.{number}")
+            yield from _leaves(item, _entry(place, number, item))
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         yield place, key, str(value)
 
@@ -153,9 +153,18 @@ def _lists(value: Any, place: str = "") -> Iterator[tuple[str, list[str]]]:
     """Each list of texts of a document, such as a command's words, and where it stands."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         yield place, value
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, item in inner:
-        yield from _lists(item, f"{place}.{name}" if place else str(name))
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _lists(item, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _lists(item, _entry(place, number, item))
+
+
+def _entry(place: str, number: int, item: Any) -> str:
+    """One of a list as people find it: by its name where it has a secret's, else by which one it is."""
+    named = re.match(r"-{0,2}([A-Za-z_][\w-]*)=[^=]", item) if isinstance(item, str) else None
+    return f"{place}.{named[1]}" if named and looks_secret(named[1]) else f"{place}, entry {number + 1}"
 
 
 def _variables(body: Mapping[str, Any]) -> tuple[set[str], set[str]]:

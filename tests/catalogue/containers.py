@@ -36,7 +36,7 @@ def having(**values: Any):
 EXAMPLES = {
     "container_port alone": (
         both(with_database, setting("worker", container_port=80)),
-        "service worker: container_port 80 without a port; the port of the host",
+        "service worker: container_port 80 with neither a port nor a route; port:",
     ),
     "health by HTTP without a port": (
         both(with_database, setting("worker", health="/health")),

@@ -33,7 +33,7 @@ SYSTEM_EXAMPLES = {
         networked("10.20.64.0/18"),
         "error: files/systems/watchme.yaml: network watchme-network",
     ),
-    "name twice": (setting("admin", name="web"), "service web: two services have this name"),
+    "name twice": (setting("admin", name="web"), "service web: 2 services have this name: number"),
     "port clash": (setting("superb-api", port=8017), "service superb-api: port 8017 is ast-api's already"),
     "SSH's port": (
         setting("admin", port=22, port_exception="x"),
@@ -45,11 +45,11 @@ SYSTEM_EXAMPLES = {
     ),
     "the host's own path": (
         lambda data: data.update(directories=[{"path": "/etc/passwd", "owner": "root"}]),
-        "directories: path /etc/passwd is the host's or the agent's own; a path of the service's own",
+        "directories: path /etc/passwd is the host's or the agent's own; accounts of the system",
     ),
     "plain and secret": (
         setting("admin", environment={"TOKEN": "x"}, secrets=["TOKEN"]),
-        "service admin: TOKEN is under environment and under secrets; under one of them",
+        "service admin: TOKEN is under environment and under secrets; leave it under one of them",
     ),
     "retired port": (setting("superb-api", port=8011), "port 8011 belonged to the retired opensmile-api"),
     "container clash": (setting("admin", container="ast-api"), "service admin: container ast-api is ast-api's already"),
@@ -90,7 +90,7 @@ SYSTEM_EXAMPLES = {
         "public path '/scheduler/' with internal path '/api/scheduler'; both end with / (all below it), or neither",
     ),
     "public path": (routed("scheduler", public="scheduler/"), "public path 'scheduler/'"),
-    "health outside": (setting("scheduler", health="/health"), "health path '/health'; a path under '/api/scheduler/'"),
+    "health outside": (setting("scheduler", health="/health"), "such as health: /api/scheduler/health; or look: /"),
     "unknown site": (
         routed("admin", site="admin.hey-watch.me"),
         "names the site 'admin.hey-watch.me'; sites: api.hey-w",
@@ -168,7 +168,10 @@ SYSTEM_EXAMPLES = {
     "unwritable value": (setting("web", environment={"A": "x\ny"}), "service web: the value of A cannot be written"),
 }
 STACK_EXAMPLES = {
-    "outside the zone": (configured(zone="example.com"), "site api.hey-watch.me: its name here is api.hey-watch.me"),
+    "outside the zone": (
+        configured(zone="example.com"),
+        "a name in the zone, such as api.example.com: infra:names: {api.",
+    ),
     "unused secret of a system": (
         configured(secrets={"watchme": {"OLD": "x"}}),
         "warning: Pulumi.prod.yaml: system watchme: secret OLD is used by nothing",
@@ -189,7 +192,7 @@ STACK_EXAMPLES = {
     ),
     "two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: system watchme is there twice; another name for each further one: {system: watchme, as: watchme-2}",
+        "infra:hosts: system watchme is named twice: on host watchme and on host second; another name for each further one: {system: watchme, as: watchme-2}",
     ),
     "small reserve": (
         hosted(reserve="512m"),
@@ -235,7 +238,7 @@ STACK_EXAMPLES = {
     ),
     "one name on two hosts": (
         lambda config: config["infra:hosts"].update(second=dict(config["infra:hosts"]["watchme"])),
-        "infra:hosts: api.hey-watch.me is the public name of two sites (on watchme, second); one site serves it: for",
+        "infra:hosts: system watchme is named twice: on host watchme and on host second",
     ),
     "half of the world": (configured(adminCidrs=["128.0.0.0/1"]), "128.0.0.0/1 is the world, or near it"),
     "example network": (configured(adminCidrs=["203.0.113.0/24"]), "203.0.113.0/24 is an example address of RFC 5737"),

@@ -116,7 +116,7 @@ REFUSED = {
     "one site of two": (
         ["shop", {**STAGING, "names": {}}], "shop.hey-watch.me is the public name of two sites (on box); one site serves",
     ),
-    "twice": (["shop", "shop"], "infra:hosts: system shop is there twice; another name for each further one: {system: shop"),
+    "twice": (["shop", "shop"], "infra:hosts: system shop is named twice: on host box and on host box; another name for each further one: {system: shop"),
     "one port of two": (
         ["shop", {**STAGING, "ports": {"web": 8040}}], "service shop-staging-web: port 8040 is web's already",
     ),

@@ -119,7 +119,7 @@ EXAMPLES = {
     "the proxy's unit": ("recall", setting("recall-api", unit="caddy.service"), "unit caddy.service is another program's"),
     "milestone of nothing": ("totton", lambda data: data["milestones"][0].update(unit="x.service"), "milestone USB Gadget Ready: unit x.service"),
     "proved by HTTP in our zone": ("recall", lambda data: data["sites"][0].update(name="r.hey-watch.me"), "and yet proved by HTTP; challenge: dns-01"),
-    "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or take challenge: http-01"),
+    "not our zone": ("whisper", lambda data: data["sites"][0].update(name="whisper.test"), "or challenge: http-01 at the site"),
     "a page and all below another": (
         "recall", lambda data: service(data, "recall-api")["routes"][0].update(internal="/ai"), "public path '/ai/' with internal path '/ai'",
     ),

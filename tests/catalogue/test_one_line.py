@@ -1,0 +1,85 @@
+"""One mistake is one line, and its advice can be followed."""
+
+import copy
+
+import pytest
+import yaml
+
+from catalogue.checks import check
+from catalogue.problems import CatalogueError, errors
+from catalogue.rules.hosts_own import elsewhere, is_the_hosts
+from infra.project.composed import exposed
+from tests.catalogue.changes import setting
+from tests.support import catalogue
+
+
+def lines(system=lambda data: None, config=lambda values: None) -> list[str]:
+    return [problem.said for problem in errors(check(catalogue(system, config))) if "memory limits" not in problem.said]
+
+
+def test_two_services_of_one_name_are_one_line_with_both_places():
+    (said,) = lines(lambda data: data["services"].append(copy.deepcopy(data["services"][0])))
+    assert "2 services have this name: number 1 and " in said
+
+
+def test_a_variable_in_two_places_is_one_line():
+    (said,) = lines(setting("web", environment={"TOKEN": "x"}, secrets=["TOKEN"]))
+    assert "TOKEN is under environment and under secrets" in said
+
+
+def test_one_system_on_two_hosts_is_one_line():
+    (said,) = lines(config=lambda v: v["infra:hosts"].update(second=copy.deepcopy(v["infra:hosts"]["watchme"])))
+    assert "system watchme is named twice: on host watchme and on host second" in said
+
+
+PLACES = {
+    "/etc/cron.d/x": "kind: timer", "/var/spool/cron/x": "kind: timer", "/etc/systemd/system/x.service": "kind: unit",
+    "/etc/nginx/conf.d/x.conf": "sites of the system", "/etc/sudoers.d/x": "", "/etc/security/limits.d/x": "ulimits",
+    "/etc/profile.d/x.sh": "environment of the service", "/etc/apt/sources.list.d/x": "packages", "/proc/sys/x": "sysctl",
+    "/run/x": "RuntimeDirectory", "/usr/bin/x": "/usr/local/", "/etc/passwd": "accounts", "/etc/hosts": "leave it out",
+    "/etc/systemd/journald.conf": "drop_ins", "/etc/tmpfiles.d/x": "directories", "/root/.ssh/x": "leave it out",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "said"), PLACES.items())
+def test_what_lies_at_a_place_of_the_hosts_goes_where_the_catalogue_has_it(place, said):
+    assert is_the_hosts(place) and said in elsewhere(place) and "/etc/NAME/" not in elsewhere(place)
+
+
+@pytest.mark.parametrize("field", ["files", "tmpfs", "volumes"])
+@pytest.mark.parametrize("path", ["/", "/proc", "/proc/sys/x", "/sys/fs"])
+def test_nothing_is_put_over_what_the_kernel_has_in_a_container(field, path):
+    given = {"files": [{"path": path, "source": "a"}], "tmpfs": [path], "volumes": [f"a:{path}"]}
+    with pytest.raises((CatalogueError, ValueError), match=r"below /|outside /|kernel's own"):
+        catalogue(setting("web", **{field: given[field]}))
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/shadow", "/processes"])
+def test_a_file_of_the_image_may_be_covered(path):
+    catalogue(setting("web", files=[{"path": path, "source": "a"}], tmpfs=["/sysroot"]))
+
+
+@pytest.mark.parametrize("field", ["container_port"])
+def test_a_container_port_alone_has_a_use_or_is_left_out(field):
+    (said,) = [line for line in lines(setting("web", port=None, container_port=3000, routes=[])) if field in line]
+    assert "routes, and a port is assigned" in said
+    assert not [line for line in lines(setting("web", port=None, container_port=3000)) if field in line]
+
+
+def test_a_name_outside_the_zone_is_named_with_the_zone_and_a_name_that_is_allowed():
+    (said,) = [
+        line
+        for line in lines(config=lambda values: values.update({"infra:names": {"api.hey-watch.me": "a.example.org"}}))
+        if "infra:names" in line
+    ]
+    assert "a.example.org is not in the zone hey-watch.me" in said and "such as api.hey-watch.me" in said
+
+
+def test_an_entry_of_a_list_is_named_as_it_stands_in_the_file():
+    text = 'services: {w: {environment: [A=b, DB_PASSWORD=hunter2], command: [x, "--password=hunter2"]}}'
+    assert [*exposed(yaml.safe_load(text), text)] == [
+        "services.w.environment.DB_PASSWORD", "services.w.command.password",
+    ]  # fmt: skip
+    text = "services: {w: {volumes: [a, {source: 'postgres://a:hunter2@db/x'}]}}"
+    (place,) = exposed(yaml.safe_load(text), text)
+    assert place == "services.w.volumes, entry 2.source"
