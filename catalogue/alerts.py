@@ -23,18 +23,25 @@ MetricName = Annotated[str, written_as(*_METRIC)]
 
 
 class Alert(Model):
-    """An alert condition: what is measured on a host is above `above`. `within` are seconds,
-    `least` how many must have been seen for it to count; `text` may name subject, value and these fields. `repair` is
-    what a host's monitor does about it by itself. Under `metric` the worst value of its subjects is published."""
+    """A condition that a host's monitor looks at."""
 
     alert: Name
+    """The condition's name."""
     measure: Measure
+    """What the host's monitor measures."""
     above: float | int
+    """The condition is met when what is measured is above this; of percentages at least 0 and below 100."""
     within: int = 0
+    """Over how many seconds it is counted, by measures that count what happened."""
     least: int = 0
+    """How many must have been seen for it to count, by measures that are a share."""
     text: str
+    """What the notice says. It may name `{subject}`, `{value}` and the condition's own fields."""
     repair: Literal["restart docker", "make network", "attach", "start", "prune"] | None = None
+    """What the monitor does about it by itself."""
     metric: MetricName | None = None
+    """The metric in CloudWatch that the worst value of its subjects is published under, with an alarm of the same
+    bound."""
 
     @model_validator(mode="after")
     def _text_names_only_fields(self) -> "Alert":
@@ -57,25 +64,35 @@ class Alert(Model):
 
 
 class CloudMetric(Model):
-    """What AWS itself counts of a machine: `statistic` of each `period` (seconds), for `periods` of them in a row."""
+    """What AWS itself counts of a machine."""
 
     namespace: Annotated[str, written_as(r"^AWS/[A-Za-z0-9]+$", "a namespace of AWS's own, such as AWS/EC2")]
+    """The namespace of the metric in CloudWatch."""
     metric: MetricName
+    """The metric's name."""
     statistic: Literal["Average", "Maximum", "Minimum", "Sum"]
+    """Which value of each period counts."""
     period: Annotated[int, Field(ge=60, multiple_of=60)]
+    """Seconds of one period."""
     periods: Annotated[int, Field(ge=1)]
+    """For how many periods in a row the bound must be passed."""
 
 
 class CloudAlert(Model):
-    """A condition that only AWS can look at: what it counts of a machine is `above` or `below`. One that is `burstable`
-    is about machines whose processor time is counted in credits; `text` says what is wrong."""
+    """A condition that only AWS can look at."""
 
     alert: Name
+    """The condition's name."""
     cloud: CloudMetric
+    """What AWS counts."""
     above: float | int | None = None
+    """The condition is met above this value. Either this or `below` is written."""
     below: float | int | None = None
+    """The condition is met below this value. Either this or `above` is written."""
     burstable: bool = False
+    """Whether it is only about machines whose processor time is counted in credits."""
     text: str
+    """What the alarm says is wrong."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "CloudAlert":

@@ -34,11 +34,14 @@ Count = Annotated[int, Field(ge=0, le=1000)]
 
 
 class Keep(Model):
-    """How many backups are kept: the newest of each of so many days, weeks and months that have one."""
+    """How many backups are kept. At least one of the numbers is above 0."""
 
     daily: Count = 7
+    """The newest backup of each of the last so many days that have one."""
     weekly: Count = 4
+    """The newest backup of each of the last so many weeks that have one."""
     monthly: Count = 6
+    """The newest backup of each of the last so many months that have one."""
 
     @model_validator(mode="after")
     def _keeps_one(self) -> "Keep":
@@ -48,18 +51,23 @@ class Keep(Model):
 
 
 class Backup(Model):
-    """`dump` is a command in the container whose output is the backup, `load` one that reads it and fills an empty
-    database: files of a running database are no backup of it. Without them the files themselves are taken: of a
-    container those of its volumes and directories, of a native service `paths`. `schedule` is a systemd calendar event
-    in UTC. `max_age` is after how many hours without a good backup the monitor alerts; by default some more than the
-    schedule leaves between two."""
+    """What is backed up. Without `dump` and `load` the files themselves are taken: of a container those of its volumes
+    and directories, of a native service `paths`."""
 
     dump: Command | None = None
+    """A command in the container whose output is the backup; a text is for its shell. A known database must have
+    one."""
     load: Command | None = None
+    """A command in the container that reads what `dump` wrote, and fills an empty database with it."""
     paths: list[AbsolutePath] = []
+    """Of a native service: the directories to back up, out of the system's `data`."""
     schedule: Schedule = "*-*-* 18:00:00"
+    """When, in UTC, as systemd writes it; the default is the night in Japan."""
     keep: Keep = Keep()
+    """How long backups are kept, beside all of the last two days."""
     max_age: Annotated[int, Field(ge=1, le=24 * 366)] | None = None
+    """Hours without a good backup after which the monitor alerts. By default 6 with `hourly`, 30 with one a day, 192
+    with one a week, 768 with one a month."""
 
     @model_validator(mode="before")
     @classmethod

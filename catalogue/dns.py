@@ -26,15 +26,17 @@ def domain_above(name: str) -> str:
 
 
 class Dns(Model):
-    """`provider` keeps the records of infra:zone: `external` is one that a person writes to. `challenges` is a zone in
-    Route 53 to which the `_acme-challenge` names lead by CNAME, so that no host needs rights in infra:zone. `wait` is
-    for how many seconds a person may take to point names elsewhere. `leaves` is a provider that kept the zone before,
-    whose records the stack may delete now."""
+    """Where the records of `infra:zone` are kept."""
 
     provider: Literal["route53", "cloudflare", "external"] = "route53"
+    """Who keeps the records of `infra:zone`; `external` is a zone that a person writes to."""
     challenges: HostName | Literal[""] = ""
+    """A zone in Route 53 to which the `_acme-challenge` names lead by CNAME, so that no host needs rights in
+    `infra:zone`."""
     leaves: Literal["route53", "cloudflare"] | None = None
+    """The provider that kept the zone before, whose records the stack may delete now."""
     wait: Annotated[int, Field(ge=10, le=86400, strict=False)] = 3600
+    """Seconds that a person may take to point names elsewhere, with `external`."""
 
     @property
     def is_ours(self) -> bool:

@@ -23,15 +23,16 @@ AnySystem = Annotated[
 
 
 class Host(Model):
-    """What a host of every kind has: its systems, by the names of their files or as instances of them. `reserve` is
-    the memory kept free of services: for the system itself, Docker, the proxy and the services' units. `proxy` serves
-    the sites of all its systems; `ipv6` is false on a machine whose kernel has no IPv6, where no program can listen on
-    it."""
+    """What a host of every kind has."""
 
     systems: list[AnySystem]
+    """The systems that it runs, by the names of their files, or as instances of them."""
     reserve: Size = "1g"
+    """Memory kept free of services: for the system itself, Docker, the proxy and the services' units."""
     proxy: Literal["nginx", "caddy"] = "nginx"
+    """The proxy that serves the sites of all its systems."""
     ipv6: bool = True
+    """`false` on a machine whose kernel has no IPv6."""
 
     @property
     def runs(self) -> list[str]:
@@ -47,20 +48,27 @@ class KeptMachine(Model):
     """A machine that served before the host's own one, and stays."""
 
     generation: Generation
+    """Which machine of the host's name it is."""
     instanceType: str
+    """Its EC2 instance type."""
 
 
 class Ec2Host(Host):
-    """A host that the program creates. `volume` is the root disk in GiB, `swap` a size. Another `generation` is another
-    machine, which is made beside the one that serves and takes over from it; of the earlier ones those that are `kept`
-    stay."""
+    """A host that the program creates."""
 
     kind: Literal["ec2"] = "ec2"
+    """A host that the program creates."""
     generation: Generation = FIRST
+    """Which machine of this name serves. Another number is another machine, made beside the one that serves, which then
+    takes over from it."""
     kept: list[KeptMachine] = []
+    """Earlier machines of this name that stay."""
     instanceType: str = "t4g.large"
+    """The EC2 instance type."""
     volume: Annotated[int, Field(ge=8, le=16384, strict=False)] = 30
+    """Size of the root disk in GiB."""
     swap: Size = "2g"
+    """Size of the swap file."""
 
     @property
     def kept_types(self) -> dict[int, str]:
@@ -84,17 +92,23 @@ class Ec2Host(Host):
 
 
 class SshHost(Host):
-    """A machine that is there already. `address` is where SSH and the world reach it, `hostKey` the public key that it
-    must identify itself with, `memory` what it has. `user` may use sudo without a password, and takes
-    infra:sshPublicKey."""
+    """A machine that is there already."""
 
     kind: Literal["ssh"]
+    """A machine that is there already."""
     address: MachineAddress
+    """Where SSH and the world reach it."""
     port: Annotated[int, Field(ge=1, le=65535, strict=False)] = 22
+    """The port of its SSH."""
     user: Name = "root"
+    """The account that releases are sent as. It may use sudo without a password, and takes `infra:sshPublicKey`."""
     hostKey: PublicKey
+    """The public key that the machine must identify itself with."""
     memory: Size
+    """How much memory the machine has."""
     registryLogin: Literal["helper", "timer"] = "helper"
+    """How it logs in to ECR: `helper` is ECR's credential helper; `timer` renews a login by a timer, where the helper
+    is not packaged."""
 
     @property
     def memory_mib(self) -> int | None:

@@ -36,18 +36,23 @@ def _subnet(given: IPv4Network) -> IPv4Network:
 
 
 class Instance(Model):
-    """A system of `files/systems/` under a name of its own (`as`). `names` are its sites' names by those of the file,
-    `ports` the ports of containers by the names that the file has for their services; a port that is not written is
-    assigned."""
+    """A system of `files/systems/` under a name of its own."""
 
     model_config = ConfigDict(**Model.model_config | {"serialize_by_alias": True})
 
     system: Name
+    """The system of `files/systems/`."""
     name: Annotated[str, Field(pattern=INSTANCE)] | None = Field(None, alias="as")
+    """Its name here, which no other system of the stack has; else the system's own."""
     variant: Name | None = None
+    """One of the system's variants; else that of `infra:variants`."""
     names: dict[HostName, HostName] = {}
+    """Names of its sites: the one in the file → the one here."""
     ports: dict[Name, Annotated[Port, BeforeValidator(_port)]] = {}
+    """Ports of its containers: the service in the file → its port here. One that is not written is assigned by the
+    name."""
     subnet: Annotated[Network, AfterValidator(_subnet)] | None = None
+    """The subnet of its containers; else one is assigned by the name."""
 
     @property
     def known_as(self) -> str:

@@ -22,8 +22,8 @@ from catalogue.files import Written, parse_toml, read_bytes, read_compose, read_
 from catalogue.instances import instance_of
 from catalogue.models import Account, ComposeSource, ContainerNetwork, Directory, DropIn, Milestone, System
 from catalogue.problems import CatalogueError, Problem
-from catalogue.service import Artefact, Image, Memory, Route
-from catalogue.services import KINDS, ConfigFile
+from catalogue.service import Artefact, ConfigFile, Image, Memory, Route
+from catalogue.services import KINDS
 from catalogue.sites import Cors, FileKey, ForwardAuth, Hsts, Rate, Redirect, Site, Snippet, StaticFiles
 from catalogue.stack import Stack
 from catalogue.validation import Path as Place

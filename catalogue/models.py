@@ -29,33 +29,44 @@ from catalogue.systemd.directives import Sections
 
 
 class ContainerNetwork(Model):
-    """The Docker network that all containers of a system share; `unit` creates it before any of them starts."""
+    """The Docker network that all containers of a system share. Its unit creates it before any of them starts."""
 
     name: Name
+    """The network's name in Docker."""
     subnet: Network
+    """Its addresses: private ones, in which the host reaches nothing else, with room for each container."""
     gateway: Address
+    """The host's own address in it, out of `subnet`."""
     unit: UnitName
+    """The systemd unit that creates it."""
 
 
 class Account(Model):
-    """An account that services run as. One that is there already is used as it is. Without `login` it has no
-    login shell; `lingering` keeps its own units running without a login."""
+    """An account of the host that services run as. One that is there already is used as it is."""
 
     name: AccountName
+    """The account's name on the host."""
     home: AbsolutePath
+    """Its home directory. An account that is there already keeps its own."""
     login: bool = False
+    """Whether people log in as it; without, it has no login shell. An account that is there keeps its shell."""
     lingering: bool = False
+    """Whether its own units run while it is not logged in."""
     groups: list[AccountName] = []
+    """Further groups that it is a member of."""
 
 
 class Directory(Model):
-    """A directory that must be there; without `group` it is the owner's own. A number is an account of a container's,
-    which the host need not know."""
+    """A directory that must be there."""
 
     path: AbsolutePath
+    """The path of the directory."""
     owner: OwnerName = "root"
+    """Who it belongs to: root, one of `accounts`, or the number of a container's account in quotes."""
     group: OwnerName | None = None
+    """Its group; the owner's own where nothing is written."""
     mode: Permissions = "0755"
+    """Its permissions, in quotes."""
 
 
 _DROP_IN = r"^/etc/systemd/[a-z]+\.conf\.d/[^/]+\.conf$", "a path such as /etc/systemd/journald.conf.d/app.conf"
@@ -65,49 +76,67 @@ class DropIn(Model):
     """A file of directives for something that is not a service of ours, such as journald."""
 
     path: Annotated[str, written_as(*_DROP_IN)]
+    """The file: below `/etc/systemd/NAME.conf.d/`, its name ends in `.conf`."""
     sections: Sections
+    """Sections of that file, each with its directives and their values."""
 
 
 class Milestone(Model):
-    """By when, in seconds since the host was switched on, a unit is to be up."""
+    """By when a unit is to be up after the host was switched on."""
 
     name: str
+    """What the milestone is called in `infra boot-times`."""
     unit: UnitName
+    """The unit that is to be up by then; one of the system's services."""
     within: Annotated[int, Field(ge=1)]
+    """Seconds since the host was switched on."""
 
 
 class ComposeSource(Model):
-    """A compose file of the product's makers, below `files/static/`, as it is; `variables` are the values of its
-    `${…}`. What it says of a service, the entry of that name under `services` completes and overrides."""
+    """A compose file of the product's makers. What it says of a service, the entry of that name under `services`
+    completes and overrides."""
 
     file: PathBelow
+    """The compose file, below `files/static/`."""
     variables: dict[EnvironmentName, str] = {}
+    """Values of the variables (`${NAME}`) in that file, by their names."""
 
 
 class System(Model):
-    """One product: what it needs of a host, its sites and its services. `document` is where the facts come from.
-
-    `packages` are Debian packages, `enables` units that packages bring and that are to run. `variant` is the one of
-    its variants that the stack chose (infra:variants). `monitor_names` are legacy commands that now run
-    the host's monitor (`*.sh` or `*.py`). `data` are directories that no release brings: a lost host gets them back
-    from a snapshot of its disk.
-    """
+    """One product: what it needs of a host, its sites and its services."""
 
     system: Name
+    """The system's name, the same as the file's without `.yaml`."""
     document: str
+    """The document that the facts of this file come from; free text."""
     variant: str | None = None
+    """The variant that the stack chose (`infra:variants`). The program sets it."""
     accounts: list[Account] = []
+    """Accounts of the host that services run as. Each is made where it is missing, and never removed."""
     directories: list[Directory] = []
+    """Directories that the host must have, with their owners and permissions."""
     packages: list[PackageName] = []
+    """Debian packages that each host of the system needs."""
     enables: list[UnitName] = []
+    """Units which those packages bring, and that are to run."""
     drop_ins: list[DropIn] = []
+    """Settings of systemd's own programs, such as journald."""
     milestones: list[Milestone] = []
+    """By when units are to be up after a start of the host: `infra boot-times` compares."""
     network: ContainerNetwork | None = None
+    """The network of its containers. Where none is written, it has the system's name and a subnet that follows from
+    it."""
     compose: ComposeSource | None = None
+    """A compose file of the product's makers, taken as it is. The entries of `services` complete it."""
     monitor_names: list[AbsolutePath] = []
+    """Paths of legacy scripts (`*.sh`, `*.py`) that run the host's monitor now."""
     data: list[AbsolutePath] = []
+    """Directories that no release brings. A region move takes them along; a lost host gets them back from a
+    snapshot."""
     sites: list[Site] = []
+    """Public names that the system is served under."""
     services: list[AnyService]
+    """What runs: containers, units of systemd, and services that no longer run (`retired: true`)."""
 
     @property
     def active(self) -> list[Service]:

@@ -22,14 +22,16 @@ GitRepository = Annotated[
 
 
 class Pusher(Model):
-    """`services` are those whose images it may push, from its `branch` alone, or from an `environment` of GitHub's in
-    its place."""
+    """What a repository on GitHub may push: images of its services, and nothing else."""
 
     services: Annotated[list[Name], Field(min_length=1)]
+    """The services whose images it may push."""
     branch: (
         Annotated[str, written_as(_REF, "the name of a branch, such as main or release/2", max_length=200)] | None
     ) = None
+    """The branch that its workflows run on; `main` where neither a branch nor an environment is written."""
     environment: Annotated[str, written_as(*_ENVIRONMENT, max_length=200)] | None = None
+    """The environment of GitHub's that its workflows name, in the branch's place."""
 
     @model_validator(mode="after")
     def _one(self) -> "Pusher":

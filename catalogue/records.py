@@ -36,13 +36,16 @@ _CAA = re.compile(r'(0|128) (issue|issuewild|iodef) "([^"\\]*)"')
 
 
 class Record(Model):
-    """`name` is a whole name of the stack's zone. `values` are as Route 53 takes them, but for TXT, whose quotes are
-    added. `ttl` is for how many seconds resolvers may keep it."""
+    """A record of the stack's zone beside its hosts' addresses."""
 
     name: RecordName
+    """The whole name, in the stack's zone."""
     type: Literal["A", "AAAA", "CNAME", "MX", "TXT", "CAA", "SRV"]
+    """The type of the record."""
     values: Annotated[list[Annotated[str, Field(min_length=1, max_length=4000)]], Field(min_length=1, max_length=100)]
+    """Its values as Route 53 takes them, such as `10 mx.example.net` of MX; a TXT without quotes around it."""
     ttl: Annotated[int, Field(ge=1, le=172800, strict=False)] = 300
+    """Seconds for which resolvers may keep it."""
 
     @model_validator(mode="after")
     def _formed(self) -> "Record":

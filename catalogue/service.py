@@ -6,6 +6,8 @@ from pydantic import Field
 
 from catalogue.backup import Backup
 from catalogue.fields import (
+    AbsolutePath,
+    AccountName,
     ContainerPath,
     EnvironmentName,
     Line,
@@ -13,6 +15,7 @@ from catalogue.fields import (
     Model,
     Name,
     PathBelow,
+    Permissions,
     UnitName,
     UpstreamHost,
     UrlPath,
@@ -27,13 +30,16 @@ _DIGEST = r"^sha256:[0-9a-f]{64}$", "a digest: sha256: and 64 digits or letters 
 
 
 class Image(Model):
-    """An image by repository and tag or digest; account and region come from the stack, never from here. A repository
-    that begins with a registry's name, such as docker.io/library/postgres, is another's: it is copied into the
-    stack's registry, into a repository of that whole name."""
+    """An image by repository and tag or digest; account and region come from the stack, never from here."""
 
     repository: str
+    """The repository, without account and region. One that begins with a registry's name, such as
+    `docker.io/library/postgres`, is another's, and is copied."""
     tag: Annotated[str, written_as(*_TAG)] | None = None
+    """The tag, such as `"1.4"`; `latest` where neither a tag nor a digest is written. What runs is the digest under
+    it."""
     digest: Annotated[str, written_as(*_DIGEST)] | None = None
+    """The exact image, as `sha256:` and 64 hexadecimal digits, in the tag's place."""
 
     @property
     def suffix(self) -> str:
@@ -56,10 +62,12 @@ class Image(Model):
 
 class Artefact(Image):
     """What the owner built: a program, an environment, a model, as an image of files alone (`infra push`). The host
-    unpacks it, and `into` is a link to it, or to its `subpath`, that is switched with the release."""
+    unpacks it, and a release leads a link to it."""
 
     into: ContainerPath
+    """The path on the host that is a link to the unpacked files; each release switches it."""
     subpath: PathBelow | None = None
+    """A path in the artefact that `into` leads to, instead of all of it."""
 
 
 Artefacts = Annotated[
@@ -70,28 +78,50 @@ Artefacts = Annotated[
 
 
 class Memory(Model):
-    """`limit` is enforced; `observed` is what the service was seen to use."""
+    """How much memory a service may use, and how much it was seen to use."""
 
     limit: Size
+    """The most memory that the service may use; Docker, or systemd as `MemoryMax`, enforces it."""
     observed: Size | None = None
+    """What the service was seen to use. A limit below it is a warning."""
+
+
+class ConfigFile(Model):
+    """A file that a service of systemd's reads."""
+
+    path: AbsolutePath
+    """Where the file lies on the host."""
+    source: PathBelow
+    """The file below `files/static/`."""
+    owner: AccountName = "root"
+    """The account that it belongs to."""
+    group: AccountName | None = None
+    """Its group; the owner's own where nothing is written."""
+    mode: Permissions = "0644"
+    """Its permissions, in quotes."""
+    must_exist: list[str] = []
+    """Keys (dotted) of a TOML file whose values are paths, relative to the file, that must be there: else a release is
+    refused."""
 
 
 class Route(Serving):
-    """A public path of a site and the path that the service itself serves it under.
-
-    The two differ: `/scheduler/` is `/api/scheduler/` inside (004_b5add429c3fef2cf.txt, section 1). A path that ends
-    in `/` stands for all below it, any other for itself alone. `site` may be left out where the system has one site.
-    `look` is a public path below it that answers 200 when the service is healthy, for looks from outside; else that is
-    the health path, where it lies behind a route. `methods` are those CORS allows, where the site has CORS. `host` is
-    the Host header that the service gets, where it wants another one than clients ask for.
-    """
+    """A public path of a site, and the path that the service itself serves it under: `/scheduler/` can be
+    `/api/scheduler/` inside."""
 
     public: str
+    """The path that clients ask for. One that ends in `/` stands for all below it, any other for that page alone."""
     internal: str | None = None
+    """The path that the service gets; it ends in `/` where `public` does. By default `/`, and for a page alone its
+    public path."""
     site: str | None = None
+    """The name of the site that the path is on. It may be left out where the system has one site."""
     look: UrlPath | None = None
+    """A public path of the route that answers 200 when the service is healthy, asked by releases and the monitor where
+    the health check is no public path."""
     methods: list[Method] | None = None
+    """Methods that CORS allows on this route, where its site has CORS."""
     host: UpstreamHost | None = None
+    """The `Host` header that the service gets, where it wants another one than clients ask for."""
 
     @property
     def inside(self) -> str:
@@ -108,29 +138,40 @@ class Route(Serving):
 
 
 class Service(Model):
-    """What a service of every kind has.
-
-    `single` marks a
-    service of which only one may run in the world. `stop_priority` orders what is stopped first under
-    memory pressure (1 first; None never). `backup` says what of its data is backed up. While it restarts, new requests
-    wait for `hold` seconds at most (0: they are refused at once), and those under way get `drain` seconds to end; by
-    default 10, and 30 where another one of it takes the new ones.
-    """
+    """What a service of every kind has."""
 
     name: Name
+    """The service's name everywhere in this project."""
     purpose: Line
+    """What it does, in one line."""
     purpose_ja: Line | None = None
+    """The same in Japanese, for the Japanese page of the system."""
     role: Literal["api", "admin"] = "api"
+    """Which ports are its own: 8000–8099 of an `api`, 9000–9999 of an `admin`."""
     port_exception: str | None = None
+    """The reason why its port is outside of the range of its role."""
     routes: list[Route] = []
+    """Its public paths; nothing else of it is public."""
     unit: UnitName
+    """Its systemd unit, with the ending. Containers whose unit is the same share one compose file."""
     environment: dict[EnvironmentName, str] = {}
+    """Variables with their values: always text, so numbers and yes or no stand in quotes."""
     secrets: list[EnvironmentName] = []
+    """Names of variables whose values are secret. `infra secret set SERVICE.NAME` sets each,
+    `infra secret set SYSTEM.NAME` one for all services."""
     backup: Backup | None = None
+    """What of its data is backed up, when, and how long that is kept."""
     single: bool = False
+    """Whether only one of it may run in the world: where its public name points to."""
     stop_priority: Annotated[int, Field(ge=1)] | None = None
+    """Its place in the order in which services are stopped when memory runs out, 1 first. Without it, it is never
+    stopped for that."""
     hold: Annotated[int, Field(ge=0, le=600)] = 45
+    """Seconds for which new requests wait at most while it restarts; with 0 they are refused at once. Only behind
+    Nginx."""
     drain: Annotated[int, Field(ge=0, le=600)] | None = None
+    """Seconds that requests under way get to end before it stops. By default 10, and 30 where another one of it takes
+    the new ones. Only behind Nginx."""
 
     @property
     def listens(self) -> int | None:

@@ -18,13 +18,11 @@ from catalogue.fields import (
     Line,
     Model,
     Name,
-    PathBelow,
-    Permissions,
     Port,
     UrlPath,
     written_as,
 )
-from catalogue.service import Artefacts, Image, Memory, Service
+from catalogue.service import Artefacts, ConfigFile, Image, Memory, Service
 from catalogue.sizes import systemd_bytes, to_bytes
 from catalogue.systemd.directives import Sections, canonical, text
 
@@ -40,48 +38,60 @@ Opening = Literal[
     "public-ports", "host-network", "host-processes", "host-paths", "docker-socket", "privileged", "capabilities",
     "devices", "unconfined", "moving-tag",
 ]  # fmt: skip
-
-
 _COMPOSE_FILE = (
     r"^docker-compose[A-Za-z0-9_.-]*\.ya?ml$",
-    "a file's name such as docker-compose.prod.yml: docker-compose at its beginning, .yml at its end, no directory",
+    "a file's name such as docker-compose.prod.yml: it begins with docker-compose, and names no directory",
 )
 
 
 class ComposeService(Service, ContainerOptions):
-    """A container of a compose project. Services with the same unit share one project and one file.
-
-    `port` is where it is published, on 127.0.0.1 alone; `container_port` where its program listens, if elsewhere.
-    Without a port only other containers reach it, or it does work of its own. `health` is a path on that port, or `tcp`
-    (it takes connections), a command in the container, `image` (the image's own health check) or `running` (it stays
-    up). `unit`, `container`, `directory` and `compose_key`, its key in the compose file, follow from its name. Without
-    an `address` Docker gives the container one: others reach it by its name. With `rollout: blue-green` a new container
-    comes up beside the old one on `spare_port` (and `spare_address`, where it has an `address`) before the proxy is
-    switched to it; the default replaces the container, and answers 503 meanwhile. Of `replicas` several run at a time,
-    the later ones on `replica_ports`; a release restarts one after the other. `release` are commands that run to
-    their end before the switch, such as migrations. `publish` are ports at which the world reaches it past the proxy.
-    `exceptions` gives the reason for each way in which it reaches further than its network and its product's data.
-    """
+    """A container of a compose project. Services with the same unit share one project and one file."""
 
     kind: Literal["compose"]
+    """A container of a compose project."""
     port: Port | None = None
+    """The port of the host where it is published, on 127.0.0.1 alone. A container with `container_port` and a route,
+    and no `port`, gets one by its name."""
     container_port: Port | None = None
+    """The port that its program listens on in the container, where that is not `port`."""
     health: ContainerHealth | None = None
+    """How it is asked whether it is healthy: by a path on its port, a connection, a command. By default `/health` where
+    it has a port, else `running`."""
     memory: Memory
+    """Its limit of memory."""
     directory: AbsolutePath
+    """The directory of the host where its compose file lies."""
     image: Image
+    """The image that it runs."""
     release: ReleaseSteps = []
+    """Commands that a release runs to their end before it switches, such as migrations: one, or several in a list."""
     container: Name
+    """The container's name."""
     address: Address | None = None
+    """Its address on the system's network, where something asks for a fixed one. Else Docker gives it one, and others
+    reach it by its name."""
     compose_file: Annotated[str, written_as(*_COMPOSE_FILE)] = "docker-compose.prod.yml"
+    """The name of its compose file on the host."""
     compose_key: Name
+    """Its key under `services` of the compose file."""
     rollout: Literal["recreate", "blue-green"] = "recreate"
+    """How a release replaces it: `recreate` restarts it; with `blue-green` a new container comes up beside the old one,
+    and the proxy is switched to it."""
     spare_port: Port | None = None
+    """The second port of a `blue-green` rollout. Without an `address` it follows from the name where none is
+    written."""
     spare_address: Address | None = None
+    """The second address of a `blue-green` rollout, where the service has an `address`."""
     replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    """How many of it run at a time. A release restarts one after the other. It needs a route, Nginx, no data of its
+    own, and memory for each."""
     replica_ports: list[Port] = []
+    """Ports of the replicas after the first. They follow from its name where none are written."""
     publish: list[Published] = []
+    """Ports at which the world reaches it past the proxy, such as `"25"` or `"51820/udp"`. They need the exception
+    `public-ports`."""
     exceptions: dict[Opening, Annotated[Line, AfterValidator(_in_words)]] = {}
+    """The reason for each way in which it reaches further than its network and its product's data."""
 
     @model_validator(mode="before")
     @classmethod
@@ -165,43 +175,38 @@ class ComposeService(Service, ContainerOptions):
         return [address for address in (self.address, self.spare_address) if address is not None]
 
 
-class ConfigFile(Model):
-    """A file that a service reads; `source` lies below `files/static/`. `must_exist` names keys (dotted) of a TOML
-    file whose values are paths, relative to the file, without which the service could not start."""
-
-    path: AbsolutePath
-    source: PathBelow
-    owner: AccountName = "root"
-    group: AccountName | None = None
-    mode: Permissions = "0644"
-    must_exist: list[str] = []
-
-
 class NativeService(Service):
-    """A unit that systemd runs, by its directives.
-
-    `health` is the path on its port that answers 200 when it is healthy; one without a port is asked for by its state.
-    With `account` that account's own manager runs it (a user unit), and it runs without a login. `instances`
-    are those of a template unit (`NAME@.service`). A change of one of `files`, or of an `artefact`, restarts it; an
-    artefact is what its owner built, one or several. `needs` are files that the release does not bring: without them it
-    is refused. `environment` stands in the unit, or with the secrets in
-    `environment_file`; with `specifiers` systemd reads `%U` and the like in it, else a `%` means itself. With `socket`
-    systemd holds the port, so that connections wait while the unit restarts.
-    """
+    """A unit that systemd runs, by its directives. Its environment stands in the unit, or with the secrets in a
+    file."""
 
     port: Port | None = None
+    """The port that it listens on, on 127.0.0.1 alone. One without a port has no route."""
     health: UrlPath = "/health"
+    """The path on its port that answers 200 when it is healthy. Without a port its unit's state counts instead."""
     memory: Memory | None = None
+    """Its limit of memory, unless its directives have a `MemoryMax`."""
     account: AccountName | None = None
+    """The account whose own manager runs it, as a user unit that needs no login. Without it, it is a unit of the
+    system."""
     instances: list[Name] = []
+    """Instances of a template unit (`NAME@.service`) that run."""
     directives: Sections
+    """The unit's sections, such as `Unit`, `Service` or `Timer`, each with its directives. A list gives one line for
+    each."""
     drop_ins: dict[Name, Sections] = {}
+    """Further sections by the names of their files: `UNIT.d/NAME.conf`."""
     files: list[ConfigFile] = []
+    """Files that a release brings for it. A change of one restarts it."""
     artefact: Artefacts = []
+    """What its owner built and a release brings: one, or several in a list. A change of one restarts it."""
     needs: list[AbsolutePath] = []
+    """Files that no release brings itself: without one of them, it is refused."""
     environment_file: AbsolutePath | None = None
+    """The file that `environment` and `secrets` are written to (with permissions 0600), instead of the unit."""
     specifiers: bool = False
+    """Whether systemd reads specifiers, such as `%U`, in `environment`; without, a `%` means itself."""
     socket: bool = False
+    """Whether systemd holds the port, so that connections wait while the unit restarts."""
 
     @property
     def listens(self) -> int | None:
@@ -257,19 +262,23 @@ class UnitService(NativeService):
     """A service that runs on and on."""
 
     kind: Literal["unit"]
+    """A unit that runs on and on."""
 
 
 class OneshotService(NativeService):
     """A service that does something once, and counts as running after that (`RemainAfterExit`)."""
 
     kind: Literal["oneshot"]
+    """A unit that does something once."""
 
 
 class TimerService(NativeService):
     """Runs `job`, the service of the same name, at the times that its [Timer] says."""
 
     kind: Literal["timer"]
+    """A timer and the service that it starts; `unit` ends in `.timer`."""
     job: Sections
+    """Sections of the service that the timer starts, as in `directives`, which are the timer's own."""
 
     @property
     def job_unit(self) -> str:
@@ -288,12 +297,19 @@ class RetiredService(Model):
     """A service that no longer runs: it keeps its repository, and gets no container, unit, route or address."""
 
     name: Name
+    """The name that it had."""
     purpose: Line
+    """What it did, in one line."""
     purpose_ja: Line | None = None
+    """The same in Japanese, for the Japanese page of the system."""
     retired: Literal[True]
+    """Says that it no longer runs; there is no `kind` then."""
     repository: str
+    """The repository of its images, which is kept."""
     port: Port
+    """The port that it had, which no other service gets."""
     replaced_by: Name
+    """The service that does its work now."""
 
 
 def _service_kind(value: Any) -> str | None:

@@ -1,9 +1,8 @@
 """What a public site says: its names, paths and who may see them. A service's own paths are its routes (service.py)."""
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from catalogue.fields import (
     AbsolutePath,
@@ -20,65 +19,17 @@ from catalogue.fields import (
     RedirectTarget,
     UserName,
 )
+from catalogue.site_values import HSTS_AGE, ClosedPath, RequestHeader, ResponseHeader, ResponseValue, Seconds, SitePath
 from catalogue.sizes import Size
-
-HSTS_AGE = 63072000  # seconds: two years
-HSTS = f"max-age={HSTS_AGE}"
-SITE_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
-# What the proxy itself sends to a service, or what keeps one request apart from the next
-OWN_HEADERS = {
-    "host", "connection", "upgrade", "content-length", "transfer-encoding", "x-real-ip", "x-forwarded-for",
-    "x-forwarded-proto", "x-forwarded-host",
-}  # fmt: skip
-# What says where an answer ends, how it is packed and how this connection goes on: one more of it breaks answers
-OF_THE_CONNECTION = {
-    "connection", "content-encoding", "content-length", "content-range", "date", "keep-alive", "proxy-authenticate",
-    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
-}  # fmt: skip
-
-
-def _path(path: str) -> str:
-    if not SITE_PATH.fullmatch(path) or "//" in path or {".", ".."} & {*path.split("/")}:
-        raise ValueError("a path such as /old/ (all below it) or /old (that page alone): letters, digits and . _ ~ / -")
-    return path
-
-
-def _request_header(name: str) -> str:
-    if name.lower() in OWN_HEADERS:
-        raise ValueError("any other header: this one is the proxy's own; for another Host there is host")
-    return name
-
-
-def _response_header(name: str) -> str:
-    if name.lower() in OF_THE_CONNECTION:
-        raise ValueError("any other header: this one is of the connection or of the body, and the proxy writes it")
-    return name
-
-
-def _given(value: str) -> str:
-    if not value.strip():
-        raise ValueError("a header's value with characters; leave the header out where it has none")
-    return value
-
-
-def _closed(path: str) -> str:
-    _path(path.removesuffix("*"))
-    return path
-
-
-ClosedPath = Annotated[str, AfterValidator(_closed)]
-SitePath = Annotated[str, AfterValidator(_path)]
-ResponseHeader = Annotated[HeaderName, AfterValidator(_response_header)]
-ResponseValue = Annotated[HeaderValue, AfterValidator(_given)]
-RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
-Seconds = Annotated[int, Field(ge=1, le=3600)]
 
 
 class FileKey(Model):
-    """A value out of a configuration file of the catalogue: `key` is dotted, such as server.max_request_size."""
+    """A value out of a configuration file of the catalogue."""
 
     file: AbsolutePath
+    """The path of a TOML file that one of the system's services has under `files`."""
     key: str
+    """The key, dotted, such as `server.max_request_size`."""
 
 
 def _form(given: Any) -> str:
@@ -92,16 +43,20 @@ AnySize = Annotated[
 
 
 class Cors(Model):
-    """What browsers let pages of other `origins` do. `headers` are those that such a page may send, `exposed` those of
-    an answer that it may read; `credentials` lets it send cookies; for `max_age` seconds a browser does not ask again.
-    Without `methods` there is no CORS."""
+    """What browsers let pages of other origins do. Without `methods` there is no CORS."""
 
     methods: list[Method] = []
+    """Methods that pages of other sites may use. Without any there is no CORS."""
     origins: Annotated[list[Origin], Field(min_length=1)] = ["*"]
+    """Sites whose pages may ask, such as `https://app.example.com`; `*` for all."""
     headers: list[HeaderName] = ["Content-Type", "Authorization"]
+    """Request headers that such a page may send."""
     exposed: list[HeaderName] = []
+    """Headers of an answer that such a page may read."""
     credentials: bool = False
+    """Whether such a page may send cookies."""
     max_age: Annotated[int, Field(ge=0, le=86400)] | None = None
+    """Seconds for which a browser need not ask again. Where nothing is written, the browser decides."""
 
     @property
     def is_for_all(self) -> bool:
@@ -116,12 +71,14 @@ def _methods_alone(given: Any) -> Any:
 
 
 class Rate(Model):
-    """How many `requests` a client may make; `burst` are those that may come at once beyond the first, as many as
-    `requests` where nothing is said. More are answered 429. A client is an address."""
+    """How many requests a client, which is an address, may make. More are answered 429."""
 
     requests: Annotated[int, Field(ge=1, le=100000)]
+    """How many requests a client may make in that time."""
     per: Literal["second", "minute"] = "second"
+    """The time that they are counted in."""
     burst: Annotated[int, Field(ge=0, le=100000)] | None = None
+    """How many may come at once beyond the first; as many as `requests` where nothing is written."""
 
     @property
     def at_once(self) -> int:
@@ -130,12 +87,15 @@ class Rate(Model):
 
 
 class ForwardAuth(Model):
-    """Another `service` of the system is asked at `path` whether a request may pass: 2xx lets it, 401 and 403 are the
-    client's answer. `headers` are those of its answer that the service gets, in place of any that the client sent."""
+    """Another service of the system is asked whether a request may pass: 2xx lets it, 401 and 403 are the client's
+    answer."""
 
     service: Name | None = None
+    """The service of the system that is asked."""
     path: SitePath = "/"
+    """The path that it is asked at."""
     headers: list[RequestHeader] = []
+    """Headers of its answer that go on to the service, in place of any that the client sent."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> "ForwardAuth":
@@ -153,29 +113,38 @@ def _hsts(given: Any) -> Any:
 
 
 class Serving(Model):
-    """How requests are served: what a route says for itself, and a site for all that say nothing else.
-
-    `max_body` is the largest request, `timeout` how many seconds an answer may take (between two parts of it),
-    `connect_timeout` how many until the service takes the connection. With `buffering` the proxy takes an answer whole
-    before a slow client has it; without, it passes on what comes when it comes. `allow` are the only networks that may
-    ask, `deny` those that may not. `basic_auth` are users, each with the name of the secret that is the password.
-    `forward_auth` asks a service first. `rate` and `connections` are limits of each client. `headers` go with every
-    answer, `request_headers` with every request to the service. `cors` says what browsers let other sites do.
-    """
+    """How requests are served: what a route or a directory says for itself, and a site for all that say nothing
+    else."""
 
     max_body: AnySize | None = None
+    """The largest request body: a size, or the key of a configuration file that has it. Beyond it: 413. By default 1 MB
+    with Nginx; Caddy has no limit."""
     timeout: Seconds | None = None
+    """Seconds that may pass between two parts of an answer; 60 with Nginx where nothing is written."""
     connect_timeout: Annotated[int, Field(ge=1, le=60)] | None = None
+    """Seconds until the service takes the connection; 5 where nothing is written."""
     buffering: bool | None = None
+    """With `true` the proxy takes an answer whole, so that a slow client holds up no worker of the service; without, it
+    passes on what comes."""
     allow: list[Network] | None = None
+    """The only networks that may ask; others get 403. On a route `[]` lifts its site's."""
     deny: list[Network] | None = None
+    """Networks that may not ask."""
     basic_auth: dict[UserName, EnvironmentName] | None = None
+    """Users, each with the name of the secret that is the password (`infra secret set SYSTEM.NAME`). On a route `{}`
+    lifts its site's."""
     forward_auth: Annotated[ForwardAuth | None, BeforeValidator(_none_for_false)] = None
+    """A service that is asked first whether a request may pass. On a route `false` lifts its site's."""
     rate: Rate | None = None
+    """How many requests each client may make; more are answered 429. Only with Nginx."""
     connections: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """How many connections each client may have at a time; more are answered 429. Only with Nginx."""
     headers: dict[ResponseHeader, ResponseValue] = {}
+    """Headers of every answer, by their names."""
     request_headers: dict[RequestHeader, HeaderValue] = {}
+    """Headers of every request to the service, by their names; one whose value is "" is taken away."""
     cors: Annotated[Cors | None, BeforeValidator(_methods_alone)] = None
+    """What browsers let pages of other sites do. A list is the methods alone; `false` is none."""
 
     @property
     def asks(self) -> str | None:
@@ -207,36 +176,43 @@ def with_headers(first: dict[str, str], second: dict[str, str]) -> dict[str, str
 
 
 class Redirect(Model):
-    """Requests for `public`, a path alone or, where it ends in `/`, all below it, are sent on to `to`: a path of this
-    site or another address. Where both end in `/`, the rest of the path goes along; a query always does. The name of
-    a site in `to` is its name in this stack."""
+    """Requests for a path that are sent on. The query always goes along. The name of a site in `to` is its name in this
+    stack."""
 
     public: SitePath
+    """The path that is sent on: that page alone or, where it ends in `/`, all below it."""
     to: RedirectTarget
+    """Where to: a path of this site or another address. Where both end in `/`, the rest of the path goes along."""
     status: Literal[301, 302, 307, 308] = 301
+    """301 and 308 are for good, 302 and 307 for now. With 307 and 308 a POST stays a POST."""
 
 
 class StaticFiles(Serving):
-    """Files that the proxy serves itself below `public`: those of `source`, a folder below `files/static/`, or of a
-    `directory` of the host, such as an artefact's `into`. `fallback` is the page of it for a path that is no file, as
-    an application that runs in the browser needs it. Browsers keep files for `max_age` seconds, and ask again for
-    pages (*.html) each time. `precompressed` serves `app.js.gz` in place of `app.js` where it is there. Hidden files
-    are not served."""
+    """Files that the proxy serves itself: those of `source` or of `directory`. Hidden files are not served."""
 
     public: SitePath
+    """The path that the files are served below; it ends in `/`."""
     source: PathBelow | None = None
+    """A folder below `files/static/`, whose files come with the release."""
     directory: AbsolutePath | None = None
+    """A directory of the host, such as an artefact's `into`, instead of a `source`."""
     fallback: PathBelow | None = None
+    """The page, one of the files, for a path that is no file, as an application that runs in the browser needs it."""
     max_age: Annotated[int, Field(ge=0, le=63072000)] | None = None
+    """Seconds for which browsers keep files. Pages (`*.html`) are asked for again each time."""
     precompressed: bool = False
+    """Whether `app.js.gz` is served in place of `app.js`, where it is there."""
 
 
 class Hsts(Model):
-    """How long browsers ask this name by HTTPS alone, in seconds; with the names below it, and in browsers' lists."""
+    """How long browsers ask a name by HTTPS alone (the header `Strict-Transport-Security`)."""
 
     max_age: Annotated[int, Field(ge=0, le=126144000)] = HSTS_AGE
+    """Seconds for which browsers ask this name by HTTPS alone; the default is two years."""
     include_subdomains: bool = False
+    """Whether that goes for all names below it too."""
     preload: bool = False
+    """Whether browsers may have the name in their lists. It needs `include_subdomains`."""
 
     @property
     def value(self) -> str:
@@ -245,45 +221,55 @@ class Hsts(Model):
 
 
 class Snippet(Model):
-    """Configuration by hand, a file below `files/static/` for a proxy: directives inside of the site's server."""
+    """Configuration by hand for a proxy: directives inside of the site's server."""
 
     nginx: PathBelow | None = None
+    """A file below `files/static/` with directives for the site's `server` block of Nginx."""
     caddy: PathBelow | None = None
+    """A file below `files/static/` with directives for the site of Caddy."""
 
 
 class CertificateFiles(Model):
-    """A certificate with its chain, and its key, which are on the host already (PEM)."""
+    """A certificate and its key, which are on the host already."""
 
     chain: AbsolutePath
+    """The certificate with its chain, a file of the host (PEM)."""
     key: AbsolutePath
+    """Its private key, a file of the host (PEM)."""
 
 
 class Site(Serving):
-    """A public name with its own certificate, unless `certificate` says otherwise: `wildcard` is one for all names
-    beside it (*.example.com of shop.example.com), `{chain, key}` are files of the host. `challenge` is how ACME proves
-    the name is ours: dns-01 where its zone is ours (the certificate is there before the host serves), http-01 where it
-    is not. What it says of serving holds for all routes that say nothing else; without `cors` there is no CORS.
-
-    `alias_of` is the site of which this is another name. `redirects` send requests elsewhere, `static` are files that
-    the proxy serves itself, `closed` are paths that are not public (404): `/x/` all below it and `/x`, `/x` that page,
-    `/x*` all that begins so. `error_pages` are pages, files below
-    `files/static/`, in place of the proxy's own answers (403, 404, 413, 429, 502, 503, 504); what a service answers
-    stays. `compress` has the proxy compress text. Without `access_log` requests are not logged, and not counted.
-    """
+    """A public name. What it says of serving holds for all of its routes and directories that say nothing else."""
 
     name: HostName
+    """The public name that clients ask for."""
     challenge: Literal["dns-01", "http-01"] = "dns-01"
+    """How the name is proved to the certificate authority: `dns-01` for a name of `infra:zone`, `http-01` for any
+    other, which must point at the host first."""
     certificate: Literal["wildcard"] | CertificateFiles | None = None
+    """`wildcard` is one certificate for all names beside this one (`*.example.com`); or files that the host has. By
+    default the name gets one of its own."""
     alias_of: HostName | None = None
+    """The site of which this is another name: it serves the same."""
     redirects: list[Redirect] = []
+    """Paths that are sent on elsewhere."""
     static: list[StaticFiles] = []
+    """Files that the proxy serves itself."""
     closed: list[ClosedPath] = []
+    """Paths that are not public (404): `/x/` and all below it, `/x` that page, `/x*` all that begins so."""
     error_pages: dict[Literal["403", "404", "413", "429", "502", "503", "504"], PathBelow] = {}
+    """Pages in place of the proxy's own answers: status, in quotes → a file below `files/static/`."""
     hsts: Annotated[Hsts | None, BeforeValidator(_hsts)] = Hsts()
+    """For how long browsers ask this name by HTTPS alone; `false` for no such header."""
     compress: bool = False
+    """Whether the proxy compresses text (gzip)."""
     access_log: bool = True
+    """Whether requests are logged, and counted by alerts."""
     client_ca: PathBelow | None = None
+    """Certificate authorities, a file below `files/static/` (PEM): only clients with a certificate of one of them may
+    ask."""
     snippet: Snippet | None = None
+    """Configuration by hand, for what the catalogue has no field for."""
 
     @property
     def all_headers(self) -> dict[str, str]:

@@ -16,13 +16,17 @@ FORMS = "ssm:/prod/shop/token, secretsmanager:prod/shop#token, or {command: [op,
 
 
 class Source(Model):
-    """A parameter of AWS Systems Manager, a secret of AWS Secrets Manager (of a JSON object the value of `key`), or a
-    command that prints the value."""
+    """Where a secret comes from when the program runs: a parameter of AWS Systems
+    Manager, a secret of AWS Secrets Manager, or a command that prints the value."""
 
     ssm: str = ""
+    """The name of a parameter of AWS Systems Manager; written as `ssm:/prod/shop/token`."""
     secretsmanager: str = ""
+    """The name or ARN of a secret of AWS Secrets Manager; written as `secretsmanager:prod/shop`."""
     key: str = ""
+    """Of a secret that is a JSON object, the key whose value is meant; written as `secretsmanager:prod/shop#token`."""
     command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=50)] = []
+    """A command, word by word, that prints the value; written as `{command: [op, read, …]}`."""
 
     @model_serializer
     def _as_written(self) -> str | dict[str, list[str]]:

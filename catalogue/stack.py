@@ -65,7 +65,9 @@ class Place(Model):
     """An existing network, in which a region's hosts are."""
 
     vpc: Annotated[str, written_as(r"^vpc-[0-9a-f]+$", "the id of a VPC, such as vpc-0a1b2c3d")]
+    """The VPC's identifier, such as `vpc-0a1b2c3d`."""
     subnet: Annotated[str, written_as(r"^subnet-[0-9a-f]+$", "the id of a subnet, such as subnet-0a1b2c3d")]
+    """The identifier of one of its subnets, which the hosts are in, such as `subnet-0a1b2c3d`."""
 
 
 class Stack(Model):

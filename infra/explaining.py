@@ -9,7 +9,11 @@ from pathlib import Path
 from catalogue.problems import nearest
 from infra.errors import InfraError
 
-PAGES = ("catalogue.md", "sites.md", "backups.md", "reference/configuration.md", "reference/alerts.md")
+FIELDS = "reference/catalogue.md"
+PAGES = (
+    FIELDS, "catalogue.md", "sites.md", "backups.md", "reference/configuration.md",
+    "reference/alerts.md",
+)  # fmt: skip
 LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 CODE = re.compile(r"`([^`]+)`")
 ROW = re.compile(r"^\|(.+)\|\s*$")
@@ -21,12 +25,13 @@ MOST = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a table: the names in its first cell, what it says, and where it stands."""
+    """A row of a table: the names in its first cell, what it says, and where it stands; of a field also its type."""
 
     names: tuple[str, ...]
     text: str
     page: str
     heading: str
+    kind: str = ""
 
 
 def explained(root: Path, field: str) -> Iterator[str]:
@@ -35,6 +40,7 @@ def explained(root: Path, field: str) -> Iterator[str]:
     wanted = field.strip().rstrip(":")
     # `zone` stands for infra:zone, `tag` for image.tag, and `image` for all that is below it
     found = [e for e in known if any(wanted in (name, *re.split("[:.]", name)) for name in e.names)] if wanted else []
+    found = [*below(known, wanted), *found]
     found = found or (list(mentions(root / "docs", wanted))[:MOST] if wanted else [])
     if not found:
         names = sorted({name for entry in known for name in entry.names})
@@ -61,8 +67,18 @@ def entries(docs: Path) -> Iterator[Entry]:
                 first, *rest = [cell.strip() for cell in re.split(r"(?<!\\)\|", match[1])]
                 names = tuple(name[0] for code in CODE.findall(first) if (name := NAMED.match(code)))
                 if names and rest:
-                    text = "; ".join(_plain(cell) for cell in rest if cell)
-                    yield Entry(names, text, f"docs/{page}", heading)
+                    cells = [_plain(cell) for cell in rest if cell]
+                    is_field = page == FIELDS and len(cells) == 3
+                    text = _of_field(*cells) if is_field else "; ".join(cells)
+                    yield Entry(names, text, f"docs/{page}", heading, cells[0] if is_field else "")
+
+
+def below(known: list[Entry], wanted: str) -> list[Entry]:
+    """What `tag` of `image.tag` means: of the fields called `tag` those of the thing that an `image` is."""
+    *above, name = wanted.split(".")
+    kinds = [entry.kind for entry in known if above and above[-1] in entry.names]
+    named = [entry for entry in known if kinds and name in entry.names]
+    return [entry for entry in named if any(entry.heading in kind for kind in kinds)] or named
 
 
 def mentions(docs: Path, name: str) -> Iterator[Entry]:
@@ -81,6 +97,11 @@ def mentions(docs: Path, name: str) -> Iterator[Entry]:
                 rows = [line.strip("| ") for line in part.splitlines() if in_code.search(line)]
                 said = "; ".join(rows).replace(" | ", ": ") if part.startswith("|") else part
                 yield Entry((name,), _plain(said), f"docs/{page}", heading)
+
+
+def _of_field(kind: str, default: str, text: str) -> str:
+    said = {"none": "optional", "required": "required"}.get(default, f"default: {default}")
+    return f"{text} ({kind}; {said})"
 
 
 def _plain(text: str) -> str:

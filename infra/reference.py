@@ -67,9 +67,23 @@ def rights(_: Path) -> str:
     return page("Rights in AWS", "`infra/account/actions.yaml`", head, "\n\n".join(parts))
 
 
+def catalogue(_: Path) -> str:
+    """Every field that people write in a system's file, of hosts and the like in a stack's, and in that of alerts."""
+    from infra import catalogue_fields
+
+    head = (
+        "Every field, by the thing that it belongs to. How they work together, with examples: "
+        "[the catalogue](../catalogue.md), [sites](../sites.md), [backups](../backups.md). A field that is not here is "
+        "refused. The keys of `Pulumi.STACK.yaml` themselves are in [configuration](configuration.md). In a system "
+        "with a compose file of its makers (`compose`) an entry of `services` needs only what that file does not say, "
+        "and no `kind`."
+    )
+    return page("Fields of the catalogue", "the models in `catalogue/`", head, catalogue_fields.body(table))
+
+
 PAGES: dict[str, Callable[[Path], str]] = {
     "configuration.md": configuration, "commands.md": commands, "alerts.md": alert_pages.english,
-    "alerts.ja.md": alert_pages.japanese, "rights.md": rights,
+    "alerts.ja.md": alert_pages.japanese, "rights.md": rights, "catalogue.md": catalogue,
 }  # fmt: skip
 
 

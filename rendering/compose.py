@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from catalogue.compose import writing
-from catalogue.compose.values import Mount, seconds
+from catalogue.compose.durations import seconds
+from catalogue.compose.values import Mount
 from catalogue.loading import Catalogue
 from catalogue.models import ContainerNetwork, System
 from catalogue.service import Image

@@ -6,7 +6,8 @@ from dataclasses import replace
 from catalogue.artefacts import used_by
 from catalogue.loading import Catalogue, look_up
 from catalogue.models import System
-from catalogue.services import ConfigFile, NativeService, TimerService
+from catalogue.service import ConfigFile
+from catalogue.services import NativeService, TimerService
 from catalogue.systemd.directives import Sections, Value, canonical, texts
 from rendering.environment import Secrets, secret_file
 from rendering.files import EnvironmentFile, File, HostFiles, Requirement, Unit, own_group

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from catalogue.compose.durations import Duration
 from catalogue.compose.values import (
     Dependencies,
-    Duration,
     Label,
     Limits,
     Mount,
@@ -54,50 +54,93 @@ ADDED = {
 
 
 class ContainerFile(Model):
-    """A file of `files/static/` (`source`) that a container sees at `path`, and cannot change."""
+    """A file of `files/static/` that a container reads, as Compose's `configs`."""
 
     path: InsidePath
+    """Where the container sees the file; it cannot change it."""
     source: PathBelow
+    """The file below `files/static/`."""
     mode: Permissions = "0644"
+    """Its permissions, in quotes."""
 
 
 class ContainerOptions(Model):
-    """`files` are Compose's `configs`. The rest has the specification's own names and meanings; what reaches further
+    """What the Compose Specification says of a container, under its names and with its meanings. What reaches further
     than the container needs a reason under `exceptions` of its service."""
 
     command: Words | None = None
+    """The program's arguments, or the program itself. A text is split into words as a shell would, and no shell runs
+    it; a `$` means itself."""
     entrypoint: Words | None = None
+    """The program, in place of the image's own; written as `command` is."""
     user: Account | None = None
+    """The account in the container that it runs as: a name or a number, with `:GROUP` or without."""
     group_add: list[Account] = []
+    """Further groups, by name or number, of the account that it runs as."""
     working_dir: AbsolutePath | None = None
+    """The directory in the container that its program starts in."""
     volumes: list[Mount] = []
+    """Where its data is: named volumes, and directories of the host that are its product's. Short: `NAME:PATH` or
+    `/PATH/ON/HOST:PATH`, with `:ro` to only read."""
     tmpfs: list[InsidePath] = []
+    """Paths in the container that are in memory, which a restart empties."""
     files: list[ContainerFile] = []
+    """Files that a release brings for it. A change of one restarts it."""
     depends_on: Dependencies = {}
+    """Services of the same system that start first: a list of their names, or each name with its condition."""
     cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] | None = None
+    """How many processors it may use, such as 0.5."""
     mem_reservation: Size | None = None
+    """Memory that Docker tries to leave to it when the host's runs out."""
     pids_limit: Annotated[int, Field(ge=1)] | None = None
+    """How many processes and threads it may have."""
     ulimits: dict[Resource, Limits] = {}
+    """Limits of its processes, by the resource; one number is both the soft and the hard limit."""
     shm_size: Size | None = None
+    """Size of its shared memory (`/dev/shm`)."""
     init: bool = False
+    """Whether a small first process passes on signals and collects processes that have ended."""
     stop_signal: Annotated[str, written_as(r"^SIG[A-Z0-9+-]+$", "the name of a signal, such as SIGINT")] | None = None
+    """The signal that asks it to stop, such as `SIGINT`; where nothing is written, the image's own."""
     stop_grace_period: Duration | None = None
+    """How long it may take to stop before it is killed."""
     read_only: bool = False
+    """Whether its own file system cannot be written to."""
     cap_add: list[Capability] = []
+    """Linux capabilities that it gets, such as `NET_ADMIN`. Those by which it reaches the host need the exception
+    `capabilities`."""
     cap_drop: list[Capability] = []
+    """Linux capabilities that it does not get; `ALL` for none at all."""
     security_opt: list[Annotated[str, written_as(*_PROFILE)]] = []
+    """`no-new-privileges`, or a profile. `seccomp=unconfined` and `apparmor=unconfined` need the exception
+    `unconfined`."""
     devices: list[Annotated[str, written_as(*_DEVICE)]] = []
+    """Devices of the host that it sees, such as `/dev/snd`. Others than cards, cameras, sound and buses need the
+    exception `devices`."""
     gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = None
+    """How many graphics processors it may use, or `all`."""
     sysctls: dict[SystemControl, Text] = {}
+    """Kernel settings of its own namespaces: names that begin with `net.`, `kernel.shm`, `kernel.msg`, `kernel.sem` or
+    `fs.mqueue.`."""
     extra_hosts: list[Annotated[str, written_as(*_EXTRA_HOST)]] = []
+    """Names with the address that each has in the container, such as `db.local:10.0.0.5`; `host-gateway` is the
+    host."""
     dns: list[Address] = []
+    """Name servers that it asks, in place of the host's."""
     hostname: Name | None = None
+    """The host name that it sees itself as."""
     labels: dict[Label, Word] = {}
+    """Labels of the container, by their names."""
     aliases: list[Name] = []
+    """Its other names on the system's network."""
     privileged: bool = False
+    """Whether it has all rights on the host. It needs the exception `privileged`."""
     network_mode: Literal["host"] | None = None
+    """`host`: its program listens on the host itself. It needs the exception `host-network`."""
     pid: Literal["host"] | None = None
+    """`host`: it sees the host's processes. It needs the exception `host-processes`."""
     ipc: Literal["host"] | None = None
+    """`host`: it shares the host's memory between processes. It needs the exception `host-processes`."""
 
     @field_validator("cpus", mode="before")
     @classmethod

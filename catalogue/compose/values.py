@@ -5,7 +5,6 @@ import shlex
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
@@ -15,23 +14,9 @@ from pydantic import (
     model_validator,
 )
 
+from catalogue.compose.durations import Duration, Pause
 from catalogue.fields import ALLOWED, HEALTH, KERNEL, Model, Name, Port, Target, written_as
 from catalogue.sizes import Size
-
-_PARTS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:[0-9]{1,6}(?:us|ms|s|m|h)){1,5}")
-
-
-def seconds(text: str) -> float:
-    """Seconds of a duration such as 1m30s or 500ms. Raises ValueError for anything else."""
-    if not _DURATION.fullmatch(text):
-        raise ValueError("a duration such as 30s, 1m30s or 500ms")
-    return sum(int(number) * _PARTS[unit] for number, unit in re.findall(r"([0-9]+)(us|ms|s|m|h)", text))
-
-
-def _duration(text: str) -> str:
-    seconds(text)
-    return text
 
 
 def _form(value: Any) -> str | None:
@@ -47,14 +32,6 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _pause(text: str) -> str:
-    if seconds(text) <= 0:
-        raise ValueError("a duration above 0, such as 10s")
-    return text
-
-
-Duration = Annotated[str, AfterValidator(_duration)]
-Pause = Annotated[str, AfterValidator(_pause)]
 # What a container's words may hold: NUL ends a word for the kernel, and a line break one of a file
 Word = Annotated[str, written_as(r"^[^\x00-\x08\x0b-\x1f\x7f]*$", "a text without control characters")]
 
@@ -110,10 +87,15 @@ class Mount(Model):
     The short form is SOURCE:TARGET, with `:ro` where the container may only read it."""
 
     type: Literal["volume", "bind", "tmpfs"]
+    """`volume` is a named volume, `bind` a path of the host, `tmpfs` memory."""
     source: str | None = None
+    """The volume's name, or the path of the host. A `tmpfs` has none."""
     target: Target
+    """Where the container sees it."""
     read_only: bool = False
+    """Whether the container may only read it."""
     size: Size | None = None
+    """The most that a `tmpfs` may hold."""
 
     @model_validator(mode="before")
     @classmethod
@@ -201,12 +183,16 @@ MOST_PORTS = 200
 
 class Published(Model):
     """A port of the host, or a range of them, at which a container answers on every address. The short form is
-    Compose's: PORT, PORT:INSIDE or FIRST-LAST, with /udp where it is that; `inside` is the first in the container."""
+    Compose's: PORT, PORT:INSIDE or FIRST-LAST, with /udp where it is that."""
 
     first: Port
+    """The first port of the host."""
     last: Port
+    """The last port of the host, the same as `first` where it is one port."""
     inside: Port
+    """The port in the container that `first` leads to; those after it follow."""
     protocol: Literal["tcp", "udp"] = "tcp"
+    """The protocol of these ports."""
 
     @model_validator(mode="before")
     @classmethod
@@ -262,7 +248,9 @@ class Limits(Model):
     """A resource limit of a container's processes; one number is both."""
 
     soft: Annotated[int, Field(ge=-1)]
+    """The limit that is in force, which the process may raise up to `hard`; -1 for none."""
     hard: Annotated[int, Field(ge=-1)]
+    """The highest limit; -1 for none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -283,6 +271,7 @@ class Dependency(Model):
     """What a service waits for before it starts."""
 
     condition: Literal["service_started", "service_healthy"] = "service_started"
+    """Whether it is enough that the other service is started, or whether it must be healthy."""
 
 
 def _by_name(given: Any) -> Any:
@@ -296,14 +285,19 @@ Dependencies = Annotated[dict[Name, Dependency], BeforeValidator(_by_name)]
 
 
 class HealthCommand(Model):
-    """A command in the container that ends with 0 while the service is healthy; a text is for its shell. The other
-    fields are those of Compose's `healthcheck`."""
+    """A command in the container that ends with 0 while the service is healthy. The other fields are those of Compose's
+    `healthcheck`."""
 
     command: Command
+    """The command; a text is for the container's shell."""
     interval: Pause = "10s"
+    """The time from one check to the next."""
     timeout: Pause = "5s"
+    """How long one check may take."""
     retries: Annotated[int, Field(ge=1, le=100)] = 3
+    """After how many failed checks in a row it counts as unhealthy."""
     start_period: Duration = "0s"
+    """For how long after its start failed checks do not count."""
 
     @field_validator("command", mode="before")
     @classmethod

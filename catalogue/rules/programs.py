@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from catalogue.loading import Catalogue
 from catalogue.problems import Problem
 from catalogue.rules.each import native_services
-from catalogue.services import ConfigFile
+from catalogue.service import ConfigFile
 from catalogue.sizes import INSTANCE_TYPES
 from catalogue.systemd.commands import commands
 

@@ -50,7 +50,7 @@ def sound_catalogue_of(stack: str, with_values: bool = True) -> "Catalogue":
 
 def duration(option: str, given: str) -> float:
     """Seconds of an option such as 45s, 30m or 2h. Raises InfraError."""
-    from catalogue.compose.values import seconds
+    from catalogue.compose.durations import seconds
 
     try:
         return seconds(given)

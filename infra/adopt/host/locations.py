@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from catalogue.sites import SITE_PATH
+from catalogue.site_values import SITE_PATH
 from infra.adopt.host import serving
 from infra.adopt.host.remarks import Remark, unfit
 from infra.adopt.host.serving import Tree, all_of, inherited

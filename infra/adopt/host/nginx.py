@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import crossplane
 
 from catalogue.fields import HOST_NAME
-from catalogue.sites import HSTS
+from catalogue.site_values import HSTS
 from infra.adopt.host import locations, serving
 from infra.adopt.host.locations import REDIRECTS, Found, Read
 from infra.adopt.host.remarks import Remark, unfit

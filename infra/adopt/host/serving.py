@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from catalogue.fields import HOST_NAME, Method
 from catalogue.masking import MARK
-from catalogue.sites import HSTS, OWN_HEADERS
+from catalogue.site_values import HSTS, OWN_HEADERS
 from catalogue.sizes import shown
 from infra.adopt.host.remarks import Remark, unfit
 

@@ -1,0 +1,59 @@
+"""What stands in a site: which paths and headers it can have, and which are the proxy's own."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from catalogue.fields import HeaderName, HeaderValue
+
+HSTS_AGE = 63072000  # seconds: two years
+HSTS = f"max-age={HSTS_AGE}"
+SITE_PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+# What the proxy itself sends to a service, or what keeps one request apart from the next
+OWN_HEADERS = {
+    "host", "connection", "upgrade", "content-length", "transfer-encoding", "x-real-ip", "x-forwarded-for",
+    "x-forwarded-proto", "x-forwarded-host",
+}  # fmt: skip
+# What says where an answer ends, how it is packed and how this connection goes on: one more of it breaks answers
+OF_THE_CONNECTION = {
+    "connection", "content-encoding", "content-length", "content-range", "date", "keep-alive", "proxy-authenticate",
+    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+}  # fmt: skip
+
+
+def _path(path: str) -> str:
+    if not SITE_PATH.fullmatch(path) or "//" in path or {".", ".."} & {*path.split("/")}:
+        raise ValueError("a path such as /old/ (all below it) or /old (that page alone): letters, digits and . _ ~ / -")
+    return path
+
+
+def _request_header(name: str) -> str:
+    if name.lower() in OWN_HEADERS:
+        raise ValueError("any other header: this one is the proxy's own; for another Host there is host")
+    return name
+
+
+def _response_header(name: str) -> str:
+    if name.lower() in OF_THE_CONNECTION:
+        raise ValueError("any other header: this one is of the connection or of the body, and the proxy writes it")
+    return name
+
+
+def _given(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a header's value with characters; leave the header out where it has none")
+    return value
+
+
+def _closed(path: str) -> str:
+    _path(path.removesuffix("*"))
+    return path
+
+
+ClosedPath = Annotated[str, AfterValidator(_closed)]
+SitePath = Annotated[str, AfterValidator(_path)]
+ResponseHeader = Annotated[HeaderName, AfterValidator(_response_header)]
+ResponseValue = Annotated[HeaderValue, AfterValidator(_given)]
+RequestHeader = Annotated[HeaderName, AfterValidator(_request_header)]
+Seconds = Annotated[int, Field(ge=1, le=3600)]
