@@ -66,8 +66,8 @@ def body(table: Callable[[tuple[str, ...], list[tuple[str, ...]]], str]) -> str:
             parts.append(f"## {group}")
         parts += [f"### {title(section.model)}", _lead(section), table(HEAD, list(rows(section.model)))]
     page = "\n\n".join(parts)
-    texts = [parts for parts in map(_parts, ALLOWED.values()) if f"[{parts[0]}]" in page]
-    return f"{page}\n\n## {TEXTS}\n\n{table(('text', 'what it may have'), list(texts))}"
+    kinds: list[tuple[str, ...]] = [kind for kind in map(_parts, ALLOWED.values()) if f"[{kind[0]}]" in page]
+    return f"{page}\n\n## {TEXTS}\n\n{table(('text', 'what it may have'), kinds)}"
 
 
 def sections() -> list[Section]:
@@ -88,7 +88,7 @@ def rows(model: type[Model]) -> Iterator[Row]:
     for name in [name for name in model.model_fields if name in texts or name in follows]:
         info = model.model_fields[name]
         default = f"`{follows[name]}`" if name in follows else "required" if info.is_required() else _default(info)
-        text = texts.get(name) or next(words for base in model.__mro__[1:] if (words := _described(base).get(name)))
+        text = next((words for base in model.__mro__ if (words := _described(base).get(name))), "")
         if name not in ADDED.get(model, ()):
             yield f"`{info.alias or name}`", in_words(hints[name]), default, text
     if model in TAKEN_AWAY:
