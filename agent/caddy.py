@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
 
+from agent.wording import said
 from agent.world import World
 
 SITES = "/etc/caddy/sites/*.caddy"  # as files/templates/Caddyfile.j2 imports them
@@ -34,8 +35,11 @@ def others(world: World, names: list[str], ours: set[str]) -> list[tuple[str, st
                 if directive == "import":
                     wanted.append(os.path.normpath(os.path.join(os.path.dirname(path), value)))
                 elif name := known.get(_host(value)):
-                    what = "of two sites of a name Caddy takes the one that it chooses, or no configuration at all"
-                    found[path] = f"has the public name {name}: {what}"
+                    found[path] = said(
+                        "has the public name {name}: of two sites of a name Caddy takes the one that it chooses, or no "
+                        "configuration at all",
+                        name=name,
+                    )
     return list(found.items())
 
 

@@ -14,6 +14,7 @@ from agent import existing, quoting
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
 from agent.units import must
+from agent.wording import said
 from agent.world import World
 
 UNIT = "docker.service"
@@ -67,9 +68,16 @@ def restart(world: World, manifests: list[dict[str, Any]]) -> None:
     try:
         lost = sorted(_without_a_policy(world, ours))
     except UNKNOWN as error:
-        raise Failed(f"Docker was not restarted, since it does not say what runs: {quoting.error(error)}") from None
+        raise Failed(
+            said("Docker was not restarted, since it does not say what runs: {error}", error=quoting.error(error))
+        ) from None
     if lost:
-        raise Failed(f"Docker was not restarted, since nothing would start {', '.join(lost)} again: restart it by hand")
+        raise Failed(
+            said(
+                "Docker was not restarted, since nothing would start {names} again: restart it by hand",
+                names=", ".join(lost),
+            )
+        )
     must(world, "systemctl", "restart", UNIT)
 
 
@@ -86,9 +94,9 @@ def faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
     missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
-    gone = f"the firewall has lost rules of Docker's ({', '.join(missing)})" if missing else ""
+    gone = said("the firewall has lost rules of Docker's ({rules})", rules=", ".join(missing)) if missing else ""
     left = [
-        f"port {port} is held for a container that is gone"
+        said("port {port} is held for a container that is gone", port=port)
         for port in sorted(_twice(world, lambda: _held_for_nothing(world, ports)))
     ]
     return [*([gone] if gone else []), *left]

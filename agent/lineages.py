@@ -8,6 +8,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from agent.wording import Said, said
 from agent.world import World
 
 HOME = "/etc/letsencrypt"
@@ -57,21 +58,35 @@ def fault(world: World, name: str) -> str:
     path = renewal(name)
     sections, broken = _sections(world, name)
     if not any(sections.values()):
-        return f"{path} is {'empty' if world.exists(path) else 'missing'}"
+        return _empty(path) if world.exists(path) else _missing(path)
     if broken:
-        return f"{path} {broken}"
+        return said("{path} {broken}", path=path, broken=broken)
     files, settings = sections[""], sections.get(SECTION)
     if missing := [key for key in (part.removesuffix(".pem") for part in PARTS) if not files.get(key)]:
-        return f"{path} has no {missing[0]}" + (" above its sections" if _settings(world, name).get(missing[0]) else "")
+        is_below = _settings(world, name).get(missing[0])
+        form = "{path} has no {key} above its sections" if is_below else "{path} has no {key}"
+        return said(form, path=path, key=missing[0])
     if settings is None:
-        return f"{path} has no section [{SECTION}]"
+        return said("{path} has no section [{section}]", path=path, section=SECTION)
     if missing := [key for key in PARAMETERS if not settings.get(key)]:
-        return f"{path} has no {missing[0]} in [{SECTION}]"
+        return said("{path} has no {key} in [{section}]", path=path, key=missing[0], section=SECTION)
     return (
         _files_fault(world, name, files)
         or _accounts_fault(world, settings["server"], settings["account"])
         or _ways_fault(world, path, settings)
     )
+
+
+def _missing(path: str) -> Said:
+    return said("{path} is missing", path=path)
+
+
+def _empty(path: str) -> Said:
+    return said("{path} is empty", path=path)
+
+
+def _damaged(path: str) -> Said:
+    return said("{path} is damaged", path=path)
 
 
 def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
@@ -80,39 +95,47 @@ def _files_fault(world: World, name: str, files: dict[str, str]) -> str:
     for part, link in zip(PARTS, links(name)):
         key = part.removesuffix(".pem")
         if files[key] != link:
-            return f"{renewal(name)} does not name {link}"
+            return said("{path} does not name {link}", path=renewal(name), link=link)
         found = world.entry(link)
         if found.kind == "absent":
-            return f"{link} is missing"
+            return _missing(link)
         if found.kind != "link":
-            return f"{link} is no link into {HOME}/archive"
+            return said("{path} is no link into {place}", path=link, place=f"{HOME}/archive")
         target = re.fullmatch(rf"(?:\.\./\.\.|{HOME})/archive/({re.escape(name)}/[^/]+)", found.target)
         if not target or not world.exists(f"{HOME}/archive/{target[1]}"):
-            return f"{link} leads to {found.target}, which is not there"
+            return said("{path} leads to {target}, which is not there", path=link, target=found.target)
         if not world.head(f"{HOME}/archive/{target[1]}", 1):
-            return f"{HOME}/archive/{target[1]} is empty"
+            return _empty(f"{HOME}/archive/{target[1]}")
         number = re.fullmatch(rf"{re.escape(name)}/{key}([0-9]+)\.pem", target[1])
         if not number:
-            return f"{link} leads to {found.target}, which is no {key}NUMBER.pem"
+            return said(
+                "{path} leads to {target}, which is no {key}NUMBER.pem", path=link, target=found.target, key=key
+            )
         numbers[link] = number[1]
     first = next(iter(numbers))
     if others := [link for link, number in numbers.items() if number != numbers[first]]:
-        return f"{others[0]} leads to number {numbers[others[0]]}, and {first} to number {numbers[first]}"
+        return said(
+            "{path} leads to number {number}, and {other} to number {another}",
+            path=others[0], number=numbers[others[0]], other=first, another=numbers[first],
+        )  # fmt: skip
     return ""
 
 
 def _ways_fault(world: World, path: str, settings: dict[str, str]) -> str:
     """Why certbot does not renew by itself what it could."""
     if settings.get("autorenew", "true").lower() not in ON:
-        return f"{path} has an autorenew that is not True: certbot passes it over"
+        return said("{path} has an autorenew that is not True: certbot passes it over", path=path)
     plugin = settings["authenticator"]
     if plugin == "manual" and settings.get("manual_auth_hook", "None") in ("", "None"):
-        return f"{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name"
+        return said(
+            "{path} has authenticator = manual, and no manual_auth_hook: a person would have to prove the name",
+            path=path,
+        )
     port = settings.get("http01_port", "None")
     # What runs before may free the port for it
     is_freed = settings.get("pre_hook", "None") not in ("", "None") or world.listing(f"{HOME}/renewal-hooks/pre")
     if plugin == "standalone" and port in ("None", "80") and not is_freed:
-        return f"{path} has authenticator = standalone, which needs port 80, and that is the proxy's"
+        return said("{path} has authenticator = standalone, which needs port 80, and that is the proxy's", path=path)
     return ""
 
 
@@ -127,12 +150,12 @@ def _accounts_fault(world: World, server: str, account: str) -> str:
         path = f"{own or f'{place}/{account}'}/{file}"
         found = world.entry(path)
         if found.kind != "file":
-            return f"{path} is missing"
+            return _missing(path)
         try:
             if not isinstance(json.loads(found.content), dict):
-                return f"{path} is damaged"
+                return _damaged(path)
         except (ValueError, RecursionError):
-            return f"{path} is {'damaged' if found.content.strip() else 'empty'}"
+            return _damaged(path) if found.content.strip() else _empty(path)
     return ""
 
 
@@ -149,7 +172,7 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
     if found.kind != "file":
         return {"": {}}, ""
     sections: dict[str, dict[str, str]] = {"": {}}
-    broken, within = [] if _is_utf8(found.content) else ["is not UTF-8"], ""
+    broken, within = [] if _is_utf8(found.content) else [said("is not UTF-8")], ""
     lines = enumerate(found.content.decode("utf-8-sig", errors="replace").splitlines(), 1)
     for number, line in ((number, line.strip()) for number, line in lines):
         if not line or line.startswith("#"):
@@ -157,16 +180,19 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
         if headed := HEADED.fullmatch(line):
             depth, parents = len(headed[1]), within.split("/") if within else []
             if depth != len(headed[4]) or depth > len(parents) + 1:
-                broken.append(f"is broken in line {number}: its brackets are those of no section")
+                broken.append(said("is broken in line {number}: its brackets are those of no section", number=number))
             within = "/".join([*parents[: depth - 1], headed[3]])
             if within in sections:
-                broken.append(f"has [{headed[3]}] twice, again in line {number}")
+                broken.append(said("has [{section}] twice, again in line {number}", section=headed[3], number=number))
             sections.setdefault(within, {})
         elif keyed := KEYED.fullmatch(line):
             key, value = next(text for text in keyed.groups()[:3] if text is not None), keyed[4]
             if key in sections[within]:
-                where = f"in [{within.rsplit('/', 1)[-1]}]" if within else "above its sections"
-                broken.append(f"has {key} twice {where}, again in line {number}")
+                above = said("above its sections")
+                where = said("in [{section}]", section=within.rsplit("/", 1)[-1]) if within else above
+                broken.append(
+                    said("has {key} twice {where}, again in line {number}", key=key, where=where, number=number)
+                )
             if value.startswith(LONG_QUOTES):
                 while value.count(value[:3]) < 2 and (more := next(lines, None)):
                     value += f"\n{more[1]}"
@@ -174,12 +200,12 @@ def _sections(world: World, name: str) -> tuple[dict[str, dict[str, str]], str]:
             elif quoted := QUOTED.fullmatch(value):
                 value = next(text for text in quoted.groups() if text is not None)
             elif value.startswith(('"', "'")) and "," not in value and value.count(value[0]) < 3:
-                broken.append(f"is broken in line {number}: its quotes do not match")
+                broken.append(said("is broken in line {number}: its quotes do not match", number=number))
             else:
                 value = value.partition("#")[0].rstrip()
             sections[within].setdefault(key, value)
         else:
-            broken.append(f"is broken in line {number}, which is neither a section nor KEY = VALUE")
+            broken.append(said("is broken in line {number}, which is neither a section nor KEY = VALUE", number=number))
     return sections, broken[0] if broken else ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
+from agent.wording import said
 from agent.world import World
 
 FILE = re.compile(r"^# configuration file (?P<path>.+):$")
@@ -60,21 +61,26 @@ def others(world: World, names: list[str], ours: set[str], serves: bool = False)
     made, parts = _parsed(ran.output)
     read = list(_servers_of(made, parts, _host(world)))
     for name in unread(world, ran.output, names, ours) if serves else []:
-        found[MAIN] = f"does not read /etc/nginx/sites-enabled/{name}: this site is not served"
+        found[MAIN] = said("does not read {path}: this site is not served", path=f"/etc/nginx/sites-enabled/{name}")
     for path, guard in _of_all_sites(made, parts):
         if path not in ours:
-            found[path] = f"has {guard} outside of any site, which refuses requests of every site"
+            found[path] = said("has {guard} outside of any site, which refuses requests of every site", guard=guard)
     for server in (server for server in read if server.path not in ours):
         if server.proxied & OURS:
             port = min(server.proxied & OURS)
-            found[server.path] = f"has proxy_protocol at port {port}, which Nginx then expects of every site's clients"
+            found[server.path] = said(
+                "has proxy_protocol at port {port}, which Nginx then expects of every site's clients", port=port
+            )
         if server.addresses:
-            found[server.path] = (
-                f"listens at {server.addresses[0]} alone, which Nginx chooses before any site at all addresses"
+            found[server.path] = said(
+                "listens at {address} alone, which Nginx chooses before any site at all addresses",
+                address=server.addresses[0],
             )
         for name in names:
             if server.has(name):
-                found[server.path] = f"has the public name {name}, and of two Nginx takes the first that it reads"
+                found[server.path] = said(
+                    "has the public name {name}, and of two Nginx takes the first that it reads", name=name
+                )
     return list(found.items())
 
 

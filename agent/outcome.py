@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent import quoting
+from agent.wording import Speaker
 
 OUTCOMES = {"applied": 0, "unchanged": 0, "refused": 3, "rolled back": 4, "rollback failed": 5, "unknown": 6}
 
@@ -15,6 +16,11 @@ class Reasoned(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(quoting.quoted(reason, quoting.REASON))
+        self.reason = reason
+
+    def in_words(self, say: Speaker) -> str:
+        """The reason in another language."""
+        return quoting.quoted(say.of(self.reason), quoting.REASON)
 
 
 class Refused(Reasoned):

@@ -16,6 +16,7 @@ from agent.managers import split
 from agent.outcome import Refused
 from agent.store import Release
 from agent.units import OF_ACCOUNT
+from agent.wording import Said, said
 from agent.world import World
 
 SYSTEM = "/etc/systemd/system"
@@ -122,7 +123,7 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             # A unit of a package, which the release only starts
             continue
         for path in _hiding(world, places, name, ours):
-            yield Override(path, f"stands in the place of {unit['name']}")
+            yield Override(path, said("stands in the place of {name}", name=unit["name"]))
         files = {entry.value.lstrip("-") for entry in released if entry.name == "EnvironmentFile"}
         given = (variables_of(file.content) for file in release.files if file.path in files)
         variables = frozenset(name for names in given for name in names)
@@ -132,14 +133,15 @@ def _of_units(world: World, release: Release, ours: set[str]) -> Iterator[Overri
             content = _head(world, path, MOST_BYTES - size + 1)
             count, size = count + 1, size + len(content)
             if count > MOST or size > MOST_BYTES:
-                limit = f"{MOST} drop-ins, and {MOST_BYTES // 1024} KiB of them"
-                yield Override(path, f"is more than is looked at for {unit['name']}: {limit}")
+                limit = said("{count} drop-ins, and {size} KiB of them", count=MOST, size=MOST_BYTES // 1024)
+                found = said("is more than is looked at for {name}: {limit}", name=unit["name"], limit=limit)
+                yield Override(path, found)
                 break
             file = path.rsplit("/", 1)[1]
             if file in named:
-                yield Override(path, f"stands in the place of {named[file]}")
+                yield Override(path, said("stands in the place of {name}", name=named[file]))
             elif names := overridden(released, directives(content, file), variables):
-                yield Override(path, f"sets {', '.join(names)} of {unit['name']}")
+                yield Override(path, said("sets {names} of {unit}", names=", ".join(names), unit=unit["name"]))
 
 
 def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Override]:
@@ -150,7 +152,11 @@ def _of_proxies(world: World, release: Release, ours: set[str]) -> Iterator[Over
         in_its_place = [path for path in units if world.exists(path)][:1]
         for path in [*in_its_place, *_drop_ins(world, Places(FIRST, SYSTEM, LATER), name, {}, ours)]:
             if starts_otherwise(name, directives(_head(world, path, MOST_BYTES))):
-                yield Override(path, f"sets ExecStart of {name} to what may not read {PROXIES[name]}")
+                yield Override(path, _another_configuration(name))
+
+
+def _another_configuration(proxy: str) -> Said:
+    return said("sets ExecStart of {unit} to what may not read {file}", unit=proxy, file=PROXIES[proxy])
 
 
 def _hiding(world: World, places: Places, name: str, ours: set[str]) -> Iterator[str]:
@@ -176,7 +182,9 @@ def _not_read(world: World, release: Release) -> Iterator[Override]:
     for block in shown.split("\n\n"):
         state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if state.get("NeedDaemonReload") == "yes" and (name := state.get("Id")) in names:
-            what = "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload"
+            what = said(
+                "has changed since systemd read it, and what it said before is in force: systemctl daemon-reload"
+            )
             yield Override(f"{SYSTEM}/{name}", what)
 
 
@@ -263,8 +271,9 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
     except (OSError, Declined) as error:
         # One that was started with another configuration listens elsewhere; whether it runs is looked at by itself
         is_active = world.run("systemctl", "is-active", CADDY).output.strip() == "active"
-        how = "declines to answer" if isinstance(error, Declined) else "does not answer"
-        what = f"{how} at {CADDY_ADMIN}: what it serves is not known. systemctl restart {CADDY}"
+        declined = "declines to answer at {place}: what it serves is not known. systemctl restart {unit}"
+        silent = "does not answer at {place}: what it serves is not known. systemctl restart {unit}"
+        what = said(declined if isinstance(error, Declined) else silent, place=CADDY_ADMIN, unit=CADDY)
         return [Override(CADDY, what)] if is_active else []
     adapted = world.run("caddy", "adapt", "--adapter", "caddyfile", "--config", CADDYFILE)
     if adapted.code:
@@ -275,7 +284,7 @@ def _of_caddy(world: World, release: Release) -> list[Override]:
         same = _json(adapted.output) == json.loads(runs)
     except (ValueError, StopIteration, RecursionError):
         return []
-    return [] if same else [Override(CADDY, f"runs another configuration than {CADDYFILE} says")]
+    return [] if same else [Override(CADDY, said("runs another configuration than {file} says", file=CADDYFILE))]
 
 
 def _json(text: str) -> Any:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from agent.wording import said
 from agent.world import Ran, World
 
 # As the kernel calls a machine → as images do
@@ -100,9 +101,11 @@ def login_fault(world: World, host: str, config: dict[str, Any]) -> str:
     """What is wrong with the login that Docker's configuration has for a registry; "" when the registry takes it."""
     login = _login(world, host, config, {})
     if login is None:
-        return "no login can be had"
+        return said("no login can be had")
     status, _ = world.fetch(f"https://{host}/v2/", {"Authorization": f"Basic {login}"}, timeout=5)
-    return "" if status == 200 else f"it answered {status}" if status else "it does not answer"
+    if status == 200:
+        return ""
+    return said("it answered {status}", status=status) if status else said("it does not answer")
 
 
 def _login(world: World, host: str, config: dict[str, Any], environment: dict[str, str]) -> str | None:

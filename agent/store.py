@@ -23,7 +23,7 @@ OLDEST_FORMAT, FORMAT = 2, 3
 LATER: dict[str, Any] = {
     "accounts": [], "requirements": [], "milestones": [], "names": [], "alerts": [], "networks": [], "containers": [],
     "steps": [], "backups": [], "artefacts": [], "published": [], "replicas": [], "held": [],
-    "kind": "", "region": "", "metrics": {},
+    "kind": "", "region": "", "metrics": {}, "language": "en",
 }  # fmt: skip
 
 
@@ -150,6 +150,15 @@ def secrets_of(world: World, id: str) -> set[str]:
         values = dict(line.split(between, 1) for line in lines if between in line)
         found |= {values[name].strip("'") for name in item["secrets"] if name in values}
     return found
+
+
+def language(world: World) -> str:
+    """That of the release that serves; English where there is none, or none that can be read."""
+    id = current_id(world)
+    try:
+        return str(manifest(world, id)["language"]) if id else LATER["language"]
+    except UNREADABLE:
+        return str(LATER["language"])
 
 
 def current_id(world: World) -> str | None:

@@ -14,6 +14,7 @@ from catalogue.fields import AccountId, Email, HostName, Model, Name, Network, P
 from catalogue.files import Written, mapping, read_mapping, read_text
 from catalogue.host import HOST_KINDS, AnyHost, Ec2Host, Host, SshHost
 from catalogue.instances import Instance
+from catalogue.languages import ENGLISH, Language
 from catalogue.machines import FIRST, place_of
 from catalogue.problems import CatalogueError, Problem
 from catalogue.pushers import GitRepository, Pusher
@@ -96,6 +97,7 @@ class Stack(Model):
     # AWS Budgets notifies ten addresses at most
     alarmEmails: Annotated[list[Email], Field(max_length=10)] = []
     repairs: Annotated[bool, Field(strict=False)] = True
+    language: Language = ENGLISH
     sshUser: Name = "ubuntu"
     amiParameter: str = UBUNTU
     standbyRegions: list[Region] = []

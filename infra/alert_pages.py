@@ -66,7 +66,7 @@ def japanese(root: Path) -> str:
         table((*columns, "AWSの値", "条件"), rows_of_cloud),
         "## 意味と対応",
         "`HOST`、`SERVICE`、`STACK`、`UNIT` などは、実際の名前に置き換えます。",
-        *(_section(alert.alert, texts[alert.alert]) for alert in [*of_hosts, *of_cloud] if alert.alert in texts),
+        *(_section(alert.alert, texts[alert.alert]) for alert in [*of_hosts, *of_cloud] if _is_explained(alert, texts)),
     ]
     head = (
         f"このページは `infra docs` が生成します。変更するときは `{ALERTS}` と `{JAPANESE}` を編集してください。\n"
@@ -83,14 +83,19 @@ def _read(root: Path) -> tuple[list[Alert], list[CloudAlert]]:
 def _said(alert: AnyAlert, texts: dict[str, AlertText]) -> tuple[str, str, str]:
     """Its name, which leads to its section, and its text in both languages."""
     text = texts.get(alert.alert)
-    name = f"[{code(alert.alert)}](#{alert.alert})" if text else code(alert.alert)
+    name = f"[{code(alert.alert)}](#{alert.alert})" if _is_explained(alert, texts) else code(alert.alert)
     return name, text.text if text else "", alert.text
+
+
+def _is_explained(alert: AnyAlert, texts: dict[str, AlertText]) -> bool:
+    return alert.alert in texts and bool(texts[alert.alert].meaning)
 
 
 def _section(name: str, text: AlertText) -> str:
     lines = "\n".join(f"{number}. {action}" for number, action in enumerate(text.actions, start=1))
     see = f"\n\n参照：[{text.see.split('#')[0]}](../{text.see.removeprefix('docs/')})" if text.see else ""
-    return f"### {name}\n\n**{text.title}。** {text.meaning}\n\n{lines}{see}"
+    title = f"**{text.title}。** " if text.title else ""
+    return f"### {name}\n\n{title}{text.meaning}\n\n{lines}{see}"
 
 
 def _bound(alert: Alert) -> str:

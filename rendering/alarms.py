@@ -11,6 +11,12 @@ from rendering.monitor import EVERY
 
 # One alone may be a moment's; and it may come a little late
 RUNS = 2
+# What a mail says of a host's own condition, and of any alarm, by the stack's language
+CONDITION = {
+    "en": "{measure} above {above}, or its monitor reports nothing",
+    "ja": "{alert}がしきい値{above}を超えたか、監視からの報告が途絶えています",
+}
+DESCRIPTION = {"en": "{host}: {said}; look: {command}", "ja": "{host}：{said}。確認：{command}"}
 
 
 @dataclass(frozen=True)
@@ -52,21 +58,29 @@ def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
     if not where:
         return []
     spec, serves = stack.hosts[host], any(system.sites for system in catalogue.systems_on(host))
-    own = [_of_host(a, where) for a in catalogue.host_alerts if a.metric and (serves or not a.of_proxy)]
+    language = stack.language
+    own = [
+        _of_host(a, where, CONDITION[language])
+        for a in catalogue.host_alerts
+        if a.metric and (serves or not a.of_proxy)
+    ]
     machines = [
         _of_machine(alert)
         for alert in catalogue.cloud_alerts
         if isinstance(spec, Ec2Host) and (spec.burstable or not alert.burstable)
     ]
-    look = f"look: uv run infra status --stack {stack.name} --host {host}"
-    return [replace(alarm, description=f"{host}: {alarm.description}; {look}") for alarm in own + machines]
+    command = f"uv run infra status --stack {stack.name} --host {host}"
+    return [
+        replace(a, description=DESCRIPTION[language].format(host=host, said=a.description, command=command))
+        for a in own + machines
+    ]
 
 
-def _of_host(alert: Alert, where: dict[str, Any]) -> Alarm:
+def _of_host(alert: Alert, where: dict[str, Any], said: str) -> Alarm:
     """What the host says by itself. Its silence is as bad as anything that it could say."""
     return Alarm(
         alert.alert,
-        f"{alert.measure} above {alert.above}, or its monitor reports nothing",
+        said.format(alert=alert.alert, measure=alert.measure, above=alert.above),
         where["namespace"],
         alert.metric or "",
         where["dimensions"],

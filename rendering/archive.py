@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from catalogue.languages import ENGLISH
 from rendering.files import HostFiles
 
 AGENT = Path(__file__).parent.parent / "agent"
@@ -51,6 +52,9 @@ def manifest_of(host: HostFiles) -> dict[str, Any]:
         {"path": f.path, "mode": f.mode, "owner": f.owner, "group": f.group, "sha256": f.sha256} for f in host.files
     ]
     rest = asdict(replace(host, files=[]))
+    if host.language == ENGLISH:
+        # What a manifest without it means already: hosts keep releases by their hashes
+        del rest["language"]
     return {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
 
 

@@ -310,10 +310,9 @@ class Backup:
 @dataclass(frozen=True)
 class HostFiles:
     """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
-    bytes, `keep` how many releases the host keeps to go back to, `logins` the registries whose login a timer renews,
-    `names` the public names that its proxy serves, `alerts` the conditions of files/alerts.yaml, `kind` who made the
-    host (ec2: the program, ssh: its owner), `region` where it is ("" for one of an owner's), `metrics` where its
-    metrics go: region, namespace, dimensions (nothing for a host of which it is not)."""
+    bytes, `keep` how many releases it keeps to go back to, `logins` the registries whose login a timer renews, `names`
+    the public names that its proxy serves, `kind` who made the host (ec2: the program, ssh: its owner), `region` where
+    it is ("" for one of an owner's), `metrics` where its metrics go, `language` that of its page and notices."""
 
     host: str
     files: list[File] = field(default_factory=list)
@@ -338,6 +337,7 @@ class HostFiles:
     names: list[str] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
+    language: str = "en"
     networks: list[Network] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)

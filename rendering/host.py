@@ -83,6 +83,7 @@ def render(
         keep=stack.keepReleases,
         alerts=[alert.model_dump() for alert in catalogue.host_alerts],
         metrics=alarms.published(catalogue, host),
+        language=stack.language,
         kind=stack.hosts[host].kind,
         region=stack.region if host in stack.ec2_hosts else "",
     )

@@ -7,6 +7,7 @@ from typing import Any
 from agent import away
 from agent.backups import making
 from agent.monitor.look import HostFacts, Measured, Measures
+from agent.wording import joined, said
 
 
 def age(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -20,9 +21,12 @@ def age(look: HostFacts, _: dict[str, Any]) -> Measures:
         good, failed = _times(kept, "good"), kept.get("failed")
         since = good or float(kept.get("since") or look.world.wall())
         hours = (look.world.wall() - since) / 3600
-        last = f"its last good backup is {hours:.0f} hours old" if good else "it has no backup"
-        why = f"; the last attempt failed: {failed.get('why')}" if isinstance(failed, dict) else ""
-        yield Measured(entry["service"], hours - entry["max_age"], f"{last}{why}")
+        parts = [
+            said("its last good backup is {hours:.0f} hours old", hours=hours) if good else said("it has no backup")
+        ]
+        if isinstance(failed, dict):
+            parts.append(said("the last attempt failed: {why}", why=failed.get("why")))
+        yield Measured(entry["service"], hours - entry["max_age"], joined("; ", parts))
 
 
 def drills(look: HostFacts, _: dict[str, Any]) -> Measures:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from agent import cgroups, forwarding, managers
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures
+from agent.wording import joined, said
 
 ANY_PORT = 9  # a refusal is an answer too
 COMPOSE_FILE = re.compile(r"/([^/]+)/docker-compose[^/]*\.ya?ml$")
@@ -26,11 +27,12 @@ def network(look: HostFacts, _: dict[str, Any]) -> Measures:
     for wanted in look.manifest["networks"]:
         name, found = wanted["name"], look.networks.get(wanted["name"])
         if found is None:
-            yield Measured(name, 1, "it is missing")
+            yield Measured(name, 1, said("it is missing"))
             continue
         right = found.subnet == wanted["subnet"] and found.gateway in ("", wanted["gateway"])
         inside = {other for other, container in look.containers.items() if name in container.addresses}
-        yield Measured(name, 0 if right else 1, f"it is {found.subnet}, gateway {found.gateway}", inside <= ours)
+        is_now = said("it is {subnet}, gateway {gateway}", subnet=found.subnet, gateway=found.gateway)
+        yield Measured(name, 0 if right else 1, is_now, inside <= ours)
 
 
 def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -39,8 +41,11 @@ def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
         container = look.containers.get(wanted["name"])
         if container and container.running:
             at = container.addresses.get(wanted["network"])
-            said = f"it is at {at or 'none'}, not at {wanted['address'] or 'any'} of {wanted['network']}"
-            yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, said)
+            where = said(
+                "it is at {at}, not at {wanted} of {network}",
+                at=at or said("none"), wanted=wanted["address"] or said("any"), network=wanted["network"],
+            )  # fmt: skip
+            yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, where)
 
 
 def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -57,8 +62,9 @@ def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
     for name, found in look.networks.items():
         if name not in ours:
             members = inside.get(name, [])
-            said = f" ({', '.join(members)})" if members else ", and nothing of ours is in it"
-            yield Measured(name, 1 if members or found.project in projects else 0, said)
+            nothing = said(", and nothing of ours is in it")
+            holds = said(" ({members})", members=", ".join(members)) if members else nothing
+            yield Measured(name, 1 if members or found.project in projects else 0, holds)
 
 
 def _in_networks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,8 +83,11 @@ def resolution(look: HostFacts, _: dict[str, Any]) -> Measures:
     pairs = [(look.containers[asker["name"]].pid, wanted["name"]) for asker, wanted in asked]
     for (asker, wanted), address in zip(asked, look.world.resolve_inside(pairs)):
         at = _places(look, wanted)
-        said = f" by {asker['name']}: {address or 'no answer'}, not {' or '.join(at)}"
-        yield Measured(wanted["name"], 0 if address in at else 1, said)
+        detail = said(
+            " by {asker}: {address}, not {wanted}",
+            asker=asker["name"], address=address or said("no answer"), wanted=joined(" or ", at),
+        )  # fmt: skip
+        yield Measured(wanted["name"], 0 if address in at else 1, detail)
 
 
 def _places(look: HostFacts, wanted: dict[str, Any]) -> list[str]:
@@ -111,7 +120,7 @@ def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
     if not look.manifest["containers"]:
         return
     faults = forwarding.faults(look.world, [look.manifest])
-    yield Measured("Docker", 1 if faults else 0, "; ".join(faults))
+    yield Measured("Docker", 1 if faults else 0, joined("; ", faults))
     rings = _rings(look)
     pairs = [(asker, wanted) for ring in rings.values() for asker, wanted in ring if asker is not wanted]
     asked = [
@@ -119,15 +128,16 @@ def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
         for asker, wanted in pairs
     ]
     for (asker, wanted), answers in zip(pairs, look.world.reach_inside(asked)):
-        yield Measured(wanted["name"], 0 if answers else 1, f"{asker['name']} gets no answer from it", False)
+        silence = said("{asker} gets no answer from it", asker=asker["name"])
+        yield Measured(wanted["name"], 0 if answers else 1, silence, False)
     registry = next((image.split("/")[0] for image in look.release.images if "." in image.split("/")[0]), "")
     host, _sign, port = registry.partition(":")
     address = look.world.reached(host, int(port or 443)) if rings and host else ""
     outward = [(name, ring[0][0]["name"]) for name, ring in rings.items() if address]
     gone = [(look.containers[asker].pid, address, int(port or 443)) for _name, asker in outward]
     for (name, asker), answers in zip(outward, look.world.reach_inside(gone)):
-        said = f"this host reaches {registry}, and {asker} does not"
-        yield Measured(name, 0 if answers else 1, said, False)
+        closed = said("this host reaches {registry}, and {asker} does not", registry=registry, asker=asker)
+        yield Measured(name, 0 if answers else 1, closed, False)
 
 
 def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -148,13 +158,15 @@ def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
         if port["container"] not in within or port["port"] in published:
             continue
         at = open_at.get(port["port"], set())
-        yield Measured(f"port {port['port']} of {port['service']}", 1 if at else 0, f" at {', '.join(sorted(at))}")
+        subject = said("port {port} of {service}", port=port["port"], service=port["service"])
+        yield Measured(subject, 1 if at else 0, said(" at {addresses}", addresses=", ".join(sorted(at))))
 
 
 def near_limit(look: HostFacts, _: dict[str, Any]) -> Measures:
     """Percent of its memory limit that a container uses."""
     for name, used, limit in memory(look):
-        yield Measured(name, round(100 * used / limit, 1), f" ({used // 1024**2} of {limit // 1024**2} MiB)")
+        detail = said(" ({used} of {limit} MiB)", used=used // 1024**2, limit=limit // 1024**2)
+        yield Measured(name, round(100 * used / limit, 1), detail)
 
 
 def memory(look: HostFacts) -> list[tuple[str, int, int]]:

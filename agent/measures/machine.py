@@ -7,6 +7,7 @@ from typing import Any
 
 from agent import aws, prune
 from agent.monitor.look import HostFacts, Measured, Measures
+from agent.wording import said
 from agent.world import Usage
 
 UNKNOWN = 3600.0
@@ -28,7 +29,7 @@ def swap(look: HostFacts, _: dict[str, Any]) -> Measures:
 def _used(look: HostFacts, subject: str, whole: str, free: str) -> Measures:
     size, left = look.memory.get(whole, 0), look.memory.get(free, 0)
     if size:
-        yield Measured(subject, round(100 * (size - left) / size, 1), f" ({left // 1024**2} MiB left)")
+        yield Measured(subject, round(100 * (size - left) / size, 1), said(" ({left} MiB left)", left=left // 1024**2))
 
 
 def disk(look: HostFacts, condition: dict[str, Any]) -> Measures:
@@ -39,8 +40,8 @@ def disk(look: HostFacts, condition: dict[str, Any]) -> Measures:
         used = round(100 * (1 - usage.free / usage.size), 1)
         # Docker is asked for long: only where a notice can be sent
         unneeded = prune.reclaimable(look.world) // 1024**2 if holds and used > condition["above"] else 0
-        freed = f", {unneeded} MiB in images that no release needs" if unneeded else ""
-        yield Measured(path, used, f" ({usage.free // 1024**2} MiB left{freed})", holds)
+        freed = said(", {size} MiB in images that no release needs", size=unneeded) if unneeded else ""
+        yield Measured(path, used, said(" ({left} MiB left{freed})", left=usage.free // 1024**2, freed=freed), holds)
 
 
 def inodes(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -70,10 +71,10 @@ def clock(look: HostFacts, _: dict[str, Any]) -> Measures:
     if look.manifest["kind"] == "ec2" and (told := look.world.date_at(aws.METADATA)):
         off = abs(look.world.wall() - parsedate_to_datetime(told).timestamp())
         # The answer has whole seconds
-        yield Measured("the clock", max(0.0, round(off - 1, 1)))
+        yield Measured(said("the clock"), max(0.0, round(off - 1, 1)))
         return
     daemons = look.world.run("systemctl", "is-active", *TIME_DAEMONS).output.split()
     if "active" in daemons:
-        said = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
-        wrong = " or more: its time daemon says that it is not synchronised"
-        yield Measured("the clock", 0.0 if said == "yes" else UNKNOWN, wrong)
+        shown = look.world.run("timedatectl", "show", "-p", "NTPSynchronized", "--value").output.strip()
+        wrong = said(" or more: its time daemon says that it is not synchronised")
+        yield Measured(said("the clock"), 0.0 if shown == "yes" else UNKNOWN, wrong)

@@ -4,13 +4,14 @@ from typing import Any
 
 from agent import lock, transaction
 from agent.monitor.look import HostFacts, Measured, Measures
+from agent.wording import said
 
 
 def unfinished(look: HostFacts, _: dict[str, Any]) -> Measures:
     """1 for a switch that was interrupted and that no job works on."""
     begun = transaction.unfinished(look.world)
-    said = f" ({begun.release[:12]}, by {begun.who})" if begun else ""
-    yield Measured("the release", 1 if begun and lock.holder() is None else 0, said)
+    whose = said(" ({release}, by {who})", release=begun.release[:12], who=begun.who) if begun else ""
+    yield Measured(said("the release"), 1 if begun and lock.holder() is None else 0, whose)
 
 
 def overridden(look: HostFacts, _: dict[str, Any]) -> Measures:
@@ -18,7 +19,7 @@ def overridden(look: HostFacts, _: dict[str, Any]) -> Measures:
     for path, what in look.overrides:
         yield Measured(path, 1, what)
     if not look.overrides:
-        yield Measured("the release", 0)
+        yield Measured(said("the release"), 0)
 
 
 def login(look: HostFacts, _: dict[str, Any]) -> Measures:

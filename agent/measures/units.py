@@ -6,6 +6,7 @@ from typing import Any
 from agent import managers, slots
 from agent.measures.proxy import proxy_unit
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures, Unanswered
+from agent.wording import said
 
 RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 
@@ -46,7 +47,8 @@ def unwell(look: HostFacts, _: dict[str, Any]) -> Measures:
     units = {probe["service"]: probe["unit"] for probe in look.manifest["probes"]}
     for service, status in look.services.items():
         active = look.units.get(units[service], {}).get("active", True)
-        yield Measured(service, 1 if status != 200 and active else 0, f" (it answered {status})" if status else "")
+        answer = said(" (it answered {status})", status=status) if status else ""
+        yield Measured(service, 1 if status != 200 and active else 0, answer)
 
 
 def stopped(look: HostFacts, _: dict[str, Any]) -> Measures:

@@ -7,6 +7,7 @@ from typing import Any
 from agent import quoting
 from agent.measures import backups, containers, machine, proxy, release, units
 from agent.monitor.look import HostFacts, Measured, Measures
+from agent.wording import Speaker
 
 MEASURES: dict[str, Callable[[HostFacts, dict[str, Any]], Measures]] = {
     "unit down": units.down,
@@ -64,16 +65,19 @@ def _held(look: HostFacts, condition: dict[str, Any]) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
     alert = condition["alert"]
     try:
-        return [_of(measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
+        return [_of(look.say, measured, condition) for measured in MEASURES[condition["measure"]](look, condition)]
     except Exception as error:
-        said = f"{alert} could not be looked at: {quoting.error(error)}"
-        return [ConditionResult(alert, UNSEEN, 0, True, said)]
+        text = look.say("{alert} could not be looked at: {error}", alert=alert, error=quoting.error(error))
+        return [ConditionResult(alert, UNSEEN, 0, True, text)]
 
 
-def _of(measured: Measured, condition: dict[str, Any]) -> ConditionResult:
+def _of(say: Speaker, measured: Measured, condition: dict[str, Any]) -> ConditionResult:
     subject, value, detail, mendable = measured
     met = value > condition["above"]
-    text = f"{condition['text'].format(subject=subject, value=value, **condition)}{detail}" if met else ""
+    text = ""
+    if met:
+        # The condition's own text came in the stack's language
+        text = f"{condition['text'].format(subject=say.of(subject), value=value, **condition)}{say.of(detail)}"
     repair = (condition.get("repair") if mendable else "") or ""
     return ConditionResult(condition["alert"], subject, value, met, text, repair)
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from agent import ecr, health, overrides, quoting, registry, slots, units
+from agent import ecr, health, overrides, quoting, registry, slots, units, wording
 from agent.engine import Declined
 from agent.overrides import Override
 from agent.store import Release
+from agent.wording import Speaker
 from agent.world import World
 
 
@@ -63,6 +64,11 @@ class HostFacts:
     @property
     def manifest(self) -> dict[str, Any]:
         return self.release.manifest
+
+    @cached_property
+    def say(self) -> Speaker:
+        """What people read of this host, in their language."""
+        return wording.speaker(self.manifest["language"])
 
     def gather(self) -> None:
         """Asks at once for what most conditions are about: each waits for other programs, and not for each other."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.monitor import history
 from agent.monitor.history import DAY, PLACE, Repair
+from agent.wording import Speaker
 from agent.world import World
 
 CONFIG = "/etc/infra/notify.env"
@@ -13,6 +14,7 @@ SENT = f"{PLACE}/told.json"
 AGAIN = DAY  # seconds until what still is not right is sent once more
 QUIET_RUNS = 2  # without it, until it counts as ended: what comes and goes is one thing
 TRIES = 3
+ENGLISH = Speaker({})
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,15 @@ class Notices:
     state: dict[str, dict[str, Any]]
 
 
-def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair], now: float) -> Notices:
+def due(
+    state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair], now: float, say: Speaker = ENGLISH
+) -> Notices:
     """What is to be sent, by what was sent before and what is not right now (subject → text). Pure."""
     lines, kept = [], {}
     for key, text in met.items():
         known = state.get(key)
         if known is None or now - known["told"] >= AGAIN:
-            lines.append(text if known is None else f"still: {text}")
+            lines.append(text if known is None else say("still: {text}", text=text))
             known = {"told": now}
         kept[key] = {"told": known["told"], "text": text, "quiet": 0}
     for key, known in state.items():
@@ -37,14 +41,14 @@ def due(state: dict[str, dict[str, Any]], met: dict[str, str], made: list[Repair
             continue
         quiet = known["quiet"] + 1
         if quiet >= QUIET_RUNS:
-            lines.append(f"over: {known['text']}")
+            lines.append(say("over: {text}", text=known["text"]))
         else:
             kept[key] = {**known, "quiet": quiet}
-    lines += [f"repaired: {entry.said}" for entry in made if entry.worked]
+    lines += [say("repaired: {done}", done=entry.said) for entry in made if entry.worked]
     return Notices(lines, kept)
 
 
-def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
+def tell(world: World, ended: dict[str, Any], made: list[Repair], say: Speaker = ENGLISH) -> str:
     """Sends what is due, where there is a recipient. Why it could not be sent, which a later run repeats; "" when it
     was."""
     url = webhook(world)
@@ -54,9 +58,9 @@ def tell(world: World, ended: dict[str, Any], made: list[Repair]) -> str:
     owed = [line for line in _list(remembered.pop("owed", None)) if isinstance(line, str)]
     state = {key: known for key, known in remembered.items() if _is_known(known)}
     met = {f"{e['alert']} {e['subject']}": e["text"] for e in ended["conditions"] if e["met"]}
-    notices = due(state, met, made, ended["at"])
+    notices = due(state, met, made, ended["at"], say)
     lines = [*owed, *notices.lines]
-    wrong = _post(world, url, ended["host"], lines) if lines else ""
+    wrong = _post(world, url, ended["host"], lines, say) if lines else ""
     history.write(world, SENT, {**notices.state, **({"owed": lines[-50:]} if wrong else {})})
     return wrong
 
@@ -78,9 +82,10 @@ def webhook(world: World) -> str:
     return next((line.split("=", 1)[1].strip("'") for line in lines if line.startswith("webhook=")), "")
 
 
-def _post(world: World, url: str, host: str, lines: list[str]) -> str:
+def _post(world: World, url: str, host: str, lines: list[str], say: Speaker) -> str:
     """In the form that Slack, Mattermost and many others take. The address itself is a secret."""
-    body = json.dumps({"text": "\n".join(f"{host}: {line}" for line in lines), "host": host, "lines": lines}).encode()
+    text = "\n".join(say("{host}: {line}", host=host, line=line) for line in lines)
+    body = json.dumps({"text": text, "host": host, "lines": lines}).encode()
     status = 0
     for attempt in range(TRIES):
         status, _ = world.fetch(url, {"Content-Type": "application/json"}, "POST", body, timeout=5)

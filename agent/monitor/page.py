@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from agent import store
+from agent import store, wording
 from agent.measures import containers
 from agent.monitor import history
 from agent.monitor.history import Repair
 from agent.monitor.look import HostFacts
 from agent.monitor.style import SCRIPT, STYLE
+from agent.wording import Speaker
 from agent.world import World
 
 PLACE = "/var/www/infra-status"
@@ -26,6 +27,15 @@ DAY = 86400
 JOBS = 8
 JOB = ("began", "who", "kind", "release", "outcome")
 MACHINE = ("memory", "swap", "disk")
+# Heads of the tables
+SERVICES = ("service", "now", "24 hours", "memory")
+STATES = ("what", "how it is")
+RELEASES = ("when (UTC)", "by", "what", "release", "outcome")
+REPAIRS = ("when", "what", "how it went")
+UNSEEN = (
+    "Whether this page is still written cannot be known without its script: compare the time above, it is written "
+    "every five minutes."
+)
 HEAD = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="robots" content="noindex"><meta http-equiv="refresh" content="60">'
@@ -37,7 +47,7 @@ def write(world: World, look: HostFacts, ended: dict[str, Any]) -> None:
     if not world.exists(PLACE):
         return
     value = facts(world, look, ended)
-    world.write(f"{PLACE}/index.html", html(value).encode(), 0o644, "root", "root")
+    world.write(f"{PLACE}/index.html", html(value, look.manifest["language"]).encode(), 0o644, "root", "root")
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
 
@@ -60,12 +70,12 @@ def facts(world: World, look: HostFacts, ended: dict[str, Any]) -> dict[str, Any
         "machine": [[e["alert"], e["subject"], e["value"]] for e in ended["conditions"] if e["alert"] in MACHINE],
         "certificates": [list(entry) for entry in look.certificates],
         "jobs": [{key: job[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
-        "repairs": [_repair(entry) for entry in reversed(history.doings(world)[-JOBS:])],
+        "repairs": [_repair(entry, look.say) for entry in reversed(history.doings(world)[-JOBS:])],
     }  # fmt: skip
 
 
-def _repair(entry: Repair) -> list[str]:
-    return [_time(entry.at), entry.alert, f"{'' if entry.worked else 'not repaired: '}{entry.said}"]
+def _repair(entry: Repair, say: Speaker) -> list[str]:
+    return [_time(entry.at), entry.alert, entry.said if entry.worked else say("not repaired: {why}", why=entry.said)]
 
 
 def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
@@ -79,83 +89,103 @@ def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:
     return cells
 
 
-def html(value: dict[str, Any]) -> str:
+def html(value: dict[str, Any], language: str = "en") -> str:
+    say = wording.speaker(language)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    where = f" in {escape(value['region'])}" if value["region"] else ""
-    said = "All healthy" if value["well"] else f"{len(value['met'])} thing(s) are not right"
+    title = say("{host} in {region}", host=value["host"], region=value["region"]) if value["region"] else value["host"]
+    said = say("All healthy") if value["well"] else say("{count} thing(s) are not right", count=len(value["met"]))
+    seen = f'<span class="{_class(value["well"])}">{said}</span>'
+    old = say(
+        "This page was written {minutes} minutes ago: the monitor of this host does not run, and nothing here is to be "
+        "believed.",
+        minutes="{minutes}",
+    )
     jobs = [
-        (job["began"].replace("T", " ").rstrip("Z"), job["who"], job["kind"], job["release"][:12], job["outcome"])
+        (
+            job["began"].replace("T", " ").rstrip("Z"),
+            job["who"],
+            say.word(job["kind"]),
+            job["release"][:12],
+            say.word(job["outcome"]),
+        )
         for job in value["jobs"]
     ]
     return "\n".join(
         [
-            f'<!doctype html><html lang="en"><head>{HEAD}',
+            f'<!doctype html><html lang="{escape(language)}"><head>{HEAD}',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            f"<title>{escape(value['host'])}: {said}</title><style>{STYLE}</style></head>",
-            f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}"><main>',
-            f"<h1>{escape(value['host'])}{where}</h1>",
-            f'<p role="status"><span class="{_class(value["well"])}">{said}</span>, as of {_time(value["at"])}.</p>',
-            '<p id="age" role="alert"><noscript>Whether this page is still written cannot be known without its script: '
-            "compare the time above, it is written every five minutes.</noscript></p>",
-            *_met(value["met"]),
-            *_services(value),
-            *_machine(value),
-            *_table("Releases", ("when (UTC)", "by", "what", "release", "outcome"), jobs),
-            *_table("Repairs", ("when", "what", "how it went"), value["repairs"]),
+            f"<title>{escape(say('{host}: {line}', host=value['host'], line=said))}</title>",
+            f"<style>{STYLE}</style></head>",
+            f'<body class="stale" data-at="{value["at"]:.0f}" data-stale="{STALE}">',
+            f"<main><h1>{escape(title)}</h1>",
+            f'<p role="status">{say("{seen}, as of {at}.", seen=seen, at=_time(value["at"]))}</p>',
+            f'<p id="age" role="alert" data-old="{escape(old)}"><noscript>{say.word(UNSEEN)}</noscript></p>',
+            *_met(value["met"], say),
+            *_services(value, say),
+            *_machine(value, say),
+            *_table(say("Releases"), [say.word(head) for head in RELEASES], jobs),
+            *_table(say("Repairs"), [say.word(head) for head in REPAIRS], value["repairs"]),
             f"</main><script>{SCRIPT}</script></body></html>",
         ]
     )
 
 
-def _met(texts: list[str]) -> Iterator[str]:
+def _met(texts: list[str], say: Speaker) -> Iterator[str]:
     if texts:
-        yield (
-            "<h2>Not right</h2><ul>" + "".join(f'<li class="unhealthy">{escape(text)}</li>' for text in texts) + "</ul>"
-        )
+        lines = "".join(f'<li class="unhealthy">{escape(text)}</li>' for text in texts)
+        yield f"<h2>{say('Not right')}</h2><ul>{lines}</ul>"
 
 
-def _services(value: dict[str, Any]) -> Iterator[str]:
-    yield '<h2>Services</h2><div class="wide"><table><thead><tr><th scope="col">service</th><th scope="col">now</th>'
-    yield '<th scope="col">24 hours</th><th scope="col">memory</th></tr></thead><tbody>'
+def _services(value: dict[str, Any], say: Speaker) -> Iterator[str]:
+    yield f'<h2>{say("Services")}</h2><div class="wide"><table><thead><tr>'
+    yield "".join(f'<th scope="col">{say.word(head)}</th>' for head in SERVICES) + "</tr></thead><tbody>"
     for entry in value["services"]:
         well = entry["status"] == 200
-        now = "healthy" if well else f"answers {entry['status']}" if entry["status"] else "does not answer"
+        wrong = say("answers {status}", status=entry["status"]) if entry["status"] else say("does not answer")
+        now = say("healthy") if well else wrong
         yield (
             f'<tr><th scope="row">{escape(entry["service"])}</th><td class="{_class(well)}">{now}</td>'
-            f'<td>{_day(entry["day"])}</td><td class="memory">{_memory(entry["memory"])}</td></tr>'
+            f'<td>{_day(entry["day"], say)}</td><td class="memory">{_memory(entry["memory"], say)}</td></tr>'
         )
-    why = {"resting": "is not to run here now", "stopped": "is stopped to free memory"}
+    why = {"resting": say("is not to run here now"), "stopped": say("is stopped to free memory")}
     for unit, said in [(unit, said) for key, said in why.items() for unit in value[key]]:
         yield f'<tr><th scope="row">{escape(unit)}</th><td colspan="3">{said}</td></tr>'
     yield "</tbody></table></div>"
 
 
-def _day(cells: list[int]) -> str:
+def _day(cells: list[int], say: Speaker) -> str:
     seen = [cell for cell in cells if cell >= 0]
-    said = f"healthy in {seen.count(1)} of {len(seen)} half hours" if seen else "not checked"
+    said = (
+        say("healthy in {good} of {all} half hours", good=seen.count(1), all=len(seen)) if seen else say("not checked")
+    )
     bars = "".join(f'<i class="{ {1: "g", 0: "b"}.get(cell, "") }"></i>' for cell in cells)
     return f'<div class="day" role="img" aria-label="{said}" title="{said}">{bars}</div>'
 
 
-def _memory(found: list[int] | tuple[int, int] | None) -> str:
+def _memory(found: list[int] | tuple[int, int] | None, say: Speaker) -> str:
     if not found:
-        return "no limit"
+        return say("no limit")
     used, limit = (size // 1024**2 for size in found)
-    return f'<meter min="0" max="{limit}" high="{limit * 95 // 100}" value="{used}"></meter> {used} of {limit} MiB'
+    return f'<meter min="0" max="{limit}" high="{limit * 95 // 100}" value="{used}"></meter> ' + say(
+        "{used} of {limit} MiB", used=used, limit=limit
+    )
 
 
-def _machine(value: dict[str, Any]) -> Iterator[str]:
+def _machine(value: dict[str, Any], say: Speaker) -> Iterator[str]:
     rows = [
-        (name if name == subject else f"{name} {subject}", f"{used} % in use")
+        (say.word(name) if name == subject else f"{say.word(name)} {subject}", say("{used} % in use", used=used))
         for name, subject, used in value["machine"]
     ]
-    rows += [(f"certificate of {name}", wrong or f"{days} days left") for name, days, wrong in value["certificates"]]
-    rows.append(("release", (value["release"] or "none")[:12]))
-    yield from _table("Host", ("what", "how it is"), rows)
+    rows += [
+        (say("certificate of {name}", name=name), wrong or say("{days} days left", days=days))
+        for name, days, wrong in value["certificates"]
+    ]
+    rows.append((say("release"), value["release"][:12] if value["release"] else say("none")))
+    yield from _table(say("Host"), [say.word(head) for head in STATES], rows)
 
 
-def _table(title: str, heads: tuple[str, ...], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
     if rows:
         yield f'<h2>{title}</h2><div class="wide"><table><thead><tr>'
         yield "".join(f'<th scope="col">{head}</th>' for head in heads) + "</tr></thead><tbody>"

@@ -9,6 +9,7 @@ from agent.monitor.history import DAY, Repair
 from agent.monitor.look import HostFacts
 from agent.outcome import Failed
 from agent.units import must
+from agent.wording import said
 
 FIRST_PAUSE = 300.0  # seconds until the same is tried again, twice as many after each time
 PER_DAY = 6
@@ -35,20 +36,20 @@ def why_not(entry: ConditionResult, past: list[Repair], now: float) -> str:
 
 
 def repair(look: HostFacts, entry: ConditionResult) -> str:
-    """Does it, and says what it did. Raises Failed."""
-    return REPAIRS[entry.repair](look, entry.subject)
+    """Does it, and says what it did, in the owners' language. Raises Failed."""
+    return look.say.of(REPAIRS[entry.repair](look, entry.subject))
 
 
 def _restart_docker(look: HostFacts, _: str) -> str:
     forwarding.restart(look.world, [look.manifest])
-    return "Docker was restarted, and every container with it"
+    return said("Docker was restarted, and every container with it")
 
 
 def _make_network(look: HostFacts, subject: str) -> str:
     """Its unit takes the containers with it: they could not be in a network that is not there."""
     network = next(entry for entry in look.manifest["networks"] if entry["name"] == subject)
     must(look.world, "systemctl", "restart", "--no-block", network["unit"])
-    return f"{network['unit']} was restarted, and what is in that network with it"
+    return said("{unit} was restarted, and what is in that network with it", unit=network["unit"])
 
 
 def _attach(look: HostFacts, subject: str) -> str:
@@ -57,7 +58,8 @@ def _attach(look: HostFacts, subject: str) -> str:
     network, address = wanted["network"], wanted["address"]
     for other, container in look.containers.items():
         if address and other != subject and container.addresses.get(network) == address:
-            raise Failed(f"{address} of {network} is {other}'s, which is not where it should be")
+            form = "{address} of {network} is {other}'s, which is not where it should be"
+            raise Failed(said(form, address=address, network=network, other=other))
     before = look.containers[subject].addresses.get(network)
     names = [word for alias in wanted["aliases"] for word in ("--alias", alias)]
     if before:
@@ -69,7 +71,8 @@ def _attach(look: HostFacts, subject: str) -> str:
         if before:
             look.world.run("docker", "network", "connect", "--ip", before, *names, network, subject)
         raise
-    return f"{subject} was put into {network}" + (f" at {address}" if address else "")
+    form = "{container} was put into {network} at {address}" if address else "{container} was put into {network}"
+    return said(form, container=subject, network=network, address=address)
 
 
 def _container(look: HostFacts, name: str) -> dict[str, Any]:
@@ -82,14 +85,14 @@ def _start(look: HostFacts, subject: str) -> str:
     ran = managers.systemctl(look.world, account, "start", "--no-block", name)
     if ran.code:
         raise Failed(f"systemctl start {subject}: {ran.last_lines()}")
-    return f"{subject} was started"
+    return said("{unit} was started", unit=subject)
 
 
 def _prune(look: HostFacts, _: str) -> str:
     freed = prune.images(look.world)
     if not freed:
-        raise Failed("no image is there that no release needs: what fills the disk is something else")
-    return f"images that no release needs were removed, up to {freed // 1024**2} MiB"
+        raise Failed(said("no image is there that no release needs: what fills the disk is something else"))
+    return said("images that no release needs were removed, up to {size} MiB", size=freed // 1024**2)
 
 
 REPAIRS: dict[str, Callable[[HostFacts, str], str]] = {

@@ -61,7 +61,7 @@ def run(world: World, fix: bool, now: bool = False) -> dict[str, Any]:
         # What a release stops and starts is no outage
         left.append(f"no notice was sent, since a job is running: {at_work}")
     else:
-        _step(left, "telling", lambda: notices.tell(world, ended, made))
+        _step(left, "telling", lambda: notices.tell(world, ended, made, look.say))
         _step(left, "remembering how it was", lambda: history.remember_sample(world, sample(look)))
     _step(left, "writing the page", lambda: page.write(world, look, ended))
     _step(left, "remembering this run", lambda: history.remember_run(world, ended))
@@ -107,7 +107,7 @@ def _repaired(
         if batch:
             # What one repair puts right another need not: a network brings its containers along
             look, found = _settled(world, look.release, found, batch)
-            batch = _judged(batch, found)
+            batch = _judged(look, batch, found)
             made += batch
             _step(left, "remembering repairs", lambda batch=batch: history.remember_repairs(world, batch))
     return look, found, made, left
@@ -129,7 +129,8 @@ def _attempt(look: HostFacts, entry: ConditionResult, now: bool, batch: list[Rep
     try:
         batch.append(replace(begun, worked=True, said=repairs.repair(look, entry)))
     except (Failed, Unanswered) as failure:
-        batch.append(replace(begun, said=str(failure)))
+        reason = failure.in_words(look.say) if isinstance(failure, Failed) else str(failure)
+        batch.append(replace(begun, said=reason))
 
 
 def _settled(
@@ -147,14 +148,15 @@ def _settled(
         world.sleep(2)
 
 
-def _judged(made: list[Repair], found: list[ConditionResult]) -> list[Repair]:
+def _judged(look: HostFacts, made: list[Repair], found: list[ConditionResult]) -> list[Repair]:
     still = {(entry.alert, entry.subject): entry.text for entry in found if entry.met}
 
     def judged(entry: Repair) -> Repair:
         text = still.get((entry.alert, entry.subject))
         if text is None or not entry.worked:
             return entry
-        return replace(entry, worked=False, said=f"{entry.said}, and still: {text}")
+        both = look.say("{done}, and still: {text}", done=entry.said, text=text)
+        return replace(entry, worked=False, said=both)
 
     return [judged(entry) for entry in made]
 

@@ -1,11 +1,12 @@
-"""How the host's own page looks, and the script that shows whether it is still written."""
+"""How the host's own page looks, and the script that shows whether it is still written; what it says then, the page
+gives it in the owners' language."""
 
 SCRIPT = """
 function look() {
   var data = document.body.dataset, age = Date.now() / 1000 - Number(data.at), fresh = age < Number(data.stale);
   document.body.className = fresh ? "fresh" : "stale";
-  document.getElementById("age").textContent = fresh ? "" : "This page was written " + Math.round(age / 60) +
-    " minutes ago: the monitor of this host does not run, and nothing here is to be believed.";
+  var line = document.getElementById("age");
+  line.textContent = fresh ? "" : line.dataset.old.replace("{minutes}", Math.round(age / 60));
 }
 look(); setInterval(look, 5000);
 """

@@ -20,9 +20,9 @@ NETWORK = "watchme-network"
 KEY = b"[default]\naws_access_key_id = AKIA1\naws_secret_access_key = s3cret\n"
 
 
-def watchme(change: Change = unchanged) -> FakeWorld:
+def watchme(change: Change = unchanged, config: Change = unchanged) -> FakeWorld:
     """WatchMe on a host in memory, all well."""
-    made = build(render(changed(whole(), "watchme", change), "watchme", digests(change)))
+    made = build(render(changed(whole(config), "watchme", change), "watchme", digests(change)))
     world = serving(made)
     world.docker = Docker.of(made.manifest)
     world.files["/proc/meminfo"] = (MEMINFO.encode(), 0o444, "root", "root")

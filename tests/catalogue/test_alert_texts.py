@@ -27,6 +27,7 @@ def slug(heading: str) -> str:
 
 def test_every_alert_has_its_texts_and_no_text_is_of_another():
     assert list(TEXTS) == list(ALERTS_BY_NAME)
+    assert [name for name, text in TEXTS.items() if not (text.title and text.meaning and text.actions)] == []
 
 
 @pytest.mark.parametrize("name", ALERTS_BY_NAME)
@@ -58,7 +59,7 @@ def test_an_alert_of_a_projects_own_has_its_english_text(tmp_path):
     ("changed", "line"),
     [
         (ENTRY.replace("meaning", "meanin"), "disk.meanin: unknown field 'meanin'; did you mean 'meaning'?"),
-        (ENTRY.replace("[x]", "[]"), "disk.actions: "),
+        (ENTRY.replace("[x]", "[3]"), "disk.actions.0: "),
         (ENTRY.replace("}\n", ", see: every-day.md}\n"), "disk.see: found 'every-day.md'"),
     ],
 )

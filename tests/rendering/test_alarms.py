@@ -98,3 +98,14 @@ def test_an_alarm_looks_as_often_as_the_host_does():
     (timer,) = [f for f in render(whole(), "watchme").files if f.path.endswith("infra-monitor.timer")]
     assert isinstance(timer, File) and f"OnUnitActiveSec={EVERY}min" in timer.content.decode()
     assert by_name("watchme")["disk"].period == EVERY * 60
+
+
+def test_owners_who_read_japanese_get_their_mails_in_it():
+    command = "確認：uv run infra status --stack lab --host services"
+    said = {
+        name: a.description for name, a in by_name("services", lambda v: v.update({"infra:language": "ja"})).items()
+    }
+    assert said["disk"] == f"services：diskがしきい値85を超えたか、監視からの報告が途絶えています。{command}"
+    assert said["status-check"].startswith("services：EC2のステータスチェックに失敗") and said["status-check"].endswith(
+        command
+    )
