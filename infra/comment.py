@@ -1,19 +1,23 @@
 """A preview as comments of a pull request: one for each stack, edited in place."""
 
+import contextlib
 import json
 import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from catalogue.files import read_text
+from catalogue.problems import CatalogueError
+from catalogue.stack import read_stack
 from infra.errors import InfraError
-from infra.preview.formats.markdown import LIMIT, quiet
+from infra.preview.formats.markdown import LIMIT, quiet, speaker
 
 MARKED = re.compile(r"<!-- infra preview ([a-z0-9-]+) -->\n")
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
@@ -30,11 +34,13 @@ class Pull:
     token: str
 
 
-def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator[str]:
+def post(
+    pull: Pull, texts: dict[str, str], head: str | None = None, languages: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
     """Writes each stack's comment, and says what it did. A stack without a change gets none of its own.
 
     The texts may come from a fork: they mention no account, and say so. With `head` the pull request must be
-    at that commit, or nothing is written. Raises InfraError.
+    at that commit, or nothing is written. `languages` are those of the stacks' owners. Raises InfraError.
     """
     if head is not None and (now := _ask(pull, f"/repos/{pull.repository}/pulls/{pull.number}")["head"]["sha"]) != head:
         raise InfraError(
@@ -42,7 +48,7 @@ def post(pull: Pull, texts: dict[str, str], head: str | None = None) -> Iterator
         )
     known = _comments(pull)
     for stack, text in sorted(texts.items()):
-        body = _safe(text, head)
+        body = _safe(text, head, languages.get(stack, "en"))
         found = known.get(stack)
         if found is None and text.partition("\n")[2].startswith("### ✅"):
             yield f"{stack}: no change, no comment"
@@ -90,14 +96,25 @@ def read(files: list[Path], stacks: list[str]) -> dict[str, str]:
     return texts
 
 
-ORIGIN = "<sub>Written by the code of this pull request itself{commit}, and not by this repository.</sub>\n\n"
+ORIGIN = "Written by the code of this pull request itself{commit}, and not by this repository."
+AT = " at {commit}"
 
 
-def _safe(text: str, head: str | None) -> str:
+def languages(project: Path, stacks: Iterable[str]) -> dict[str, str]:
+    """Stack → the language of its owners, by this repository's own files; without those that cannot be read."""
+    found = {}
+    for stack in stacks:
+        with contextlib.suppress(CatalogueError):
+            found[stack] = read_stack(project, stack).language
+    return found
+
+
+def _safe(text: str, head: str | None, language: str) -> str:
     """A comment that mentions no account, and says first where its text comes from: what follows could hide it."""
     mark, _sign, rest = text.partition("\n")
-    origin = ORIGIN.format(commit=f" at {head}" if head else "")
-    return f"{mark}\n{origin}{quiet(rest)}"[:LIMIT]
+    say = speaker(language)
+    origin = say(ORIGIN, commit=say(AT, commit=head) if head else "")
+    return f"{mark}\n<sub>{origin}</sub>\n\n{quiet(rest)}"[:LIMIT]
 
 
 def _comments(pull: Pull) -> dict[str, Any]:

@@ -135,5 +135,5 @@ def comment(
         to = comments.found(api, repository, token, source or "", head or "")
     else:
         to = comments.Pull(api, repository, pull, token)
-    for line in comments.post(to, texts, head):
+    for line in comments.post(to, texts, head, comments.languages(project_root(), texts)):
         typer.echo(line)

@@ -44,6 +44,8 @@ COMMANDS = {
     "verify": "verify",
     "drain": "drain",
 }
+MACHINE_GOES, LEFTOVERS_GO = "retire machine", "clear up"
+WAYS = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
 NOTHING = {"same", "read", "refresh", "discard", "read-discard", "remove-pending-replace"}
 
 
@@ -57,18 +59,26 @@ class Phase:
     touches: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        step = self.step
-        if step == "retire" and self.touches and not any(name.startswith(OF_A_REGION) for name in self.touches):
-            # A region that keeps all else is not retired
-            step = "retire machine" if any(name.endswith("-instance") for name in self.touches) else "clear up"
-        return " ".join(part for part in (step, self.region) if part)
+        return " ".join(part for part in (self.named, self.region) if part)
+
+    @property
+    def named(self) -> str:
+        """The step as people read it."""
+        if self.step != "retire" or not self.touches or any(name.startswith(OF_A_REGION) for name in self.touches):
+            return self.step
+        # A region that keeps all else is not retired
+        return MACHINE_GOES if any(name.endswith("-instance") for name in self.touches) else LEFTOVERS_GO
+
+    @property
+    def ways(self) -> dict[str, int]:
+        """How many are `created`, `deleted`, …"""
+        ways = list(self.touches.values())
+        return {WAYS.get(way, way): ways.count(way) for way in dict.fromkeys(ways)}
 
     @property
     def what(self) -> str:
         """How many of what: `15 created`."""
-        ways = list(self.touches.values())
-        words = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
-        return ", ".join(f"{ways.count(way)} {words.get(way, way)}" for way in dict.fromkeys(ways))
+        return ", ".join(f"{count} {way}" for way, count in self.ways.items())
 
     @property
     def gone(self) -> list[str]:

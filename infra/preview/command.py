@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agent.wording import said
 from catalogue.stack import stack_names
 from infra.errors import InfraError
 from infra.paths import config_file, project_root
@@ -32,7 +33,7 @@ def made(base: str, wanted: list[str], mocks: bool = False) -> Report:
         with commits.checkout(commit) as before:
             pairs = commits.snapshots(before, root, rest)
         found |= {name: compare.compared(pair["base"], pair["head"]) for name, pair in pairs.items()}
-    return Report(commit or "what is there", commits.described(), [found[name] for name in names])
+    return Report(commit or said("what is there"), commits.described(), [found[name] for name in names])
 
 
 def _asked(names: list[str]) -> dict[str, StackReport]:

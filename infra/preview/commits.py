@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent.wording import said
 from infra.errors import InfraError
 from infra.foreign import one_line
 from infra.git import git
@@ -44,7 +45,9 @@ def resolved(reference: str) -> str:
 def described() -> str:
     """The working tree, by its commit."""
     commit = git("rev-parse", "--short=10", "HEAD").decode().strip()
-    return f"{commit} with changes that are not committed" if git("status", "--porcelain") else commit
+    return (
+        said("{commit} with changes that are not committed", commit=commit) if git("status", "--porcelain") else commit
+    )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from agent.wording import said as worded
 from catalogue.machines import of_release, region_of
 from catalogue.prices import monthly_everywhere, table
 from catalogue.stack import Stack
@@ -24,7 +25,7 @@ Snapshot = dict[str, Any]
 def compared(base: Snapshot, head: Snapshot, source: str = "mocks") -> StackReport:
     """What becomes of a stack. An invalid base counts as nothing, and is reported."""
     if head["error"]:
-        return StackReport(head["stack"], error=head["error"])
+        return StackReport(head["stack"], error=head["error"], language=_language(head))
     there, said = ({}, _base_error(base)) if base["error"] else (base, [])
     return reported(there, head, graph.steps(there.get("resources", []), head["resources"]), source, unbound=said)
 
@@ -33,7 +34,13 @@ def _base_error(base: Snapshot) -> list[str]:
     # A file that the base does not have: the stack is new
     if "there is no stack" in base["error"] or "is not there, which PULUMI_OPTION_CONFIG_FILE" in base["error"]:
         return []
-    return [f"the base does not stand, everything is shown as new: {base['error'].splitlines()[0]}"]
+    why = base["error"].splitlines()[0]
+    return [worded("the base does not stand, everything is shown as new: {why}", why=why)]
+
+
+def _language(head: Snapshot) -> str:
+    """The owners', where the program knew what that is and the configuration could be read."""
+    return str(head.get("configuration", {}).get("language", "en"))
 
 
 def reported(
@@ -61,12 +68,16 @@ def reported(
         problems=[_told(p) for p in head["problems"] if p not in there.get("problems", [])],
         moves=moved,
         replaces=replaced,
-        goes=[f"{system} from {giver} to {taker}" for system, (giver, taker) in sorted(gone.items())],
+        goes=[
+            worded("{system} from {giver} to {taker}", system=system, giver=giver, taker=taker)
+            for system, (giver, taker) in sorted(gone.items())
+        ],
         phases=phases({"op": step.op, "urn": step.urn} for step in steps)
         if moved or replaced or gone or is_gated(steps)
         else [],
         hosts_say=[*said, *unbound],
         images=head.get("images", {}),
+        language=_language(head),
         source=source,
     )
 

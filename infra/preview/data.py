@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from agent.wording import said
 from catalogue.compose.keeping import data_paths
 
 Manifest = dict[str, Any]
@@ -25,21 +26,34 @@ def _of_one(old: dict[str, Any], new: dict[str, Any] | None) -> Iterator[str]:
     service = old["service"]
     for target, source in old["kept"].items():
         if new is None:
-            yield f"data of {service} stays: {source}, which nothing uses any more"
+            yield said("data of {service} stays: {source}, which nothing uses any more", service=service, source=source)
         elif target not in new["kept"]:
-            gone = f"{target} is no longer {source}. What is in there stays, and {service} does not see it"
-            yield f"data of {service}: {gone}"
+            yield said(
+                "data of {service}: {target} is no longer {source}. What is in there stays, and {service} does not see "
+                "it",
+                service=service, target=target, source=source,
+            )  # fmt: skip
         elif new["kept"][target] != source:
             there = new["kept"][target]
-            yield f"data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand"
+            yield said(
+                "data of {service}: {target} becomes {there}, and was {source}. Nothing is copied: do that by hand",
+                service=service, target=target, there=there, source=source,
+            )  # fmt: skip
     if new and old["kept"] and old.get("user") != new.get("user") and "user" in old:
-        was, will = (f"user {side['user']}" if side["user"] else "its image's own user" for side in (old, new))
-        yield f"data of {service}: it ran as {was}, and runs as {will}. Files keep their owner: change it with chown"
-    if new and (versions := _majors(old["named"], new["named"])):
-        yield (
-            f"data of {service}: version {versions[0]} → {versions[1]} of a database. Many do not start on the data of "
-            "another major version: dump it before, and load it after"
+        was, will = (
+            said("user {user}", user=side["user"]) if side["user"] else said("its image's own user")
+            for side in (old, new)
         )
+        yield said(
+            "data of {service}: it ran as {was}, and runs as {will}. Files keep their owner: change it with chown",
+            service=service, was=was, will=will,
+        )  # fmt: skip
+    if new and (versions := _majors(old["named"], new["named"])):
+        yield said(
+            "data of {service}: version {old} → {new} of a database. Many do not start on the data of another major "
+            "version: dump it before, and load it after",
+            service=service, old=versions[0], new=versions[1],
+        )  # fmt: skip
 
 
 def _majors(before: str, after: str) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
+from agent.wording import said
 from catalogue.sizes import INSTANCE_TYPES
 
 Op = Literal["create", "update", "replace", "delete"]
@@ -69,7 +70,7 @@ class Step:
         if self.op != "update":
             return []
         found = [text for key, text in self.kind.update.items() if any(_covers(key, path) for path in self.changed)]
-        return [f"the {self.kind.name} {text}" for text in found]
+        return [said("the {kind} {change}", kind=said(self.kind.name), change=said(text)) for text in found]
 
 
 @cache
@@ -136,7 +137,7 @@ def _other_processor(old: dict[str, Any], new: dict[str, Any]) -> str:
     """AWS's provider asks for a new machine, which the pinned image of the old processor cannot start."""
     before, after = (INSTANCE_TYPES.get(str(inputs.get("instanceType"))) for inputs in (old, new))
     if before and after and before.architecture != after.architecture:
-        return f"another processor ({before.architecture} → {after.architecture})"
+        return said("another processor ({before} → {after})", before=before.architecture, after=after.architecture)
     return ""
 
 
@@ -150,7 +151,7 @@ def _changed(urn: str, old: Resource, new: Resource) -> Step | None:
     ]
     because = [path for path in paths if any(_covers(key, path) for key in kind(new["type"]).new)]
     if old["provider"] != new["provider"]:
-        because.append(f"provider {new['provider'].rsplit('::', 1)[-1]}")
+        because.append(said("provider {name}", name=new["provider"].rsplit("::", 1)[-1]))
     if (condition := CONDITIONS.get(new["type"])) and (reason := condition(old["inputs"], new["inputs"])):
         because.append(reason)
     if not paths and not because:
@@ -174,7 +175,8 @@ def _follow(found: dict[str, Step], new: dict[str, Resource]) -> None:
                 continue
             bound = [key for key in holds if key in kind(made["type"]).new]
             known = step or Step(urn, "update", old=made["inputs"], new=made["inputs"])
-            because = sorted({*known.because, *(f"{key} of the new {kind(_type(gone)).name}" for key in bound)})
+            of_it = said(kind(_type(gone)).name)
+            because = sorted({*known.because, *(said("{key} of the new {kind}", key=key, kind=of_it) for key in bound)})
             changed = sorted({*known.changed, *holds})
             op: Op = "replace" if bound or known.op == "replace" else "update"
             found[urn] = Step(urn, op, tuple(changed), tuple(because), known.old, known.new)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from agent import holding
 from agent.rolling import rolls
 from agent.units import changed
+from agent.wording import joined, said
 from infra.foreign import visible
 from infra.preview import data, serving, steps
 
@@ -183,7 +184,8 @@ def _files(old: Host | None, new: Host | None) -> Iterator[FileChange]:
 def _diff(before: str, after: str) -> tuple[str, ...]:
     """Unified, without its two header lines. Of what is very large the comparison would take minutes."""
     if max(len(before), len(after)) > LARGEST:
-        return (f"@@ {len(before)} characters before, {len(after)} after: too large to be shown @@",)
+        form = "@@ {before} characters before, {after} after: too large to be shown @@"
+        return (said(form, before=len(before), after=len(after)),)
     return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
 
 
@@ -197,8 +199,8 @@ def _meta(was: tuple[int, str, str] | None, will: tuple[int, str, str] | None, h
         return ""
     changes = [f"{was[0]:04o} {was[1]} → {will[0]:04o} {will[1]}"] if was[:2] != will[:2] else []
     if was[2] != will[2] and not has_diff:
-        changes.append("its content changes where it is not shown")
-    return "; ".join(changes)
+        changes.append(said("its content changes where it is not shown"))
+    return joined("; ", changes)
 
 
 def _lines(text: str | None) -> list[str]:

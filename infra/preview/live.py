@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent.wording import said as worded
 from catalogue.checks import check, checked
 from catalogue.deployed import pinned
 from catalogue.loading import Catalogue, load
@@ -32,6 +33,7 @@ from infra.pulumi import Previewed, attempt, preview, pulumi
 from rendering.images import images_of
 
 INSTANCE = "aws:ec2/instance:Instance"
+UNASKED = "{host} could not be asked, its files are shown as new: {why}"
 REPLACING = {"replace", "create-replacement", "delete-replaced", "discard-replaced"}
 OPS: dict[str, Op] = {"create": "create", "update": "update", "delete": "delete", "import": "create"}
 
@@ -55,7 +57,8 @@ def report(name: str) -> StackReport:
         by_mocks = pool.submit(snapshots, None, project_root(), [name])
         told, (there, said, unbound), mocked = by_pulumi.result(), by_hosts.result(), by_mocks.result()[name]["head"]
     if isinstance(told, str) or mocked["error"]:
-        return StackReport(name, error=told if isinstance(told, str) else mocked["error"], source="live")
+        why = told if isinstance(told, str) else mocked["error"]
+        return StackReport(name, error=why, source="live", language=catalogue.stack.language)
     taken = list(steps(told.steps))
     head, untold = _head(catalogue, there)
     # The policy looks at what the program asks for, whatever is there already
@@ -166,7 +169,7 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     try:
         outputs = hosts.outputs(catalogue.stack)
     except InfraError as error:
-        return {}, [], [f"no host was asked: {error}"]
+        return {}, [], [worded("no host was asked: {why}", why=error)]
     known = {name: a for name, a in outputs["addresses"].items() if name.partition("@")[0] in catalogue.stack.hosts}
     gone = sorted(set(outputs["addresses"]) - set(known))
     targets = hosts.reached(catalogue.stack, known)
@@ -177,15 +180,23 @@ def _hosts(catalogue: Catalogue) -> tuple[Snapshot, list[str], list[str]]:
     found |= {"standby": outputs.get("standby", []), "deployed": outputs.get("deployed", {})}
     found |= {"systems": outputs["systems"]} if "systems" in outputs else {}
     said: list[str] = []
-    unbound = [f"{name} leaves the stack; it was not asked" for name in gone]
+    unbound: list[str] = [worded("{host} leaves the stack; it was not asked", host=name) for name in gone]
     for name, answer in answers.items():
         if isinstance(answer, str):
-            unbound.append(f"{name} could not be asked, its files are shown as new: {answer}")
+            unbound.append(worded(UNASKED, host=name, why=answer))
         elif answer["release"] is not None and (complaint := _complaint(answer)):
-            unbound.append(f"{name} could not be asked, its files are shown as new: {complaint}")
+            unbound.append(worded(UNASKED, host=name, why=complaint))
         elif answer["release"] is not None:
             if (wanted := outputs["releases"].get(name, {}).get("id")) not in (None, answer["release"]):
-                said.append(f"{name} serves {one_line(answer['release'])[:12]}; the stack brought {wanted[:12]} last")
+                serves = one_line(answer["release"])[:12]
+                said.append(
+                    worded(
+                        "{host} serves {release}; the stack brought {last} last",
+                        host=name,
+                        release=serves,
+                        last=wanted[:12],
+                    )
+                )
             said += [f"{name}: {entry['path']} {entry['found']}" for entry in answer["drift"]]
             found["hosts"][name] = {
                 "manifest": answer["manifest"],
@@ -232,7 +243,9 @@ def _head(catalogue: Catalogue, there: Snapshot) -> tuple[Snapshot, list[str]]:
         if name in made:
             _same_credentials(host["manifest"], made[name])
     public = catalogue.stack.model_dump(mode="json", exclude={"sshPrivateKey", "hostPrivateKeys", "secrets"})
-    said = [f"the registry was not asked about, or does not have: {', '.join(untold)}"] if untold else []
+    said: list[str] = []
+    if untold:
+        said.append(worded("the registry was not asked about, or does not have: {images}", images=", ".join(untold)))
     return {
         "stack": catalogue.stack.name, "problems": [], "code": code_of(project_root()),
         "region": catalogue.stack.region, "standby": catalogue.stack.standbyRegions, "hosts": made,

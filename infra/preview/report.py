@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from agent.wording import Speaker, said
 from infra.move.phases import Phase
 from infra.preview.graph import Step
 from infra.preview.hosts import HostChange
@@ -21,6 +22,15 @@ VERBS = {
     "stops for good": ("stops for good", "stop for good"),
     "runs at its next time": ("changes its times", "change their times"),
 }
+# Of one service, and of several
+EFFECT = ("{count} service {verb}: {names}", "{count} services {verb}: {names}")
+HEALTH = (
+    "what makes {count} service healthy changes: {names}",
+    "what makes {count} services healthy changes: {names}",
+)
+SSH = {"create": "opens SSH to {network}", "delete": "closes SSH to {network}"}
+LOSSES = {"replace": "replaces the {kind}{many}: {text}", "delete": "deletes the {kind}{many}: {text}"}
+ENGLISH = Speaker({})
 WORDS = {"create": "created", "update": "changed", "replace": "replaced", "delete": "deleted"}
 
 
@@ -41,9 +51,9 @@ class Cost:
 class StackReport:
     """One stack, made from `source` (mocks, or live). With an `error` nothing else is known; `problems` are the
     catalogue's own, `moves` is (from, to) where the stack changes its region, `replaces` the hosts that become another
-    machine, `goes` the systems that go to another host. Of live previews only: `hosts_say`, what
-    was found on the hosts themselves and what the program warns of, and `images`, what is to run, `repository:tag` →
-    digest."""
+    machine, `goes` the systems that go to another host, `language` its owners'. Of live previews only: `hosts_say`,
+    what was found on the hosts themselves and what the program warns of, and `images`, what is to run,
+    `repository:tag` → digest."""
 
     stack: str
     fingerprint: str = ""
@@ -59,6 +69,7 @@ class StackReport:
     phases: list[Phase] = field(default_factory=list)
     hosts_say: list[str] = field(default_factory=list)
     source: str = "mocks"
+    language: str = "en"
     images: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -76,92 +87,111 @@ class StackReport:
     @property
     def verdict(self) -> str:
         """The one line that a reviewer needs."""
+        return self.verdict_in(ENGLISH)
+
+    def verdict_in(self, say: Speaker) -> str:
+        """The same in the language of a reader."""
         if self.error:
             lines = [line for line in self.error.splitlines() if not line.endswith("touched:")] or [self.error]
             first, *more = lines
-            why = "does not validate" if self.source == "mocks" else "cannot be done"
-            return f"{why}: {first.removeprefix('error: ')}" + (f"; and {len(more)} more" if more else "")
-        parts = [*self._dangers(), *self._effects()]
+            first = first.removeprefix("error: ")
+            is_invalid = self.source == "mocks"
+            why = say("does not validate: {why}", why=first) if is_invalid else say("cannot be done: {why}", why=first)
+            return why + (say("; and {count} more", count=len(more)) if more else "")
+        parts = [*self._dangers(say), *self._effects(say)]
         if not parts:
-            parts = [f"{self._counted()}, no service restarts"] if self.steps or self.changed_hosts else ["no change"]
+            is_change = self.steps or self.changed_hosts
+            none = say("no change")
+            parts = [say("{counted}, no service restarts", counted=self._counted(say)) if is_change else none]
         if refused := [finding for finding in self.findings if finding.level == "error"]:
-            parts.insert(0, f"refused by policy ({len(refused)}): {refused[0].where}: {refused[0].found}")
+            form = "refused by policy ({count}): {where}: {found}"
+            parts.insert(0, say(form, count=len(refused), where=refused[0].where, found=refused[0].found))
         if self.cost.more:
-            parts.append(f"{'+' if self.cost.more > 0 else '−'}${abs(self.cost.more):.2f} a month")
-        return "; ".join(parts)
+            change = f"{'+' if self.cost.more > 0 else '−'}${abs(self.cost.more):.2f}"
+            parts.append(say("{change} a month", change=change))
+        return say("; ").join(parts)
 
-    def _counted(self) -> str:
+    def _counted(self, say: Speaker) -> str:
         files = sum(len(host.files) for host in self.changed_hosts)
         cloud = [step for step in self.steps if step.type.startswith("aws:")]
-        parts = [f"{len(cloud)} resource(s) in AWS"] if cloud else []
-        return ", ".join([*parts, *([f"{files} file(s) on hosts"] if files else [])]) or "the hosts' releases alone"
+        parts = [say("{count} resource(s) in AWS", count=len(cloud))] if cloud else []
+        parts += [say("{count} file(s) on hosts", count=files)] if files else []
+        return say(", ").join(parts) or say("the hosts' releases alone")
 
-    def _dangers(self) -> list[str]:
+    def _dangers(self, say: Speaker) -> list[str]:
         """What is lost, the same loss of several in one line."""
         if self.moves:
-            return [f"moves from {self.moves[0]} to {self.moves[1]} in {len(self.phases)} steps{self._ends()}"]
-        lines, found, retired = [], dict[str, list[Step]](), set[str]()
+            form = "moves from {old} to {new} in {count} steps{ends}"
+            old, new = self.moves
+            return [say(form, old=old, new=new, count=len(self.phases), ends=self._ends(say))]
+        lines, found, retired = [], dict[tuple[str, str, str], list[Step]](), set[str]()
         if self.replaces:
-            lines = [f"another machine for {', '.join(self.replaces)} in {len(self.phases)} steps{self._ends()}"]
+            form = "another machine for {hosts} in {count} steps{ends}"
+            lines = [say(form, hosts=", ".join(self.replaces), count=len(self.phases), ends=self._ends(say))]
             retired = {name for phase in self.phases if phase.step == "retire" for name in phase.touches}
-        lines += [f"{', '.join(self.goes)} in {len(self.phases)} steps"] if self.goes else []
+        gone = say(", ").join(say.of(system) for system in self.goes)
+        lines += [say("{systems} in {count} steps", systems=gone, count=len(self.phases))] if self.goes else []
         for step in (step for step in self.steps if step.name not in retired):
-            for text in [step.danger] if step.danger else step.notes:
-                found.setdefault(f"{step.op} {step.kind.name}|{text}", []).append(step)
-        lines += [*self._closed(), *self._openings()]
-        for key, steps in found.items():
-            verb, text = key.split("|", 1)
-            op, kind = verb.split(" ", 1)
-            said = {"replace": f"replaces the {kind}", "delete": f"deletes the {kind}"}.get(op, "")
-            many = f" ({len(steps)} of them)" if len(steps) > 1 else ""
-            lines.append(f"{said}{many}: {text}" if said else f"{text}{many}")
+            for text in [said(step.danger)] if step.danger else step.notes:
+                found.setdefault((step.op, step.kind.name, text), []).append(step)
+        lines += [*self._closed(say), *self._openings(say)]
+        for (op, kind, text), steps in found.items():
+            many = say(" ({count} of them)", count=len(steps)) if len(steps) > 1 else ""
+            if form := LOSSES.get(op):
+                lines.append(say(form, kind=say.word(kind), many=many, text=say.of(text)))
+            else:
+                lines.append(f"{say.of(text)}{many}")
         return lines
 
-    def _ends(self) -> str:
+    def _ends(self, say: Speaker) -> str:
         """`, the last of which deletes 1 machine(s) with their disks, 15 repositories with their images`."""
         kinds = [step.kind.name for step in self.steps if step.op == "delete"]
         machines, repositories = kinds.count("machine"), kinds.count("repository")
-        parts = [f"{machines} machine(s) with their disks"] if machines else []
-        parts += [f"{repositories} repositories with their images"] if repositories else []
-        return f", the last of which deletes {', '.join(parts)}" if parts else ""
+        parts = [say("{count} machine(s) with their disks", count=machines)] if machines else []
+        parts += [say("{count} repositories with their images", count=repositories)] if repositories else []
+        return say(", the last of which deletes {what}", what=say(", ").join(parts)) if parts else ""
 
-    def _closed(self) -> list[str]:
+    def _closed(self, say: Speaker) -> list[str]:
         """Public paths that no host serves any more, and those whose guards are gone."""
         gained = {path for host in self.hosts for path in host.gained}
         lost = [path for host in self.hosts for path in host.lost if path not in gained]
         opened = [path for host in self.hosts for path in host.opened]
-        said = [f"no longer public: {_listed(lost)}"] if lost else []
-        return [*said, *([f"open to every client: {_listed(opened)}"] if opened else [])]
+        closed = [say("no longer public: {paths}", paths=_listed(lost, say))] if lost else []
+        return [*closed, *([say("open to every client: {paths}", paths=_listed(opened, say))] if opened else [])]
 
-    def _openings(self) -> list[str]:
+    def _openings(self, say: Speaker) -> list[str]:
         """Who may reach SSH from now on, and who may not any more."""
-        said = {"create": "opens SSH to", "delete": "closes SSH to"}
         rules = [(step.op, step.new or step.old or {}) for step in self.steps if step.kind.name == "opening"]
         found = [
             (op, rule.get("cidrIpv4", "somebody"))
             for op, rule in rules
-            if op in said and float(rule.get("fromPort", 0)) == 22
+            if op in SSH and float(rule.get("fromPort", 0)) == 22
         ]
-        return [f"{said[op]} {network}" for op, network in sorted(found, key=lambda one: one[0] == "create")]
+        return [say(SSH[op], network=network) for op, network in sorted(found, key=lambda one: one[0] == "create")]
 
-    def _effects(self) -> list[str]:
+    def _effects(self, say: Speaker) -> list[str]:
         asks = [service for host in self.changed_hosts for service in host.health]
-        several = "s" if len(asks) > 1 else ""
-        changed = [f"what makes {len(asks)} service{several} healthy changes: {_listed(asks)}"] if asks else []
+        form = HEALTH[len(asks) > 1]
+        changed = [say(form, count=len(asks), names=_listed(asks, say))] if asks else []
         by_way: dict[str, list[str]] = {}
         for host in self.changed_hosts:
             for effect in host.effects:
                 by_way.setdefault(effect.how, []).append(effect.service)
         return changed + [
-            f"{len(names)} service{'s' * (len(names) > 1)} {VERBS[way][len(names) > 1]}: {_listed(names)}"
+            say(
+                EFFECT[len(names) > 1],
+                count=len(names),
+                verb=say.word(VERBS[way][len(names) > 1]),
+                names=_listed(names, say),
+            )
             for way, names in by_way.items()
             if way in VERBS
         ]
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: list[str], say: Speaker) -> str:
     shown = list(dict.fromkeys(names))
-    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "")
+    return say(", ").join(shown[:3]) + (say(" and {count} more", count=len(shown) - 3) if len(shown) > 3 else "")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from agent.wording import said
+
 Manifest = dict[str, Any]
 
 
@@ -13,8 +15,9 @@ def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
 
 
 def _line(step: dict[str, Any]) -> str:
-    needs = f", once {', '.join(step['needs'])} is healthy" if step["needs"] else ""
-    return (
-        f"release step of {step['service']} runs before it is switched{needs}: {step['said']} ({step['limit']:.0f} s "
-        "at most; if it fails, nothing is switched, or all of it is rolled back)"
-    )
+    needs = said(", once {services} is healthy", services=", ".join(step["needs"])) if step["needs"] else ""
+    return said(
+        "release step of {service} runs before it is switched{needs}: {command} ({limit:.0f} s at most; if it fails, "
+        "nothing is switched, or all of it is rolled back)",
+        service=step["service"], needs=needs, command=step["said"], limit=step["limit"],
+    )  # fmt: skip

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from agent.wording import Speaker
 from infra.foreign import one_line, visible
+from infra.preview import japanese
 from infra.preview.formats import words
 from infra.preview.hosts import FileChange, HostChange
 from infra.preview.report import Report, StackReport
@@ -16,6 +18,8 @@ ROOM = 200  # of them for what its poster adds
 STEPS = 60  # lines of steps before they fold into counts
 PATH = 300  # characters of a path
 LEAST = 240  # characters that say what was folded
+HEAD = ("service", "what happens", "interruption")
+TABLES = {"en": {}, "ja": japanese.TEXTS}
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,17 @@ class Section:
     weight: int = 1000
 
 
+def speaker(language: str) -> Speaker:
+    """What is said in a comment, in the language of a stack's owners."""
+    return Speaker(TABLES.get(language, {}))
+
+
 def comment(stack: StackReport, report: Report, limit: int = LIMIT - ROOM) -> str:
     """One stack's comment, of at most `limit` characters."""
-    sections = [replace(part, text=quiet(part.text), folded=quiet(part.folded)) for part in _sections(stack, report)]
+    say = speaker(stack.language)
+    sections = [
+        replace(part, text=quiet(part.text), folded=quiet(part.folded)) for part in _sections(stack, report, say)
+    ]
     folded: set[int] = set()
     order = sorted(range(len(sections)), key=lambda index: (sections[index].weight, -len(sections[index].text)))
     total = sum(len(section.text) for section in sections)
@@ -42,11 +54,13 @@ def comment(stack: StackReport, report: Report, limit: int = LIMIT - ROOM) -> st
             folded.add(index)
     text = "".join(section.folded if index in folded else section.text for index, section in enumerate(sections))
     if folded:
-        text += (
-            f"\n{len(folded)} of {len(sections)} parts are only counted here, what matters least first: a comment "
-            f"holds {limit} characters. All of it: `infra preview --stack {stack.stack} --whole`\n"
-        )
-    return text if len(text) <= limit else f"{text[: limit - LEAST]}\n\n… cut at {limit} characters\n"
+        text += "\n" + say(
+            "{folded} of {all} parts are only counted here, what matters least first: a comment holds {limit} "
+            "characters. All of it: `{command}`",
+            folded=len(folded), all=len(sections), limit=limit, command=f"infra preview --stack {stack.stack} --whole",
+        ) + "\n"  # fmt: skip
+    cut = say("… cut at {limit} characters", limit=limit)
+    return text if len(text) <= limit else f"{text[: limit - LEAST]}\n\n{cut}\n"
 
 
 def whole(report: Report) -> str:
@@ -54,34 +68,36 @@ def whole(report: Report) -> str:
     return "\n".join(comment(stack, report) for stack in report.stacks)
 
 
-def _sections(stack: StackReport, report: Report) -> Iterator[Section]:
+def _sections(stack: StackReport, report: Report, say: Speaker) -> Iterator[Section]:
     sign = "⛔" if stack.is_refused else "✅" if stack.is_empty else "🔶"
-    yield Section(f"{MARK.format(stack=stack.stack)}\n### {sign} {stack.stack}: {inline(stack.verdict)}\n\n")
-    yield Section(f"<sub>{inline(words.heading(report))}: {inline(words.source(stack))}</sub>\n\n")
+    yield Section(f"{MARK.format(stack=stack.stack)}\n### {sign} {stack.stack}: {inline(stack.verdict_in(say))}\n\n")
+    yield Section(f"<sub>{inline(words.heading(report, say))}: {inline(words.source(stack, say))}</sub>\n\n")
     if stack.error:
         text = f"```\n{fenced(stack.error)}\n```\n"
         yield Section(text, f"```\n{fenced(stack.error)[:2000]}\n…\n```\n", 900)
         return
     for finding in stack.findings:
-        yield Section(f"- **policy** {inline(str(finding))}\n", weight=950)
+        yield Section(f"- **{say('policy')}** {inline(str(finding))}\n", weight=950)
     for line in [*stack.problems, *stack.hosts_say]:
-        yield Section(f"- {inline(line)}\n", weight=900)
-    yield from _cloud(stack)
+        yield Section(f"- {inline(say.of(line))}\n", weight=900)
+    yield from _cloud(stack, say)
     for host in stack.changed_hosts:
-        yield from _host(host)
-    yield Section(f"\n{inline(words.cost(stack.cost))}\n\nplan `{stack.fingerprint}`\n")
+        yield from _host(host, say)
+    yield Section(f"\n{inline(words.cost(stack.cost, say))}\n\n{say('plan')} `{stack.fingerprint}`\n")
 
 
-def _cloud(stack: StackReport) -> Iterator[Section]:
+def _cloud(stack: StackReport, say: Speaker) -> Iterator[Section]:
     if stack.phases:
-        yield Section(f"\n**The {'move' if stack.moves else 'replacement'}**\n\n")
-        for number, line in enumerate(words.phase_lines(stack), 1):
+        yield Section(f"\n**{say('The move') if stack.moves else say('The replacement')}**\n\n")
+        for number, line in enumerate(words.phase_lines(stack, say), 1):
             yield Section(f"{number}. {inline(line)}\n", weight=950)
     if not stack.steps:
         return
     opened = " open" if len(stack.steps) <= 10 and not stack.phases else ""
-    title = f"\n<details{opened}><summary>Cloud: {words.counts(stack.steps)}"
-    lines = [(step, f"- {inline(words.step_line(step))}{_noted(words.step_note(step))}\n") for step in stack.steps]
+    title = f"\n<details{opened}><summary>{say('Cloud: {counts}', counts=words.counts(stack.steps, say))}"
+    lines = [
+        (step, f"- {inline(words.step_line(step, say))}{_noted(words.step_note(step, say))}\n") for step in stack.steps
+    ]
     yield Section(f"{title}</summary>\n\n")
     for number, (step, line) in enumerate(lines):
         yield Section(line, "", 990 if step.danger else 500 if number < STEPS else 300)
@@ -92,28 +108,29 @@ def _noted(note: str) -> str:
     return f": **{inline(note)}**" if note else ""
 
 
-def _host(host: HostChange) -> Iterator[Section]:
-    yield Section(f"\n**Host {host.host}**: {words.host_line(host)}\n\n")
+def _host(host: HostChange, say: Speaker) -> Iterator[Section]:
+    yield Section(f"\n**{say('Host {name}', name=host.host)}**: {words.host_line(host, say)}\n\n")
     if host.effects:
-        yield Section("| service | what happens | interruption |\n|---|---|---|\n")
+        yield Section(f"| {' | '.join(map(say.word, HEAD))} |\n|---|---|---|\n")
     for effect in host.effects:
-        yield Section(f"| {inline(effect.service)} | {effect.how} | {effect.gap} |\n", "", 800)
-    for line in words.facts_of(host):
+        yield Section(f"| {inline(effect.service)} | {say.word(effect.how)} | {say.word(effect.gap)} |\n", "", 800)
+    for line in words.facts_of(host, say):
         yield Section(f"- {inline(line)}\n", "", 850)
     for file in host.files:
-        yield _file(host, file)
+        yield _file(host, file, say)
 
 
-def _file(host: HostChange, file: FileChange) -> Section:
-    summary = f"<code>{_html(file.path)}</code> {file.how} +{file.added} −{file.removed} {file.meta}".rstrip()
-    body = visible("\n".join(file.diff))
+def _file(host: HostChange, file: FileChange, say: Speaker) -> Section:
+    counted = f"{say.word(file.how)} +{file.added} −{file.removed}"
+    summary = f"<code>{_html(file.path)}</code> {counted} {say.of(file.meta)}".rstrip()
+    body = visible("\n".join(map(say.of, file.diff)))
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     opened = " open" if len(file.diff) <= 25 and file.how == "changed" else ""
     text = f"<details{opened}><summary>{summary}</summary>\n\n{fence}diff\n{body}\n{fence}\n\n</details>\n"
     # What is wholly new or gone says less line by line than a change does
     weight = 400 if host.how == "changed" and file.how == "changed" else 200 if host.how == "changed" else 100
-    return Section(text, f"- `{_short(file.path)}` {file.how} +{file.added} −{file.removed}\n", weight)
+    return Section(text, f"- `{_short(file.path)}` {counted}\n", weight)
 
 
 def _short(path: str) -> str:

@@ -1,10 +1,12 @@
 """What all formats say in the same words."""
 
+import re
 from collections.abc import Iterator
 
+from agent.wording import Speaker
 from infra.preview.graph import Step
 from infra.preview.hosts import HostChange, Room
-from infra.preview.report import WORDS, Cost, Report, StackReport
+from infra.preview.report import ENGLISH, WORDS, Cost, Report, StackReport
 
 SOURCES = {
     "mocks": "made without AWS: both commits' programs ran under mocks. It shows in what the commits differ, and not "
@@ -12,80 +14,98 @@ SOURCES = {
     "live": "made from `pulumi preview` and from the hosts themselves",
 }
 
+HOSTS = {
+    "new": "a new host", "gone": "the host goes", "changed": "", "same": "no change",
+    "moved": "a new machine beside the old one",
+}  # fmt: skip
+PORT, ADDRESS = "port {key}: {was} → {will}", "address {key}: {was} → {will}"
+COMMIT = re.compile(r"[0-9a-f]{40,}")
 
-def heading(report: Report) -> str:
-    return f"{short(report.base)} → {report.head}"
+
+def heading(report: Report, say: Speaker = ENGLISH) -> str:
+    return f"{short(say.of(report.base))} → {say.of(report.head)}"
 
 
 def short(base: str) -> str:
     """A commit in a few letters; words as they are."""
-    return base if " " in base else base[:10]
+    return base[:10] if COMMIT.fullmatch(base) else base
 
 
-def source(stack: StackReport) -> str:
-    return SOURCES[stack.source]
+def source(stack: StackReport, say: Speaker = ENGLISH) -> str:
+    return say.word(SOURCES[stack.source])
 
 
-def step_line(step: Step) -> str:
+def step_line(step: Step, say: Speaker = ENGLISH) -> str:
     """`replaced: machine watchme-…-instance (ami)`."""
     # Nothing that was written down changed: then the old one is not there any more
-    because = ", ".join(step.because or step.changed) or "it is gone"
-    why = f" ({because})" if step.op in ("update", "replace") else ""
-    return f"{WORDS[step.op]}: {step.kind.name} {step.name}{why}"
+    because = say(", ").join(say.of(reason) for reason in step.because or step.changed) or say("it is gone")
+    why = say(" ({because})", because=because) if step.op in ("update", "replace") else ""
+    op, kind = say.word(WORDS[step.op]), say.word(step.kind.name)
+    return say("{op}: {kind} {name}{why}", op=op, kind=kind, name=step.name, why=why)
 
 
-def step_note(step: Step) -> str:
-    unknown = [] if step.kind.known else ["not known here: whether it is changed in place is AWS's word"]
-    return "; ".join([*([step.danger] if step.danger else []), *step.notes, *unknown])
+def step_note(step: Step, say: Speaker = ENGLISH) -> str:
+    unknown = [] if step.kind.known else [say("not known here: whether it is changed in place is AWS's word")]
+    lost = [say.word(step.danger)] if step.danger else []
+    return say("; ").join([*lost, *map(say.of, step.notes), *unknown])
 
 
-def counts(steps: list[Step]) -> str:
+def counts(steps: list[Step], say: Speaker = ENGLISH) -> str:
     """`3 created, 1 deleted`, and of what."""
     by_op = {op: sum(step.op == op for step in steps) for op in WORDS}
-    return ", ".join(f"{count} {WORDS[op]}" for op, count in by_op.items() if count) or "none"
+    return _ways({WORDS[op]: count for op, count in by_op.items() if count}, say) or say("none")
 
 
-def phase_lines(stack: StackReport) -> Iterator[str]:
+def _ways(counted: dict[str, int], say: Speaker) -> str:
+    return say(", ").join(say("{count} {way}", count=count, way=say.word(way)) for way, count in counted.items())
+
+
+def phase_lines(stack: StackReport, say: Speaker = ENGLISH) -> Iterator[str]:
     for phase in stack.phases:
-        yield f"{phase}: {phase.what}"
+        named = " ".join(part for part in (say.word(phase.named), phase.region) if part)
+        yield say("{step}: {what}", step=named, what=_ways(phase.ways, say))
 
 
-def facts_of(host: HostChange) -> Iterator[str]:
+def facts_of(host: HostChange, say: Speaker = ENGLISH) -> Iterator[str]:
     """Memory, what services are asked for, public paths, ports and addresses, where they change."""
     before, after = host.memory
     if before != after:
-        yield f"memory of the services' limits: {room(before)} → {room(after)}"
+        sides = {"before": room(before, say), "after": room(after, say)}
+        yield say("memory of the services' limits: {before} → {after}", **sides)
     for service, (was, will) in host.health.items():
-        yield f"{service} is healthy when {was} answers 200 → when {will} does"
-    yield from host.data
+        yield say("{service} is healthy when {was} answers 200 → when {will} does", service=service, was=was, will=will)
+    yield from map(say.of, host.data)
     if host.how != "new":
-        yield from (f"no longer public: {path}" for path in host.lost)
-        yield from (f"open to every client from then on: {path}" for path in host.opened)
-        yield from (f"public from now on: {path}" for path in host.gained)
-    for what, swapped in (("port", host.ports), ("address", host.addresses)):
+        yield from (say("no longer public: {paths}", paths=path) for path in host.lost)
+        yield from (say("open to every client from then on: {path}", path=path) for path in host.opened)
+        yield from (say("public from now on: {path}", path=path) for path in host.gained)
+    free = say("free")
+    for form, swapped in ((PORT, host.ports), (ADDRESS, host.addresses)):
         for key, (was, will) in swapped.items():
-            yield f"{what} {key}: {was or 'free'} → {will or 'free'}"
+            yield say(form, key=key, was=was or free, will=will or free)
 
 
-def room(found: Room | None) -> str:
+def room(found: Room | None, say: Speaker = ENGLISH) -> str:
     if found is None:
-        return "none"
-    return f"{found.limits} of {found.room} MiB" if found.room is not None else f"{found.limits} MiB"
+        return say("none")
+    if found.room is None:
+        return f"{found.limits} MiB"
+    return say("{limits} of {room} MiB", limits=found.limits, room=found.room)
 
 
-def cost(found: Cost) -> str:
+def cost(found: Cost, say: Speaker = ENGLISH) -> str:
     """In words; "" where nothing is known, or nothing costs."""
     if found.after is None or found.before is None:
-        return "a month: prices not known"
-    same = "" if found.more else ", as before"
+        return say("a month: prices not known")
+    same = "" if found.more else say(", as before")
     change = f"${found.before:.2f} → " if found.more else ""
-    return f"a month: {change}${found.after:.2f}{same} (machines, disks, addresses; on demand, prices of {found.as_of})"
+    return say(
+        "a month: {costs}{same} (machines, disks, addresses; on demand, prices of {as_of})",
+        costs=f"{change}${found.after:.2f}", same=same, as_of=found.as_of,
+    )  # fmt: skip
 
 
-def host_line(host: HostChange) -> str:
-    said = {
-        "new": "a new host", "gone": "the host goes", "changed": "", "same": "no change",
-        "moved": "a new machine beside the old one",
-    }[host.how]  # fmt: skip
-    files = f"{len(host.files)} file(s)" if host.files else "no file changes" if host.how == "changed" else ""
-    return ", ".join(part for part in (said, files) if part)
+def host_line(host: HostChange, say: Speaker = ENGLISH) -> str:
+    untouched = say("no file changes") if host.how == "changed" else ""
+    files = say("{count} file(s)", count=len(host.files)) if host.files else untouched
+    return say(", ").join(part for part in (say.word(HOSTS[host.how]), files) if part)
