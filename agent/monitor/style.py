@@ -21,6 +21,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 td, li { overflow-wrap: anywhere; }
 .healthy, .unhealthy { font-weight: 600; overflow-wrap: normal; }
+td.healthy, td.unhealthy { word-break: keep-all; }
 .healthy { color: var(--good); }
 .unhealthy { color: var(--bad); }
 .stale .healthy, .stale .day, .stale meter { color: inherit; opacity: .5; filter: grayscale(1); }
