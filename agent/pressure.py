@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agent import lock, store, wording
+from agent import lock
 from agent.health import STOPPED
 from agent.monitor import history
 from agent.monitor.history import Repair
 from agent.watching import every
-from agent.wording import Said, said
 from agent.world import World
 
 CONFIG = "/etc/infra/memory.json"
@@ -103,11 +102,7 @@ class Watch:
             self.world.signal_container(entry["container"], "SIGTERM")
         self.world.run("systemctl", "stop", "--no-block", entry["unit"])
         self.going = Going(entry, self.world.now())
-        self._record(
-            entry,
-            "make room",
-            said("{service} was stopped: {left} of {size} MiB were left", **_shown(entry, left, size)),
-        )
+        self._record(entry, "make room", f"{entry['service']} was stopped: {_of(left, size)} were left")
 
     def _has_gone(self, going: Going) -> bool:
         state = self.world.run("systemctl", "is-active", going.service["unit"]).output.strip()
@@ -135,31 +130,26 @@ class Watch:
         entry, self.calm_since = stopped[-1], None
         self.world.remove(flag(entry["service"]))
         self.world.run("systemctl", "start", "--no-block", entry["unit"])
-        self._record(
-            entry,
-            "bring back",
-            said("{service} was started again: {left} of {size} MiB are left", **_shown(entry, left, size)),
-        )
+        self._record(entry, "bring back", f"{entry['service']} was started again: {_of(left, size)} are left")
 
     def _calm(self, entry: dict[str, Any]) -> float:
         past = [e for e in history.made_room(self.world) if e.subject == entry["service"] and e.repair == "make room"]
         times = sum(self.world.wall() - event.at < HOUR for event in past)
         return min(CALM * 2 ** max(0, times - 1), LONGEST_CALM)
 
-    def _record(self, entry: dict[str, Any], what: str, text: Said) -> None:
-        self.say(text)
+    def _record(self, entry: dict[str, Any], what: str, said: str) -> None:
+        self.say(said)
         # A full disk holds nothing up
         with contextlib.suppress(OSError):
-            shown = wording.speaker(store.language(self.world)).of(text)
-            history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, shown))
+            history.remember_room(self.world, Repair(self.world.wall(), "memory", entry["service"], what, True, said))
 
 
 def flag(service: str) -> str:
     return f"{STOPPED}/{service}"
 
 
-def _shown(entry: dict[str, Any], left: int, size: int) -> dict[str, Any]:
-    return {"service": entry["service"], "left": left // 1024**2, "size": size // 1024**2}
+def _of(left: int, size: int) -> str:
+    return f"{left // 1024**2} of {size // 1024**2} MiB"
 
 
 def run(world: World, say: Callable[[str], None]) -> None:

@@ -152,15 +152,6 @@ def secrets_of(world: World, id: str) -> set[str]:
     return found
 
 
-def language(world: World) -> str:
-    """That of the release that serves; English where there is none, or none that can be read."""
-    id = current_id(world)
-    try:
-        return str(manifest(world, id)["language"]) if id else LATER["language"]
-    except UNREADABLE:
-        return str(LATER["language"])
-
-
 def current_id(world: World) -> str | None:
     target = world.link_target(CURRENT)
     return target.rsplit("/", 1)[1] if target else None

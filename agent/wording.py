@@ -3,6 +3,7 @@ differs; what has no entry in a table stays English, so that nothing is ever los
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -44,6 +45,14 @@ class Speaker:
     def word(self, text: str) -> str:
         """A word out of data, that the table may have."""
         return self.table.get(text, text)
+
+    def again(self, text: str, forms: Iterable[str]) -> str:
+        """A text in English that was kept without its form, where it is of one of these; any other as it stands."""
+        for form in forms:
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(form))
+            if found := re.fullmatch(pattern, text):
+                return self(form, **found.groupdict())
+        return text
 
     def of(self, text: Any) -> Any:
         """A text that was made by `said` in this language; any other text, or number, as it stands."""

@@ -32,6 +32,11 @@ SERVICES = ("service", "now", "24 hours", "memory")
 STATES = ("what", "how it is")
 RELEASES = ("when (UTC)", "by", "what", "release", "outcome")
 REPAIRS = ("when", "what", "how it went")
+# What agent/pressure.py notes down, in English: its code is part of releases, and is not changed for this
+MADE_ROOM = (
+    "{service} was stopped: {left} of {size} MiB were left",
+    "{service} was started again: {left} of {size} MiB are left",
+)
 UNSEEN = (
     "Whether this page is still written cannot be known without its script: compare the time above, it is written "
     "every five minutes."
@@ -75,7 +80,8 @@ def facts(world: World, look: HostFacts, ended: dict[str, Any]) -> dict[str, Any
 
 
 def _repair(entry: Repair, say: Speaker) -> list[str]:
-    return [_time(entry.at), entry.alert, entry.said if entry.worked else say("not repaired: {why}", why=entry.said)]
+    done = say.again(entry.said, MADE_ROOM)
+    return [_time(entry.at), entry.alert, done if entry.worked else say("not repaired: {why}", why=done)]
 
 
 def day(looks: Iterable[tuple[float, int | None]], now: float) -> list[int]:

@@ -125,16 +125,20 @@ def test_a_repair_that_did_not_help_says_so():
     assert english_in(text, world) == []
 
 
-def test_what_made_room_is_said_in_the_language_of_the_release():
+def test_what_made_room_is_said_in_it_too():
     world = in_japanese()
-    watch = pressure.Watch(
-        world, [{"service": "ast-api", "unit": "watchme-ast-api.service", "container": "", "needs": 1}], [].append
-    )
+    service = {"service": "ast-api", "unit": "watchme-ast-api.service", "container": "", "needs": 1}
+    watch = pressure.Watch(world, [service], [].append)
     world.files["/proc/meminfo"] = (b"MemTotal: 8000000 kB\nMemAvailable: 1000 kB\n", 0o444, "root", "root")
     watch.look()
-    (made,) = history.made_room(world)
-    assert made.said == "ast-apiを停止しました（空きメモリ0／7812 MiB）"
-    assert store.language(world) == "ja" and store.language(watchme()) == "en"
+    world.files["/proc/meminfo"] = (b"MemTotal: 8000000 kB\nMemAvailable: 7000000 kB\n", 0o444, "root", "root")
+    watch.going = None
+    watch.look()
+    world.clock += 2000
+    watch.look()
+    text = shown(world)
+    assert "ast-apiを停止しました（空きメモリ0／7812 MiB）" in text
+    assert "ast-apiを再開しました（空きメモリ6835／7812 MiB）" in text and english_in(text, world) == []
 
 
 def test_a_release_of_an_earlier_program_is_said_in_english():

@@ -18,7 +18,7 @@ from tests.support import ROOT
 JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 # What the page takes from data: heads of its tables, what is measured of a machine, kinds of jobs and how they end
 WORDS = {
-    *page.SERVICES, *page.STATES, *page.RELEASES, *page.REPAIRS, *page.MACHINE, page.UNSEEN, *OUTCOMES,
+    *page.SERVICES, *page.STATES, *page.RELEASES, *page.REPAIRS, *page.MACHINE, page.UNSEEN, *page.MADE_ROOM, *OUTCOMES,
     "apply", "rollback", "restart",
 }  # fmt: skip
 
