@@ -1,8 +1,7 @@
 """Accounts that services run as: made where they are missing, and never removed. One that is there already keeps what
 it has: only lingering is turned on, and groups are added."""
 
-from typing import Any
-
+from agent.documents.manifest import Account
 from agent.managers import ANSWER, hangs, has_manager
 from agent.outcome import Failed, Refused
 from agent.units import must
@@ -12,7 +11,7 @@ LINGER = "/var/lib/systemd/linger"
 PATIENCE = 30.0
 
 
-def agree(world: World, accounts: list[dict[str, Any]]) -> None:
+def agree(world: World, accounts: list[Account]) -> None:
     """Raises Refused for an account that is there with another home (the release's paths would be elsewhere), and for a
     group that is not there."""
     for account in accounts:
@@ -27,7 +26,7 @@ def agree(world: World, accounts: list[dict[str, Any]]) -> None:
             )
 
 
-def answer(world: World, accounts: list[dict[str, Any]]) -> None:
+def answer(world: World, accounts: list[Account]) -> None:
     """Raises Refused for an account whose own manager runs and hangs: no unit of it could be stopped or started."""
     for name in [account["name"] for account in accounts if account["lingering"]]:
         if hangs(world, name):
@@ -38,7 +37,7 @@ def answer(world: World, accounts: list[dict[str, Any]]) -> None:
             )
 
 
-def ensure(world: World, accounts: list[dict[str, Any]]) -> None:
+def ensure(world: World, accounts: list[Account]) -> None:
     """Makes what is missing; a lingering account's own manager runs after this. Raises Failed."""
     for account in accounts:
         if world.account(account["name"]) is None:
@@ -49,7 +48,7 @@ def ensure(world: World, accounts: list[dict[str, Any]]) -> None:
             _linger(world, account["name"])
 
 
-def changes(world: World, accounts: list[dict[str, Any]]) -> list[str]:
+def changes(world: World, accounts: list[Account]) -> list[str]:
     """What `ensure` is going to change of them, and nothing takes back."""
     lines = []
     for account in accounts:
@@ -64,7 +63,7 @@ def changes(world: World, accounts: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _making(account: dict[str, Any]) -> list[str]:
+def _making(account: Account) -> list[str]:
     if account["login"]:
         kind = ["--create-home", "--shell", "/bin/bash"]
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from agent import units
+from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.plan import Plan
 
@@ -44,7 +44,7 @@ def narrowed(ready: Plan, services: Iterable[str], restarts: Iterable[str] = ())
     )
 
 
-def _differing(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+def _differing(before: Manifest, after: Manifest) -> set[str]:
     """The paths of files and links that are not the same in both manifests."""
     found = set()
     for kind in ("files", "links", "environment_files"):

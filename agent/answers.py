@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from agent import checks, health
+from agent.documents.manifest import AimedProbe
 from agent.world import World
 
 PATIENCE = 60.0  # seconds in which all are asked before a switch
 
 
-def taken(world: World, probes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def taken(world: World, probes: list[AimedProbe]) -> list[dict[str, Any]]:
     """Each address that answers, with its status; a `public` one is asked of the host's own proxy. What answers 500 or
     more is broken already, and is not waited for."""
     asked = [(probe[kind], kind == "public") for kind in ("url", "public") for probe in probes if probe[kind]]

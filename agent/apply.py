@@ -33,6 +33,8 @@ from agent import (
 )
 from agent.backups import making
 from agent.desired import digest, wanted_files
+from agent.documents.jobs import Secrets
+from agent.documents.manifest import HeldNow
 from agent.job import Job
 from agent.outcome import Failed, Outcome, Refused, reason_of
 from agent.plan import Plan, plan
@@ -43,7 +45,7 @@ from agent.validate import is_of_proxy, validate
 from agent.world import World
 
 
-def apply(world: World, job: Job, id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Outcome:
+def apply(world: World, job: Job, id: str, contents: dict[str, bytes], secrets: Secrets) -> Outcome:
     """Brings the host to the release. `contents` are the archive's members by name. Every end is an Outcome."""
     return _ended(world, job, id, lambda: unpacked(id, contents, secrets))
 
@@ -78,7 +80,7 @@ def refused(world: World, job: Job, id: str, reason: str, untouched: str = Refus
     return Outcome("refused", id, f"refused on {job.host}, {untouched}: {reason} ({serves})")
 
 
-def unpacked(id: str, contents: dict[str, bytes], secrets: dict[str, Any]) -> Release:
+def unpacked(id: str, contents: dict[str, bytes], secrets: Secrets) -> Release:
     """The release out of its archive. Raises Refused when it is not the release that it claims to be."""
     text = contents.get("manifest.json", b"")
     if digest(text) != id:
@@ -200,7 +202,7 @@ def _sick(world: World, ready: Plan) -> list[str]:
         return []
     probes = slots.probes(world, ready.base.manifest)
     if any(map(is_of_proxy, ready.change.paths)):
-        probes = [{**probe, "public": None} for probe in probes]
+        probes = [slots.by_itself(probe) for probe in probes]
     return [name for name, status in health.once(world, probes).items() if status != 200]
 
 
@@ -217,7 +219,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     accounts.ensure(world, manifest["accounts"])
     if "docker-compose" in manifest["commands"]:
         compose.make_command(world, compose.demand(world.can.compose))
-    held: list[dict[str, Any]] = []
+    held: list[HeldNow] = []
     if ready.base:
         rolling.leave(world, ready.base.manifest, ready.leaves)
         wanted = holding.held(ready.base.manifest, manifest, {*ready.stops, *ready.starts, *ready.leaves})
@@ -251,7 +253,7 @@ def _switched(world: World, job: Job, ready: Plan, begun: Transaction) -> tuple[
     exempt = [probe for probe in probes if probe["service"] in begun.sick and probe["service"] not in touched]
     moving = {rollout.service for rollout in ready.rollouts if rollout.link in later}
     waited_for = {entry["service"] for entry in held}
-    first = [{**p, "public": None} if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
+    first = [slots.by_itself(p) if p["service"] in moving | waited_for else p for p in probes if p not in exempt]
     needed = {service: int(manifest["health"]["successes"]) for service in touched}
     job.say(f"waiting for {len(first)} services to be healthy, {limit:.0f} s at most")
     services = health.wait(world, first, needed, limit, job.say, begun.began)

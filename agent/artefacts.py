@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agent import ecr, quoting, registry, store
+from agent.documents.manifest import Manifest
 from agent.images import PAUSES
 from agent.outcome import Refused
 from agent.store import STATE, Release
@@ -49,7 +50,7 @@ class Parcel:
         return sum(layer["size"] for layer in self.layers)
 
 
-def located(manifest: dict[str, Any], path: str) -> str:
+def located(manifest: Manifest, path: str) -> str:
     """Where a path of the host lies before the release's links are there: in the artefact that they lead to."""
     for entry in manifest["artefacts"]:
         if path == entry["into"] or path.startswith(f"{entry['into']}/"):

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from agent import units
+from agent.documents.manifest import Manifest
 from agent.managers import grouped, has_manager, split, systemctl
 from agent.world import World
 
@@ -24,9 +25,9 @@ def records(world: World) -> dict[str, dict[str, Any]]:
     return found
 
 
-def shown(world: World, manifest: dict[str, Any]) -> dict[str, str]:
+def shown(world: World, manifest: Manifest | None) -> dict[str, str]:
     """What rests → where its data is, of what the release has: what it gave away for good is no concern of its."""
-    own = {unit["name"] for unit in manifest.get("units", [])}
+    own = {unit["name"] for unit in manifest["units"]} if manifest else set[str]()
     found = {name: record for name, record in records(world).items() if own & {*record["units"]}}
     return {str(record.get("what", name)): _place(record) for name, record in found.items()}
 

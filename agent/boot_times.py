@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from agent import managers
+from agent.documents.answers import MilestoneReached
 from agent.store import Release
 from agent.world import World
 
 STARTED = "39f53479d3a045ac8e11786248231fbf"
 
 
-def boot_times(world: World, release: Release) -> list[dict[str, Any]]:
+def boot_times(world: World, release: Release) -> list[MilestoneReached]:
     """An entry a milestone: `name`, `unit`, `within`, and `seconds` (None when it was not reached yet)."""
     begun, offset = _begin(world)
     return [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
 
 from agent import store
+from agent.documents.manifest import Manifest
 from agent.world import World
 
 LABELS = {
@@ -18,7 +18,7 @@ LONGEST = 80  # characters of one
 PATIENCE = 20  # seconds for Docker
 
 
-def of_release(world: World, manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+def of_release(world: World, manifest: Manifest) -> dict[str, dict[str, str]]:
     """Service → what its image says; none of one that says nothing, or that Docker cannot say."""
     said = _said(world, store.images_of(manifest))
     found = {

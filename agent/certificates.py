@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from agent import lineages, proofs, quoting, transaction
+from agent.documents.manifest import Certificate
 from agent.outcome import Refused
 from agent.places import Entry
 from agent.store import STATE, Release
@@ -66,7 +67,7 @@ def remember(world: World, target: Release, renewing: bool = True) -> list[dict[
     return entries
 
 
-def _owners(world: World, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _owners(world: World, items: list[Certificate]) -> list[dict[str, Any]]:
     """Whose those files are now that a proxy is going to be let read."""
     shared = [item for item in items if item.get("group", "root") != "root"]
     entries: list[dict[str, Any]] = []
@@ -126,7 +127,7 @@ def forget(world: World) -> None:
 
 
 def _issue(
-    world: World, target: Release, item: dict[str, Any], identity: dict[str, str], replaced: list[dict[str, Any]]
+    world: World, target: Release, item: Certificate, identity: dict[str, str], replaced: list[dict[str, Any]]
 ) -> list[str]:
     name = item["name"]
     done = []
@@ -164,7 +165,7 @@ def _noted(world: World) -> dict[str, Any]:
     return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
-def _note(world: World, item: dict[str, Any], before: dict[str, str | None]) -> None:
+def _note(world: World, item: Certificate, before: dict[str, str | None]) -> None:
     """What was obtained in place of what was there `before`, should the release go back: authorities give the same
     certificate a few times a week."""
     name = item["name"]
@@ -175,7 +176,7 @@ def _note(world: World, item: dict[str, Any], before: dict[str, str | None]) -> 
     world.write(OBTAINED, json.dumps(noted).encode(), 0o600, "root", "root")
 
 
-def _is_used_again(world: World, item: dict[str, Any], now: dict[str, str | None]) -> bool:
+def _is_used_again(world: World, item: Certificate, now: dict[str, str | None]) -> bool:
     """Puts back in force what an earlier try obtained for the same, where its release went back."""
     name = item["name"]
     noted = _noted(world).get(name) or {}
@@ -194,7 +195,7 @@ def _is_used_again(world: World, item: dict[str, Any], now: dict[str, str | None
     return not lineages.fault(world, name)
 
 
-def _asked_for(item: dict[str, Any]) -> list[str]:
+def _asked_for(item: Certificate) -> list[str]:
     return [item["server"], item.get("domain") or item["name"], *_plugin(item)]
 
 
@@ -228,7 +229,7 @@ def _share(world: World, name: str, group: str) -> None:
         world.run("chmod", "0640", path)
 
 
-def _is_here(world: World, target: Release, item: dict[str, Any], renewing: bool = True) -> bool:
+def _is_here(world: World, target: Release, item: Certificate, renewing: bool = True) -> bool:
     """A certificate of that name from that directory: one from another directory (a staging one) does not count, nor
     one whose time is over. Of one that certbot cannot renew the directory is not known: that it is trusted counts, and
     not that another release asks for another one."""
@@ -240,7 +241,7 @@ def _is_here(world: World, target: Release, item: dict[str, Any], renewing: bool
     return _is_in_force(world, name, RENEWED) and _is_trusted(world, target, item)
 
 
-def _is_of_another_zone(world: World, item: dict[str, Any]) -> bool:
+def _is_of_another_zone(world: World, item: Certificate) -> bool:
     """Did an earlier release prove the name where another provider keeps its zone, or by DNS what HTTP proves now:
     certbot could not renew it."""
     way = lineages.way(world, item["name"])
@@ -259,7 +260,7 @@ def _lasts(world: World, path: str, days: int) -> bool:
     return world.exists(path) and world.run("openssl", "x509", "-noout", "-checkend", left, "-in", path).code == 0
 
 
-def _is_trusted(world: World, target: Release, item: dict[str, Any]) -> bool:
+def _is_trusted(world: World, target: Release, item: Certificate) -> bool:
     """Would a client take it, one that has the release's own roots too, and is its key there."""
     name = item["name"]
     # Of all names below a domain any is one
@@ -274,11 +275,11 @@ def _is_trusted(world: World, target: Release, item: dict[str, Any]) -> bool:
     return checked.code == 0 and public[0].code == public[1].code == 0 and public[0].output == public[1].output
 
 
-def _plugin(item: dict[str, Any]) -> list[str]:
+def _plugin(item: Certificate) -> list[str]:
     return proofs.plugin(item) if item["challenge"] == "dns-01" else BY_HTTP
 
 
-def command(item: dict[str, Any]) -> list[str]:
+def command(item: Certificate) -> list[str]:
     """certbot's command line for a certificate; it is kept by certbot for the renewals."""
     return [
         "certbot", "certonly", "--non-interactive", "--agree-tos", "--force-renewal",

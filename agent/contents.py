@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from agent import quoting, store
 from agent.desired import Wanted
+from agent.documents.answers import Contents
+from agent.documents.manifest import EnvironmentFile
 from agent.world import World
 
 # What a file was edited to is sent up to so many times what the release has, or up to so many bytes
 LARGER, ANY = 4, 1 << 20
 
 
-def contents(world: World) -> dict[str, Any]:
+def contents(world: World) -> Contents:
     """The serving release's manifest, and path → text of its files as they are; only `release`, None, before the first.
 
     In an environment file `[secret VERSION]` stands for a value that is the release's own.
@@ -56,7 +57,7 @@ def _text(content: bytes) -> str:
         return f"(binary, {len(content)} bytes, {hashlib.sha256(content).hexdigest()[:12]})\n"
 
 
-def _without_secrets(file: Wanted, content: bytes, item: dict[str, Any]) -> str:
+def _without_secrets(file: Wanted, content: bytes, item: EnvironmentFile) -> str:
     between = item.get("between", "=")
     ours = _assigned(file.content, between)
     lines = [item["head"]] if item["head"] else []

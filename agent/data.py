@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from agent import health, quoting, slots, steps, units
+from agent.documents.manifest import Manifest
 from agent.outcome import Failed, Refused
 from agent.restore import SPARE
 from agent.store import Release
@@ -44,7 +44,7 @@ def still_on(world: World, names: list[str]) -> list[str]:
     return [unit for unit, state in units.settled_states(world, names).items() if state["active"]]
 
 
-def stop(world: World, manifest: dict[str, Any], names: list[str]) -> None:
+def stop(world: World, manifest: Manifest, names: list[str]) -> None:
     """Raises Failed where one goes on, or its container does."""
     units.stop(world, list(reversed(names)))
     if still := still_on(world, names):
@@ -54,7 +54,7 @@ def stop(world: World, manifest: dict[str, Any], names: list[str]) -> None:
         units.must(world, "docker", "stop", *left)
 
 
-def containers_on(world: World, manifest: dict[str, Any], names: list[str]) -> list[str]:
+def containers_on(world: World, manifest: Manifest, names: list[str]) -> list[str]:
     """The containers of units that run. Raises Failed where Docker does not answer."""
     own = {entry["name"] for entry in manifest["containers"] if entry["unit"] in names}
     if not own:

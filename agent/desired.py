@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from agent.documents.jobs import Secrets
+from agent.documents.manifest import EnvironmentFile, File, Link, Manifest
 from agent.outcome import Refused
 from agent.world import World
 
@@ -28,7 +29,7 @@ class Wanted:
     group: str
 
     @classmethod
-    def of(cls, entry: dict[str, Any], content: bytes) -> Wanted:
+    def of(cls, entry: File | EnvironmentFile, content: bytes) -> Wanted:
         """The file of a manifest's entry."""
         return cls(entry["path"], content, entry["mode"], entry["owner"], entry["group"])
 
@@ -39,13 +40,13 @@ class Wanted:
         return (found.owner, found.mode) != (self.owner, self.mode) or self.group not in ("", found.group)
 
 
-def wanted_files(manifest: dict[str, Any], contents: dict[str, bytes], secrets: dict[str, Any]) -> list[Wanted]:
+def wanted_files(manifest: Manifest, contents: dict[str, bytes], secrets: Secrets) -> list[Wanted]:
     """Every file of the release. Raises Refused naming each secret that did not come along."""
     files = [Wanted.of(file, contents[f"files{file['path']}"]) for file in manifest["files"]]
     return files + [Wanted.of(item, _environment(item, secrets)) for item in manifest["environment_files"]]
 
 
-def _environment(item: dict[str, Any], secrets: dict[str, Any]) -> bytes:
+def _environment(item: EnvironmentFile, secrets: Secrets) -> bytes:
     values = dict(item["values"])
     for name, place in item["secrets"].items():
         service, key = place.split("/", 1)
@@ -75,9 +76,7 @@ class Difference:
         return sorted([*(file.path for file in self.write), *self.remove, *self.link])
 
 
-def difference(
-    world: World, files: list[Wanted], links: list[dict[str, str]], previous: dict[str, Any] | None
-) -> Difference:
+def difference(world: World, files: list[Wanted], links: list[Link], previous: Manifest | None) -> Difference:
     """The host's files against the wanted ones; what the previous manifest had and this one has not goes."""
     kept = {file.path for file in files} | {link["path"] for link in links}
     before = {

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 from agent import artefacts, overrides, quoting, slots, store, units
 from agent.desired import Wanted
+from agent.documents.answers import Finding
 from agent.overrides import Override
 from agent.world import World
 
 LARGEST = 512 * 1024  # bytes of a file whose differences are shown
 
 
-def drift(world: World, overriding: list[Override] | None = None) -> list[dict[str, str]]:
+def drift(world: World, overriding: list[Override] | None = None) -> list[Finding]:
     """An entry a finding: `path` (or unit), `found`, and for a file's content `diff`, unified: from the release to the
     host. `overriding` is what is in force in the release's place, where that is known already."""
     release = store.current(world)
     if release is None:
         return []
     plain = {item["path"]: item["values"] for item in release.manifest["environment_files"]}
-    found = [finding for file in release.files for finding in _file(world, file, plain.get(file.path))]
+    found: list[Finding] = [finding for file in release.files for finding in _file(world, file, plain.get(file.path))]
     for link in release.manifest["links"]:
         try:
             target = world.link_target(link["path"])
@@ -36,11 +36,11 @@ def drift(world: World, overriding: list[Override] | None = None) -> list[dict[s
             gone = "is not there as a whole; the next release fetches it again"
             found.append({"path": entry["folder"], "found": edited or gone})
     overriding = overrides.of_release(world, release) if overriding is None else overriding
-    found += [entry._asdict() for entry in overriding]
+    found += [Finding(path=entry.path, found=entry.found) for entry in overriding]
     return found + _units(world, release)
 
 
-def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[dict[str, str]]:
+def _file(world: World, file: Wanted, plain: dict[str, str] | None) -> list[Finding]:
     try:
         entry = world.entry(file.path)
     except OSError as error:
@@ -86,8 +86,8 @@ def _shown(line: str, plain: dict[str, str], ours: dict[str, str]) -> str:
     return f"{name}=[not shown]" if ours.get(name) == value else f"{name}=[another value, not shown]"
 
 
-def _units(world: World, release: store.Release) -> list[dict[str, str]]:
-    found: list[dict[str, Any]] = []
+def _units(world: World, release: store.Release) -> list[Finding]:
+    found: list[Finding] = []
     for name, state in units.states(world, slots.running(world, release.manifest)).items():
         for kind in ("active", "enabled"):
             if not state[kind]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent import quoting
+from agent.documents.manifest import Container, Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
 from agent.world import World
@@ -25,9 +26,9 @@ def listed(world: World) -> list[dict[str, Any]]:
 
 def in_the_way(
     world: World,
-    manifest: dict[str, Any],
+    manifest: Manifest,
     units: list[str],
-    base: dict[str, Any] | None = None,
+    base: Manifest | None = None,
     stops: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """What a start of these units would find at its containers' names, the earliest started first: id, name, running,
@@ -50,7 +51,7 @@ def in_the_way(
     return sorted((entry for entry in found if entry), key=lambda entry: entry["started"])
 
 
-def _is_ours(labels: dict[str, str], entry: dict[str, Any]) -> bool:
+def _is_ours(labels: dict[str, str], entry: Container) -> bool:
     """Did the unit of this release make it. An older release has no project of its own, and only its unit's label."""
     project = entry.get("project")
     if project:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from agent import existing, quoting
+from agent.documents.manifest import Manifest
 from agent.engine import Declined
 from agent.outcome import Failed, Refused
 from agent.units import must
@@ -35,7 +36,7 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 
 
-def check(world: World, manifests: list[dict[str, Any]]) -> None:
+def check(world: World, manifests: list[Manifest]) -> None:
     """Raises Refused where containers of these manifests could not be started or reached."""
     if found := _known_faults(world, manifests):
         raise Refused(
@@ -44,14 +45,14 @@ def check(world: World, manifests: list[dict[str, Any]]) -> None:
         )
 
 
-def restore(world: World, manifests: list[dict[str, Any]], say: Say) -> None:
+def restore(world: World, manifests: list[Manifest], say: Say) -> None:
     """Restarts Docker where containers of these manifests could not be started or reached. Raises Failed."""
     if found := _known_faults(world, manifests):
         say(f"restarting Docker, since {'; '.join(found)}")
         restart(world, manifests)
 
 
-def _known_faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
+def _known_faults(world: World, manifests: list[Manifest]) -> list[str]:
     """None where it is not known: a Docker that does not answer is reported by what needs it."""
     if not any(manifest["containers"] for manifest in manifests):
         return []
@@ -61,7 +62,7 @@ def _known_faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
         return []
 
 
-def restart(world: World, manifests: list[dict[str, Any]]) -> None:
+def restart(world: World, manifests: list[Manifest]) -> None:
     """Restarts Docker; what needs it is stopped before and started after by systemd. Raises Failed, also where another
     container runs that nothing would start again."""
     ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
@@ -90,7 +91,7 @@ def _without_a_policy(world: World, ours: set[str]) -> Iterator[str]:
                 yield names[0]
 
 
-def faults(world: World, manifests: list[dict[str, Any]]) -> list[str]:
+def faults(world: World, manifests: list[Manifest]) -> list[str]:
     """What is missing or was left behind, in words. Raises one of UNKNOWN where Docker does not say."""
     ports = {entry["port"] for manifest in manifests for entry in manifest["ports"] if entry.get("container")}
     missing = _twice(world, lambda: _missing_rules(world, manifests)) if _keeps_rules(world) else []
@@ -119,7 +120,7 @@ def _keeps_rules(world: World) -> bool:
     return "nftables" not in f"{settings.get('firewall-backend')} {words}" and not NO_RULES.search(words)
 
 
-def _missing_rules(world: World, manifests: list[dict[str, Any]]) -> list[str]:
+def _missing_rules(world: World, manifests: list[Manifest]) -> list[str]:
     names = {entry["name"] for manifest in manifests for entry in manifest["networks"]}
     translated, published = _translated(world, names), _published(world, manifests)
     rules: list[str] = []
@@ -178,7 +179,7 @@ def _is_plain(network: dict[str, Any]) -> bool:
     return is_bridge and is_translated and f"{OPTION}.gateway_mode_ipv4" not in options
 
 
-def _published(world: World, manifests: list[dict[str, Any]]) -> set[tuple[int, str]]:
+def _published(world: World, manifests: list[Manifest]) -> set[tuple[int, str]]:
     """(port, protocol) of what running containers of these manifests publish over IPv4 on such networks."""
     ours = {entry["name"] for manifest in manifests for entry in manifest["containers"]}
     plain = {network["Name"] for network in json.loads(world.docker_has("/networks")) if _is_plain(network)}

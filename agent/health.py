@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from agent import checks, managers, quoting, units
+from agent.documents.manifest import AimedProbe
 from agent.outcome import Failed
 from agent.world import World
 
+Entry = TypeVar("Entry")
 INTERVAL = 1.0
 REMINDER = 30.0
 STOPPED = "/run/infra/stopped"  # flags of agent/pressure.py
@@ -22,18 +24,16 @@ ANOTHERS, NOT_ASKED = -1, -2
 LOOK, ENDS, AFTER = 5.0, 5, 2
 
 
-def once(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict[str, int]:
+def once(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """Service → status, each asked one time; no entry for one whose turn did not come until `end`, by World.now."""
     asked = asked_until(world, probes, lambda probe: status(world, probe), end)
     return {probe["service"]: answer for probe, answer in asked}
 
 
-def asked_until(
-    world: World, entries: list[dict[str, Any]], ask: Callable[[dict[str, Any]], int], end: float
-) -> list[tuple[dict[str, Any], int]]:
+def asked_until(world: World, entries: list[Entry], ask: Callable[[Entry], int], end: float) -> list[tuple[Entry, int]]:
     """Each with its answer, several asked at a time; without those whose turn does not come until `end`."""
 
-    def in_time(entry: dict[str, Any]) -> int | None:
+    def in_time(entry: Entry) -> int | None:
         return ask(entry) if world.now() <= end else None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -43,7 +43,7 @@ def asked_until(
 
 def wait(
     world: World,
-    probes: list[dict[str, Any]],
+    probes: list[AimedProbe],
     needed: dict[str, int],
     deadline: float,
     say: Callable[[str], None] = lambda line: None,
@@ -91,7 +91,7 @@ class _Hopeless:
         self._alone: dict[str, int] = {}
         self._ends: dict[str, int] = {}
 
-    def are(self, waiting: list[dict[str, Any]], seen: dict[str, int]) -> bool:
+    def are(self, waiting: list[AimedProbe], seen: dict[str, int]) -> bool:
         """Is none of these going to be healthy."""
         if self._world.now() < self._next:
             return False
@@ -116,7 +116,7 @@ def _reminder(waiting: dict[str, int], left: float) -> str:
     return f"still unhealthy, {left:.0f} s left: {', '.join(names[:3])}{more}"
 
 
-def _gated(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict[str, int]:
+def _gated(world: World, probes: list[AimedProbe], end: float = inf) -> dict[str, int]:
     """As `once`; ANOTHERS for an answer at the port of a service whose unit is not active: it is another program's."""
     seen = once(world, probes, end)
     answering = [probe for probe in probes if probe["url"] and seen.get(probe["service"]) == 200]
@@ -124,7 +124,7 @@ def _gated(world: World, probes: list[dict[str, Any]], end: float = inf) -> dict
     return seen | {probe["service"]: ANOTHERS for probe in answering if not active[probe["unit"]]}
 
 
-def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
+def still(world: World, probes: list[AimedProbe], since: float) -> None:
     """The last look before a release is final; `since` as in `wait`. Raises Failed naming who was healthy and is not
     any more."""
     seen = _gated(world, probes)
@@ -137,17 +137,17 @@ def still(world: World, probes: list[dict[str, Any]], since: float) -> None:
         raise Failed("; ".join(f"{complaint}, after it had been healthy" for complaint in complaints))
 
 
-def faults(world: World, probes: list[dict[str, Any]]) -> list[str]:
+def faults(world: World, probes: list[AimedProbe]) -> list[str]:
     """What is wrong with services that run and are not asked by HTTP, each in a few words."""
-    asked = [probe for probe in probes if probe["url"] and not probe["url"].startswith("http")]
-    active = units.active(world, [probe["unit"] for probe in asked])
-    found = [(probe["service"], checks.fault(world, probe["url"])) for probe in asked if active[probe["unit"]]]
+    asked = [(probe, url) for probe in probes if (url := probe["url"]) and not url.startswith("http")]
+    active = units.active(world, [probe["unit"] for probe, _ in asked])
+    found = [(probe["service"], checks.fault(world, url)) for probe, url in asked if active[probe["unit"]]]
     return [f"{service} {fault}" for service, fault in found if fault]
 
 
-def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
+def _strangers(world: World, probes: list[AimedProbe]) -> list[str]:
     """Services at whose port another container answers, although their own unit is active."""
-    own = [probe for probe in probes if probe["url"] and checks.port_of(probe["url"]) and probe.get("container")]
+    own = [(probe, url) for probe in probes if (url := probe["url"]) and checks.port_of(url) and probe.get("container")]
     if not own:
         return []
     shown = world.run("docker", "ps", "--format", "{{.Names}} {{.Ports}}", timeout=30)
@@ -161,12 +161,12 @@ def _strangers(world: World, probes: list[dict[str, Any]]) -> list[str]:
                 published.setdefault(port, set()).add(name)
     return [
         f"{probe['service']}: the container {', '.join(sorted(names))} has its port, and not {probe['container']}"
-        for probe in own
-        if (names := published.get(checks.port_of(probe["url"]))) and probe["container"] not in names
+        for probe, url in own
+        if (names := published.get(checks.port_of(url))) and probe["container"] not in names
     ]
 
 
-def status(world: World, probe: dict[str, Any]) -> int:
+def status(world: World, probe: AimedProbe) -> int:
     """200 when both ways answer 200, else the first other status (0: no answer). A unit without a port is asked for
     by its state."""
     if probe["url"] is None:
@@ -184,7 +184,7 @@ def public_status(world: World, url: str) -> int:
     return world.status_of(f"https://127.0.0.1{public.path}{query}", name=public.hostname)
 
 
-def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, since: float, when: str = "") -> str:
+def _complaint(world: World, probe: AimedProbe, code: int, limit: int, since: float, when: str = "") -> str:
     """At most `limit` bytes about one service, so that none goes missing behind another one's log."""
     service = probe["service"]
     head = f"{service} {_said(world, probe, code)}{when}; its log ends: "
@@ -193,7 +193,7 @@ def _complaint(world: World, probe: dict[str, Any], code: int, limit: int, since
     return quoting.cut(f"{head}{log or 'with nothing'}", limit - 2, service)
 
 
-def _said(world: World, probe: dict[str, Any], code: int) -> str:
+def _said(world: World, probe: AimedProbe, code: int) -> str:
     if world.exists(f"{STOPPED}/{probe['service']}"):
         return "was stopped to free memory"
     if probe["url"] is None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from agent import slots, units
+from agent.documents.manifest import Held, HeldNow, Manifest
 from agent.outcome import Failed
 from agent.world import World
 
@@ -22,11 +22,8 @@ PROGRAM = "/lib/systemd/systemd-socket-proxyd"  # as in infra-waiting@.service
 HANDED_OVER = 5.0  # seconds in which the proxy's earlier workers take no more connections
 LISTENS = ("ss", "-Hltnp", "sport = :80 or sport = :443")
 
-Manifest = dict[str, Any]
-Entry = dict[str, Any]
 
-
-def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[Entry]:
+def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) -> list[HeldNow]:
     """Of the units that restart, stop for a while or leave, the services of the base whose requests can wait: the proxy
     knows both ways already, and the release leads there as well. `to` is the port that it is going to have."""
     after = {entry["service"]: entry for entry in manifest.get("held", [])}
@@ -38,7 +35,7 @@ def held(base: Manifest | None, manifest: Manifest, concerned: Collection[str]) 
     return found
 
 
-def close(world: World, manifest: Manifest, entries: Iterable[Entry]) -> list[Entry]:
+def close(world: World, manifest: Manifest, entries: Iterable[HeldNow]) -> list[HeldNow]:
     """From here on requests of these wait, and those under way have ended, or their time is over. The ones that it was
     possible for: a link that was edited by hand stays as it is."""
     wanted = [entry for entry in entries if world.link_target(entry["link"]) in (entry["target"], entry["waiting"])]
@@ -55,7 +52,7 @@ def close(world: World, manifest: Manifest, entries: Iterable[Entry]) -> list[En
     return wanted
 
 
-def _close(world: World, manifest: Manifest, wanted: list[Entry]) -> None:
+def _close(world: World, manifest: Manifest, wanted: list[HeldNow]) -> None:
     world.directory(PLACE, 0o755, "root", "root")
     _await_ends(world, wanted)
     for entry in wanted:
@@ -70,7 +67,7 @@ def _close(world: World, manifest: Manifest, wanted: list[Entry]) -> None:
     _await_handover(world, before)
 
 
-def open_again(world: World, manifest: Manifest, entries: Iterable[Entry]) -> None:
+def open_again(world: World, manifest: Manifest, entries: Iterable[Held]) -> None:
     """Those that waited are let through, and the proxy leads to the services themselves again. Safe to repeat. Raises
     Failed, and OSError."""
     known = [*entries]
@@ -79,19 +76,19 @@ def open_again(world: World, manifest: Manifest, entries: Iterable[Entry]) -> No
     _lead(world, manifest, waiting(world, known), "target")
 
 
-def waiting(world: World, entries: Iterable[Entry]) -> list[Entry]:
+def waiting(world: World, entries: Iterable[Held]) -> list[Held]:
     """Those to whose waiting place the proxy leads now."""
     return [entry for entry in entries if world.link_target(entry["link"]) == entry["waiting"]]
 
 
-def _lead(world: World, manifest: Manifest, entries: list[Entry], where: str) -> None:
+def _lead(world: World, manifest: Manifest, entries: Sequence[Held], where: str) -> None:
     for entry in entries:
         world.link(entry["link"], entry[where])
     if entries:
         units.react(world, [manifest], {entry["link"] for entry in entries})
 
 
-def _await_ends(world: World, entries: list[Entry]) -> None:
+def _await_ends(world: World, entries: Sequence[Held]) -> None:
     """A place that still leads requests on from the time before would have none wait; it ends with the last of them."""
     left = {entry["socket"].replace(".socket", ".service"): world.now() + entry["drain"] for entry in entries}
     while left := {unit: end for unit, end in left.items() if _leads(world, unit)}:
@@ -106,7 +103,7 @@ def _leads(world: World, unit: str) -> bool:
     return world.run("systemctl", "is-active", unit).output.strip() in ("active", "activating")
 
 
-def _closed(entry: Entry) -> str:
+def _closed(entry: Held) -> str:
     return f"{PLACE}/{entry['service']}.closed"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from agent import existing
+from agent.documents.manifest import Manifest
 from agent.engine import Declined, NotRunning
 from agent.world import World
 
@@ -38,7 +39,7 @@ UNREADABLE = (OSError, Declined, ValueError, LookupError, TypeError, AttributeEr
 Inventory = dict[str, Any]
 
 
-def taken(world: World, manifests: Collection[dict[str, Any]]) -> Inventory:
+def taken(world: World, manifests: Collection[Manifest]) -> Inventory:
     """Kind → key → name of what runs and is not of one of these manifests; None for a kind of which the host says
     nothing. `boot` is the host's boot, `docker` the process that Docker was, `ports` are the manifests' own."""
     own = {

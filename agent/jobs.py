@@ -29,6 +29,7 @@ from agent import (
     validate,
 )
 from agent.backups import drills, restoring
+from agent.documents.jobs import Event, Payload, Spec, Verdict
 from agent.job import Job
 from agent.lock import PATIENCE, lock
 from agent.outcome import Failed, Mask, Outcome, Refused
@@ -45,7 +46,7 @@ def unit(id: str) -> str:
     return f"infra-job-{id}.service"
 
 
-def start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: str) -> None:
+def start(world: World, spec: Spec, payload: Payload, agent: str) -> None:
     """Hands a job to systemd. `spec` says what to do, `payload` has what is secret. Raises Refused."""
     place = f"{JOBS}/{spec['id']}"
     # The payload, and the copies of its files that are looked at before the switch, which are not compressed
@@ -86,7 +87,7 @@ def run(world: World, id: str) -> int:
 
     half: list[str] = []  # a line's end that is missing, where a disk was full
 
-    def tell(event: dict[str, Any]) -> None:
+    def tell(event: Event) -> None:
         line = quoting.event_line(mask.all_of(event))
         # What happens happens, whether or not its reader is still there
         with contextlib.suppress(OSError):
@@ -127,7 +128,7 @@ def _without_the_lock(world: World, job: Job, release: str, reason: str) -> Outc
     return Outcome("unknown", release, line)
 
 
-def secret_values(world: World, payload: dict[str, Any] | None) -> set[str]:
+def secret_values(world: World, payload: Payload | None) -> set[str]:
     """Every secret that comes with a job or is kept on the host: a service may say its own in its log."""
     given = {value for values in (payload or {}).get("secrets", {}).values() for value in values.values()}
     return given.union(*(store.secrets_of(world, id) for id in store.readable(world)))
@@ -152,7 +153,7 @@ def recorded(world: World, job: Job, began: float, mask: Mask) -> Job:
     return replace(job, history=record)
 
 
-def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] | None) -> Outcome:
+def done(world: World, job: Job, spec: Spec, payload: Payload | None) -> Outcome:
     """Does the job, or what its crash left to do, under the lock."""
     forget_leftovers(world)
     was_stepping = steps.forget_leftovers(world)
@@ -163,7 +164,7 @@ def done(world: World, job: Job, spec: dict[str, Any], payload: dict[str, Any] |
     else:
         recover_first(world, job)
         if spec["kind"] == "apply":
-            contents = archive.members(base64.b64decode(payload["archive"]))
+            contents = archive.members(base64.b64decode(payload.get("archive", "")))
             outcome = apply.apply(world, job, spec["release"], contents, payload["secrets"])
         else:
             # What serves now, whatever did when a restart was asked for
@@ -200,7 +201,7 @@ def _forget_other_agents(world: World) -> None:
         install.forget_others(world, in_use)
 
 
-def _after_a_crash(world: World, job: Job, spec: dict[str, Any], was_stepping: bool) -> Outcome:
+def _after_a_crash(world: World, job: Job, spec: Spec, was_stepping: bool) -> Outcome:
     found = recover(world, job, "the agent was ended in the middle")
     if found:
         return found[1]
@@ -220,7 +221,7 @@ def recover_first(world: World, job: Job) -> None:
         raise Refused("an earlier rollback is not finished; see infra status")
 
 
-def _confirmed(world: World, place: str, spec: dict[str, Any], urls: list[str], tell) -> None:
+def _confirmed(world: World, place: str, spec: Spec, urls: list[str], tell) -> None:
     if spec["kind"] == "restart":
         # It changes nothing that could be taken back
         return
@@ -238,14 +239,14 @@ def _confirmed(world: World, place: str, spec: dict[str, Any], urls: list[str], 
     raise Failed(f"not confirmed from outside within {seconds:.0f} s")
 
 
-def answer(world: World, id: str, said: dict[str, Any]) -> None:
+def answer(world: World, id: str, said: Verdict) -> None:
     """What the look from outside found: `well`, and `reason` where it is not. Raises Refused."""
     if world.read(f"{JOBS}/{id}/spec.json") is None:
         raise Refused("there is no such job on this host any more")
     _write(world, f"{JOBS}/{id}/answer", said)
 
 
-def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
+def follow(world: World, id: str, seen: int) -> Iterator[Event]:
     """The job's events after the first `seen`, up to its result, or to where it waits for an answer; now and then an
     empty one as a sign of life. One that still waits for an answer says so again (`again`) to a new connection. An
     unknown job ends with `{"gone": true}`."""
@@ -271,7 +272,7 @@ def follow(world: World, id: str, seen: int) -> Iterator[dict[str, Any]]:
         world.sleep(0.1)
 
 
-def _events(world: World, id: str) -> list[dict[str, Any]]:
+def _events(world: World, id: str) -> list[Event]:
     lines = (world.read(f"{JOBS}/{id}/events") or b"").decode(errors="replace").split("\n")
     # The last one is being written, or empty; of what a full disk broke off nothing can be made
     found = []
@@ -282,13 +283,13 @@ def _events(world: World, id: str) -> list[dict[str, Any]]:
     return found
 
 
-def _unanswered(world: World, id: str, seen: int) -> dict[str, Any] | None:
+def _unanswered(world: World, id: str, seen: int) -> Event | None:
     told = _events(world, id)
     answered = world.read(f"{JOBS}/{id}/answer") is not None
     return told[-1] if told and len(told) <= seen and "awaiting" in told[-1] and not answered else None
 
 
-def _last_word(world: World, id: str) -> dict[str, Any] | None:
+def _last_word(world: World, id: str) -> Event | None:
     """How a job ended that says nothing any more: None while it may still speak."""
     if _is_on(world, id):
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent import jobs, managers, slots, store
+from agent.documents.manifest import Manifest
 from agent.outcome import Mask, Refused
 from agent.world import World
 
@@ -17,7 +18,7 @@ MOST = 20_000  # lines that are searched for a pattern
 RELEASES = "releases"  # what the agent says while it applies them
 
 
-def units_of(manifest: dict[str, Any], service: str) -> list[str]:
+def units_of(manifest: Manifest, service: str) -> list[str]:
     """The units of a service, or of a proxy."""
     proxies = [unit["name"] for unit in manifest["units"] if unit["name"] == f"{service}.service"]
     return slots.units_of_service(manifest, service) or proxies
@@ -71,7 +72,7 @@ def _entries(world: World, command: list[str], service: str, mask: Mask) -> Iter
             yield mask.all_of(found) if found else {}
 
 
-def _manifests(world: World) -> Iterator[dict[str, Any]]:
+def _manifests(world: World) -> Iterator[Manifest]:
     """Of the release that serves, and of those that were tried here, the latest first: a service that never became
     healthy has a log too."""
     release = store.base(world, lambda _: None)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -44,6 +44,7 @@ from agent import (
 from agent import recover as recovery
 from agent.backups import asking as backing_up
 from agent.backups import restoring
+from agent.documents.jobs import Payload, Spec
 from agent.job import Job
 from agent.monitor import history
 from agent.monitor import run as monitoring
@@ -65,7 +66,7 @@ def receive(payload: dict[str, Any]) -> int:
     return _start(
         world,
         payload["spec"],
-        {key: payload[key] for key in ("archive", "secrets")},
+        {"archive": payload["archive"], "secrets": payload["secrets"]},
         lambda: install.install(world, sources),
     )
 
@@ -110,7 +111,7 @@ def _chosen(world: World, wanted: str | None) -> str:
     return found[0]
 
 
-def _start(world: World, spec: dict[str, Any], payload: dict[str, Any], agent: Callable[[], str]) -> int:
+def _start(world: World, spec: Spec, payload: Payload, agent: Callable[[], str]) -> int:
     """Hands a job to systemd, to be done by `agent`'s directory, which nothing removes meanwhile."""
     try:
         with lock.lock("installing an agent", lambda line: _print({"say": line}), install.LOCK):
@@ -173,7 +174,7 @@ def status(_: dict[str, Any]) -> int:
             "resting": sorted(slots.waiting(world, release.manifest) - away.resting(world)) if release else [],
             "builds": builds.of_release(world, release.manifest) if release else {},
             "maintenance": maintenance.sites(world),
-            "away": away.shown(world, release.manifest if release else {}),
+            "away": away.shown(world, release.manifest if release else None),
         }
     )
     return 0
@@ -330,7 +331,7 @@ def command() -> None:
         sys.exit(_refused("", str(refusal)))
 
 
-def _print(event: dict[str, Any]) -> None:
+def _print(event: Mapping[str, Any]) -> None:
     # What people read line by line is bounded; the answers of other verbs are for programs
     line = quoting.event_line(event) if event.keys() & {"say", "result"} else json.dumps(event)
     try:

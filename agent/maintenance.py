@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent import store
+from agent.documents.answers import InMaintenance, SiteMaintenance
 from agent.outcome import Refused
 from agent.world import World
 
@@ -20,9 +21,10 @@ LATEST = 2**40  # seconds since 1970 that any calendar has
 UNSAFE = re.compile(r"[^a-z0-9.-]")
 
 
-def sites(world: World) -> dict[str, dict[str, Any]]:
+def sites(world: World) -> dict[str, SiteMaintenance]:
     """Site → {since, until, who} of those that are in maintenance; times in seconds since 1970."""
-    return {name: {key: _said(world, name)[key] for key in ("since", "until", "who")} for name in _names(world)}
+    said = {name: _said(world, name) for name in _names(world)}
+    return {name: {"since": s["since"], "until": s["until"], "who": s["who"]} for name, s in said.items()}
 
 
 def _names(world: World) -> list[str]:
@@ -41,7 +43,7 @@ def _said(world: World, name: str) -> dict[str, Any]:
     return {**found, "who": who, "timer": str(given.get("timer", ""))}
 
 
-def asked(world: World, payload: dict[str, Any]) -> dict[str, Any]:
+def asked(world: World, payload: dict[str, Any]) -> InMaintenance:
     """Begins or ends it (`begin`: which) for `sites`, if any; answers with those that are in it after that. Raises
     Refused."""
     release = store.current(world)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
 from agent import rolling, slots, steps, units
 from agent.desired import Difference, difference
+from agent.documents.manifest import Step
 from agent.outcome import Failed, Refused
 from agent.rolling import Roll
 from agent.slots import Rollout
@@ -30,8 +30,8 @@ class Plan:
     starts: list[str]
     enables: list[str]
     rollouts: list[Rollout]
-    early: list[dict[str, Any]]
-    late: list[dict[str, Any]]
+    early: list[Step]
+    late: list[Step]
     rolls: list[Roll]
 
     @property

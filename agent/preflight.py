@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from agent import (
     accounts,
@@ -21,6 +20,7 @@ from agent import (
     store,
     units,
 )
+from agent.documents.manifest import Listener, Manifest
 from agent.images import Absent
 from agent.job import Job
 from agent.outcome import Refused
@@ -232,16 +232,21 @@ def _ports(world: World, base: Release | None, target: Release) -> None:
             )
 
 
-def _listeners(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def _listeners(manifest: Manifest) -> list[Listener]:
     """Each port of the host that a release listens on, once."""
-    found = {(entry["port"], "tcp"): {**entry, "protocol": "tcp"} for entry in manifest["ports"]}
+    found: dict[tuple[int, str], Listener] = {
+        (entry["port"], "tcp"): {**entry, "protocol": "tcp"} for entry in manifest["ports"]
+    }
     for entry in manifest["published"]:
+        service, unit, container = entry["service"], entry["unit"], entry["container"]
         for port in range(entry["first"], entry["last"] + 1):
-            found.setdefault((port, entry["protocol"]), {**entry, "port": port})
+            protocol = entry["protocol"]
+            listener = Listener(port=port, service=service, unit=unit, container=container, protocol=protocol)
+            found.setdefault((port, protocol), listener)
     return list(found.values())
 
 
-def _own(world: World, entry: dict[str, Any]) -> bool:
+def _own(world: World, entry: Listener) -> bool:
     """Is the port the service's own container's, which another unit or a person has started."""
     if not entry.get("container"):
         return False

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from agent import aws, nameservers
+from agent.documents.manifest import Certificate
 from agent.outcome import Refused
 from agent.store import Release
 from agent.world import World
@@ -33,7 +34,7 @@ FAILED = "infra: no proof: "  # what a hook says before its reason, among certbo
 PROGRAM = "/usr/bin/python3 -I -B /var/lib/infra/bin"
 
 
-def plugin(item: dict[str, Any]) -> list[str]:
+def plugin(item: Certificate) -> list[str]:
     """certbot's words for how it proves the name of a certificate by DNS, as the manifest has it."""
     provider, zone = item.get("provider", "route53"), item.get("zone", "")
     if provider == "route53" and not zone:
@@ -45,7 +46,7 @@ def plugin(item: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def way(item: dict[str, Any]) -> tuple[str, str]:
+def way(item: Certificate) -> tuple[str, str]:
     """The same as certbot's renewal file has it: the plugin, and its hook."""
     words = plugin(item)
     return words[0].lstrip("-"), words[words.index(AUTH_HOOK) + 1] if AUTH_HOOK in words else ""
@@ -56,7 +57,7 @@ def is_ours(way: tuple[str, str]) -> bool:
     return way == ("dns-route53", "") or way[1].startswith(PROGRAM)
 
 
-def environment(target: Release, item: dict[str, Any]) -> dict[str, str]:
+def environment(target: Release, item: Certificate) -> dict[str, str]:
     """What the hook needs before the release is in place."""
     if item["challenge"] != "dns-01" or item.get("provider") != "cloudflare" or item.get("zone"):
         return {}
@@ -64,7 +65,7 @@ def environment(target: Release, item: dict[str, Any]) -> dict[str, str]:
     return {TOKEN: token} if (token := _token_in(content)) else {}
 
 
-def check(world: World, item: dict[str, Any], token: dict[str, str]) -> None:
+def check(world: World, item: Certificate, token: dict[str, str]) -> None:
     """Before an authority is asked, which counts what fails. Raises Refused where the proof could not be written."""
     provider, zone = item.get("provider", "route53"), item.get("zone", "")
     if item["challenge"] != "dns-01" or (provider == "route53" and not zone):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ def error(problem: BaseException) -> str:
     return quoted(f"{type(problem).__name__}: {problem}")
 
 
-def event_line(event: dict[str, Any]) -> str:
+def event_line(event: Mapping[str, Any]) -> str:
     """An event as its JSON line, EVENT bytes at most. Lists and mappings of a result that are too long end with how
     many entries are not shown; the history on the host has all of them."""
     if "awaiting" in event:

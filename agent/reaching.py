@@ -15,9 +15,11 @@ import pwd
 import select
 import signal
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from agent import managers, slots, store, units
+from agent.documents.answers import Reached
+from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.store import STATE
 from agent.world import World
@@ -28,8 +30,6 @@ ASKED = "/run/infra/reached"
 LIVES = 60  # seconds that a command waits to be entered
 # In the container's own words: many have no better shell
 SHELL = ["sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"]
-
-Manifest = dict[str, Any]
 
 
 def reached(world: World, asked: dict[str, Any]) -> dict[str, Any]:
@@ -54,11 +54,11 @@ def reached(world: World, asked: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def noted(world: World) -> list[dict[str, Any]]:
+def noted(world: World) -> list[Reached]:
     """Who got to what, the latest last: `at` (seconds since 1970), `who`, `how`, `service`, `program`."""
     try:
         found = json.loads(world.read(NOTED) or b"[]")
-        return [entry for entry in found if isinstance(entry, dict)]
+        return [cast("Reached", entry) for entry in found if isinstance(entry, dict)]
     except (ValueError, TypeError, RecursionError):
         return []
 

@@ -20,6 +20,7 @@ from agent import (
     transaction,
     units,
 )
+from agent.documents.manifest import AimedProbe, Manifest
 from agent.job import Job
 from agent.outcome import Failed, Outcome
 from agent.rolling import Roll
@@ -116,7 +117,7 @@ def _undone(
         rolling.undo(world, attempt, base.manifest, alone, begun.sick)
     complaints += _units_that_differ(world, begun, {unit["name"] for unit in base.manifest["units"]} if base else set())
     complaints += existing.start_again(world, begun.existing)
-    probes: list[dict[str, Any]] = []
+    probes: list[AimedProbe] = []
     if base:
         probes = [probe for probe in slots.probes(world, base.manifest) if probe["service"] not in begun.sick]
         waited_for = {entry["service"] for entry in holding.waiting(world, base.manifest["held"])}
@@ -136,7 +137,7 @@ def _undone(
     return list(dict.fromkeys(paths)), complaints
 
 
-def _manifest(world: World, id: str) -> list[dict[str, Any]]:
+def _manifest(world: World, id: str) -> list[Manifest]:
     """The manifest of the release that is undone. Where it cannot be read, what reacts to its files is the base's."""
     try:
         return [store.manifest(world, id)]
@@ -152,9 +153,7 @@ def _base(world: World, id: str) -> Release | None:
         return None
 
 
-def _restore_units(
-    world: World, begun: Transaction, base: dict[str, Any] | None, interrupted: bool, attempt
-) -> list[str]:
+def _restore_units(world: World, begun: Transaction, base: Manifest | None, interrupted: bool, attempt) -> list[str]:
     """What ran before runs again, by its earlier files; the replicas that are left to restart one after the other."""
     states = begun.states
     now = units.states(world, list(states))

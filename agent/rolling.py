@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agent import health, slots, units
+from agent.documents.manifest import AimedProbe, Container, Manifest, Replicas, Step
 from agent.job import Job
 from agent.world import World
 
 if TYPE_CHECKING:
     from agent.transaction import Transaction
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Roll:
 
 
 def rolls(
-    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str], states: dict[str, Any],
-    late: Iterable[dict[str, Any]] = (),
+    base: Manifest | None, manifest: Manifest, starts: Iterable[str], stops: Iterable[str],
+    states: dict[str, dict[str, bool]], late: Iterable[Step] = (),
 ) -> list[Roll]:  # fmt: skip
     """Of the units that are to (re)start, the replicas that can do so one after the other: another one of them serves
     meanwhile, what they run in stays, and nothing that starts with the others waits for their health. `late` are the
@@ -54,7 +53,7 @@ def rolls(
     return found
 
 
-def _members(group: dict[str, Any]) -> list[Roll]:
+def _members(group: Replicas) -> list[Roll]:
     return [Roll(group["service"], **member) for member in group["members"]]
 
 
@@ -66,11 +65,11 @@ def _is_same(base: Manifest, manifest: Manifest, unit: str) -> bool:
     return one == other
 
 
-def _names(entry: dict[str, Any]) -> tuple[Any, ...]:
+def _names(entry: Container) -> tuple[Any, ...]:
     return entry["name"], entry.get("project"), entry["network"], entry["aliases"][:1]
 
 
-def _has_its_ports(base: Manifest, group: dict[str, Any]) -> bool:
+def _has_its_ports(base: Manifest, group: Replicas) -> bool:
     """Has each the port that it had, or one that nothing has: else the proxy would lead where another one is."""
     had = {entry["unit"]: entry["port"] for entry in base["ports"]}
     held = {entry["port"]: entry["unit"] for entry in base["ports"]}
@@ -81,15 +80,13 @@ def _has_its_ports(base: Manifest, group: dict[str, Any]) -> bool:
     )
 
 
-def unhealthy_first(ones: Iterable[Roll], probes: list[dict[str, Any]], unhealthy: Iterable[str]) -> list[Roll]:
+def unhealthy_first(ones: Iterable[Roll], probes: list[AimedProbe], unhealthy: Iterable[str]) -> list[Roll]:
     """In the order in which they restart: those that take no requests before those that do."""
     units_of_these = {probe["unit"] for probe in probes if probe["service"] in {*unhealthy}}
     return sorted(ones, key=lambda one: not (one.is_new or one.unit in units_of_these))
 
 
-def roll(
-    world: World, job: Job, manifest: Manifest, one: Roll, probes: list[dict[str, Any]], begun: Transaction
-) -> None:
+def roll(world: World, job: Job, manifest: Manifest, one: Roll, probes: list[AimedProbe], begun: Transaction) -> None:
     """Restarts one replica, and lets the proxy lead to it again once it is healthy. Raises Failed."""
     limit = float(manifest["health"]["deadline"])
     own = _own(probes, one)
@@ -100,14 +97,12 @@ def roll(
     _restarted(world, manifest, one, own, limit, begun.began)
 
 
-def _own(probes: list[dict[str, Any]], one: Roll) -> list[dict[str, Any]]:
+def _own(probes: list[AimedProbe], one: Roll) -> list[AimedProbe]:
     """Asked at its own port: the proxy leads to the others meanwhile."""
-    return [{**probe, "public": None} for probe in probes if probe["unit"] == one.unit]
+    return [slots.by_itself(probe) for probe in probes if probe["unit"] == one.unit]
 
 
-def _restarted(
-    world: World, manifest: Manifest, one: Roll, own: list[dict[str, Any]], limit: float, since: float
-) -> None:
+def _restarted(world: World, manifest: Manifest, one: Roll, own: list[AimedProbe], limit: float, since: float) -> None:
     take_out(world, manifest, [one])
     units.start(world, [one.unit], limit)
     health.wait(

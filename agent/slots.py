@@ -6,9 +6,9 @@ The link is the whole state: whichever slot it names serves, the other one is fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from agent import away
+from agent.documents.manifest import AimedProbe, Choice, Manifest, Probe, Slots
 from agent.world import World
 
 DRAIN = 30.0
@@ -21,28 +21,26 @@ class Rollout:
 
     service: str
     link: str
-    next: dict[str, Any]
+    next: Choice
 
 
-def units_of(manifest: dict[str, Any]) -> set[str]:
+def units_of(manifest: Manifest) -> set[str]:
     return {choice["unit"] for slot in manifest["slots"] for choice in slot["choices"]}
 
 
-def units_of_service(manifest: dict[str, Any], service: str) -> list[str]:
+def units_of_service(manifest: Manifest, service: str) -> list[str]:
     """The units of a service, both of one that has two; of each instance of a template."""
     both = [choice["unit"] for slot in manifest["slots"] if slot["service"] == service for choice in slot["choices"]]
     return both or [p["unit"] for p in manifest["probes"] if p["service"].partition("/")[0] == service]
 
 
-def live(world: World, slot: dict[str, Any]) -> dict[str, Any] | None:
+def live(world: World, slot: Slots) -> Choice | None:
     """The slot that the proxy uses, or None before the first release."""
     target = world.link_target(slot["link"])
     return next((choice for choice in slot["choices"] if choice["target"] == target), None)
 
 
-def rollouts(
-    world: World, manifest: dict[str, Any], changed: set[str], states: dict[str, dict[str, bool]]
-) -> list[Rollout]:
+def rollouts(world: World, manifest: Manifest, changed: set[str], states: dict[str, dict[str, bool]]) -> list[Rollout]:
     """The services whose serving slot changed, or does not run."""
     found, rest = [], away.resting(world)
     for slot in manifest["slots"]:
@@ -56,11 +54,11 @@ def rollouts(
     return found
 
 
-def _other(slot: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+def _other(slot: Slots, choice: Choice) -> Choice:
     return next(other for other in slot["choices"] if other != choice)
 
 
-def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[str]:
+def running(world: World, manifest: Manifest, planned: list[Rollout] | None = None) -> list[str]:
     """The units of a release that are to run now: all without slots, and of the others the ones that serve; none that
     rests."""
     absent = units_of(manifest) | resting(world, manifest)
@@ -68,44 +66,44 @@ def running(world: World, manifest: dict[str, Any], planned: list[Rollout] | Non
     return ordinary + _serving(world, manifest, planned or [])
 
 
-def resting(world: World, manifest: dict[str, Any]) -> set[str]:
+def resting(world: World, manifest: Manifest) -> set[str]:
     """The units that are not to run now."""
     own = {unit["name"] for unit in manifest["units"]}
     return waiting(world, manifest) | stopped(world, manifest) | (away.resting(world) & own)
 
 
-def waiting(world: World, manifest: dict[str, Any]) -> set[str]:
+def waiting(world: World, manifest: Manifest) -> set[str]:
     """Those that wait until this host owns their name: see agent/singletons.py."""
     return {unit["name"] for unit in manifest["units"] if unit.get("flag") and not world.exists(unit["flag"])}
 
 
-def stopped(world: World, manifest: dict[str, Any]) -> set[str]:
+def stopped(world: World, manifest: Manifest) -> set[str]:
     """Those that made room in memory: see agent/pressure.py."""
     return {unit["name"] for unit in manifest["units"] if unit.get("bar") and world.exists(unit["bar"])}
 
 
-def _serving(world: World, manifest: dict[str, Any], planned: list[Rollout]) -> list[str]:
+def _serving(world: World, manifest: Manifest, planned: list[Rollout]) -> list[str]:
     """The units that serve and do not move: a new one is enabled only once it serves."""
     moving, rest = {rollout.service for rollout in planned}, away.resting(world)
     found = (live(world, slot) for slot in manifest["slots"] if slot["service"] not in moving)
     return [choice["unit"] for choice in found if choice and choice["unit"] not in rest]
 
 
-def left(world: World, before: dict[str, Any] | None, manifest: dict[str, Any]) -> list[str]:
+def left(world: World, before: Manifest | None, manifest: Manifest) -> list[str]:
     """Links of services that have no slots any more."""
     kept = {slot["link"] for slot in manifest["slots"]}
     links = [slot["link"] for slot in (before or {}).get("slots", [])]
     return [link for link in links if link not in kept and world.link_target(link) is not None]
 
 
-def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None = None) -> list[dict[str, Any]]:
+def probes(world: World, manifest: Manifest, planned: list[Rollout] | None = None) -> list[AimedProbe]:
     """The manifest's probes of what is to run here, each of a service with slots aimed at the slot that serves, or is
     going to."""
     rest = resting(world, manifest)
     containers = {(port["unit"], port["service"]): port.get("container", "") for port in manifest["ports"]}
     chosen = {slot["service"]: live(world, slot) for slot in manifest["slots"]}
     chosen |= {rollout.service: rollout.next for rollout in planned or []}
-    found = [
+    found: list[Probe] = [
         {**probe, "unit": choice["unit"], "url": choice["url"]} if (choice := chosen.get(probe["service"])) else probe
         for probe in manifest["probes"]
         if probe["unit"] not in rest
@@ -117,13 +115,18 @@ def probes(world: World, manifest: dict[str, Any], planned: list[Rollout] | None
     ]
 
 
-def own_probes(world: World, manifest: dict[str, Any], services: list[str]) -> list[dict[str, Any]]:
+def own_probes(world: World, manifest: Manifest, services: list[str]) -> list[AimedProbe]:
     """Of these services that are to run, each asked at its own port: the proxy may not know it yet."""
     found = [probe for probe in probes(world, manifest) if probe["service"].partition("/")[0] in services]
-    return [{**probe, "public": None} for probe in found]
+    return [by_itself(probe) for probe in found]
 
 
-def settle(world: World, manifest: dict[str, Any]) -> list[str]:
+def by_itself(probe: AimedProbe) -> AimedProbe:
+    """A probe without the way through the proxy."""
+    return {**probe, "public": None}
+
+
+def settle(world: World, manifest: Manifest) -> list[str]:
     """After the commit: what serves is enabled, the other slot drains and stops; what of it did not happen. Safe to
     repeat."""
     complaints = []

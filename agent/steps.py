@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from agent import away, compose, health, quoting, slots, units
+from agent.documents.manifest import Manifest, Step
 from agent.outcome import Failed, Refused
 from agent.store import STATE, Release
 from agent.world import TIMED_OUT, World
@@ -28,7 +28,7 @@ class StepFailed(Refused):
     untouched = "nothing switched; what the step did until then stays"
 
 
-def pending(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def pending(world: World, manifest: Manifest) -> list[Step]:
     """The steps of a release that this host has not run yet, in their order; none of what rests since its data is on
     another host."""
     known, rest = set(_done(world)), away.resting(world)
@@ -40,17 +40,15 @@ def pending(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _of(manifest: dict[str, Any], service: str) -> list[str]:
+def _of(manifest: Manifest, service: str) -> list[str]:
     return slots.units_of_service(manifest, service)
 
 
-def split(
-    world: World, manifest: dict[str, Any], changing: set[str]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def split(world: World, manifest: Manifest, changing: set[str]) -> tuple[list[Step], list[Step]]:
     """The pending steps that run before the switch, and those within it. `changing` are the units that it (re)starts or
     stops."""
-    early: list[dict[str, Any]] = []
-    late: list[dict[str, Any]] = []
+    early: list[Step] = []
+    late: list[Step] = []
     for step in pending(world, manifest):
         needed = {step["network_unit"], *_units(manifest, step)}
         running = units.states(world, [step["network_unit"]])[step["network_unit"]]["active"]
@@ -59,11 +57,11 @@ def split(
     return early, late
 
 
-def _units(manifest: dict[str, Any], step: dict[str, Any]) -> list[str]:
+def _units(manifest: Manifest, step: Step) -> list[str]:
     return [unit for service in step["needs"] for unit in _of(manifest, service)]
 
 
-def run_before_the_switch(world: World, target: Release, steps: list[dict[str, Any]], say: Say) -> None:
+def run_before_the_switch(world: World, target: Release, steps: list[Step], say: Say) -> None:
     """Raises Refused where a step cannot run or fails: the present release serves on."""
     for number, step in enumerate(steps):
         asked = slots.own_probes(world, target.manifest, step["needs"])
@@ -79,7 +77,7 @@ def run_before_the_switch(world: World, target: Release, steps: list[dict[str, A
 
 
 def run_within_the_switch(
-    world: World, target: Release, steps: list[dict[str, Any]], touched: list[str], since: float, say: Say
+    world: World, target: Release, steps: list[Step], touched: list[str], since: float, say: Say
 ) -> list[str]:
     """Starts what each step needs of the `touched` units, and runs it once that is healthy. The units that are left to
     start. Raises Failed."""
@@ -94,7 +92,7 @@ def run_within_the_switch(
     return left
 
 
-def run(world: World, target: Release, step: dict[str, Any], say: Say) -> None:
+def run(world: World, target: Release, step: Step, say: Say) -> None:
     """Runs one step to its end, with the files of its release, and remembers that it was done. Raises Failed."""
     place, wanted = step["place"], {file.path: file for file in target.files}
     say(f"running release step {step['name']} of {step['service']}, {step['limit']:.0f} s at most: {step['said']}")
@@ -121,7 +119,7 @@ def run(world: World, target: Release, step: dict[str, Any], say: Say) -> None:
     _write_done(world, [*_done(world), step["key"]][-REMEMBERED:])
 
 
-def _clear(world: World, step: dict[str, Any]) -> None:
+def _clear(world: World, step: Step) -> None:
     world.run("docker", "rm", "--force", "--volumes", step["container"], timeout=60)
     world.remove_tree(step["place"])
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from agent.desired import Wanted, digest
+from agent.documents.jobs import HistoryEntry
+from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.world import World
 
@@ -46,7 +48,7 @@ class Release:
     """A release as a host keeps it: everything that is needed to go back to it, secrets included."""
 
     id: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     files: list[Wanted]
 
     @property
@@ -58,7 +60,7 @@ class Release:
         return [unit["name"] for unit in self.manifest["units"]]
 
 
-def by_service(manifest: dict[str, Any]) -> dict[str, list[str]]:
+def by_service(manifest: Manifest) -> dict[str, list[str]]:
     """Service → the images of its container and of its release steps, or its artefacts."""
     units = {unit["name"]: unit["images"] for unit in manifest["units"]}
     found: dict[str, set[str]] = {}
@@ -69,7 +71,7 @@ def by_service(manifest: dict[str, Any]) -> dict[str, list[str]]:
     return {service: sorted(images) for service, images in found.items()}
 
 
-def images_of(manifest: dict[str, Any]) -> list[str]:
+def images_of(manifest: Manifest) -> list[str]:
     """Those that its containers are made from."""
     return sorted({image for unit in manifest["units"] for image in unit["images"]})
 
@@ -93,7 +95,7 @@ def _is_whole(world: World, id: str) -> bool:
     return True
 
 
-def manifest(world: World, id: str) -> dict[str, Any]:
+def manifest(world: World, id: str) -> Manifest:
     """What a stored release is made of. Raises Refused when it is not here, or another agent's."""
     text = world.read(f"{RELEASES}/{id}/manifest.json")
     if text is None:
@@ -111,10 +113,10 @@ def manifest(world: World, id: str) -> dict[str, Any]:
     # An earlier agent kept it spelled otherwise
     if digest(text) != id and digest(_spelled(found)) != id:
         raise Damaged(f"release {id[:12]} is damaged: its manifest is not what it was")
-    return LATER | found
+    return cast("Manifest", LATER | found)
 
 
-def _spelled(manifest: dict[str, Any]) -> bytes:
+def _spelled(manifest: Mapping[str, Any]) -> bytes:
     """As rendering/archive.py does, so that its hash is the id of the release."""
     return json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")
 
@@ -230,7 +232,7 @@ def forget(world: World, id: str) -> None:
     world.remove_tree(f"{RELEASES}/{id}")
 
 
-def record(world: World, entry: dict[str, Any]) -> None:
+def record(world: World, entry: HistoryEntry) -> None:
     """Adds a job to the history."""
     names = _entries(world)
     number = int(names[-1].split("-")[0]) + 1 if names else 1
@@ -239,7 +241,7 @@ def record(world: World, entry: dict[str, Any]) -> None:
         world.remove(f"{HISTORY}/{name}")
 
 
-def history(world: World) -> list[dict[str, Any]]:
+def history(world: World) -> list[HistoryEntry]:
     """The jobs, oldest first."""
     texts = (world.read(f"{HISTORY}/{name}") for name in _entries(world))
     return [entry for text in texts if text and (entry := _job(text))]
@@ -255,13 +257,14 @@ def _entries(world: World) -> list[str]:
     return [name for name in world.listing(HISTORY) if ENTRY.fullmatch(name)]
 
 
-def _job(text: bytes) -> dict[str, Any] | None:
+def _job(text: bytes) -> HistoryEntry | None:
     """An entry of the history; None where it is damaged: one that a loss of power left half-written stops no job."""
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= set(entry) else None
+    is_whole = isinstance(entry, dict) and {"job", "kind", "release", "code", "who"} <= set(entry)
+    return cast("HistoryEntry", entry) if is_whole else None
 
 
 def last_update(world: World) -> str | None:
@@ -275,7 +278,7 @@ def _served(world: World, id: str) -> int:
     return int(text) if text.strip().isdigit() else 0
 
 
-def _packed(value: dict[str, Any]) -> bytes:
+def _packed(value: HistoryEntry) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent import accounts, answers, existing, inventory, quoting, slots, store
 from agent.desired import Wanted, digest
+from agent.documents.manifest import Manifest
 from agent.job import Job
 from agent.outcome import Refused
 from agent.places import Entry
@@ -96,7 +97,7 @@ def is_committed(world: World, begun: Transaction) -> bool:
     return begun.committed if begun.base == begun.release else store.current_id(world) == begun.release
 
 
-def _services(manifest: dict[str, Any] | None) -> set[str]:
+def _services(manifest: Manifest | None) -> set[str]:
     return {probe["service"] for probe in manifest["probes"]} if manifest else set()
 
 
@@ -122,7 +123,7 @@ def end(world: World) -> None:
     world.remove_tree(BEFORE)
 
 
-def _directories(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def _directories(world: World, manifest: Manifest) -> list[dict[str, Any]]:
     """Whose the directories are that are there already."""
     entries = []
     for path in [item["path"] for item in manifest["directories"] if not item.get("if_missing")]:
@@ -132,7 +133,7 @@ def _directories(world: World, manifest: dict[str, Any]) -> list[dict[str, Any]]
     return entries
 
 
-def _missing_directories(world: World, manifest: dict[str, Any], paths: list[str]) -> list[str]:
+def _missing_directories(world: World, manifest: Manifest, paths: list[str]) -> list[str]:
     """What a switch makes on the way to its files, and what its services get."""
     missing: set[str] = set()
     for path in [*(item["path"] for item in manifest["directories"]), *map(posixpath.dirname, paths)]:

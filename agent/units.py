@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from agent.documents.manifest import Manifest
 from agent.managers import ask, grouped, has_manager, last_words, split, systemctl
 from agent.outcome import Failed
 from agent.world import NOT_STARTED, TIMED_OUT, Ran, World
@@ -130,7 +129,7 @@ def why_not(world: World, unit: str) -> str:
     return f"is {state.get('ActiveState', 'unknown')} ({state.get('SubState', '?')}, {state.get('Result', '?')})"
 
 
-def changed(manifest: dict[str, Any], paths: set[str]) -> list[str]:
+def changed(manifest: Manifest, paths: set[str]) -> list[str]:
     """The units that one of these files belongs to, in the manifest's order."""
     return [unit["name"] for unit in manifest["units"] if paths & {*unit["files"]}]
 
@@ -179,7 +178,7 @@ def disable(world: World, names: list[str]) -> None:
             systemctl(world, account, "disable", name)
 
 
-def react(world: World, manifests: list[dict[str, Any]], paths: set[str]) -> None:
+def react(world: World, manifests: list[Manifest], paths: set[str]) -> None:
     """Reloads the programs whose files changed. Raises Failed."""
     if any(path.startswith("/etc/systemd/") for path in paths):
         must(world, "systemctl", "daemon-reload")

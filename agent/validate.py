@@ -3,10 +3,10 @@
 import re
 import shlex
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from agent import artefacts, compose, journald, nginx, quoting
 from agent.desired import Difference
+from agent.documents.manifest import Manifest
 from agent.outcome import Refused
 from agent.store import Release
 from agent.units import OF_ACCOUNT
@@ -55,7 +55,7 @@ def _is_unit(path: str) -> bool:
     return path.startswith(UNITS) or f"/{OF_ACCOUNT}/" in path
 
 
-def _runnable(unit: bytes, brought: set[str], manifest: dict[str, Any]) -> bytes:
+def _runnable(unit: bytes, brought: set[str], manifest: Manifest) -> bytes:
     """A unit whose programs come with the release, as it would be with them in place."""
 
     def replaced(match: re.Match[str]) -> str:

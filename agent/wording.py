@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.japanese import TEXTS
 
+ENGLISH = "en"
 TABLES: dict[str, Mapping[str, str]] = {"ja": TEXTS}
 
 

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_command as command
 
 from agent import program, source
+from agent.documents.moves import MovingData
 from catalogue.loading import Catalogue
 from catalogue.machines import FIRST, region_of
 from catalogue.stack import Stack
@@ -227,7 +228,7 @@ class Coming:
     """Data that comes along: what it is (rendering/moving.py), the `host` that gets it, what that one is called in it
     (`place`) and so are the `others` that may have it, and the one where it is as far as is known (`source`, or "")."""
 
-    entry: dict[str, Any]
+    entry: MovingData
     host: str
     place: str
     source: str

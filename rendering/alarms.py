@@ -1,8 +1,9 @@
 """From the conditions to alarms in the cloud: the metrics that a host publishes, and what fires on them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
+from agent.documents.manifest import Metrics
 from catalogue.alerts import Alert, CloudAlert
 from catalogue.host import Ec2Host
 from catalogue.loading import Catalogue
@@ -43,7 +44,7 @@ def namespace(stack: Stack, host: str) -> str:
     return f"infra/{stack.name}/{host}" + (f"/{number}" if number else "")
 
 
-def published(catalogue: Catalogue, host: str) -> dict[str, Any]:
+def published(catalogue: Catalogue, host: str) -> Metrics:
     """Where a host's monitor publishes what it measured; nothing for a host that AWS does not know, or without
     recipients."""
     stack = catalogue.stack
@@ -76,14 +77,14 @@ def alarms(catalogue: Catalogue, host: str) -> list[Alarm]:
     ]
 
 
-def _of_host(alert: Alert, where: dict[str, Any], said: str) -> Alarm:
+def _of_host(alert: Alert, where: Metrics, said: str) -> Alarm:
     """What the host says by itself. Its silence is as bad as anything that it could say."""
     return Alarm(
         alert.alert,
         said.format(alert=alert.alert, measure=alert.measure, above=alert.above),
-        where["namespace"],
+        where.get("namespace", ""),
         alert.metric or "",
-        where["dimensions"],
+        where.get("dimensions", {}),
         statistic="Maximum",
         comparison="GreaterThanThreshold",
         threshold=alert.above,

@@ -7,8 +7,9 @@ import json
 import tarfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from agent.documents.manifest import File, Manifest
 from catalogue.languages import ENGLISH
 from rendering.files import HostFiles
 
@@ -29,7 +30,7 @@ class Release:
     id: str
     archive: bytes
     hashes: dict[str, str]
-    manifest: dict[str, Any]
+    manifest: Manifest
 
 
 def build(host: HostFiles) -> Release:
@@ -46,16 +47,18 @@ def agent_sources() -> dict[str, bytes]:
     return {str(path.relative_to(AGENT)): path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
 
 
-def manifest_of(host: HostFiles) -> dict[str, Any]:
+def manifest_of(host: HostFiles) -> Manifest:
     """The manifest that the agent works from; its keys are `HostFiles`' fields."""
-    files = [
+    files: list[File] = [
         {"path": f.path, "mode": f.mode, "owner": f.owner, "group": f.group, "sha256": f.sha256} for f in host.files
     ]
     rest = asdict(replace(host, files=[]))
     if host.language == ENGLISH:
         # What a manifest without it means already: hosts keep releases by their hashes
         del rest["language"]
-    return {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
+    made = {**rest, "format": FORMAT, "files": sorted(files, key=lambda file: file["path"])}
+    # What `asdict` makes of the dataclasses: tests/rendering/test_manifest_types.py holds it against the type
+    return cast(Manifest, made)
 
 
 def _hashes(host: HostFiles) -> dict[str, str]:

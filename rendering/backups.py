@@ -37,7 +37,7 @@ def timed(catalogue: Catalogue, host: str, secrets: Secrets, digests: compose.Di
         return HostFiles("")
     stack = catalogue.stack
     source = f"Pulumi.{stack.name}.yaml"
-    files, timers = [], []
+    files, timers = list[File](), list[Unit]()
     for _, service, backup in found:
         name = unit_name(service.name)
         own = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from agent.documents.manifest import Directory
 from catalogue.compose import writing
 from catalogue.compose.durations import seconds
 from catalogue.compose.values import Mount
@@ -128,7 +129,10 @@ NUMBER = re.compile(
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if NUMBER.fullmatch(text) else None)
+    # pyyaml's types leave a scalar's value open
+    return dumper.represent_scalar(  # pyright: ignore[reportUnknownMemberType]
+        "tag:yaml.org,2002:str", text, style="'" if NUMBER.fullmatch(text) else None
+    )
 
 
 _Dumper.add_representer(str, _text)
@@ -198,8 +202,8 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
     if network is None:
         return HostFiles("")
     stack, source = catalogue.stack, catalogue.file_of(system)
-    files, units, directories = [network_unit_file(network, source)], [], []
-    units.append(Unit(network.unit, [files[0].path]))
+    files = [network_unit_file(network, source)]
+    units, directories = [Unit(network.unit, [files[0].path])], list[Directory]()
     for project in projects(system):
         files.append(compose_file(project, network, stack, digests, source))
         files.append(unit_file(project, network, system, source))
@@ -231,7 +235,7 @@ def containers(catalogue: Catalogue, system: System, owner: str, digests: Digest
     )
 
 
-def _bound(system: System) -> list[dict[str, Any]]:
+def _bound(system: System) -> list[Directory]:
     """Paths of the host that containers see, where they are not there yet: a directory, as Docker would make it."""
     described = {directory.path for directory in system.directories} | {account.home for account in system.accounts}
     sources = [mount.source for service in system.compose_services for mount in service.kept if mount.type == "bind"]

@@ -2,7 +2,8 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+
+from agent.documents.manifest import Alert, Directory, Metrics
 
 
 def own_group(owner: str) -> str:
@@ -34,7 +35,7 @@ class EnvironmentFile:
     path: str
     values: dict[str, str]
     secrets: dict[str, str]
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict[str, str])
     head: str = ""
     between: str = "="
     mode: int = 0o600
@@ -50,7 +51,7 @@ class Unit:
 
     name: str
     files: list[str]
-    images: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list[str])
     flag: str = ""
     bar: str = ""
 
@@ -225,8 +226,8 @@ class Artefact:
     into: str
     folder: str
     target: str
-    programs: list[str] = field(default_factory=list)
-    scripts: list[str] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list[str])
+    scripts: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
@@ -303,46 +304,45 @@ class Backup:
     keep: dict[str, int]
     max_age: int
     drill: str = ""
-    scratch: dict[str, str] = field(default_factory=dict)
+    scratch: dict[str, str] = field(default_factory=dict[str, str])
     health: str = ""
 
 
 @dataclass(frozen=True)
 class HostFiles:
-    """Everything that one host is to be: the input of the archive. `memory` is the sum of the services' limits in
-    bytes, `keep` how many releases it keeps to go back to, `logins` the registries whose login a timer renews, `names`
-    the public names that its proxy serves, `kind` who made the host (ec2: the program, ssh: its owner), `region` where
-    it is ("" for one of an owner's), `metrics` where its metrics go, `language` that of its page and notices."""
+    """Everything that one host is to be: the input of the archive. `memory` is the sum of limits in bytes, `keep` how
+    many releases it keeps, `logins` the registries whose login a timer renews, `names` the public names that its proxy
+    serves, `kind` who made the host (ec2: the program, ssh: its owner), `language` that of its page and notices."""
 
     host: str
-    files: list[File] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    environment_files: list[EnvironmentFile] = field(default_factory=list)
-    directories: list[dict[str, Any]] = field(default_factory=list)
-    units: list[Unit] = field(default_factory=list)
-    probes: list[Probe] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)
-    trusted_roots: list[str] = field(default_factory=list)
-    reactions: list[Reaction] = field(default_factory=list)
-    commands: list[str] = field(default_factory=list)
-    logins: list[str] = field(default_factory=list)
-    slots: list[Slots] = field(default_factory=list)
-    replicas: list[Replicas] = field(default_factory=list)
-    held: list[Held] = field(default_factory=list)
-    ports: list[Port] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    accounts: list[Account] = field(default_factory=list)
-    requirements: list[Requirement] = field(default_factory=list)
-    milestones: list[Milestone] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
-    metrics: dict[str, Any] = field(default_factory=dict)
+    files: list[File] = field(default_factory=list[File])
+    links: list[Link] = field(default_factory=list[Link])
+    environment_files: list[EnvironmentFile] = field(default_factory=list[EnvironmentFile])
+    directories: list[Directory] = field(default_factory=list[Directory])
+    units: list[Unit] = field(default_factory=list[Unit])
+    probes: list[Probe] = field(default_factory=list[Probe])
+    certificates: list[Certificate] = field(default_factory=list[Certificate])
+    trusted_roots: list[str] = field(default_factory=list[str])
+    reactions: list[Reaction] = field(default_factory=list[Reaction])
+    commands: list[str] = field(default_factory=list[str])
+    logins: list[str] = field(default_factory=list[str])
+    slots: list[Slots] = field(default_factory=list[Slots])
+    replicas: list[Replicas] = field(default_factory=list[Replicas])
+    held: list[Held] = field(default_factory=list[Held])
+    ports: list[Port] = field(default_factory=list[Port])
+    published: list[Published] = field(default_factory=list[Published])
+    accounts: list[Account] = field(default_factory=list[Account])
+    requirements: list[Requirement] = field(default_factory=list[Requirement])
+    milestones: list[Milestone] = field(default_factory=list[Milestone])
+    names: list[str] = field(default_factory=list[str])
+    alerts: list[Alert] = field(default_factory=list[Alert])
+    metrics: Metrics = field(default_factory=Metrics)
     language: str = "en"
-    networks: list[Network] = field(default_factory=list)
-    containers: list[Container] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    backups: list[Backup] = field(default_factory=list)
-    artefacts: list[Artefact] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list[Network])
+    containers: list[Container] = field(default_factory=list[Container])
+    steps: list[Step] = field(default_factory=list[Step])
+    backups: list[Backup] = field(default_factory=list[Backup])
+    artefacts: list[Artefact] = field(default_factory=list[Artefact])
     kind: str = "ec2"
     region: str = ""
     memory: int = 0

@@ -31,7 +31,7 @@ def can_wait(service: Service) -> bool:
 
 def held(system: System) -> HostFiles:
     """The upstream of each such service: a link chooses between its port and the place where requests wait."""
-    files, links, entries = [], [], []
+    files, links, entries = list[File](), list[Link](), list[Held]()
     for service in held_services(system):
         name = upstream_name(service)
         serving, waiting = (f"{UPSTREAMS}/{service.name}.{kind}" for kind in ("serving", "waiting"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from agent.documents.manifest import Manifest
 from catalogue.service import Image as Named
 from catalogue.stack import Stack
 
@@ -52,7 +53,7 @@ def images_in_ecr(references: Iterable[str]) -> list[Image]:
     return sorted({Image(**match.groupdict()) for match in found if match})
 
 
-def images_of(manifest: dict[str, Any]) -> list[str]:
+def images_of(manifest: Manifest) -> list[str]:
     """References of the images and artefacts that a release runs."""
     unpacked = {entry["image"] for entry in manifest.get("artefacts", [])}
     return sorted(unpacked | {image for unit in manifest["units"] for image in unit["images"]})

@@ -1,5 +1,6 @@
 """What looks after a host between releases: a timer, and the command by which people run the same."""
 
+from agent.documents.manifest import Directory
 from catalogue.loading import Catalogue
 from catalogue.stack import MONITOR
 from rendering.compose import UNITS
@@ -30,7 +31,7 @@ def timed(catalogue: Catalogue, host: str, secrets: Secrets | None = None) -> Ho
     ]
     # Where the proxy serves the host's own page from; the monitor writes it
     has_sites = any(system.sites for system in catalogue.systems_on(host))
-    page = [{"path": PAGE, "mode": 0o755, "owner": "root", "group": "root"}] if has_sites else []
+    page: list[Directory] = [{"path": PAGE, "mode": 0o755, "owner": "root", "group": "root"}] if has_sites else []
     command = File(COMMAND, fill("infra-monitor.j2", source), mode=0o755)
     told = (stack.secrets if secrets is None else secrets).get(MONITOR, {})
     return HostFiles(

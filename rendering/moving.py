@@ -1,14 +1,13 @@
 """What moves with a host's systems when they move to another host: their data, and the units that write it."""
 
-from typing import Any
-
+from agent.documents.moves import MovingData
 from catalogue.loading import Catalogue
 from catalogue.models import System
 from rendering import backups, compose, singletons
 from rendering.files import HostFiles
 
 
-def moving(catalogue: Catalogue, host: str, files: HostFiles, alone: str = "") -> dict[str, Any] | None:
+def moving(catalogue: Catalogue, host: str, files: HostFiles, alone: str = "") -> MovingData | None:
     """What moves as a whole: the systems of a host that have data, or the one that goes to another host `alone`;
     `files` being all of the host's. The paths, the units none of which may write while the data moves, in the order in
     which they start, and the accounts whose files come along. None where no system has data."""

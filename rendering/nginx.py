@@ -94,7 +94,7 @@ def balanced(system: System, service: ComposeService) -> HostFiles:
     name = upstream(service)
     lines = [f"upstream {name} {{", "    least_conn;", f"    include {REPLICAS}/{service.name}.d/*.conf;", "}", ""]
     files = [File(f"/etc/nginx/conf.d/{name}.conf", "\n".join(lines).encode())]
-    links, members = [], []
+    links, members = list[Link](), list[Member]()
     waiting = [other for other in system.compose_services if service.name in other.depends_on]
     healthy = [other for other in waiting if other.depends_on[service.name].condition == "service_healthy"]
     awaited = [place.unit for other in healthy for place in places(other)]

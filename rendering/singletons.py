@@ -1,5 +1,7 @@
 """Services of which only one may run in the world: what binds their units to the watch in agent/singletons.py."""
 
+from typing import Any
+
 from catalogue.host import SshHost
 from catalogue.loading import Catalogue
 from catalogue.models import System
@@ -39,7 +41,7 @@ def watch(catalogue: Catalogue, host: str) -> HostFiles:
     if not found:
         return HostFiles("")
     stack, spec = catalogue.stack, catalogue.stack.hosts[host]
-    config = {
+    config: dict[str, Any] = {
         "zone": stack.zone,
         "check": stack.singleCheck,
         # An instance asks AWS which one it has: its address is not known before it is made

@@ -62,7 +62,7 @@ class Location:
     origin: str = ""
     cache: str = ""
     bare: str = ""
-    own_headers: dict[str, str] = field(default_factory=dict)
+    own_headers: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def is_prefix(self) -> bool:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support import ROOT
 
-PURE = {"catalogue": set(), "rendering": {"catalogue"}, "agent": set()}
+# Of the agent rendering imports only the types of what it writes for it
+PURE = {"catalogue": set(), "rendering": {"catalogue", "agent"}, "agent": set()}
 MAY = {
     **PURE,
     "components": {"catalogue", "rendering", "agent"},
@@ -41,6 +42,12 @@ def test_pure_packages_import_no_pulumi_and_no_network(package):
     for path in (ROOT / package).rglob("*.py"):
         foreign = imported(path) - OURS - set(sys.stdlib_module_names)
         assert foreign <= FOREIGN[package], path
+
+
+def test_rendering_knows_only_the_documents_of_the_agent():
+    for path in (ROOT / "rendering").rglob("*.py"):
+        modules = {name for name in imported_modules(path) if name.split(".")[0] == "agent"}
+        assert all(name.startswith("agent.documents") for name in modules), path
 
 
 def test_no_kind_of_service_knows_another():

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent import checks, compose, data, lock, units
 from agent.backups import making, restic, restoring
+from agent.documents.manifest import Backup
 from agent.engine import Declined
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE
@@ -48,7 +49,7 @@ def drill(world: World, service: str, wanted: str | None, say: Say) -> dict[str,
         return {"service": service, "of": snapshot.at, **done}
 
 
-def _tried(world: World, entry: dict[str, Any], snapshot: restic.Snapshot, say: Say) -> int:
+def _tried(world: World, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
     say(f"restoring {entry['service']} from backup {snapshot} into scratch")
     if entry["dump"] and not entry["health"]:
         return _read(world, entry, snapshot)
@@ -67,7 +68,7 @@ def _tried(world: World, entry: dict[str, Any], snapshot: restic.Snapshot, say: 
     return loaded
 
 
-def _read(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int:
+def _read(world: World, entry: Backup, snapshot: restic.Snapshot) -> int:
     """Reads a dump whole: the container that loads it depends on others."""
     read, _, size = world.pipe(
         restic.command("dump", snapshot.id, f"/{entry['service']}.dump"),
@@ -80,7 +81,7 @@ def _read(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int
     return size
 
 
-def _files(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> int:
+def _files(world: World, entry: Backup, snapshot: restic.Snapshot) -> int:
     """The files, in their scratch volumes where the service is started on them, else in a directory: their bytes."""
     for path in entry["paths"]:
         volume = entry["scratch"].get(path) if entry["health"] else None
@@ -97,12 +98,12 @@ def _files(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> in
     return restic.size(world, snapshot)
 
 
-def _compose(world: World, entry: dict[str, Any], *words: str, timeout: float) -> Any:
+def _compose(world: World, entry: Backup, *words: str, timeout: float) -> Any:
     program = compose.demand(world.can.compose).path
     return world.run(program, "-p", f"{NAME}{entry['service']}", "-f", f"{PLACE}/compose.yml", *words, timeout=timeout)
 
 
-def _up(world: World, entry: dict[str, Any]) -> None:
+def _up(world: World, entry: Backup) -> None:
     world.directory(PLACE, 0o700, "root", "root")
     world.write(f"{PLACE}/compose.yml", entry["drill"].encode(), 0o600, "root", "root")
     ran = _compose(world, entry, "up", "-d", timeout=600)
@@ -110,7 +111,7 @@ def _up(world: World, entry: dict[str, Any]) -> None:
         raise Failed(f"it does not start: {ran.last_lines(3)}")
 
 
-def _wait(world: World, entry: dict[str, Any]) -> None:
+def _wait(world: World, entry: Backup) -> None:
     end = world.now() + DEADLINE
     while True:
         fault = _fault(world, entry)
@@ -122,7 +123,7 @@ def _wait(world: World, entry: dict[str, Any]) -> None:
         world.sleep(1.0)
 
 
-def _fault(world: World, entry: dict[str, Any]) -> str:
+def _fault(world: World, entry: Backup) -> str:
     """Why it is not healthy; "" where it is."""
     url = entry["health"]
     if "ADDRESS" in url:
@@ -155,7 +156,7 @@ def forget_leftovers(world: World) -> None:
         world.run("docker", "rm", "--force", "--volumes", *found.output.split(), timeout=60)
 
 
-def _clear(world: World, entry: dict[str, Any]) -> None:
+def _clear(world: World, entry: Backup) -> None:
     """Removes what a drill, this one or one that was killed, made."""
     if entry["drill"]:
         name = f"{NAME}{entry['service']}"

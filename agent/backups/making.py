@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import away, lock, quoting, store
 from agent.backups import restic
+from agent.documents.manifest import Backup, Manifest
 from agent.outcome import Refused
 from agent.store import STATE
 from agent.world import TIMED_OUT, Ran, World
@@ -21,13 +22,13 @@ UNFINISHED = "unfinished"
 Say = Callable[[str], None]
 
 
-def entries(world: World) -> dict[str, dict[str, Any]]:
+def entries(world: World) -> dict[str, Backup]:
     """What the release that serves says of backups, by service."""
     release = store.current(world)
     return {entry["service"]: entry for entry in release.manifest["backups"]} if release else {}
 
 
-def entry_of(world: World, service: str) -> dict[str, Any]:
+def entry_of(world: World, service: str) -> Backup:
     """Raises Refused for a service that has no backup here."""
     known = entries(world)
     if service not in known:
@@ -61,7 +62,7 @@ def back_up(world: World, service: str, say: Say) -> dict[str, Any]:
         return {"service": service, **good, "warning": _thinned(world, entry)}
 
 
-def _dumped(world: World, entry: dict[str, Any]) -> dict[str, Any]:
+def _dumped(world: World, entry: Backup) -> dict[str, Any]:
     """restic gets the end of its input only when the command has ended well. An agent that is killed closes it too:
     what is under way is marked as unfinished until both have ended. So there is no backup of half a dump."""
     service = entry["service"]
@@ -95,7 +96,7 @@ def _forget_unfinished(world: World, service: str) -> None:
         restic.run(world, "forget", *(snapshot.id for snapshot in left), timeout=3600)
 
 
-def _copied(world: World, entry: dict[str, Any]) -> dict[str, Any]:
+def _copied(world: World, entry: Backup) -> dict[str, Any]:
     if missing := [path for path in entry["paths"] if not world.exists(path)]:
         raise Refused(f"{', '.join(missing)} is not there")
     ran = restic.run(world, "backup", "--json", *restic.marks(world, entry["service"]), *entry["paths"])
@@ -114,7 +115,7 @@ def _snapshot(ran: Ran) -> str:
     return id
 
 
-def _thinned(world: World, entry: dict[str, Any]) -> str:
+def _thinned(world: World, entry: Backup) -> str:
     """Forgets what is not kept any more; what of that did not happen, "" where all did."""
     kept = [word for span, count in entry["keep"].items() if count for word in (f"--keep-{span}", str(count))]
     marks = restic.marks(world, entry["service"])
@@ -139,7 +140,7 @@ def remember(world: World, service: str, **values: Any) -> None:
     world.write(f"{RECORDS}/{service}.json", text.encode(), 0o600, "root", "root")
 
 
-def note_begin(world: World, manifest: dict[str, Any]) -> None:
+def note_begin(world: World, manifest: Manifest) -> None:
     """From a release on a service's backups are waited for."""
     for entry in manifest["backups"]:
         if not record(world, entry["service"]):

@@ -14,6 +14,7 @@ from typing import Any
 
 from agent import alive, data, health, lock, quoting, slots, steps, store, transaction, units
 from agent.backups import making, restic
+from agent.documents.manifest import Backup
 from agent.outcome import Failed, Refused, reason_of
 from agent.store import STATE, Release
 from agent.world import TIMED_OUT, World
@@ -84,7 +85,7 @@ def _beside(path: str, what: str) -> str:
     return f"{path}.{what}"
 
 
-def _fetched(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> dict[str, str]:
+def _fetched(world: World, entry: Backup, snapshot: restic.Snapshot) -> dict[str, str]:
     """Path → where its content of the backup is, on the same disk. Raises Refused."""
     staged = {}
     try:
@@ -105,7 +106,7 @@ def _fetched(world: World, entry: dict[str, Any], snapshot: restic.Snapshot) -> 
 
 
 def _switched(
-    world: World, release: Release, entry: dict[str, Any], snapshot: restic.Snapshot, staged: dict[str, str], say: Say
+    world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, staged: dict[str, str], say: Say
 ) -> dict[str, Any]:
     service, since = entry["service"], world.wall()
     dependents = [unit for name in entry["dependents"] for unit in slots.units_of_service(release.manifest, name)]
@@ -152,16 +153,14 @@ def _unhealthy(world: World, release: Release, services: list[str]) -> list[str]
     return [name.partition("/")[0] for name, status in health.once(world, asked).items() if status != 200]
 
 
-def _loaded(
-    world: World, release: Release, entry: dict[str, Any], snapshot: restic.Snapshot, since: float, say: Say
-) -> None:
+def _loaded(world: World, release: Release, entry: Backup, snapshot: restic.Snapshot, since: float, say: Say) -> None:
     """Starts the empty service, and has it read the dump. Raises Failed."""
     units.start(world, entry["units"], release.manifest["health"]["deadline"])
     data.healthy(world, release, [entry["service"]], since, say)
     load(world, entry["container"], entry, snapshot, say)
 
 
-def load(world: World, container: str, entry: dict[str, Any], snapshot: restic.Snapshot, say: Say) -> int:
+def load(world: World, container: str, entry: Backup, snapshot: restic.Snapshot, say: Say) -> int:
     """Has a container read a dump: the bytes that it read. Raises Failed."""
     say(f"loading the dump of {entry['service']}")
     read, taken, size = world.pipe(

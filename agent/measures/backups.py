@@ -6,11 +6,12 @@ from typing import Any
 
 from agent import away
 from agent.backups import making
+from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import joined, said
 
 
-def age(look: HostFacts, _: dict[str, Any]) -> Measures:
+def age(look: HostFacts, _: Alert) -> Measures:
     """Hours that a service's last good backup is older than it may be."""
     resting = away.resting(look.world)
     for entry in look.manifest["backups"]:
@@ -29,7 +30,7 @@ def age(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(entry["service"], hours - entry["max_age"], joined("; ", parts))
 
 
-def drills(look: HostFacts, _: dict[str, Any]) -> Measures:
+def drills(look: HostFacts, _: Alert) -> Measures:
     """1 for a service whose last drill failed."""
     for entry in look.manifest["backups"]:
         drill = making.record(look.world, entry["service"]).get("drill")

@@ -6,10 +6,10 @@ import json
 import re
 from collections import Counter
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 from agent import cgroups, forwarding, managers
+from agent.documents.manifest import Alert, Container
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures
 from agent.wording import joined, said
 
@@ -20,7 +20,7 @@ SCOPE = re.compile(r"docker-[0-9a-f]{64}\.scope")
 OUT_OF_MEMORY = "fe6faa94e7774663a0da52717891d8ef"  # what systemd says of a unit's process that the kernel killed
 
 
-def network(look: HostFacts, _: dict[str, Any]) -> Measures:
+def network(look: HostFacts, _: Alert) -> Measures:
     """1 for a network that is missing, or has another subnet or gateway. One that others are in too is not recreated:
     it could not be."""
     ours = {container["name"] for container in look.manifest["containers"]}
@@ -35,7 +35,7 @@ def network(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(name, 0 if right else 1, is_now, inside <= ours)
 
 
-def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
+def attachment(look: HostFacts, _: Alert) -> Measures:
     """1 for a running container that is not in its network, or at another address than it is to have there."""
     for wanted in _in_networks(look.expected):
         container = look.containers.get(wanted["name"])
@@ -48,7 +48,7 @@ def attachment(look: HostFacts, _: dict[str, Any]) -> Measures:
             yield Measured(wanted["name"], 0 if at and at == (wanted["address"] or at) else 1, where)
 
 
-def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
+def legacy(look: HostFacts, _: Alert) -> Measures:
     """1 for a legacy network: one that a compose project of ours made for itself, or that one of our containers is
     in beside its own."""
     ours = {entry["name"] for entry in look.manifest["networks"]}
@@ -67,7 +67,7 @@ def legacy(look: HostFacts, _: dict[str, Any]) -> Measures:
             yield Measured(name, 1 if members or found.project in projects else 0, holds)
 
 
-def _in_networks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _in_networks(entries: list[Container]) -> list[Container]:
     """Those containers of a manifest that have a network of their own, and are not in the host's."""
     return [entry for entry in entries if entry["network"]]
 
@@ -76,7 +76,7 @@ def _folder(path: str) -> re.Match[str] | None:
     return COMPOSE_FILE.search(path)
 
 
-def resolution(look: HostFacts, _: dict[str, Any]) -> Measures:
+def resolution(look: HostFacts, _: Alert) -> Measures:
     """1 for a container whose name another one of its network cannot resolve. Each asks for the next: every resolver
     and every name has its turn."""
     asked = [pair for ring in _rings(look).values() for pair in ring]
@@ -90,7 +90,7 @@ def resolution(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(wanted["name"], 0 if address in at else 1, detail)
 
 
-def _places(look: HostFacts, wanted: dict[str, Any]) -> list[str]:
+def _places(look: HostFacts, wanted: Container) -> list[str]:
     """The addresses that a container's name may lead to: its own, and those of replicas that share it. What has no
     address of its own is where Docker has put it."""
     network = wanted["network"]
@@ -103,9 +103,9 @@ def _places(look: HostFacts, wanted: dict[str, Any]) -> list[str]:
     return [address for address in found if address]
 
 
-def _rings(look: HostFacts) -> dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]:
+def _rings(look: HostFacts) -> dict[str, list[tuple[Container, Container]]]:
     """Network → pairs of running containers in it, so that each asks once and is asked for once."""
-    by_network: dict[str, list[dict[str, Any]]] = {}
+    by_network: dict[str, list[Container]] = {}
     for wanted in look.expected:
         container = look.containers.get(wanted["name"])
         if container and container.running and wanted["network"] in container.addresses:
@@ -113,7 +113,7 @@ def _rings(look: HostFacts) -> dict[str, list[tuple[dict[str, Any], dict[str, An
     return {name: [(ring[index - 1], wanted) for index, wanted in enumerate(ring)] for name, ring in by_network.items()}
 
 
-def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
+def traffic(look: HostFacts, _: Alert) -> Measures:
     """1 for Docker, when rules or ports that it keeps are lost or left behind; for a container that another one gets no
     answer from; and for a network out of which nothing comes to a registry that this host reaches. Only what is
     Docker's is put right by its restart."""
@@ -140,7 +140,7 @@ def traffic(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(name, 0 if answers else 1, closed, False)
 
 
-def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
+def open_ports(look: HostFacts, _: Alert) -> Measures:
     """1 for a container's port that listens on more than this host itself, and is not published by the catalogue."""
     open_at: dict[int, set[str]] = {}
     for line in look.world.run("ss", "-Hltn").output.splitlines():
@@ -162,7 +162,7 @@ def open_ports(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(subject, 1 if at else 0, said(" at {addresses}", addresses=", ".join(sorted(at))))
 
 
-def near_limit(look: HostFacts, _: dict[str, Any]) -> Measures:
+def near_limit(look: HostFacts, _: Alert) -> Measures:
     """Percent of its memory limit that a container uses."""
     for name, used, limit in memory(look):
         detail = said(" ({used} of {limit} MiB)", used=used // 1024**2, limit=limit // 1024**2)
@@ -180,7 +180,7 @@ def memory(look: HostFacts) -> list[tuple[str, int, int]]:
     return found
 
 
-def killed(look: HostFacts, condition: dict[str, Any]) -> Measures:
+def killed(look: HostFacts, condition: Alert) -> Measures:
     """How often the kernel killed something of a container or unit to free memory."""
     names = _killed_in_containers(look, condition["within"]) if look.manifest["containers"] else []
     counts = Counter(names) + Counter(_killed_in_units(look, condition["within"]))

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from agent import aws, prune
+from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import said
 from agent.world import Usage
@@ -16,12 +16,12 @@ NOT_OURS = ("/var/lib/docker/", "/var/lib/containerd/", "/run/docker/", "/run/co
 TIME_DAEMONS = ("systemd-timesyncd.service", "chrony.service", "ntpsec.service", "ntp.service")
 
 
-def memory(look: HostFacts, _: dict[str, Any]) -> Measures:
+def memory(look: HostFacts, _: Alert) -> Measures:
     """Percent of the memory that is not available."""
     yield from _used(look, "memory", "MemTotal", "MemAvailable")
 
 
-def swap(look: HostFacts, _: dict[str, Any]) -> Measures:
+def swap(look: HostFacts, _: Alert) -> Measures:
     """Percent of the swap that is in use."""
     yield from _used(look, "swap", "SwapTotal", "SwapFree")
 
@@ -32,7 +32,7 @@ def _used(look: HostFacts, subject: str, whole: str, free: str) -> Measures:
         yield Measured(subject, round(100 * (size - left) / size, 1), said(" ({left} MiB left)", left=left // 1024**2))
 
 
-def disk(look: HostFacts, condition: dict[str, Any]) -> Measures:
+def disk(look: HostFacts, condition: Alert) -> Measures:
     """Percent of each disk's space that is in use. Only that of the images can be freed."""
     images = look.world.usage("/var/lib/docker")
     for path, usage in _disks(look):
@@ -44,7 +44,7 @@ def disk(look: HostFacts, condition: dict[str, Any]) -> Measures:
         yield Measured(path, used, said(" ({left} MiB left{freed})", left=usage.free // 1024**2, freed=freed), holds)
 
 
-def inodes(look: HostFacts, _: dict[str, Any]) -> Measures:
+def inodes(look: HostFacts, _: Alert) -> Measures:
     """Percent of each disk's inodes that are in use; some file systems have no such number."""
     for path, usage in _disks(look):
         if usage.inodes:
@@ -64,7 +64,7 @@ def _disks(look: HostFacts) -> Iterable[tuple[str, Usage]]:
     return seen.values()
 
 
-def clock(look: HostFacts, _: dict[str, Any]) -> Measures:
+def clock(look: HostFacts, _: Alert) -> Measures:
     """Seconds between this host's clock and AWS's, by the instance's metadata; elsewhere UNKNOWN where a daemon that
     keeps the time says that it does not."""
     # Any answer has a date, a refusal too

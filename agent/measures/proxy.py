@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from agent import lineages, managers, units
+from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.store import Release
 from agent.wording import said
@@ -24,13 +24,13 @@ def proxy_unit(release: Release) -> str | None:
     return next((name for name in release.unit_names if name in ("nginx.service", "caddy.service")), None)
 
 
-def down(look: HostFacts, _: dict[str, Any]) -> Measures:
+def down(look: HostFacts, _: Alert) -> Measures:
     name = proxy_unit(look.release)
     if name:
         yield Measured(name, 0 if units.states(look.world, [name])[name]["active"] else 1)
 
 
-def server_errors(look: HostFacts, condition: dict[str, Any]) -> Measures:
+def server_errors(look: HostFacts, condition: Alert) -> Measures:
     """The share of answers, in percent, that the proxy gave with a 5xx."""
     name, world = proxy_unit(look.release), look.world
     if not name:
@@ -59,14 +59,14 @@ def _of_caddy(world: World) -> Iterator[tuple[float, int]]:
                 yield float(entry["ts"]), int(entry["status"])
 
 
-def renewals(look: HostFacts, _: dict[str, Any]) -> Measures:
+def renewals(look: HostFacts, _: Alert) -> Measures:
     """1 for a certificate that certbot cannot renew, long before that matters."""
     for item in look.manifest["certificates"]:
         fault = lineages.fault(look.world, item["name"])
         yield Measured(item["name"], 1 if fault else 0, fault)
 
 
-def certificates_left(look: HostFacts, _: dict[str, Any]) -> Measures:
+def certificates_left(look: HostFacts, _: Alert) -> Measures:
     """Minus the days that are left: the more, the worse."""
     for name, days, wrong in look.certificates:
         yield Measured(name, -days, said(": {wrong}", wrong=wrong) if wrong else "")

@@ -1,20 +1,19 @@
 """The release: is it whole, can the next one be brought."""
 
-from typing import Any
-
 from agent import lock, transaction
+from agent.documents.manifest import Alert
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import said
 
 
-def unfinished(look: HostFacts, _: dict[str, Any]) -> Measures:
+def unfinished(look: HostFacts, _: Alert) -> Measures:
     """1 for a switch that was interrupted and that no job works on."""
     begun = transaction.unfinished(look.world)
     whose = said(" ({release}, by {who})", release=begun.release[:12], who=begun.who) if begun else ""
     yield Measured(said("the release"), 1 if begun and lock.holder() is None else 0, whose)
 
 
-def overridden(look: HostFacts, _: dict[str, Any]) -> Measures:
+def overridden(look: HostFacts, _: Alert) -> Measures:
     """1 for a file, or a proxy, that is in force in the release's place."""
     for path, what in look.overrides:
         yield Measured(path, 1, what)
@@ -22,7 +21,7 @@ def overridden(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(said("the release"), 0)
 
 
-def login(look: HostFacts, _: dict[str, Any]) -> Measures:
+def login(look: HostFacts, _: Alert) -> Measures:
     """1 for a registry that this host has no login for."""
     for host, wrong in look.logins.items():
         yield Measured(host, 1 if wrong else 0, wrong)

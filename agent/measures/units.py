@@ -1,9 +1,9 @@
 """Units and services: do they run, how often were they started again, are they healthy."""
 
 from collections import Counter
-from typing import Any
 
 from agent import managers, slots
+from agent.documents.manifest import Alert
 from agent.measures.proxy import proxy_unit
 from agent.monitor.look import LOOK, HostFacts, Measured, Measures, Unanswered
 from agent.wording import said
@@ -11,14 +11,14 @@ from agent.wording import said
 RESTART_SCHEDULED = "5eb03494b6584870a536b337290809b3"
 
 
-def down(look: HostFacts, _: dict[str, Any]) -> Measures:
+def down(look: HostFacts, _: Alert) -> Measures:
     """1 for a unit of the release that does not run."""
     for name, state in look.units.items():
         if name != proxy_unit(look.release):
             yield Measured(name, 0 if state["active"] else 1)
 
 
-def restarts(look: HostFacts, condition: dict[str, Any]) -> Measures:
+def restarts(look: HostFacts, condition: Alert) -> Measures:
     """How often systemd started a unit again by itself."""
     try:
         seen = Counter(managers.announced(look.world, RESTART_SCHEDULED, condition["within"], 2 * LOOK))
@@ -30,7 +30,7 @@ def restarts(look: HostFacts, condition: dict[str, Any]) -> Measures:
         yield Measured(name, seen[str(found.uid) if found else "", unit])
 
 
-def failed(look: HostFacts, _: dict[str, Any]) -> Measures:
+def failed(look: HostFacts, _: Alert) -> Measures:
     """1 for every unit of the host's, the release's or not, that has failed."""
     ran = look.world.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager", timeout=LOOK)
     if ran.code:
@@ -42,7 +42,7 @@ def failed(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured("units", 0)
 
 
-def unwell(look: HostFacts, _: dict[str, Any]) -> Measures:
+def unwell(look: HostFacts, _: Alert) -> Measures:
     """1 for a service that runs and does not answer 200 on its health path."""
     units = {probe["service"]: probe["unit"] for probe in look.manifest["probes"]}
     for service, status in look.services.items():
@@ -51,14 +51,14 @@ def unwell(look: HostFacts, _: dict[str, Any]) -> Measures:
         yield Measured(service, 1 if status != 200 and active else 0, answer)
 
 
-def stopped(look: HostFacts, _: dict[str, Any]) -> Measures:
+def stopped(look: HostFacts, _: Alert) -> Measures:
     """1 for a unit that made room in memory."""
     gone = slots.stopped(look.world, look.manifest)
     for name in [unit["name"] for unit in look.manifest["units"] if unit.get("bar")]:
         yield Measured(name, 1 if name in gone else 0)
 
 
-def twice(look: HostFacts, _: dict[str, Any]) -> Measures:
+def twice(look: HostFacts, _: Alert) -> Measures:
     """1 for a service of which only one may run in the world, and that runs although its name points elsewhere."""
     for unit in look.manifest["units"]:
         if unit.get("flag") and not look.world.exists(unit["flag"]):

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from agent import quoting
+from agent.documents.manifest import Alert
 from agent.measures import backups, containers, machine, proxy, release, units
 from agent.monitor.look import HostFacts, Measured, Measures
 from agent.wording import Speaker
 
-MEASURES: dict[str, Callable[[HostFacts, dict[str, Any]], Measures]] = {
+MEASURES: dict[str, Callable[[HostFacts, Alert], Measures]] = {
     "unit down": units.down,
     "unit restarts": units.restarts,
     "unit failed": units.failed,
@@ -61,7 +61,7 @@ def held(look: HostFacts) -> list[ConditionResult]:
     return [entry for condition in look.manifest["alerts"] for entry in _held(look, condition)]
 
 
-def _held(look: HostFacts, condition: dict[str, Any]) -> list[ConditionResult]:
+def _held(look: HostFacts, condition: Alert) -> list[ConditionResult]:
     """One that cannot be looked at is something that is not right itself, and hides no other."""
     alert = condition["alert"]
     try:
@@ -71,7 +71,7 @@ def _held(look: HostFacts, condition: dict[str, Any]) -> list[ConditionResult]:
         return [ConditionResult(alert, UNSEEN, 0, True, text)]
 
 
-def _of(say: Speaker, measured: Measured, condition: dict[str, Any]) -> ConditionResult:
+def _of(say: Speaker, measured: Measured, condition: Alert) -> ConditionResult:
     subject, value, detail, mendable = measured
     met = value > condition["above"]
     text = ""

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from agent import ecr, health, overrides, quoting, registry, slots, units, wording
+from agent.documents import manifest as documents
 from agent.engine import Declined
 from agent.overrides import Override
 from agent.store import Release
@@ -62,13 +63,13 @@ class HostFacts:
     silent: str = ""
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> documents.Manifest:
         return self.release.manifest
 
     @cached_property
     def say(self) -> Speaker:
         """What people read of this host, in their language."""
-        return wording.speaker(self.manifest["language"])
+        return wording.speaker(self.manifest.get("language", wording.ENGLISH))
 
     def gather(self) -> None:
         """Asks at once for what most conditions are about: each waits for other programs, and not for each other."""
@@ -96,7 +97,7 @@ class HostFacts:
         return health.once(self.world, slots.probes(self.world, self.manifest))
 
     @cached_property
-    def expected(self) -> list[dict[str, Any]]:
+    def expected(self) -> list[documents.Container]:
         """The containers, by the manifest, whose units are to run and do."""
         return [c for c in self.manifest["containers"] if self.units.get(c["unit"], {}).get("active")]
 

@@ -1,10 +1,10 @@
 """The metrics that this host publishes: an alarm on them has the same bound as the condition here, and fires on silence
 too."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 from agent import aws
+from agent.documents.manifest import Manifest, Metrics
 from agent.monitor.conditions import UNSEEN, ConditionResult
 from agent.world import World
 
@@ -12,7 +12,7 @@ TIMEOUT = 5.0  # seconds, of each question: a run waits for it
 VERSION = "2010-08-01"
 
 
-def worst(manifest: dict[str, Any], found: list[ConditionResult]) -> dict[str, float]:
+def worst(manifest: Manifest, found: list[ConditionResult]) -> dict[str, float]:
     """Metric → the worst value of its condition's subjects; without those that could not be looked at. Pure."""
     names = {condition["alert"]: condition.get("metric") for condition in manifest["alerts"]}
     unseen = {entry.alert for entry in found if entry.subject == UNSEEN}
@@ -24,22 +24,22 @@ def worst(manifest: dict[str, Any], found: list[ConditionResult]) -> dict[str, f
     return told
 
 
-def request(where: dict[str, Any], told: dict[str, float]) -> aws.Request:
+def request(where: Metrics, told: dict[str, float]) -> aws.Request:
     """PutMetricData of all in one, each with the host's dimensions."""
-    fields = {"Action": "PutMetricData", "Version": VERSION, "Namespace": where["namespace"]}
+    fields = {"Action": "PutMetricData", "Version": VERSION, "Namespace": where.get("namespace", "")}
     for number, (name, value) in enumerate(told.items(), 1):
         datum = f"MetricData.member.{number}"
         fields |= {f"{datum}.MetricName": name, f"{datum}.Value": f"{value}"}
-        for place, (key, part) in enumerate(where["dimensions"].items(), 1):
+        for place, (key, part) in enumerate(where.get("dimensions", {}).items(), 1):
             dimension = f"{datum}.Dimensions.member.{place}"
             fields |= {f"{dimension}.Name": key, f"{dimension}.Value": part}
-    region = where["region"]
+    region = where.get("region", "")
     headers = (("content-type", "application/x-www-form-urlencoded"),)
     host = f"monitoring.{region}.amazonaws.com"
     return aws.Request("POST", host, region, "monitoring", headers=headers, body=urlencode(fields))
 
 
-def publish(world: World, manifest: dict[str, Any], found: list[ConditionResult]) -> str:
+def publish(world: World, manifest: Manifest, found: list[ConditionResult]) -> str:
     """Publishes what was found, where this host has recipients. Why it could not be published, "" when it was: the
     next run publishes how it is then. Raises Refused where the host has no identity in AWS."""
     where, told = manifest["metrics"], worst(manifest, found)

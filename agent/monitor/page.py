@@ -52,7 +52,8 @@ def write(world: World, look: HostFacts, ended: dict[str, Any]) -> None:
     if not world.exists(PLACE):
         return
     value = facts(world, look, ended)
-    world.write(f"{PLACE}/index.html", html(value, look.manifest["language"]).encode(), 0o644, "root", "root")
+    page = html(value, look.manifest.get("language", wording.ENGLISH))
+    world.write(f"{PLACE}/index.html", page.encode(), 0o644, "root", "root")
     world.write(f"{PLACE}/status.json", json.dumps(value).encode(), 0o644, "root", "root")
 
 
@@ -74,7 +75,7 @@ def facts(world: World, look: HostFacts, ended: dict[str, Any]) -> dict[str, Any
         "services": services, "resting": ended["resting"], "stopped": ended["stopped"],
         "machine": [[e["alert"], e["subject"], e["value"]] for e in ended["conditions"] if e["alert"] in MACHINE],
         "certificates": [list(entry) for entry in look.certificates],
-        "jobs": [{key: job[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
+        "jobs": [{key: dict(job)[key] for key in JOB} for job in reversed(store.history(world)[-JOBS:])],
         "repairs": [_repair(entry, look.say) for entry in reversed(history.doings(world)[-JOBS:])],
     }  # fmt: skip
 

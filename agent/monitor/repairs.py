@@ -1,9 +1,9 @@
 """What may be repaired without a person: each repair restores what the release says, and can lose nothing."""
 
 from collections.abc import Callable
-from typing import Any
 
 from agent import forwarding, managers, prune
+from agent.documents.manifest import Container
 from agent.monitor.conditions import ConditionResult
 from agent.monitor.history import DAY, Repair
 from agent.monitor.look import HostFacts
@@ -75,7 +75,7 @@ def _attach(look: HostFacts, subject: str) -> str:
     return said(form, container=subject, network=network, address=address)
 
 
-def _container(look: HostFacts, name: str) -> dict[str, Any]:
+def _container(look: HostFacts, name: str) -> Container:
     return next(entry for entry in look.manifest["containers"] if entry["name"] == name)
 
 

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
+from agent.documents.manifest import Container, Manifest
 from agent.wording import said
 from catalogue.compose.keeping import data_paths
 
-Manifest = dict[str, Any]
 MAJOR = re.compile(r"v?([0-9]+)")
 
 
@@ -17,12 +16,12 @@ def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
     return [line for name in sorted(old) for line in (_of_one(old[name], new.get(name)))]
 
 
-def _kept(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
+def _kept(manifest: Manifest | None) -> dict[str, Container]:
     """Service → its container; nothing of a release that an earlier version made, which does not say what it keeps."""
     return {entry["service"]: entry for entry in (manifest or {}).get("containers", []) if "kept" in entry}
 
 
-def _of_one(old: dict[str, Any], new: dict[str, Any] | None) -> Iterator[str]:
+def _of_one(old: Container, new: Container | None) -> Iterator[str]:
     service = old["service"]
     for target, source in old["kept"].items():
         if new is None:

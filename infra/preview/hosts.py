@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agent import holding
+from agent.documents.manifest import Manifest, Unit
 from agent.rolling import rolls
 from agent.units import changed
 from agent.wording import joined, said
@@ -189,7 +190,7 @@ def _diff(before: str, after: str) -> tuple[str, ...]:
     return tuple(difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=3))[2:]
 
 
-def _entries(manifest: dict[str, Any]) -> dict[str, tuple[int, str, str]]:
+def _entries(manifest: Manifest) -> dict[str, tuple[int, str, str]]:
     """Path → mode, owner and the content's hash, where it has one."""
     return {f["path"]: (f["mode"], f["owner"], f.get("sha256", "")) for kind in KINDS[:2] for f in manifest[kind]}
 
@@ -208,9 +209,7 @@ def _lines(text: str | None) -> list[str]:
     return [visible(line) for line in text.removesuffix("\n").split("\n")] if text else []
 
 
-def effects(
-    old: dict[str, Any] | None, new: dict[str, Any] | None, drifted: AbstractSet[str] = frozenset()
-) -> Iterator[Effect]:
+def effects(old: Manifest | None, new: Manifest | None, drifted: AbstractSet[str] = frozenset()) -> Iterator[Effect]:
     """What the host's agent is going to do to its units, by the agent's own rule. `drifted` are hand-edited files
     and units that do not run: a release puts them right."""
     if new is None:
@@ -269,7 +268,7 @@ def effects(
             yield Effect(" ".join(reaction["run"]), "", "reloads", hit)
 
 
-def _rolled(old: dict[str, Any] | None, new: dict[str, Any], touched: set[str], running: set[str]) -> set[str]:
+def _rolled(old: Manifest | None, new: Manifest, touched: set[str], running: set[str]) -> set[str]:
     """The replicas that restart by themselves, since others of the service serve meanwhile."""
     if not new.get("replicas"):
         return set()
@@ -293,7 +292,7 @@ def _known(names: dict[str, str], unit: str) -> str:
     return names.get(unit, unit)
 
 
-def _way(name: str, held: set[str], waited_for: set[str], manifest: dict[str, Any]) -> str:
+def _way(name: str, held: set[str], waited_for: set[str], manifest: Manifest) -> str:
     if name.endswith(".timer"):
         return "runs at its next time"
     if name in held:
@@ -304,11 +303,11 @@ def _way(name: str, held: set[str], waited_for: set[str], manifest: dict[str, An
     return "restarts" if name in public else "restarts for its own users"
 
 
-def _because(unit: dict[str, Any], paths: set[str]) -> tuple[str, ...]:
+def _because(unit: Unit, paths: set[str]) -> tuple[str, ...]:
     return tuple(path for path in unit["files"] if path in paths)
 
 
-def _services(manifest: dict[str, Any]) -> dict[str, str]:
+def _services(manifest: Manifest) -> dict[str, str]:
     """Unit → the services in it, by name."""
     found: dict[str, list[str]] = {}
     for probe in manifest["probes"]:
@@ -316,7 +315,7 @@ def _services(manifest: dict[str, Any]) -> dict[str, str]:
     return {unit: ", ".join(services) for unit, services in found.items()}
 
 
-def _differing(old: dict[str, Any] | None, new: dict[str, Any]) -> set[str]:
+def _differing(old: Manifest | None, new: Manifest) -> set[str]:
     """The paths that the release writes, removes or links."""
     was, will = (
         {entry["path"]: entry for kind in KINDS for entry in (manifest or {}).get(kind, [])} for manifest in (old, new)

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from agent.documents.manifest import Manifest
 from agent.wording import said as worded
 from catalogue.checks import check, checked
 from catalogue.deployed import pinned
@@ -272,7 +273,7 @@ def _same_credentials(before: dict[str, Any], after: dict[str, Any]) -> None:
 Images = dict[str, dict[str, str]]
 
 
-def _serving(manifest: dict[str, Any]) -> dict[str, str]:
+def _serving(manifest: Manifest) -> dict[str, str]:
     """`repository:tag` → digest of what a host's containers run; repository → digest of what no container names."""
     named = {entry["named"]: entry["image"].split("@")[1] for entry in manifest["containers"] if "@" in entry["image"]}
     repositories = {name.split("@")[0].split(":")[0] for name in named}

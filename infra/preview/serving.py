@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
+
+from agent.documents.manifest import Manifest
 
 NGINX, CADDY = "/etc/nginx/sites-available/", "/etc/caddy/sites/"
 # How a block of a site begins
@@ -53,7 +54,7 @@ def _blocks(text: str, begins: re.Pattern[str]) -> Iterator[tuple[str, str]]:
             yield start[1], text[start.start() : end]
 
 
-def asked(manifest: dict[str, Any] | None) -> dict[str, str]:
+def asked(manifest: Manifest | None) -> dict[str, str]:
     """Service → the path that must answer 200 on its port, of those that have one."""
     probes = (manifest or {"probes": []})["probes"]
     return {probe["service"]: _path(url) for probe in probes if (url := probe.get("url"))}

@@ -1,10 +1,7 @@
 """Release steps that a release runs: said before it happens. Pure."""
 
-from typing import Any
-
+from agent.documents.manifest import Manifest, Step
 from agent.wording import said
-
-Manifest = dict[str, Any]
 
 
 def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
@@ -14,7 +11,7 @@ def changes(was: Manifest | None, will: Manifest | None) -> list[str]:
     return [_line(step) for step in (will or {}).get("steps", []) if step["key"] not in known]
 
 
-def _line(step: dict[str, Any]) -> str:
+def _line(step: Step) -> str:
     needs = said(", once {services} is healthy", services=", ".join(step["needs"])) if step["needs"] else ""
     return said(
         "release step of {service} runs before it is switched{needs}: {command} ({limit:.0f} s at most; if it fails, "

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agent.documents.moves import MovingData
 from infra import remote
 from infra.errors import InfraError
 from infra.move.copies import Copy, Declined, Host, MiB, mapped
@@ -47,7 +48,7 @@ def run(request: dict[str, Any], say: Say) -> dict[str, Any]:
 class Moving:
     """The data of a host's systems, on its way `here`, as a whole."""
 
-    entry: dict[str, Any]
+    entry: MovingData
     here: Host
     others: dict[str, Host]
     source: str

@@ -1,0 +1,131 @@
+"""What the agent answers to the verbs of agent/main.py."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from agent.documents.jobs import HistoryEntry
+from agent.documents.manifest import Manifest
+
+
+class Unfinished(TypedDict):
+    """A switch under way, or left."""
+
+    release: str
+    who: str
+    reason: str
+
+
+class FiringAlert(TypedDict):
+    alert: str
+    subject: str
+    text: str
+
+
+class Repair(TypedDict):
+    """As agent/monitor/history.py says."""
+
+    at: float
+    alert: str
+    subject: str
+    repair: str
+    worked: bool
+    said: str
+
+
+class SiteMaintenance(TypedDict):
+    """Times are in seconds since 1970."""
+
+    since: int
+    until: int
+    who: str
+
+
+class Status(TypedDict):
+    """`certificates` are public name, days that are left, and what is wrong; `units` whether each is active, `services`
+    the status that each answers, `away` what rests and where its data is, `builds` what each service's image says."""
+
+    release: str | None
+    kept: list[str]
+    last_job: HistoryEntry | None
+    brought: HistoryEntry | None
+    unfinished: Unfinished | None
+    holder: str | None
+    units: dict[str, bool]
+    certificates: list[list[str | int]]
+    alerts: list[FiringAlert]
+    services: dict[str, int]
+    drifted: list[str]
+    repairs: list[Repair]
+    resting: list[str]
+    builds: dict[str, dict[str, str]]
+    maintenance: dict[str, SiteMaintenance]
+    away: dict[str, str]
+
+
+class _AnyFinding(TypedDict):
+    path: str
+    found: str
+
+
+class Finding(_AnyFinding, total=False):
+    """What is not as the release left it: a path or a unit, and of a file's content the difference."""
+
+    diff: str
+
+
+class Drift(TypedDict):
+    release: str | None
+    drift: list[Finding]
+    maintenance: dict[str, SiteMaintenance]
+
+
+class Reached(TypedDict):
+    """Who got to a service, as agent/reaching.py notes it."""
+
+    at: int
+    who: str
+    how: str
+    service: str
+    program: str
+
+
+class Releases(TypedDict):
+    """`services` is release → service → its images; None stands for images that are not known."""
+
+    current: str | None
+    kept: list[str]
+    history: list[HistoryEntry]
+    images: list[str] | None
+    services: dict[str, dict[str, list[str]]]
+    reached: list[Reached]
+    damaged: list[str]
+    damaged_jobs: list[str]
+
+
+class MilestoneReached(TypedDict):
+    """`seconds` are None until it is reached."""
+
+    name: str
+    unit: str
+    seconds: float | None
+    within: int
+
+
+class BootTimes(TypedDict):
+    milestones: list[MilestoneReached]
+
+
+class InMaintenance(TypedDict):
+    maintenance: dict[str, SiteMaintenance]
+
+
+class _AnyContents(TypedDict):
+    release: str | None
+
+
+class Contents(_AnyContents, total=False):
+    """A host's files as they are; of one without a release nothing but that."""
+
+    manifest: Manifest
+    files: dict[str, str]
