@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent.documents.jobs import Spec
 from infra.answers import checked_job_event
 from infra.errors import InfraError
 from infra.foreign import cleaned
@@ -43,7 +44,7 @@ def _account() -> str:
         return f"uid {os.getuid()}"
 
 
-def spec(kind: str, release: str, target: Target, base: str | None, confirm: float) -> dict[str, Any]:
+def spec(kind: str, release: str, target: Target, base: str | None, confirm: float) -> Spec:
     """What the agent is to do. `confirm` is how many seconds it waits for our word."""
     return {
         "id": uuid.uuid4().hex[:12], "kind": kind, "release": release, "host": target.host, "who": who(),
@@ -67,7 +68,8 @@ def sending(
     """The job that brings a release to a host; `only` are the services that it may change, where it may not change
     all."""
     asked = spec("apply", request["release"], target, base, request["confirm"])
-    asked |= {"only": [*only]} if only else {}
+    if only:
+        asked["only"] = [*only]
     payload = {key: request[key] for key in ("archive", "secrets")} | {"spec": asked}
     return Job(target, asked["id"], Command("receive", payload, request["receive"]), outside, say)
 
@@ -86,7 +88,7 @@ def go_back(target: Target, release: str | None, confirm: float, outside: Outsid
 
 def restart(target: Target, services: Sequence[str], confirm: float, outside: OutsideLook, say: Say) -> dict[str, Any]:
     """Has a host restart services of the release that serves there."""
-    asked: dict[str, Any] = {**spec("restart", "", target, None, confirm), "only": [*services]}
+    asked: Spec = {**spec("restart", "", target, None, confirm), "only": [*services]}
     return Job(target, asked["id"], Command("restart", {"spec": asked}), outside, say).run()
 
 
