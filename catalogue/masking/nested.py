@@ -210,7 +210,7 @@ def _tokens(text: str, mark: Mark) -> str:
 
 
 def _lines(text: str, mark: Mark) -> list[str]:
-    made = []
+    made: list[str] = []
     for line in text.splitlines(keepends=True):
         parts = LINE.fullmatch(line)
         if not parts or line.lstrip().startswith("#"):

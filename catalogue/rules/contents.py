@@ -208,7 +208,7 @@ def environment(catalogue: Catalogue) -> Iterator[Problem]:
             found = f"is a system's name, and that of a service in {file}: it is not clear whose secrets these are"
             yield Problem(stack.file, f"infra:secrets.{service.name}", found, "another name for one of the two")
     for group in sorted(names & set(stack.secrets)):
-        passwords = catalogue.running[group].passwords if group in catalogue.running else set()
+        passwords = catalogue.running[group].passwords if group in catalogue.running else set[str]()
         words = passwords - {n for system in catalogue.running.values() for s in system.active for n in s.secrets}
         for name, value in stack.secrets[group].items():
             if found := control(value) if name in words else unwritable(value):

@@ -1,6 +1,7 @@
 """What two services must not share."""
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from catalogue.compose.names import project_name
 from catalogue.loading import Catalogue
@@ -58,8 +59,8 @@ def unique_addresses(catalogue: Catalogue) -> Iterator[Problem]:
 
 def _of_compose(field: str) -> Callable[[System, Service], list[object]]:
     def values(_: System, service: Service) -> list[object]:
-        value = getattr(service, field) if isinstance(service, ComposeService) else []
-        return value if isinstance(value, list) else [value]
+        value: object = getattr(service, field) if isinstance(service, ComposeService) else []
+        return cast("list[object]", value) if isinstance(value, list) else [value]
 
     return values
 

@@ -211,7 +211,7 @@ def serving(catalogue: Catalogue) -> Iterator[Problem]:
                 yield Problem(
                     file, where, "cors without methods, which is no CORS", "methods: [GET, POST], or cors: false"
                 )
-            gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set()
+            gate = {name.lower() for name in one.forward_auth.headers} if one.forward_auth else set[str]()
             for name in [name for name in one.request_headers if name.lower() in gate]:
                 found = f"the request header {name} is the gate's to set, and has a value here"
                 yield Problem(file, where, found, "one of the two")
